@@ -1,0 +1,86 @@
+"""The vocabulary of trimtab as frozen records: no I/O, no imports of ours.
+
+Every record is an immutable value, so what is shown, launched, verified, measured, exported and
+reported is the same thing. Times are seconds (``float``); instants are seconds of the clock named
+in the field's docstring.
+"""
+
+from trimtab.model.knowledge import (
+    BASELINE,
+    Candidate,
+    Fact,
+    RestartCost,
+    Risk,
+    RiskLevel,
+    Scope,
+    Value,
+    candidate,
+)
+from trimtab.model.load import (
+    Request,
+    RequestRecord,
+    Window,
+)
+from trimtab.model.plan import (
+    Check,
+    CheckKind,
+    Evidence,
+    HostWrite,
+    Plan,
+    Proves,
+    Seen,
+    Settings,
+    to_json,
+)
+from trimtab.model.study import (
+    Answer,
+    Budget,
+    Comparison,
+    Conclusion,
+    Design,
+    Effect,
+    Factor,
+    Outcome,
+    Phase,
+    Space,
+    Start,
+    StartRequest,
+    Verdict,
+)
+
+__all__ = [
+    "BASELINE",
+    "Answer",
+    "Budget",
+    "Candidate",
+    "Check",
+    "CheckKind",
+    "Comparison",
+    "Conclusion",
+    "Design",
+    "Effect",
+    "Evidence",
+    "Fact",
+    "Factor",
+    "HostWrite",
+    "Outcome",
+    "Phase",
+    "Plan",
+    "Proves",
+    "Request",
+    "RequestRecord",
+    "RestartCost",
+    "Risk",
+    "RiskLevel",
+    "Scope",
+    "Seen",
+    "Settings",
+    "Space",
+    "Start",
+    "StartRequest",
+    "Value",
+    "Verdict",
+    "Window",
+    "candidate",
+    "to_json",
+]

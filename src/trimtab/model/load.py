@@ -1,0 +1,56 @@
+"""Load: requests, what happened to them, and the windows measured over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to send: exact lengths, and when (seconds after the load's start).
+
+    ``at`` is ``None`` in closed loop: the request is sent as soon as a stream is free.
+    """
+
+    index: int
+    prompt: tuple[int, ...]
+    output_tokens: int
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """What happened to one request. Instants are seconds after the load's start.
+
+    ``intended`` is when it should have been sent (its arrival in open loop, the moment a stream
+    became free in closed loop); latencies count from there, so a stalled server or client
+    cannot hide queueing (coordinated omission). ``chunks`` holds the arrival of each streamed
+    chunk that carried text; one chunk may hold several tokens, so token counts come from the
+    server's usage report.
+    """
+
+    index: int
+    intended: float
+    sent: float
+    chunks: tuple[float, ...]
+    done: float
+    prompt_tokens: int
+    output_tokens: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One measured interval of load inside a start.
+
+    ``metrics`` maps a metric's name to its value; a metric that does not exist for these
+    records is absent, never 0. ``void`` holds the reasons why the window must not be used.
+    """
+
+    index: int
+    begin: float
+    end: float
+    requests: int
+    metrics: Mapping[str, float]
+    void: tuple[str, ...] = ()
