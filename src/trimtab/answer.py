@@ -1,0 +1,176 @@
+"""The answer of a study, written down: profiles, exports, the report, and the JSON for scripts."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trimtab import __version__, export, report
+from trimtab.catalog import CATALOG
+from trimtab.model import Answer, Candidate, Comparison, Conclusion, Outcome, Plan, Start
+from trimtab.profile import EngineId, Profile, evidence_digest, write_profile
+from trimtab.session import Session, fingerprint
+
+PROVEN, MAX = "proven", "max"
+
+
+def write_answer(
+    session: Session, starts: Sequence[Start], conclusion: Conclusion, folder: Path
+) -> report.Study:
+    """Write profiles, exports and report into the study's folder; return what the report shows.
+
+    Raises:
+        StudyError: a file cannot be written.
+    """
+    command = f"trimtab tune --study {shlex.quote(str(folder))} --resume"
+    files: dict[str, str] = {}
+    for name, chosen in ((PROVEN, conclusion.proven), (MAX, conclusion.best)):
+        path = folder / f"profile.{name}.yaml"
+        profile = _profile(session, starts, conclusion, name, chosen, command)
+        written = write_profile(profile, path)
+        files[f"profile {name}"] = str(path)
+        if name == PROVEN:
+            files.update(export.write_all(written, path, folder / "export"))
+    files["report"] = str(folder / "report.html")
+    study = _study(session, starts, conclusion, files, command)
+    report.write_html(study, folder / "report.html")
+    return study
+
+
+def as_json(conclusion: Conclusion, starts: Sequence[Start], folder: Path) -> dict[str, Any]:
+    """Return the object that ``trimtab tune --json`` prints.
+
+    Effects are relative changes, better is greater: 0.10 means 10 % better. ``confirmed`` is
+    ``None`` when nothing was there to confirm.
+    """
+    proven = next((one for one in conclusion.confirmed if one.arm == PROVEN), None)
+    return {
+        "verdicts": [_verdict(answer) for answer in conclusion.answers],
+        "confirmed": None if proven is None else _comparison(proven),
+        "comparisons": [
+            {"arm": one.arm, **_comparison(one)}
+            for one in (*conclusion.confirmed, *((conclusion.guide,) if conclusion.guide else ()))
+        ],
+        "profiles": {name: str(folder / f"profile.{name}.yaml") for name in (PROVEN, MAX)},
+        "proven": dict(conclusion.proven),
+        "max": dict(conclusion.best),
+        "report": str(folder / "report.html"),
+        "starts": len(starts),
+        "minutes": sum(start.seconds for start in starts) / 60,
+        "sd": conclusion.sd,
+        "detectable_effect": conclusion.detectable,
+        "notes": list(conclusion.notes),
+    }
+
+
+def _verdict(answer: Answer) -> dict[str, Any]:
+    effect = answer.effect
+    return {
+        "name": answer.tuning,
+        "value": answer.value,
+        "verdict": answer.verdict.value,
+        "metric": answer.metric,
+        "effect": _change(effect.ratio),
+        "low": _change(effect.low),
+        "high": _change(effect.high),
+        "p": effect.p,
+        "starts": effect.starts,
+        "phase": answer.phase,
+        "reason": answer.reason,
+        "risk": CATALOG[answer.tuning].risk.sentence,
+    }
+
+
+def _change(ratio: float | None) -> float | None:
+    return None if ratio is None else ratio - 1.0
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "metric": comparison.metric,
+        "baseline": comparison.baseline,
+        "proven": comparison.value,
+        "ratio": comparison.effect.ratio,
+        "low": comparison.effect.low,
+        "high": comparison.effect.high,
+        "starts": comparison.effect.starts,
+    }
+
+
+def _profile(
+    session: Session,
+    starts: Sequence[Start],
+    conclusion: Conclusion,
+    name: str,
+    chosen: Candidate,
+    command: str,
+) -> Profile:
+    plan = session.compile(chosen)
+    values = dict(chosen)
+    return Profile(
+        name=name,
+        made=datetime.fromtimestamp(max((start.began for start in starts), default=0.0), UTC),
+        trimtab=__version__,
+        engine=EngineId(session.engine.name, session.engine.version, session.engine.packages),
+        model=session.model,
+        workload=session.workload.model_dump(mode="json"),
+        objective=session.space.objective,
+        slo=session.options.slo,
+        answers=tuple(one for one in conclusion.answers if one.tuning in values),
+        risks={tuning: CATALOG[tuning].risk.sentence for tuning in values},
+        comparisons=tuple(one for one in conclusion.confirmed if one.arm == name),
+        plan=plan,
+        evidence=evidence_digest(
+            one for start in starts if start.plan == plan.digest for one in start.evidence
+        ),
+        facts=fingerprint(session),
+        seed=session.space.seed,
+        command=command,
+    )
+
+
+def _study(
+    session: Session,
+    starts: Sequence[Start],
+    conclusion: Conclusion,
+    files: dict[str, str],
+    command: str,
+) -> report.Study:
+    return report.Study(
+        title=f"{Path(session.model).name} on {session.engine.name} {session.engine.version}",
+        question=session.question(),
+        conclusion=conclusion,
+        starts=tuple(starts),
+        left_out=tuple((one.name, one.reason) for one in session.left_out),
+        risks={
+            factor.tuning: CATALOG[factor.tuning].risk.sentence for factor in session.space.factors
+        },
+        plans=_plans(session, conclusion),
+        facts=fingerprint(session),
+        files=files,
+        minutes=sum(start.seconds for start in starts) / 60,
+        command=command,
+    )
+
+
+def _plans(session: Session, conclusion: Conclusion) -> dict[str, Plan]:
+    plans = {
+        "baseline": session.compile(()),
+        PROVEN: session.compile(conclusion.proven),
+        MAX: session.compile(conclusion.best),
+    }
+    if session.space.guide is not None:
+        plans["guide"] = session.compile(session.space.guide, guide=True)
+    return plans
+
+
+def failures(starts: Sequence[Start]) -> list[str]:
+    """Return one line for each start that yielded nothing, for the end of a text report."""
+    return [
+        f"start {start.number} ({start.request.arm}): {start.outcome.value}: {start.detail}"
+        for start in starts
+        if start.outcome is not Outcome.MEASURED
+    ]

@@ -1,0 +1,144 @@
+"""The baseline: what the user runs today, read from a vllm command line.
+
+A command line is read, never run: words are split as a shell would, and anything that only a
+shell could evaluate is refused with its line, because a guess would be measured as a fact.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.errors import UsageError
+
+MAX_BYTES = 64 * 1024
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_SHELL_ONLY = re.compile(r"[$`|;&<>()]")
+_ENDPOINT = {"--host": 1, "--port": 1, "--uds": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class ServeCommand:
+    """A parsed ``vllm serve``: the model, its other arguments, and the variables set for it.
+
+    Host and port are dropped: trimtab serves on a loopback port of its own.
+    """
+
+    model: str
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+
+
+def read_file(path: Path) -> ServeCommand:
+    """Read a file that holds one ``vllm serve`` command, with exports before it if any.
+
+    Raises:
+        UsageError: the file cannot be read, or holds what only a shell could evaluate.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"{path} must be a command of at most {MAX_BYTES} bytes")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the baseline file {path} cannot be read: {error}") from error
+    env: dict[str, str] = {}
+    for number, line in _logical_lines(text):
+        words = _split(line, f"{path}:{number}")
+        if words[:1] == ["export"] or all(_ASSIGNMENT.fullmatch(word) for word in words):
+            env.update(_assignments([w for w in words if w != "export"], f"{path}:{number}"))
+        else:
+            command = parse(words, where=f"{path}:{number}")
+            return ServeCommand(
+                command.model, command.args, tuple(sorted({**env, **dict(command.env)}.items()))
+            )
+    raise UsageError(f"{path} holds no 'vllm serve MODEL' command")
+
+
+def parse(words: Sequence[str], where: str = "the baseline command") -> ServeCommand:
+    """Parse ``[NAME=VALUE…] vllm serve MODEL [args…]`` (or ``python -m vllm…`` for ``vllm``).
+
+    Raises:
+        UsageError: the words are not such a command.
+    """
+    rest = list(words)
+    if rest[:1] in (["exec"], ["env"]):
+        rest = rest[1:]
+    env: dict[str, str] = {}
+    while rest and (match := _ASSIGNMENT.fullmatch(rest[0])):
+        env[match[1]] = match[2]
+        rest = rest[1:]
+    if "serve" not in rest or not any("vllm" in word for word in rest[: rest.index("serve")]):
+        raise UsageError(f"{where} must be 'vllm serve MODEL [arguments]', but is: {_show(words)}")
+    args = _without_endpoint(rest[rest.index("serve") + 1 :])
+    model, args = _model(args, where)
+    return ServeCommand(model, tuple(args), tuple(sorted(env.items())))
+
+
+def _model(args: list[str], where: str) -> tuple[str, list[str]]:
+    if args and not args[0].startswith("-"):
+        return args[0], args[1:]
+    for index, word in enumerate(args):
+        if word == "--model" and index + 1 < len(args):
+            return args[index + 1], args[:index] + args[index + 2 :]
+        if word.startswith("--model="):
+            return word.partition("=")[2], args[:index] + args[index + 1 :]
+    raise UsageError(f"{where} must name the model right after 'serve'")
+
+
+def _without_endpoint(args: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    skip = 0
+    for word in args:
+        if skip:
+            skip -= 1
+        elif word in _ENDPOINT:
+            skip = _ENDPOINT[word]
+        elif word.partition("=")[0] not in _ENDPOINT:
+            kept.append(word)
+    return kept
+
+
+def _logical_lines(text: str) -> list[tuple[int, str]]:
+    lines: list[tuple[int, str]] = []
+    pending, begun = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        begun = begun if pending else number
+        pending += line[:-1] + " " if line.endswith("\\") else line
+        if not line.endswith("\\"):
+            if pending.strip() and not pending.lstrip().startswith("#"):
+                lines.append((begun, pending.strip()))
+            pending = ""
+    if pending.strip():
+        lines.append((begun, pending.strip()))
+    return lines
+
+
+def _split(line: str, where: str) -> list[str]:
+    bare = re.sub(r"'[^']*'", "", line)
+    if found := _SHELL_ONLY.search(bare):
+        raise UsageError(
+            f"{where} holds {found[0]!r}, which only a shell can evaluate: "
+            "write the command with its final values"
+        )
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError as error:
+        raise UsageError(f"{where} cannot be split into words: {error}") from error
+
+
+def _assignments(words: Sequence[str], where: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        match = _ASSIGNMENT.fullmatch(word)
+        if match is None:
+            raise UsageError(f"{where} must be NAME=VALUE, but is {word!r}")
+        found[match[1]] = match[2]
+    return found
+
+
+def _show(words: Sequence[str]) -> str:
+    text = shlex.join(words)
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,63 @@
+"""The catalogue: KNOWLEDGE, as data. One file a layer; adding a tuning is one entry in one file.
+
+A module here that holds ``TUNINGS`` is a layer. The order of the catalogue is the order of the
+modules' names and, within one, of its entries; knobs write into a plan in that order.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from trimtab.catalog import _space
+from trimtab.catalog._space import LeftOut, conflict, host_setting, require_known, requirements
+from trimtab.catalog._tuning import Context, Relation, Source, Tuning
+from trimtab.model import Factor, RiskLevel
+
+__all__ = [
+    "CATALOG",
+    "Context",
+    "LeftOut",
+    "Relation",
+    "Source",
+    "Tuning",
+    "conflict",
+    "host_setting",
+    "require_known",
+    "requirements",
+    "space",
+]
+
+
+def _discover() -> Mapping[str, Tuning]:
+    found: dict[str, Tuning] = {}
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
+        if module.name.startswith("_"):
+            continue
+        layer = importlib.import_module(f"{__name__}.{module.name}")
+        for tuning in layer.TUNINGS:
+            if tuning.name in found:
+                raise ValueError(f"two entries are called {tuning.name}: one is in {module.name}")
+            found[tuning.name] = tuning
+    return MappingProxyType(found)
+
+
+CATALOG: Mapping[str, Tuning] = _discover()
+
+
+def space(
+    context: Context,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    max_risk: RiskLevel = RiskLevel.HIGH,
+) -> tuple[list[Factor], list[LeftOut], frozenset[frozenset[str]]]:
+    """Return the factors to test here, what is left out and why, and the conflicting pairs.
+
+    ``only`` and ``skip`` hold names or globs. The dummy is always a factor.
+
+    Raises:
+        UnknownTuningError: a pattern matches nothing; the message names the nearest entries.
+    """
+    return _space.choose(CATALOG, context, only, skip, max_risk)

@@ -1,0 +1,191 @@
+"""The space of a study: which entries are tested here, and why the others are not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from trimtab.catalog._rules import before
+from trimtab.catalog._tuning import Context, Tuning
+from trimtab.errors import UnknownTuningError
+from trimtab.knobs import Sysctl, Sysfs
+from trimtab.model import Factor, RiskLevel, Scope, Value, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A tuning that is not tested, and the reason for the report."""
+
+    name: str
+    reason: str
+    verdict: Verdict = Verdict.NOT_APPLICABLE
+
+
+def conflict(catalog: Mapping[str, Tuning], one: str, other: str) -> str | None:
+    """Return the sentence of the conflict between two entries, whichever side states it."""
+    for name, rival in ((one, other), (other, one)):
+        for relation in catalog[name].conflicts:
+            if relation.name == rival:
+                return relation.sentence
+    return None
+
+
+def require_known(catalog: Mapping[str, Tuning], patterns: Iterable[str]) -> None:
+    """Make sure that every name or glob matches an entry.
+
+    Raises:
+        UnknownTuningError: one matches none; the message names the nearest.
+    """
+    for pattern in patterns:
+        if any(fnmatchcase(name, pattern) for name in catalog):
+            continue
+        near = difflib.get_close_matches(pattern, catalog, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(near)}?" if near else "see 'trimtab catalog'"
+        raise UnknownTuningError(f"no tuning is called {pattern!r}: {hint}")
+
+
+def choose(
+    catalog: Mapping[str, Tuning],
+    context: Context,
+    only: Sequence[str],
+    skip: Sequence[str],
+    max_risk: RiskLevel,
+) -> tuple[list[Factor], list[LeftOut], frozenset[frozenset[str]]]:
+    """Return the factors to test, what is left out with its reason, and the conflicting pairs.
+
+    Raises:
+        UnknownTuningError: a pattern of ``only`` or ``skip`` matches nothing.
+    """
+    require_known(catalog, (*only, *skip))
+    factors: list[Factor] = []
+    left_out: list[LeftOut] = []
+    for tuning in catalog.values():
+        missing = _left_out(catalog, tuning, context, only, skip, max_risk)
+        if missing is not None:
+            left_out.append(missing)
+            continue
+        factors.append(
+            Factor(
+                tuning=tuning.name,
+                value=tuning.recommended_for(context),
+                lead=tuning.lead(context),
+                prior=tuning.prior,
+                metric=tuning.metric,
+                dummy=tuning.dummy,
+                scope=tuning.scope,
+            )
+        )
+    names = [factor.tuning for factor in factors]
+    pairs = frozenset(
+        frozenset((one, other))
+        for index, one in enumerate(names)
+        for other in names[index + 1 :]
+        if conflict(catalog, one, other) is not None
+    )
+    return factors, left_out, pairs
+
+
+def _left_out(
+    catalog: Mapping[str, Tuning],
+    tuning: Tuning,
+    context: Context,
+    only: Sequence[str],
+    skip: Sequence[str],
+    max_risk: RiskLevel,
+) -> LeftOut | None:
+    if tuning.dummy:
+        return None
+    if tuning.superseded_by:
+        return LeftOut(tuning.name, f"superseded by {tuning.superseded_by}", Verdict.SUPERSEDED)
+    reason = (
+        _not_here(tuning, context)
+        or tuning.applies(context)
+        or _already(catalog, tuning, context)
+        or _host(tuning, context)
+        or _unwanted(tuning, only, skip, max_risk)
+    )
+    return None if reason is None else LeftOut(tuning.name, reason)
+
+
+def _not_here(tuning: Tuning, context: Context) -> str | None:
+    if tuning.engines and context.family not in tuning.engines:
+        return f"it is for {' and '.join(tuning.engines)}, and the engine is {context.engine_name}"
+    if tuning.platforms and context.platform not in tuning.platforms:
+        return (
+            f"it acts on {' and '.join(tuning.platforms)}, and the platform is {context.platform}"
+        )
+    if tuning.since and before(context.engine_version, tuning.since):
+        return f"it exists since {tuning.since}, and the engine is {context.engine_version}"
+    if tuning.removed_in and before(context.engine_version, tuning.removed_in) is False:
+        return f"it was removed in {tuning.removed_in}; the engine is {context.engine_version}"
+    return None
+
+
+def _already(catalog: Mapping[str, Tuning], tuning: Tuning, context: Context) -> str | None:
+    wanted = tuning.recommended_for(context)
+    if tuning.is_stock(wanted, context):
+        return "it has no value here other than stock"
+    if tuning.knob.parse(context.baseline) == wanted:
+        return f"the baseline already sets it ({tuning.knob.place} is {wanted})"
+    for other in catalog.values():
+        sentence = None if other is tuning else conflict(catalog, tuning.name, other.name)
+        if sentence is None:
+            continue
+        if not other.is_stock(other.knob.parse(context.baseline), context):
+            return f"the baseline sets {other.name}: {sentence}"
+    return None
+
+
+def _host(tuning: Tuning, context: Context) -> str | None:
+    if tuning.scope is not Scope.HOST:
+        return None
+    if absent := host_setting(tuning, context, tuning.recommended_for(context)):
+        return absent
+    if not context.allow_host:
+        return f"it changes the whole host ({tuning.knob.place}): add --allow-host to test it"
+    if context.facts.privileges.root.value is not True:
+        return f"writing {tuning.knob.place} needs root"
+    kind = context.facts.container.kind.value
+    if kind not in ("none", None):
+        return f"inside a container ({kind}) the host cannot be changed: run on the host"
+    return None
+
+
+def host_setting(tuning: Tuning, context: Context, wanted: Value) -> str | None:
+    """Return why a kernel setting cannot be, or need not be, given the value ``wanted``."""
+    if not isinstance(tuning.knob, (Sysctl, Sysfs)):
+        return None
+    now = context.facts.kernel.settings.get(tuning.knob.probe)
+    if now is None or now.value is None:
+        return f"this kernel has no {tuning.knob.place} that can be read"
+    if now.value == str(wanted):
+        return f"{tuning.knob.place} is {wanted} already"
+    return None
+
+
+def _unwanted(
+    tuning: Tuning, only: Sequence[str], skip: Sequence[str], max_risk: RiskLevel
+) -> str | None:
+    if any(fnmatchcase(tuning.name, pattern) for pattern in skip):
+        return "left out by --skip"
+    if only and not any(fnmatchcase(tuning.name, pattern) for pattern in only):
+        return "not among --only"
+    if tuning.risk.level.rank > max_risk.rank:
+        return (
+            f"its risk is {tuning.risk.level.value}, above --max-risk {max_risk.value}: "
+            f"{tuning.risk.sentence}"
+        )
+    if tuning.lowers_fidelity and tuning.name not in only:
+        return f"it may change answers: name it with --only {tuning.name} to test it"
+    return None
+
+
+def requirements(
+    catalog: Mapping[str, Tuning], names: Iterable[str]
+) -> frozenset[tuple[str, str]]:
+    """Return (tuning, what it requires) for the tunings named: it does nothing without."""
+    return frozenset(
+        (name, relation.name) for name in names for relation in catalog[name].requires
+    )

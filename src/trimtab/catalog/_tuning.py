@@ -1,0 +1,127 @@
+"""What a catalogue entry says: one thing that may make serving faster, and all that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trimtab.facts import Facts
+from trimtab.knobs import Knob
+from trimtab.model import Check, RestartCost, Risk, Scope, Settings, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What decides whether an entry applies, and with which values.
+
+    ``baseline`` is what the user runs today. ``checkpoint_dtype`` is the type the weights are
+    stored in, ``concurrency`` the workload's fixed number of streams (``None`` in open loop).
+    ``allow_host``: the user lets trimtab change kernel settings.
+    """
+
+    facts: Facts
+    engine_name: str
+    engine_version: str
+    platform: str
+    packages: Mapping[str, str]
+    baseline: Settings
+    checkpoint_dtype: str | None = None
+    concurrency: int | None = None
+    allow_host: bool = False
+    objective: str = "output_throughput"
+
+    @property
+    def family(self) -> str:
+        """The engine's family: every way to run vLLM is "vllm"."""
+        is_vllm = "vllm" in self.engine_name or "vllm" in self.packages
+        return "vllm" if is_vllm else self.engine_name
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Another tuning, and the sentence that says why the two belong together or do not."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a fact was published: a title, and a file, document section or address."""
+
+    title: str
+    where: str
+
+
+Values: TypeAlias = tuple[Value, ...] | Callable[[Context], tuple[Value, ...]]
+Checks: TypeAlias = Callable[[Value, Facts, Settings], tuple[Check, ...]]
+
+
+def always(context: Context) -> str | None:
+    """Apply everywhere."""
+    return None
+
+
+def no_lead(context: Context) -> str:
+    """Expect no large effect from the hardware alone."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """One entry of the catalogue.
+
+    ``values``: stock first; ``None`` is "not set". ``stock`` says what stock means in words.
+    ``recommended`` is the value that a study tests, the second of ``values`` if not given.
+    ``applies`` returns the reason why the entry does not apply, or ``None``. ``conflicts`` are
+    symmetrical and need to be written at one side only; ``requires`` must be off stock too.
+    ``lowers_fidelity``: answers may get worse, so it is only tested when named.
+    ``lead`` returns the sentence of the rule by which the hardware decides a large effect, or "".
+    ``prior`` is the expected gain on the log scale; it orders proposals and never enters a test.
+    ``metric`` names the metric it is about if that is not the study's objective ("startup").
+    ``checks`` replaces the knob's default checks by stronger ones, from the complete settings.
+    ``engines`` and ``platforms`` are empty for any. ``package`` is the operating system's package.
+    """
+
+    name: str
+    layer: str
+    summary: str
+    knob: Knob
+    values: Values
+    stock: str
+    risk: Risk
+    sources: tuple[Source, ...]
+    recommended: Callable[[Context], Value] | None = None
+    applies: Callable[[Context], str | None] = always
+    conflicts: tuple[Relation, ...] = ()
+    requires: tuple[Relation, ...] = ()
+    scope: Scope = Scope.PROCESS
+    restart: RestartCost = RestartCost.PROCESS
+    lowers_fidelity: bool = False
+    lead: Callable[[Context], str] = no_lead
+    prior: float = 0.0
+    metric: str = ""
+    checks: Checks | None = None
+    engines: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    since: str = ""
+    superseded_by: str = ""
+    removed_in: str = ""
+    package: str = ""
+    dummy: bool = False
+
+    def values_for(self, context: Context) -> tuple[Value, ...]:
+        """Return the values on this machine, stock first."""
+        return self.values(context) if callable(self.values) else self.values
+
+    def recommended_for(self, context: Context) -> Value:
+        """Return the value to test first; stock if there is no alternative here."""
+        if self.recommended is not None:
+            return self.recommended(context)
+        values = self.values_for(context)
+        return values[1] if len(values) > 1 else values[0]
+
+    def is_stock(self, value: Value, context: Context) -> bool:
+        """Whether a value is what the engine does anyway."""
+        return value is None or value == self.values_for(context)[0]

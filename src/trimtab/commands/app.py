@@ -1,0 +1,69 @@
+"""The ``trimtab`` application: its commands, and how errors reach the terminal."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import Annotated
+
+import typer
+
+from trimtab import __version__
+from trimtab.commands import doctor, engine, tune
+from trimtab.errors import TrimtabError
+
+app = typer.Typer(
+    name="trimtab",
+    help="Find, prove and keep the system-level tunings that make your vLLM server faster.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"trimtab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+tune.register(app)
+doctor.register(app)
+engine.register(app)
+
+
+def run() -> int:
+    """Run the command line and return the exit code; an expected error is one line on stderr."""
+    try:
+        app()
+    except SystemExit as end:
+        return int(end.code or 0)
+    except KeyboardInterrupt:
+        print("trimtab: interrupted", file=sys.stderr)
+        return 130
+    except TrimtabError as error:
+        print(f"trimtab: {_one_line(error)}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        hint = ": free some space, then resume" if error.errno == errno.ENOSPC else ""
+        print(f"trimtab: {what}{hint}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

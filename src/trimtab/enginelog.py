@@ -1,0 +1,57 @@
+"""Reading an engine's log after a failure: the lines that matter. Pure text to text."""
+
+from __future__ import annotations
+
+import re
+
+LIMIT = 5
+"""Lines that a reader is shown."""
+
+_WIDTH = 300
+_PREFIX = re.compile(
+    r"^(?:\([^)]*\)\s*)?(?:(?:ERROR|WARNING|INFO|CRITICAL)\s+\d\d-\d\d [\d:]+ \[[^\]]*\]\s?)?"
+)
+_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b(?::|$)")
+_MARKED = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b|\berror:|Error:|Killed|Segmentation fault")
+_PORT_TAKEN = re.compile(r"Address already in use|\[Errno 98\]")
+
+
+def port_taken(log: str) -> bool:
+    """Whether the server found its port in use (EADDRINUSE is 98 on Linux)."""
+    return _PORT_TAKEN.search(log) is not None
+
+
+def last_line(log: str) -> str:
+    """Return the last line that says something, without its prefix; "(nothing)" if none does."""
+    for line in reversed(log.splitlines()):
+        if text := _bare(line):
+            return text
+    return "(nothing)"
+
+
+def relevant(log: str, limit: int = LIMIT) -> list[str]:
+    """Return at most ``limit`` lines: exceptions first, then marked errors, else the last ones.
+
+    The order is the log's own; of equal lines the first is kept, so that the cause is not
+    pushed out by what repeats it.
+    """
+    lines = [text for line in log.splitlines() if (text := _bare(line))]
+    for chosen in (
+        [line for line in lines if _EXCEPTION.match(line)],
+        [line for line, raw in _pairs(log) if _MARKED.search(raw)],
+        lines,
+    ):
+        distinct = list(dict.fromkeys(chosen))
+        if distinct:
+            return distinct[-limit:]
+    return []
+
+
+def _pairs(log: str) -> list[tuple[str, str]]:
+    return [(text, line) for line in log.splitlines() if (text := _bare(line))]
+
+
+def _bare(line: str) -> str:
+    """Drop vLLM's prefix ("(APIServer pid=1) ERROR 11-22 21:19:20 [async_llm.py:906] ")."""
+    text = _PREFIX.sub("", line).strip()
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."

@@ -1,0 +1,91 @@
+"""What is installed in an interpreter's environment, read without importing any of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import distributions
+from pathlib import Path
+
+from trimtab.errors import EngineMissingError
+
+_SECONDS = 30.0
+_PATHS = "import json, sys; print(json.dumps([p for p in sys.path if p]))"
+_EXEC = re.compile(r"^#!\s*(\S+)|'''exec' \"?([^\"\s]+)\"? ", re.MULTILINE)
+
+
+def search_path(python: Path) -> list[str]:
+    """Return where ``python`` looks for modules.
+
+    Raises:
+        EngineMissingError: it is no interpreter that runs.
+    """
+    return _ask(python, _PATHS)
+
+
+def installed(paths: Sequence[str]) -> dict[str, str]:
+    """Return canonical name → version of the distributions found on ``paths``.
+
+    Where a name occurs twice, the first wins, as for an import.
+    """
+    found: dict[str, str] = {}
+    for one in distributions(path=list(paths)):
+        metadata = one.metadata
+        if "Name" in metadata and "Version" in metadata:  # else its files are damaged
+            name = re.sub(r"[-_.]+", "-", metadata["Name"]).lower()
+            found.setdefault(name, metadata["Version"])
+    return found
+
+
+def script_interpreter(script: Path) -> Path | None:
+    """Return the interpreter that a console script runs with; ``None`` if it does not say.
+
+    pip writes it into the first line, or behind ``'''exec'`` in the second when it is long.
+    """
+    for folder in (script.parent, script.resolve().parent):
+        if (folder / "pyvenv.cfg").exists() or (folder.parent / "pyvenv.cfg").exists():
+            python = folder / "python"
+            return python if python.exists() else None
+    try:
+        head = script.read_bytes()[:1024].decode(errors="replace")
+    except OSError:
+        return None
+    for match in _EXEC.finditer(head):
+        named = Path(match[1] or match[2])
+        if named.name.startswith("python") and named.exists():
+            return named
+    if head.startswith("#!/usr/bin/env python"):
+        onpath = shutil.which(head.split()[1])
+        return Path(onpath) if onpath else None
+    return None
+
+
+def version(python: Path) -> tuple[int, int]:
+    """Return major and minor version of an interpreter.
+
+    Raises:
+        EngineMissingError: it is no interpreter that runs.
+    """
+    major, minor = _ask(python, "import json, sys; print(json.dumps(sys.version_info[:2]))")
+    return int(major), int(minor)
+
+
+def _ask(python: Path, program: str) -> list[str]:
+    try:
+        answer = subprocess.run(
+            [str(python), "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+        return [str(one) for one in json.loads(answer.stdout)]
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
+        why = str(error).splitlines()[0]
+        raise EngineMissingError(
+            f"the engine's interpreter must be a Python that runs, but {python} is not: {why}"
+        ) from error

@@ -1,0 +1,99 @@
+"""The scripted engine: a small real HTTP server with known behaviour, for tests and rehearsals.
+
+It runs wherever trimtab runs, behaves like vLLM 0.32 for CPU to everything that looks at it, and
+its speed is a known function of its settings. The variable TRIMTAB_SCRIPTED names a file that
+changes its behaviour; it is inherited like any other.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trimtab.engines import checkpoint, vllm, vllm_failures, vllm_roles
+from trimtab.model import Process, Value
+
+ENGINES: Mapping[str, str] = {"scripted": "a small server with known behaviour, for tests"}
+
+SERVER = Path(__file__).with_name("scripted_server.py")
+MODEL = "scripted-model"
+VERSION = "0.32.0+cpu"
+"""The version it passes for, so that the catalogue judges it as that vLLM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """The scripted engine of this installation of trimtab."""
+
+    name: str = "scripted"
+    version: str = VERSION
+    platform: str = "cpu"
+    packages: Mapping[str, str] = field(default_factory=lambda: {"vllm": VERSION})
+    expected_seconds: tuple[float, float] = (2.0, 2.0)
+    gate_patience: float = 0.0
+    library_folders: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The server's script."""
+        return str(SERVER)
+
+    def model(self, asked: str | None) -> tuple[str, tuple[str, ...]]:
+        """Return ``asked``, or a name: it reads no model."""
+        return asked or MODEL, ()
+
+    def command(self, model: str, args: Sequence[str]) -> tuple[str, ...]:
+        """Return the script's command line, run without site packages: it starts at once."""
+        return (sys.executable, "-I", "-S", str(SERVER), "serve", model, *args)
+
+    def listen(self, port: int) -> tuple[str, ...]:
+        """Return host and port."""
+        return ("--host", "127.0.0.1", "--port", str(port))
+
+    def environment(self, model: str) -> Mapping[str, str]:
+        """Nothing but what is inherited."""
+        return {}
+
+    def ready(self, url: str) -> bool:
+        """Whether ``/health`` answers 200."""
+        return vllm.healthy(url)
+
+    def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
+        """Return vLLM's roles; the process that runs the script serves the API."""
+        found = vllm_roles.roles(tree)
+        for one in tree:
+            copy = found.get(one.ppid) == "api"
+            if found[one.pid] == "helper" and str(SERVER) in one.cmdline and not copy:
+                found[one.pid] = "api"
+        return found
+
+    def reported_config(self, url: str, log: str) -> Mapping[str, Value]:
+        """Return what the server reports, by vLLM's own ways."""
+        return vllm.reported_config(url, log)
+
+    def served_name(self, url: str) -> str:
+        """Return the first name of ``/v1/models``."""
+        return vllm.served_name(url)
+
+    def vocab(self, model: str) -> int:
+        """Any token will do."""
+        return checkpoint.SAFE_VOCAB
+
+    def checkpoint_dtype(self, model: str) -> str | None:
+        """It plays a checkpoint of bfloat16, like the built-in model."""
+        return "bfloat16"
+
+    def explain(self, log: str) -> str:
+        """Return the likely cause of a failed start."""
+        return vllm_failures.explain(log)
+
+    def cold_start(self, log: str) -> bool | None:
+        """It compiles nothing."""
+        return False
+
+
+def load(name: str, python: str | None) -> Scripted:
+    """Return the engine; it is always there."""
+    return Scripted()

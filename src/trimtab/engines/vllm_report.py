@@ -1,0 +1,231 @@
+"""What a vLLM server says about its own configuration: log lines, metrics, ``/server_info``.
+
+Pure parsers, text to values. Where to read what, on vLLM 0.32:
+
+* the line "Initializing a V1 LLM engine (v…) with config: …" is written by the engine core
+  itself and holds ``str(VllmConfig)`` (config/vllm.py), after the platform has had its say;
+* ``max_num_batched_tokens`` is in no line of its own, but is always the greatest of
+  ``compile_ranges_endpoints`` (config/vllm.py, ``_set_compile_ranges``);
+* the labels of the metric ``vllm:cache_config_info`` hold the cache's configuration;
+* ``/server_info`` holds everything, but answers only under VLLM_SERVER_DEV_MODE=1. Its
+  environment part is never read: it may hold secrets;
+* "non-default args: …" is what the parser accepted, which a platform may still overrule.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+
+from trimtab.model import Value
+
+_CONFIG_LINE = re.compile(r"Initializing a V1 LLM engine \([^)]*\) with config: (.*)")
+_ARGS_LINE = re.compile(r"non-default args: (\{.*\})")
+_CHUNKED_LINE = re.compile(r"Chunked prefill is enabled with max_num_batched_tokens=(\d+)")
+_CORES_LINE = re.compile(r"local_rank=\d+, core ids=\[([\d, ]*)\]")
+_CACHE_METRIC = re.compile(r"^vllm:cache_config_info\{(.*)\} ", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_ENUM = re.compile(r"<(\w+)\.(\w+): (.+)>")
+_OPEN, _CLOSE = "([{<", ")]}>"
+_SECRET_ARGS = frozenset({"api_key", "hf_token", "ssl_keyfile_password"})
+
+_FROM_LINE = {
+    "dtype": "dtype",
+    "max_seq_len": "max_model_len",
+    "load_format": "load_format",
+    "tensor_parallel_size": "tensor_parallel_size",
+    "pipeline_parallel_size": "pipeline_parallel_size",
+    "data_parallel_size": "data_parallel_size",
+    "quantization": "quantization",
+    "enforce_eager": "enforce_eager",
+    "kv_cache_dtype": "kv_cache_dtype",
+    "device_config": "device",
+    "seed": "seed",
+    "enable_prefix_caching": "enable_prefix_caching",
+    "enable_chunked_prefill": "enable_chunked_prefill",
+}
+"""Key of the engine core's line → ours."""
+
+_FROM_COMPILATION = {
+    "mode": "compilation_mode",
+    "backend": "compilation_backend",
+    "cudagraph_mode": "cudagraph_mode",
+}
+
+_FROM_METRIC = {
+    "block_size": "block_size",
+    "cache_dtype": "kv_cache_dtype",
+    "enable_prefix_caching": "enable_prefix_caching",
+    "gpu_memory_utilization": "gpu_memory_utilization",
+    "kv_cache_memory_bytes": "kv_cache_memory_bytes",
+    "kv_cache_size_tokens": "kv_cache_size_tokens",
+    "num_gpu_blocks": "num_gpu_blocks",
+}
+"""Label of ``vllm:cache_config_info`` → ours."""
+
+_FROM_INFO = {
+    ("model_config", "dtype"): "dtype",
+    ("model_config", "max_model_len"): "max_model_len",
+    ("model_config", "enforce_eager"): "enforce_eager",
+    ("model_config", "seed"): "seed",
+    ("model_config", "quantization"): "quantization",
+    ("load_config", "load_format"): "load_format",
+    ("cache_config", "block_size"): "block_size",
+    ("cache_config", "cache_dtype"): "kv_cache_dtype",
+    ("cache_config", "enable_prefix_caching"): "enable_prefix_caching",
+    ("cache_config", "gpu_memory_utilization"): "gpu_memory_utilization",
+    ("cache_config", "kv_cache_memory_bytes"): "kv_cache_memory_bytes",
+    ("cache_config", "num_gpu_blocks"): "num_gpu_blocks",
+    ("scheduler_config", "max_num_seqs"): "max_num_seqs",
+    ("scheduler_config", "max_num_batched_tokens"): "max_num_batched_tokens",
+    ("scheduler_config", "enable_chunked_prefill"): "enable_chunked_prefill",
+    ("scheduler_config", "async_scheduling"): "async_scheduling",
+    ("scheduler_config", "policy"): "scheduling_policy",
+    ("scheduler_config", "stream_interval"): "stream_interval",
+    ("parallel_config", "tensor_parallel_size"): "tensor_parallel_size",
+    ("parallel_config", "pipeline_parallel_size"): "pipeline_parallel_size",
+    ("parallel_config", "data_parallel_size"): "data_parallel_size",
+    ("parallel_config", "distributed_executor_backend"): "distributed_executor_backend",
+    ("parallel_config", "_api_process_count"): "api_server_count",
+    ("device_config", "device"): "device",
+    ("compilation_config", "mode"): "compilation_mode",
+    ("compilation_config", "backend"): "compilation_backend",
+    ("compilation_config", "cudagraph_mode"): "cudagraph_mode",
+}
+"""Path in ``/server_info``'s ``vllm_config`` → ours."""
+
+
+def from_log(log: str) -> dict[str, Value]:
+    """Return what the engine core's own lines report, and ``args.*`` from the parser's."""
+    found: dict[str, Value] = {}
+    if match := _ARGS_LINE.search(log):
+        found |= {f"args.{key}": value for key, value in _scalars(_literal(match[1])).items()}
+    if match := _CONFIG_LINE.search(log):
+        found |= from_config_line(match[1])
+    if match := _CHUNKED_LINE.search(log):
+        found["max_num_batched_tokens"] = int(match[1])
+    if match := _CORES_LINE.search(log):
+        found["omp_core_ids"] = match[1].replace(" ", "")
+    return found
+
+
+def from_config_line(text: str) -> dict[str, Value]:
+    """Return our keys from ``str(VllmConfig)``; keys of nested parts that we do not use drop."""
+    fields = dict(_pairs(split(text), "="))
+    found = {
+        ours: scalar(fields[theirs]) for theirs, ours in _FROM_LINE.items() if theirs in fields
+    }
+    compilation = fields.get("compilation_config", "")
+    if compilation.startswith("{") and compilation.endswith("}"):
+        inner = {key.strip("'"): value for key, value in _pairs(split(compilation[1:-1]), ":")}
+        found |= {
+            ours: scalar(inner[theirs])
+            for theirs, ours in _FROM_COMPILATION.items()
+            if theirs in inner
+        }
+        ends = [int(end) for end in re.findall(r"\d+", inner.get("compile_ranges_endpoints", ""))]
+        if ends:
+            found["max_num_batched_tokens"] = max(ends)
+    return found
+
+
+def from_metrics(text: str) -> dict[str, Value]:
+    """Return our keys from the text of ``/metrics``."""
+    match = _CACHE_METRIC.search(text)
+    labels = dict(_LABEL.findall(match[1])) if match else {}
+    return {ours: scalar(labels[name]) for name, ours in _FROM_METRIC.items() if name in labels}
+
+
+def from_server_info(answer: object) -> dict[str, Value]:
+    """Return our keys from the JSON of ``/server_info?config_format=json``."""
+    config = answer.get("vllm_config") if isinstance(answer, Mapping) else None
+    found: dict[str, Value] = {}
+    for (part, key), ours in _FROM_INFO.items():
+        section = config.get(part) if isinstance(config, Mapping) else None
+        if isinstance(section, Mapping) and key in section:
+            value = section[key]
+            if isinstance(value, str):
+                found[ours] = _name(value)
+            elif value is None or isinstance(value, bool | int | float):
+                found[ours] = value
+    return found
+
+
+def compiled_anew(log: str) -> bool | None:
+    """Whether a start filled a compile cache that a later start of the same plan will load.
+
+    vLLM 0.32 on CPU cannot load its own ahead-of-time artefact and compiles at every start
+    ("Compiling model again due to a load failure"): that is its normal state, so ``False``.
+    Without ahead-of-time compilation the log does not tell: ``None``.
+    """
+    if re.search(r"Directly load (?:AOT compilation|the compiled graph)", log):
+        return False
+    if "Compiling model again due to a load failure" in log:
+        return False
+    if re.search(r"saved AOT compiled function|Compiling a graph for compile range", log):
+        return True
+    return False if from_log(log).get("compilation_mode") == 0 else None
+
+
+def split(text: str) -> list[str]:
+    """Split at the commas that are in no bracket and no quotes; stops at what is unbalanced."""
+    parts: list[str] = []
+    begin, depth, quote, index = 0, 0, "", 0
+    while index < len(text):
+        char = text[index]
+        if quote:
+            if char == "\\":
+                index += 1
+            elif char == quote:
+                quote = ""
+        elif char in "'\"":
+            quote = char
+        elif char in _OPEN:
+            depth += 1
+        elif char in _CLOSE:
+            depth -= 1
+        elif char == "," and depth == 0:
+            parts.append(text[begin:index].strip())
+            begin = index + 1
+        index += 1
+    parts.append(text[begin:].strip())
+    return [part for part in parts if part]
+
+
+def scalar(text: str) -> Value:
+    """Turn a printed value into ours: numbers, flags, None, enums by value, types by name."""
+    if match := _ENUM.fullmatch(text):
+        text = match[3]
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return _name(text)
+    return value if value is None or isinstance(value, bool | int | float) else _name(str(value))
+
+
+def _name(text: str) -> str:
+    return text.removeprefix("torch.")
+
+
+def _pairs(parts: Iterable[str], mark: str) -> list[tuple[str, str]]:
+    cut = (part.partition(mark) for part in parts)
+    return [(key.strip(), value.strip()) for key, found, value in cut if found]
+
+
+def _literal(text: str) -> Mapping[str, object]:
+    """Evaluate a printed dictionary of plain literals; empty when it is not one."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _scalars(values: Mapping[str, object]) -> dict[str, Value]:
+    return {
+        key: value
+        for key, value in values.items()
+        if key not in _SECRET_ARGS
+        and (value is None or isinstance(value, bool | int | float | str))
+    }

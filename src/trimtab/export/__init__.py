@@ -1,0 +1,41 @@
+"""Artefacts that carry a proven plan: one module each, with ``render`` and ``parse``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from trimtab.errors import StudyError
+from trimtab.export import envfile, shell, systemd
+from trimtab.profile import Profile
+
+Render = Callable[[Profile, Path], str]
+
+ARTEFACTS: Mapping[str, tuple[Render, int]] = {
+    shell.FILE: (shell.render, 0o755),
+    envfile.FILE: (envfile.render, 0o644),
+    systemd.FILE: (systemd.render, 0o644),
+}
+"""File name → how to render it, and its mode."""
+
+__all__ = ["ARTEFACTS", "envfile", "shell", "systemd", "write"]
+
+
+def write(profile: Profile, file: Path, folder: Path) -> tuple[Path, ...]:
+    """Write every artefact of ``profile``, whose own file is ``file``, into ``folder``.
+
+    Raises:
+        StudyError: an artefact cannot carry the plan, or cannot be written.
+    """
+    texts = {name: render(profile, file) for name, (render, _) in ARTEFACTS.items()}
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            path = folder / name
+            path.write_bytes(text.encode("utf-8"))
+            path.chmod(ARTEFACTS[name][1])
+            written.append(path)
+    except OSError as error:
+        raise StudyError(f"the export to {folder} cannot be written: {error.strerror}") from error
+    return tuple(written)

@@ -1,0 +1,100 @@
+"""``serve.env``: the plan's variables, for ``. serve.env`` and systemd's ``EnvironmentFile=``.
+
+Values are quoted so that a POSIX shell and systemd read the same (docker's ``--env-file`` does
+not unquote at all). An env file can only set: what it cannot say stands in its comments.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from trimtab.errors import StudyError
+from trimtab.export.guard import exportable
+from trimtab.export.heading import heading, origins
+from trimtab.profile import Profile
+from trimtab.redaction import looks_secret, marker
+
+FILE = "serve.env"
+_TOKEN = re.compile(
+    r"""(?P<quoted>'[^']*'|"[^"]*") | (?P<comment>(?m:^)\#[^\n]*)
+    | (?P<continued>\\\n) | (?P<end>\n)""",
+    re.VERBOSE,
+)
+_REFERENCE = "# secret: "
+
+
+def render(profile: Profile, file: Path) -> str:
+    """Return the env file of ``profile``, whose own file is ``file``.
+
+    Raises:
+        StudyError: the plan holds something that an env file cannot carry.
+    """
+    settings = exportable(profile.plan.settings)
+    worth = origins(profile)
+    lines = [f"# {line}".rstrip() for line in heading(profile, file, "vLLM environment")]
+    lines += [f"# cannot be said in an env file: unset {name}" for name in settings.unset]
+    lines.append("")
+    for name, value in settings.env:
+        lines += [f"# {worth[name]}"] if name in worth else []
+        if looks_secret(name):
+            lines.append(f"{_REFERENCE}{name} (set it yourself: secrets are never written here)")
+        else:
+            lines.append(f"{name}={shlex.quote(value)}")
+    if settings.preload:
+        lines += [f"# {worth[path]}" for path in settings.preload if path in worth]
+        lines.append(f"LD_PRELOAD={shlex.quote(':'.join(settings.preload))}")
+    return "\n".join(lines) + "\n"
+
+
+def parse(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Return ``(env, preload)`` of a file that :func:`render` wrote.
+
+    Raises:
+        StudyError: a line is not an assignment.
+    """
+    try:
+        return _parse(text)
+    except ValueError as error:
+        raise StudyError(f"{FILE} must be as trimtab wrote it, but: {error}") from error
+
+
+def _parse(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    env: list[tuple[str, str]] = []
+    preload: tuple[str, ...] = ()
+    for line in logical_lines(text):
+        if line.startswith(_REFERENCE):
+            name = line.removeprefix(_REFERENCE).split(" ", 1)[0]
+            env.append((name, marker(name)))
+        if line.startswith("#"):
+            continue
+        name, equals, quoted = line.partition("=")
+        words = shlex.split(quoted)
+        if not equals or len(words) > 1:
+            raise StudyError(f"a line of an env file must be NAME=VALUE, but is {line!r}")
+        value = words[0] if words else ""
+        if name == "LD_PRELOAD":
+            preload = tuple(value.split(":"))
+        else:
+            env.append((name, value))
+    return tuple(env), preload
+
+
+def logical_lines(text: str) -> list[str]:
+    """Return the lines of shell text, less empty ones, continued lines joined.
+
+    A quoted newline does not end a line. Only for text whose backslashes are all quoted or at a
+    line's end, as ``shlex.quote`` leaves them.
+    """
+    lines: list[str] = [""]
+    last = 0
+    for token in _TOKEN.finditer(text):
+        lines[-1] += text[last : token.start()]
+        last = token.end()
+        if token["end"]:
+            lines.append("")
+        else:
+            lines[-1] += " " if token["continued"] else token[0]
+    lines[-1] += text[last:]
+    return [line for line in lines if line]

@@ -1,0 +1,253 @@
+"""The machine as a narrow port: every read of it and every write to it goes through here.
+
+``LocalHost`` is the machine we run on. ``SnapshotHost`` is a captured one: a folder with
+``root/`` (files under their absolute paths), ``commands/`` (outputs of commands) and
+``meta.yaml`` (what no file shows). Fact parsers and checks see only the protocol, so every one
+of them can be shown any machine.
+"""
+
+from __future__ import annotations
+
+import glob as globbing
+import io
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from trimtab.errors import HostError
+
+_CHUNK = 64 * 1024
+LIMIT = 16 * 1024 * 1024
+"""Bytes that ``read`` accepts at most: the maps of a large process fit, a device does not."""
+
+
+class Host(Protocol):
+    """What trimtab needs of a machine. Failures raise `HostError` with one line."""
+
+    def read(self, path: str, limit: int = LIMIT) -> str:
+        """Return the text of a file of at most ``limit`` bytes."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Whether the path names something (links are followed)."""
+        ...
+
+    def glob(self, pattern: str) -> tuple[str, ...]:
+        """Return the absolute paths that match, sorted."""
+        ...
+
+    def listdir(self, path: str) -> tuple[str, ...]:
+        """Return the names in a folder, sorted."""
+        ...
+
+    def readlink(self, path: str) -> str:
+        """Return the text of a symbolic link."""
+        ...
+
+    def resolve(self, path: str) -> str:
+        """Return the path with every symbolic link followed."""
+        ...
+
+    def write(self, path: str, text: str) -> None:
+        """Replace the content of an existing file in place (a kernel setting, as a rule)."""
+        ...
+
+    def run(self, argv: Sequence[str], timeout: float = 10.0) -> str:
+        """Return the standard output of a command that ends with 0 in ``timeout`` seconds."""
+        ...
+
+    def affinity(self) -> tuple[int, ...]:
+        """Return the logical CPUs that this process may run on, sorted."""
+        ...
+
+    def euid(self) -> int:
+        """Return the effective user."""
+        ...
+
+
+def _refused(what: str, path: str, error: OSError) -> HostError:
+    return HostError(f"cannot {what} {path}: {error.strerror or error}")
+
+
+def _read_chunks(file: io.FileIO, limit: int) -> bytes:
+    """Read to the end or past ``limit``, in pieces: /proc/sys allocates what one read asks for."""
+    data = bytearray()
+    while len(data) <= limit and (chunk := file.read(_CHUNK)):
+        data += chunk
+    return bytes(data)
+
+
+class LocalHost:
+    """The machine that this process runs on."""
+
+    def read(self, path: str, limit: int = LIMIT) -> str:
+        """See `Host.read`. Bytes that are not UTF-8 are replaced."""
+        try:
+            with Path(path).open("rb", buffering=0) as file:
+                data = _read_chunks(file, limit)
+        except OSError as error:
+            raise _refused("read", path, error) from error
+        if len(data) > limit:
+            raise HostError(f"{path} must hold at most {limit} bytes to be read, but is longer")
+        return data.decode(errors="replace")
+
+    def exists(self, path: str) -> bool:
+        """See `Host.exists`."""
+        return os.path.exists(path)  # noqa: PTH110  Path.exists raises on names too long
+
+    def glob(self, pattern: str) -> tuple[str, ...]:
+        """See `Host.glob`."""
+        return tuple(sorted(globbing.glob(pattern)))  # noqa: PTH207  the pattern is absolute
+
+    def listdir(self, path: str) -> tuple[str, ...]:
+        """See `Host.listdir`."""
+        try:
+            return tuple(sorted(entry.name for entry in Path(path).iterdir()))
+        except OSError as error:
+            raise _refused("list", path, error) from error
+
+    def readlink(self, path: str) -> str:
+        """See `Host.readlink`."""
+        try:
+            return str(Path(path).readlink())
+        except OSError as error:
+            raise _refused("read the link", path, error) from error
+
+    def resolve(self, path: str) -> str:
+        """See `Host.resolve`."""
+        return os.path.realpath(path)
+
+    def write(self, path: str, text: str) -> None:
+        """See `Host.write`. The file must exist: a kernel setting is never created."""
+        try:
+            # One write(2): kernel files take a value whole, and report a refusal there.
+            handle = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+            try:
+                os.write(handle, text.encode())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise _refused("write", path, error) from error
+
+    def run(self, argv: Sequence[str], timeout: float = 10.0) -> str:
+        """See `Host.run`. The command sees the C locale and no terminal."""
+        name = " ".join(argv)
+        try:
+            done = subprocess.run(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+                env={**os.environ, "LC_ALL": "C", "LANG": "C"},
+            )
+        except subprocess.TimeoutExpired as error:
+            raise HostError(f"'{name}' must end in {timeout:g} s, but did not") from error
+        except OSError as error:
+            raise HostError(f"cannot run '{name}': {error.strerror or error}") from error
+        if done.returncode != 0:
+            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            raise HostError(f"'{name}' ended with {done.returncode}: {''.join(last) or 'silent'}")
+        return done.stdout.decode(errors="replace")
+
+    def affinity(self) -> tuple[int, ...]:
+        """See `Host.affinity`."""
+        return tuple(sorted(os.sched_getaffinity(0)))
+
+    def euid(self) -> int:
+        """See `Host.euid`."""
+        return os.geteuid()
+
+
+class SnapshotHost:
+    """A captured machine, read-only: ``root/``, ``commands/``, ``meta.yaml`` under a folder.
+
+    ``meta.yaml`` holds ``affinity`` (list of CPUs) and ``euid``. The output of a command lies in
+    ``commands/<its words joined by _>.txt``; a command without a file fails, as on a machine
+    that lacks it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self._meta = self._load_meta()
+
+    def _load_meta(self) -> dict[str, Any]:
+        import yaml
+
+        path = self.folder / "meta.yaml"
+        try:
+            meta = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise _refused("read", str(path), error) from error
+        if not isinstance(meta, dict):
+            raise HostError(f"{path} must hold a mapping, but holds {type(meta).__name__}")
+        return meta
+
+    def _path(self, path: str) -> Path:
+        return self.folder / "root" / path.lstrip("/")
+
+    def read(self, path: str, limit: int = LIMIT) -> str:
+        """See `Host.read`."""
+        try:
+            data = self._path(path).read_bytes()
+        except OSError as error:
+            raise _refused("read", path, error) from error
+        if len(data) > limit:
+            raise HostError(f"{path} must hold at most {limit} bytes to be read, but is longer")
+        return data.decode(errors="replace")
+
+    def exists(self, path: str) -> bool:
+        """See `Host.exists`."""
+        return self._path(path).exists()
+
+    def glob(self, pattern: str) -> tuple[str, ...]:
+        """See `Host.glob`."""
+        root = self.folder / "root"
+        return tuple(sorted(f"/{p.relative_to(root)}" for p in root.glob(pattern.lstrip("/"))))
+
+    def listdir(self, path: str) -> tuple[str, ...]:
+        """See `Host.listdir`."""
+        try:
+            return tuple(sorted(entry.name for entry in self._path(path).iterdir()))
+        except OSError as error:
+            raise _refused("list", path, error) from error
+
+    def readlink(self, path: str) -> str:
+        """See `Host.readlink`."""
+        try:
+            return str(self._path(path).readlink())
+        except OSError as error:
+            raise _refused("read the link", path, error) from error
+
+    def resolve(self, path: str) -> str:
+        """See `Host.resolve`. Links inside the captured tree must be relative."""
+        root = (self.folder / "root").resolve()
+        return f"/{self._path(path).resolve().relative_to(root)}"
+
+    def write(self, path: str, text: str) -> None:
+        """Refuse: a snapshot is read-only."""
+        raise HostError(f"cannot write {path}: the snapshot {self.folder.name} is read-only")
+
+    def run(self, argv: Sequence[str], timeout: float = 10.0) -> str:
+        """See `Host.run`."""
+        path = self.folder / "commands" / f"{command_slug(argv)}.txt"
+        try:
+            return path.read_text()
+        except OSError as error:
+            raise HostError(f"cannot run '{' '.join(argv)}': not in the snapshot") from error
+
+    def affinity(self) -> tuple[int, ...]:
+        """See `Host.affinity`."""
+        return tuple(sorted(int(cpu) for cpu in self._meta["affinity"]))
+
+    def euid(self) -> int:
+        """See `Host.euid`."""
+        return int(self._meta["euid"])
+
+
+def command_slug(argv: Sequence[str]) -> str:
+    """Return the file name (without ``.txt``) under which a snapshot keeps a command's output."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", " ".join(argv))

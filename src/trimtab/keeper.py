@@ -1,0 +1,198 @@
+"""The keeper: a tiny separate process that owns a server's tree and ends it, whatever happens.
+
+Run as ``python -I -S keeper.py`` (standard library only, imports nothing of ours) in a session of
+its own. Standard input carries one line of JSON (:func:`main` reads it) and is then the life
+line: a further line or its end, which the kernel brings when the parent dies of anything, even
+of SIGKILL, means stop. Standard output carries status, one JSON object a line:
+
+* ``{"event": "started", "pid": N}``: the server was executed;
+* ``{"event": "failed", "error": "..."}``: it could not be;
+* ``{"event": "exit", "pid": N, "code": N}``: the server ended, negative for a signal;
+* ``{"event": "gone", "killed": [...], "left": [...]}``: the tree was ended; ``killed`` needed
+  SIGKILL, ``left`` could not be ended.
+
+Standard error is the engine's log and becomes the server's standard output and error.
+
+The keeper is a child subreaper (prctl(2), PR_SET_CHILD_SUBREAPER): a process of the tree whose
+parent ends, or that leaves its process group or session, becomes the keeper's child, so the tree
+is always the keeper's descendants and nothing can slip out of it. Should the keeper itself be
+killed, the server gets SIGKILL (PR_SET_PDEATHSIG) and the rest is for the parent to end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+TICK = 0.1
+"""Seconds between looks at the children and the parent."""
+
+KILL_SECONDS = 3.0
+"""Seconds to insist on SIGKILL; what is left then is stuck in the kernel."""
+
+
+class Keeper:
+    """Owns the tree of one command; see the module's text."""
+
+    def __init__(self, spec: dict[str, object]) -> None:
+        self._spec = spec
+        self._parent = os.getppid()
+        self._stop = False
+        self._server = 0
+        signal.signal(signal.SIGTERM, self._on_stop)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            # A handler, not SIG_IGN: execve resets handlers, but would pass SIG_IGN on.
+            signal.signal(number, _ignore)
+
+    def run(self) -> int:
+        """Start the command, watch it until it ends or a stop comes, end the tree."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            _say(event="failed", error=f"no child subreaper: errno {ctypes.get_errno()}")
+            return 1
+        try:
+            self._start(libc.prctl)
+        except (OSError, subprocess.SubprocessError, ValueError) as error:
+            _say(event="failed", error=str(error))
+            return 1
+        _say(event="started", pid=self._server)
+        while not self._stop and self._server:
+            self._reap()
+            self._watch()
+        self._end()
+        return 0
+
+    def _start(self, prctl: Callable[..., int]) -> None:
+        affinity = self._spec.get("affinity")
+        if affinity is not None:
+            # The keeper only sleeps, so it may keep the mask that the server inherits from it.
+            os.sched_setaffinity(0, affinity)  # type: ignore[arg-type]
+        keeper = os.getpid()
+
+        def prepare() -> None:
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != keeper:  # it died before the line above
+                os._exit(127)
+
+        # Held: a forgotten Popen reaps its child by itself, and the exit code would be lost.
+        self._process = subprocess.Popen(
+            self._spec["argv"],  # type: ignore[call-overload]
+            env=self._spec["env"],
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            stderr=sys.stderr,
+            process_group=0,
+            preexec_fn=prepare,  # safe: this process has one thread
+        )
+        self._server = self._process.pid
+
+    def _on_stop(self, number: int, frame: object) -> None:
+        self._stop = True
+
+    def _watch(self) -> None:
+        ready, _, _ = select.select([0], [], [], TICK)
+        # A forked copy of the parent could hold the pipe open, so its death is looked for too.
+        if ready or os.getppid() != self._parent:
+            self._stop = True
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self._server = 0
+                return
+            if pid == 0:
+                return
+            if pid == self._server:
+                self._server = 0
+                self._process.returncode = os.waitstatus_to_exitcode(status)
+                _say(event="exit", pid=pid, code=self._process.returncode)
+
+    def _end(self) -> None:
+        """SIGTERM to the whole tree, then SIGKILL to all that is left, until none is left."""
+        _signal(descendants(), signal.SIGTERM)
+        self._wait(time.monotonic() + float(self._spec.get("grace", 5.0)))  # type: ignore[arg-type]
+        killed: set[int] = set()
+        until = time.monotonic() + KILL_SECONDS
+        while (left := descendants()) and time.monotonic() < until:
+            killed |= left
+            _signal(left, signal.SIGKILL)
+            self._wait(time.monotonic() + TICK)
+        _say(event="gone", killed=sorted(killed), left=sorted(left))
+
+    def _wait(self, until: float) -> None:
+        self._reap()
+        while descendants() and time.monotonic() < until:
+            time.sleep(TICK / 4)
+            self._reap()
+
+
+def descendants() -> set[int]:
+    """Return the process ids below this process, zombies included, from ``/proc/PID/stat``."""
+    parents: dict[int, int] = {}
+    with os.scandir("/proc") as entries:
+        pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123 - no pathlib: start fast
+                # The name, in parentheses, may itself hold spaces and parentheses.
+                parents[pid] = int(stat.read().rpartition(b")")[2].split()[1])
+        except (OSError, IndexError):
+            continue  # it ended meanwhile
+    found: set[int] = set()
+    level = {os.getpid()}
+    while level:
+        level = {pid for pid, parent in parents.items() if parent in level} - found
+        found |= level
+    return found
+
+
+def _signal(pids: set[int], number: int) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+        except PermissionError as error:  # a set-user-id program; it stays in "left"
+            print(f"trimtab keeper: cannot signal {pid}: {error}", file=sys.stderr)
+
+
+def _ignore(number: int, frame: object) -> None:
+    pass
+
+
+def _say(**message: object) -> None:
+    try:
+        os.write(1, json.dumps(message).encode() + b"\n")
+    except OSError:
+        return  # the parent is gone: there is nobody to tell
+
+
+def main() -> int:
+    """Read the specification and keep its command.
+
+    Keys: ``argv``; ``env``, the whole environment; ``affinity``, CPU numbers or null; ``grace``,
+    seconds between SIGTERM and SIGKILL.
+    """
+    line = bytearray()
+    while b"\n" not in line:  # unbuffered: the rest of the pipe is the life line
+        piece = os.read(0, 65536)
+        if not piece:
+            return 0  # the parent ended before it asked for anything
+        line += piece
+    spec, _, more = bytes(line).partition(b"\n")
+    return 0 if more else Keeper(json.loads(spec)).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""Knobs: the mechanisms by which tunings act, one file each."""
+
+from trimtab.knobs.affinity import Affinity
+from trimtab.knobs.draft import Draft
+from trimtab.knobs.env import Env
+from trimtab.knobs.env_list import EnvList
+from trimtab.knobs.preload import Preload
+from trimtab.knobs.protocol import Knob
+from trimtab.knobs.server_arg import Argument, Switch
+from trimtab.knobs.sysctl import Sysctl
+from trimtab.knobs.sysfs import Sysfs
+
+__all__ = [
+    "Affinity",
+    "Argument",
+    "Draft",
+    "Env",
+    "EnvList",
+    "Knob",
+    "Preload",
+    "Switch",
+    "Sysctl",
+    "Sysfs",
+]

@@ -1,0 +1,1 @@
+"""Load: seeded requests, a streaming client, windows, and the guards that void them."""

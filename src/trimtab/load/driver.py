@@ -1,0 +1,206 @@
+"""Driving one continuous load: who is sent when, where windows are cut, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final
+
+from trimtab.load.client import Client, Exchange, Target
+from trimtab.load.guards import Readings
+from trimtab.load.readings import HostReader, client_cpu
+from trimtab.load.workload import Workload
+from trimtab.model import Request
+
+_LOOK_SECONDS: Final = 0.25
+_OPEN_LOOP_CONNECTIONS: Final = 32
+_FEWEST_FAILURES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is looked at while the load runs.
+
+    ``alive`` returns ``None`` while the server is whole, else a sentence. ``server_cpu`` returns
+    the CPU seconds of the server's tree, ``host_cpu`` those of the machine. ``progress`` gets
+    short texts. All four are called from a helper thread, one call at a time for ``alive`` and
+    ``progress``.
+    """
+
+    alive: Callable[[], str | None]
+    host_cpu: HostReader
+    server_cpu: Callable[[], float] | None = None
+    stop: threading.Event | None = None
+    progress: Callable[[str], None] | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """What a load left: instants are of ``perf_counter``.
+
+    ``cuts`` are the instants between windows (the first is the end of the warm-up), with the
+    CPU readings taken there. ``unfinished`` were on the way when the load ended.
+    """
+
+    begun: float = 0.0
+    ended: list[Exchange] = field(default_factory=list)
+    unfinished: list[Exchange] = field(default_factory=list)
+    cuts: list[tuple[float, Readings]] = field(default_factory=list)
+    failed: str = ""
+
+
+class Driver:
+    """Sends the requests of a workload until its windows are complete.
+
+    Progress is counted in requests: in closed loop those that ended; in open loop the length of
+    the unbroken row of ended requests from the first arrival on, so that a window is complete
+    when all its requests and all before it are done. Windows are cut where that count passes
+    ``warmup``, ``warmup + window_requests`` and so on; they tile the time without a gap.
+    """
+
+    def __init__(
+        self, target: Target, workload: Workload, requests: tuple[Request, ...], watch: Watch
+    ) -> None:
+        self._workload = workload
+        self._requests = requests
+        self._watch = watch
+        self._client = Client(target, requests, workload.request_deadline, self._on_end)
+        self._run = Run()
+        self._next = 0
+        self._row = 0
+        self._done: set[int] = set()
+        self._failures = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._readings: list[asyncio.Future[Readings]] = []
+        self._cuts: list[float] = []
+        self._finished: asyncio.Future[str] | None = None
+        self._said = ""
+
+    async def run(self) -> Run:
+        """Run the load to its end, however it ends."""
+        self._finished = asyncio.get_running_loop().create_future()
+        concurrency = self._workload.concurrency
+        try:
+            await self._client.open(concurrency or _OPEN_LOOP_CONNECTIONS)
+            self._run.begun = perf_counter()
+            self._cut_windows(self._run.begun)
+            if concurrency is None:
+                self._arrive()
+            else:
+                for _ in range(concurrency):
+                    self._send_next(self._run.begun)
+            await self._wait()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._run.unfinished = list(self._client.running.values())
+            await self._client.close()
+        readings = await asyncio.gather(*self._readings)
+        self._run.cuts = list(zip(self._cuts, readings, strict=True))
+        return self._run
+
+    async def _wait(self) -> None:
+        assert self._finished is not None
+        while not self._finished.done():
+            await asyncio.wait({self._finished}, timeout=_LOOK_SECONDS)
+            if not self._finished.done():
+                self._look_at(await asyncio.to_thread(self._look))
+        self._run.failed = self._finished.result()
+
+    def _look(self) -> str | None:
+        """Tell the progress and ask whether the server is whole (in a helper thread)."""
+        if self._watch.progress is not None:
+            said = self._describe()
+            if said != self._said:
+                self._watch.progress(said)
+                self._said = said
+        return self._watch.alive()
+
+    def _look_at(self, trouble: str | None) -> None:
+        if trouble is not None:
+            self._finish(trouble)
+        elif self._watch.stop is not None and self._watch.stop.is_set():
+            self._finish("stopped before the load was complete")
+        elif len(self._cuts) > 1 and self._measured_seconds() > self._workload.max_seconds:
+            self._finish("")
+
+    def _describe(self) -> str:
+        workload, count = self._workload, len(self._run.ended)
+        if not self._cuts:
+            return f"warm-up: {count} of {workload.warmup} requests"
+        return f"window {len(self._cuts)} of {workload.windows}: {count} requests"
+
+    def _measured_seconds(self) -> float:
+        return perf_counter() - self._cuts[0]
+
+    def _arrive(self) -> None:
+        """Send every request that is due (open loop), and come back for the next."""
+        while self._next < len(self._requests):
+            at = self._requests[self._next].at
+            assert at is not None
+            wait = self._run.begun + at - perf_counter()
+            if wait > 0:
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(wait, self._arrive)
+                return
+            self._send_next(self._run.begun + at)
+
+    def _send_next(self, intended: float) -> None:
+        if self._next < len(self._requests):
+            request = self._requests[self._next]
+            self._next += 1
+            self._client.submit(request, intended)
+
+    def _on_end(self, exchange: Exchange) -> None:
+        """Send the next request first; everything else can wait for it."""
+        assert exchange.done is not None
+        self._run.ended.append(exchange)
+        if self._finished is None or self._finished.done():
+            return
+        if self._workload.concurrency is not None:
+            self._send_next(exchange.done)
+        self._done.add(exchange.request.index)
+        while self._row in self._done:
+            self._row += 1
+        self._cut_windows(exchange.done)
+        self._count_failures(exchange)
+
+    def _cut_windows(self, now: float) -> None:
+        workload = self._workload
+        passed = self._row if workload.concurrency is None else len(self._run.ended)
+        while passed >= workload.warmup + len(self._cuts) * workload.window_requests:
+            self._cut(now)
+            if self._enough():
+                self._finish("")
+                return
+
+    def _cut(self, now: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._cuts.append(now)
+        # reading a process tree takes milliseconds, in which no chunk would be stamped
+        self._readings.append(loop.run_in_executor(None, self._read, client_cpu()))
+
+    def _read(self, client: float) -> Readings:
+        server = self._watch.server_cpu
+        return Readings(client, None if server is None else server(), self._watch.host_cpu())
+
+    def _enough(self) -> bool:
+        """Whether no further window is to be begun."""
+        if len(self._cuts) < 2:
+            return False
+        if len(self._cuts) > self._workload.windows:
+            return True
+        last = self._cuts[-1] - self._cuts[-2]
+        return self._cuts[-1] - self._cuts[0] + last > self._workload.max_seconds
+
+    def _count_failures(self, exchange: Exchange) -> None:
+        self._failures = self._failures + 1 if exchange.error else 0
+        if self._failures >= max(_FEWEST_FAILURES, self._workload.concurrency or 0):
+            self._finish(f"the last {self._failures} requests failed: {exchange.error}")
+
+    def _finish(self, reason: str) -> None:
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_result(reason)

@@ -1,0 +1,264 @@
+"""What is measured over request records: a table of metrics with their formulas.
+
+The definitions are those of vLLM's own benchmark (vLLM 0.32 benchmarks/serve.py,
+benchmarks/lib/endpoint_request_func.py) with two differences, both on purpose: latencies count
+from the intended send time and not from the actual one, and throughput counts inside a window
+of continuous load, so that neither ramp-up nor tail dilutes it. A metric without data is absent,
+never 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from types import MappingProxyType
+
+from trimtab.model import RequestRecord
+from trimtab.slo import Latency, Slo, parse_slo
+
+__all__ = [
+    "METRICS",
+    "OBJECTIVES",
+    "Metric",
+    "Sample",
+    "Slo",
+    "measure",
+    "parse_slo",
+    "percentile",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The records of a load and the window ``(begin, end]`` (seconds) to measure in it."""
+
+    records: tuple[RequestRecord, ...]
+    begin: float
+    end: float
+    slo: Slo | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Length of the window."""
+        return self.end - self.begin
+
+    @property
+    def ended(self) -> tuple[RequestRecord, ...]:
+        """The requests that ended inside the window, with or without an error."""
+        return tuple(record for record in self.records if self.holds(record.done))
+
+    @property
+    def completed(self) -> tuple[RequestRecord, ...]:
+        """The requests that ended inside the window without an error."""
+        return tuple(record for record in self.ended if not record.error)
+
+    def holds(self, instant: float) -> bool:
+        """Whether ``instant`` lies inside the window."""
+        return self.begin < instant <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the table. ``compute`` returns ``None`` where the sample has no such value."""
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    formula: str
+    compute: Callable[[Sample], float | None]
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return a percentile by linear interpolation between ranks, as ``numpy.percentile`` does.
+
+    Raises:
+        ValueError: ``values`` is empty.
+    """
+    if not values:
+        raise ValueError("a percentile needs at least one value, but got none")
+    ordered = sorted(values)
+    rank = (len(ordered) - 1) * percent / 100.0
+    low = math.floor(rank)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (rank - low)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _arrived_tokens(record: RequestRecord, sample: Sample) -> float:
+    """Output tokens of ``record`` that arrived in the window, spread evenly over its chunks."""
+    if not record.chunks:
+        return 0.0
+    inside = sum(map(sample.holds, record.chunks))
+    return record.output_tokens * inside / len(record.chunks)
+
+
+def _output_throughput(sample: Sample) -> float | None:
+    tokens = math.fsum(_arrived_tokens(record, sample) for record in sample.records)
+    return tokens / sample.seconds if tokens else None
+
+
+def _total_throughput(sample: Sample) -> float | None:
+    prompts = sum(
+        record.prompt_tokens
+        for record in sample.records
+        if record.chunks and sample.holds(record.chunks[0])
+    )
+    output = math.fsum(_arrived_tokens(record, sample) for record in sample.records)
+    return (prompts + output) / sample.seconds if prompts + output else None
+
+
+def _request_throughput(sample: Sample) -> float | None:
+    completed = len(sample.completed)
+    return completed / sample.seconds if completed else None
+
+
+def _goodput(sample: Sample) -> float | None:
+    slo = sample.slo
+    if slo is None or not sample.completed:
+        return None
+    return sum(_meets(record, slo) for record in sample.completed) / sample.seconds
+
+
+def _meets(record: RequestRecord, slo: Slo) -> bool:
+    """Whether every limit holds for the request's own values.
+
+    A latency that the request does not have holds (vLLM counts the TPOT of a one-token answer
+    as 0 for goodput), except that an answer without any token meets nothing.
+    """
+    return bool(record.chunks) and all(
+        term.met(value) for term in slo.terms for value in LATENCIES[term.latency](record)
+    )
+
+
+def _error_rate(sample: Sample) -> float | None:
+    ended = sample.ended
+    return sum(bool(record.error) for record in ended) / len(ended) if ended else None
+
+
+def _ttft(record: RequestRecord) -> tuple[float, ...]:
+    return (record.chunks[0] - record.intended,) if record.chunks else ()
+
+
+def _e2e(record: RequestRecord) -> tuple[float, ...]:
+    return (record.chunks[-1] - record.intended,) if record.chunks else ()
+
+
+def _tpot(record: RequestRecord) -> tuple[float, ...]:
+    if not record.chunks or record.output_tokens < 2:
+        return ()
+    return ((record.chunks[-1] - record.chunks[0]) / (record.output_tokens - 1),)
+
+
+def _itl(record: RequestRecord) -> tuple[float, ...]:
+    return tuple(after - before for before, after in pairwise(record.chunks))
+
+
+LATENCIES: Mapping[Latency, Callable[[RequestRecord], tuple[float, ...]]] = MappingProxyType(
+    {Latency.TTFT: _ttft, Latency.TPOT: _tpot, Latency.ITL: _itl, Latency.E2E: _e2e}
+)
+"""The values (seconds) that one request contributes to each latency; none where it has none."""
+
+_FORMULAS: Mapping[Latency, str] = {
+    Latency.TTFT: "first chunk - intended send",
+    Latency.TPOT: "(E2E - TTFT) / (output tokens - 1) of a request; none for one-token answers",
+    Latency.ITL: "gaps between the chunks of a request, all requests pooled",
+    Latency.E2E: "last chunk - intended send",
+}
+
+_STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "mean": _mean,
+    **{f"p{percent}": partial(percentile, percent=percent) for percent in (50, 90, 99)},
+}
+
+
+def _latency_metric(
+    latency: Latency, statistic: str, summarise: Callable[[Sequence[float]], float]
+) -> Metric:
+    def compute(sample: Sample) -> float | None:
+        values = [value for record in sample.completed for value in LATENCIES[latency](record)]
+        return summarise(values) * 1000.0 if values else None
+
+    formula = f"{statistic} over the window's completed requests of: {_FORMULAS[latency]}"
+    return Metric(f"{latency}_{statistic}", "ms", False, formula, compute)
+
+
+_RATES = (
+    Metric(
+        "output_throughput",
+        "tok/s",
+        True,
+        "output tokens that arrived in the window (a request's tokens spread evenly over its "
+        "chunks) / window seconds",
+        _output_throughput,
+    ),
+    Metric(
+        "total_throughput",
+        "tok/s",
+        True,
+        "(output tokens that arrived in the window + prompt tokens of requests whose first "
+        "chunk did) / window seconds",
+        _total_throughput,
+    ),
+    Metric(
+        "request_throughput",
+        "req/s",
+        True,
+        "requests completed in the window / window seconds",
+        _request_throughput,
+    ),
+    Metric(
+        "goodput",
+        "req/s",
+        True,
+        "requests completed in the window whose own latencies meet every limit of the SLO / "
+        "window seconds",
+        _goodput,
+    ),
+    Metric(
+        "error_rate",
+        "1",
+        False,
+        "failed requests / requests that ended in the window",
+        _error_rate,
+    ),
+)
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        metric.name: metric
+        for metric in (
+            *_RATES,
+            *(
+                _latency_metric(latency, statistic, summarise)
+                for latency in LATENCIES
+                for statistic, summarise in _STATISTICS.items()
+            ),
+        )
+    }
+)
+"""Every metric by name: unit, direction, formula and how it is computed."""
+
+OBJECTIVES = ("output_throughput", "request_throughput", "goodput")
+"""The metrics a study can maximise."""
+
+
+def measure(
+    records: Sequence[RequestRecord], begin: float, end: float, slo: Slo | None = None
+) -> dict[str, float]:
+    """Return every metric that exists for the window ``(begin, end]``, by name.
+
+    ``begin`` and ``end`` are seconds of the records' clock. A metric without data is absent:
+    goodput without an SLO, latencies without completed requests, everything for a window
+    without length.
+    """
+    if end <= begin:
+        return {}
+    sample = Sample(tuple(records), begin, end, slo)
+    values = {name: metric.compute(sample) for name, metric in METRICS.items()}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,232 @@
+"""A profile: the answer of a study as a YAML file that can be read, run, verified and exported.
+
+Format history:
+    1 (trimtab 0.1): the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from trimtab import strict_yaml
+from trimtab.errors import StudyError
+from trimtab.model import Answer, Candidate, Check, Comparison, Evidence, Plan, Proves, to_json
+from trimtab.profile_schema import ProfileFile, SchemaError, validate
+from trimtab.redaction import redact_plan
+
+FORMAT = 1
+_INSTANT = "%Y-%m-%dT%H:%M:%SZ"
+_NONE = object()
+
+_HEADER = """\
+# A trimtab profile: one launch configuration, with the measured effect of each of its tunings.
+# Run it:    trimtab run --profile THIS_FILE
+# Verify it: trimtab doctor --pid PID --profile THIS_FILE
+# A value written as ${NAME} is a secret: it is taken from the environment, never stored.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineId:
+    """The engine that was measured: its name, its version, and the distributions that matter."""
+
+    name: str
+    version: str
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A plan with what was measured about it.
+
+    ``answers`` holds one entry for each tuning of the plan's candidate; ``risks`` maps such a
+    tuning to its sentence. ``comparisons`` are with the baseline. ``evidence`` is the
+    :func:`evidence_digest` of the plan's starts, ``None`` if nothing was observed. ``facts`` is
+    the machine's fingerprint. ``command`` is what reproduces the study. ``made`` is in UTC.
+    The plan holds markers in place of secrets (``redaction``).
+    """
+
+    name: str
+    made: datetime
+    trimtab: str
+    engine: EngineId
+    model: str
+    workload: Mapping[str, Any]
+    objective: str
+    slo: str | None
+    answers: tuple[Answer, ...]
+    risks: Mapping[str, str]
+    comparisons: tuple[Comparison, ...]
+    plan: Plan
+    evidence: str | None
+    facts: Mapping[str, str]
+    seed: int
+    command: str
+
+    @property
+    def candidate(self) -> Candidate:
+        """What the profile sets, tuning by tuning."""
+        return self.plan.candidate
+
+
+def evidence_digest(evidence: Iterable[Evidence]) -> str | None:
+    """Return the first 16 hex digits of the SHA-256 over all evidence, ``None`` if there is none.
+
+    The order does not matter: it is the digest of the sorted canonical JSON lines.
+    """
+    lines = sorted(to_json(one) for one in evidence)
+    if not lines:
+        return None
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def write_profile(profile: Profile, path: Path) -> Profile:
+    """Write ``profile`` to ``path``, complete or not at all; return it as it reads back.
+
+    Secrets in the plan are replaced by their markers first.
+
+    Raises:
+        StudyError: the file cannot be written, a tuning of the candidate has no answer, or a
+            value has no form in YAML (such as text that is not valid Unicode).
+    """
+    answered = {answer.tuning for answer in profile.answers}
+    if missing := [name for name, _ in profile.candidate if name not in answered]:
+        raise StudyError(
+            f"every tuning of a profile must have an answer, but {', '.join(missing)} has none"
+        )
+    try:
+        content = to_dict(profile)
+        text = (_HEADER + strict_yaml.dump(content)).encode("utf-8")
+        again = _from_file(validate(strict_yaml.load(text)))
+        _require_same(again, profile)
+        _replace_file(path, text)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise StudyError(f"the profile {path} cannot be written: {reason}") from error
+    return again
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile.
+
+    Raises:
+        StudyError: it cannot be read, is not a profile of this format, or its plan is not the
+            one that was measured (its digest differs).
+    """
+    try:
+        if path.stat().st_size > strict_yaml.MAX_BYTES:
+            raise StudyError(
+                f"a profile has at most {strict_yaml.MAX_BYTES} bytes, but {path} has "
+                f"{path.stat().st_size}: name a file that trimtab tune wrote"
+            )
+        text = path.read_bytes()
+    except OSError as error:
+        raise StudyError(f"the profile {path} cannot be read: {error.strerror}") from error
+    try:
+        return _from_file(validate(strict_yaml.load(text)))
+    except strict_yaml.NotDataError as error:
+        raise StudyError(f"the profile {path} must be plain YAML, but {error}") from error
+    except SchemaError as error:
+        raise StudyError(f"the profile {path} does not hold what it must: {error}") from error
+
+
+def to_dict(profile: Profile) -> dict[str, Any]:
+    """Return the content of the profile's file as plain data, without secrets."""
+    plan = redact_plan(profile.plan)
+    settings = plan.settings
+    return {
+        "format": FORMAT,
+        "name": profile.name,
+        "made": profile.made.astimezone(UTC).strftime(_INSTANT),
+        "trimtab": profile.trimtab,
+        "command": profile.command,
+        "engine": _plain(asdict(profile.engine)),
+        "model": profile.model,
+        "workload": _plain(profile.workload),
+        "objective": profile.objective,
+        "slo": profile.slo,
+        "seed": profile.seed,
+        "candidate": dict(plan.candidate),
+        "tunings": [_tuning(one, profile.risks.get(one.tuning)) for one in profile.answers],
+        "comparisons": [_plain(asdict(one)) for one in profile.comparisons],
+        "plan": {
+            "digest": plan.digest,
+            "settings": {**_plain(asdict(settings)), "env": dict(settings.env)},
+            "writes": [asdict(write) for write in plan.writes],
+            "checks": [_check(check) for check in plan.checks],
+        },
+        "evidence": profile.evidence,
+        "facts": dict(profile.facts),
+    }
+
+
+def _tuning(answer: Answer, risk: str | None) -> dict[str, Any]:
+    return {**_plain(asdict(answer)), "risk": risk}
+
+
+def _check(check: Check) -> dict[str, Any]:
+    """Return a check, less the fields that have their defaults."""
+    fields = _plain(asdict(check))
+    defaults = {"tuning": "", "roles": [], "proves": Proves.EFFECT.value}
+    return {key: value for key, value in fields.items() if defaults.get(key, _NONE) != value}
+
+
+def _plain(value: Any) -> Any:
+    """Return nested records' data with enums as text and tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value.value if isinstance(value, Enum) else value
+
+
+def _from_file(content: ProfileFile) -> Profile:
+    plan = content.plan.record(content.candidate)
+    if plan.digest != content.plan.digest:
+        raise SchemaError(
+            f"plan.digest: the plan that was measured is {content.plan.digest}, but this one is "
+            f"{plan.digest}: it was edited, so nothing is proven about it; run trimtab tune again"
+        )
+    return Profile(
+        name=content.name,
+        made=content.made,
+        trimtab=content.trimtab,
+        engine=EngineId(**content.engine.model_dump()),
+        model=content.model,
+        workload=content.workload,
+        objective=content.objective,
+        slo=content.slo,
+        answers=tuple(one.record() for one in content.tunings),
+        risks={one.tuning: one.risk for one in content.tunings if one.risk is not None},
+        comparisons=tuple(one.record() for one in content.comparisons),
+        plan=plan,
+        evidence=content.evidence,
+        facts=content.facts,
+        seed=content.seed,
+        command=content.command,
+    )
+
+
+def _require_same(again: Profile, profile: Profile) -> None:
+    if again.plan != redact_plan(profile.plan):
+        raise ValueError("the plan does not read back as it was measured")
+
+
+def _replace_file(path: Path, text: bytes) -> None:
+    """Write through a temporary file, so that a full disk never leaves half a profile."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

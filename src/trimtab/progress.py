@@ -1,0 +1,308 @@
+"""What a study shows while it runs: live on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from trimtab import wording
+from trimtab.metrics import METRICS
+from trimtab.model import Comparison, Design, Phase, Start, StartRequest
+
+Clock = Callable[[], float]
+
+_RECENT = 4
+"""Starts whose mean duration predicts the next ones: they get faster once the leads have won."""
+
+
+class Display(Protocol):
+    """What the study tells as it goes; every method returns at once and never fails the study."""
+
+    def begin_study(self, design: Design) -> None:
+        """Tell what is intended; once, before the first start."""
+
+    def begin_start(self, number: int, request: StartRequest) -> None:
+        """Tell that start ``number`` (from 1, over the whole study) begins."""
+
+    def state(self, text: str) -> None:
+        """Tell what the current start does ("starting", "verifying", "window 2")."""
+
+    def end_start(self, start: Start) -> None:
+        """Tell how the current start ended."""
+
+    def best(self, comparison: Comparison | None) -> None:
+        """Tell the best arm so far against the baseline, ``None`` if there is none yet."""
+
+    def note(self, text: str) -> None:
+        """Tell something that stays to be read."""
+
+    def close(self) -> None:
+        """Give the terminal back. Anything told afterwards is dropped; closing twice is fine."""
+
+
+def open_display(console: Console, objective: str, *, silent: bool = False) -> Display:
+    """Return the display that fits ``console``; ``objective`` is the metric to show."""
+    if silent:
+        return Silent()
+    return LiveDisplay(console, objective) if console.is_terminal else Plain(console, objective)
+
+
+class Silent:
+    """Shows nothing: for ``--json``, whose reader waits for one object."""
+
+    def begin_study(self, design: Design) -> None:
+        """Show nothing."""
+
+    def begin_start(self, number: int, request: StartRequest) -> None:
+        """Show nothing."""
+
+    def state(self, text: str) -> None:
+        """Show nothing."""
+
+    def end_start(self, start: Start) -> None:
+        """Show nothing."""
+
+    def best(self, comparison: Comparison | None) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Show nothing."""
+
+
+@dataclass(slots=True)
+class Track:
+    """How far a study is: what both displays say, without any output. Times are ``clock``'s."""
+
+    objective: str
+    clock: Clock = time.monotonic
+    design: Design | None = None
+    began: float = 0.0
+    number: int = 0
+    request: StartRequest | None = None
+    start_began: float = 0.0
+    doing: str = ""
+    leader: Comparison | None = None
+    durations: list[float] = field(default_factory=list)
+
+    def begin_study(self, design: Design) -> None:
+        """Take the design and start counting the time."""
+        self.design, self.began = design, self.clock()
+
+    def begin_start(self, number: int, request: StartRequest) -> bool:
+        """Take the next start; return whether it opens a new phase."""
+        opens = self.request is None or self.request.phase is not request.phase
+        self.number, self.request, self.doing = number, request, ""
+        self.start_began = self.clock()
+        return opens
+
+    def end_start(self, start: Start) -> None:
+        """Take the finished start's duration."""
+        self.request, self.doing = start.request, ""
+        self.number = start.number
+        self.durations.append(start.seconds)
+
+    @property
+    def total(self) -> int:
+        """Starts of the whole study, as far as is known."""
+        return max(self.number, self.design.starts if self.design else 0)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the study began (or was resumed)."""
+        return self.clock() - self.began
+
+    @property
+    def left(self) -> float | None:
+        """Expected seconds until the end, ``None`` before anything is known."""
+        recent = self.durations[-_RECENT:]
+        if recent:
+            each = sum(recent) / len(recent)
+        elif self.design is not None and self.design.starts:
+            each = self.design.minutes * 60 / self.design.starts
+        else:
+            return None
+        running = self.clock() - self.start_began if self._runs else 0.0
+        waiting = self.total - self.number + (1 if self._runs else 0)
+        return max(0.0, each * waiting - min(running, each))
+
+    @property
+    def _runs(self) -> bool:
+        return self.number > 0 and bool(self.doing)
+
+    def where(self) -> str:
+        """Return phase, block, number and arm of the current start."""
+        if self.request is None:
+            return "preparing"
+        place = f"{self.request.phase.value}, block {self.request.block}"
+        return f"start {self.number} of {self.total} ({place}): {self.request.arm}"
+
+    def result(self, start: Start) -> str:
+        """Return how a start ended, in one line."""
+        took = wording.duration(start.seconds)
+        value = start.metrics.get(self.objective) if start.valid else None
+        if value is None:
+            why = wording.line(start.detail)
+            return f"{self.where()}: {start.outcome.value}{f', {why}' if why else ''} ({took})"
+        unit = METRICS[self.objective].unit if self.objective in METRICS else self.objective
+        return f"{self.where()}: {wording.number(value)} {unit} ({took})"
+
+    def leading(self) -> str | None:
+        """Return the best arm so far with its interval, ``None`` if there is none."""
+        if self.leader is None:
+            return None
+        return f"best so far: {self.leader.arm}, {wording.effect(self.leader.effect)}"
+
+
+def announce(design: Design) -> str:
+    """Return a design as the line that opens a study."""
+    parts = ((Phase.LEAD, design.lead_starts), (Phase.SCREEN, design.screen_starts))
+    phases = [*parts, (Phase.CONFIRM, design.confirm_starts)]
+    split = ", ".join(f"{many} {phase.value}" for phase, many in phases if many)
+    return (
+        f"{wording.count(design.starts, 'start')} ({split}), about "
+        f"{wording.duration(design.minutes * 60)}; detectable effect "
+        f"{wording.percent(design.detectable)}"
+    )
+
+
+class Plain:
+    """One line with the time of day at each phase and each start's end."""
+
+    def __init__(
+        self,
+        console: Console,
+        objective: str,
+        clock: Clock = time.monotonic,
+        stamp: Callable[[], str] = lambda: time.strftime("%H:%M:%S"),
+    ) -> None:
+        self._console = console
+        self._track = Track(objective, clock)
+        self._stamp = stamp
+        self._open = True
+
+    def begin_study(self, design: Design) -> None:
+        """Print the design."""
+        self._track.begin_study(design)
+        self._print(announce(design))
+
+    def begin_start(self, number: int, request: StartRequest) -> None:
+        """Print the phase when it is a new one."""
+        if self._track.begin_start(number, request):
+            self._print(f"phase {request.phase.value}")
+
+    def state(self, text: str) -> None:
+        """Print nothing: a log needs results, not moments."""
+        self._track.doing = text
+
+    def end_start(self, start: Start) -> None:
+        """Print the start's result and the time left."""
+        self._track.end_start(start)
+        left = self._track.left
+        ahead = "" if left is None else f"; {wording.duration(left)} left"
+        self._print(self._track.result(start) + ahead)
+
+    def best(self, comparison: Comparison | None) -> None:
+        """Print the leader when it has changed."""
+        changed = comparison != self._track.leader
+        self._track.leader = comparison
+        text = self._track.leading()
+        if changed and text is not None:
+            self._print(text)
+
+    def note(self, text: str) -> None:
+        """Print the note."""
+        self._print(text)
+
+    def close(self) -> None:
+        """Print nothing from now on."""
+        self._open = False
+
+    def _print(self, text: str) -> None:
+        if self._open:
+            line = f"{self._stamp()} {wording.line(text)}"
+            self._console.print(Text(line), soft_wrap=True, highlight=False)
+
+
+class LiveDisplay:
+    """A few lines that stay at the bottom of a terminal; finished starts scroll by above."""
+
+    def __init__(
+        self,
+        console: Console,
+        objective: str,
+        clock: Clock = time.monotonic,
+        *,
+        auto_refresh: bool = True,
+    ) -> None:
+        self._console = console
+        self._track = Track(objective, clock)
+        self._live = Live(
+            console=console,
+            get_renderable=self._picture,
+            auto_refresh=auto_refresh,
+            refresh_per_second=4,
+            transient=True,
+        )
+        self._open = True
+
+    def begin_study(self, design: Design) -> None:
+        """Print the design and open the live part."""
+        self._track.begin_study(design)
+        self.note(announce(design))
+        if self._open:
+            self._live.start(refresh=True)
+
+    def begin_start(self, number: int, request: StartRequest) -> None:
+        """Show the new start."""
+        self._track.begin_start(number, request)
+        self.state("preparing")
+
+    def state(self, text: str) -> None:
+        """Show what the current start does."""
+        self._track.doing = wording.line(text)
+        if self._open and self._live.is_started:
+            self._live.refresh()
+
+    def end_start(self, start: Start) -> None:
+        """Print the start's result above the live part."""
+        self._track.end_start(start)
+        self.note(self._track.result(start))
+
+    def best(self, comparison: Comparison | None) -> None:
+        """Show the leader."""
+        self._track.leader = comparison
+
+    def note(self, text: str) -> None:
+        """Print a line above the live part."""
+        if self._open:
+            self._console.print(Text(wording.line(text)), highlight=False)
+
+    def close(self) -> None:
+        """Remove the live part and give the cursor back."""
+        self._open = False
+        self._live.stop()
+
+    def _picture(self) -> RenderableType:
+        track = self._track
+        left = track.left
+        done = track.number - (1 if track.doing else 0)
+        bar = Table.grid(padding=(0, 2))
+        bar.add_row(
+            ProgressBar(total=max(track.total, 1), completed=max(done, 0), width=30),
+            Text(f"{wording.duration(track.spent)} spent"),
+            Text("" if left is None else f"about {wording.duration(left)} left"),
+        )
+        now = Text.assemble((track.where(), "bold"), f" {track.doing}" if track.doing else "")
+        leader = track.leading()
+        return Group(now, bar, *([Text(leader, style="green")] if leader else []))

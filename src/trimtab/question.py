@@ -1,0 +1,88 @@
+"""The question a study answers: the options as given, and the record that identifies it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.errors import StudyMismatchError, UsageError
+from trimtab.model import Budget, RiskLevel
+
+_DURATION = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for, not yet resolved against the machine.
+
+    ``baseline`` holds the words of a ``vllm serve`` command, ``baseline_file`` a file with one;
+    at most one of them is set.
+    """
+
+    model: str | None = None
+    engine: str | None = None
+    engine_python: str | None = None
+    baseline: tuple[str, ...] = ()
+    baseline_file: Path | None = None
+    workload: str | None = None
+    objective: str = "output_throughput"
+    slo: str | None = None
+    budget: str | None = None
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    max_risk: str = RiskLevel.MEDIUM.value
+    allow_host: bool = False
+    seed: int = 0
+    start_deadline: float = 600.0
+
+
+def parse_budget(text: str) -> Budget:
+    """Parse a budget: ``24`` starts, or a duration such as ``30m``, ``1.5h``, ``900s``.
+
+    Raises:
+        UsageError: it is neither, or not above zero.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(starts|min|[smh])?\s*", text)
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(
+            f"--budget must be a number of starts above 0 (24) or a duration (30m), but is {text!r}"
+        )
+    if match[2] in _DURATION:
+        return Budget(seconds=float(match[1]) * _DURATION[match[2]])
+    if not float(match[1]).is_integer():
+        raise UsageError(f"--budget must be a whole number of starts, but is {text!r}")
+    return Budget(starts=int(float(match[1])))
+
+
+def parse_risk(text: str) -> RiskLevel:
+    """Parse a risk level.
+
+    Raises:
+        UsageError: it is not one of the levels.
+    """
+    try:
+        return RiskLevel(text)
+    except ValueError as error:
+        levels = ", ".join(level.value for level in RiskLevel)
+        raise UsageError(f"--max-risk must be one of {levels}, but is {text!r}") from error
+
+
+def require_same(asked: Mapping[str, object], found: Mapping[str, object], folder: Path) -> None:
+    """Make sure that the study in ``folder`` holds the question that is asked.
+
+    Raises:
+        StudyMismatchError: it does not; the message names the first difference.
+    """
+    for key in sorted({*asked, *found} - {"trimtab"}):
+        if asked.get(key) != found.get(key):
+            raise StudyMismatchError(
+                f"{folder} holds a study with {key} {_short(found.get(key))}, but {key} "
+                f"{_short(asked.get(key))} was asked: name another --study, or ask the same again"
+            )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,249 @@
+"""The rows of every table, as plain records: what the text and the HTML report both show."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trimtab import wording
+from trimtab.facts.text import format_cpu_list
+from trimtab.metrics import METRICS
+from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Start, Verdict
+from trimtab.redaction import redact_settings
+from trimtab.report.study import Study
+
+ARMS = ("baseline", "guide", "proven", "max")
+"""The arms every reader wants to see, in this order."""
+
+_ORDER = (
+    Verdict.WIN,
+    Verdict.LOSS,
+    Verdict.NOT_PROVEN,
+    Verdict.NO_EFFECT,
+    Verdict.NOT_IN_EFFECT,
+    Verdict.START_FAILED,
+    Verdict.SUPERSEDED,
+    Verdict.NOT_APPLICABLE,
+)
+"""What decides comes first, what could not be tried comes last."""
+
+
+_REFERENCE = re.compile(r"(?:--[\w-]+=)?\$\{\w+\}")
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """One tuning. ``change`` and ``interval`` are ``None`` where there is no estimate.
+
+    ``metric`` is "" when it is the study's objective. ``profiles`` names the profiles that hold
+    the tuning. ``risk`` is ``None`` for a tuning without one.
+    """
+
+    tuning: str
+    value: str
+    verdict: Verdict
+    effect: Effect
+    change: str | None
+    interval: str | None
+    metric: str
+    phase: str
+    profiles: tuple[str, ...]
+    reason: str
+    risk: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRow:
+    """One arm on the objective; ``effect`` is ``None`` for the baseline itself."""
+
+    arm: str
+    value: float
+    unit: str
+    effect: Effect | None
+    starts: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """The geometric means of one metric over the starts of each arm, described, not tested."""
+
+    metric: str
+    unit: str
+    better: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartRow:
+    """One start in time order; ``value`` is its objective, ``None`` if it measured nothing."""
+
+    number: int
+    phase: str
+    block: int
+    arm: str
+    outcome: str
+    value: float | None
+    seconds: float
+    detail: str
+
+
+def verdicts(study: Study) -> tuple[VerdictRow, ...]:
+    """Return a row for each answer, decided ones first, the largest effect first."""
+    ranked = sorted(study.conclusion.answers, key=_rank)
+    return tuple(_verdict_row(answer, study) for answer in ranked)
+
+
+def _rank(answer: Answer) -> tuple[int, float, str]:
+    ratio = answer.effect.ratio
+    size = abs(math.log(ratio)) if ratio is not None and ratio > 0 else -1.0
+    return _ORDER.index(answer.verdict), -size, answer.tuning
+
+
+def _verdict_row(answer: Answer, study: Study) -> VerdictRow:
+    profiles = {"proven": study.conclusion.proven, "max": study.conclusion.best}
+    return VerdictRow(
+        tuning=answer.tuning,
+        value=wording.value(answer.value),
+        verdict=answer.verdict,
+        effect=answer.effect,
+        change=wording.ratio(answer.effect),
+        interval=wording.interval(answer.effect),
+        metric="" if answer.metric == study.objective else answer.metric,
+        phase=answer.phase,
+        profiles=tuple(name for name, chosen in profiles.items() if answer.tuning in dict(chosen)),
+        reason=answer.reason,
+        risk=study.risks.get(answer.tuning),
+    )
+
+
+def arms(study: Study) -> tuple[ArmRow, ...]:
+    """Return baseline, guide and profiles on the objective; empty before any comparison."""
+    compared = _comparisons(study)
+    if not compared:
+        return ()
+    unit = unit_of(study.objective)
+    base = next((one for one in study.conclusion.confirmed), compared[0])
+    first = ArmRow("baseline", base.baseline, unit, None, base.effect.starts)
+    rows = [ArmRow(c.arm, c.value, unit, c.effect, c.effect.starts) for c in compared]
+    return (first, *sorted(rows, key=lambda row: _arm_rank(row.arm)))
+
+
+def _comparisons(study: Study) -> list[Comparison]:
+    guide = study.conclusion.guide
+    found = [*study.conclusion.confirmed, *([guide] if guide else [])]
+    return [one for one in found if one.metric == study.objective]
+
+
+def _arm_rank(arm: str) -> tuple[int, str]:
+    return (ARMS.index(arm) if arm in ARMS else len(ARMS), arm)
+
+
+def headline(study: Study) -> Comparison | None:
+    """Return the proven profile's confirmed comparison, ``None`` if nothing was confirmed."""
+    own = [one for one in study.conclusion.confirmed if one.arm == "proven"]
+    return next((one for one in own if one.metric == study.objective), None)
+
+
+def metrics(study: Study) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
+    """Return the arms and, for each metric they measured, its mean over each arm's starts.
+
+    The starts are those of the confirmation, or of the lead phase for an arm that was only
+    there (the guide).
+    """
+    by_arm = {arm: group for arm in ARMS if (group := _starts_of(study.starts, arm))}
+    names = dict.fromkeys(name for group in by_arm.values() for s in group for name in s.metrics)
+    rows = [
+        MetricRow(name, unit_of(name), _better(name), values)
+        for name in names
+        if any(values := tuple(_mean(group, name) for group in by_arm.values()))
+    ]
+    return tuple(by_arm), tuple(rows)
+
+
+def _starts_of(starts: Sequence[Start], arm: str) -> list[Start]:
+    own = [s for s in starts if s.valid and base_arm(s.request.arm) == arm]
+    confirmed = [s for s in own if s.request.phase is Phase.CONFIRM]
+    return confirmed or own
+
+
+def _mean(starts: Iterable[Start], metric: str) -> float | None:
+    values = [start.metrics[metric] for start in starts if metric in start.metrics]
+    if not values:
+        return None
+    if min(values) <= 0:
+        return math.fsum(values) / len(values)
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
+
+
+def base_arm(arm: str) -> str:
+    """Return the arm without the mark of a repetition (``guide#2`` is ``guide``)."""
+    return arm.partition("#")[0]
+
+
+def starts(study: Study) -> tuple[StartRow, ...]:
+    """Return a row for each start, in time order."""
+    return tuple(
+        StartRow(
+            number=start.number,
+            phase=start.request.phase.value,
+            block=start.request.block,
+            arm=start.request.arm,
+            outcome=start.outcome.value,
+            value=start.metrics.get(study.objective) if start.valid else None,
+            seconds=start.seconds,
+            detail=start.detail,
+        )
+        for start in sorted(study.starts, key=lambda start: start.number)
+    )
+
+
+def totals(study: Study) -> tuple[tuple[str, str], ...]:
+    """Return what the study cost and could see, as pairs of a name and its text."""
+    measured = sum(start.valid for start in study.starts)
+    spread = study.conclusion.sd
+    return (
+        ("starts", f"{len(study.starts)}, {measured} of them measured"),
+        ("time", wording.duration(study.minutes * 60)),
+        ("spread between starts", wording.percent(spread)),
+        ("detectable effect", wording.percent(study.conclusion.detectable)),
+    )
+
+
+def command_line(plan: Plan) -> str:
+    """Return a plan as one would type it, an option a line, with references for secrets."""
+    settings = redact_settings(plan.settings)
+    words = [f"{name}={_shown(value)}" for name, value in settings.env]
+    if settings.preload:
+        words.append(f"LD_PRELOAD={shlex.quote(':'.join(settings.preload))}")
+    if settings.affinity is not None:
+        words.append(f"taskset -c {format_cpu_list(settings.affinity)}")
+    lines = [*words, ""]
+    for word in settings.argv:
+        if word.startswith("--"):
+            lines.append("  " + _shown(word))
+        else:
+            lines[-1] = f"{lines[-1]} {_shown(word)}" if lines[-1] else _shown(word)
+    return " \\\n".join(line for line in lines if line)
+
+
+def _shown(word: str) -> str:
+    """Quote a word for the shell, but leave a secret's reference to the shell."""
+    return f'"{word}"' if _REFERENCE.fullmatch(word) else shlex.quote(word)
+
+
+def unit_of(metric: str) -> str:
+    """Return a metric's unit as the metrics table has it."""
+    if metric == "startup":
+        return "s"
+    return METRICS[metric].unit if metric in METRICS else ""
+
+
+def _better(metric: str) -> str:
+    if metric == "startup":
+        return "less"
+    if metric not in METRICS:
+        return ""
+    return "more" if METRICS[metric].higher_is_better else "less"

@@ -1,0 +1,38 @@
+"""What a report shows: one finished (or unfinished) study as a frozen record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trimtab.model import Conclusion, Plan, Start
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Everything the reports of one study need.
+
+    ``question`` is the study's question as the ledger keeps it; it holds at least ``objective``.
+    ``left_out`` are pairs (tuning, reason). ``risks`` maps a tuning to its sentence. ``plans``
+    maps an arm ("baseline", "guide", "proven", "max") to its plan. ``facts`` is the machine's
+    fingerprint, ``files`` maps what a file is to its path, ``minutes`` is the study's wall time.
+    ``command`` is what reproduces the study, ``None`` if it is not known.
+    """
+
+    title: str
+    question: Mapping[str, Any]
+    conclusion: Conclusion
+    starts: Sequence[Start]
+    left_out: Sequence[tuple[str, str]]
+    risks: Mapping[str, str]
+    plans: Mapping[str, Plan]
+    facts: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
+    minutes: float = 0.0
+    command: str | None = None
+
+    @property
+    def objective(self) -> str:
+        """Name of the metric that the study maximises."""
+        return str(self.question["objective"])

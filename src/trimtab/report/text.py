@@ -1,0 +1,131 @@
+"""The report for a terminal: the same rows as in the HTML file, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from trimtab import wording
+from trimtab.model import Verdict
+from trimtab.report import rows
+from trimtab.report.study import Study
+
+_WIDE = 120
+"""Columns from which an effect and its interval fit on one line."""
+
+STYLES = {
+    Verdict.WIN: "bold green",
+    Verdict.LOSS: "red",
+    Verdict.NOT_PROVEN: "yellow",
+    Verdict.NO_EFFECT: "cyan",
+    Verdict.NOT_IN_EFFECT: "magenta",
+    Verdict.START_FAILED: "magenta",
+    Verdict.SUPERSEDED: "dim",
+    Verdict.NOT_APPLICABLE: "dim",
+}
+"""The verdict's word always stands beside its colour."""
+
+
+def show(study: Study, console: Console) -> None:
+    """Print the whole report of ``study``."""
+    console.print(render(study, wide=console.width >= _WIDE))
+
+
+def render(study: Study, *, wide: bool = False) -> RenderableType:
+    """Return the whole report of ``study``; ``wide``: effect and interval on one line."""
+    parts: list[RenderableType] = [Text(study.title, style="bold"), _headline(study)]
+    parts += _sections(study, wide=wide)
+    return Group(*parts)
+
+
+def _headline(study: Study) -> RenderableType:
+    best = rows.headline(study)
+    if best is None:
+        return Text("Nothing was confirmed against the baseline.")
+    return Text.assemble("Confirmed: ", (wording.comparison(best), "bold"))
+
+
+def _sections(study: Study, *, wide: bool) -> Iterator[RenderableType]:
+    tables = (
+        ("What each tuning is worth", _verdicts(study, wide=wide)),
+        (f"Against the baseline ({study.objective})", _arms(study)),
+        ("Left out", _left_out(study)),
+        ("Study", _pairs(rows.totals(study))),
+        ("Files", _pairs(tuple(study.files.items()))),
+    )
+    for title, table in tables:
+        if table.row_count:
+            yield Text()
+            yield Text(title, style="bold")
+            yield table
+    for note in study.conclusion.notes:
+        yield Padding(Text(f"Note: {note}"), (1, 0, 0, 0))
+
+
+def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), expand=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
+
+
+def _verdicts(study: Study, *, wide: bool) -> Table:
+    table = _table("tuning", "value", "verdict", "effect", "starts", "phase", right=("starts",))
+    table.add_column("risk, reason", ratio=1, overflow="fold")
+    table.columns[2].no_wrap = True
+    for row in rows.verdicts(study):
+        effect = row.change or "-"
+        table.add_row(
+            Text(row.tuning),
+            Text(row.value),
+            Text(row.verdict.value, style=STYLES[row.verdict]),
+            Text(
+                ("\n", " ")[wide].join(part for part in (effect, row.interval, row.metric) if part)
+            ),
+            str(row.effect.starts),
+            row.phase or "-",
+            Text(_remark(row)),
+        )
+    return table
+
+
+def _remark(row: rows.VerdictRow) -> str:
+    """Say the risk of what is in a profile, and the reason of every other verdict."""
+    wanted = (row.risk, row.reason) if row.profiles else (row.reason,)
+    return "\n".join(text for text in wanted if text)
+
+
+def _arms(study: Study) -> Table:
+    compared = rows.arms(study)
+    unit = compared[0].unit if compared else ""
+    table = _table("arm", unit or "value", "change", "95 % interval", "starts", right=("starts",))
+    table.columns[1].justify = "right"
+    for row in compared:
+        own = row.effect
+        table.add_row(
+            Text(row.arm, style="bold" if row.arm == "proven" else ""),
+            wording.number(row.value),
+            "" if own is None else wording.ratio(own) or "no estimate",
+            "" if own is None else Text(wording.interval(own) or "-"),
+            str(row.starts),
+        )
+    return table
+
+
+def _left_out(study: Study) -> Table:
+    table = _table("tuning", "reason")
+    for name, reason in study.left_out:
+        table.add_row(Text(name), Text(reason))
+    return table
+
+
+def _pairs(pairs: tuple[tuple[str, str], ...]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, value in pairs:
+        table.add_row(Text(name), Text(value, overflow="fold"))
+    return table

@@ -1,0 +1,13 @@
+"""Which starts to make next, and what the starts made so far say.
+
+All of it is a pure function of the question and the ledger, so an interrupted study goes on by
+replay, and a finished one answers the same again.
+"""
+
+from trimtab.search.conclusion import conclude
+from trimtab.search.failures import blocked
+from trimtab.search.intent import design
+from trimtab.search.phased import Phased
+from trimtab.search.strategy import Strategy
+
+__all__ = ["Phased", "Strategy", "blocked", "conclude", "design"]

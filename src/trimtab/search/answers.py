@@ -1,0 +1,149 @@
+"""The verdict for one tuning, with the sentence that explains it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trimtab.model import Answer, Effect, Factor, Phase, Space, Start, Verdict
+from trimtab.search import screen
+from trimtab.search.arms import clash, of_phase
+from trimtab.search.failures import Failure, failures
+from trimtab.search.looks import Analysis, Look, as_effect, metric_of
+from trimtab.search.profiles import ALPHA, adjusted, adjusted_worse, centre, harms
+from trimtab.stats.power import detectable
+
+_NONE = Effect(None, None, None, None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that the verdicts rest on: the analysis, Holm's p-values, failures, and the plan."""
+
+    space: Space
+    analysis: Analysis
+    better: dict[str, float]
+    worse: dict[str, float]
+    failed: dict[str, Failure]
+    centre: tuple[Factor, ...]
+    plan: screen.Plan | None
+    measured: bool
+
+
+def findings(space: Space, starts: Sequence[Start], analysis: Analysis) -> Findings:
+    """Gather what the verdicts rest on."""
+    return Findings(
+        space=space,
+        analysis=analysis,
+        better=adjusted(space, starts, analysis),
+        worse=adjusted_worse(space, starts, analysis),
+        failed=failures(space, starts),
+        centre=centre(space, starts),
+        plan=screen.plan(space, of_phase(starts, Phase.LEAD)),
+        measured=any(start.valid for start in starts),
+    )
+
+
+def answer(known: Findings, factor: Factor) -> Answer:
+    """Return the verdict for a factor."""
+    look = _shown(known, factor)
+    effect = _NONE if look is None else as_effect(look.estimate, look.starts)
+    verdict, reason = _judge(known, factor, look, effect)
+    return Answer(
+        tuning=factor.tuning,
+        value=factor.value,
+        verdict=verdict,
+        effect=effect,
+        metric=metric_of(known.space, factor),
+        reason=reason,
+        phase=look.phase.value if look is not None else "",
+    )
+
+
+def false_alarm(known: Findings, factor: Factor) -> bool:
+    """Whether the inert tuning passed a test that it cannot pass but by chance or by drift."""
+    return factor.dummy and min(known.better[factor.tuning], known.worse[factor.tuning]) <= ALPHA
+
+
+def _shown(known: Findings, factor: Factor) -> Look | None:
+    """Return the look that a verdict speaks of: the significant one, else the screen's."""
+    looks = known.analysis.looks(factor)
+    if len(looks) < 2:
+        return looks[0] if looks else None
+    if known.better[factor.tuning] <= ALPHA:
+        return min(looks, key=lambda look: _or_one(look.estimate.p_greater))
+    if known.worse[factor.tuning] <= ALPHA:
+        return min(looks, key=lambda look: _or_one(look.estimate.p_less))
+    return looks[-1]
+
+
+def _or_one(p: float | None) -> float:
+    return 1.0 if p is None else p
+
+
+def _judge(
+    known: Findings, factor: Factor, look: Look | None, effect: Effect
+) -> tuple[Verdict, str]:
+    failure = known.failed.get(factor.tuning)
+    if failure is not None:
+        return failure.verdict, failure.reason
+    if look is None:
+        return Verdict.NOT_PROVEN, _untested(known, factor)
+    where = _where(known, factor, look)
+    better, worse = known.better[factor.tuning], known.worse[factor.tuning]
+    if false_alarm(known, factor):
+        return Verdict.NOT_PROVEN, f"inert by construction, yet its test passed {where}"
+    if worse <= ALPHA and better > ALPHA:
+        return Verdict.LOSS, f"worse {where}, Holm-adjusted p = {worse:.2g}"
+    if harms(known.space, known.analysis, factor):
+        return Verdict.NOT_PROVEN, f"it lowers {known.space.objective} {where}"
+    if better <= ALPHA:
+        return Verdict.WIN, f"better {where}, Holm-adjusted p = {better:.2g}"
+    return _open(known, look, effect, where)
+
+
+def _open(known: Findings, look: Look, effect: Effect, where: str) -> tuple[Verdict, str]:
+    """Return the verdict of an effect that is not significant in either direction."""
+    if effect.low is None or effect.high is None or look.estimate.se is None:
+        return Verdict.NOT_PROVEN, f"too few starts {where} to know the noise"
+    margin = known.space.margin
+    if effect.low >= 1 - margin and effect.high <= 1 + margin:
+        return Verdict.NO_EFFECT, f"the interval lies within ±{margin:.1%} {where}"
+    tests = len(known.space.factors)
+    least = detectable(look.estimate.se, look.estimate.df, tests)
+    holds = effect.low <= 1 <= effect.high
+    why = "its interval holds 1" if holds else f"not significant among {tests} tunings"
+    return (
+        Verdict.NOT_PROVEN,
+        f"{why} {where}; a gain below {percent(math.expm1(min(least, 690.0)))} is not detectable",
+    )
+
+
+def percent(share: float) -> str:
+    """Return a share as text: 0.0712 is "7.1 %"."""
+    return f"{100 * share:.2g} %" if abs(share) < 1 else f"{100 * share:.0f} %"
+
+
+def _where(known: Findings, factor: Factor, look: Look) -> str:
+    if look.phase is Phase.LEAD:
+        return f"alone against the baseline, {look.starts} starts"
+    others = [other for other in known.centre if other is not factor]
+    around = " and ".join(f"{other.tuning}={other.value}" for other in others) or "the baseline"
+    return f"around {around}, {look.starts} starts"
+
+
+def _untested(known: Findings, factor: Factor) -> str:
+    other = clash(known.space, factor, known.centre)
+    if other is not None:
+        return f"not screened: it conflicts with {other.tuning}, which won"
+    if known.plan is None:
+        return "not screened: the budget leaves no room for a screen"
+    if factor not in known.plan.factors:
+        return (
+            f"not screened: the budget leaves room for {len(known.plan.factors)} tunings, and "
+            "others are expected to give more"
+        )
+    if not known.measured:
+        return "not measured yet"
+    return "no estimate: the starts measured cannot tell its effect from others"

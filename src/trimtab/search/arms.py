@@ -1,0 +1,105 @@
+"""Arms and candidates: names, membership, conflicts, and the seeds of blocks.
+
+An arm's name is "baseline", "guide", "proven", "max", ``tuning=value`` for a lead alone, or
+``row-N`` for a row of the screen's design. A second attempt of an arm in the same block has
+``#2`` after the name and is analysed as the arm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest, candidate
+
+BASELINE_ARM: Final = "baseline"
+GUIDE_ARM: Final = "guide"
+PROVEN_ARM: Final = "proven"
+MAX_ARM: Final = "max"
+
+SOME: Final[Candidate] = (("any tuning", None),)
+"""Stands for a tuned candidate that is not known yet, to ask for its price."""
+
+_PHASES = tuple(Phase)
+
+
+def arm_of(start: Start) -> str:
+    """Return the arm that a start belongs to, whichever attempt it was."""
+    return start.request.arm.partition("#")[0]
+
+
+def again(request: StartRequest) -> StartRequest:
+    """Return the second attempt of a request."""
+    return replace(request, arm=f"{request.arm}#2")
+
+
+def is_on(factor: Factor, values: Candidate) -> bool:
+    """Whether a candidate sets the factor's tuning to the factor's value."""
+    return (factor.tuning, factor.value) in values
+
+
+def together(factors: Iterable[Factor]) -> Candidate:
+    """Return the candidate that has all ``factors`` on."""
+    return candidate({factor.tuning: factor.value for factor in factors})
+
+
+def of_phase(starts: Sequence[Start], phase: Phase) -> list[Start]:
+    """Return the starts of one phase."""
+    return [start for start in starts if start.request.phase is phase]
+
+
+def blocks_of(starts: Sequence[Start], phase: Phase) -> int:
+    """Return how many blocks of a phase have begun."""
+    return len({start.request.block for start in starts if start.request.phase is phase})
+
+
+def clash(space: Space, factor: Factor, others: Iterable[Factor]) -> Factor | None:
+    """Return the first of ``others`` that must not be on together with ``factor``."""
+    for other in others:
+        if frozenset((factor.tuning, other.tuning)) in space.conflicts:
+            return other
+    return None
+
+
+def without_conflicts(space: Space, ordered: Iterable[Factor]) -> tuple[Factor, ...]:
+    """Return the factors in order, leaving out each that clashes with one kept before it."""
+    kept: list[Factor] = []
+    for factor in ordered:
+        if clash(space, factor, kept) is None:
+            kept.append(factor)
+    return tuple(kept)
+
+
+def block_rng(space: Space, phase: Phase, block: int) -> np.random.Generator:
+    """Return the randomness that belongs to one block (or with block -1, to a phase)."""
+    entropy = (space.seed, _PHASES.index(phase), block + 1)
+    return np.random.default_rng(np.random.SeedSequence(entropy))
+
+
+def block_seed(space: Space, phase: Phase, block: int) -> int:
+    """Return the seed of a block's load, below 2**31.
+
+    The phase and the block are its low bits, so no two blocks of a study share a seed and the
+    confirmation's requests are fresh.
+    """
+    high = int(np.random.SeedSequence((space.seed, 99)).generate_state(1)[0])
+    return (high % 2**19) << 12 | _PHASES.index(phase) << 10 | block
+
+
+def requests(
+    space: Space, phase: Phase, block: int, arms: Iterable[tuple[str, Candidate]]
+) -> tuple[StartRequest, ...]:
+    """Return the requests of a block, in the order of ``arms``."""
+    seed = block_seed(space, phase, block)
+    return tuple(StartRequest(phase, block, arm, values, seed) for arm, values in arms)
+
+
+def shuffled(
+    space: Space, phase: Phase, block: int, arms: Sequence[tuple[str, Candidate]]
+) -> tuple[StartRequest, ...]:
+    """Return the requests of a block in the random order that belongs to it."""
+    order = block_rng(space, phase, block).permutation(len(arms))
+    return requests(space, phase, block, [arms[index] for index in order])

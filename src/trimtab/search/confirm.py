@@ -1,0 +1,83 @@
+"""The confirmation: the two profiles against the baseline, on fresh starts with new seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trimtab.model import BASELINE, Candidate, Phase, Space, Start, StartRequest
+from trimtab.search.arms import (
+    BASELINE_ARM,
+    MAX_ARM,
+    PROVEN_ARM,
+    arm_of,
+    block_rng,
+    blocks_of,
+    of_phase,
+    requests,
+    together,
+)
+from trimtab.search.cost import left, price
+from trimtab.search.failures import FAILED
+from trimtab.search.profiles import profiles
+
+BLOCKS = 3
+"""Blocks of the phase; up to twice as many where the budget is left over."""
+
+MOST_BLOCKS = 6
+_LEAST_BLOCKS = 2
+
+Arms = tuple[tuple[str, Candidate], ...]
+
+
+def plan(space: Space, before: Sequence[Start]) -> tuple[Arms, int]:
+    """Return the arms and the number of blocks that follow from the earlier phases."""
+    seen = [start for start in before if start.request.phase is not Phase.CONFIRM]
+    found = profiles(space, seen)
+    tuned = [(PROVEN_ARM, found.proven), (MAX_ARM, found.best)]
+    if found.best == found.proven:
+        tuned.pop()
+    arms: Arms = tuple((name, together(factors)) for name, factors in tuned if factors)
+    arms = ((BASELINE_ARM, BASELINE), *arms)
+    if len(arms) == 1:
+        return (), 0
+    if len(arms) > 2 and _affordable(space, seen, arms) < BLOCKS:
+        arms = arms[:2]
+    blocks = min(MOST_BLOCKS, _affordable(space, seen, arms))
+    if space.budget.seconds is not None:
+        # Its time was set aside; starts that took longer than expected do not cancel it.
+        blocks = max(BLOCKS, blocks)
+    return (arms, blocks) if blocks >= _LEAST_BLOCKS else ((), 0)
+
+
+def _affordable(space: Space, seen: Sequence[Start], arms: Arms) -> int:
+    each = sum(price(space, seen, Phase.CONFIRM, values) for _, values in arms)
+    return int(max(0.0, left(space, seen)) // each)
+
+
+def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
+    """Return the next block of the phase, empty when it is over.
+
+    Blocks come in pairs of opposite order (ABBA), which cancels a steady drift.
+    """
+    arms, blocks = plan(space, before)
+    index = blocks_of(before, Phase.CONFIRM)
+    if index >= blocks:
+        return ()
+    order = list(block_rng(space, Phase.CONFIRM, index // 2).permutation(len(arms)))
+    if index % 2:
+        order.reverse()
+    alive = [arms[i] for i in order if not _dead(before, arms[i][0])]
+    return requests(space, Phase.CONFIRM, index, alive) if len(alive) > 1 else ()
+
+
+def _dead(before: Sequence[Start], arm: str) -> bool:
+    """Whether a profile failed in each of two or more starts."""
+    ended = [start.outcome for start in of_phase(before, Phase.CONFIRM) if arm_of(start) == arm]
+    return arm != BASELINE_ARM and len(ended) >= 2 and set(ended) <= FAILED
+
+
+def owed(space: Space, before: Sequence[Start], index: int) -> float:
+    """Return what must be kept after block ``index``: the later blocks."""
+    arms, blocks = plan(space, before)
+    each = sum(price(space, before, Phase.CONFIRM, values) for _, values in arms)
+    return max(0, blocks - index - 1) * each

@@ -1,0 +1,127 @@
+"""Starts that failed: which tuning is to blame, and when a study cannot go on.
+
+A tuning is blamed for failures only where the starts leave no other explanation: the live
+process refuted a check of its own, it failed twice alone, or every start with it failed and one
+of them failed with no other suspect on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trimtab.model import (
+    BASELINE,
+    Evidence,
+    Factor,
+    Outcome,
+    Phase,
+    Seen,
+    Space,
+    Start,
+    Verdict,
+)
+from trimtab.search.arms import GUIDE_ARM, arm_of, is_on, of_phase
+
+FAILED = frozenset({Outcome.INEFFECTIVE, Outcome.START_FAILED, Outcome.LOAD_FAILED})
+
+_TWICE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a tuning is out: START-FAILED or NOT-IN-EFFECT, with the sentence."""
+
+    verdict: Verdict
+    reason: str
+
+
+def blocked(space: Space, starts: Sequence[Start]) -> str:
+    """Return why the study cannot go on, "" when it can: the baseline failed twice in a row."""
+    stock = [start for start in starts if start.request.candidate == BASELINE][-_TWICE:]
+    if len(stock) < _TWICE or any(start.outcome not in FAILED for start in stock):
+        return ""
+    last = stock[-1]
+    why = _detail(last) or last.outcome.value
+    return (
+        f"the baseline must start and serve, but failed twice in a row (starts {stock[0].number} "
+        f"and {last.number}: {why}): repair it, then ask again in a new study"
+    )
+
+
+def failures(space: Space, starts: Sequence[Start]) -> dict[str, Failure]:
+    """Return the tunings that make starts fail, with the reason."""
+    found: dict[str, Failure] = {}
+    for phase in (Phase.LEAD, Phase.SCREEN):
+        ended = [
+            start
+            for start in of_phase(starts, phase)
+            if arm_of(start) != GUIDE_ARM and start.outcome is not Outcome.VOID
+        ]
+        for name, failure in _of_rows(space, ended, alone=phase is Phase.LEAD).items():
+            found.setdefault(name, failure)
+    return found
+
+
+def _of_rows(space: Space, ended: Sequence[Start], *, alone: bool) -> dict[str, Failure]:
+    failed = [start for start in ended if start.outcome in FAILED]
+    worked = [start for start in ended if start.valid]
+    never = [
+        factor for factor in space.factors if _with(factor, failed) and not _with(factor, worked)
+    ]
+    found = {factor.tuning: why for factor in never if (why := _refuted(factor, failed))}
+    blamed = [factor for factor in never if factor.tuning in found]
+    while failed and (worked or alone):
+        failed = [start for start in failed if not _any_on(blamed, start)]
+        suspects = [factor for factor in never if len(_with(factor, failed)) >= _TWICE]
+        blamed = [factor for factor in suspects if _only(factor, suspects, failed)]
+        if not blamed:
+            break
+        found |= {factor.tuning: _failure(_with(factor, failed)) for factor in blamed}
+    return found
+
+
+def _with(factor: Factor, starts: Sequence[Start]) -> list[Start]:
+    return [start for start in starts if is_on(factor, start.request.candidate)]
+
+
+def _any_on(factors: Iterable[Factor], start: Start) -> bool:
+    return any(is_on(factor, start.request.candidate) for factor in factors)
+
+
+def _only(factor: Factor, suspects: Sequence[Factor], failed: Sequence[Start]) -> bool:
+    """Whether some failed start has this factor on and no other suspect."""
+    others = [other for other in suspects if other is not factor]
+    return any(not _any_on(others, start) for start in _with(factor, failed))
+
+
+def _refuted(factor: Factor, failed: Sequence[Start]) -> Failure | None:
+    for start in _with(factor, failed):
+        for evidence in start.evidence:
+            if evidence.verdict is Seen.NO and evidence.check.tuning == factor.tuning:
+                return Failure(Verdict.NOT_IN_EFFECT, _sentence(evidence))
+    return None
+
+
+def _sentence(evidence: Evidence) -> str:
+    check = evidence.check
+    return (
+        f"{check.subject} must be {check.expected}, but the live server shows "
+        f"{evidence.observed} ({evidence.where})"
+    )
+
+
+def _failure(failed: Sequence[Start]) -> Failure:
+    last = failed[-1]
+    ineffective = all(start.outcome is Outcome.INEFFECTIVE for start in failed)
+    verdict = Verdict.NOT_IN_EFFECT if ineffective else Verdict.START_FAILED
+    ended = {
+        Outcome.INEFFECTIVE: "did not take effect in",
+        Outcome.LOAD_FAILED: "failed under load in",
+    }.get(last.outcome, "did not start in")
+    detail = f": {_detail(last)}" if last.detail else ""
+    return Failure(verdict, f"{ended} any of {len(failed)} starts with it{detail}")
+
+
+def _detail(start: Start) -> str:
+    return " ".join(start.detail.split())[:200]

@@ -1,0 +1,111 @@
+"""What a study intends, before its first start: how many starts, how long, how fine."""
+
+from __future__ import annotations
+
+import math
+
+from trimtab.errors import UsageError
+from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space
+from trimtab.search import confirm, lead, screen
+from trimtab.search.arms import SOME, together, without_conflicts
+from trimtab.search.cost import expected_seconds, price, total
+from trimtab.stats.power import detectable
+
+
+def require_budget(space: Space) -> None:
+    """Make sure that the budget can answer something.
+
+    Raises:
+        UsageError: it cannot; the message names the smallest budget that can.
+    """
+    have, need = total(space), smallest(space)
+    if have >= need:
+        return
+    if space.budget.starts is not None:
+        raise UsageError(
+            f"the budget must be at least {need:.0f} starts for these tunings, but is {have:.0f}"
+        )
+    raise UsageError(
+        f"the budget must be at least about {math.ceil(need / 60)} minutes for these tunings, "
+        f"but is {have / 60:.3g}"
+    )
+
+
+def smallest(space: Space) -> float:
+    """Return the smallest budget that answers anything, in the budget's unit."""
+    if all(factor.dummy for factor in space.factors):
+        return 0.0
+    leads = sorted((f for f in space.factors if f.lead), key=lambda f: -f.prior)
+    if leads:
+        return lead.least(space, leads[:1])
+    return 8 * price(space, (), Phase.SCREEN, BASELINE) + screen.reserve(space, (), (), 1)
+
+
+def design(space: Space, sd: float = 0.05) -> Design:
+    """Return the design of a study in which every lead wins.
+
+    Args:
+        space: the question.
+        sd: assumed standard deviation between starts, log scale (0.05 = 5 %).
+
+    Raises:
+        UsageError: the budget is too small to answer anything.
+    """
+    require_budget(space)
+    first = lead.intended(space)
+    around = without_conflicts(space, sorted(lead.tested(space), key=lambda f: -f.prior))
+    spare = total(space) - sum(price(space, (), Phase.LEAD, values) for values in first)
+    planned = screen.plan_within(space, (), around, {f.tuning for f in around}, spare)
+    rows = _rows(planned)
+    spare -= sum(price(space, (), Phase.SCREEN, values) for values in rows)
+    last, times = _last(space, around, planned, spare)
+    screened = planned.factors if planned else ()
+    seconds = sum(
+        expected_seconds(space, (), phase, values)
+        for phase, block in ((Phase.LEAD, first), (Phase.SCREEN, rows), (Phase.CONFIRM, last))
+        for values in block
+    )
+    tested = {factor.tuning for factor in (*around, *screened)}
+    return Design(
+        lead_starts=len(first),
+        screen_starts=len(rows),
+        confirm_starts=len(last),
+        blocks=(lead.BLOCKS if first else 0)
+        + (len(planned.design.blocks) if planned else 0)
+        + times,
+        minutes=seconds / 60,
+        screened=tuple(factor.tuning for factor in screened),
+        not_screened=tuple(f.tuning for f in space.factors if f.tuning not in tested),
+        sd=sd,
+        detectable=_detectable(space, planned, len(lead.tested(space)), sd),
+    )
+
+
+def _rows(planned: screen.Plan | None) -> list[Candidate]:
+    if planned is None:
+        return []
+    around = together(planned.centre)
+    values = [around for block in planned.design.blocks for _ in block]
+    return [*(values for _, values in planned.opening), *values]
+
+
+def _last(
+    space: Space, around: tuple[Factor, ...], planned: screen.Plan | None, spare: float
+) -> tuple[list[Candidate], int]:
+    """Return the confirmation's starts and blocks: two profiles if the screen may find more."""
+    tuned = together(around) or SOME
+    for arms in (2, 1) if planned else (1,):
+        block = [BASELINE, *[tuned] * arms]
+        each = sum(price(space, (), Phase.CONFIRM, values) for values in block)
+        times = min(confirm.MOST_BLOCKS, int(spare // each))
+        if times >= confirm.BLOCKS or arms == 1:
+            return block * times, times
+    return [], 0
+
+
+def _detectable(space: Space, planned: screen.Plan | None, leads: int, sd: float) -> float | None:
+    if planned is None:
+        return None
+    rows = planned.design.rows
+    df = rows - len(planned.factors) - len(planned.design.blocks) + leads
+    return math.expm1(detectable(2 * sd / math.sqrt(rows), df, len(space.factors)))

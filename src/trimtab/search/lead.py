@@ -1,0 +1,116 @@
+"""The lead phase: each tuning that the hardware decides, alone against the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
+from trimtab.search import screen
+from trimtab.search.arms import (
+    BASELINE_ARM,
+    GUIDE_ARM,
+    blocks_of,
+    shuffled,
+    together,
+)
+from trimtab.search.cost import left, price, total
+from trimtab.search.failures import failures
+
+BLOCKS = 2
+"""Blocks of the phase; more only where too few leads leave the noise unknown."""
+
+_MOST_BLOCKS = 4
+_ENOUGH_DF = 3
+_CONFIRM_PAIRS = 2
+
+
+def tested(space: Space) -> tuple[Factor, ...]:
+    """Return the leads that the budget can test alone, all of them where it can.
+
+    The ones with the smallest prior are left to the screen.
+    """
+    leads = sorted((f for f in space.factors if f.lead), key=lambda f: -f.prior)
+    while leads and total(space) < least(space, leads):
+        leads.pop()
+    return tuple(factor for factor in space.factors if factor in leads)
+
+
+def least(space: Space, leads: Sequence[Factor]) -> float:
+    """Return the smallest budget that tests ``leads`` and confirms what wins."""
+    pairs = _CONFIRM_PAIRS * _pair(space, together(leads))
+    return BLOCKS * _cost(space, (), _arms(space, leads, guide=False)) + pairs
+
+
+def _pair(space: Space, tuned: Candidate) -> float:
+    return sum(price(space, (), Phase.CONFIRM, values) for values in (BASELINE, tuned))
+
+
+def guided(space: Space) -> bool:
+    """Whether the guide is an arm of the phase's first block."""
+    leads = tested(space)
+    if not (space.guide and leads):
+        return False
+    return total(space) >= least(space, leads) + price(space, (), Phase.LEAD, space.guide)
+
+
+def intended(space: Space) -> list[Candidate]:
+    """Return the candidates of the phase's starts, before any is made."""
+    leads = tested(space)
+    if not leads:
+        return []
+    arms = [*_arms(space, leads, guide=guided(space)), *_arms(space, leads, guide=False)]
+    return [values for _, values in arms]
+
+
+def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
+    """Return the next block of the phase, empty when it is over."""
+    leads = tested(space)
+    index = blocks_of(before, Phase.LEAD)
+    if not leads or any(start.request.phase is not Phase.LEAD for start in before):
+        return ()
+    if index >= BLOCKS:
+        if not _needs_more(space, before, index):
+            return ()
+        out = failures(space, before)
+        leads = tuple(lead for lead in leads if lead.tuning not in out)
+        if not leads:
+            return ()
+    arms = _arms(space, leads, guide=index == 0 and guided(space))
+    cost = _cost(space, before, arms) + owed(space, before, index)
+    if index > 0 and left(space, before) < cost:
+        return ()
+    return shuffled(space, Phase.LEAD, index, arms)
+
+
+def owed(space: Space, before: Sequence[Start], index: int) -> float:
+    """Return what must be kept after block ``index``: the second block and a confirmation."""
+    leads = tested(space)
+    # The blocks that the noise asks for must not cost the confirmation one of its three.
+    times = _CONFIRM_PAIRS if index < BLOCKS else _CONFIRM_PAIRS + 1
+    pairs = times * sum(
+        price(space, before, Phase.CONFIRM, values) for values in (BASELINE, together(leads))
+    )
+    more = _cost(space, before, _arms(space, leads, guide=False)) if index == 0 else 0.0
+    return more + pairs
+
+
+def _needs_more(space: Space, before: Sequence[Start], index: int) -> bool:
+    """Whether one or two leads without a screen after them need more blocks to know the noise."""
+    df = len(tested(space)) * (index - 1)
+    return index < _MOST_BLOCKS and df < _ENOUGH_DF and screen.plan(space, before) is None
+
+
+def _arms(space: Space, leads: Sequence[Factor], *, guide: bool) -> list[tuple[str, Candidate]]:
+    arms = [(BASELINE_ARM, BASELINE)]
+    arms += [(f"{lead.tuning}={_text(lead.value)}", together([lead])) for lead in leads]
+    if guide and space.guide:
+        arms.append((GUIDE_ARM, space.guide))
+    return arms
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _cost(space: Space, before: Sequence[Start], arms: Sequence[tuple[str, Candidate]]) -> float:
+    return sum(price(space, before, Phase.LEAD, values) for _, values in arms)

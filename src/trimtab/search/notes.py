@@ -1,0 +1,44 @@
+"""What a reader must know besides the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trimtab.model import Factor, Space, Start
+from trimtab.search import screen
+from trimtab.search.answers import Findings, false_alarm
+from trimtab.search.failures import blocked
+from trimtab.search.profiles import dropped
+
+
+def words(factors: Sequence[Factor]) -> str:
+    """Return factors as text."""
+    return ", ".join(f"{factor.tuning}={factor.value}" for factor in factors)
+
+
+def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str]:
+    """Return what a reader must know besides the verdicts, one sentence each."""
+    notes = [blocked(space, starts)]
+    if len(known.space.factors) > 1 and known.plan is None and starts:
+        notes.append(_no_screen(known))
+    notes += [
+        f"{factor.tuning}={factor.value} won alone, but every start failed in which it was on "
+        f"together with {words(known.centre)}: it is left out"
+        for factor in dropped(space, starts)
+    ]
+    notes += [
+        f"the inert tuning {factor.tuning} passed a test that it can pass only by chance "
+        "or by drift: read small effects of this study with doubt"
+        for factor in space.factors
+        if false_alarm(known, factor)
+    ]
+    return notes
+
+
+def _no_screen(known: Findings) -> str:
+    left = screen.candidates(
+        known.space, known.centre, {*known.failed} | {f.tuning for f in known.centre}
+    )
+    if all(factor.dummy for factor in left):
+        return ""
+    return f"no screen: the budget leaves fewer than 8 starts for {len(left)} tunings"

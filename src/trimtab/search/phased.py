@@ -1,0 +1,91 @@
+"""The strategy of this version: leads alone, the rest by a design, then a fresh confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from trimtab.model import BASELINE, Outcome, Phase, Space, Start, StartRequest
+from trimtab.search import confirm, lead, screen
+from trimtab.search.arms import again
+from trimtab.search.cost import left, price
+from trimtab.search.failures import FAILED, blocked
+from trimtab.search.intent import require_budget
+
+
+class _Part(NamedTuple):
+    """One phase: its next block, and what must be kept of the budget after a block."""
+
+    block: Callable[[Space, Sequence[Start]], tuple[StartRequest, ...]]
+    owed: Callable[[Space, Sequence[Start], int], float]
+
+
+_PHASES: Final = {
+    Phase.LEAD: _Part(lead.block, lead.owed),
+    Phase.SCREEN: _Part(screen.block, screen.owed),
+    Phase.CONFIRM: _Part(confirm.block, confirm.owed),
+}
+
+
+class Phased:
+    """Three phases: LEAD, SCREEN, CONFIRM (see the modules of those names).
+
+    A void start is repeated once in its block where the budget allows, a failed one only when it
+    is the baseline's. When the baseline fails twice in a row the study ends.
+    """
+
+    def ask(self, space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...] | None:
+        """Return the starts left in the current block, ``None`` when the study is finished.
+
+        Raises:
+            UsageError: the budget is too small to answer anything.
+        """
+        require_budget(space)
+        if blocked(space, starts):
+            return None
+        rest = _rest(space, starts) or _next(space, starts)
+        if space.budget.starts is not None:
+            rest = rest[: space.budget.starts - len(starts)]
+        return rest or None
+
+
+def _next(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
+    for phase in _PHASES.values():
+        if found := phase.block(space, before):
+            return found
+    return ()
+
+
+def _rest(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]:
+    """Return what is left of the block of the last start, second attempts at its end."""
+    if not starts:
+        return ()
+    current = starts[-1].request
+    place = (current.phase, current.block)
+    before = [s for s in starts if (s.request.phase, s.request.block) != place]
+    inside = {s.request.arm: s for s in starts if (s.request.phase, s.request.block) == place}
+    planned = _next(space, before)
+    rest = tuple(request for request in planned if request.arm not in inside)
+    for request in planned:
+        first = inside.get(request.arm)
+        if first is None or again(request).arm in inside:
+            continue
+        if _repeats(space, starts, first, (*rest, again(request))):
+            rest = (*rest, again(request))
+    return rest
+
+
+def _repeats(
+    space: Space, starts: Sequence[Start], first: Start, ahead: Sequence[StartRequest]
+) -> bool:
+    """Whether a start is made a second time; ``ahead`` is the rest of the block with it."""
+    cost = sum(price(space, starts, each.phase, each.candidate) for each in ahead)
+    if first.outcome in FAILED and first.request.candidate == BASELINE:
+        return space.budget.starts is None or left(space, starts) >= cost
+    if first.outcome is not Outcome.VOID:
+        return False
+    phase = first.request.phase
+    before = [
+        s for s in starts if s.request.phase != phase or s.request.block < first.request.block
+    ]
+    return left(space, starts) >= cost + _PHASES[phase].owed(space, before, first.request.block)

@@ -1,0 +1,149 @@
+"""Which factors are kept: the centre of the screen, and the two profiles to confirm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trimtab.model import Factor, Outcome, Phase, Space, Start
+from trimtab.search.arms import of_phase, without_conflicts
+from trimtab.search.failures import failures
+from trimtab.search.looks import ENOUGH_DF, LOOKS, Analysis, analyse, metric_of
+from trimtab.stats.multiplicity import holm
+
+ALPHA = 0.05
+"""Family-wise error of the verdicts, in each direction."""
+
+_LEAD_GAIN = 1.05
+_LIKELY = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """The factors of the two profiles; ``best`` holds all of ``proven`` and more."""
+
+    proven: tuple[Factor, ...]
+    best: tuple[Factor, ...]
+
+
+def centre(space: Space, starts: Sequence[Start]) -> tuple[Factor, ...]:
+    """Return the leads around which the rest is screened, largest effect first.
+
+    These are the leads with a gain above 5 % at one-sided p <= 0.05 in the lead phase. When all
+    starts of a screen's block failed, the leads do not work together, and only the largest stays.
+    """
+    kept = without_conflicts(space, winning_leads(space, starts))
+    return kept[:1] if _fails_together(starts) else kept
+
+
+def winning_leads(space: Space, starts: Sequence[Start]) -> list[Factor]:
+    """Return the leads that won the lead phase, largest effect first."""
+    analysis = analyse(space, of_phase(starts, Phase.LEAD))
+    gains = []
+    for factor in space.factors:
+        for look in analysis.looks(factor) if factor.lead else ():
+            p = look.estimate.p_greater
+            if p is not None and p <= ALPHA and look.estimate.value > math.log(_LEAD_GAIN):
+                gains.append((look.estimate.value, factor))
+    return [factor for _, factor in sorted(gains, key=lambda pair: -pair[0])]
+
+
+def dropped(space: Space, starts: Sequence[Start]) -> tuple[Factor, ...]:
+    """Return the winning leads that were left out because they fail together with the centre."""
+    if not _fails_together(starts):
+        return ()
+    return without_conflicts(space, winning_leads(space, starts))[1:]
+
+
+def _fails_together(starts: Sequence[Start]) -> bool:
+    rows: dict[int, list[Outcome]] = {}
+    for start in of_phase(starts, Phase.SCREEN):
+        rows.setdefault(start.request.block, []).append(start.outcome)
+    return any(
+        len(ended) >= 4 and not {Outcome.MEASURED, Outcome.VOID} & set(ended)
+        for ended in rows.values()
+    )
+
+
+def adjusted(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
+    """Return Holm's p-values of "better" over all factors; one that was not tested has 1."""
+    return holm(_family(space, starts, {f.tuning: analysis.p_better(f) for f in space.factors}))
+
+
+def adjusted_worse(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
+    """Return Holm's p-values of "worse", on the factor's metric or on the objective."""
+    worse = {}
+    for factor in space.factors:
+        metrics = {metric_of(space, factor), space.objective}
+        p = min(analysis.p_worse(factor, metric) for metric in metrics)
+        worse[factor.tuning] = min(1.0, p * len(metrics))
+    return holm(_family(space, starts, worse))
+
+
+def _family(space: Space, starts: Sequence[Start], p: dict[str, float]) -> dict[str, float]:
+    out = failures(space, starts)
+    return {name: 1.0 if name in out else value for name, value in p.items()}
+
+
+def harms(space: Space, analysis: Analysis, factor: Factor) -> bool:
+    """Whether a factor judged on another metric lowers the study's objective."""
+    if metric_of(space, factor) == space.objective:
+        return False
+    return any(
+        look.estimate.p_less is not None and look.estimate.p_less <= ALPHA
+        for look in analysis.looks(factor, space.objective)
+    )
+
+
+def winners(space: Space, starts: Sequence[Start], analysis: Analysis) -> tuple[Factor, ...]:
+    """Return the factors whose gain is proven, largest effect first, the dummy never."""
+    p = adjusted(space, starts, analysis)
+    return _by_effect(
+        analysis,
+        (
+            factor
+            for factor in space.factors
+            if p[factor.tuning] <= ALPHA
+            and not factor.dummy
+            and not harms(space, analysis, factor)
+        ),
+    )
+
+
+def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
+    """Return the profiles that lead phase and screen suggest.
+
+    ``proven`` holds the winners; ``best`` adds every factor that is more likely than not better
+    (estimate above 1 at one-sided p < 0.25). Of two that conflict the larger effect stays.
+    """
+    seen = [start for start in starts if start.request.phase in LOOKS]
+    analysis = analyse(space, seen)
+    out = failures(space, seen).keys() | {factor.tuning for factor in dropped(space, seen)}
+    ahead = winners(space, seen, analysis)
+    if not ahead and analysis.noise[space.objective].df < ENOUGH_DF:
+        # The noise is hardly known yet; the confirmation's starts will tell whether they won.
+        ahead = centre(space, seen)
+    proven = without_conflicts(space, (f for f in ahead if f.tuning not in out))
+    likely = (
+        factor
+        for factor in space.factors
+        if factor not in proven
+        and not factor.dummy
+        and factor.tuning not in out
+        and _likely(analysis, factor)
+        and not harms(space, analysis, factor)
+    )
+    return Profiles(proven, without_conflicts(space, (*proven, *_by_effect(analysis, likely))))
+
+
+def _likely(analysis: Analysis, factor: Factor) -> bool:
+    looks = analysis.looks(factor)
+    p = looks[-1].estimate.p_greater if looks else None
+    return p is not None and p < _LIKELY
+
+
+def _by_effect(analysis: Analysis, factors: Iterable[Factor]) -> tuple[Factor, ...]:
+    return tuple(
+        sorted(factors, key=lambda factor: -max(k.estimate.value for k in analysis.looks(factor)))
+    )

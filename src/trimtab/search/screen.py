@@ -1,0 +1,206 @@
+"""The screen: every remaining factor toggled around the centre by an orthogonal design."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
+from trimtab.search.arms import (
+    BASELINE_ARM,
+    GUIDE_ARM,
+    SOME,
+    blocks_of,
+    clash,
+    of_phase,
+    requests,
+    shuffled,
+    together,
+)
+from trimtab.search.cost import left, price
+from trimtab.search.failures import failures
+from trimtab.search.profiles import centre, winning_leads
+from trimtab.stats import designs
+from trimtab.stats.effects import fit
+
+_CONFIRM_BLOCKS = 3
+_ENOUGH_ROWS = 24
+_ROWS_PER_FACTOR = 8
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The screen as planned before its first start.
+
+    ``opening`` holds the arms that join the first block when there was no lead phase.
+    """
+
+    centre: tuple[Factor, ...]
+    factors: tuple[Factor, ...]
+    design: designs.Screen
+    opening: tuple[tuple[str, Candidate], ...]
+
+
+def plan(space: Space, before: Sequence[Start]) -> Plan | None:
+    """Return the plan that follows from the lead phase, ``None`` when there is no screen."""
+    out = failures(space, of_phase(before, Phase.LEAD)).keys()
+    won = {factor.tuning for factor in winning_leads(space, before)}
+    return plan_within(space, before, centre(space, before), out | won, left(space, before))
+
+
+def plan_within(
+    space: Space,
+    before: Sequence[Start],
+    around: tuple[Factor, ...],
+    settled: set[str],
+    money: float,
+) -> Plan | None:
+    """Return the plan of a screen around a centre, as large as ``money`` allows.
+
+    Money is the budget left for it and for the confirmation; ``settled`` are the tunings that
+    are not to be screened.
+    """
+    factors = candidates(space, around, settled)
+    if all(factor.dummy for factor in factors):
+        return None
+    lead = bool(of_phase(before, Phase.LEAD)) or bool(around)
+    extra = [] if lead else [(BASELINE_ARM, BASELINE)]
+    if extra and space.guide:
+        extra.append((GUIDE_ARM, space.guide))
+    rows = 0
+    for arms, opening in ((2, extra), (1, extra), (1, [])):
+        first = sum(price(space, before, Phase.SCREEN, values) for _, values in opening)
+        spare = money - reserve(space, before, around, arms) - first
+        rows = _rows(space, before, around, factors, spare)
+        if rows:
+            break
+    if not rows:
+        return None
+    kept = _fitting(factors, rows)
+    pairs = _pairs(space, kept)
+    design = _layout(len(kept), rows, pairs, space.seed)
+    return Plan(around, kept, design, tuple(opening))
+
+
+def candidates(space: Space, around: Sequence[Factor], settled: set[str]) -> tuple[Factor, ...]:
+    """Return what could be screened, in order: the dummy first, then by prior."""
+    free = (
+        factor
+        for factor in space.factors
+        if factor.tuning not in settled
+        and factor not in around
+        and clash(space, factor, around) is None
+    )
+    return tuple(sorted(free, key=lambda factor: (not factor.dummy, -factor.prior)))
+
+
+def reserve(space: Space, before: Sequence[Start], around: Sequence[Factor], arms: int) -> float:
+    """Return what a confirmation of ``arms`` profiles against the baseline needs."""
+    tuned = price(space, before, Phase.CONFIRM, together(around) or SOME)
+    stock = price(space, before, Phase.CONFIRM, BASELINE)
+    return _CONFIRM_BLOCKS * (stock + arms * tuned)
+
+
+def _rows(
+    space: Space,
+    before: Sequence[Start],
+    around: Sequence[Factor],
+    factors: Sequence[Factor],
+    money: float,
+) -> int:
+    each = price(space, before, Phase.SCREEN, together(around) or SOME)
+    most = max(_ENOUGH_ROWS, _ROWS_PER_FACTOR * len(factors))
+    return designs.usable_rows(len(factors), min(most, int(max(0.0, money) // each)))
+
+
+def _fitting(factors: Sequence[Factor], rows: int) -> tuple[Factor, ...]:
+    room = designs.capacity(rows) if rows <= designs.LARGEST else rows // 2
+    return tuple(factors[:room])
+
+
+def _pairs(space: Space, factors: Sequence[Factor]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (i, j)
+        for i, one in enumerate(factors)
+        for j, other in enumerate(factors[:i])
+        if frozenset((one.tuning, other.tuning)) in space.conflicts
+    )
+
+
+@lru_cache(maxsize=64)
+def _layout(
+    factors: int, rows: int, pairs: tuple[tuple[int, int], ...], seed: int
+) -> designs.Screen:
+    """Return a design without conflicting pairs; of several the one that estimates best."""
+    best = None
+    for attempt in range(_TRIES if pairs else 1):
+        rng = np.random.default_rng(np.random.SeedSequence((seed, 7, attempt)))
+        drawn = designs.screen(factors, rows, rng)
+        layout = designs.Screen(
+            tuple(
+                tuple(designs.repaired(row, pairs, rng) for row in block) for block in drawn.blocks
+            )
+        )
+        score = _score(factors, layout)
+        if best is None or score < best[0]:
+            best = (score, layout)
+    assert best is not None
+    return best[1]
+
+
+def _score(factors: int, layout: designs.Screen) -> tuple[int, float]:
+    """Return how many factors cannot be estimated, and the largest standard error."""
+    on = np.array([row for block in layout.blocks for row in block], dtype=np.float64)
+    labels = [index for index, block in enumerate(layout.blocks) for _ in block]
+    columns = {str(index): on[:, index] for index in range(factors)}
+    slopes = fit([0.0] * len(labels), labels, columns).slopes
+    return factors - len(slopes), max([scale for _, scale in slopes.values()], default=0.0)
+
+
+def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
+    """Return the next block of the phase, empty when it is over."""
+    if of_phase(before, Phase.CONFIRM):
+        return ()
+    earlier = [start for start in before if start.request.phase is Phase.LEAD]
+    planned = plan(space, earlier)
+    index = blocks_of(before, Phase.SCREEN)
+    if planned is None or index >= len(planned.design.blocks):
+        return ()
+    arms = _arms(space, before, planned, index)
+    cost = sum(price(space, before, Phase.SCREEN, values) for _, values in arms)
+    if index > 0 and left(space, before) < cost + reserve(space, before, planned.centre, 1):
+        return ()
+    if index == 0 and planned.opening:
+        return shuffled(space, Phase.SCREEN, index, arms)
+    return requests(space, Phase.SCREEN, index, arms)
+
+
+def _arms(
+    space: Space, before: Sequence[Start], planned: Plan, index: int
+) -> list[tuple[str, Candidate]]:
+    around = centre(space, before)
+    out = failures(space, before).keys()
+    first = 1 + sum(len(block) for block in planned.design.blocks[:index])
+    arms = []
+    for number, row in enumerate(planned.design.blocks[index], start=first):
+        on = [
+            factor
+            for factor, is_set in zip(planned.factors, row, strict=True)
+            if is_set and factor.tuning not in out
+        ]
+        arms.append((f"row-{number}", together([*around, *on])))
+    return arms if index else [*planned.opening, *arms]
+
+
+def owed(space: Space, before: Sequence[Start], index: int) -> float:
+    """Return what must be kept after block ``index``: the later rows and a confirmation."""
+    planned = plan(space, [s for s in before if s.request.phase is Phase.LEAD])
+    if planned is None:
+        return 0.0
+    rows = sum(len(block) for block in planned.design.blocks[index + 1 :])
+    each = price(space, before, Phase.SCREEN, together(planned.centre) or SOME)
+    return rows * each + reserve(space, before, planned.centre, 1)

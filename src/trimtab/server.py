@@ -1,0 +1,248 @@
+"""The only spawner and killer of servers: launch a plan, wait until it serves, end its tree."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from trimtab import enginelog, proctree
+from trimtab.engines import Engine
+from trimtab.errors import EngineError, StartFailedError
+from trimtab.kept import GRACE, Kept
+from trimtab.leftovers import reap_leftovers
+from trimtab.model import Plan, Process, Settings, Value
+
+__all__ = ["LOG", "Server", "child_environment", "launch", "reap_leftovers"]
+
+LOG = "engine.log"
+"""Name of the engine's log in a start's folder."""
+
+POLL = 0.25
+"""Seconds between looks at a server that is starting."""
+
+LOOKS_A_RECORD = 8
+"""So many looks apart the growing tree is put on record."""
+
+PORT_ATTEMPTS = 3
+"""A free port is only free until somebody takes it: so often another one is tried."""
+
+_WATCHED = ("api", "engine", "worker")
+
+
+class Server:
+    """A running server: what a load, a verifier and a report need of it.
+
+    ``startup`` is the time from the launch to readiness in seconds. Made by :func:`launch`.
+    """
+
+    def __init__(self, kept: Kept, engine: Engine, port: int, log: Path) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = log
+        self.startup = 0.0
+        self._kept = kept
+        self._engine = engine
+        self._config: Mapping[str, Value] | None = None
+        self._whole: dict[tuple[int, int], str] = {}
+
+    @property
+    def pid(self) -> int:
+        """Process id of the command itself."""
+        return self._kept.pid
+
+    def processes(self) -> tuple[Process, ...]:
+        """Return the living tree with the engine's roles, parents first. Read anew each time."""
+        bare = [
+            Process(stat.pid, stat.ppid, "", stat.comm, proctree.cmdline(stat.pid))
+            for stat in self._kept.tree()
+        ]
+        roles = self._engine.roles(bare)
+        return tuple(
+            Process(one.pid, one.ppid, roles.get(one.pid, "helper"), one.comm, one.cmdline)
+            for one in bare
+        )
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds the tree has used since its launch."""
+        return self._kept.cpu_seconds()
+
+    def reported_config(self) -> Mapping[str, Value]:
+        """Return the configuration in effect, as far as the server or its log reports it."""
+        if self._config is None:
+            self._config = self._engine.reported_config(self.url, self.log_text())
+        return self._config
+
+    def log_text(self) -> str:
+        """Return the engine's log so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def alive(self) -> str | None:
+        """Return ``None`` while the tree is whole, else one sentence that says what is gone."""
+        if ended := self._kept.ended:
+            return f"the server is gone: {ended}"
+        living = {stat.identity for stat in self._kept.tree()}
+        for (pid, start), role in self._whole.items():
+            if (pid, start) not in living:
+                return f"the server's {role} process {pid} is gone"
+        return None
+
+    def owns_port(self) -> bool:
+        """Whether a process of the tree listens on the port, and no stranger."""
+        return any(_listens(stat.pid, self.port) for stat in self._kept.tree())
+
+    def settle(self, startup: float) -> None:
+        """Take the tree as it is now for whole; called once, at readiness."""
+        self.startup = startup
+        starts = {stat.pid: stat.start for stat in self._kept.tree()}
+        self._whole = {
+            (one.pid, starts[one.pid]): one.role
+            for one in self.processes()
+            if one.role in _WATCHED and one.pid in starts
+        }
+        self._kept.remember()
+
+
+@contextmanager
+def launch(
+    plan: Plan,
+    engine: Engine,
+    folder: Path,
+    *,
+    deadline: float,
+    stop: threading.Event | None = None,
+) -> Iterator[Server]:
+    """Start ``plan``, yield the server once it is ready, and leave nothing of it behind.
+
+    ``deadline`` is in seconds from now to readiness; a set ``stop`` ends the wait. The engine's
+    log lies in ``folder``. On any exit, normal or not, every process of the tree has ended.
+
+    Raises:
+        StartFailedError: the server ended, or was not ready in time. The message is one line
+            with the likely cause; the relevant lines of the log are the exception's notes.
+        EngineError: a process of the server could not be ended.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stop = stop or threading.Event()
+    begun = time.monotonic()
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        port = _free_port()
+        log = folder / LOG
+        log.write_bytes(b"")
+        argv = (*plan.settings.argv, *engine.listen(port))
+        try:
+            kept = Kept(
+                argv,
+                child_environment(plan.settings, os.environ),
+                log,
+                folder,
+                affinity=plan.settings.affinity,
+                grace=GRACE,
+            )
+        except EngineError as error:
+            raise StartFailedError(str(error)) from error
+        try:
+            server = Server(kept, engine, port, log)
+            if _ready(server, kept, engine, begun, deadline, stop):
+                yield server
+                return
+            taken = enginelog.port_taken(server.log_text())
+        finally:
+            kept.stop()
+        if not taken or attempt == PORT_ATTEMPTS:
+            raise _early_end(server, kept, engine, time.monotonic() - begun)
+
+
+def child_environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment of a launch: ``inherited``, changed by ``settings``.
+
+    Preloads go in front of inherited ones. PYTHONDONTWRITEBYTECODE never reaches an engine: its
+    first start would compile every module again, each time.
+    """
+    gone = {*settings.unset, "PYTHONDONTWRITEBYTECODE"}
+    env = {name: value for name, value in inherited.items() if name not in gone}
+    env.update(settings.env)
+    if settings.preload:
+        former = [env["LD_PRELOAD"]] if env.get("LD_PRELOAD") else []
+        env["LD_PRELOAD"] = ":".join([*settings.preload, *former])
+    return env
+
+
+def _ready(
+    server: Server,
+    kept: Kept,
+    engine: Engine,
+    begun: float,
+    deadline: float,
+    stop: threading.Event,
+) -> bool:
+    """Wait for readiness; ``False`` when the server ended before it.
+
+    Raises:
+        StartFailedError: the deadline passed, a stop was asked for, or a stranger answers.
+    """
+    for look in itertools.count():
+        if kept.ended:
+            return False
+        if look % LOOKS_A_RECORD == 0:
+            kept.remember()
+        if engine.ready(server.url):
+            if server.owns_port():
+                server.settle(time.monotonic() - begun)
+                return True
+            if not kept.ended:
+                raise StartFailedError(
+                    f"port {server.port} must be served by the server that was started, but "
+                    "another process answers on it: start again"
+                )
+        if time.monotonic() - begun >= deadline:
+            raise _noted(
+                f"the server must be ready within {deadline:g} s, but is not; "
+                f"its last line: {enginelog.last_line(server.log_text())}; log: {server.log}",
+                server.log_text(),
+            )
+        if stop.wait(POLL):
+            raise StartFailedError("the server was stopped while it was starting")
+    raise AssertionError("unreachable")
+
+
+def _early_end(server: Server, kept: Kept, engine: Engine, seconds: float) -> StartFailedError:
+    text = server.log_text()
+    cause = engine.explain(text)
+    lines = enginelog.relevant(text)
+    said = f": {lines[-1]}" if lines else ", without a word"
+    return _noted(
+        f"the server ended after {seconds:.0f} s ({kept.ended}){said}"
+        + (f" — {cause}" if cause else "")
+        + f"; log: {server.log}",
+        text,
+    )
+
+
+def _noted(message: str, log: str) -> StartFailedError:
+    error = StartFailedError(message)
+    for line in enginelog.relevant(log):
+        error.add_note(line)
+    return error
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return int(port)
+
+
+def _listens(pid: int, port: int) -> bool:
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(one.laddr.port == port for one in connections if one.status == psutil.CONN_LISTEN)

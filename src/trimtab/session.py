@@ -1,0 +1,181 @@
+"""A session: the options resolved against this machine into everything a study needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from trimtab import __version__, baseline, engines, facts, presets
+from trimtab.catalog import Context, LeftOut, space
+from trimtab.engines import Engine
+from trimtab.errors import UsageError
+from trimtab.facts import Facts
+from trimtab.host import Host, LocalHost
+from trimtab.load.workload import Workload, load_workload
+from trimtab.metrics import METRICS, OBJECTIVES, Slo, parse_slo
+from trimtab.model import Candidate, Plan, Settings, Space
+from trimtab.plan import compile_plan
+from trimtab.question import Options, parse_budget, parse_risk
+
+DEFAULT_ENGINE = "vllm-cpu"
+DEFAULT_BUDGET = "30"
+_DEFAULT_WORKLOAD = {"scripted": "tiny"}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Everything a study needs; built once, never changed."""
+
+    options: Options
+    model: str
+    engine: Engine
+    host: Host
+    facts: Facts
+    context: Context
+    base: Settings
+    space: Space
+    left_out: tuple[LeftOut, ...]
+    workload: Workload
+    slo: Slo | None
+    vocab: int
+    gate_patience: float
+
+    @property
+    def start_deadline(self) -> float:
+        """Seconds a server may take to become ready."""
+        return self.options.start_deadline
+
+    def compile(self, chosen: Candidate, *, guide: bool = False) -> Plan:
+        """Compile a candidate; the guide's arm is taken verbatim, contradictions included."""
+        return compile_plan(chosen, self.base, self.facts, allow_conflicts=guide)
+
+    def question(self) -> dict[str, object]:
+        """Return what identifies the study: two studies with equal questions may be pooled."""
+        cpu = self.facts.cpu
+        return {
+            "trimtab": __version__,
+            "engine": self.engine.name,
+            "engine_packages": dict(sorted(self.engine.packages.items())),
+            "model": self.model,
+            "baseline": list(self.base.argv),
+            "workload": self.workload.model_dump(mode="json"),
+            "objective": self.space.objective,
+            "slo": self.options.slo,
+            "budget": asdict(self.space.budget),
+            "seed": self.space.seed,
+            "factors": {factor.tuning: factor.value for factor in self.space.factors},
+            "machine": {
+                "cpu": cpu.model.value,
+                "cores": len(cpu.online.value or ()),
+                "kernel": self.facts.kernel.release.value,
+            },
+        }
+
+
+def open_session(options: Options, say: Say, *, install: bool = True) -> Session:
+    """Resolve ``options`` against this machine.
+
+    ``install`` lets a missing managed engine be installed; without it (a dry run) its pinned
+    versions are assumed.
+
+    Raises:
+        UsageError: an option does not parse, or does not fit the others.
+        EngineError: the engine is missing or cannot be installed.
+    """
+    budget = parse_budget(options.budget or DEFAULT_BUDGET)
+    risk = parse_risk(options.max_risk)
+    slo = parse_slo(options.slo) if options.slo else None
+    _check_objective(options.objective, slo)
+    name = options.engine or ("python" if options.engine_python is not None else DEFAULT_ENGINE)
+    workload = load_workload(options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small"))
+    command = _baseline(options)
+    if command is not None:
+        options = replace(options, model=_one_model(options.model, command.model))
+    engine = engines.find(name, python=options.engine_python, install=install, progress=say)
+    host = LocalHost()
+    found = facts.inspect(
+        host, engine.packages, engine.platform, library_folders=engine.library_folders
+    )
+    model, model_args = engine.model(options.model)
+    base = _base(engine, model, model_args, command)
+    context = Context(
+        facts=found,
+        engine_name=engine.name,
+        engine_version=engine.version,
+        platform=engine.platform,
+        packages=engine.packages,
+        baseline=base,
+        checkpoint_dtype=engine.checkpoint_dtype(model),
+        concurrency=workload.concurrency,
+        allow_host=options.allow_host,
+        objective=options.objective,
+    )
+    factors, left_out, conflicts = space(context, options.only, options.skip, risk)
+    return Session(
+        options=options,
+        model=model,
+        engine=engine,
+        host=host,
+        facts=found,
+        context=context,
+        base=base,
+        space=Space(
+            factors=tuple(factors),
+            conflicts=conflicts,
+            guide=presets.guide(context),
+            objective=options.objective,
+            higher_is_better=METRICS[options.objective].higher_is_better,
+            budget=budget,
+            seed=options.seed,
+            seconds=engine.expected_seconds,
+        ),
+        left_out=tuple(left_out),
+        workload=workload,
+        slo=slo,
+        vocab=engine.vocab(model),
+        gate_patience=engine.gate_patience,
+    )
+
+
+def _base(
+    engine: Engine,
+    model: str,
+    model_args: tuple[str, ...],
+    command: baseline.ServeCommand | None,
+) -> Settings:
+    """Return the baseline's settings: the engine's own, overridden by what the user runs."""
+    given = command or baseline.ServeCommand(model, model_args)
+    env = {**engine.environment(model), **dict(given.env)}
+    return Settings(argv=engine.command(model, given.args), env=tuple(sorted(env.items())))
+
+
+def _check_objective(objective: str, slo: Slo | None) -> None:
+    if objective not in OBJECTIVES:
+        raise UsageError(f"--objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}")
+    if objective == "goodput" and slo is None:
+        raise UsageError("--objective goodput needs --slo, such as --slo 'ttft_p99<=500ms'")
+
+
+def _baseline(options: Options) -> baseline.ServeCommand | None:
+    if options.baseline and options.baseline_file:
+        raise UsageError("give the baseline as a file or after '--', not both")
+    if options.baseline:
+        return baseline.parse(options.baseline)
+    if options.baseline_file:
+        return baseline.read_file(Path(options.baseline_file))
+    return None
+
+
+def _one_model(asked: str | None, baseline_model: str) -> str:
+    if asked is not None and asked != baseline_model:
+        raise UsageError(f"--model {asked} is not the baseline's model {baseline_model}: drop one")
+    return baseline_model
+
+
+def fingerprint(session: Session) -> Mapping[str, str]:
+    """Return the facts that a reader needs to judge a result, as text."""
+    shown = facts.to_dict(session.facts)
+    return {key: str(value) for key, value in shown.items() if value is not None}

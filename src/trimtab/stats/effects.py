@@ -1,0 +1,133 @@
+"""Effects by ordinary least squares on log metrics: one estimator for arms and for factors.
+
+The model of a start is ``log(metric) = block + sum of the columns that are on + noise``. With
+indicator columns for arms it is the randomised complete block analysis (methods.md 1.5: the
+variance is pooled over arms, df = (blocks - 1)(arms - 1)); with one column for each factor it is
+the main-effects analysis of a two-level design. Missing starts only make it unbalanced.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Column = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Residual sum of squares (log scale) and its degrees of freedom."""
+
+    ss: float
+    df: int
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation of one start, ``None`` without degrees of freedom."""
+        return math.sqrt(self.ss / self.df) if self.df > 0 else None
+
+    def pooled(self, other: Noise) -> Noise:
+        """Return the noise of two independent fits taken together."""
+        return Noise(self.ss + other.ss, self.df + other.df)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A difference of logs with its standard error; ``se`` is ``None`` without any df."""
+
+    value: float
+    se: float | None
+    df: int
+
+    @property
+    def p_greater(self) -> float | None:
+        """One-sided p of "the effect is above 0", ``None`` without a standard error."""
+        if self.se is None:
+            return None
+        if self.se == 0.0:
+            return 0.5 if self.value == 0.0 else float(self.value < 0.0)
+        return float(special.stdtr(self.df, -self.value / self.se))
+
+    @property
+    def p_less(self) -> float | None:
+        """One-sided p of "the effect is below 0"."""
+        p = self.p_greater
+        return None if p is None else 1.0 - p
+
+    def interval(self, level: float = 0.95) -> tuple[float, float] | None:
+        """Return the two-sided t interval on the log scale, ``None`` without a standard error."""
+        if self.se is None:
+            return None
+        half = float(special.stdtrit(self.df, 0.5 + level / 2)) * self.se
+        return (self.value - half, self.value + half)
+
+    def negated(self) -> Estimate:
+        """Return the effect of the opposite change."""
+        return Estimate(-self.value, self.se, self.df)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted model.
+
+    ``slopes`` maps each estimable column to its coefficient and to the ratio of its standard
+    error to the residual sd; columns that the rows cannot tell apart from others are absent.
+    """
+
+    slopes: Mapping[str, tuple[float, float]]
+    noise: Noise
+    rows: int
+
+    def estimate(self, name: str, noise: Noise | None = None) -> Estimate | None:
+        """Return the effect of a column, ``None`` when the rows cannot give one.
+
+        Args:
+            name: the column.
+            noise: the residual noise to use, by default this fit's own (pass a pooled one).
+        """
+        slope = self.slopes.get(name)
+        if slope is None:
+            return None
+        noise = noise or self.noise
+        sd = noise.sd
+        return Estimate(slope[0], None if sd is None else slope[1] * sd, noise.df)
+
+
+EMPTY = Fit({}, Noise(0.0, 0), 0)
+
+
+def fit(y: Sequence[float], blocks: Sequence[Hashable], columns: Mapping[str, Column]) -> Fit:
+    """Fit log metrics ``y`` (one for each start) on block dummies and ``columns``.
+
+    Args:
+        y: the logs of the metric.
+        blocks: the block of each start.
+        columns: name → one number for each start (1.0 where the arm or factor is on).
+    """
+    if not y:
+        return EMPTY
+    labels = list(dict.fromkeys(blocks))
+    dummies = np.array([[float(block == label) for label in labels] for block in blocks])
+    names = [name for name, column in columns.items() if np.any(column)]
+    x = np.column_stack([dummies, *(columns[name] for name in names)])
+    values = np.asarray(y, dtype=np.float64)
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    rank = int(np.sum(s > s[0] * 1e-9))
+    u, s, vt = u[:, :rank], s[:rank], vt[:rank]
+    projected = u.T @ values
+    beta = vt.T @ (projected / s)
+    scale = np.sqrt(np.sum((vt.T / s) ** 2, axis=1))
+    # A coefficient is determined exactly when its unit vector lies in the row space.
+    known = np.abs(np.sum(vt**2, axis=0) - 1.0) < 1e-8
+    residual = values - u @ projected
+    slopes = {
+        name: (float(beta[j]), float(scale[j]))
+        for j, name in enumerate(names, start=len(labels))
+        if known[j]
+    }
+    return Fit(slopes, Noise(float(residual @ residual), len(y) - rank), len(y))

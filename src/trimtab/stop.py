@@ -1,0 +1,41 @@
+"""One way to stop: Ctrl-C, SIGTERM and SIGHUP all end a study in the same orderly way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop:
+    """Whether somebody asked trimtab to stop, as an event that every wait can watch.
+
+    The first signal lets the current step end itself; a second one interrupts at once.
+    """
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a stop was asked for."""
+        if self.event.is_set():
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def listening(self) -> Iterator[Stop]:
+        """Answer the signals while the block runs; restore the former handlers after it."""
+        former = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.event.is_set():
+            raise KeyboardInterrupt
+        self.event.set()

@@ -1,0 +1,95 @@
+"""The study folder: where a question, its ledger and its answer live together.
+
+    study.yaml            the question and the options, for people
+    ledger.jsonl          every start, append-only; the state of the study
+    starts/<n>/           plan, engine log, evidence, request records of one start
+    profile.proven.yaml   the answer; profile.max.yaml beside it
+    export/               the proven profile as shell script and systemd unit
+    report.html           the evidence, to look at
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trimtab.errors import StudyError, UsageError
+from trimtab.ledger import Ledger
+from trimtab.question import Options, require_same
+from trimtab.session import Say, Session, open_session
+
+LEDGER = "ledger.jsonl"
+DEFAULT_ROOT = Path("trimtab-studies")
+
+
+def create(asked: Mapping[str, Any], folder: Path | None, say: Say) -> tuple[Session, Ledger, Path]:
+    """Resolve a new question and make its study folder.
+
+    Raises:
+        UsageError: the folder already holds a study.
+    """
+    if folder is not None and (folder / LEDGER).exists():
+        raise UsageError(f"{folder} already holds a study: add --resume, or name another --study")
+    options = Options(**asked)
+    session = open_session(options, say)
+    folder = folder or DEFAULT_ROOT / time.strftime("%Y%m%d-%H%M%S")
+    (folder / "starts").mkdir(parents=True, exist_ok=True)
+    header = {"question": session.question(), "options": _plain(options)}
+    ledger = Ledger.create(folder / LEDGER, header)
+    (folder / "study.yaml").write_text(yaml.safe_dump(header, sort_keys=False), encoding="utf-8")
+    return session, ledger, folder
+
+
+def reopen(asked: Mapping[str, Any], folder: Path | None, say: Say) -> tuple[Session, Ledger, Path]:
+    """Open the study in ``folder`` (default: the newest), to go on with it.
+
+    Options that are not given again are the study's own.
+
+    Raises:
+        StudyError: there is no such study.
+        StudyMismatchError: the options given make another question of it.
+    """
+    folder = folder or _newest()
+    if not (folder / LEDGER).exists():
+        raise StudyError(f"{folder} holds no study to resume: start one without --resume")
+    ledger = Ledger.open(folder / LEDGER)
+    try:
+        saved = _options(ledger.question["options"])
+        session = open_session(Options(**{**saved, **asked}), say)
+        require_same(_plain(session.question()), ledger.question["question"], folder)
+    except BaseException:
+        ledger.close()
+        raise
+    return session, ledger, folder
+
+
+def _newest() -> Path:
+    studies = sorted(DEFAULT_ROOT.glob(f"*/{LEDGER}"))
+    if not studies:
+        raise StudyError(f"no study under {DEFAULT_ROOT} to resume: name its folder with --study")
+    return studies[-1].parent
+
+
+def _plain(record: object) -> Any:
+    """Return a record as what a YAML or JSON round trip would give back."""
+    if isinstance(record, Options):
+        record = asdict(record)
+    if isinstance(record, Mapping):
+        return {str(key): _plain(value) for key, value in record.items()}
+    if isinstance(record, (list, tuple)):
+        return [_plain(value) for value in record]
+    return str(record) if isinstance(record, Path) else record
+
+
+def _options(saved: Mapping[str, Any]) -> dict[str, Any]:
+    known = {field.name for field in fields(Options)}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in saved.items()
+        if name in known
+    }

@@ -1,0 +1,194 @@
+"""One start: compile, gate, apply, launch, verify, load, and what came of it as a record.
+
+Everything that can go wrong with one start ends here as an outcome of that start, because a
+crash is an answer about the candidate; only an interruption, or trouble that is no candidate's
+fault (a full disk, a missing engine), leaves as an exception.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from trimtab import gate
+from trimtab.apply import applied
+from trimtab.errors import HostError, StartFailedError
+from trimtab.load.run import LoadResult, run_load
+from trimtab.model import (
+    Evidence,
+    Outcome,
+    Plan,
+    RequestRecord,
+    Start,
+    StartRequest,
+    Window,
+)
+from trimtab.progress import Display
+from trimtab.server import Server, launch
+from trimtab.session import Session
+from trimtab.stop import Stop
+from trimtab.verify import refuted, verify
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What is known of a start so far; becomes the :class:`Start` however it ends."""
+
+    outcome: Outcome = Outcome.START_FAILED
+    detail: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    windows: tuple[Window, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+def run_trial(
+    session: Session,
+    request: StartRequest,
+    number: int,
+    folder: Path,
+    display: Display,
+    stop: Stop,
+    *,
+    gate_wait: Callable[..., Mapping[str, float]] = gate.wait,
+) -> Start:
+    """Run the start ``request`` asks for in ``folder`` and return its record.
+
+    Raises:
+        KeyboardInterrupt: the user or the system asked trimtab to stop; the server is gone.
+        TrimtabError: trouble that is not the candidate's (no room on disk, no privilege).
+    """
+    began, clock = time.time(), time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = session.compile(request.candidate, guide=request.arm.partition("#")[0] == "guide")
+    _write(folder / "plan.json", asdict(plan))
+    display.state("gate")
+    readings = gate_wait(stop.event, patience=session.gate_patience, say=display.state)
+    findings = _Findings()
+    try:
+        with applied(plan.writes, session.host, folder / "host.journal"):
+            display.state("starting")
+            with launch(
+                plan,
+                session.engine,
+                folder,
+                deadline=session.start_deadline,
+                stop=stop.event,
+            ) as server:
+                _examine(session, request, plan, server, folder, display, stop, findings)
+    except StartFailedError as error:
+        stop.check()
+        findings.outcome, findings.detail = Outcome.START_FAILED, str(error)
+    except HostError as error:
+        if not plan.writes:
+            raise
+        findings.outcome, findings.detail = Outcome.START_FAILED, str(error)
+    stop.check()
+    return Start(
+        number=number,
+        request=request,
+        plan=plan.digest,
+        outcome=findings.outcome,
+        metrics=findings.metrics,
+        windows=findings.windows,
+        evidence=findings.evidence,
+        gate=readings,
+        seconds=time.monotonic() - clock,
+        began=began,
+        detail=findings.detail,
+    )
+
+
+def _examine(
+    session: Session,
+    request: StartRequest,
+    plan: Plan,
+    server: Server,
+    folder: Path,
+    display: Display,
+    stop: Stop,
+    findings: _Findings,
+) -> None:
+    """Verify the live server and, if the plan is in effect, drive the load."""
+    display.state("verifying")
+    findings.evidence = verify(plan, server, session.host)
+    _write(folder / "evidence.json", [asdict(one) for one in findings.evidence])
+    wrong = refuted(findings.evidence)
+    if wrong:
+        findings.outcome = Outcome.INEFFECTIVE
+        findings.detail = "; ".join(
+            f"{one.check.tuning or 'plan'}: {one.check.subject} should be {one.check.expected}, "
+            f"but {one.observed}"
+            for one in wrong
+        )
+        return
+    display.state("load")
+    load = run_load(
+        server.url,
+        session.engine.served_name(server.url),
+        session.workload,
+        request.seed,
+        vocab=session.vocab,
+        slo=session.slo,
+        alive=server.alive,
+        server_cpu=server.cpu_seconds,
+        stop=stop.event,
+        progress=display.state,
+    )
+    stop.check()
+    _write_records(folder / "requests.jsonl", load.records)
+    _write(folder / "load.json", {"client": dict(load.client), "windows": len(load.windows)})
+    _judge(session, server, load, findings)
+
+
+def _judge(session: Session, server: Server, load: LoadResult, findings: _Findings) -> None:
+    findings.windows = load.windows
+    valid = [window for window in load.windows if not window.void]
+    if load.failed:
+        findings.outcome, findings.detail = Outcome.LOAD_FAILED, load.failed
+    elif not valid:
+        findings.outcome = Outcome.VOID
+        reasons = sorted({reason for window in load.windows for reason in window.void})
+        findings.detail = "; ".join(reasons) or "no window was completed"
+    else:
+        findings.outcome = Outcome.MEASURED
+        findings.metrics = start_metrics(valid, _startup(session, server))
+
+
+def _startup(session: Session, server: Server) -> float | None:
+    """Seconds to readiness; ``None`` for a start that had to fill a compile cache first.
+
+    Compile caches are compared warm: the first start of a configuration compiles what every
+    later one loads, so its start-up time is not one of the population.
+    """
+    return None if session.engine.cold_start(server.log_text()) else server.startup
+
+
+def start_metrics(windows: Sequence[Window], startup: float | None) -> dict[str, float]:
+    """Return a start's metrics: the geometric mean over its windows, and ``startup`` seconds.
+
+    A metric is present only if every window has it. Where a value is not positive (an error
+    rate of 0) the arithmetic mean is taken.
+    """
+    names = set.intersection(*(set(window.metrics) for window in windows))
+    means = {name: _mean([window.metrics[name] for window in windows]) for name in sorted(names)}
+    return means if startup is None else {**means, "startup": startup}
+
+
+def _mean(values: Sequence[float]) -> float:
+    if all(value > 0 for value in values):
+        return math.exp(math.fsum(map(math.log, values)) / len(values))
+    return math.fsum(values) / len(values)
+
+
+def _write(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def _write_records(path: Path, records: Sequence[RequestRecord]) -> None:
+    with path.open("w", encoding="utf-8") as lines:
+        for record in records:
+            lines.write(json.dumps(asdict(record), separators=(",", ":")) + "\n")

@@ -1,0 +1,61 @@
+"""The main job: ask the strategy, run the start, append it to the ledger, until it is answered.
+
+State is the ledger alone: a study that was interrupted, or killed, goes on by replaying it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from trimtab import search
+from trimtab.apply import recover
+from trimtab.errors import StudyError
+from trimtab.ledger import Ledger
+from trimtab.model import Conclusion, Start, StartRequest
+from trimtab.progress import Display
+from trimtab.search import Strategy
+from trimtab.server import reap_leftovers
+from trimtab.session import Session
+from trimtab.stop import Stop
+from trimtab.trial import run_trial
+
+Trial = Callable[[Session, StartRequest, int, Path, Display, Stop], Start]
+
+
+def run_study(
+    session: Session,
+    strategy: Strategy,
+    ledger: Ledger,
+    folder: Path,
+    display: Display,
+    stop: Stop,
+    trial: Trial = run_trial,
+) -> Conclusion:
+    """Run the starts that ``strategy`` asks for until it is done, and return what was found.
+
+    Raises:
+        KeyboardInterrupt: a stop was asked for; the ledger holds every finished start.
+        StudyError: the baseline cannot be measured, so there is nothing to compare with.
+    """
+    _clear_wreckage(session, folder)
+    display.begin_study(search.design(session.space))
+    while requests := strategy.ask(session.space, ledger.starts()):
+        stop.check()
+        number = len(ledger.starts()) + 1
+        display.begin_start(number, requests[0])
+        start = trial(
+            session, requests[0], number, folder / "starts" / f"{number:03d}", display, stop
+        )
+        ledger.append(start)
+        display.end_start(start)
+    if reason := search.blocked(session.space, ledger.starts()):
+        raise StudyError(reason)
+    return search.conclude(session.space, ledger.starts())
+
+
+def _clear_wreckage(session: Session, folder: Path) -> None:
+    """End what a killed run left behind: its server's processes, and its host settings."""
+    for leftover in sorted((folder / "starts").glob("*")):
+        reap_leftovers(leftover)
+        recover(leftover / "host.journal", session.host)

@@ -1,0 +1,223 @@
+"""Every check of a plan against the live server: what was expected, what is there, where.
+
+Three verdicts, and "it cannot be seen" is never a quiet yes. One observer per kind of check.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from trimtab.errors import HostError
+from trimtab.facts import process
+from trimtab.facts.text import format_cpu_list, parse_cpu_list, selected
+from trimtab.host import Host
+from trimtab.knobs.preload import name_matches
+from trimtab.model import Check, CheckKind, Evidence, Plan, Process, Seen, Value
+
+TRUSTED = ("api",)
+"""Roles whose ``environ`` is whole. vLLM titles its other processes (setproctitle), which writes
+over the head of theirs: there a variable that is missing may still have been given."""
+
+
+class ServerView(Protocol):
+    """What verification needs of a running server."""
+
+    def processes(self) -> Sequence[Process]:
+        """Return the living tree with roles."""
+        ...
+
+    def reported_config(self) -> Mapping[str, Value]:
+        """Return the configuration in effect as server or log report it; missing: not reported."""
+        ...
+
+
+Sight: TypeAlias = tuple[Seen, str]
+"""A verdict, and what was seen, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    processes: tuple[Process, ...]
+    config: Mapping[str, Value]
+    host: Host
+
+
+def verify(plan: Plan, view: ServerView, host: Host) -> tuple[Evidence, ...]:
+    """Observe every check of the plan, in the plan's order."""
+    scene = _Scene(tuple(view.processes()), view.reported_config(), host)
+    return tuple(_OBSERVERS[check.kind](check, scene) for check in plan.checks)
+
+
+def refuted(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Return what speaks against the plan; empty when nothing does."""
+    return tuple(one for one in evidence if one.verdict is Seen.NO)
+
+
+def summary(evidence: Iterable[Evidence]) -> str:
+    """Return the counts of the verdicts in words: "5 yes, 0 no, 1 unobservable"."""
+    counts = Counter(one.verdict for one in evidence)
+    return ", ".join(f"{counts[seen]} {seen.value}" for seen in Seen)
+
+
+def _each(
+    check: Check, scene: _Scene, file: str, look: Callable[[Process, str], Sight]
+) -> Evidence:
+    """Look at a file of every process of the check's roles; one no refutes, one blur blurs.
+
+    Of several roles some may rightly have no process (one-process serving has no worker), but
+    with no process at all there is nothing that could have the value.
+    """
+    where = f"/proc/PID/{file}"
+    chosen = [one for one in scene.processes if not check.roles or one.role in check.roles]
+    sights: list[tuple[Process, Sight]] = []
+    for one in chosen:
+        try:
+            sights.append((one, look(one, f"/proc/{one.pid}")))
+        except HostError as error:
+            if scene.host.exists(f"/proc/{one.pid}"):
+                sights.append((one, (Seen.UNOBSERVABLE, str(error))))
+        except ValueError as error:
+            sights.append((one, (Seen.UNOBSERVABLE, f"cannot be parsed: {error}")))
+    if not sights:
+        wanted = " or ".join(check.roles) or "server"
+        return Evidence(check, Seen.NO, f"no {wanted} process", where)
+    verdicts = {sight[0] for _, sight in sights}
+    worst = next(seen for seen in (Seen.NO, Seen.UNOBSERVABLE, Seen.YES) if seen in verdicts)
+    told = "; ".join(
+        f"{text} in {one.role} {one.pid}" for one, (seen, text) in sights if seen is worst
+    )
+    return Evidence(check, worst, told, where)
+
+
+def _yes_no(condition: bool) -> Seen:
+    return Seen.YES if condition else Seen.NO
+
+
+def _code(scene: _Scene, folder: str) -> frozenset[str]:
+    regions = process.parse_maps(scene.host.read(f"{folder}/maps"))
+    files = process.executable_files(regions)
+    return frozenset(path.removesuffix(" (deleted)") for path in files)
+
+
+def _mapped(check: Check, scene: _Scene) -> Evidence:
+    wanted = {check.subject, scene.host.resolve(check.subject)}
+
+    def look(one: Process, folder: str) -> Sight:
+        found = wanted & _code(scene, folder)
+        return _yes_no(bool(found)), f"{min(found)} mapped" if found else "not mapped"
+
+    return _each(check, scene, "maps", look)
+
+
+def _not_mapped(check: Check, scene: _Scene) -> Evidence:
+    def look(one: Process, folder: str) -> Sight:
+        found = [path for path in _code(scene, folder) if name_matches(path, (check.subject,))]
+        return _yes_no(not found), f"{min(found)} mapped" if found else "not mapped"
+
+    return _each(check, scene, "maps", look)
+
+
+def _environ(check: Check, scene: _Scene) -> Evidence:
+    def look(one: Process, folder: str) -> Sight:
+        found = process.parse_environ(scene.host.read(f"{folder}/environ")).get(check.subject)
+        if found is None and one.role not in TRUSTED:
+            return Seen.UNOBSERVABLE, f"{check.subject} not seen (the title overwrote the start)"
+        if found == check.expected:
+            return Seen.YES, f"{check.subject} as expected"
+        # What it is set to may be a secret, and is not told.
+        return Seen.NO, f"{check.subject} {'not set' if found is None else 'set to another value'}"
+
+    return _each(check, scene, "environ", look)
+
+
+def _masks(scene: _Scene, folder: str) -> list[tuple[int, ...]]:
+    masks: list[tuple[int, ...]] = []
+    for task in scene.host.listdir(f"{folder}/task"):
+        try:
+            masks.append(process.parse_allowed(scene.host.read(f"{folder}/task/{task}/status")))
+        except HostError:
+            if scene.host.exists(f"{folder}/task/{task}"):
+                raise  # otherwise the thread has ended, and says nothing of the others
+    if not masks:
+        raise HostError(f"{folder}/task lists no thread")
+    return masks
+
+
+def _affinity(check: Check, scene: _Scene) -> Evidence:
+    """Compare thread masks with a CPU list, in the way that the check's subject names.
+
+    "threads": together they cover exactly the list. "within": none may leave it. "pinned": none
+    may leave it, and each CPU of it has a thread bound to it alone.
+    """
+    wanted = set(parse_cpu_list(str(check.expected)))
+
+    def look(one: Process, folder: str) -> Sight:
+        masks = _masks(scene, folder)
+        union = {cpu for mask in masks for cpu in mask}
+        alone = {mask[0] for mask in masks if len(mask) == 1}
+        good = {
+            "threads": union == wanted,
+            "within": union <= wanted,
+            "pinned": union <= wanted <= alone,
+        }[check.subject]
+        bound = f", bound alone on {format_cpu_list(tuple(alone)) or 'none'}"
+        text = f"{len(masks)} threads on {format_cpu_list(tuple(union))}"
+        return _yes_no(good), text + (bound if check.subject == "pinned" else "")
+
+    return _each(check, scene, "task/*/status", look)
+
+
+def _arenas(check: Check, scene: _Scene) -> Evidence:
+    assert isinstance(check.expected, int)
+    most = check.expected
+
+    def look(one: Process, folder: str) -> Sight:
+        regions = process.parse_maps(scene.host.read(f"{folder}/maps"))
+        low, high = process.arena_bounds(regions)
+        text = f"{low} arenas" if low == high else f"{low} to {high} arenas"
+        if low > most:
+            return Seen.NO, text
+        return (Seen.YES if high <= most else Seen.UNOBSERVABLE), text
+
+    return _each(check, scene, "maps", look)
+
+
+def _roles(check: Check, scene: _Scene) -> Evidence:
+    count = sum(one.role == check.subject for one in scene.processes)
+    text = f"{count} {check.subject} processes"
+    return Evidence(check, _yes_no(count == check.expected), text, "process tree")
+
+
+def _config(check: Check, scene: _Scene) -> Evidence:
+    where = "the engine's report"
+    if check.subject not in scene.config:
+        return Evidence(check, Seen.UNOBSERVABLE, "not reported", where)
+    found = scene.config[check.subject]
+    return Evidence(check, _yes_no(_word(found) == _word(check.expected)), str(found), where)
+
+
+def _word(value: Value) -> str:
+    return str(value).removeprefix("torch.").lower()
+
+
+def _host_file(check: Check, scene: _Scene) -> Evidence:
+    try:
+        found = selected(scene.host.read(check.subject))
+    except HostError as error:
+        return Evidence(check, Seen.UNOBSERVABLE, str(error), check.subject)
+    return Evidence(check, _yes_no(found == str(check.expected)), found, check.subject)
+
+
+_OBSERVERS: Mapping[CheckKind, Callable[[Check, _Scene], Evidence]] = {
+    CheckKind.MAPPED: _mapped,
+    CheckKind.NOT_MAPPED: _not_mapped,
+    CheckKind.ENVIRON: _environ,
+    CheckKind.THREAD_AFFINITY: _affinity,
+    CheckKind.ROLES: _roles,
+    CheckKind.CONFIG: _config,
+    CheckKind.ARENAS: _arenas,
+    CheckKind.HOST_FILE: _host_file,
+}

