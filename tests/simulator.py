@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -71,10 +71,15 @@ def play(space: Space, machine: Machine, history: Sequence[Start] = ()) -> list[
     return starts
 
 
-def play_blocks(space: Space, machine: Machine) -> list[Start]:
-    """Run a study block by block: the same starts with fewer questions."""
+def play_blocks(space: Space, machine: Machine, until: Phase | None = None) -> list[Start]:
+    """Run a study block by block: the same starts with fewer questions.
+
+    ``until`` stops before the first block of that phase.
+    """
     starts: list[Start] = []
     while requests := Phased().ask(space, starts):
+        if requests[0].phase is until:
+            break
         for request in requests:
             starts.append(machine.start(request, len(starts) + 1))
     return starts
@@ -95,10 +100,6 @@ def verdicts(found: Conclusion) -> dict[str, Verdict]:
     return {answer.tuning: answer.verdict for answer in found.answers}
 
 
-def reseeded(space: Space, seed: int) -> Space:
-    return replace(space, seed=seed)
-
-
 __all__ = [
     "BASELINE",
     "Machine",
@@ -106,7 +107,6 @@ __all__ = [
     "factors",
     "play",
     "play_blocks",
-    "reseeded",
     "study",
     "verdicts",
 ]

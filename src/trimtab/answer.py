@@ -10,8 +10,9 @@ from typing import Any
 
 from trimtab import __version__, export, report
 from trimtab.catalog import CATALOG
-from trimtab.model import Answer, Candidate, Comparison, Conclusion, Outcome, Plan, Start
+from trimtab.model import Answer, Candidate, Comparison, Conclusion, Plan, Start
 from trimtab.profile import EngineId, Profile, evidence_digest, write_profile
+from trimtab.report import html
 from trimtab.session import Session, fingerprint
 
 PROVEN, MAX = "proven", "max"
@@ -36,7 +37,7 @@ def write_answer(
             files.update(export.write_all(written, path, folder / "export"))
     files["report"] = str(folder / "report.html")
     study = _study(session, starts, conclusion, files, command)
-    report.write_html(study, folder / "report.html")
+    html.write(study, folder / "report.html")
     return study
 
 
@@ -165,12 +166,3 @@ def _plans(session: Session, conclusion: Conclusion) -> dict[str, Plan]:
     if session.space.guide is not None:
         plans["guide"] = session.compile(session.space.guide, guide=True)
     return plans
-
-
-def failures(starts: Sequence[Start]) -> list[str]:
-    """Return one line for each start that yielded nothing, for the end of a text report."""
-    return [
-        f"start {start.number} ({start.request.arm}): {start.outcome.value}: {start.detail}"
-        for start in starts
-        if start.outcome is not Outcome.MEASURED
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 LIMIT = 5
@@ -12,6 +13,7 @@ _PREFIX = re.compile(
     r"^(?:\([^)]*\)\s*)?(?:(?:ERROR|WARNING|INFO|CRITICAL)\s+\d\d-\d\d [\d:]+ \[[^\]]*\]\s?)?"
 )
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b(?::|$)")
+_VALIDATION = re.compile(r"\d+ validation errors? for \w+$")  # pydantic's first line
 _MARKED = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b|\berror:|Error:|Killed|Segmentation fault")
 _PORT_TAKEN = re.compile(r"Address already in use|\[Errno 98\]")
 
@@ -37,7 +39,7 @@ def relevant(log: str, limit: int = LIMIT) -> list[str]:
     """
     lines = [text for line in log.splitlines() if (text := _bare(line))]
     for chosen in (
-        [line for line in lines if _EXCEPTION.match(line)],
+        _exceptions(lines),
         [line for line, raw in _pairs(log) if _MARKED.search(raw)],
         lines,
     ):
@@ -47,11 +49,23 @@ def relevant(log: str, limit: int = LIMIT) -> list[str]:
     return []
 
 
+def _exceptions(lines: list[str]) -> list[str]:
+    """Return the lines that name an exception, each with what a validation error says below."""
+    found = []
+    for line, below in itertools.pairwise([*lines, ""]):
+        if _EXCEPTION.match(line):
+            found.append(_short(f"{line}: {below}") if _VALIDATION.search(line) else line)
+    return found
+
+
 def _pairs(log: str) -> list[tuple[str, str]]:
     return [(text, line) for line in log.splitlines() if (text := _bare(line))]
 
 
 def _bare(line: str) -> str:
     """Drop vLLM's prefix ("(APIServer pid=1) ERROR 11-22 21:19:20 [async_llm.py:906] ")."""
-    text = _PREFIX.sub("", line).strip()
+    return _short(_PREFIX.sub("", line).strip())
+
+
+def _short(text: str) -> str:
     return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."

@@ -154,7 +154,9 @@ def to_dict(profile: Profile) -> dict[str, Any]:
         "slo": profile.slo,
         "seed": profile.seed,
         "candidate": dict(plan.candidate),
-        "tunings": [_tuning(one, profile.risks.get(one.tuning)) for one in profile.answers],
+        "tunings": [
+            _tuning(one, profile.risks.get(one.tuning) or None) for one in profile.answers
+        ],
         "comparisons": [_plain(asdict(one)) for one in profile.comparisons],
         "plan": {
             "digest": plan.digest,

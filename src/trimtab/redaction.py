@@ -34,6 +34,9 @@ _MANY_VALUES = frozenset({"--api-key"})
 """Options that take several values (vLLM 0.32 entrypoints/openai/cli_args.py)."""
 
 
+_MARKER = re.compile(r"\$\{\w+\}")
+
+
 def looks_secret(name: str) -> bool:
     """Return whether a variable or option of this name is expected to hold a secret.
 
@@ -54,6 +57,11 @@ def looks_secret(name: str) -> bool:
 def marker(name: str) -> str:
     """Return the named reference that stands for the secret ``name``."""
     return f"${{{name}}}"
+
+
+def is_marker(value: object) -> bool:
+    """Return whether ``value`` is such a reference: what it stands for is not known here."""
+    return isinstance(value, str) and _MARKER.fullmatch(value) is not None
 
 
 def redact(env: Mapping[str, str]) -> dict[str, str]:

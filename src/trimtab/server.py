@@ -219,7 +219,7 @@ def _early_end(server: Server, kept: Kept, engine: Engine, seconds: float) -> St
     lines = enginelog.relevant(text)
     said = f": {lines[-1]}" if lines else ", without a word"
     return _noted(
-        f"the server ended after {seconds:.0f} s ({kept.ended}){said}"
+        f"the server did not start: after {seconds:.0f} s {kept.ended}{said}"
         + (f" — {cause}" if cause else "")
         + f"; log: {server.log}",
         text,

@@ -1,4 +1,4 @@
-"""One way to stop: Ctrl-C, SIGTERM and SIGHUP all end a study in the same orderly way."""
+"""One way to stop a study: Ctrl-C, SIGTERM and SIGHUP all end it in the same orderly way."""
 
 from __future__ import annotations
 

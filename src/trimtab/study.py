@@ -1,11 +1,11 @@
 """The study folder: where a question, its ledger and its answer live together.
 
-    study.yaml            the question and the options, for people
-    ledger.jsonl          every start, append-only; the state of the study
-    starts/<n>/           plan, engine log, evidence, request records of one start
-    profile.proven.yaml   the answer; profile.max.yaml beside it
-    export/               the proven profile as shell script and systemd unit
-    report.html           the evidence, to look at
+study.yaml            the question and the options, for people
+ledger.jsonl          every start, append-only; the state of the study
+starts/<n>/           plan, engine log, evidence, request records of one start
+profile.proven.yaml   the answer; profile.max.yaml beside it
+export/               the proven profile as shell script and systemd unit
+report.html           the evidence, to look at
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ LEDGER = "ledger.jsonl"
 DEFAULT_ROOT = Path("trimtab-studies")
 
 
-def create(asked: Mapping[str, Any], folder: Path | None, say: Say) -> tuple[Session, Ledger, Path]:
+def create(
+    asked: Mapping[str, Any], folder: Path | None, say: Say
+) -> tuple[Session, Ledger, Path]:
     """Resolve a new question and make its study folder.
 
     Raises:
@@ -45,7 +47,9 @@ def create(asked: Mapping[str, Any], folder: Path | None, say: Say) -> tuple[Ses
     return session, ledger, folder
 
 
-def reopen(asked: Mapping[str, Any], folder: Path | None, say: Say) -> tuple[Session, Ledger, Path]:
+def reopen(
+    asked: Mapping[str, Any], folder: Path | None, say: Say
+) -> tuple[Session, Ledger, Path]:
     """Open the study in ``folder`` (default: the newest), to go on with it.
 
     Options that are not given again are the study's own.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -52,8 +52,6 @@ def run_trial(
     folder: Path,
     display: Display,
     stop: Stop,
-    *,
-    gate_wait: Callable[..., Mapping[str, float]] = gate.wait,
 ) -> Start:
     """Run the start ``request`` asks for in ``folder`` and return its record.
 
@@ -66,7 +64,7 @@ def run_trial(
     plan = session.compile(request.candidate, guide=request.arm.partition("#")[0] == "guide")
     _write(folder / "plan.json", asdict(plan))
     display.state("gate")
-    readings = gate_wait(stop.event, patience=session.gate_patience, say=display.state)
+    readings = gate.wait(stop.event, patience=session.gate_patience, say=display.state)
     findings = _Findings()
     try:
         with applied(plan.writes, session.host, folder / "host.journal"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from trimtab.model import Comparison, Effect, Value
@@ -63,7 +64,10 @@ def number(quantity: float) -> str:
         return f"{quantity:.1f}"
     if size >= 1:
         return f"{quantity:.2f}"
-    return f"{quantity:.4f}".rstrip("0").rstrip(".") or "0"
+    if size == 0:
+        return "0"
+    decimals = min(12, 2 - math.floor(math.log10(size)))
+    return f"{quantity:.{decimals}f}"
 
 
 def count(many: int, noun: str) -> str:

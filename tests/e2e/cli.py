@@ -69,9 +69,7 @@ class Running:
 
     def survivors(self) -> list[psutil.Process]:
         return [
-            one
-            for one in self.family
-            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE
+            one for one in self.family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE
         ]
 
     def kill(self, number: int = signal.SIGKILL) -> None:

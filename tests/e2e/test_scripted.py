@@ -133,7 +133,16 @@ def test_malformed_workload_names_its_key(tmp_path: Path) -> None:
 
 def test_an_engine_that_cannot_start_ends_with_its_cause(tmp_path: Path) -> None:
     ran = trimtab(
-        *SCRIPTED, "--study", "s", *DTYPE, "--", "vllm", "serve", "m", "--no-such-flag", cwd=tmp_path
+        *SCRIPTED,
+        "--study",
+        "s",
+        *DTYPE,
+        "--",
+        "vllm",
+        "serve",
+        "m",
+        "--no-such-flag",
+        cwd=tmp_path,
     )
     assert ran.code == 1
     assert "unrecognized arguments: --no-such-flag" in ran.err.splitlines()[-1]

@@ -92,7 +92,9 @@ def test_the_exported_command_serves_by_hand_and_verifies(
     try:
         text = study / "hand.log"
         until(
-            lambda: "Application startup complete" in text.read_text() or server.poll() is not None,
+            lambda: (
+                "Application startup complete" in text.read_text() or server.poll() is not None
+            ),
             180,
             "readiness of the exported command",
         )

@@ -223,9 +223,9 @@ def _start(
     metrics = {
         OBJECTIVE: rate,
         "request_throughput": rate / 64,
-        "ttft_p50": 150.0 / rate,
-        "tpot_p50": 8.0 / rate,
-        "e2e_p99": 600.0 / rate,
+        "ttft_p50": 150_000.0 / rate,
+        "tpot_p50": 8_000.0 / rate,
+        "e2e_p99": 600_000.0 / rate,
         "error_rate": 0.0,
         "startup": 28.0 if level > 300 else 58.0,
     }

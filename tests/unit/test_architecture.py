@@ -29,8 +29,8 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
-PURE = ("model", "catalog", "plan", "metrics", "stats", "search", "presets", "knobs")
-PURE_FILES = ("report/rows.py",)
+PURE = ("model", "catalog", "plan", "metrics", "slo", "stats", "search", "presets", "knobs")
+PURE_FILES = ("report/rows.py", "load/sse.py", "load/guards.py", "load/requests.py")
 IMPURE = {"subprocess", "os", "socket", "asyncio", "time", "random", "threading"}
 
 

@@ -21,6 +21,13 @@ def test_exceptions_come_before_all_else() -> None:
     ]
 
 
+def test_a_validation_error_comes_with_its_reason() -> None:
+    what = "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig"
+    why = "Value error, User-specified max_model_len (9) is greater than the derived"
+    log = f"{what}\n  {why}\n    For further information visit\n"
+    assert enginelog.relevant(log) == [f"{what}: {why}"]
+
+
 def test_marked_errors_come_next() -> None:
     log = "usage: vllm serve\nvllm: error: unrecognized arguments: --no-such-flag\nbye\n"
     assert enginelog.relevant(log) == ["vllm: error: unrecognized arguments: --no-such-flag"]

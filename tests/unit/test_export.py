@@ -403,8 +403,8 @@ def test_an_affinity_is_a_set_of_cpus() -> None:
 
 
 def test_write_makes_all_artefacts(tmp_path: Path) -> None:
-    written = export.write(PROFILE, FILE, tmp_path / "export")
-    assert {path.name for path in written} == {"serve.sh", "serve.env", "vllm.service"}
+    written = export.write_all(PROFILE, FILE, tmp_path / "export")
+    assert {Path(path).name for path in written.values()} == set(export.ARTEFACTS)
     assert os.access(tmp_path / "export" / "serve.sh", os.X_OK)
     assert not os.access(tmp_path / "export" / "serve.env", os.X_OK)
     assert shell.parse((tmp_path / "export" / "serve.sh").read_text()) == PROFILE.plan.settings
@@ -413,4 +413,4 @@ def test_write_makes_all_artefacts(tmp_path: Path) -> None:
 def test_write_into_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "export").write_text("")
     with pytest.raises(StudyError, match="cannot be written"):
-        export.write(PROFILE, FILE, tmp_path / "export")
+        export.write_all(PROFILE, FILE, tmp_path / "export")

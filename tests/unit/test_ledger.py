@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trimtab import ledger as module
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger, decode, encode
 from trimtab.model import (
@@ -283,7 +282,7 @@ def test_every_append_is_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         synced.append(path.read_bytes())
 
     with Ledger.create(path, {}) as ledger:
-        monkeypatch.setattr(module.os, "fsync", spy)
+        monkeypatch.setattr(os, "fsync", spy)
         ledger.append(start())
         assert synced == [path.read_bytes()]
 

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.model import Check, CheckKind, Plan, Settings, to_json
-from trimtab.redaction import argv_secrets, looks_secret, redact, redact_plan, redact_settings
+from trimtab.redaction import (
+    argv_secrets,
+    is_marker,
+    looks_secret,
+    redact,
+    redact_plan,
+    redact_settings,
+)
 
 SECRET = "hunter2-hunter2"
 
@@ -67,6 +74,13 @@ def test_redact_replaces_the_value_by_a_reference() -> None:
         "HF_TOKEN": "${HF_TOKEN}",
         "OMP_NUM_THREADS": "2",
     }
+
+
+def test_a_marker_is_told_from_a_value() -> None:
+    assert is_marker("${HF_TOKEN}")
+    assert not is_marker("$HF_TOKEN")
+    assert not is_marker("a${HF_TOKEN}")
+    assert not is_marker(None)
 
 
 @given(st.dictionaries(st.text(), st.text()))

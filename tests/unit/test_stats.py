@@ -109,11 +109,6 @@ def test_without_noise_the_sign_decides(value: float, p: float) -> None:
     assert Estimate(value, 0.0, 3).p_greater == p
 
 
-def test_negated_swaps_the_directions() -> None:
-    estimate = Estimate(0.1, 0.05, 6)
-    assert estimate.negated().p_greater == pytest.approx(estimate.p_less)
-
-
 @pytest.mark.parametrize("order", [1, 2, *range(4, LARGEST + 1, 4)])
 def test_hadamard_matrices_are_orthogonal(order: int) -> None:
     matrix = hadamard(order).astype(int)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
 from typing import Annotated
 
@@ -47,6 +48,8 @@ engine.register(app)
 
 def run() -> int:
     """Run the command line and return the exit code; an expected error is one line on stderr."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # every way to stop is a Ctrl-C
     try:
         app()
     except SystemExit as end:

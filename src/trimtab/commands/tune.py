@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -95,9 +96,6 @@ def tune(
     ] = False,
 ) -> None:
     """Parse the options, run or resume the study, print the answer."""
-    from trimtab import study as studies
-    from trimtab.stop import Stop
-
     given = {
         "model": model,
         "engine": engine,
@@ -116,12 +114,48 @@ def tune(
         "start_deadline": start_deadline,
     }
     asked = {name: value for name, value in given.items() if value is not None}
-    with Stop().listening() as stop:
-        if dry_run:
-            studies.show_design(asked, as_json=as_json, say=_say)
-        else:
-            studies.run(asked, study, resume=resume, as_json=as_json, stop=stop, say=_say)
+    if dry_run:
+        _show_design(asked, as_json=as_json)
+    else:
+        _run(asked, study, resume=resume, as_json=as_json)
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
+    from trimtab import search
+    from trimtab.question import Options
+    from trimtab.report import intent
+    from trimtab.session import open_session
+
+    session = open_session(Options(**asked), _say, install=False)
+    shown = intent.describe(session.space, search.design(session.space), session.left_out)
+    typer.echo(json.dumps(shown, indent=1) if as_json else intent.text(shown))
+
+
+def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from trimtab import answer, search, study
+    from trimtab.progress import open_display
+    from trimtab.report import text
+    from trimtab.stop import Stop
+    from trimtab.tune import run_study
+
+    opened = study.reopen if resume else study.create
+    session, ledger, folder = opened(asked, folder, _say)
+    with ledger:
+        with Stop().listening() as stop:
+            display = open_display(Console(stderr=True), session.space.objective, silent=as_json)
+            try:
+                conclusion = run_study(session, search.Phased(), ledger, folder, display, stop)
+            finally:
+                display.close()
+        starts = ledger.starts()
+        result = answer.write_answer(session, starts, conclusion, folder)
+    if as_json:
+        typer.echo(json.dumps(answer.as_json(conclusion, starts, folder), indent=1))
+    else:
+        text.show(result, Console())
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

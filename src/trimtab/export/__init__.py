@@ -18,24 +18,26 @@ ARTEFACTS: Mapping[str, tuple[Render, int]] = {
 }
 """File name → how to render it, and its mode."""
 
-__all__ = ["ARTEFACTS", "envfile", "shell", "systemd", "write"]
+__all__ = ["ARTEFACTS", "envfile", "shell", "systemd", "write_all"]
 
 
-def write(profile: Profile, file: Path, folder: Path) -> tuple[Path, ...]:
+def write_all(profile: Profile, file: Path, folder: Path) -> dict[str, str]:
     """Write every artefact of ``profile``, whose own file is ``file``, into ``folder``.
+
+    Returns what each file is, mapped to its path.
 
     Raises:
         StudyError: an artefact cannot carry the plan, or cannot be written.
     """
     texts = {name: render(profile, file) for name, (render, _) in ARTEFACTS.items()}
-    written = []
+    written: dict[str, str] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             path = folder / name
             path.write_bytes(text.encode("utf-8"))
             path.chmod(ARTEFACTS[name][1])
-            written.append(path)
+            written[f"export {name}"] = str(path)
     except OSError as error:
         raise StudyError(f"the export to {folder} cannot be written: {error.strerror}") from error
-    return tuple(written)
+    return written

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from trimtab import wording
-from trimtab.model import Phase, Verdict
+from trimtab.model import Verdict
 from trimtab.report import rows
 from trimtab.report.study import Study
 
@@ -29,13 +29,28 @@ _VERDICTS = {
     Verdict.NO_EFFECT: (SKY, "square-open"),
 }
 _OTHER_VERDICT = (GREY, "circle-open")
-_ARMS = {"baseline": GREY, "guide": ORANGE, "proven": GREEN, "max": BLUE}
-_OTHER_ARMS = {Phase.LEAD: ("single leads", PURPLE), Phase.SCREEN: ("screened", SKY)}
-_UNKNOWN_ARM = ("other", PURPLE)
-_PHASES = {Phase.LEAD: "circle", Phase.SCREEN: "diamond", Phase.CONFIRM: "square"}
+ARM_COLOURS = {"baseline": GREY, "guide": ORANGE, "proven": GREEN, "max": BLUE}
 
 _FINE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2.0)
-_COARSE = (0.01, 0.03, 0.1, 0.2, 0.33, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 50.0)
+_COARSE = (
+    0.01,
+    0.03,
+    0.1,
+    0.2,
+    0.33,
+    0.5,
+    0.7,
+    1.0,
+    1.5,
+    2.0,
+    3.0,
+    4.0,
+    6.0,
+    8.0,
+    12.0,
+    20.0,
+    50.0,
+)
 
 
 def intervals(study: Study) -> Figure | None:
@@ -132,7 +147,7 @@ def arms(study: Study) -> Figure | None:
                 "orientation": "h",
                 "x": values,
                 "y": [html.escape(row.arm) for row in shown],
-                "marker": {"color": [_ARMS.get(row.arm, PURPLE) for row in shown]},
+                "marker": {"color": [ARM_COLOURS.get(row.arm, PURPLE) for row in shown]},
                 "error_x": {
                     "type": "data",
                     "symmetric": False,
@@ -166,121 +181,3 @@ def _reach(row: rows.ArmRow, *, high: bool) -> float:
     if effect is None or not effect.ratio or end is None:
         return row.value
     return row.value * end / effect.ratio
-
-
-def timeline(study: Study) -> Figure | None:
-    """Return every start in time order, coloured by arm, shaped by phase; ``None`` if none."""
-    ordered = sorted(study.starts, key=lambda start: start.number)
-    measured = [start for start in ordered if study.objective in start.metrics and start.valid]
-    if not measured:
-        return None
-    groups: dict[tuple[str, Phase], list[Any]] = {}
-    for start in measured:
-        groups.setdefault((_group(start)[0], start.request.phase), []).append(start)
-    floor = min(start.metrics[study.objective] for start in measured) * 0.8
-    lost = [start for start in ordered if not start.valid]
-    unit = rows.unit_of(study.objective)
-    named: set[str] = set()
-    traces = []
-    for (name, _), group in sorted(groups.items(), key=_group_order):
-        traces.append(_points(name, group, study.objective, legend=name not in named))
-        named.add(name)
-    return {
-        "data": [*traces, *([_lost(lost, floor)] if lost else [])],
-        "layout": {
-            "height": 420,
-            "xaxis": {"title": {"text": "start, in time order"}, "zeroline": False},
-            "yaxis": {
-                "title": {"text": f"{study.objective} ({unit}, log scale)"},
-                "automargin": True,
-                **_value_axis([floor, *(s.metrics[study.objective] for s in measured)]),
-            },
-            "legend": {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0},
-            "margin": {"l": 8, "r": 16, "t": 28, "b": 48},
-            **_phase_bands(ordered),
-        },
-    }
-
-
-def _value_axis(values: Sequence[float]) -> Figure:
-    """Return a log axis with ticks at 1, 2, 3 and 5 times the powers of ten."""
-    low, high = min(values), max(values)
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    marks = [step * 10.0**decade for decade in decades for step in (1, 2, 3, 5)]
-    ticks = [mark for mark in marks if low * 0.9 <= mark <= high * 1.15]
-    return {
-        "type": "log",
-        "range": [math.log10(low * 0.88), math.log10(high * 1.15)],
-        "tickvals": ticks,
-        "ticktext": [f"{mark:g}" for mark in ticks],
-    }
-
-
-def _group(start: Any) -> tuple[str, str]:
-    arm = rows.base_arm(start.request.arm)
-    if arm in _ARMS:
-        return arm, _ARMS[arm]
-    return _OTHER_ARMS.get(start.request.phase, _UNKNOWN_ARM)
-
-
-def _group_order(item: tuple[tuple[str, Phase], list[Any]]) -> tuple[int, str, int]:
-    (name, phase), _ = item
-    known = list(_ARMS)
-    return (known.index(name) if name in known else len(known), name, list(Phase).index(phase))
-
-
-def _points(name: str, group: Sequence[Any], objective: str, *, legend: bool) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "legendgroup": name,
-        "showlegend": legend,
-        "x": [start.number for start in group],
-        "y": [start.metrics[objective] for start in group],
-        "text": [
-            html.escape(f"{s.request.arm}, {s.request.phase.value}, block {s.request.block}")
-            for s in group
-        ],
-        "hovertemplate": "start %{x}: %{y:.4g}<br>%{text}<extra></extra>",
-        "marker": {
-            "color": _group(group[0])[1],
-            "symbol": _PHASES[group[0].request.phase],
-            "size": 9,
-            "opacity": 0.9,
-        },
-    }
-
-
-def _lost(lost: Iterable[Any], floor: float) -> Figure:
-    shown = list(lost)
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": "not measured",
-        "x": [start.number for start in shown],
-        "y": [floor] * len(shown),
-        "text": [
-            html.escape(f"{s.request.arm}: {s.outcome.value} {wording.line(s.detail)[:120]}")
-            for s in shown
-        ],
-        "hovertemplate": "start %{x}<br>%{text}<extra></extra>",
-        "marker": {"color": VERMILION, "symbol": "x", "size": 8},
-    }
-
-
-def _phase_bands(ordered: Sequence[Any]) -> Figure:
-    """Return shaded bands and names for the phases, by the numbers of their starts."""
-    shapes, notes = [], []
-    for index, phase in enumerate(Phase):
-        numbers = [start.number for start in ordered if start.request.phase is phase]
-        if not numbers:
-            continue
-        ends = {"x0": min(numbers) - 0.5, "x1": max(numbers) + 0.5}
-        shade = {"fillcolor": GREY, "opacity": 0.12 if index % 2 else 0.04, "line": {"width": 0}}
-        shapes.append(
-            {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", **ends, **shade}
-        )
-        where = {"x": (ends["x0"] + ends["x1"]) / 2, "y": 1, "yref": "paper", "yanchor": "bottom"}
-        notes.append({"text": phase.value, "showarrow": False, **where})
-    return {"shapes": shapes, "annotations": notes}

@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from trimtab import __version__, wording
 from trimtab.errors import StudyError
-from trimtab.report import figures, rows
+from trimtab.report import figures, rows, timeline
 from trimtab.report.study import Study
 
 _HERE = files(__package__)
@@ -49,7 +49,7 @@ def _content(study: Study) -> dict[str, Any]:
     drawn = {
         "arms": figures.arms(study),
         "intervals": figures.intervals(study),
-        "timeline": figures.timeline(study),
+        "timeline": timeline.draw(study),
     }
     return {
         "study": study,
@@ -62,7 +62,7 @@ def _content(study: Study) -> dict[str, Any]:
         "metrics": metric_rows,
         "starts": rows.starts(study),
         "totals": rows.totals(study),
-        "commands": {arm: rows.command_line(plan) for arm, plan in study.plans.items()},
+        "commands": rows.commands(study),
         "question": {key: _text(value) for key, value in study.question.items()},
         "figures": {name: figure for name, figure in drawn.items() if figure is not None},
         "style": _part("page.css"),

@@ -115,7 +115,7 @@ def _verdict_row(answer: Answer, study: Study) -> VerdictRow:
         phase=answer.phase,
         profiles=tuple(name for name, chosen in profiles.items() if answer.tuning in dict(chosen)),
         reason=answer.reason,
-        risk=study.risks.get(answer.tuning),
+        risk=study.risks.get(answer.tuning) or None,
     )
 
 
@@ -155,11 +155,12 @@ def metrics(study: Study) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
     """
     by_arm = {arm: group for arm in ARMS if (group := _starts_of(study.starts, arm))}
     names = dict.fromkeys(name for group in by_arm.values() for s in group for name in s.metrics)
-    rows = [
-        MetricRow(name, unit_of(name), _better(name), values)
+    rows = (
+        MetricRow(
+            name, unit_of(name), _better(name), tuple(_mean(g, name) for g in by_arm.values())
+        )
         for name in names
-        if any(values := tuple(_mean(group, name) for group in by_arm.values()))
-    ]
+    )
     return tuple(by_arm), tuple(rows)
 
 
@@ -212,10 +213,18 @@ def totals(study: Study) -> tuple[tuple[str, str], ...]:
     )
 
 
+def commands(study: Study) -> dict[str, str]:
+    """Return the command line of each arm's plan, in the readers' order."""
+    ranked = sorted(study.plans, key=_arm_rank)
+    return {arm: command_line(study.plans[arm]) for arm in ranked}
+
+
 def command_line(plan: Plan) -> str:
     """Return a plan as one would type it, an option a line, with references for secrets."""
     settings = redact_settings(plan.settings)
-    words = [f"{name}={_shown(value)}" for name, value in settings.env]
+    dropped = " ".join(f"-u {name}" for name in settings.unset)
+    words = [f"env {dropped}"] if dropped else []
+    words += [f"{name}={_shown(value)}" for name, value in settings.env]
     if settings.preload:
         words.append(f"LD_PRELOAD={shlex.quote(':'.join(settings.preload))}")
     if settings.affinity is not None:
@@ -235,10 +244,11 @@ def _shown(word: str) -> str:
 
 
 def unit_of(metric: str) -> str:
-    """Return a metric's unit as the metrics table has it."""
+    """Return a metric's unit as the metrics table has it, "" for a share or an unknown one."""
     if metric == "startup":
         return "s"
-    return METRICS[metric].unit if metric in METRICS else ""
+    unit = METRICS[metric].unit if metric in METRICS else ""
+    return "" if unit == "1" else unit
 
 
 def _better(metric: str) -> str:

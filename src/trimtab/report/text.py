@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -11,9 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab import wording
-from trimtab.model import Verdict
+from trimtab.model import Check, Evidence, Seen, Verdict
 from trimtab.report import rows
 from trimtab.report.study import Study
+
+_SEEN_ORDER = (Seen.NO, Seen.UNOBSERVABLE, Seen.YES)
+_SEEN = {Seen.NO: "bold red", Seen.UNOBSERVABLE: "yellow", Seen.YES: "green"}
 
 _WIDE = 120
 """Columns from which an effect and its interval fit on one line."""
@@ -129,3 +132,26 @@ def _pairs(pairs: tuple[tuple[str, str], ...]) -> Table:
     for name, value in pairs:
         table.add_row(Text(name), Text(value, overflow="fold"))
     return table
+
+
+def print_evidence(evidence: Sequence[Evidence], console: Console | None = None) -> None:
+    """Print what a live server showed for each check, refuted ones first, and the count."""
+    table = _table("seen", "tuning", "check", "expected", "observed", "where")
+    table.columns[0].no_wrap = True
+    for one in sorted(evidence, key=lambda one: _SEEN_ORDER.index(one.verdict)):
+        table.add_row(
+            Text(one.verdict.value, style=_SEEN[one.verdict]),
+            Text(one.check.tuning or "plan"),
+            Text(f"{one.check.kind.value} {one.check.subject}".strip()),
+            Text(_expected(one.check)),
+            Text(one.observed),
+            Text(one.where),
+        )
+    counts = (f"{sum(e.verdict is seen for e in evidence)} {seen.value}" for seen in _SEEN_ORDER)
+    (console or Console()).print(table, Text(", ".join(counts)))
+
+
+def _expected(check: Check) -> str:
+    if check.expected is None:
+        return "absent"
+    return str(check.expected)

@@ -47,7 +47,8 @@ def findings(space: Space, starts: Sequence[Start], analysis: Analysis) -> Findi
 
 def answer(known: Findings, factor: Factor) -> Answer:
     """Return the verdict for a factor."""
-    look = _shown(known, factor)
+    metric = _told(known, factor)
+    look = _shown(known, factor, metric)
     effect = _NONE if look is None else as_effect(look.estimate, look.starts)
     verdict, reason = _judge(known, factor, look, effect)
     return Answer(
@@ -55,7 +56,7 @@ def answer(known: Findings, factor: Factor) -> Answer:
         value=factor.value,
         verdict=verdict,
         effect=effect,
-        metric=metric_of(known.space, factor),
+        metric=metric,
         reason=reason,
         phase=look.phase.value if look is not None else "",
     )
@@ -66,9 +67,16 @@ def false_alarm(known: Findings, factor: Factor) -> bool:
     return factor.dummy and min(known.better[factor.tuning], known.worse[factor.tuning]) <= ALPHA
 
 
-def _shown(known: Findings, factor: Factor) -> Look | None:
+def _told(known: Findings, factor: Factor) -> str:
+    """Return the metric that a verdict speaks of: the objective where the factor lowers it."""
+    if harms(known.space, known.analysis, factor):
+        return known.space.objective
+    return metric_of(known.space, factor)
+
+
+def _shown(known: Findings, factor: Factor, metric: str) -> Look | None:
     """Return the look that a verdict speaks of: the significant one, else the screen's."""
-    looks = known.analysis.looks(factor)
+    looks = known.analysis.looks(factor, metric)
     if len(looks) < 2:
         return looks[0] if looks else None
     if known.better[factor.tuning] <= ALPHA:
@@ -94,10 +102,11 @@ def _judge(
     better, worse = known.better[factor.tuning], known.worse[factor.tuning]
     if false_alarm(known, factor):
         return Verdict.NOT_PROVEN, f"inert by construction, yet its test passed {where}"
-    if worse <= ALPHA and better > ALPHA:
+    harmful = harms(known.space, known.analysis, factor)
+    if worse <= ALPHA and (harmful or better > ALPHA):
         return Verdict.LOSS, f"worse {where}, Holm-adjusted p = {worse:.2g}"
-    if harms(known.space, known.analysis, factor):
-        return Verdict.NOT_PROVEN, f"it lowers {known.space.objective} {where}"
+    if harmful:
+        return Verdict.NOT_PROVEN, f"it seems to lower {known.space.objective} {where}"
     if better <= ALPHA:
         return Verdict.WIN, f"better {where}, Holm-adjusted p = {better:.2g}"
     return _open(known, look, effect, where)

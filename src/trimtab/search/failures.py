@@ -74,7 +74,11 @@ def _of_rows(space: Space, ended: Sequence[Start], *, alone: bool) -> dict[str, 
     while failed and (worked or alone):
         failed = [start for start in failed if not _any_on(blamed, start)]
         suspects = [factor for factor in never if len(_with(factor, failed)) >= _TWICE]
-        blamed = [factor for factor in suspects if _only(factor, suspects, failed)]
+        blamed = [
+            factor
+            for factor in suspects
+            if _only(factor, suspects, failed) and _steady(factor, ended, failed)
+        ]
         if not blamed:
             break
         found |= {factor.tuning: _failure(_with(factor, failed)) for factor in blamed}
@@ -93,6 +97,12 @@ def _only(factor: Factor, suspects: Sequence[Factor], failed: Sequence[Start]) -
     """Whether some failed start has this factor on and no other suspect."""
     others = [other for other in suspects if other is not factor]
     return any(not _any_on(others, start) for start in _with(factor, failed))
+
+
+def _steady(factor: Factor, ended: Sequence[Start], failed: Sequence[Start]) -> bool:
+    """Whether starts without this factor mostly work, those with another culprit aside."""
+    without = [start for start in ended if not is_on(factor, start.request.candidate)]
+    return sum(start.valid for start in without) > sum(start in failed for start in without)
 
 
 def _refuted(factor: Factor, failed: Sequence[Start]) -> Failure | None:

@@ -93,6 +93,8 @@ def _last(
     space: Space, around: tuple[Factor, ...], planned: screen.Plan | None, spare: float
 ) -> tuple[list[Candidate], int]:
     """Return the confirmation's starts and blocks: two profiles if the screen may find more."""
+    if not around and planned is None:
+        return [], 0
     tuned = together(around) or SOME
     for arms in (2, 1) if planned else (1,):
         block = [BASELINE, *[tuned] * arms]

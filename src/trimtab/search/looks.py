@@ -60,16 +60,26 @@ class Analysis:
         return tuple(found)
 
     def p_better(self, factor: Factor, metric: str | None = None) -> float:
-        """Return the p-value of "better", both looks considered; 1 when there is none."""
-        return self._p(factor, [look.estimate.p_greater for look in self.looks(factor, metric)])
+        """Return the p-value of "better", both looks considered; 1 when there is none.
+
+        It is 1 as well where the last look, the one around the centre, points the other way.
+        """
+        looks = self.looks(factor, metric)
+        if not looks or looks[-1].estimate.value <= 0:
+            return 1.0
+        return _smallest(factor, [look.estimate.p_greater for look in looks])
 
     def p_worse(self, factor: Factor, metric: str | None = None) -> float:
-        """Return the p-value of "worse", both looks considered; 1 when there is none."""
-        return self._p(factor, [look.estimate.p_less for look in self.looks(factor, metric)])
+        """Return the p-value of "worse", in the same way."""
+        looks = self.looks(factor, metric)
+        if not looks or looks[-1].estimate.value >= 0:
+            return 1.0
+        return _smallest(factor, [look.estimate.p_less for look in looks])
 
-    def _p(self, factor: Factor, found: Sequence[float | None]) -> float:
-        times = len(LOOKS) if factor.lead else 1
-        return min([1.0, *(times * p for p in found if p is not None)])
+
+def _smallest(factor: Factor, found: Sequence[float | None]) -> float:
+    times = len(LOOKS) if factor.lead else 1
+    return min([1.0, *(times * p for p in found if p is not None)])
 
 
 def analyse(space: Space, starts: Sequence[Start]) -> Analysis:

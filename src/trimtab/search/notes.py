@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trimtab.model import Factor, Space, Start
-from trimtab.search import screen
+from trimtab.search import lead, screen
 from trimtab.search.answers import Findings, false_alarm
+from trimtab.search.arms import GUIDE_ARM
 from trimtab.search.failures import blocked
 from trimtab.search.profiles import dropped
 
@@ -21,6 +22,8 @@ def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str
     notes = [blocked(space, starts)]
     if len(known.space.factors) > 1 and known.plan is None and starts:
         notes.append(_no_screen(known))
+    if space.guide and starts and not _asked(space, known):
+        notes.append("the guide is not compared: the budget has no start to spare for it")
     notes += [
         f"{factor.tuning}={factor.value} won alone, but every start failed in which it was on "
         f"together with {words(known.centre)}: it is left out"
@@ -33,6 +36,13 @@ def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str
         if false_alarm(known, factor)
     ]
     return notes
+
+
+def _asked(space: Space, known: Findings) -> bool:
+    """Whether the guide is an arm of this study's first block."""
+    if lead.tested(space):
+        return lead.guided(space)
+    return known.plan is not None and any(arm == GUIDE_ARM for arm, _ in known.plan.opening)
 
 
 def _no_screen(known: Findings) -> str:

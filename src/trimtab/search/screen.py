@@ -203,4 +203,4 @@ def owed(space: Space, before: Sequence[Start], index: int) -> float:
         return 0.0
     rows = sum(len(block) for block in planned.design.blocks[index + 1 :])
     each = price(space, before, Phase.SCREEN, together(planned.centre) or SOME)
-    return rows * each + reserve(space, before, planned.centre, 1)
+    return rows * each + reserve(space, before, planned.centre, 2)

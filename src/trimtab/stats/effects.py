@@ -66,10 +66,6 @@ class Estimate:
         half = float(special.stdtrit(self.df, 0.5 + level / 2)) * self.se
         return (self.value - half, self.value + half)
 
-    def negated(self) -> Estimate:
-        """Return the effect of the opposite change."""
-        return Estimate(-self.value, self.se, self.df)
-
 
 @dataclass(frozen=True, slots=True)
 class Fit:

@@ -1,0 +1,81 @@
+"""What a study intends, before its first start: space, what is left out, design, duration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trimtab.catalog import CATALOG, LeftOut
+from trimtab.model import Design, Space
+
+
+def describe(space: Space, design: Design, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    """Return the object that ``trimtab tune --dry-run --json`` prints.
+
+    ``detectable_effect`` is a relative gain (0.05 = 5 %), ``None`` where the budget leaves no
+    room for a test.
+    """
+    return {
+        "objective": space.objective,
+        "space": [
+            {
+                "name": factor.tuning,
+                "values": ["stock", factor.value],
+                "scope": factor.scope.value,
+                "summary": CATALOG[factor.tuning].summary,
+                "expected_large_because": factor.lead or None,
+                "screened": bool(factor.lead) or factor.tuning in design.screened,
+                "metric": factor.metric or space.objective,
+                "risk": CATALOG[factor.tuning].risk.level.value,
+            }
+            for factor in space.factors
+        ],
+        "left_out": [{"name": one.name, "reason": one.reason} for one in left_out],
+        "guide": None if space.guide is None else dict(space.guide),
+        "design": {
+            "starts": design.starts,
+            "lead_starts": design.lead_starts,
+            "screen_starts": design.screen_starts,
+            "confirm_starts": design.confirm_starts,
+            "blocks": design.blocks,
+            "minutes": round(design.minutes, 1),
+            "assumed_sd": design.sd,
+            "detectable_effect": design.detectable,
+            "not_screened": list(design.not_screened),
+        },
+    }
+
+
+def text(shown: Mapping[str, Any]) -> str:
+    """Return the same for people."""
+    design = shown["design"]
+    lines = [f"Objective: {shown['objective']}", "", "Tunings to test:"]
+    for one in shown["space"]:
+        mark = "" if one["screened"] else "  (no room in this budget)"
+        lines.append(f"  {one['name']:<24} {_values(one['values']):<28} {one['summary']}{mark}")
+        if one["expected_large_because"]:
+            lines.append(f"  {'':<24} first, alone: {one['expected_large_because']}")
+    lines += ["", "Left out:"]
+    lines += [f"  {one['name']:<24} {one['reason']}" for one in shown["left_out"]]
+    lines += [
+        "",
+        f"Design: {design['starts']} starts in {design['blocks']} blocks, "
+        f"about {design['minutes']:.0f} minutes: {design['lead_starts']} for large known effects, "
+        f"{design['screen_starts']} to screen the rest, {design['confirm_starts']} to confirm.",
+        _detectable(design),
+    ]
+    return "\n".join(lines)
+
+
+def _values(values: Sequence[object]) -> str:
+    return " | ".join(str(value) for value in values)
+
+
+def _detectable(design: Mapping[str, Any]) -> str:
+    found = design["detectable_effect"]
+    if found is None:
+        return "Detectable effect: none is tested in the screen at this budget."
+    return (
+        f"Detectable effect: {found:.1%} (80 % power, one-sided 5 % after Holm, assuming "
+        f"{design['assumed_sd']:.0%} between starts). What is smaller stays NOT-PROVEN."
+    )

@@ -1,0 +1,399 @@
+"""Reports: the rows, the tables for a terminal, the figures, and the one-file page."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from rich.console import Console
+
+from tests.unit.show_samples import ANSWERS, CONCLUSION, OBJECTIVE, PLANS, STUDY
+from trimtab import report
+from trimtab.errors import StudyError
+from trimtab.model import (
+    Check,
+    CheckKind,
+    Conclusion,
+    Evidence,
+    Outcome,
+    Phase,
+    Seen,
+    Settings,
+    Verdict,
+)
+from trimtab.report import figures, html, rows, text, timeline
+
+EMPTY = replace(
+    STUDY,
+    conclusion=Conclusion((), (), (), (), None, None, None),
+    starts=(),
+    left_out=(),
+    plans={},
+    files={},
+    command=None,
+)
+"""A study that was stopped before anything was measured."""
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'{{ 7*7 }}"
+
+
+# --- rows ----------------------------------------------------------------------------------
+
+
+def test_every_answer_has_a_row_and_what_decides_comes_first() -> None:
+    found = rows.verdicts(STUDY)
+    assert {row.tuning for row in found} == {answer.tuning for answer in ANSWERS}
+    assert {row.verdict for row in found} == set(Verdict)
+    assert [row.tuning for row in found][:3] == ["dtype", "aot-compile", "engine-multiprocessing"]
+    assert [row.verdict for row in found][4:6] == [Verdict.LOSS, Verdict.LOSS]
+    assert found[-1].verdict is Verdict.NOT_APPLICABLE
+
+
+def test_a_row_tells_effect_metric_profiles_and_risk() -> None:
+    by_name = {row.tuning: row for row in rows.verdicts(STUDY)}
+    dtype = by_name["dtype"]
+    assert (dtype.change, dtype.interval, dtype.metric) == ("4.01x", "[3.74, 4.30]", "")
+    assert dtype.profiles == ("proven", "max")
+    assert dtype.risk is not None
+    assert by_name["aot-compile"].metric == "startup"
+    assert by_name["thread-binding"].change == "+7.0 %"
+    assert by_name["thread-binding"].interval == "[+3.1, +11.0]"
+    assert by_name["engine-multiprocessing"].value == "off"
+    assert by_name["tcmalloc"].profiles == ("max",)
+    assert by_name["tcmalloc"].risk is None
+    assert by_name["async-scheduling"].change is None
+    assert by_name["async-scheduling"].interval is None
+
+
+def test_arms_start_with_the_baseline() -> None:
+    found = rows.arms(STUDY)
+    assert [row.arm for row in found] == ["baseline", "guide", "proven", "max"]
+    assert found[0].value == 57.4
+    assert found[0].effect is None
+    assert {row.unit for row in found} == {"tok/s"}
+    assert rows.arms(EMPTY) == ()
+
+
+def test_metrics_are_means_over_the_starts_of_the_confirmation() -> None:
+    names, table = rows.metrics(STUDY)
+    assert names == ("baseline", "guide", "proven", "max")
+    by_name = {row.metric: row for row in table}
+    confirmed = [
+        start.metrics[OBJECTIVE]
+        for start in STUDY.starts
+        if start.request.arm == "proven" and start.request.phase is Phase.CONFIRM
+    ]
+    proven = by_name[OBJECTIVE].values[2]
+    assert proven is not None
+    assert min(confirmed) < proven < max(confirmed)
+    assert by_name["ttft_p50"].better == "less"
+    assert by_name["startup"].unit == "s"
+    assert by_name["error_rate"].values == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_starts_without_a_measurement_have_no_value() -> None:
+    found = rows.starts(STUDY)
+    assert [row.number for row in found] == list(range(1, len(STUDY.starts) + 1))
+    lost = [row for row in found if row.value is None]
+    assert {row.outcome for row in lost} == {
+        outcome.value for outcome in (Outcome.INEFFECTIVE, Outcome.START_FAILED, Outcome.VOID)
+    }
+
+
+def test_totals_never_show_a_number_for_an_unknown() -> None:
+    assert dict(rows.totals(STUDY))["detectable effect"] == "5.8 %"
+    assert dict(rows.totals(STUDY))["time"] == "23 min 24 s"
+    assert dict(rows.totals(EMPTY))["detectable effect"] == "unknown"
+
+
+def test_a_command_line_holds_no_secret_and_names_everything_else() -> None:
+    plan = replace(
+        PLANS["max"],
+        settings=Settings(
+            ("/bin/vllm", "serve", "a b", "--api-key", "s3cr3t", "--hf-token=s3cr3t"),
+            (("HF_TOKEN", "s3cr3t"), ("A", "x y")),
+            unset=("B",),
+            preload=("/lib/a.so",),
+            affinity=(0, 1),
+        ),
+    )
+    line = rows.command_line(plan)
+    assert "s3cr3t" not in line
+    assert line == (
+        "env -u B \\\n"
+        'HF_TOKEN="${HF_TOKEN}" \\\n'
+        "A='x y' \\\n"
+        "LD_PRELOAD=/lib/a.so \\\n"
+        "taskset -c 0-1 \\\n"
+        "/bin/vllm serve 'a b' \\\n"
+        '  --api-key "${API_KEY}" \\\n'
+        '  "--hf-token=${HF_TOKEN}"'
+    )
+
+
+# --- text ----------------------------------------------------------------------------------
+
+
+def printed(study: report.Study, width: int = 140) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    text.show(study, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_text_report_holds_what_the_reader_needs() -> None:
+    shown = printed(STUDY)
+    flat = " ".join(shown.split())
+    for answer in ANSWERS:
+        assert answer.tuning in shown
+    for verdict in Verdict:
+        assert verdict.value in shown
+    for part in (
+        "Confirmed: output_throughput 57.4 -> 380: 6.62x [6.31, 6.94], 6 starts",
+        "4.01x [3.74, 4.30]",
+        "+7.0 % [+3.1, +11.0]",
+        "2.05x [1.88, 2.23] startup",
+        "hccl-buffer needs an Ascend NPU",
+        "guide 57.9 +1.4 % [-3.9, +7.0] 4",
+        "33, 30 of them measured",
+        "23 min 24 s",
+        "detectable effect 5.8 %",
+        "study/profile.proven.yaml",
+        "Note: thread-binding was tested around the centre",
+    ):
+        assert part in flat
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal_and_no_verdict_is_cut(width: int) -> None:
+    lines = printed(STUDY, width).splitlines()
+    assert max(map(len, lines)) <= width
+    if width >= 80:
+        assert any("NOT-APPLICABLE" in line for line in lines)
+
+
+def test_markup_in_names_is_text() -> None:
+    study = replace(STUDY, left_out=(("[bold]x[/bold]", "[link=http://x]y[/link]"),))
+    assert "[bold]x[/bold]" in printed(study)
+
+
+def test_a_study_without_answers_says_so() -> None:
+    shown = printed(EMPTY)
+    assert "Nothing was confirmed" in shown
+    assert "What each tuning is worth" not in shown
+
+
+def test_evidence_shows_refuted_checks_first() -> None:
+    check = Check(CheckKind.CONFIG, "dtype", "float32", "dtype")
+    absent = Check(CheckKind.ENVIRON, "DEBUG", None)
+    console = Console(file=io.StringIO(), width=120)
+    text.print_evidence(
+        [
+            Evidence(absent, Seen.YES, "absent", "/proc/1/environ"),
+            Evidence(check, Seen.UNOBSERVABLE, "not reported", "log"),
+            Evidence(check, Seen.NO, "bfloat16", "server_info"),
+        ],
+        console,
+    )
+    assert isinstance(console.file, io.StringIO)
+    lines = [line.split() for line in console.file.getvalue().splitlines() if line.strip()]
+    assert [line[0] for line in lines[2:5]] == ["no", "unobservable", "yes"]
+    assert " ".join(lines[-1]) == "1 no, 1 unobservable, 1 yes"
+
+
+# --- figures -------------------------------------------------------------------------------
+
+
+def test_plotly_accepts_every_figure() -> None:
+    for make in (figures.intervals, figures.arms, timeline.draw):
+        figure = make(STUDY)
+        assert figure is not None
+        assert go.Figure(figure).data
+        json.dumps(figure, allow_nan=False)
+        assert make(EMPTY) is None
+
+
+def test_the_interval_plot_shows_each_estimate_with_its_interval() -> None:
+    figure = figures.intervals(STUDY)
+    assert figure is not None
+    points: dict[str, tuple[float, float, float]] = {}
+    for trace in figure["data"]:
+        for x, name, up, down in zip(
+            trace["x"],
+            trace["y"],
+            trace["error_x"]["array"],
+            trace["error_x"]["arrayminus"],
+            strict=True,
+        ):
+            points[name] = (x - down, x, x + up)
+    estimated = [answer for answer in ANSWERS if answer.effect.ratio is not None]
+    assert len(points) == len(estimated)
+    assert points["dtype = float32"] == pytest.approx((3.74, 4.012, 4.303))
+    assert "aot-compile = off (startup)" in points
+    axis = figure["layout"]["xaxis"]
+    assert axis["type"] == "log"
+    assert 1.0 in axis["tickvals"]
+    assert 10 ** axis["range"][0] < 0.36
+    assert 10 ** axis["range"][1] > 4.303
+    assert [(one["x0"], one["x1"]) for one in figure["layout"]["shapes"]] == [(1, 1)]
+
+
+def test_the_timeline_has_every_start_once() -> None:
+    figure = timeline.draw(STUDY)
+    assert figure is not None
+    numbers = sorted(number for trace in figure["data"] for number in trace["x"])
+    assert numbers == [start.number for start in STUDY.starts]
+    lost = next(trace for trace in figure["data"] if trace["name"] == "not measured")
+    assert lost["x"] == [start.number for start in STUDY.starts if not start.valid]
+    legend = [trace["name"] for trace in figure["data"] if trace.get("showlegend", True)]
+    assert len(legend) == len(set(legend))
+    assert {note["text"] for note in figure["layout"]["annotations"]} == {
+        "lead",
+        "screen",
+        "confirm",
+    }
+
+
+def test_the_whisker_of_an_arm_is_the_interval_of_its_ratio() -> None:
+    figure = figures.arms(STUDY)
+    assert figure is not None
+    bars = figure["data"][0]
+    proven = bars["y"].index("proven")
+    assert bars["x"][proven] == 379.8
+    assert bars["error_x"]["array"][proven] == pytest.approx(379.8 * (6.94 / 6.617 - 1))
+    assert bars["error_x"]["arrayminus"][proven] == pytest.approx(379.8 * (1 - 6.31 / 6.617))
+
+
+# --- the page ------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What a browser would find: text outside of scripts, tags, and addresses to load."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.words: list[str] = []
+        self.scripts: list[str] = []
+        self._inside = ""
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [v for k, v in attrs if k in ("src", "href", "action", "srcset") and v]
+        if tag in ("script", "style"):
+            self._inside = tag
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._inside:
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.scripts[-1] += data
+        else:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(html.render(STUDY))
+
+
+def test_the_page_holds_what_the_reader_needs(page: Page) -> None:
+    for answer in ANSWERS:
+        assert answer.tuning in page.text
+    for verdict in Verdict:
+        assert verdict.value in page.text
+    for part in (
+        "6.62x",
+        "57.4 → 380 tok/s",
+        "95 % interval [6.31, 6.94]",
+        "4.01x [3.74, 4.30]",
+        "needs an Ascend NPU",
+        "/opt/engines/vllm-cpu/bin/vllm serve '/models/tiny qwen3'",
+        "AMD EPYC 7763, 2 cores, AVX2",
+        "trimtab tune --engine vllm-cpu --workload mixed-small --seed 0",
+        "other processes took 31 % of the CPU",
+        PLANS["proven"].digest,
+    ):
+        assert part in page.text
+    ends = page.text.index("Against the baseline"), page.text.index("All metrics of these arms")
+    assert re.findall("baseline|guide|proven|max", page.text[slice(*ends)])[-4:] == [
+        "baseline",
+        "guide",
+        "proven",
+        "max",
+    ]
+
+
+def test_the_page_needs_no_network(page: Page) -> None:
+    assert page.loads == ["data:,"]
+    assert len(page.scripts) == 4
+    assert sum("plotly.js v" in script for script in page.scripts) == 1
+    source = html.render(STUDY)
+    assert "default-src 'none'" in source
+
+
+def test_the_page_holds_the_three_figures(page: Page) -> None:
+    found: dict[str, Any] = json.loads(next(s for s in page.scripts if s.startswith("{")))
+    assert found == {
+        "arms": figures.arms(STUDY),
+        "intervals": figures.intervals(STUDY),
+        "timeline": timeline.draw(STUDY),
+    }
+
+
+def test_nothing_from_outside_becomes_markup(page: Page) -> None:
+    answers = tuple(replace(one, tuning=EVIL + one.tuning, reason=EVIL) for one in ANSWERS)
+    evil = replace(
+        STUDY,
+        title=EVIL,
+        question={"objective": OBJECTIVE, EVIL: EVIL},
+        conclusion=replace(CONCLUSION, answers=answers, notes=(EVIL,)),
+        starts=tuple(
+            replace(one, detail=EVIL, request=replace(one.request, arm=EVIL))
+            for one in STUDY.starts
+        ),
+        left_out=((EVIL, EVIL),),
+        plans={EVIL: PLANS["max"]},
+        facts={EVIL: EVIL},
+        files={EVIL: EVIL},
+        command=EVIL,
+    )
+    parsed = Page(html.render(evil))
+    assert parsed.tags.count("script") == page.tags.count("script")
+    assert "img" not in parsed.tags
+    assert EVIL in "".join(parsed.words)
+    assert "49" not in parsed.words[0]
+    drawn = next(s for s in parsed.scripts if s.startswith("{"))
+    labels = [name for trace in json.loads(drawn)["intervals"]["data"] for name in trace["y"]]
+    assert labels
+    assert not [name for name in labels if "<" in name]
+
+
+def test_a_study_without_answers_still_makes_a_page() -> None:
+    parsed = Page(html.render(EMPTY))
+    assert "Nothing was confirmed against the baseline." in parsed.text
+    assert "figure-arms" not in "".join(parsed.words)
+
+
+def test_write_html(tmp_path: Path) -> None:
+    path = report.write_html(STUDY, tmp_path / "report.html")
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    with pytest.raises(StudyError, match="cannot be written"):
+        report.write_html(STUDY, tmp_path / "absent" / "report.html")

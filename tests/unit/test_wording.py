@@ -1,0 +1,78 @@
+"""How numbers, values and durations are written."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab import wording
+from trimtab.model import Effect, Value
+
+
+@pytest.mark.parametrize(
+    ("quantity", "written"),
+    [
+        (0, "0"),
+        (0.9087, "0.909"),
+        (0.00345, "0.00345"),
+        (3.14159, "3.14"),
+        (57.42, "57.4"),
+        (379.8, "380"),
+        (10913.7, "10,914"),
+        (-2.5, "-2.50"),
+    ],
+)
+def test_number(quantity: float, written: str) -> None:
+    assert wording.number(quantity) == written
+
+
+@given(st.floats(-1e12, 1e12))
+def test_a_number_never_has_an_exponent_and_keeps_its_size(quantity: float) -> None:
+    written = wording.number(quantity)
+    assert "e" not in written
+    assert float(written.replace(",", "")) == pytest.approx(quantity, rel=0.006, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (725, "12 min 05 s"),
+        (3599.7, "1 h 00 min"),
+        (3900, "1 h 05 min"),
+    ],
+)
+def test_duration(seconds: float, written: str) -> None:
+    assert wording.duration(seconds) == written
+
+
+@pytest.mark.parametrize(
+    ("setting", "written"),
+    [(None, "unset"), (True, "on"), (False, "off"), (0, "0"), ("", ""), (0.9, "0.9")],
+)
+def test_value(setting: Value, written: str) -> None:
+    assert wording.value(setting) == written
+
+
+@pytest.mark.parametrize(
+    ("effect", "written"),
+    [
+        (Effect(1.123, 1.08, 1.167, 0.01, 6), "+12.3 % [+8.0, +16.7]"),
+        (Effect(3.954, 3.61, 4.31, 0.01, 6), "3.95x [3.61, 4.31]"),
+        (Effect(0.25, 0.2, 0.3, 1.0, 6), "0.25x [0.20, 0.30]"),
+        (Effect(0.95, None, None, None, 1), "-5.0 %"),
+        (Effect(None, None, None, None, 0), "no estimate"),
+    ],
+)
+def test_effect(effect: Effect, written: str) -> None:
+    assert wording.effect(effect) == written
+
+
+@given(st.text())
+def test_a_line_is_one_printable_line(text: str) -> None:
+    line = wording.line(text)
+    assert line.isprintable()
+    assert len(line.splitlines()) <= 1
