@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from trimtab import __version__, export, report
 from trimtab.catalog import CATALOG
+from trimtab.errors import StudyError
 from trimtab.model import Answer, Candidate, Comparison, Conclusion, Plan, Start
 from trimtab.profile import EngineId, Profile, evidence_digest, write_profile
+from trimtab.redaction import redact_plan
 from trimtab.report import html
 from trimtab.session import Session, fingerprint
 
@@ -23,8 +26,10 @@ def write_answer(
 ) -> report.Study:
     """Write profiles, exports and report into the study's folder; return what the report shows.
 
+    An artefact that cannot carry the plan is left out, with a note in the report.
+
     Raises:
-        StudyError: a file cannot be written.
+        StudyError: a profile or the report cannot be written.
     """
     command = f"trimtab tune --study {shlex.quote(str(folder))} --resume"
     files: dict[str, str] = {}
@@ -34,7 +39,11 @@ def write_answer(
         written = write_profile(profile, path)
         files[f"profile {name}"] = str(path)
         if name == PROVEN:
-            files.update(export.write_all(written, path, folder / "export"))
+            try:
+                files.update(export.write_all(written, path, folder / "export"))
+            except StudyError as error:
+                note = f"the proven profile is not exported: {error}"
+                conclusion = replace(conclusion, notes=(*conclusion.notes, note))
     files["report"] = str(folder / "report.html")
     study = _study(session, starts, conclusion, files, command)
     html.write(study, folder / "report.html")
@@ -45,7 +54,7 @@ def as_json(conclusion: Conclusion, starts: Sequence[Start], folder: Path) -> di
     """Return the object that ``trimtab tune --json`` prints.
 
     Effects are relative changes, better is greater: 0.10 means 10 % better. ``confirmed`` is
-    ``None`` when nothing was there to confirm.
+    ``None`` when no profile was confirmed. ``verdicts`` are those of the tunings tested.
     """
     proven = next((one for one in conclusion.confirmed if one.arm == PROVEN), None)
     return {
@@ -110,6 +119,7 @@ def _profile(
     command: str,
 ) -> Profile:
     plan = session.compile(chosen)
+    digest = redact_plan(plan).digest
     values = dict(chosen)
     return Profile(
         name=name,
@@ -122,15 +132,22 @@ def _profile(
         slo=session.options.slo,
         answers=tuple(one for one in conclusion.answers if one.tuning in values),
         risks={tuning: CATALOG[tuning].risk.sentence for tuning in values},
-        comparisons=tuple(one for one in conclusion.confirmed if one.arm == name),
+        comparisons=comparisons_of(conclusion, name),
         plan=plan,
         evidence=evidence_digest(
-            one for start in starts if start.plan == plan.digest for one in start.evidence
+            one for start in starts if start.plan == digest for one in start.evidence
         ),
         facts=fingerprint(session),
         seed=session.space.seed,
         command=command,
     )
+
+
+def comparisons_of(conclusion: Conclusion, name: str) -> tuple[Comparison, ...]:
+    """Return the comparisons of a profile; ``max`` has those of ``proven`` when it is the same."""
+    same = conclusion.best == conclusion.proven
+    arm = PROVEN if same else name
+    return tuple(replace(one, arm=name) for one in conclusion.confirmed if one.arm == arm)
 
 
 def _study(
@@ -145,7 +162,7 @@ def _study(
         question=session.question(),
         conclusion=conclusion,
         starts=tuple(starts),
-        left_out=tuple((one.name, one.reason) for one in session.left_out),
+        left_out=tuple((one.name, one.verdict, one.reason) for one in session.left_out),
         risks={
             factor.tuning: CATALOG[factor.tuning].risk.sentence for factor in session.space.factors
         },

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from trimtab.errors import HostError
+from trimtab.errors import HostError, SettingRefusedError
 from trimtab.facts.text import selected
 from trimtab.host import Host
 from trimtab.model import HostWrite
@@ -46,7 +46,8 @@ def applied(
     A write is read back; one that the kernel did not take undoes the earlier ones.
 
     Raises:
-        HostError: a write was refused, another trimtab holds the host, or a setting could not
+        SettingRefusedError: a write was refused.
+        HostError: another trimtab holds the host, or a setting could not
             be restored or was changed by somebody else meanwhile.
     """
     if not writes:
@@ -106,14 +107,20 @@ def _report(sentences: Sequence[str]) -> None:
 
 
 def _write(host: Host, journal: Path, write: HostWrite) -> None:
-    before = host.read(write.path)
+    try:
+        before = host.read(write.path)
+    except HostError as error:
+        raise SettingRefusedError(str(error)) from error
     if selected(before) == write.text:
         return
     _note(journal, {"do": "write", "path": write.path, "before": before, "after": write.text})
-    host.write(write.path, write.text)
-    now = selected(host.read(write.path))
+    try:
+        host.write(write.path, write.text)
+        now = selected(host.read(write.path))
+    except HostError as error:
+        raise SettingRefusedError(str(error)) from error
     if now != write.text:
-        raise HostError(
+        raise SettingRefusedError(
             f"{write.path} must read {write.text!r} after the write, but reads {now!r}"
         )
 

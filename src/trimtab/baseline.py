@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trimtab.errors import UsageError
@@ -17,6 +17,8 @@ from trimtab.errors import UsageError
 MAX_BYTES = 64 * 1024
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _SHELL_ONLY = re.compile(r"[$`|;&<>()]")
+_PYTHON = re.compile(r"python(3(\.\d+)?)?")
+_MODULES = ("vllm", "vllm.entrypoints.cli.main")
 _ENDPOINT = {"--host": 1, "--port": 1, "--uds": 1}
 
 
@@ -24,12 +26,15 @@ _ENDPOINT = {"--host": 1, "--port": 1, "--uds": 1}
 class ServeCommand:
     """A parsed ``vllm serve``: the model, its other arguments, and the variables set for it.
 
-    Host and port are dropped: trimtab serves on a loopback port of its own.
+    Host and port are dropped: trimtab serves on a loopback port of its own. ``program`` is the
+    word that starts it, as it was written: "vllm", or the path of a ``vllm`` command, or an
+    interpreter ("python3", or its path) that runs vLLM's module.
     """
 
     model: str
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
+    program: str = "vllm"
 
 
 def read_file(path: Path) -> ServeCommand:
@@ -51,30 +56,47 @@ def read_file(path: Path) -> ServeCommand:
             env.update(_assignments([w for w in words if w != "export"], f"{path}:{number}"))
         else:
             command = parse(words, where=f"{path}:{number}")
-            return ServeCommand(
-                command.model, command.args, tuple(sorted({**env, **dict(command.env)}.items()))
-            )
+            merged = {**env, **dict(command.env)}
+            return replace(command, env=tuple(sorted(merged.items())))
     raise UsageError(f"{path} holds no 'vllm serve MODEL' command")
 
 
 def parse(words: Sequence[str], where: str = "the baseline command") -> ServeCommand:
-    """Parse ``[NAME=VALUE…] vllm serve MODEL [args…]`` (or ``python -m vllm…`` for ``vllm``).
+    """Parse ``[exec] [env] [NAME=VALUE…] vllm serve MODEL [args…]``.
+
+    For ``vllm`` there may be its path, or ``python -m vllm``. Any other word before ``serve``
+    (numactl, taskset, env -u, docker run) would change what is measured, so none is dropped.
 
     Raises:
-        UsageError: the words are not such a command.
+        UsageError: the words are not such a command; the message names the first wrong one.
     """
-    rest = list(words)
-    if rest[:1] in (["exec"], ["env"]):
-        rest = rest[1:]
     env: dict[str, str] = {}
-    while rest and (match := _ASSIGNMENT.fullmatch(rest[0])):
-        env[match[1]] = match[2]
+    rest = list(words)
+    while rest:
+        if match := _ASSIGNMENT.fullmatch(rest[0]):
+            env[match[1]] = match[2]
+        elif rest[0] not in ("exec", "env"):
+            break
         rest = rest[1:]
-    if "serve" not in rest or not any("vllm" in word for word in rest[: rest.index("serve")]):
-        raise UsageError(f"{where} must be 'vllm serve MODEL [arguments]', but is: {_show(words)}")
-    args = _without_endpoint(rest[rest.index("serve") + 1 :])
-    model, args = _model(args, where)
-    return ServeCommand(model, tuple(args), tuple(sorted(env.items())))
+    program, rest = _program(rest)
+    if program is None or rest[:1] != ["serve"]:
+        found = f"has {rest[0]!r} there" if rest else f"is only: {_show(words)}"
+        raise UsageError(
+            f"{where} must be 'vllm serve MODEL [arguments]', with nothing before 'serve' but "
+            f"NAME=VALUE, exec, env and the program, but {found}: leave it out"
+        )
+    model, args = _model(_without_endpoint(rest[1:]), where)
+    return ServeCommand(model, tuple(args), tuple(sorted(env.items())), program)
+
+
+def _program(words: list[str]) -> tuple[str | None, list[str]]:
+    """Split off what starts vLLM; ``None``, and the words as they are, if they do not begin so."""
+    name = words[0].rpartition("/")[2] if words else ""
+    if name == "vllm":
+        return words[0], words[1:]
+    if _PYTHON.fullmatch(name) and words[1:2] == ["-m"] and words[2:3] and words[2] in _MODULES:
+        return words[0], words[3:]
+    return None, words
 
 
 def _model(args: list[str], where: str) -> tuple[str, list[str]]:

@@ -12,6 +12,7 @@
     │   ├── StartFailedError        the server ended or was not ready in time
     │   └── ServerLostError         the server died or changed under load
     ├── HostError (OSError)         the machine refused a read or a write     exit code 1
+    │   └── SettingRefusedError     a kernel setting did not take the value a plan wants
     ├── LibraryMissingError         a library to preload is not installed     exit code 1
     └── StudyError                  a ledger or profile cannot be read or written   exit code 1
 
@@ -71,6 +72,10 @@ class ServerLostError(EngineError):
 
 class HostError(TrimtabError, OSError):
     """The machine refused a read or a write."""
+
+
+class SettingRefusedError(HostError):
+    """A kernel setting did not take the value that a plan wants: the candidate cannot run."""
 
 
 class LibraryMissingError(TrimtabError):

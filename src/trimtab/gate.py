@@ -3,7 +3,7 @@
 Before each start the same short probe runs, whatever the arm: how busy others keep the machine,
 how much the hypervisor steals, and how fast a small matrix product and a memory copy are. It
 cannot see the arm, so waiting for a quieter moment cannot favour one. The readings are kept with
-the start, as a covariate and for the reader (methods.md section 1.3).
+the start, for the reader.
 """
 
 from __future__ import annotations
@@ -15,18 +15,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import psutil
 
-BUSY_LIMIT = 0.25
-"""Largest share of the machine's CPU time that others may use: a pinned OpenMP server loses a
-factor of three to one busy neighbour on two cores (landscape.md section 2)."""
+from trimtab.load.guards import FOREIGN_LIMIT, STEAL_LIMIT
 
-STEAL_LIMIT = 0.10
-"""Largest share of CPU time that the hypervisor may take."""
-
-_PROBE_SECONDS = 1.0
+PROBE_SECONDS = 1.0
+"""How long others are watched; less where nobody would wait for them anyway."""
 _SIZE = 384
 
 
-def probe(seconds: float = _PROBE_SECONDS) -> Mapping[str, float]:
+def probe(seconds: float) -> Mapping[str, float]:
     """Return the readings of one probe.
 
     Keys: ``busy`` and ``steal`` (shares of the machine's CPU time while the probe sleeps),
@@ -47,7 +43,7 @@ def wait(
     stop: threading.Event,
     *,
     patience: float = 60.0,
-    probe: Callable[[], Mapping[str, float]] = probe,
+    probe: Callable[[float], Mapping[str, float]] = probe,
     say: Callable[[str], None] = lambda _: None,
 ) -> Mapping[str, float]:
     """Probe until the machine is quiet, at most ``patience`` seconds, and return the readings.
@@ -56,12 +52,13 @@ def wait(
     of the load judge the windows themselves.
     """
     begun = time.monotonic()
+    seconds = min(PROBE_SECONDS, max(0.1, patience))
     while True:
-        readings = probe()
+        readings = probe(seconds)
         waited = time.monotonic() - begun
-        quiet = readings["busy"] <= BUSY_LIMIT and readings["steal"] <= STEAL_LIMIT
+        quiet = readings["busy"] <= FOREIGN_LIMIT and readings["steal"] <= STEAL_LIMIT
         if quiet or waited >= patience or stop.is_set():
-            return {**readings, "waited": waited if waited > 2 * _PROBE_SECONDS else 0.0}
+            return {**readings, "waited": waited if waited > 2 * PROBE_SECONDS else 0.0}
         say(f"waiting for a quieter machine: others use {readings['busy']:.0%} of it")
         stop.wait(2.0)
 

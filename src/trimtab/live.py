@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import psutil
 
 from trimtab import proctree
-from trimtab.engines import Engine
+from trimtab.engines import Observer
 from trimtab.errors import UsageError
 from trimtab.model import Process, Value
 
-_LOG_LIMIT = 4_000_000
-"""Bytes of a log that are read: the effective configuration stands near its beginning."""
+LOG_LIMIT = 4_000_000
+"""Bytes of a log that are read at its beginning, where a fresh log tells the configuration, and
+again at its end, where one that is appended to tells the latest start's."""
 
 
 class LiveServer:
     """The process tree under one process id, with the configuration it reports.
 
     ``log`` is where the engine writes its log; when ``None``, the file that its standard output
-    or error goes to is taken, if it is one. ``url`` is found from the listening socket.
+    or error goes to is taken, if it is one. Only what processes of this tree wrote there counts:
+    the file may hold earlier starts. ``url`` is found from the listening socket.
 
     Raises:
         UsageError: no such process.
     """
 
-    def __init__(self, pid: int, engine: Engine, log: Path | None = None) -> None:
+    def __init__(self, pid: int, engine: Observer, log: Path | None = None) -> None:
         if proctree.read(pid) is None:
             raise UsageError(f"--pid must name a running process, but there is none with id {pid}")
         self.pid = pid
@@ -52,14 +54,14 @@ class LiveServer:
 
     def reported_config(self) -> Mapping[str, Value]:
         """Return the configuration in effect, as far as the server or its log reports it."""
-        return self._engine.reported_config(self.url or "", self._log_text())
+        pids = _own_ids(one.pid for one in self.processes())
+        return self._engine.reported_config(self.url or "", self._log_text(), pids=pids)
 
     def _log_text(self) -> str:
         if self.log is None:
             return ""
         try:
-            with self.log.open(encoding="utf-8", errors="replace") as lines:
-                return lines.read(_LOG_LIMIT)
+            return read_ends(self.log)
         except OSError as error:
             raise UsageError(f"the log {self.log} cannot be read: {error.strerror}") from error
 
@@ -73,6 +75,42 @@ class LiveServer:
             if ports:
                 return f"http://127.0.0.1:{min(ports)}"
         return None
+
+
+def read_ends(path: Path, limit: int = LOG_LIMIT) -> str:
+    """Return a file's text; of a long one whole lines of the first and last ``limit`` bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(limit)
+        size = file.seek(0, 2)
+        begin = max(len(head), size - limit)
+        file.seek(begin)
+        tail = file.read(limit)
+    if begin > len(head):  # something is left out between them: drop the lines it cuts
+        head = head[: head.rfind(b"\n") + 1]
+        tail = tail[tail.find(b"\n") + 1 :]
+    return (head + tail).decode(errors="replace")
+
+
+def _own_ids(pids: Iterable[int]) -> frozenset[int]:
+    """Return the ids that these processes may call themselves by in a log.
+
+    Inside a container a process has another id: "NSpid" of its status lists them all (proc(5)).
+    """
+    found: set[int] = set()
+    for pid in pids:
+        found.add(pid)
+        try:
+            status = (proctree.PROC / str(pid) / "status").read_text(errors="replace")
+        except OSError:
+            continue
+        for line in status.splitlines():
+            if line.startswith("NSpid:"):
+                found.update(int(word) for word in line.split()[1:])
+    return frozenset(found)
 
 
 def _output_file(pid: int) -> Path | None:

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 
-from trimtab.model import RequestRecord
+from trimtab.model import RequestRecord, Window
 from trimtab.slo import Latency, Slo, parse_slo
 
 __all__ = [
@@ -25,7 +25,9 @@ __all__ = [
     "Metric",
     "Sample",
     "Slo",
+    "geometric_mean",
     "measure",
+    "over_windows",
     "parse_slo",
     "percentile",
 ]
@@ -69,6 +71,38 @@ class Metric:
     higher_is_better: bool
     formula: str
     compute: Callable[[Sample], float | None]
+
+
+def over_windows(windows: Sequence[Window]) -> dict[str, float]:
+    """Return the metrics of a start from its windows: the geometric mean of each.
+
+    A metric is present only if every window has it. Where a value is 0 (an error rate) the mean
+    is arithmetic; a goodput of 0 counts as half a request in that window, because a logarithm
+    must exist for a server that met no SLO to be compared with one that did.
+    """
+    names = set.intersection(*(set(window.metrics) for window in windows))
+    return {
+        name: geometric_mean([_positive(name, window) for window in windows])
+        for name in sorted(names)
+    }
+
+
+def _positive(name: str, window: Window) -> float:
+    value = window.metrics[name]
+    if name != "goodput" or value > 0:
+        return value
+    return 0.5 / (window.end - window.begin)
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return the geometric mean; the arithmetic one where a value (0) has no logarithm.
+
+    Raises:
+        ValueError: ``values`` is empty.
+    """
+    if min(values) > 0:
+        return math.exp(math.fsum(map(math.log, values)) / len(values))
+    return _mean(values)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

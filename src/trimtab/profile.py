@@ -27,7 +27,7 @@ _NONE = object()
 
 _HEADER = """\
 # A trimtab profile: one launch configuration, with the measured effect of each of its tunings.
-# Run it:    trimtab run --profile THIS_FILE
+# Run it:    the folder export beside it starts the proven profile: serve.sh, or vllm.service
 # Verify it: trimtab doctor --pid PID --profile THIS_FILE
 # A value written as ${NAME} is a secret: it is taken from the environment, never stored.
 """

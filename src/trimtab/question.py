@@ -47,7 +47,8 @@ def parse_budget(text: str) -> Budget:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(starts|min|[smh])?\s*", text)
     if match is None or float(match[1]) <= 0:
         raise UsageError(
-            f"--budget must be a number of starts above 0 (24) or a duration (30m), but is {text!r}"
+            f"--budget must be a number of starts above 0 (24) or a duration (30m), but is "
+            f"{text!r}"
         )
     if match[2] in _DURATION:
         return Budget(seconds=float(match[1]) * _DURATION[match[2]])

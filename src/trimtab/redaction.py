@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from trimtab.errors import UsageError
 from trimtab.model import Check, CheckKind, Plan, Settings
 
 _ALWAYS = ("PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL")
@@ -87,6 +88,38 @@ def argv_secrets(argv: Sequence[str]) -> Iterator[tuple[int, str, str]]:
             seen += 1
             yield index, "", _variable(option, seen)
             option = option if option in _MANY_VALUES else ""
+
+
+def redact_words(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of a command, assignments before it included, without secrets."""
+    shown = list(words)
+    for index, prefix, name in argv_secrets(words):
+        shown[index] = prefix + marker(name)
+    for index, word in enumerate(words):
+        name, equals, _ = word.partition("=")
+        if equals and not name.startswith("-") and looks_secret(name):
+            shown[index] = f"{name}={marker(name)}"
+    return tuple(shown)
+
+
+def restore_words(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return ``words`` with each marker replaced by what it stands for in ``environment``.
+
+    Raises:
+        UsageError: a secret is not in ``environment``; the message names it.
+    """
+    return tuple(_restore(word, environment) for word in words)
+
+
+def _restore(word: str, environment: Mapping[str, str]) -> str:
+    head, found, name = word.rpartition("${")
+    if not found or not is_marker(found + name):
+        return word
+    if (name := name.removesuffix("}")) not in environment:
+        raise UsageError(
+            f"the command holds a secret that no file keeps: set {name} in the environment"
+        )
+    return head + environment[name]
 
 
 def redact_settings(settings: Settings) -> Settings:

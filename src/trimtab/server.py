@@ -88,9 +88,9 @@ class Server:
         """Return ``None`` while the tree is whole, else one sentence that says what is gone."""
         if ended := self._kept.ended:
             return f"the server is gone: {ended}"
-        living = {stat.identity for stat in self._kept.tree()}
         for (pid, start), role in self._whole.items():
-            if (pid, start) not in living:
+            stat = proctree.read(pid)
+            if stat is None or not stat.alive or stat.identity != (pid, start):
                 return f"the server's {role} process {pid} is gone"
         return None
 
@@ -133,6 +133,7 @@ def launch(
     stop = stop or threading.Event()
     begun = time.monotonic()
     for attempt in range(1, PORT_ATTEMPTS + 1):
+        launched = time.monotonic()
         port = _free_port()
         log = folder / LOG
         log.write_bytes(b"")
@@ -150,7 +151,8 @@ def launch(
             raise StartFailedError(str(error)) from error
         try:
             server = Server(kept, engine, port, log)
-            if _ready(server, kept, engine, begun, deadline, stop):
+            if _ready(server, kept, engine, begun + deadline, stop):
+                server.settle(time.monotonic() - launched)
                 yield server
                 return
             taken = enginelog.port_taken(server.log_text())
@@ -179,11 +181,10 @@ def _ready(
     server: Server,
     kept: Kept,
     engine: Engine,
-    begun: float,
-    deadline: float,
+    until: float,
     stop: threading.Event,
 ) -> bool:
-    """Wait for readiness; ``False`` when the server ended before it.
+    """Wait for readiness until an instant; ``False`` when the server ended before it.
 
     Raises:
         StartFailedError: the deadline passed, a stop was asked for, or a stranger answers.
@@ -195,16 +196,16 @@ def _ready(
             kept.remember()
         if engine.ready(server.url):
             if server.owns_port():
-                server.settle(time.monotonic() - begun)
                 return True
             if not kept.ended:
                 raise StartFailedError(
                     f"port {server.port} must be served by the server that was started, but "
                     "another process answers on it: start again"
                 )
-        if time.monotonic() - begun >= deadline:
+        if time.monotonic() >= until:
             raise _noted(
-                f"the server must be ready within {deadline:g} s, but is not; "
+                "the server must be ready before its deadline, but is not: give it more with "
+                "--start-deadline; "
                 f"its last line: {enginelog.last_line(server.log_text())}; log: {server.log}",
                 server.log_text(),
             )

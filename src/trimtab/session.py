@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,10 +18,17 @@ from trimtab.metrics import METRICS, OBJECTIVES, Slo, parse_slo
 from trimtab.model import Candidate, Plan, Settings, Space
 from trimtab.plan import compile_plan
 from trimtab.question import Options, parse_budget, parse_risk
+from trimtab.redaction import looks_secret, redact_settings
 
 DEFAULT_ENGINE = "vllm-cpu"
 DEFAULT_BUDGET = "30"
 _DEFAULT_WORKLOAD = {"scripted": "tiny"}
+
+_ENGINE_VARIABLES = (
+    *("VLLM_", "OMP_", "KMP_", "GOMP_", "MKL_", "MALLOC_", "TCMALLOC_", "LD_PRELOAD"),
+    *("TORCH", "PYTORCH_", "TASK_QUEUE_", "CPU_AFFINITY_CONF", "HCCL_", "ASCEND_", "ACL_"),
+)
+"""How the names begin of variables that change how an engine serves."""
 
 Say = Callable[[str], None]
 
@@ -54,13 +62,14 @@ class Session:
 
     def question(self) -> dict[str, object]:
         """Return what identifies the study: two studies with equal questions may be pooled."""
-        cpu = self.facts.cpu
+        cpu, base = self.facts.cpu, redact_settings(self.base)
         return {
             "trimtab": __version__,
             "engine": self.engine.name,
             "engine_packages": dict(sorted(self.engine.packages.items())),
             "model": self.model,
-            "baseline": list(self.base.argv),
+            "baseline": list(base.argv),
+            "baseline_env": dict(base.env),
             "workload": self.workload.model_dump(mode="json"),
             "objective": self.space.objective,
             "slo": self.options.slo,
@@ -100,7 +109,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         host, engine.packages, engine.platform, library_folders=engine.library_folders
     )
     model, model_args = engine.model(options.model)
-    base = _base(engine, model, model_args, command)
+    base = _base(engine, model, command or baseline.ServeCommand(model, model_args), say)
     context = Context(
         facts=found,
         engine_name=engine.name,
@@ -140,16 +149,21 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     )
 
 
-def _base(
-    engine: Engine,
-    model: str,
-    model_args: tuple[str, ...],
-    command: baseline.ServeCommand | None,
-) -> Settings:
-    """Return the baseline's settings: the engine's own, overridden by what the user runs."""
-    given = command or baseline.ServeCommand(model, model_args)
-    env = {**engine.environment(model), **dict(given.env)}
+def _base(engine: Engine, model: str, given: baseline.ServeCommand, say: Say) -> Settings:
+    """Return the baseline's settings: the engine's own, overridden by what the user runs.
+
+    Variables of ours that an engine reads are part of what the user runs: they are taken into
+    the settings, so that they are recorded, compared on resume, and exported.
+    """
+    ours = {name: value for name, value in os.environ.items() if _reaches_engine(name)}
+    if ours:
+        say(f"the baseline includes what your environment sets: {', '.join(sorted(ours))}")
+    env = {**engine.environment(model), **ours, **dict(given.env)}
     return Settings(argv=engine.command(model, given.args), env=tuple(sorted(env.items())))
+
+
+def _reaches_engine(name: str) -> bool:
+    return name.startswith(_ENGINE_VARIABLES) and not looks_secret(name)
 
 
 def _check_objective(objective: str, slo: Slo | None) -> None:

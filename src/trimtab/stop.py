@@ -28,7 +28,11 @@ class Stop:
     @contextmanager
     def listening(self) -> Iterator[Stop]:
         """Answer the signals while the block runs; restore the former handlers after it."""
-        former = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        former = {
+            number: signal.signal(number, self._handle)
+            for number in _SIGNALS
+            if signal.getsignal(number) is not signal.SIG_IGN  # nohup means it
+        }
         try:
             yield self
         finally:

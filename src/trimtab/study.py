@@ -10,20 +10,29 @@ report.html           the evidence, to look at
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from trimtab import search
+from trimtab.apply import recover
 from trimtab.errors import StudyError, UsageError
+from trimtab.export.guard import exportable
+from trimtab.host import Host, LocalHost
 from trimtab.ledger import Ledger
+from trimtab.leftovers import reap_leftovers
 from trimtab.question import Options, require_same
+from trimtab.redaction import redact_words, restore_words
 from trimtab.session import Say, Session, open_session
+from trimtab.trial import JOURNAL
 
 LEDGER = "ledger.jsonl"
+STARTS = "starts"
 DEFAULT_ROOT = Path("trimtab-studies")
 
 
@@ -39,9 +48,12 @@ def create(
         raise UsageError(f"{folder} already holds a study: add --resume, or name another --study")
     options = Options(**asked)
     session = open_session(options, say)
+    search.design(session.space)  # refuses a budget that no study fits in
+    exportable(session.compile(()).settings)  # and a baseline that no artefact could carry
     folder = folder or DEFAULT_ROOT / time.strftime("%Y%m%d-%H%M%S")
-    (folder / "starts").mkdir(parents=True, exist_ok=True)
-    header = {"question": session.question(), "options": _plain(options)}
+    (folder / STARTS).mkdir(parents=True, exist_ok=True)
+    kept = replace(options, baseline=redact_words(options.baseline))
+    header = {"question": session.question(), "options": _plain(asdict(kept))}
     ledger = Ledger.create(folder / LEDGER, header)
     (folder / "study.yaml").write_text(yaml.safe_dump(header, sort_keys=False), encoding="utf-8")
     return session, ledger, folder
@@ -63,13 +75,28 @@ def reopen(
         raise StudyError(f"{folder} holds no study to resume: start one without --resume")
     ledger = Ledger.open(folder / LEDGER)
     try:
-        saved = _options(ledger.question["options"])
-        session = open_session(Options(**{**saved, **asked}), say)
+        # First of all, because what is read of the host below must be its own state again.
+        for sentence in clear_wreckage(folder, LocalHost()):
+            say(sentence)
+        saved = _options({**ledger.question["options"], **asked})
+        session = open_session(Options(**saved), say)
         require_same(_plain(session.question()), ledger.question["question"], folder)
     except BaseException:
         ledger.close()
         raise
     return session, ledger, folder
+
+
+def clear_wreckage(folder: Path, host: Host) -> list[str]:
+    """End what a killed run left behind: its server's processes, and its host settings.
+
+    Returns what was done, and what could not be restored, in sentences.
+    """
+    ended = reap_leftovers(folder / STARTS)
+    said = [f"ended {len(ended)} processes that a killed run left behind"] if ended else []
+    for journal in sorted((folder / STARTS).glob(f"*/{JOURNAL}")):
+        said += recover(journal, host)
+    return said
 
 
 def _newest() -> Path:
@@ -81,8 +108,6 @@ def _newest() -> Path:
 
 def _plain(record: object) -> Any:
     """Return a record as what a YAML or JSON round trip would give back."""
-    if isinstance(record, Options):
-        record = asdict(record)
     if isinstance(record, Mapping):
         return {str(key): _plain(value) for key, value in record.items()}
     if isinstance(record, (list, tuple)):
@@ -91,9 +116,11 @@ def _plain(record: object) -> Any:
 
 
 def _options(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return saved options as they were given; secrets come from the environment again."""
     known = {field.name for field in fields(Options)}
-    return {
+    given = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in saved.items()
         if name in known
     }
+    return {**given, "baseline": restore_words(given.get("baseline", ()), os.environ)}

@@ -8,7 +8,6 @@ fault (a full disk, a missing engine), leaves as an exception.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,8 +15,9 @@ from pathlib import Path
 
 from trimtab import gate
 from trimtab.apply import applied
-from trimtab.errors import HostError, StartFailedError
+from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
 from trimtab.load.run import LoadResult, run_load
+from trimtab.metrics import over_windows
 from trimtab.model import (
     Evidence,
     Outcome,
@@ -28,10 +28,14 @@ from trimtab.model import (
     Window,
 )
 from trimtab.progress import Display
+from trimtab.redaction import redact_plan
 from trimtab.server import Server, launch
 from trimtab.session import Session
 from trimtab.stop import Stop
 from trimtab.verify import refuted, verify
+
+JOURNAL = "host.journal"
+"""Name of the journal of host settings in a start's folder."""
 
 
 @dataclass(slots=True)
@@ -62,12 +66,13 @@ def run_trial(
     began, clock = time.time(), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     plan = session.compile(request.candidate, guide=request.arm.partition("#")[0] == "guide")
-    _write(folder / "plan.json", asdict(plan))
+    shown = redact_plan(plan)
+    _write(folder / "plan.json", asdict(shown))
     display.state("gate")
     readings = gate.wait(stop.event, patience=session.gate_patience, say=display.state)
     findings = _Findings()
     try:
-        with applied(plan.writes, session.host, folder / "host.journal"):
+        with applied(plan.writes, session.host, folder / JOURNAL):
             display.state("starting")
             with launch(
                 plan,
@@ -77,18 +82,17 @@ def run_trial(
                 stop=stop.event,
             ) as server:
                 _examine(session, request, plan, server, folder, display, stop, findings)
-    except StartFailedError as error:
+    except (StartFailedError, SettingRefusedError) as error:
         stop.check()
         findings.outcome, findings.detail = Outcome.START_FAILED, str(error)
-    except HostError as error:
-        if not plan.writes:
-            raise
-        findings.outcome, findings.detail = Outcome.START_FAILED, str(error)
+    except ServerLostError as error:
+        stop.check()
+        findings.outcome, findings.detail = Outcome.LOAD_FAILED, str(error)
     stop.check()
     return Start(
         number=number,
         request=request,
-        plan=plan.digest,
+        plan=shown.digest,
         outcome=findings.outcome,
         metrics=findings.metrics,
         windows=findings.windows,
@@ -114,8 +118,9 @@ def _examine(
     display.state("verifying")
     findings.evidence = verify(plan, server, session.host)
     _write(folder / "evidence.json", [asdict(one) for one in findings.evidence])
-    wrong = refuted(findings.evidence)
-    if wrong:
+    if gone := server.alive():
+        raise ServerLostError(gone)  # what a dead tree does not show refutes nothing
+    if wrong := refuted(findings.evidence):
         findings.outcome = Outcome.INEFFECTIVE
         findings.detail = "; ".join(
             f"{one.check.tuning or 'plan'}: {one.check.subject} should be {one.check.expected}, "
@@ -153,33 +158,17 @@ def _judge(session: Session, server: Server, load: LoadResult, findings: _Findin
         findings.detail = "; ".join(reasons) or "no window was completed"
     else:
         findings.outcome = Outcome.MEASURED
-        findings.metrics = start_metrics(valid, _startup(session, server))
+        findings.metrics = {**over_windows(valid), **_startup(session, server)}
 
 
-def _startup(session: Session, server: Server) -> float | None:
-    """Seconds to readiness; ``None`` for a start that had to fill a compile cache first.
+def _startup(session: Session, server: Server) -> Mapping[str, float]:
+    """Return ``startup`` in seconds; nothing for a start known to have filled a compile cache.
 
     Compile caches are compared warm: the first start of a configuration compiles what every
-    later one loads, so its start-up time is not one of the population.
+    later one loads. Where the log does not tell, the start counts, and adds to the noise.
     """
-    return None if session.engine.cold_start(server.log_text()) else server.startup
-
-
-def start_metrics(windows: Sequence[Window], startup: float | None) -> dict[str, float]:
-    """Return a start's metrics: the geometric mean over its windows, and ``startup`` seconds.
-
-    A metric is present only if every window has it. Where a value is not positive (an error
-    rate of 0) the arithmetic mean is taken.
-    """
-    names = set.intersection(*(set(window.metrics) for window in windows))
-    means = {name: _mean([window.metrics[name] for window in windows]) for name in sorted(names)}
-    return means if startup is None else {**means, "startup": startup}
-
-
-def _mean(values: Sequence[float]) -> float:
-    if all(value > 0 for value in values):
-        return math.exp(math.fsum(map(math.log, values)) / len(values))
-    return math.fsum(values) / len(values)
+    cold = session.engine.cold_start(server.log_text())
+    return {} if cold else {"startup": server.startup}
 
 
 def _write(path: Path, content: object) -> None:

@@ -9,13 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trimtab import search
-from trimtab.apply import recover
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.progress import Display
 from trimtab.search import Strategy
-from trimtab.server import reap_leftovers
 from trimtab.session import Session
 from trimtab.stop import Stop
 from trimtab.trial import run_trial
@@ -38,7 +36,6 @@ def run_study(
         KeyboardInterrupt: a stop was asked for; the ledger holds every finished start.
         StudyError: the baseline cannot be measured, so there is nothing to compare with.
     """
-    _clear_wreckage(session, folder)
     display.begin_study(search.design(session.space))
     while requests := strategy.ask(session.space, ledger.starts()):
         stop.check()
@@ -49,13 +46,7 @@ def run_study(
         )
         ledger.append(start)
         display.end_start(start)
+        display.best(search.leading(session.space, ledger.starts()))
     if reason := search.blocked(session.space, ledger.starts()):
         raise StudyError(reason)
     return search.conclude(session.space, ledger.starts())
-
-
-def _clear_wreckage(session: Session, folder: Path) -> None:
-    """End what a killed run left behind: its server's processes, and its host settings."""
-    for leftover in sorted((folder / "starts").glob("*")):
-        reap_leftovers(leftover)
-        recover(leftover / "host.journal", session.host)

@@ -16,6 +16,7 @@ from trimtab.facts.text import format_cpu_list, parse_cpu_list, selected
 from trimtab.host import Host
 from trimtab.knobs.preload import name_matches
 from trimtab.model import Check, CheckKind, Evidence, Plan, Process, Seen, Value
+from trimtab.redaction import is_marker
 
 TRUSTED = ("api",)
 """Roles whose ``environ`` is whole. vLLM titles its other processes (setproctitle), which writes
@@ -127,6 +128,8 @@ def _environ(check: Check, scene: _Scene) -> Evidence:
             return Seen.UNOBSERVABLE, f"{check.subject} not seen (the title overwrote the start)"
         if found == check.expected:
             return Seen.YES, f"{check.subject} as expected"
+        if is_marker(check.expected) and found is not None:
+            return Seen.YES, f"{check.subject} set; its value is a secret that no profile holds"
         # What it is set to may be a secret, and is not told.
         return Seen.NO, f"{check.subject} {'not set' if found is None else 'set to another value'}"
 
@@ -185,6 +188,26 @@ def _arenas(check: Check, scene: _Scene) -> Evidence:
     return _each(check, scene, "maps", look)
 
 
+def _huge_pages(check: Check, scene: _Scene) -> Evidence:
+    """Add up the anonymous huge pages of all processes together: one that has some is enough."""
+    where, total, blurred = "/proc/PID/smaps_rollup", 0, ""
+    chosen = [one for one in scene.processes if not check.roles or one.role in check.roles]
+    if not chosen:
+        return Evidence(
+            check, Seen.NO, f"no {' or '.join(check.roles) or 'server'} process", where
+        )
+    for one in chosen:
+        try:
+            total += process.huge_anonymous(scene.host.read(f"/proc/{one.pid}/smaps_rollup"))
+        except (HostError, ValueError) as error:
+            if scene.host.exists(f"/proc/{one.pid}"):
+                blurred = str(error)
+    if blurred and not total:
+        return Evidence(check, Seen.UNOBSERVABLE, blurred, where)
+    text = f"{total // 2**20} MiB of anonymous memory in huge pages"
+    return Evidence(check, _yes_no((total > 0) is check.expected), text, where)
+
+
 def _roles(check: Check, scene: _Scene) -> Evidence:
     count = sum(one.role == check.subject for one in scene.processes)
     text = f"{count} {check.subject} processes"
@@ -219,5 +242,6 @@ _OBSERVERS: Mapping[CheckKind, Callable[[Check, _Scene], Evidence]] = {
     CheckKind.ROLES: _roles,
     CheckKind.CONFIG: _config,
     CheckKind.ARENAS: _arenas,
+    CheckKind.HUGE_PAGES: _huge_pages,
     CheckKind.HOST_FILE: _host_file,
 }

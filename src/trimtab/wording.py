@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from trimtab.model import Comparison, Effect, Value
+from trimtab.model import Comparison, Effect, Factor, Value
 
 _PERCENT_BELOW = 2.0
 """From a doubling on, and below a half, a factor is easier to read than a percentage."""
+
+_HUNDREDFOLD = 100.0
 
 
 def value(setting: Value) -> str:
@@ -18,6 +21,16 @@ def value(setting: Value) -> str:
     if isinstance(setting, bool):
         return "on" if setting else "off"
     return str(setting)
+
+
+def setting(tuning: str, chosen: Value) -> str:
+    """Return a tuning with its value: ``dtype=float32``."""
+    return f"{tuning}={value(chosen)}"
+
+
+def factors(chosen: Iterable[Factor]) -> str:
+    """Return factors with their values: ``dtype=float32, block-size=32``."""
+    return ", ".join(setting(one.tuning, one.value) for one in chosen)
 
 
 def ratio(effect: Effect) -> str | None:
@@ -86,8 +99,14 @@ def duration(seconds: float) -> str:
 
 
 def percent(gain: float | None) -> str:
-    """Return a detectable gain (0.05) as ``5.0 %``; ``unknown`` if it is not known."""
-    return "unknown" if gain is None else f"{gain * 100:.1f} %"
+    """Return a gain (0.05) as ``5.0 %``; ``unknown`` if it is not known.
+
+    A detectable gain on one degree of freedom can be any size: above a hundredfold it is only
+    said to be that.
+    """
+    if gain is None:
+        return "unknown"
+    return f"{gain * 100:.1f} %" if gain < _HUNDREDFOLD else f"over {_HUNDREDFOLD * 100:,.0f} %"
 
 
 def instant(when: datetime) -> str:

@@ -26,6 +26,7 @@ from trimtab.model import (
     candidate,
 )
 from trimtab.plan import compile_plan
+from trimtab.presets import guide, guide_skipped
 
 entries = pytest.mark.parametrize("tuning", CATALOG.values(), ids=CATALOG.keys())
 
@@ -269,7 +270,7 @@ def test_only_skip_and_risk(plain: Context) -> None:
 def test_an_unknown_name_names_the_nearest(plain: Context) -> None:
     with pytest.raises(UnknownTuningError, match=r"'tcmaloc'.*tcmalloc"):
         space(plain, only=["tcmaloc"])
-    with pytest.raises(UnknownTuningError, match="trimtab catalog"):
+    with pytest.raises(UnknownTuningError, match="trimtab tune --dry-run"):
         space(plain, skip=["*zzz*"])
 
 
@@ -282,6 +283,10 @@ def test_host_settings_need_permission_root_and_the_host(rich: Context) -> None:
     assert "root" in reasons(replace(allowed, facts=user))["thp"]
     inside = replace(facts, container=replace(facts.container, kind=Fact("docker", "test")))
     assert "docker" in reasons(replace(allowed, facts=inside))["thp"]
+    steps = {one.name: one.reason for one in guide_skipped(replace(allowed, facts=inside))}
+    assert "docker" in steps["cpu-governor"]
+    assert "cpu-governor" not in dict(guide(replace(allowed, facts=inside)))
+    assert "cpu-governor" in dict(guide(allowed))
     now = {**facts.kernel.settings, CATALOG["thp"].knob.place: Fact("always", "test")}
     done = replace(facts, kernel=replace(facts.kernel, settings=now))
     assert "already" in reasons(replace(allowed, facts=done))["thp"]
@@ -328,3 +333,83 @@ def test_binding_is_proven_by_pinned_threads(plain: Context, value: Value) -> No
     ]
     loose = compile_plan((("omp-bind", "nobind"),), STOCK, plain.facts)
     assert {check.kind for check in loose.checks} == {CheckKind.ENVIRON}
+
+
+def test_omp_threads_are_proven_by_the_threads_that_compute(plain: Context) -> None:
+    chosen = candidate({"omp-threads": 2, "one-process-engine": "0"})
+    plan = compile_plan(chosen, STOCK, plain.facts)
+    own = [check for check in plan.checks if check.tuning == "omp-threads"]
+    effects = [check for check in own if check.proves is Proves.EFFECT]
+    assert [(one.kind, one.subject, one.expected) for one in effects] == [
+        (CheckKind.CONFIG, "torch_threads", 2)
+    ]
+    assert (CheckKind.ROLES, "worker") in [(one.kind, one.subject) for one in own]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "subject", "expected"),
+    [
+        ("aot-compile", "0", "aot_compile", False),
+        ("log-stats", True, "disable_log_stats", True),
+    ],
+)
+def test_what_the_engine_reports_proves_the_effect(
+    plain: Context, name: str, value: Value, subject: str, expected: Value
+) -> None:
+    plan = compile_plan(candidate({name: value}), STOCK, plain.facts)
+    effects = [check for check in plan.checks if check.proves is Proves.EFFECT]
+    assert [(one.kind, one.subject, one.expected) for one in effects] == [
+        (CheckKind.CONFIG, subject, expected)
+    ]
+
+
+def test_host_files_prove_delivery_and_huge_pages_the_effect(rich: Context) -> None:
+    for name in ("thp", "swappiness", "cpu-governor"):
+        tuning = CATALOG[name]
+        for value in tuning.values_for(rich)[1:]:
+            plan = compile_plan(candidate({name: value}), STOCK, rich.facts)
+            files = [check for check in plan.checks if check.kind is CheckKind.HOST_FILE]
+            assert {check.proves for check in files} == {Proves.DELIVERY}
+            pages = [check.expected for check in plan.checks if check.proves is Proves.EFFECT]
+            wanted = {"always": [True], "never": [False]} if name == "thp" else {}
+            assert pages == wanted.get(str(value), [])
+
+
+def on_ascend(context: Context, arch: str, plugin: str, *argv: str) -> Context:
+    facts = replace(context.facts, cpu=replace(context.facts.cpu, arch=Fact(arch, "test")))
+    return replace(
+        context,
+        facts=facts,
+        platform="ascend",
+        packages={"vllm": "0.18.0", "vllm-ascend": plugin},
+        baseline=Settings(("vllm", "serve", "m", "--enforce-eager", *argv)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arch", "plugin", "argv", "tested"),
+    [
+        ("aarch64", "0.18.0rc1", (), False),
+        ("aarch64", "0.20.1", ("--additional-config", '{"enable_cpu_binding": true}'), False),
+        ("aarch64", "0.20.1", ("--additional-config", "not json"), False),
+        ("aarch64", "0.20.1", ("--additional-config", '{"enable_cpu_binding": false}'), True),
+        ("aarch64", "0.17.0", (), True),
+        ("aarch64", "main", (), True),
+        ("x86_64", "0.18.0", (), True),
+    ],
+)
+def test_cpus_are_left_to_vllm_ascend_where_it_binds_them(
+    plain: Context, arch: str, plugin: str, argv: tuple[str, ...], tested: bool
+) -> None:
+    context = on_ascend(plain, arch, plugin, *argv)
+    assert ("cpu-affinity-conf" in chosen(context)) is tested
+    if not tested:
+        assert "binds the CPUs itself" in reasons(context)["cpu-affinity-conf"]
+
+
+def test_collectives_need_several_workers(plain: Context) -> None:
+    one = on_ascend(plain, "aarch64", "0.18.0")
+    assert "one worker" in reasons(one)["hccl-op-expansion"]
+    for words in (("--tensor-parallel-size", "2"), ("-pp", "2"), ("-dp", "4")):
+        many = on_ascend(plain, "aarch64", "0.18.0", *words)
+        assert chosen(many)["hccl-op-expansion"].value == "AIV"

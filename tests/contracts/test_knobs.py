@@ -159,3 +159,8 @@ def test_a_set_variable_alone_never_proves_an_effect() -> None:
         if isinstance(tuning.knob, (Env, EnvList)):
             draft = render(tuning.knob, "1")
             assert {check.proves for check in draft.checks} == {Proves.DELIVERY}
+
+
+def test_a_host_file_proves_only_that_the_value_arrived() -> None:
+    for knob in (Sysctl("vm.swappiness"), Sysfs("/sys/x")):
+        assert {check.proves for check in render(knob, "1").checks} == {Proves.DELIVERY}

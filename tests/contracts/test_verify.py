@@ -17,7 +17,8 @@ import pytest
 
 from tests.contracts.machines import STOCK
 from trimtab.catalog import CATALOG, Context
-from trimtab.host import LocalHost
+from trimtab.errors import HostError
+from trimtab.host import LocalHost, SnapshotHost
 from trimtab.model import (
     Check,
     CheckKind,
@@ -240,6 +241,66 @@ def test_host_file(tmp_path: Path) -> None:
     assert look(Check(CheckKind.HOST_FILE, str(choice), "madvise")).verdict is YES
     assert look(Check(CheckKind.HOST_FILE, str(choice), "always")).verdict is NO
     assert look(Check(CheckKind.HOST_FILE, "/proc/none", "1")).verdict is UNOBSERVABLE
+
+
+ROLLUP = "00400000-7fff0000 ---p 00000000 00:00 0  [rollup]\nRss: 9000 kB\nAnonHugePages: {} kB\n"
+
+
+class Rollups(SnapshotHost):
+    """A machine on which only some processes' memory can be seen: pid → its huge kB."""
+
+    def __init__(self, sizes: Mapping[int, int | None]) -> None:
+        self.sizes = sizes
+
+    def read(self, path: str, limit: int = 0) -> str:
+        size = self.sizes[int(path.split("/")[2])]
+        if size is None:
+            raise HostError(f"cannot read {path}: Permission denied")
+        return ROLLUP.format(size)
+
+    def exists(self, path: str) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("sizes", "always", "never"),
+    [
+        ({1: 2048, 2: 0}, YES, NO),
+        ({1: 0, 2: 0}, NO, YES),
+        ({1: 2048, 2: None}, YES, NO),
+        ({1: 0, 2: None}, UNOBSERVABLE, UNOBSERVABLE),
+        ({}, NO, NO),
+    ],
+)
+def test_huge_pages(sizes: Mapping[int, int | None], always: Seen, never: Seen) -> None:
+    view = View(process(3), *(process(pid, "worker") for pid in sizes))
+    for expected, verdict in ((True, always), (False, never)):
+        check = Check(CheckKind.HUGE_PAGES, "anonymous", expected, roles=("engine", "worker"))
+        plan = Plan(candidate=(), settings=Settings(argv=()), checks=(check,))
+        (evidence,) = verify(plan, view, Rollups(sizes))
+        assert evidence.verdict is verdict, evidence
+
+
+HUGE = """
+import ctypes, mmap
+MADV_HUGEPAGE, MADV_NOHUGEPAGE, SIZE = 14, 15, 32 << 20
+area = mmap.mmap(-1, SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+area.madvise({advice})
+area.write(bytes(SIZE))
+"""
+
+
+def test_huge_pages_of_a_real_process() -> None:
+    rollup = Path("/proc/self/smaps_rollup")
+    enabled = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not rollup.exists() or not enabled.exists() or "[never]" in enabled.read_text():
+        pytest.skip("this kernel gives no transparent huge pages")
+    check = Check(CheckKind.HUGE_PAGES, "anonymous", True)
+    with child(HUGE.format(advice="MADV_HUGEPAGE")) as has:
+        if look(check, process(has)).verdict is not YES:
+            pytest.skip("no huge page is free on this machine")
+        assert "MiB" in look(check, process(has)).observed
+        assert look(replace(check, expected=False), process(has)).verdict is NO
 
 
 PER_PROCESS = (

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -67,6 +68,15 @@ class Running:
         self.family.update(found)
         return found
 
+    def ports(self) -> set[int]:
+        """Return the ports that the tree listens on now."""
+        return {
+            one.laddr.port
+            for process in self.look()
+            for one in process.net_connections("tcp")
+            if one.status == psutil.CONN_LISTEN
+        }
+
     def survivors(self) -> list[psutil.Process]:
         return [
             one for one in self.family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE
@@ -74,6 +84,17 @@ class Running:
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         self.process.send_signal(number)
+
+
+def free(port: int) -> bool:
+    """Whether a server could be started on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:

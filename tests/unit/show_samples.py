@@ -287,8 +287,8 @@ STUDY = Study(
     conclusion=CONCLUSION,
     starts=starts(),
     left_out=(
-        ("transparent-hugepages", "changes the host: add --allow-host"),
-        ("hccl-buffer", "needs an Ascend NPU"),
+        ("transparent-hugepages", Verdict.NOT_APPLICABLE, "changes the host: add --allow-host"),
+        ("hccl-buffer", Verdict.NOT_APPLICABLE, "needs an Ascend NPU"),
     ),
     risks=RISKS,
     plans=PLANS,

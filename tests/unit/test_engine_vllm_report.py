@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.engines import printed
 from trimtab.engines import vllm_report as report
 from trimtab.model import Value
 
@@ -38,6 +39,8 @@ def test_the_engine_cores_own_line_is_read() -> None:
         "cudagraph_mode": 0,
         "max_num_batched_tokens": 2048,
         "omp_core_ids": "0",
+        "aot_compile": True,
+        "torch_threads": 1,
     }
 
 
@@ -91,6 +94,7 @@ def test_metrics_report_the_cache() -> None:
         "kv_cache_memory_bytes": 1073741824,
         "kv_cache_size_tokens": 65536,
         "num_gpu_blocks": 512,
+        "disable_log_stats": False,
     }
 
 
@@ -150,13 +154,13 @@ def test_other_lines_tell_it_too(text: str, anew: bool | None) -> None:
     ],
 )
 def test_printed_values_become_values(text: str, value: Value) -> None:
-    assert report.scalar(text) == value
-    assert type(report.scalar(text)) is type(value)
+    assert printed.scalar(text) == value
+    assert type(printed.scalar(text)) is type(value)
 
 
 def test_commas_inside_brackets_and_quotes_do_not_split() -> None:
     text = "a='x,\\'y', b=F(c=[1, 2], d={'e': (3, 4)}), f=<G.H: 'i,j'>, k=1"
-    assert report.split(text) == [
+    assert printed.split(text) == [
         "a='x,\\'y'",
         "b=F(c=[1, 2], d={'e': (3, 4)})",
         "f=<G.H: 'i,j'>",
@@ -174,7 +178,7 @@ VALUES = st.recursive(
 @given(st.lists(VALUES, min_size=1))
 def test_printed_python_values_are_split_where_they_were_joined(values: list[object]) -> None:
     parts = [f"k{index}={value!r}" for index, value in enumerate(values)]
-    assert report.split(", ".join(parts)) == parts
+    assert printed.split(", ".join(parts)) == parts
 
 
 @given(st.text())
@@ -182,3 +186,84 @@ def test_no_text_breaks_the_parser(text: str) -> None:
     report.from_config_line(text)
     report.from_log(f"Initializing a V1 LLM engine (v1) with config: {text}")
     report.from_metrics(f"vllm:cache_config_info{{{text}}} 1.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "ahead"),
+    [("stock", True), ("recompiled", True), ("one-process", False), ("eager", None)],
+)
+def test_ahead_of_time_compilation_shows_in_what_is_said_of_its_cache(
+    name: str, ahead: bool | None
+) -> None:
+    assert report.from_log(log(name)).get("aot_compile") is ahead
+
+
+@pytest.mark.parametrize(
+    ("text", "ahead"),
+    [
+        ("[backbone] Directly load AOT compilation from path /x", True),
+        ("[backbone] unable to save AOT compiled function to /x: disk full", True),
+        ("torch.compile and initial profiling/warmup run together took 3.20 s in total", False),
+        ("Warming up model for the compilation...\nWarming up done.", False),
+        ("Warming up model for the compilation...", None),
+    ],
+)
+def test_other_lines_tell_of_the_compilation_too(text: str, ahead: bool | None) -> None:
+    assert report.from_log(text).get("aot_compile") is ahead
+
+
+@pytest.mark.parametrize(
+    ("lines", "threads"),
+    [
+        (
+            ["(EngineCore pid=7) OMP_NUM_THREADS=4 set; leaving Torch threads at 4 for serving"],
+            4,
+        ),
+        (["(EngineCore pid=7) Reducing Torch threads from 8 to 1 for serving. Set"], 1),
+        (
+            [
+                "(EngineCore pid=7) Reducing Torch threads from 8 to 1 for serving. Set",
+                "(APIServer pid=6) something else",
+                "(EngineCore pid=7) CPU backend doesn't allow to use `torch.set_num_threads`",
+            ],
+            8,
+        ),
+        (
+            [
+                "(EngineCore pid=7) Reducing Torch threads from 8 to 1 for serving. Set",
+                "(Worker pid=9) CPU backend doesn't allow to use `torch.set_num_threads` after",
+            ],
+            1,
+        ),
+        ([], None),
+    ],
+)
+def test_the_threads_that_compute_are_told(lines: list[str], threads: int | None) -> None:
+    assert report.from_log("\n".join(lines)).get("torch_threads") == threads
+
+
+def test_a_server_without_statistics_shows_by_what_is_missing() -> None:
+    other = '# TYPE x gauge\nprocess_start_time_seconds 1.7e9\nvllm:tool_calls_total{a="b"} 0\n'
+    assert report.from_metrics(other) == {"disable_log_stats": True}
+    assert "disable_log_stats" not in report.from_metrics("# nothing yet\n")
+
+
+OLD = (
+    "(APIServer pid=11) INFO non-default args: {'max_num_seqs': 4, 'seed': 1}\n"
+    "(EngineCore pid=12) INFO Initializing a V1 LLM engine (v1) with config: dtype=torch.float32\n"
+)
+NEW = OLD.replace("=11", "=21").replace("=12", "=22").replace("4, ", "8, ").replace("32", "16")
+
+
+def test_of_several_starts_in_one_log_the_last_counts() -> None:
+    found = report.from_log(OLD + NEW)
+    assert (found["args.max_num_seqs"], found["dtype"]) == (8, "float16")
+
+
+def test_only_lines_of_the_named_processes_count() -> None:
+    assert report.written_by(OLD + NEW, {21, 22}) == NEW
+    assert report.written_by(OLD + NEW, {11, 12, 99}) == OLD
+    assert report.written_by(OLD + NEW, {1, 2}) == ""
+    coloured = "\x1b[0;36m(EngineCore pid=5)\x1b[0;0m INFO x\n"
+    stamped = "2026-11-22T10:00:00 host vllm[1]: (EngineCore_DP0 pid=5) INFO x\n"
+    assert report.written_by(coloured + stamped + "no writer\n", {5}) == coloured + stamped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shlex
 import shutil
 import string
@@ -142,6 +143,7 @@ def test_host_writes_are_said_not_to_be_done() -> None:
     text = shell.render(replace(PROFILE, plan=replace(PROFILE.plan, writes=(write,))), FILE)
     assert "NOT done by this file" in text
     assert "/proc/sys/vm/swappiness = 1" in text
+    assert "trimtab host" not in text  # there is no such command
 
 
 # --- what a real shell makes of it ---------------------------------------------------------
@@ -319,6 +321,30 @@ def test_the_unit_restarts_and_stops_as_the_engine_needs() -> None:
         "Environment=VLLM_ENABLE_V1_MULTIPROCESSING=0",
         "UnsetEnvironment=PYTHONDONTWRITEBYTECODE",
     } <= set(lines)
+
+
+def test_the_unit_runs_as_who_tuned_where_it_was_tuned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "100% it's a folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    text = systemd.render(PROFILE, FILE)
+    lines = text.splitlines()
+    service = lines[lines.index("[Service]") : lines.index("[Install]")]
+    assert f"User={pwd.getpwuid(os.getuid()).pw_name}" in service
+    assert f"WorkingDirectory={folder}".replace("%", "%%") in service
+    assert any(line.startswith("LimitNOFILE=") for line in service)
+    assert systemd.parse(text) == redact_settings(PROFILE.plan.settings)
+
+
+def test_a_folder_that_no_line_can_name_is_not_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a\nUser=root", "end\\", "blank "):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert "WorkingDirectory=~" in systemd.render(PROFILE, FILE).splitlines()
 
 
 # --- what cannot be exported ---------------------------------------------------------------

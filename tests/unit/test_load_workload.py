@@ -33,8 +33,8 @@ def test_the_presets_that_others_rely_on() -> None:
     assert small.concurrency == 8
     assert small.input_tokens.values == (32, 64, 128)
     assert small.output_tokens.values == (16, 32, 64)
-    assert (small.warmup, small.windows, small.window_requests) == (8, 3, 16)
-    assert (small.max_seconds, small.request_deadline) == (12, 120)
+    assert (small.warmup, small.windows, small.window_requests) == (16, 4, 24)
+    assert (small.max_seconds, small.request_deadline) == (15, 120)
     tiny = load_workload("tiny")
     assert (tiny.concurrency, tiny.warmup, tiny.windows, tiny.window_requests) == (4, 4, 2, 12)
     assert load_workload("rag").shared_prefix > 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.metrics import METRICS, OBJECTIVES, measure, parse_slo, percentile
+from trimtab.metrics import METRICS, OBJECTIVES, geometric_mean, measure, parse_slo, percentile
 from trimtab.model import RequestRecord
 
 
@@ -178,3 +178,18 @@ def test_two_windows_hold_the_tokens_of_the_whole(
     first = measure(records, 0.0, cut).get("output_throughput", 0.0) * cut
     second = measure(records, cut, 10.0).get("output_throughput", 0.0) * (10.0 - cut)
     assert first + second == pytest.approx(sum(tokens for _, tokens in answers))
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"),
+    [([2.0, 8.0], 4.0), ([5.0], 5.0), ([0.0, 1.0], 0.5), ([0.0, 0.0], 0.0), ([-1.0, 4.0], 1.5)],
+)
+def test_a_mean_is_geometric_where_the_values_are_positive(
+    values: list[float], mean: float
+) -> None:
+    assert geometric_mean(values) == pytest.approx(mean)
+
+
+def test_no_values_have_no_mean() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        geometric_mean([])

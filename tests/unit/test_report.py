@@ -24,6 +24,7 @@ from trimtab.model import (
     Evidence,
     Outcome,
     Phase,
+    Proves,
     Seen,
     Settings,
     Verdict,
@@ -79,6 +80,44 @@ def test_arms_start_with_the_baseline() -> None:
     assert found[0].effect is None
     assert {row.unit for row in found} == {"tok/s"}
     assert rows.arms(EMPTY) == ()
+
+
+def test_the_baseline_counts_its_own_starts_and_the_guide_stands_beside_it() -> None:
+    by_arm = {row.arm: row for row in rows.arms(STUDY)}
+    assert by_arm["baseline"].starts == 3
+    assert by_arm["proven"].starts == 6
+    guide = by_arm["guide"]
+    assert guide.effect is not None
+    assert guide.value / by_arm["baseline"].value == pytest.approx(guide.effect.ratio, rel=1e-3)
+
+
+def test_a_profile_that_was_not_confirmed_is_in_no_table() -> None:
+    rejected = replace(
+        STUDY, conclusion=replace(CONCLUSION, proven=(), best=(), confirmed=(), notes=("it fell",))
+    )
+    assert [row.arm for row in rows.arms(rejected)] == ["baseline", "guide"]
+    assert rows.arms(rejected)[0].value == 57.1
+    assert rows.arms(rejected)[0].starts == 2  # those of the guide's phase
+    assert rows.metrics(rejected)[0] == ("baseline", "guide")
+    for shown in (printed(rejected), Page(html.render(rejected)).text):
+        assert "Nothing was confirmed against the baseline." in shown
+        assert "6.62x" not in shown
+        assert "it fell" in shown
+
+
+def test_the_metrics_of_a_profile_are_those_of_its_candidate() -> None:
+    """The arm "max" of the confirmation may end as the proven profile."""
+    found = replace(
+        CONCLUSION,
+        proven=CONCLUSION.best,
+        confirmed=(replace(CONCLUSION.confirmed[1], arm="proven"),),
+    )
+    names, table = rows.metrics(replace(STUDY, conclusion=found))
+    assert names == ("baseline", "guide", "proven")
+    planned = rows.metrics(STUDY)[1]
+    before = next(row for row in planned if row.metric == OBJECTIVE)
+    after = next(row for row in table if row.metric == OBJECTIVE)
+    assert after.values == (*before.values[:2], before.values[3])
 
 
 def test_metrics_are_means_over_the_starts_of_the_confirmation() -> None:
@@ -160,8 +199,8 @@ def test_the_text_report_holds_what_the_reader_needs() -> None:
         "4.01x [3.74, 4.30]",
         "+7.0 % [+3.1, +11.0]",
         "2.05x [1.88, 2.23] startup",
-        "hccl-buffer needs an Ascend NPU",
-        "guide 57.9 +1.4 % [-3.9, +7.0] 4",
+        "hccl-buffer NOT-APPLICABLE needs an Ascend NPU",
+        "guide 58.2 +1.4 % [-3.9, +7.0] 4",
         "33, 30 of them measured",
         "23 min 24 s",
         "detectable effect 5.8 %",
@@ -180,7 +219,9 @@ def test_no_line_is_wider_than_the_terminal_and_no_verdict_is_cut(width: int) ->
 
 
 def test_markup_in_names_is_text() -> None:
-    study = replace(STUDY, left_out=(("[bold]x[/bold]", "[link=http://x]y[/link]"),))
+    study = replace(
+        STUDY, left_out=(("[bold]x[/bold]", Verdict.SUPERSEDED, "[link=http://x]y[/link]"),)
+    )
     assert "[bold]x[/bold]" in printed(study)
 
 
@@ -192,7 +233,7 @@ def test_a_study_without_answers_says_so() -> None:
 
 def test_evidence_shows_refuted_checks_first() -> None:
     check = Check(CheckKind.CONFIG, "dtype", "float32", "dtype")
-    absent = Check(CheckKind.ENVIRON, "DEBUG", None)
+    absent = Check(CheckKind.ENVIRON, "DEBUG", None, proves=Proves.DELIVERY)
     console = Console(file=io.StringIO(), width=120)
     text.print_evidence(
         [
@@ -205,7 +246,9 @@ def test_evidence_shows_refuted_checks_first() -> None:
     assert isinstance(console.file, io.StringIO)
     lines = [line.split() for line in console.file.getvalue().splitlines() if line.strip()]
     assert [line[0] for line in lines[2:5]] == ["no", "unobservable", "yes"]
-    assert " ".join(lines[-1]) == "1 no, 1 unobservable, 1 yes"
+    assert [line[1] for line in lines[2:5]] == ["effect", "effect", "delivery"]
+    assert " ".join(lines[-2]) == "effect: 1 no, 1 unobservable, 0 yes"
+    assert " ".join(lines[-1]) == "delivery: 0 no, 0 unobservable, 1 yes"
 
 
 # --- figures -------------------------------------------------------------------------------
@@ -259,6 +302,15 @@ def test_the_timeline_has_every_start_once() -> None:
         "screen",
         "confirm",
     }
+
+
+def test_a_value_of_zero_is_marked_at_the_bottom_of_the_log_axis() -> None:
+    first = replace(STUDY.starts[0], metrics={OBJECTIVE: 0.0})
+    figure = timeline.draw(replace(STUDY, starts=(first, *STUDY.starts[1:])))
+    assert figure is not None
+    lost = next(trace for trace in figure["data"] if trace["name"] == "not measured")
+    assert first.number in lost["x"]
+    assert min(lost["y"]) > 0
 
 
 def test_the_whisker_of_an_arm_is_the_interval_of_its_ratio() -> None:
@@ -369,7 +421,7 @@ def test_nothing_from_outside_becomes_markup(page: Page) -> None:
             replace(one, detail=EVIL, request=replace(one.request, arm=EVIL))
             for one in STUDY.starts
         ),
-        left_out=((EVIL, EVIL),),
+        left_out=((EVIL, Verdict.SUPERSEDED, EVIL),),
         plans={EVIL: PLANS["max"]},
         facts={EVIL: EVIL},
         files={EVIL: EVIL},

@@ -6,8 +6,20 @@ from dataclasses import replace
 import pytest
 
 from tests.simulator import Machine, factors, play, play_blocks, study, verdicts
-from trimtab.model import Budget, Conclusion, Factor, Phase, Space, Start, StartRequest, Verdict
+from trimtab.model import (
+    Budget,
+    Conclusion,
+    Factor,
+    Outcome,
+    Phase,
+    Space,
+    Start,
+    StartRequest,
+    Verdict,
+    Window,
+)
 from trimtab.search import conclude
+from trimtab.search.comparable import comparable
 
 SPACE = Space(
     factors(7, leads=("dtype", "mp")),
@@ -124,7 +136,8 @@ def test_a_gain_that_is_gone_when_confirmed_is_not_proven() -> None:
     found = conclude(SPACE, play(SPACE, Fading(MACHINE.effects, sd=0.02)))
     assert verdicts(found)["dtype"] is Verdict.WIN
     assert found.proven == ()
-    assert any("not above 1" in note for note in found.notes)
+    assert not [one for one in found.confirmed if one.arm == "proven"]
+    assert any(note.startswith("tested and not confirmed: dtype=on") for note in found.notes)
 
 
 def test_what_was_not_screened_says_why() -> None:
@@ -212,3 +225,79 @@ def test_an_inert_tuning_that_passes_is_an_alarm_and_not_a_win() -> None:
     assert any("inert" in note for note in found.notes)
     quiet = study(SPACE, MACHINE)
     assert not any("inert" in note for note in quiet.notes)
+
+
+# --- what an estimate rests on
+
+
+def test_a_lead_counts_its_own_starts_and_the_baselines() -> None:
+    starts = play_blocks(SPACE, MACHINE)
+    lead = [s for s in starts if s.request.phase is Phase.LEAD]
+    own = sum(s.request.arm in ("baseline", "dtype=on") for s in lead)
+    answer = next(each for each in conclude(SPACE, starts).answers if each.tuning == "dtype")
+    assert answer.effect.starts == own < len(lead)
+    assert f"{own} starts" in answer.reason
+
+
+def test_a_screened_tuning_counts_all_rows_but_not_the_guide() -> None:
+    space = Space(factors(4), budget=Budget(starts=30), guide=(("t0", "on"),))
+    starts = play_blocks(space, MACHINE)
+    screened = [s.request.arm for s in starts if s.request.phase is Phase.SCREEN]
+    assert "guide" in screened
+    found = next(each for each in conclude(space, starts).answers if each.tuning == "t1")
+    assert found.effect.starts == len(screened) - 1
+
+
+@pytest.mark.parametrize("value", [0.0, None])
+def test_a_start_without_a_positive_objective_is_left_out_with_a_note(
+    value: float | None,
+) -> None:
+    starts = play_blocks(SPACE, MACHINE)
+    metrics = {"startup": 20.0} if value is None else {"output_throughput": value}
+    broken = [replace(s, metrics=metrics) if s.number in (2, 9) else s for s in starts]
+    said = "2 starts have no positive value of output_throughput and are left out: 2, 9"
+    assert said in conclude(SPACE, broken).notes
+    assert not any("positive value" in note for note in conclude(SPACE, starts).notes)
+
+
+def test_another_metric_may_be_absent_without_a_word_but_not_zero() -> None:
+    starts = play_blocks(BOOT, Machine(sd=0.02))
+    absent = [
+        replace(s, metrics={k: v for k, v in s.metrics.items() if k != "startup"}) for s in starts
+    ]
+    assert not any("positive value" in note for note in conclude(BOOT, absent).notes)
+    zero = [replace(starts[0], metrics={**starts[0].metrics, "startup": 0.0}), *starts[1:]]
+    said = "1 start has no positive value of startup and is left out: 1"
+    assert said in conclude(BOOT, zero).notes
+
+
+def window(index: int, value: float, *, void: bool = False) -> Window:
+    reasons = ("others used the machine",) if void else ()
+    return Window(index, 0.0, 1.0, 8, {"output_throughput": value}, reasons)
+
+
+def measured(number: int, arm: str, block: int, *windows: Window) -> Start:
+    request = StartRequest(Phase.LEAD, block, arm, (), 1)
+    metrics = {"output_throughput": 1.0, "startup": 9.0}
+    return Start(number, request, "p", Outcome.MEASURED, metrics, tuple(windows))
+
+
+def test_arms_of_a_block_are_judged_by_the_windows_they_share() -> None:
+    slow = measured(1, "baseline", 0, window(0, 10.0))
+    fast = measured(2, "x=1", 0, window(0, 40.0), window(1, 90.0))
+    other = measured(3, "x=1", 1, window(0, 40.0), window(1, 90.0))
+    found = comparable([slow, fast, other])
+    values = [round(start.metrics["output_throughput"], 6) for start in found]
+    assert values == [10.0, 40.0, 60.0]
+    assert {start.metrics["startup"] for start in found} == {9.0}
+    assert [start.number for start in found] == [1, 2, 3]
+
+
+def test_a_void_window_is_not_shared_and_a_block_without_a_shared_one_stays() -> None:
+    one = measured(1, "a", 0, window(0, 10.0, void=True), window(1, 20.0))
+    two = measured(2, "b", 0, window(0, 40.0), window(1, 30.0))
+    assert [s.metrics["output_throughput"] for s in comparable([one, two])] == pytest.approx(
+        [20.0, 30.0]
+    )
+    apart = measured(3, "b", 0, window(0, 40.0))
+    assert [s.metrics["output_throughput"] for s in comparable([one, apart])] == [1.0, 1.0]

@@ -68,19 +68,15 @@ def errors_of_confirmation() -> tuple[tuple[float, bool], ...]:
         space = Space(factors(5, leads=("dtype",)), budget=Budget(starts=28), seed=seed)
         machine = Machine({"dtype": 1.4, "t0": 0.1, "t1": 0.04}, sd=0.04, seed=seed)
         starts = play_blocks(space, machine)
-        truth = {
-            s.request.arm: machine.truth(dict(s.request.candidate))
-            for s in starts
-            if s.request.phase is Phase.CONFIRM
-        }
-        for one in conclude(space, starts).confirmed:
+        found = conclude(space, starts)
+        true = machine.truth(dict(found.proven))
+        for one in found.confirmed:
             if one.arm == "proven":
                 ratio, low, high = one.effect.ratio, one.effect.low, one.effect.high
                 assert ratio is not None
                 assert low is not None
                 assert high is not None
-                claim, true = math.log(ratio), truth[one.arm]
-                seen.append((claim - true, math.log(low) <= true <= math.log(high)))
+                seen.append((math.log(ratio) - true, math.log(low) <= true <= math.log(high)))
     return tuple(seen)
 
 

@@ -16,6 +16,7 @@ from trimtab.stats.designs import (
 )
 from trimtab.stats.effects import EMPTY, Estimate, Noise, fit
 from trimtab.stats.multiplicity import holm
+from trimtab.stats.pooling import alike, variance_p
 from trimtab.stats.power import detectable
 
 
@@ -214,3 +215,36 @@ def test_the_detectable_effect_is_found_with_the_power_it_promises(df: int, test
 def test_the_detectable_effect_scales_with_the_standard_error() -> None:
     assert detectable(0.02, 5, 4) == pytest.approx(2 * detectable(0.01, 5, 4))
     assert detectable(0.01, 5, 40) > detectable(0.01, 5, 4) > detectable(0.01, 50, 4)
+
+
+def test_the_variance_test_is_the_textbook_f_test() -> None:
+    one, other = Noise(0.08, 5), Noise(0.01, 9)
+    f = (0.08 / 5) / (0.01 / 9)
+    assert variance_p(one, other) == pytest.approx(2 * stats.f.sf(f, 5, 9))
+    assert variance_p(other, one) == pytest.approx(variance_p(one, other))
+
+
+def test_equal_variances_are_rejected_as_often_as_stated() -> None:
+    rng = np.random.default_rng(11)
+    p = [
+        variance_p(Noise(float(a), 4), Noise(float(b), 7))
+        for a, b in zip(rng.chisquare(4, 4000), rng.chisquare(7, 4000), strict=True)
+    ]
+    assert np.mean(np.array(p) < 0.1) == pytest.approx(0.1, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (Noise(5 * 0.02**2, 5), Noise(9 * 0.03**2, 9), True),
+        (Noise(5 * 0.02**2, 5), Noise(9 * 0.15**2, 9), False),
+        (Noise(0.0, 0), Noise(9 * 0.15**2, 9), True),
+        (Noise(0.0, 3), Noise(0.0, 4), True),
+        (Noise(0.0, 3), Noise(0.1, 4), False),
+    ],
+)
+def test_noises_are_pooled_only_where_they_can_be_one(
+    one: Noise, other: Noise, same: bool
+) -> None:
+    assert alike(one, other) is same
+    assert alike(other, one) is same

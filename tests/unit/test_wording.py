@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab import wording
-from trimtab.model import Effect, Value
+from trimtab.model import Effect, Factor, Value
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,17 @@ def test_a_line_is_one_printable_line(text: str) -> None:
     line = wording.line(text)
     assert line.isprintable()
     assert len(line.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("gain", "written"),
+    [(None, "unknown"), (0.0583, "5.8 %"), (2.5, "250.0 %"), (1e200, "over 10,000 %")],
+)
+def test_percent(gain: float | None, written: str) -> None:
+    assert wording.percent(gain) == written
+
+
+def test_factors() -> None:
+    chosen = (Factor("dtype", "float32"), Factor("mp", False), Factor("size", 32))
+    assert wording.factors(chosen) == "dtype=float32, mp=off, size=32"
+    assert wording.factors(()) == ""

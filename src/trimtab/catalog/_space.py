@@ -42,7 +42,7 @@ def require_known(catalog: Mapping[str, Tuning], patterns: Iterable[str]) -> Non
         if any(fnmatchcase(name, pattern) for name in catalog):
             continue
         near = difflib.get_close_matches(pattern, catalog, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else "see 'trimtab catalog'"
+        hint = f"did you mean {', '.join(near)}?" if near else "'trimtab tune --dry-run' lists all"
         raise UnknownTuningError(f"no tuning is called {pattern!r}: {hint}")
 
 
@@ -103,7 +103,7 @@ def _left_out(
         _not_here(tuning, context)
         or tuning.applies(context)
         or _already(catalog, tuning, context)
-        or _host(tuning, context)
+        or host_refusal(tuning, context, tuning.recommended_for(context))
         or _unwanted(tuning, only, skip, max_risk)
     )
     return None if reason is None else LeftOut(tuning.name, reason)
@@ -138,10 +138,11 @@ def _already(catalog: Mapping[str, Tuning], tuning: Tuning, context: Context) ->
     return None
 
 
-def _host(tuning: Tuning, context: Context) -> str | None:
+def host_refusal(tuning: Tuning, context: Context, wanted: Value) -> str | None:
+    """Return why a host setting is not set here; ``None`` if it is, or is no host setting."""
     if tuning.scope is not Scope.HOST:
         return None
-    if absent := host_setting(tuning, context, tuning.recommended_for(context)):
+    if absent := _host_setting(tuning, context, wanted):
         return absent
     if not context.allow_host:
         return f"it changes the whole host ({tuning.knob.place}): add --allow-host to test it"
@@ -153,7 +154,7 @@ def _host(tuning: Tuning, context: Context) -> str | None:
     return None
 
 
-def host_setting(tuning: Tuning, context: Context, wanted: Value) -> str | None:
+def _host_setting(tuning: Tuning, context: Context, wanted: Value) -> str | None:
     """Return why a kernel setting cannot be, or need not be, given the value ``wanted``."""
     if not isinstance(tuning.knob, (Sysctl, Sysfs)):
         return None

@@ -1,13 +1,18 @@
 """Settings of the Ascend stack that the vllm-ascend guide names."""
 
+import json
+
+from trimtab.catalog import _rules
 from trimtab.catalog._tuning import Context, Relation, Source, Tuning
-from trimtab.knobs import Env, EnvList
+from trimtab.knobs import Argument, Env, EnvList
 from trimtab.knobs.server_arg import Switch
 from trimtab.model import Risk, RiskLevel
 
 _GUIDE = Source("vllm-ascend guide, torch_npu and CANN", "optimization_and_tuning.md")
 _ALLOC = "PYTORCH_NPU_ALLOC_CONF"
 _ASCEND = ("ascend",)
+_BINDS_SINCE = "0.18"
+"""Release of vllm-ascend since which ``enable_cpu_binding`` is on by default on ARM."""
 
 
 def _queue_applies(context: Context) -> str | None:
@@ -17,6 +22,34 @@ def _queue_applies(context: Context) -> str | None:
         "2 is refused while graphs are captured, which vllm-ascend does by default: "
         "it needs --enforce-eager"
     )
+
+
+def _affinity_applies(context: Context) -> str | None:
+    """Leave CPUs to vllm-ascend where it binds them itself (finding of its worker's source)."""
+    plugin = context.packages.get("vllm-ascend", "")
+    arm = context.facts.cpu.arch.value == "aarch64"
+    if not arm or _rules.before(plugin, _BINDS_SINCE) is not False or _binding_off(context):
+        return None
+    return (
+        f"vllm-ascend binds the CPUs itself on ARM since {_BINDS_SINCE}, after torch_npu has, and "
+        f"the plugin is {plugin}: whatever this sets is overwritten"
+    )
+
+
+def _binding_off(context: Context) -> bool:
+    """Whether the baseline's --additional-config says enable_cpu_binding: false."""
+    text = Argument("--additional-config").parse(context.baseline)
+    try:
+        config = json.loads(str(text)) if text is not None else None
+    except ValueError:
+        return False
+    return isinstance(config, dict) and config.get("enable_cpu_binding") is False
+
+
+def _hccl_applies(context: Context) -> str | None:
+    if _rules.parallel(context) is None:
+        return "the baseline runs one worker on one NPU, which communicates with no other"
+    return None
 
 
 TUNINGS = (
@@ -73,6 +106,7 @@ TUNINGS = (
         knob=Env("CPU_AFFINITY_CONF"),
         values=(None, "1", "2"),
         stock="0: not bound by torch_npu",
+        applies=_affinity_applies,
         risk=Risk(
             RiskLevel.MEDIUM, "Two services on one host are bound to the same slices of CPUs."
         ),
@@ -80,6 +114,10 @@ TUNINGS = (
         sources=(
             _GUIDE,
             Source("torch_npu affinity", "NPUAffinityController.cpp:97-106, 265-274"),
+            Source(
+                "vllm-ascend CPU binding",
+                "vllm_ascend/worker/worker.py:799-805; cpu_binding.py:249-257, 683-694",
+            ),
         ),
     ),
     Tuning(
@@ -89,10 +127,12 @@ TUNINGS = (
         knob=Env("HCCL_OP_EXPANSION_MODE"),
         values=(None, "AIV"),
         stock="the chip's own: HOST on A2, AI_CPU on A3",
+        applies=_hccl_applies,
         risk=Risk(
             RiskLevel.MEDIUM,
-            "Several communicators at once are unsupported with it, and HCCL_EXEC_TIMEOUT is "
-            "capped at 1091 s.",
+            "HCCL's own advice for inference is this on A3, but the default HOST on A2; several "
+            "communicators at once are unsupported with it, and HCCL_EXEC_TIMEOUT is capped at "
+            "1091 s.",
         ),
         platforms=_ASCEND,
         sources=(

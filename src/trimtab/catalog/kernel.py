@@ -1,9 +1,20 @@
 """Kernel settings of the whole host: journalled before they are written, restored after."""
 
 from trimtab.catalog._tuning import Context, Source, Tuning
+from trimtab.facts import Facts
 from trimtab.facts.memory import THP
 from trimtab.knobs import Sysctl, Sysfs
-from trimtab.model import RestartCost, Risk, RiskLevel, Scope
+from trimtab.model import (
+    Check,
+    CheckKind,
+    Proves,
+    RestartCost,
+    Risk,
+    RiskLevel,
+    Scope,
+    Settings,
+    Value,
+)
 
 _GUIDE = Source("vllm-ascend guide, kernel", "optimization_and_tuning.md, kernel section")
 
@@ -21,6 +32,14 @@ def _numa_applies(context: Context) -> str | None:
     return None
 
 
+def _thp_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
+    delivered = Check(CheckKind.HOST_FILE, f"{THP}/enabled", value, proves=Proves.DELIVERY)
+    if value == "madvise":
+        return (delivered,)  # what then gets huge pages is each program's own choice
+    roles = ("engine", "worker")
+    return (delivered, Check(CheckKind.HUGE_PAGES, "anonymous", value == "always", roles=roles))
+
+
 TUNINGS = (
     Tuning(
         name="thp",
@@ -29,6 +48,7 @@ TUNINGS = (
         knob=Sysfs(f"{THP}/enabled"),
         values=(None, "always", "madvise", "never"),
         stock="what the host has, 'madvise' as a rule",
+        checks=_thp_checks,
         scope=Scope.HOST,
         restart=RestartCost.PROCESS,
         risk=Risk(

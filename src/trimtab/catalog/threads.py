@@ -50,8 +50,10 @@ def _threads_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Che
     delivered = Check(
         CheckKind.ENVIRON, "OMP_NUM_THREADS", str(value), roles=("api",), proves=Proves.DELIVERY
     )
-    # A worker process gets vLLM's own number, so only without one does the variable act.
-    return (delivered, Check(CheckKind.ROLES, "worker", 0))
+    # A worker process gets vLLM's own number, so only without one can the variable act. Whether
+    # it does, the engine core tells: "leaving Torch threads at N" (not for 1: then unobservable).
+    alone = Check(CheckKind.ROLES, "worker", 0, proves=Proves.DELIVERY)
+    return (delivered, alone, Check(CheckKind.CONFIG, "torch_threads", value))
 
 
 def _bind_applies(context: Context) -> str | None:

@@ -86,6 +86,12 @@ def _one_process_checks(value: Value, facts: Facts, settings: Settings) -> tuple
     return (*alone, Check(CheckKind.THREAD_AFFINITY, "threads", mask, roles=("engine",)))
 
 
+def _aot_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
+    name = "VLLM_USE_AOT_COMPILE"
+    delivered = Check(CheckKind.ENVIRON, name, str(value), roles=("api",), proves=Proves.DELIVERY)
+    return (delivered, Check(CheckKind.CONFIG, "aot_compile", value == "1"))
+
+
 def _aot_applies(context: Context) -> str | None:
     if _rules.release(context.engine_version)[:2] != (0, 32):
         return (
@@ -149,6 +155,7 @@ TUNINGS = (
         values=(None, "0"),
         stock="1: every start compiles anew, because loading the cache fails",
         applies=_aot_applies,
+        checks=_aot_checks,
         conflicts=(Relation("eager", "without compilation there is no cache to load"),),
         risk=Risk(
             RiskLevel.LOW, "The first start after a change of model or version compiles as before."

@@ -100,17 +100,23 @@ TUNINGS = (
         name="log-stats",
         layer="vllm",
         summary="Do not collect the engine's statistics.",
-        knob=Switch("--disable-log-stats", negatable=False),
+        knob=Switch("--disable-log-stats", config="disable_log_stats", negatable=False),
         values=(None, True),
         stock="collected, logged and served under /metrics",
         risk=Risk(
             RiskLevel.MEDIUM,
-            "The engine's figures vanish from /metrics: dashboards and alerts go blind.",
+            "The engine's figures vanish from /metrics: dashboards and alerts go blind, and what "
+            "is reported only there (such as the block size) can no longer be verified.",
         ),
         prior=0.005,
         engines=("vllm",),
         sources=(
             Source("vLLM 0.32, engine arguments", "vllm/engine/arg_utils.py, --disable-log-stats"),
+            Source(
+                "vLLM 0.32, no logger without statistics",
+                "vllm/v1/engine/async_llm.py, logger_manager; vllm/v1/metrics/loggers.py, "
+                "log_metrics_info",
+            ),
         ),
     ),
     Tuning(

@@ -49,7 +49,8 @@ engine.register(app)
 def run() -> int:
     """Run the command line and return the exit code; an expected error is one line on stderr."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # every way to stop is a Ctrl-C
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+            signal.signal(number, signal.default_int_handler)
     try:
         app()
     except SystemExit as end:

@@ -40,7 +40,7 @@ def doctor(
     from trimtab.verify import refuted, verify
 
     wanted = read_profile(profile)
-    server = LiveServer(pid, engines.find(wanted.engine.name), log)
+    server = LiveServer(pid, engines.observer(wanted.engine.name), log)
     evidence = verify(wanted.plan, server, LocalHost())
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in evidence], indent=1))

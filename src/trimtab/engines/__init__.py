@@ -2,9 +2,10 @@
 
 An engine is one file: a module of this package with
 
-* ``ENGINES``, name → one sentence for the user, and
+* ``ENGINES``, name → one sentence for the user,
 * ``load(name, python)``, which returns the :class:`Engine` or ``None`` when this machine has none
-  (``python`` is what the user gave as the engine's interpreter, or ``None``);
+  (``python`` is what the user gave as the engine's interpreter, or ``None``), and
+* ``observer()``, which returns the :class:`Observer` of its running servers;
 
 and, for an engine that trimtab can install, ``install(name, python, progress)`` and
 ``assume(name)``, the engine as it would be once installed. Nothing else has to be told of it.
@@ -14,19 +15,56 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Protocol
 
-from trimtab.errors import EngineMissingError, UsageError
+from trimtab.engines.authorization import api_key
+from trimtab.errors import EngineError, EngineMissingError, UsageError
 from trimtab.model import Process, Value
 
-__all__ = ["Engine", "available", "find", "install", "names"]
+__all__ = [
+    "Engine",
+    "Listed",
+    "Observer",
+    "api_key",
+    "available",
+    "find",
+    "install",
+    "names",
+    "observer",
+    "survey",
+]
 
 Progress = Callable[[str], None]
 
 
-class Engine(Protocol):
+class Observer(Protocol):
+    """What a running server of an engine can be asked without the engine's installation."""
+
+    def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
+        """Return pid → "api", "engine", "worker" or "helper" for a tree as it is now."""
+
+    def reported_config(
+        self,
+        url: str,
+        log: str,
+        *,
+        pids: Collection[int] | None = None,
+        key: str | None = None,
+    ) -> Mapping[str, Value]:
+        """Return the configuration in effect as server and log report it.
+
+        A key that neither reports is missing. Keys that begin with ``args.`` are what the
+        command line's parser accepted: proof of delivery, not of effect. ``url`` is "" when the
+        server listens nowhere. With ``pids`` only the log's lines that name one of these
+        processes as their writer count, for a log may hold other starts. ``key`` is the API key
+        to show.
+        """
+
+
+class Engine(Observer, Protocol):
     """A serving engine on this machine."""
 
     @property
@@ -77,21 +115,11 @@ class Engine(Protocol):
     def environment(self, model: str) -> Mapping[str, str]:
         """Return what every start of ``model`` gets in its environment."""
 
-    def ready(self, url: str) -> bool:
+    def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether the server says that it serves. True does not mean that its workers live."""
 
-    def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
-        """Return pid → "api", "engine", "worker" or "helper" for a tree as it is now."""
-
-    def reported_config(self, url: str, log: str) -> Mapping[str, Value]:
-        """Return the configuration in effect as server and log report it.
-
-        A key that neither reports is missing. Keys that begin with ``args.`` are what the
-        command line's parser accepted: proof of delivery, not of effect.
-        """
-
-    def served_name(self, url: str) -> str:
-        """Return the name requests must use for the model.
+    def served_name(self, url: str, *, key: str | None = None) -> str:
+        """Return the name requests must use for the model; ``key`` is the API key to show.
 
         Raises:
             ServerLostError: the server does not answer.
@@ -161,22 +189,54 @@ def install(name: str, python: str | None = None, progress: Progress = lambda _:
     return engine
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One name that an engine can be asked for by: the engine, or why it cannot be used."""
+
+    name: str
+    engine: Engine | None
+    reason: str = ""
+
+
+def survey(python: str | None = None) -> list[Listed]:
+    """Return the engines found on this machine: managed ones, on PATH, and ``python``'s.
+
+    One that is there but broken is listed with the reason; one that is not there, not at all.
+    """
+    found: list[Listed] = []
+    for module in _modules():
+        for name in module.ENGINES:
+            if name == "python" and python is None:
+                continue
+            try:
+                engine = module.load(name, python if name == "python" else None)
+            except EngineError as error:
+                found.append(Listed(name, None, str(error)))
+            else:
+                found += [Listed(name, engine)] if engine is not None else []
+    return found
+
+
 def available(python: str | None = None) -> list[Engine]:
-    """Return the engines found on this machine: managed ones, on PATH, and ``python``'s."""
-    found = [
-        module.load(name, python)
-        for module in _modules()
-        for name in module.ENGINES
-        if name != "python" or python is not None
-    ]
-    return [engine for engine in found if engine is not None]
+    """Return the engines of :func:`survey` that can be used."""
+    return [one.engine for one in survey(python) if one.engine is not None]
 
 
-def _module(name: str) -> ModuleType:
+def observer(name: str) -> Observer:
+    """Return what observes a running server of the engine ``name``, installed here or not.
+
+    Raises:
+        UsageError: there is no engine of that name.
+    """
+    found: Observer = _module(name, "the engine").observer()
+    return found
+
+
+def _module(name: str, what: str = "--engine") -> ModuleType:
     for module in _modules():
         if name in module.ENGINES:
             return module
-    raise UsageError(f"--engine must be one of {', '.join(sorted(names()))}, but is {name!r}")
+    raise UsageError(f"{what} must be one of {', '.join(sorted(names()))}, but is {name!r}")
 
 
 def _modules() -> Iterator[ModuleType]:

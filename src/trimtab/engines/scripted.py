@@ -8,7 +8,7 @@ changes its behaviour; it is inherited like any other.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,9 +56,9 @@ class Scripted:
         """Nothing but what is inherited."""
         return {}
 
-    def ready(self, url: str) -> bool:
+    def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether ``/health`` answers 200."""
-        return vllm.healthy(url)
+        return vllm.healthy(url, key)
 
     def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
         """Return vLLM's roles; the process that runs the script serves the API."""
@@ -69,13 +69,20 @@ class Scripted:
                 found[one.pid] = "api"
         return found
 
-    def reported_config(self, url: str, log: str) -> Mapping[str, Value]:
+    def reported_config(
+        self,
+        url: str,
+        log: str,
+        *,
+        pids: Collection[int] | None = None,
+        key: str | None = None,
+    ) -> Mapping[str, Value]:
         """Return what the server reports, by vLLM's own ways."""
-        return vllm.reported_config(url, log)
+        return vllm.reported_config(url, log, pids=pids, key=key)
 
-    def served_name(self, url: str) -> str:
+    def served_name(self, url: str, *, key: str | None = None) -> str:
         """Return the first name of ``/v1/models``."""
-        return vllm.served_name(url)
+        return vllm.served_name(url, key)
 
     def vocab(self, model: str) -> int:
         """Any token will do."""
@@ -92,6 +99,11 @@ class Scripted:
     def cold_start(self, log: str) -> bool | None:
         """It compiles nothing."""
         return False
+
+
+def observer() -> Scripted:
+    """Return what observes a running scripted server: the engine itself."""
+    return Scripted()
 
 
 def load(name: str, python: str | None) -> Scripted:

@@ -103,7 +103,8 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
         else:
             parser.add_argument(flag, type=type(stock))
     for flag in OTHER_VALUES.split():
-        parser.add_argument(flag, type=int if flag == "--port" else str)
+        many = "+" if flag == "--api-key" else None
+        parser.add_argument(flag, type=int if flag == "--port" else str, nargs=many)
     for flag in OTHER_SWITCHES.split():
         parser.add_argument(flag, action=argparse.BooleanOptionalAction)
     return parser.parse_args([_dashed(word) for word in words])
@@ -198,6 +199,7 @@ class Script:
     ttft_seconds: float
     start_seconds: float
     faults: Mapping[str, Any]
+    keys: tuple[str, ...]
 
 
 def load(words: Sequence[str]) -> Script:
@@ -227,6 +229,7 @@ def load(words: Sequence[str]) -> Script:
         ttft_seconds=told["ttft_seconds"] * factor,
         start_seconds=told["start_seconds"],
         faults=told["faults"],
+        keys=tuple(filter(None, args.api_key or [os.environ.get("VLLM_API_KEY", "")])),
     )
 
 

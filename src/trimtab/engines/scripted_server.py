@@ -156,13 +156,21 @@ class Api:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, path, _ = head[0].split(" ", 2)
-                fields = dict(line.lower().split(":", 1) for line in head[1:] if ":" in line)
+                split = (line.partition(":") for line in head[1:])
+                fields = {name.lower(): value.strip() for name, _, value in split}
                 body = await reader.readexactly(int(fields.get("content-length", "0")))
+                if path.startswith("/v1") and not self._may(fields.get("authorization", "")):
+                    respond(writer, 401, {"error": "Unauthorized"})
+                    continue
                 await self._answer(writer, method, path.partition("?")[0], body)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError):
             pass  # the peer is gone, or does not speak HTTP
         finally:
             writer.close()
+
+    def _may(self, authorization: str) -> bool:
+        keys = self.script.keys
+        return not keys or authorization in [f"Bearer {key}" for key in keys]
 
     async def _answer(
         self, writer: asyncio.StreamWriter, method: str, path: str, body: bytes
@@ -215,6 +223,9 @@ class Api:
         return {"object": "list", "data": [card]}
 
     def _metrics(self) -> str:
+        own = f"process_start_time_seconds {self.began}\n"
+        if self.script.given.get("disable_log_stats"):
+            return own
         config = self.script.config
         cache = ",".join(
             f'{key}="{config[key]}"' for key in ("block_size", "enable_prefix_caching")
@@ -224,7 +235,7 @@ class Api:
             f"vllm:num_requests_waiting {len(self.engine.waiting)}\n"
             f"vllm:generation_tokens_total {self.engine.tokens}\n"
             f"vllm:cache_config_info{{{cache}}} 1.0\n"
-            f"process_start_time_seconds {self.began}\n"
+            f"{own}"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,21 +95,28 @@ class Vllm:
             env["VLLM_CPU_KVCACHE_SPACE"] = "1"  # GiB: 131,072 bfloat16 tokens
         return env
 
-    def ready(self, url: str) -> bool:
+    def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether ``/health`` answers 200."""
-        return healthy(url)
+        return healthy(url, key)
 
     def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
         """Return the roles by process title, read live: titles change after the start."""
         return vllm_roles.roles(tree)
 
-    def reported_config(self, url: str, log: str) -> Mapping[str, Value]:
+    def reported_config(
+        self,
+        url: str,
+        log: str,
+        *,
+        pids: Collection[int] | None = None,
+        key: str | None = None,
+    ) -> Mapping[str, Value]:
         """Merge the sources; what the engine core itself wrote wins."""
-        return reported_config(url, log)
+        return reported_config(url, log, pids=pids, key=key)
 
-    def served_name(self, url: str) -> str:
+    def served_name(self, url: str, *, key: str | None = None) -> str:
         """Return the first name of ``/v1/models``."""
-        return served_name(url)
+        return served_name(url, key)
 
     def vocab(self, model: str) -> int:
         """Return the vocabulary's size from config.json, else a safe number."""
@@ -128,6 +135,31 @@ class Vllm:
         return vllm_report.compiled_anew(log)
 
 
+@dataclass(frozen=True, slots=True)
+class VllmObserver:
+    """What any running vLLM can be asked, wherever it is installed."""
+
+    def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
+        """Return the roles by process title."""
+        return vllm_roles.roles(tree)
+
+    def reported_config(
+        self,
+        url: str,
+        log: str,
+        *,
+        pids: Collection[int] | None = None,
+        key: str | None = None,
+    ) -> Mapping[str, Value]:
+        """Merge the sources; what the engine core itself wrote wins."""
+        return reported_config(url, log, pids=pids, key=key)
+
+
+def observer() -> VllmObserver:
+    """Return what observes a running vLLM."""
+    return VllmObserver()
+
+
 def load(name: str, python: str | None) -> Vllm | None:
     """Return the installation called ``name``; ``None`` if this machine has none.
 
@@ -141,6 +173,9 @@ def load(name: str, python: str | None) -> Vllm | None:
     if name == "python" or python is not None:
         if python is None:
             raise UsageError("--engine python needs --engine-python, the interpreter to use")
+        given = Path(python).expanduser()
+        if given.name == "vllm" and given.is_file():  # the command itself, as people start it
+            return inspect_script(name, given.absolute())
         return inspect(name, _interpreter(python))
     script = shutil.which("vllm")
     return None if script is None else inspect_script(name, Path(script))
@@ -206,29 +241,37 @@ def platform(packages: Mapping[str, str]) -> str:
     return "cpu" if "cpu" in packages.get("vllm", "cpu") else "cuda"
 
 
-def healthy(url: str) -> bool:
+def healthy(url: str, key: str | None = None) -> bool:
     """Whether ``/health`` answers 200."""
-    return loopback.get(url, "/health", _HEALTH_SECONDS) is not None
+    return loopback.get(url, "/health", _HEALTH_SECONDS, key) is not None
 
 
-def reported_config(url: str, log: str) -> dict[str, Value]:
-    """Ask the server and read its log; see :mod:`trimtab.engines.vllm_report`."""
-    metrics = loopback.get(url, "/metrics", _ASK_SECONDS) or b""
-    info = loopback.get_json(url, "/server_info?config_format=json", _INFO_SECONDS)
+def reported_config(
+    url: str, log: str, *, pids: Collection[int] | None = None, key: str | None = None
+) -> dict[str, Value]:
+    """Ask the server and read its log; see :mod:`trimtab.engines.vllm_report`.
+
+    ``url`` is "" where nothing listens. Of the log only what ``pids`` wrote counts, if given.
+    """
+    found = vllm_report.from_log(log if pids is None else vllm_report.written_by(log, pids))
+    if not url:
+        return found
+    metrics = loopback.get(url, "/metrics", _ASK_SECONDS, key) or b""
+    info = loopback.get_json(url, "/server_info?config_format=json", _INFO_SECONDS, key)
     return {
         **vllm_report.from_server_info(info),
         **vllm_report.from_metrics(metrics.decode(errors="replace")),
-        **vllm_report.from_log(log),
+        **found,
     }
 
 
-def served_name(url: str) -> str:
+def served_name(url: str, key: str | None = None) -> str:
     """Return the first name of ``/v1/models``.
 
     Raises:
         ServerLostError: the server does not say.
     """
-    answer = loopback.get_json(url, "/v1/models", _ASK_SECONDS)
+    answer = loopback.get_json(url, "/v1/models", _ASK_SECONDS, key)
     data = answer.get("data") if isinstance(answer, Mapping) else None
     if isinstance(data, list) and data and isinstance(data[0], Mapping) and "id" in data[0]:
         return str(data[0]["id"])

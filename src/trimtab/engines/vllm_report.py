@@ -9,25 +9,48 @@ Pure parsers, text to values. Where to read what, on vLLM 0.32:
 * the labels of the metric ``vllm:cache_config_info`` hold the cache's configuration;
 * ``/server_info`` holds everything, but answers only under VLLM_SERVER_DEV_MODE=1. Its
   environment part is never read: it may hold secrets;
-* "non-default args: …" is what the parser accepted, which a platform may still overrule.
+* "non-default args: …" is what the parser accepted, which a platform may still overrule;
+* whether compilation was ahead of time shows in what it says of its cache, or in a warm-up that
+  says nothing of one (compilation/decorators.py, v1/worker/cpu_model_runner.py);
+* the threads that PyTorch computes with are told at the start (utils/torch_utils.py,
+  ``set_torch_threads_for_runtime``), as is a CPU worker's refusal to change their number;
+* under --disable-log-stats no logger is made (v1/engine/async_llm.py), and with it the series of
+  scheduler and cache are missing from /metrics, the cache's configuration included.
+
+Every line begins with the process that wrote it, "(EngineCore pid=17)". Of several matches the
+last counts: a log may hold earlier starts.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
+from trimtab.engines.printed import literal, pairs, plain, scalar, split
 from trimtab.model import Value
 
 _CONFIG_LINE = re.compile(r"Initializing a V1 LLM engine \([^)]*\) with config: (.*)")
 _ARGS_LINE = re.compile(r"non-default args: (\{.*\})")
 _CHUNKED_LINE = re.compile(r"Chunked prefill is enabled with max_num_batched_tokens=(\d+)")
 _CORES_LINE = re.compile(r"local_rank=\d+, core ids=\[([\d, ]*)\]")
+_WRITER = re.compile(r"\(\w+ pid=(\d+)\)")
+_AOT = re.compile(
+    r"Compiling model again due to a load failure|(?:saved|unable to save) AOT compiled function"
+    r"|Directly load AOT compilation"
+)
+_COMPILED = re.compile(
+    r"Warming up model for the compilation(?s:.*)Warming up done"
+    r"|torch\.compile and initial profiling/warmup run together took"
+)
+_KEPT_THREADS = re.compile(r"leaving Torch threads at (\d+) for serving")
+_FEWER_THREADS = re.compile(
+    r"(\(\w+ pid=\d+\)).*Reducing Torch threads from (\d+) to 1 for serving"
+)
+_NOT_FEWER = r".*CPU backend doesn't allow to use `torch.set_num_threads`"
 _CACHE_METRIC = re.compile(r"^vllm:cache_config_info\{(.*)\} ", re.MULTILINE)
+_SERIES = re.compile(r"^[a-zA-Z_:][\w:]*(?:\{.*\})? \S+$", re.MULTILINE)
+_STATISTICS = re.compile(r"^vllm:num_requests_running\b", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_ENUM = re.compile(r"<(\w+)\.(\w+): (.+)>")
-_OPEN, _CLOSE = "([{<", ")]}>"
 _SECRET_ARGS = frozenset({"api_key", "hf_token", "ssl_keyfile_password"})
 
 _FROM_LINE = {
@@ -99,26 +122,71 @@ _FROM_INFO = {
 def from_log(log: str) -> dict[str, Value]:
     """Return what the engine core's own lines report, and ``args.*`` from the parser's."""
     found: dict[str, Value] = {}
-    if match := _ARGS_LINE.search(log):
-        found |= {f"args.{key}": value for key, value in _scalars(_literal(match[1])).items()}
-    if match := _CONFIG_LINE.search(log):
+    if match := _last(_ARGS_LINE, log):
+        found |= {f"args.{key}": value for key, value in _scalars(literal(match[1])).items()}
+    if match := _last(_CONFIG_LINE, log):
         found |= from_config_line(match[1])
-    if match := _CHUNKED_LINE.search(log):
+    if match := _last(_CHUNKED_LINE, log):
         found["max_num_batched_tokens"] = int(match[1])
-    if match := _CORES_LINE.search(log):
+    if match := _last(_CORES_LINE, log):
         found["omp_core_ids"] = match[1].replace(" ", "")
+    if (ahead := _ahead_of_time(log)) is not None:
+        found["aot_compile"] = ahead
+    if (threads := _torch_threads(log)) is not None:
+        found["torch_threads"] = threads
     return found
+
+
+def written_by(log: str, pids: Collection[int]) -> str:
+    """Return the lines that name one of these processes as their writer.
+
+    What an earlier server left in the same file is thereby not taken for this one's.
+    """
+    return "".join(
+        line
+        for line in log.splitlines(keepends=True)
+        if (match := _WRITER.search(line)) and int(match[1]) in pids
+    )
+
+
+def _last(pattern: re.Pattern[str], log: str) -> re.Match[str] | None:
+    found = None
+    for match in pattern.finditer(log):
+        found = match
+    return found
+
+
+def _ahead_of_time(log: str) -> bool | None:
+    """Whether compilation was ahead of time; ``None`` where no finished compilation is told.
+
+    Ahead of time it says that it loads its cache, fails to, or saves it; a compilation without
+    any of that was an ordinary one. An eager start has neither.
+    """
+    if _AOT.search(log):
+        return True
+    return False if _COMPILED.search(log) else None
+
+
+def _torch_threads(log: str) -> int | None:
+    """Return PyTorch's own threads in the process that told it last; ``None`` if none did."""
+    if kept := _last(_KEPT_THREADS, log):
+        return int(kept[1])
+    fewer = _last(_FEWER_THREADS, log)
+    if fewer is None:
+        return None
+    refused = re.search(re.escape(fewer[1]) + _NOT_FEWER, log[fewer.end() :])
+    return int(fewer[2]) if refused else 1
 
 
 def from_config_line(text: str) -> dict[str, Value]:
     """Return our keys from ``str(VllmConfig)``; keys of nested parts that we do not use drop."""
-    fields = dict(_pairs(split(text), "="))
+    fields = dict(pairs(split(text), "="))
     found = {
         ours: scalar(fields[theirs]) for theirs, ours in _FROM_LINE.items() if theirs in fields
     }
     compilation = fields.get("compilation_config", "")
     if compilation.startswith("{") and compilation.endswith("}"):
-        inner = {key.strip("'"): value for key, value in _pairs(split(compilation[1:-1]), ":")}
+        inner = {key.strip("'"): value for key, value in pairs(split(compilation[1:-1]), ":")}
         found |= {
             ours: scalar(inner[theirs])
             for theirs, ours in _FROM_COMPILATION.items()
@@ -131,10 +199,16 @@ def from_config_line(text: str) -> dict[str, Value]:
 
 
 def from_metrics(text: str) -> dict[str, Value]:
-    """Return our keys from the text of ``/metrics``."""
+    """Return our keys from the text of ``/metrics``, and ``disable_log_stats``.
+
+    A page of other series, but without the running requests, is one without statistics.
+    """
     match = _CACHE_METRIC.search(text)
     labels = dict(_LABEL.findall(match[1])) if match else {}
-    return {ours: scalar(labels[name]) for name, ours in _FROM_METRIC.items() if name in labels}
+    found = {ours: scalar(labels[name]) for name, ours in _FROM_METRIC.items() if name in labels}
+    if _SERIES.search(text):
+        found["disable_log_stats"] = _STATISTICS.search(text) is None
+    return found
 
 
 def from_server_info(answer: object) -> dict[str, Value]:
@@ -146,7 +220,7 @@ def from_server_info(answer: object) -> dict[str, Value]:
         if isinstance(section, Mapping) and key in section:
             value = section[key]
             if isinstance(value, str):
-                found[ours] = _name(value)
+                found[ours] = plain(value)
             elif value is None or isinstance(value, bool | int | float):
                 found[ours] = value
     return found
@@ -166,60 +240,6 @@ def compiled_anew(log: str) -> bool | None:
     if re.search(r"saved AOT compiled function|Compiling a graph for compile range", log):
         return True
     return False if from_log(log).get("compilation_mode") == 0 else None
-
-
-def split(text: str) -> list[str]:
-    """Split at the commas that are in no bracket and no quotes; stops at what is unbalanced."""
-    parts: list[str] = []
-    begin, depth, quote, index = 0, 0, "", 0
-    while index < len(text):
-        char = text[index]
-        if quote:
-            if char == "\\":
-                index += 1
-            elif char == quote:
-                quote = ""
-        elif char in "'\"":
-            quote = char
-        elif char in _OPEN:
-            depth += 1
-        elif char in _CLOSE:
-            depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(text[begin:index].strip())
-            begin = index + 1
-        index += 1
-    parts.append(text[begin:].strip())
-    return [part for part in parts if part]
-
-
-def scalar(text: str) -> Value:
-    """Turn a printed value into ours: numbers, flags, None, enums by value, types by name."""
-    if match := _ENUM.fullmatch(text):
-        text = match[3]
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return _name(text)
-    return value if value is None or isinstance(value, bool | int | float) else _name(str(value))
-
-
-def _name(text: str) -> str:
-    return text.removeprefix("torch.")
-
-
-def _pairs(parts: Iterable[str], mark: str) -> list[tuple[str, str]]:
-    cut = (part.partition(mark) for part in parts)
-    return [(key.strip(), value.strip()) for key, found, value in cut if found]
-
-
-def _literal(text: str) -> Mapping[str, object]:
-    """Evaluate a printed dictionary of plain literals; empty when it is not one."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return {}
-    return value if isinstance(value, Mapping) else {}
 
 
 def _scalars(values: Mapping[str, object]) -> dict[str, Value]:

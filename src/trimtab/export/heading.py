@@ -70,7 +70,8 @@ def _beside(plan: Plan) -> list[str]:
         return []
     return [
         "",
-        "NOT done by this file: host settings of the plan (trimtab host apply does them):",
+        "NOT done by this file: host settings of the plan (write each as root, it is not kept",
+        "over a reboot):",
         *(f"  {write.path} = {write.text}" for write in plan.writes),
     ]
 

@@ -7,6 +7,8 @@ sign (``man 5 systemd.unit``, Specifiers) and ``$$`` for the dollar sign on comm
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -54,6 +56,11 @@ StartLimitBurst=5
 
 [Service]
 Type=exec
+# Who tuned it, where: caches lie in this user's home, and relative paths are relative to here.
+User={user}
+WorkingDirectory={folder}
+# Each connection takes a descriptor, and systemd's default is 1024.
+LimitNOFILE=65536
 """
 
 _INSTALL = """
@@ -75,7 +82,9 @@ def render(profile: Profile, file: Path) -> str:
         *_comment(heading(profile, file, "vLLM systemd unit")),
         *_comment(["Host and port: set TRIMTAB_HOST and TRIMTAB_PORT with systemctl edit."]),
         "\n",
-        _UNIT.format(description=described.replace("%", "%%")),
+        _UNIT.format(
+            description=described.replace("%", "%%"), user=_user(), folder=_folder(Path.cwd())
+        ),
         *(f"CPUAffinity={format_cpu_list(cpus)}\n" for cpus in [settings.affinity] if cpus),
         *(f"UnsetEnvironment={_unset(name, settings)}\n" for name in settings.unset),
         *_environment(settings, origins(profile)),
@@ -84,6 +93,22 @@ def render(profile: Profile, file: Path) -> str:
         _INSTALL,
     ]
     return "".join(parts)
+
+
+def _user() -> str:
+    """Return the name of the current user; its number where it has none."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _folder(path: Path) -> str:
+    """Return ``path`` as a unit names a folder; the user's home if it has no form in one line."""
+    text = str(path)
+    if _CONTROL.search(text) or not text.isprintable() or text != text.strip().rstrip("\\"):
+        return "~"
+    return text.replace("%", "%%")
 
 
 def _check(settings: Settings) -> None:

@@ -74,6 +74,19 @@ def parse_allowed(status: str) -> tuple[int, ...]:
     raise ValueError("no Cpus_allowed_list")
 
 
+def huge_anonymous(rollup: str) -> int:
+    """Return the bytes of ``AnonHugePages`` in a ``smaps_rollup`` file (proc(5)).
+
+    Raises:
+        ValueError: the file does not hold the line.
+    """
+    for line in rollup.splitlines():
+        key, _, value = line.partition(":")
+        if key == "AnonHugePages":
+            return int(value.split()[0]) * 1024
+    raise ValueError("no AnonHugePages")
+
+
 def arena_bounds(maps: Iterable[Region]) -> tuple[int, int]:
     """Return the smallest and largest number of glibc arenas that the mappings allow.
 

@@ -1,7 +1,7 @@
 """What makes a window unfit for use, as pure functions over records and CPU readings.
 
 Each guard returns sentences (none when all is well); a window with any is void: recorded, never
-used, never dropped. Thresholds are those of design and methods notes named beside them.
+used, never dropped.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ LAG_LIMIT: Final = 0.010
 """Largest median delay between intended and actual send, in seconds: inference-perf's bound."""
 
 RATE_LIMIT: Final = 0.05
-"""Largest relative difference between the scheduled and the achieved arrival rate."""
+"""Largest relative difference between the scheduled and the achieved arrival rate; the few
+arrivals of a short window do not resolve a smaller one."""
 
 CLIENT_LIMIT: Final = 0.5
 """Largest share of one core that the client may use before it is taken for the bottleneck."""
 
-FOREIGN_LIMIT: Final = 0.25
-"""Largest share of the machine's CPU time that others may use: one busy neighbour on two cores
-costs a pinned OpenMP server a factor of three."""
+FOREIGN_LIMIT: Final = 0.10
+"""Largest share of the machine's CPU time that others may use. A neighbour that shares saturated
+cores gets little of them and costs much: a pinned OpenMP server on two cores loses a factor of
+three to one."""
 
 STEAL_LIMIT: Final = 0.10
 """Largest share of CPU time that the hypervisor may take."""

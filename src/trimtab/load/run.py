@@ -14,7 +14,7 @@ from itertools import pairwise
 from trimtab import metrics
 from trimtab.load.client import Exchange, Target
 from trimtab.load.driver import Driver, Run, Watch
-from trimtab.load.guards import Readings, void_reasons
+from trimtab.load.guards import Readings, errors, token_counts, void_reasons
 from trimtab.load.readings import HostReader, host_cpu
 from trimtab.load.requests import build_requests
 from trimtab.load.sse import decode
@@ -31,7 +31,9 @@ class LoadResult:
     first window. ``client`` holds the client's self-checks: ``cpu_share`` (of one core, over
     all windows), ``lag_p50_ms`` and ``lag_p99_ms`` (sent - intended), ``coalesced_share``
     (answers' chunks that shared a read with another), ``failed`` and ``unfinished`` requests.
-    ``failed`` is "" or the sentence why the load ended before it was complete.
+    ``failed`` is "" or the sentence why the server did not serve it: the load ended before it
+    was complete, a request failed, or an answer has another length than asked for. That is the
+    server's doing, so it is no bad luck that a repetition could mend.
     """
 
     records: tuple[RequestRecord, ...]
@@ -78,10 +80,10 @@ def run_load(
     records = tuple(
         sorted((_record(one, run.begun) for one in run.ended), key=lambda one: one.index)
     )
-    windows = _windows(run, workload, requests, records, slo)
-    return LoadResult(
-        records, windows, workload.warmup, _self_checks(run, records), _why(run, records)
-    )
+    asked = {request.index: request.output_tokens for request in requests}
+    windows = _windows(run, workload, asked, requests, records, slo)
+    failed = run.failed or next(iter((*errors(records), *token_counts(records, asked))), "")
+    return LoadResult(records, windows, workload.warmup, _self_checks(run, records), failed)
 
 
 @contextmanager
@@ -123,11 +125,11 @@ def _record(exchange: Exchange, begun: float) -> RequestRecord:
 def _windows(
     run: Run,
     workload: Workload,
+    asked: Mapping[int, int],
     requests: Sequence[Request],
     records: Sequence[RequestRecord],
     slo: metrics.Slo | None,
 ) -> tuple[Window, ...]:
-    asked = {request.index: request.output_tokens for request in requests}
     streaming = (*records, *_partial_records(run, records))
     windows = []
     for index, (before, after) in enumerate(pairwise(run.cuts)):
@@ -194,12 +196,3 @@ def _distinct(records: Sequence[RequestRecord]) -> int:
 
 def _share(before: Readings, after: Readings, seconds: float) -> float:
     return (after.client - before.client) / seconds if seconds > 0 else math.nan
-
-
-def _why(run: Run, records: Sequence[RequestRecord]) -> str:
-    """Return why the load is not whole; "" if it is."""
-    if run.failed:
-        return run.failed
-    if records and all(record.error for record in records):
-        return f"all {len(records)} requests failed, the first with: {records[0].error}"
-    return ""

@@ -38,6 +38,7 @@ class CheckKind(StrEnum):
     ROLES = "roles"  # subject: a role; expected: number of such processes
     CONFIG = "config"  # subject: key of the engine's reported configuration
     ARENAS = "arenas"  # subject: "glibc"; expected: largest number of arenas
+    HUGE_PAGES = "huge-pages"  # subject: "anonymous"; expected: whether there are any
     HOST_FILE = "host-file"  # subject: path under /proc or /sys; expected: its text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from trimtab.model.knowledge import Candidate, Scope, Value
@@ -89,8 +89,10 @@ class Conclusion:
     """What a study found: verdicts, profiles and how they compare, from the ledger alone.
 
     ``proven`` and ``best`` are the candidates of the two profiles (``best`` is written as
-    ``max``). ``confirmed`` holds the confirmation's comparisons with the baseline, one for each
-    arm; ``guide`` the guide's, from the lead phase.
+    ``max``). ``confirmed`` holds the confirmation's comparisons of exactly these two with the
+    baseline (arms "proven" and "max", the latter only where it is another candidate), one for
+    each metric; what was tested and rejected is a note. ``guide`` is the guide's comparison,
+    from the first phase.
     """
 
     answers: tuple[Answer, ...]
@@ -121,6 +123,10 @@ class Outcome(StrEnum):
     LOAD_FAILED = "load-failed"  # the server died or failed requests under load
 
 
+_AGAIN = "#2"
+"""Marks the arm of a second attempt: a void start is repeated once at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class StartRequest:
     """One start that the strategy asks for. ``seed`` is shared by all starts of a block."""
@@ -132,9 +138,13 @@ class StartRequest:
     seed: int
 
     @property
-    def key(self) -> tuple[str, int, str]:
-        """Identity of the request within a study."""
-        return (self.phase.value, self.block, self.arm)
+    def stem(self) -> str:
+        """The arm, whichever attempt this is: ``guide#2`` is a start of ``guide``."""
+        return self.arm.removesuffix(_AGAIN)
+
+    def again(self) -> StartRequest:
+        """Return the request of a second attempt in the same block."""
+        return replace(self, arm=self.arm + _AGAIN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trimtab.catalog import CATALOG, Context, LeftOut, host_setting
-from trimtab.model import Candidate, Scope, Value, candidate
+from trimtab.catalog import CATALOG, Context, LeftOut, host_refusal
+from trimtab.model import Candidate, Value, candidate
 
 OLD, NEW = "v1", "v2"
 """The edition of the v0.7 to v0.9 era, and the one of August 2026."""
@@ -67,12 +67,4 @@ def _skip(step: Step, context: Context, edition: str) -> str | None:
     libraries = context.facts.libraries
     if step.sonames and all(libraries.path(name).value is None for name in step.sonames):
         return f"{' or '.join(step.sonames)} is not installed: install {tuning.package}"
-    if tuning.scope is not Scope.HOST:
-        return None
-    if absent := host_setting(tuning, context, step.value):
-        return absent
-    if not context.allow_host:
-        return f"it changes the whole host ({tuning.knob.place}): add --allow-host"
-    if context.facts.privileges.root.value is not True:
-        return f"writing {tuning.knob.place} needs root"
-    return None
+    return host_refusal(tuning, context, step.value)

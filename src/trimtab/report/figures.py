@@ -178,6 +178,6 @@ def _reach(row: rows.ArmRow, *, high: bool) -> float:
     """Return where the arm's value would be at one end of the interval of its ratio."""
     effect = row.effect
     end = None if effect is None else (effect.high if high else effect.low)
-    if effect is None or not effect.ratio or end is None:
+    if effect is None or effect.ratio is None or end is None:
         return row.value
     return row.value * end / effect.ratio

@@ -59,9 +59,11 @@ def text(shown: Mapping[str, Any]) -> str:
     lines += [f"  {one['name']:<24} {one['reason']}" for one in shown["left_out"]]
     lines += [
         "",
-        f"Design: {design['starts']} starts in {design['blocks']} blocks, "
-        f"about {design['minutes']:.0f} minutes: {design['lead_starts']} for large known effects, "
-        f"{design['screen_starts']} to screen the rest, {design['confirm_starts']} to confirm.",
+        (
+            f"Design: {design['starts']} starts in {design['blocks']} blocks, about "
+            f"{design['minutes']:.0f} minutes: {design['lead_starts']} for large known effects, "
+            f"{design['screen_starts']} to screen the rest, {design['confirm_starts']} to confirm."
+        ),
         _detectable(design),
     ]
     return "\n".join(lines)

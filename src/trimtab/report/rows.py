@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trimtab import wording
 from trimtab.facts.text import format_cpu_list
-from trimtab.metrics import METRICS
+from trimtab.metrics import METRICS, geometric_mean
 from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Start, Verdict
 from trimtab.redaction import redact_settings
 from trimtab.report.study import Study
@@ -57,7 +57,10 @@ class VerdictRow:
 
 @dataclass(frozen=True, slots=True)
 class ArmRow:
-    """One arm on the objective; ``effect`` is ``None`` for the baseline itself."""
+    """One arm on the objective; ``effect`` is ``None`` for the baseline itself.
+
+    ``starts`` are the baseline's own in its row, the arm's and the baseline's in every other.
+    """
 
     arm: str
     value: float
@@ -125,10 +128,19 @@ def arms(study: Study) -> tuple[ArmRow, ...]:
     if not compared:
         return ()
     unit = unit_of(study.objective)
-    base = next((one for one in study.conclusion.confirmed), compared[0])
-    first = ArmRow("baseline", base.baseline, unit, None, base.effect.starts)
-    rows = [ArmRow(c.arm, c.value, unit, c.effect, c.effect.starts) for c in compared]
+    base = compared[0].baseline
+    own = [s for s in _starts_of(study, "baseline") if s.metrics.get(study.objective, 0.0) > 0]
+    first = ArmRow("baseline", base, unit, None, len(own))
+    rows = [ArmRow(c.arm, _beside(base, c), unit, c.effect, c.effect.starts) for c in compared]
     return (first, *sorted(rows, key=lambda row: _arm_rank(row.arm)))
+
+
+def _beside(base: float, one: Comparison) -> float:
+    """Return an arm's value next to the baseline shown.
+
+    The guide was compared in other blocks, with other requests: only its ratio carries over.
+    """
+    return one.value if one.baseline == base else base * one.value / one.baseline
 
 
 def _comparisons(study: Study) -> list[Comparison]:
@@ -150,10 +162,10 @@ def headline(study: Study) -> Comparison | None:
 def metrics(study: Study) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
     """Return the arms and, for each metric they measured, its mean over each arm's starts.
 
-    The starts are those of the confirmation, or of the lead phase for an arm that was only
-    there (the guide).
+    The starts are those of the confirmation, or of the first phase for an arm that was only
+    there (the guide). A profile that the confirmation rejected is no arm of the report.
     """
-    by_arm = {arm: group for arm in ARMS if (group := _starts_of(study.starts, arm))}
+    by_arm = {arm: group for arm in ARMS if (group := _starts_of(study, arm))}
     names = dict.fromkeys(name for group in by_arm.values() for s in group for name in s.metrics)
     rows = (
         MetricRow(
@@ -164,24 +176,25 @@ def metrics(study: Study) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
     return tuple(by_arm), tuple(rows)
 
 
-def _starts_of(starts: Sequence[Start], arm: str) -> list[Start]:
-    own = [s for s in starts if s.valid and base_arm(s.request.arm) == arm]
-    confirmed = [s for s in own if s.request.phase is Phase.CONFIRM]
-    return confirmed or own
+def _starts_of(study: Study, arm: str) -> list[Start]:
+    """Return the measured starts that the numbers of an arm of the report rest on."""
+    found = study.conclusion
+    measured = [start for start in study.starts if start.valid]
+    fresh = [start for start in measured if start.request.phase is Phase.CONFIRM]
+    if arm in ("proven", "max"):
+        if arm not in {one.arm for one in found.confirmed}:
+            return []
+        chosen = found.proven if arm == "proven" else found.best
+        return [start for start in fresh if start.request.candidate == chosen]
+    own = [start for start in measured if start.request.stem == arm]
+    first = [s.request.phase for s in measured if s.request.stem == "guide"]
+    phases = [Phase.CONFIRM] if found.confirmed else first[:1]
+    return [start for start in own if start.request.phase in phases] or own
 
 
 def _mean(starts: Iterable[Start], metric: str) -> float | None:
     values = [start.metrics[metric] for start in starts if metric in start.metrics]
-    if not values:
-        return None
-    if min(values) <= 0:
-        return math.fsum(values) / len(values)
-    return math.exp(math.fsum(map(math.log, values)) / len(values))
-
-
-def base_arm(arm: str) -> str:
-    """Return the arm without the mark of a repetition (``guide#2`` is ``guide``)."""
-    return arm.partition("#")[0]
+    return geometric_mean(values) if values else None
 
 
 def starts(study: Study) -> tuple[StartRow, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trimtab.model import Conclusion, Plan, Start
+from trimtab.model import Conclusion, Plan, Start, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,10 @@ class Study:
     """Everything the reports of one study need.
 
     ``question`` is the study's question as the ledger keeps it; it holds at least ``objective``.
-    ``left_out`` are pairs (tuning, reason). ``risks`` maps a tuning to its sentence. ``plans``
-    maps an arm ("baseline", "guide", "proven", "max") to its plan. ``facts`` is the machine's
-    fingerprint, ``files`` maps what a file is to its path, ``minutes`` is the study's wall time.
+    ``left_out`` are triples (tuning, NOT-APPLICABLE or SUPERSEDED, reason). ``risks`` maps a
+    tuning to its sentence. ``plans`` maps an arm ("baseline", "guide", "proven", "max") to its
+    plan. ``facts`` is the machine's fingerprint, ``files`` maps what a file is to its path,
+    ``minutes`` is the study's wall time.
     ``command`` is what reproduces the study, ``None`` if it is not known.
     """
 
@@ -24,7 +25,7 @@ class Study:
     question: Mapping[str, Any]
     conclusion: Conclusion
     starts: Sequence[Start]
-    left_out: Sequence[tuple[str, str]]
+    left_out: Sequence[tuple[str, Verdict, str]]
     risks: Mapping[str, str]
     plans: Mapping[str, Plan]
     facts: Mapping[str, str]

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab import wording
-from trimtab.model import Check, Evidence, Seen, Verdict
+from trimtab.model import Check, Evidence, Proves, Seen, Verdict
 from trimtab.report import rows
 from trimtab.report.study import Study
 
@@ -56,6 +56,7 @@ def _headline(study: Study) -> RenderableType:
 def _sections(study: Study, *, wide: bool) -> Iterator[RenderableType]:
     tables = (
         ("What each tuning is worth", _verdicts(study, wide=wide)),
+        ("Why, and what it risks", _remarks(study)),
         (f"Against the baseline ({study.objective})", _arms(study)),
         ("Left out", _left_out(study)),
         ("Study", _pairs(rows.totals(study))),
@@ -79,7 +80,6 @@ def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 
 def _verdicts(study: Study, *, wide: bool) -> Table:
     table = _table("tuning", "value", "verdict", "effect", "starts", "phase", right=("starts",))
-    table.add_column("risk, reason", ratio=1, overflow="fold")
     table.columns[2].no_wrap = True
     for row in rows.verdicts(study):
         effect = row.change or "-"
@@ -92,15 +92,22 @@ def _verdicts(study: Study, *, wide: bool) -> Table:
             ),
             str(row.effect.starts),
             row.phase or "-",
-            Text(_remark(row)),
         )
     return table
 
 
-def _remark(row: rows.VerdictRow) -> str:
-    """Say the risk of what is in a profile, and the reason of every other verdict."""
-    wanted = (row.risk, row.reason) if row.profiles else (row.reason,)
-    return "\n".join(text for text in wanted if text)
+def _remarks(study: Study) -> Table:
+    """Say the reason of every verdict at full width, and the risk of what was tested."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for row in rows.verdicts(study):
+        told = [row.reason] if row.reason else []
+        told += [f"Risk: {row.risk}"] if row.risk and row.effect.starts else []
+        table.add_row(
+            Text(row.tuning),
+            Text(row.verdict.value, style=STYLES[row.verdict], no_wrap=True),
+            Text("\n".join(told)),
+        )
+    return table
 
 
 def _arms(study: Study) -> Table:
@@ -121,9 +128,10 @@ def _arms(study: Study) -> Table:
 
 
 def _left_out(study: Study) -> Table:
-    table = _table("tuning", "reason")
-    for name, reason in study.left_out:
-        table.add_row(Text(name), Text(reason))
+    table = _table("tuning", "verdict", "reason")
+    table.columns[1].no_wrap = True
+    for name, verdict, reason in study.left_out:
+        table.add_row(Text(name), Text(verdict.value, style=STYLES[verdict]), Text(reason))
     return table
 
 
@@ -135,20 +143,29 @@ def _pairs(pairs: tuple[tuple[str, str], ...]) -> Table:
 
 
 def print_evidence(evidence: Sequence[Evidence], console: Console | None = None) -> None:
-    """Print what a live server showed for each check, refuted ones first, and the count."""
-    table = _table("seen", "tuning", "check", "expected", "observed", "where")
-    table.columns[0].no_wrap = True
+    """Print what a live server showed for each check, refuted ones first, and the counts.
+
+    What proves an effect is counted apart from what only proves that a setting arrived.
+    """
+    table = _table("seen", "proves", "tuning", "check", "expected", "observed", "where")
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     for one in sorted(evidence, key=lambda one: _SEEN_ORDER.index(one.verdict)):
         table.add_row(
             Text(one.verdict.value, style=_SEEN[one.verdict]),
+            Text(one.check.proves.value),
             Text(one.check.tuning or "plan"),
             Text(f"{one.check.kind.value} {one.check.subject}".strip()),
             Text(_expected(one.check)),
             Text(one.observed),
             Text(one.where),
         )
-    counts = (f"{sum(e.verdict is seen for e in evidence)} {seen.value}" for seen in _SEEN_ORDER)
-    (console or Console()).print(table, Text(", ".join(counts)))
+    counts = (_counts(evidence, proves) for proves in (Proves.EFFECT, Proves.DELIVERY))
+    (console or Console()).print(table, *map(Text, counts), sep="\n")
+
+
+def _counts(evidence: Sequence[Evidence], proves: Proves) -> str:
+    seen = [one.verdict for one in evidence if one.check.proves is proves]
+    return f"{proves.value}: " + ", ".join(f"{seen.count(one)} {one.value}" for one in _SEEN_ORDER)
 
 
 def _expected(check: Check) -> str:

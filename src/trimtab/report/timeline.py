@@ -18,16 +18,19 @@ _PHASES = {Phase.LEAD: "circle", Phase.SCREEN: "diamond", Phase.CONFIRM: "square
 
 
 def draw(study: Study) -> Figure | None:
-    """Return every start in time order, coloured by arm, shaped by phase; ``None`` if none."""
+    """Return every start in time order, coloured by arm, shaped by phase; ``None`` if none.
+
+    A start without a value that a log axis can show is marked at the bottom.
+    """
     ordered = sorted(study.starts, key=lambda start: start.number)
-    measured = [start for start in ordered if study.objective in start.metrics and start.valid]
+    measured = [start for start in ordered if _has_point(start, study.objective)]
     if not measured:
         return None
     groups: dict[tuple[str, Phase], list[Start]] = {}
     for start in measured:
         groups.setdefault((_group(start)[0], start.request.phase), []).append(start)
     floor = min(start.metrics[study.objective] for start in measured) * 0.8
-    lost = [start for start in ordered if not start.valid]
+    lost = [start for start in ordered if not _has_point(start, study.objective)]
     unit = rows.unit_of(study.objective)
     named: set[str] = set()
     traces = []
@@ -55,6 +58,10 @@ def draw(study: Study) -> Figure | None:
     }
 
 
+def _has_point(start: Start, objective: str) -> bool:
+    return start.valid and start.metrics.get(objective, 0.0) > 0
+
+
 def _value_axis(values: Sequence[float]) -> Figure:
     """Return a log axis with ticks at 1, 2, 3 and 5 times the powers of ten."""
     low, high = min(values), max(values)
@@ -70,7 +77,7 @@ def _value_axis(values: Sequence[float]) -> Figure:
 
 
 def _group(start: Start) -> tuple[str, str]:
-    arm = rows.base_arm(start.request.arm)
+    arm = start.request.stem
     if arm in ARM_COLOURS:
         return arm, ARM_COLOURS[arm]
     return _OTHER_ARMS.get(start.request.phase, _UNKNOWN_ARM)

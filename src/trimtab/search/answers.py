@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trimtab import wording
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Start, Verdict
 from trimtab.search import screen
 from trimtab.search.arms import clash, of_phase
@@ -118,28 +119,21 @@ def _open(known: Findings, look: Look, effect: Effect, where: str) -> tuple[Verd
         return Verdict.NOT_PROVEN, f"too few starts {where} to know the noise"
     margin = known.space.margin
     if effect.low >= 1 - margin and effect.high <= 1 + margin:
-        return Verdict.NO_EFFECT, f"the interval lies within ±{margin:.1%} {where}"
+        return Verdict.NO_EFFECT, f"the interval lies within ±{wording.percent(margin)} {where}"
     tests = len(known.space.factors)
     least = detectable(look.estimate.se, look.estimate.df, tests)
     holds = effect.low <= 1 <= effect.high
     why = "its interval holds 1" if holds else f"not significant among {tests} tunings"
-    return (
-        Verdict.NOT_PROVEN,
-        f"{why} {where}; a gain below {percent(math.expm1(min(least, 690.0)))} is not detectable",
-    )
-
-
-def percent(share: float) -> str:
-    """Return a share as text: 0.0712 is "7.1 %"."""
-    return f"{100 * share:.2g} %" if abs(share) < 1 else f"{100 * share:.0f} %"
+    gain = wording.percent(math.expm1(min(least, 690.0)))
+    return Verdict.NOT_PROVEN, f"{why} {where}; a gain below {gain} is not detectable"
 
 
 def _where(known: Findings, factor: Factor, look: Look) -> str:
+    starts = wording.count(look.starts, "start")
     if look.phase is Phase.LEAD:
-        return f"alone against the baseline, {look.starts} starts"
+        return f"alone against the baseline, {starts}"
     others = [other for other in known.centre if other is not factor]
-    around = " and ".join(f"{other.tuning}={other.value}" for other in others) or "the baseline"
-    return f"around {around}, {look.starts} starts"
+    return f"around {wording.factors(others) or 'the baseline'}, {starts}"
 
 
 def _untested(known: Findings, factor: Factor) -> str:

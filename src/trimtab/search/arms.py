@@ -1,14 +1,13 @@
 """Arms and candidates: names, membership, conflicts, and the seeds of blocks.
 
 An arm's name is "baseline", "guide", "proven", "max", ``tuning=value`` for a lead alone, or
-``row-N`` for a row of the screen's design. A second attempt of an arm in the same block has
-``#2`` after the name and is analysed as the arm.
+``row-N`` for a row of the screen's design. A second attempt of an arm in the same block is
+analysed as the arm (``StartRequest.stem``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -24,16 +23,6 @@ SOME: Final[Candidate] = (("any tuning", None),)
 """Stands for a tuned candidate that is not known yet, to ask for its price."""
 
 _PHASES = tuple(Phase)
-
-
-def arm_of(start: Start) -> str:
-    """Return the arm that a start belongs to, whichever attempt it was."""
-    return start.request.arm.partition("#")[0]
-
-
-def again(request: StartRequest) -> StartRequest:
-    """Return the second attempt of a request."""
-    return replace(request, arm=f"{request.arm}#2")
 
 
 def is_on(factor: Factor, values: Candidate) -> bool:

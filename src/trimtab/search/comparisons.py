@@ -4,70 +4,95 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean
+from dataclasses import dataclass
 
-from trimtab.model import Comparison, Phase, Space, Start
-from trimtab.search.arms import (
-    BASELINE_ARM,
-    GUIDE_ARM,
-    MAX_ARM,
-    PROVEN_ARM,
-    arm_of,
-    of_phase,
-)
-from trimtab.search.looks import LOOKS, Analysis, as_effect, higher_is_better, metric_of
+from trimtab.metrics import geometric_mean
+from trimtab.model import Candidate, Comparison, Effect, Factor, Phase, Space
+from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, MAX_ARM, PROVEN_ARM, of_phase, together
+from trimtab.search.failures import FAILED
+from trimtab.search.looks import LOOKS, Analysis, as_effect, higher_is_better, metric_of, usable
 from trimtab.search.profiles import Profiles
 
 
-def confirmations(
-    space: Space, starts: Sequence[Start], analysis: Analysis, planned: Profiles
-) -> tuple[Comparison, ...]:
-    """Compare the profiles with the baseline on fresh starts, on the objective first.
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A planned profile that is an arm of the confirmation.
 
-    Metrics other than the objective follow where a factor of the profile is about one.
+    ``comparisons`` are empty while it, or the baseline, has no measured start there. ``starts``
+    are all of its starts in the confirmation, ``failed`` those that failed.
     """
+
+    arm: str
+    factors: tuple[Factor, ...]
+    comparisons: tuple[Comparison, ...]
+    starts: int
+    failed: int
+
+    @property
+    def candidate(self) -> Candidate:
+        """What the profile sets."""
+        return together(self.factors)
+
+    def effect(self, metric: str) -> Effect | None:
+        """Return its effect on a metric, ``None`` when there is no estimate."""
+        return next((one.effect for one in self.comparisons if one.metric == metric), None)
+
+    def ratio(self, metric: str) -> float | None:
+        """Return the ratio of that effect, ``None`` when there is no estimate."""
+        effect = self.effect(metric)
+        return None if effect is None else effect.ratio
+
+
+def contenders(analysis: Analysis, planned: Profiles) -> tuple[Contender, ...]:
+    """Return the planned profiles that have starts in the confirmation, ``proven`` first."""
+    made = of_phase(analysis.starts, Phase.CONFIRM)
     found = []
     for arm, factors in ((PROVEN_ARM, planned.proven), (MAX_ARM, planned.best)):
-        judged = (metric_of(space, factor) for factor in factors)
-        for metric in dict.fromkeys([space.objective, *judged]):
-            one = _compare(space, starts, analysis, Phase.CONFIRM, arm, metric)
-            if one is not None:
-                found.append(one)
+        own = [start for start in made if start.request.stem == arm]
+        if own:
+            failed = sum(start.outcome in FAILED for start in own)
+            compared = _on_all_metrics(analysis, arm, factors)
+            found.append(Contender(arm, factors, compared, len(own), failed))
     return tuple(found)
 
 
-def guide_comparison(
-    space: Space, starts: Sequence[Start], analysis: Analysis
-) -> Comparison | None:
+def _on_all_metrics(
+    analysis: Analysis, arm: str, factors: Sequence[Factor]
+) -> tuple[Comparison, ...]:
+    """Compare an arm on the objective, and on every metric that one of its factors is about."""
+    space = analysis.space
+    judged = (metric_of(space, factor) for factor in factors)
+    compared = (
+        _compare(analysis, Phase.CONFIRM, arm, metric)
+        for metric in dict.fromkeys([space.objective, *judged])
+    )
+    return tuple(one for one in compared if one is not None)
+
+
+def main_metric(space: Space, factors: Sequence[Factor]) -> str:
+    """Return the metric that decides about a profile: the objective if any factor is about it."""
+    metrics = [metric_of(space, factor) for factor in factors]
+    return metrics[0] if metrics and space.objective not in metrics else space.objective
+
+
+def guide_comparison(analysis: Analysis) -> Comparison | None:
     """Compare the guide's candidate with the baseline in the phase that had it as an arm."""
     for phase in LOOKS:
-        found = _compare(space, starts, analysis, phase, GUIDE_ARM, space.objective)
+        found = _compare(analysis, phase, GUIDE_ARM, analysis.space.objective)
         if found is not None:
             return found
     return None
 
 
-def _compare(
-    space: Space,
-    starts: Sequence[Start],
-    analysis: Analysis,
-    phase: Phase,
-    arm: str,
-    metric: str,
-) -> Comparison | None:
+def _compare(analysis: Analysis, phase: Phase, arm: str, metric: str) -> Comparison | None:
     """Return an arm against the baseline in one phase, ``None`` when either was not measured."""
-    measured = [start for start in of_phase(starts, phase) if start.valid]
-    stock = [s.metrics[metric] for s in measured if _is_stock(s) and s.metrics.get(metric)]
-    own = [s for s in measured if arm_of(s) == arm and s.metrics.get(metric)]
-    noise = analysis.confirm_noise if phase is Phase.CONFIRM else analysis.noise
-    estimate = analysis.fits[phase, metric].estimate(arm, noise[metric])
+    measured = [start for start in of_phase(analysis.starts, phase) if usable(start, metric)]
+    stock = [s.metrics[metric] for s in measured if s.request.stem == BASELINE_ARM]
+    own = [s for s in measured if s.request.stem == arm]
+    estimate = analysis.fits[phase, metric].estimate(arm, analysis.noise[phase, metric])
     if not stock or not own or estimate is None:
         return None
-    baseline = math.exp(fmean(math.log(value) for value in stock))
-    sign = 1.0 if higher_is_better(space, metric) else -1.0
+    baseline = geometric_mean(stock)
+    sign = 1.0 if higher_is_better(analysis.space, metric) else -1.0
     value = baseline * math.exp(sign * estimate.value)
     return Comparison(arm, metric, baseline, value, as_effect(estimate, len(stock) + len(own)))
-
-
-def _is_stock(start: Start) -> bool:
-    return arm_of(start) == BASELINE_ARM

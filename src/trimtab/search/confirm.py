@@ -9,7 +9,6 @@ from trimtab.search.arms import (
     BASELINE_ARM,
     MAX_ARM,
     PROVEN_ARM,
-    arm_of,
     block_rng,
     blocks_of,
     of_phase,
@@ -72,7 +71,9 @@ def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
 
 def _dead(before: Sequence[Start], arm: str) -> bool:
     """Whether a profile failed in each of two or more starts."""
-    ended = [start.outcome for start in of_phase(before, Phase.CONFIRM) if arm_of(start) == arm]
+    ended = [
+        start.outcome for start in of_phase(before, Phase.CONFIRM) if start.request.stem == arm
+    ]
     return arm != BASELINE_ARM and len(ended) >= 2 and set(ended) <= FAILED
 
 

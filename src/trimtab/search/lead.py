@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trimtab import wording
 from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
 from trimtab.search import screen
 from trimtab.search.arms import (
@@ -102,14 +103,10 @@ def _needs_more(space: Space, before: Sequence[Start], index: int) -> bool:
 
 def _arms(space: Space, leads: Sequence[Factor], *, guide: bool) -> list[tuple[str, Candidate]]:
     arms = [(BASELINE_ARM, BASELINE)]
-    arms += [(f"{lead.tuning}={_text(lead.value)}", together([lead])) for lead in leads]
+    arms += [(wording.setting(lead.tuning, lead.value), together([lead])) for lead in leads]
     if guide and space.guide:
         arms.append((GUIDE_ARM, space.guide))
     return arms
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _cost(space: Space, before: Sequence[Start], arms: Sequence[tuple[str, Candidate]]) -> float:

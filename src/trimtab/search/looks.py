@@ -1,8 +1,8 @@
 """The looks at each factor: its effect in the lead phase and in the screen.
 
 Both phases are fitted apart, because a lead alone is compared with the baseline and a screened
-factor around the centre; their residual noise is pooled (methods.md 1.5). A lead that is looked
-at twice pays for it: its p-values are doubled, whichever look is used.
+factor around the centre; their residual noise is pooled where an F test lets it be one. A lead
+that is looked at twice pays for it: its p-values are doubled, whichever look is used.
 """
 
 from __future__ import annotations
@@ -10,24 +10,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 
 from trimtab.metrics import METRICS
-from trimtab.model import Effect, Factor, Phase, Space, Start
-from trimtab.search.arms import GUIDE_ARM, MAX_ARM, PROVEN_ARM, arm_of, is_on, of_phase
+from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
+from trimtab.search.arms import GUIDE_ARM, MAX_ARM, PROVEN_ARM, is_on, of_phase
 from trimtab.stats.effects import Estimate, Fit, Noise, fit
+from trimtab.stats.pooling import alike
 
 LOOKS = (Phase.LEAD, Phase.SCREEN)
 
 ENOUGH_DF = 3
-"""Degrees of freedom from which on a phase knows its own noise."""
+"""Degrees of freedom from which on lead phase and screen know their noise."""
+
+ENOUGH_FRESH_DF = 2
+"""The same for the confirmation: two alternating pairs more than none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One estimate of a factor's effect: better-is-greater, log scale."""
+    """One estimate of a factor's effect: better-is-greater, log scale.
+
+    ``starts`` are those that inform it: of the lead's own arm and of the baseline's, or all rows
+    of a screen's design.
+    """
 
     phase: Phase
     estimate: Estimate
@@ -38,15 +45,16 @@ class Look:
 class Analysis:
     """The fits of a study by phase and metric, and the noise to use with each.
 
-    The noise of lead phase and screen is pooled. The confirmation speaks with its own noise, and
-    they with theirs, unless that has fewer than 3 degrees of freedom: then all starts are witness
-    (a noise on one degree of freedom would make any interval useless). Estimates never mix.
+    Lead phase and screen share their noise; the confirmation speaks with its own. Where that
+    leaves fewer than 3 degrees of freedom (2 for the confirmation) the other starts are witness
+    too, because a noise on one degree of freedom makes any interval useless. Nothing is shared
+    between phases whose noise differs (:func:`alike`). Estimates never mix.
     """
 
     space: Space
+    starts: Sequence[Start]
     fits: Mapping[tuple[Phase, str], Fit]
-    noise: Mapping[str, Noise]
-    confirm_noise: Mapping[str, Noise]
+    noise: Mapping[tuple[Phase, str], Noise]
 
     def looks(self, factor: Factor, metric: str | None = None) -> tuple[Look, ...]:
         """Return the looks at a factor that give an estimate, the screen's last."""
@@ -54,10 +62,21 @@ class Analysis:
         found = []
         for phase in LOOKS:
             model = self.fits[phase, metric]
-            estimate = model.estimate(factor.tuning, self.noise[metric])
+            estimate = model.estimate(factor.tuning, self.noise[phase, metric])
             if estimate is not None:
-                found.append(Look(phase, estimate, model.rows))
+                found.append(Look(phase, estimate, self._informing(factor, phase, metric)))
         return tuple(found)
+
+    def _informing(self, factor: Factor, phase: Phase, metric: str) -> int:
+        """Return how many starts of a phase an estimate rests on."""
+        rows = [
+            start.request
+            for start in of_phase(self.starts, phase)
+            if usable(start, metric) and start.request.stem != GUIDE_ARM
+        ]
+        if phase is Phase.SCREEN:
+            return len(rows)
+        return sum(row.candidate == BASELINE or is_on(factor, row.candidate) for row in rows)
 
     def p_better(self, factor: Factor, metric: str | None = None) -> float:
         """Return the p-value of "better", both looks considered; 1 when there is none.
@@ -84,16 +103,33 @@ def _smallest(factor: Factor, found: Sequence[float | None]) -> float:
 
 def analyse(space: Space, starts: Sequence[Start]) -> Analysis:
     """Fit every phase on every metric that a factor is about."""
-    fits = {}
-    noise, confirm_noise = {}, {}
+    fits: dict[tuple[Phase, str], Fit] = {}
+    noise: dict[tuple[Phase, str], Noise] = {}
     for metric in metrics_of(space):
         for phase in Phase:
             fits[phase, metric] = fit_phase(space, starts, phase, metric)
-        tests = reduce(Noise.pooled, (fits[phase, metric].noise for phase in LOOKS))
-        fresh = fits[Phase.CONFIRM, metric].noise
-        noise[metric] = tests if tests.df >= ENOUGH_DF else tests.pooled(fresh)
-        confirm_noise[metric] = fresh if fresh.df >= ENOUGH_DF else fresh.pooled(tests)
-    return Analysis(space, fits, noise, confirm_noise)
+        shared = _shared({phase: fits[phase, metric].noise for phase in Phase})
+        noise |= {(phase, metric): shared[phase] for phase in Phase}
+    return Analysis(space, starts, fits, noise)
+
+
+def _shared(own: Mapping[Phase, Noise]) -> dict[Phase, Noise]:
+    """Return the noise to use in each phase, from each phase's own."""
+    lead, screen, fresh = own[Phase.LEAD], own[Phase.SCREEN], own[Phase.CONFIRM]
+    if alike(lead, screen):
+        lead = screen = lead.pooled(screen)
+    witness = screen if alike(fresh, screen) else lead
+    return {
+        Phase.LEAD: _enough(lead, fresh, ENOUGH_DF),
+        Phase.SCREEN: _enough(screen, fresh, ENOUGH_DF),
+        Phase.CONFIRM: _enough(fresh, witness, ENOUGH_FRESH_DF),
+    }
+
+
+def _enough(noise: Noise, witness: Noise, df: int) -> Noise:
+    if noise.df >= df or not alike(noise, witness):
+        return noise
+    return noise.pooled(witness)
 
 
 def fit_phase(space: Space, starts: Sequence[Start], phase: Phase, metric: str) -> Fit:
@@ -103,18 +139,20 @@ def fit_phase(space: Space, starts: Sequence[Start], phase: Phase, metric: str) 
     confirmation they are the arms.
     """
     sign = 1.0 if higher_is_better(space, metric) else -1.0
-    rows = [start for start in of_phase(starts, phase) if _usable(start, metric)]
+    rows = [start for start in of_phase(starts, phase) if usable(start, metric)]
     y = [sign * math.log(start.metrics[metric]) for start in rows]
     arms = (PROVEN_ARM, MAX_ARM) if phase is Phase.CONFIRM else (GUIDE_ARM,)
     columns = {
-        arm: np.array([float(arm_of(start) == arm) for start in rows], dtype=np.float64)
+        arm: np.array([float(start.request.stem == arm) for start in rows], dtype=np.float64)
         for arm in arms
     }
     if phase is not Phase.CONFIRM:
         for factor in space.factors:
             columns[factor.tuning] = np.array(
                 [
-                    float(arm_of(start) != GUIDE_ARM and is_on(factor, start.request.candidate))
+                    float(
+                        start.request.stem != GUIDE_ARM and is_on(factor, start.request.candidate)
+                    )
                     for start in rows
                 ],
                 dtype=np.float64,
@@ -122,7 +160,8 @@ def fit_phase(space: Space, starts: Sequence[Start], phase: Phase, metric: str) 
     return fit(y, [start.request.block for start in rows], columns)
 
 
-def _usable(start: Start, metric: str) -> bool:
+def usable(start: Start, metric: str) -> bool:
+    """Whether a start has a value of a metric whose log exists."""
     value = start.metrics.get(metric)
     return start.valid and value is not None and 0.0 < value < math.inf
 

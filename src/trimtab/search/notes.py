@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trimtab.model import Factor, Space, Start
+from trimtab import wording
+from trimtab.model import Space, Start
 from trimtab.search import lead, screen
 from trimtab.search.answers import Findings, false_alarm
 from trimtab.search.arms import GUIDE_ARM
 from trimtab.search.failures import blocked
+from trimtab.search.looks import metrics_of, usable
 from trimtab.search.profiles import dropped
-
-
-def words(factors: Sequence[Factor]) -> str:
-    """Return factors as text."""
-    return ", ".join(f"{factor.tuning}={factor.value}" for factor in factors)
 
 
 def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str]:
     """Return what a reader must know besides the verdicts, one sentence each."""
-    notes = [blocked(space, starts)]
+    notes = [blocked(space, starts), *_without_value(space, starts)]
     if len(known.space.factors) > 1 and known.plan is None and starts:
         notes.append(_no_screen(known))
     if space.guide and starts and not _asked(space, known):
         notes.append("the guide is not compared: the budget has no start to spare for it")
     notes += [
-        f"{factor.tuning}={factor.value} won alone, but every start failed in which it was on "
-        f"together with {words(known.centre)}: it is left out"
+        f"{wording.factors([factor])} won alone, but every start failed in which it was on "
+        f"together with {wording.factors(known.centre)}: it is left out"
         for factor in dropped(space, starts)
     ]
     notes += [
@@ -36,6 +33,30 @@ def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str
         if false_alarm(known, factor)
     ]
     return notes
+
+
+def _without_value(space: Space, starts: Sequence[Start]) -> list[str]:
+    """Say which measured starts a metric's analysis cannot use.
+
+    Only the objective must be there; another metric may be absent for a reason of its own.
+    """
+    found = []
+    for metric in metrics_of(space):
+        lost = [
+            start.number
+            for start in starts
+            if start.valid
+            and not usable(start, metric)
+            and (metric == space.objective or metric in start.metrics)
+        ]
+        if lost:
+            verb = "has" if len(lost) == 1 else "have"
+            left = "is" if len(lost) == 1 else "are"
+            found.append(
+                f"{wording.count(len(lost), 'start')} {verb} no positive value of {metric} and "
+                f"{left} left out: {', '.join(map(str, lost))}"
+            )
+    return found
 
 
 def _asked(space: Space, known: Findings) -> bool:

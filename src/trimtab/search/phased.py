@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from trimtab.model import BASELINE, Outcome, Phase, Space, Start, StartRequest
 from trimtab.search import confirm, lead, screen
-from trimtab.search.arms import again
+from trimtab.search.comparable import comparable
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED, blocked
 from trimtab.search.intent import require_budget
@@ -41,6 +41,7 @@ class Phased:
             UsageError: the budget is too small to answer anything.
         """
         require_budget(space)
+        starts = comparable(starts)
         if blocked(space, starts):
             return None
         rest = _rest(space, starts) or _next(space, starts)
@@ -68,10 +69,10 @@ def _rest(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]:
     rest = tuple(request for request in planned if request.arm not in inside)
     for request in planned:
         first = inside.get(request.arm)
-        if first is None or again(request).arm in inside:
+        if first is None or request.again().arm in inside:
             continue
-        if _repeats(space, starts, first, (*rest, again(request))):
-            rest = (*rest, again(request))
+        if _repeats(space, starts, first, (*rest, request.again())):
+            rest = (*rest, request.again())
     return rest
 
 

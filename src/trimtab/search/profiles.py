@@ -121,7 +121,7 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
     analysis = analyse(space, seen)
     out = failures(space, seen).keys() | {factor.tuning for factor in dropped(space, seen)}
     ahead = winners(space, seen, analysis)
-    if not ahead and analysis.noise[space.objective].df < ENOUGH_DF:
+    if not ahead and analysis.noise[Phase.LEAD, space.objective].df < ENOUGH_DF:
         # The noise is hardly known yet; the confirmation's starts will tell whether they won.
         ahead = centre(space, seen)
     proven = without_conflicts(space, (f for f in ahead if f.tuning not in out))

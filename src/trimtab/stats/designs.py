@@ -3,8 +3,8 @@
 An orthogonal design of N rows estimates each effect with a standard error of 2 s / sqrt(N),
 against s * sqrt(2) for one pair of starts spent on that factor alone. Where the rows allow it the
 design is folded (each row together with its mirror image in the same block), which clears main
-effects of two-factor interactions and of block effects (methods.md section 2: D24 is the
-12-run Plackett-Burman design with its column of ones, folded).
+effects of two-factor interactions and of block effects. With 24 rows that is the 12-run
+Plackett-Burman design with its column of ones, folded: 12 factors at resolution IV.
 """
 
 from __future__ import annotations
@@ -114,8 +114,11 @@ def usable_rows(factors: int, most: int) -> int:
 
 
 def capacity(rows: int) -> int:
-    """Return how many factors fit ``rows`` with at least 3 residual degrees of freedom."""
-    return max(0, rows - 1 - _MIN_DF)
+    """Return how many factors ``rows`` test well: half as many, with 3 df of noise at least.
+
+    More would fit, but each costs a degree of freedom that all tests then lack.
+    """
+    return max(0, min(rows - 1 - _MIN_DF, rows // 2))
 
 
 def screen(factors: int, rows: int, rng: np.random.Generator) -> Screen:

@@ -1,8 +1,8 @@
 """Effects by ordinary least squares on log metrics: one estimator for arms and for factors.
 
 The model of a start is ``log(metric) = block + sum of the columns that are on + noise``. With
-indicator columns for arms it is the randomised complete block analysis (methods.md 1.5: the
-variance is pooled over arms, df = (blocks - 1)(arms - 1)); with one column for each factor it is
+indicator columns for arms it is the randomised complete block analysis (the variance
+is pooled over arms, df = (blocks - 1)(arms - 1)); with one column for each factor it is
 the main-effects analysis of a two-level design. Missing starts only make it unbalanced.
 """
 

@@ -1,0 +1,156 @@
+"""The final profiles: which of those planned the confirmation lets stand, and why not the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from trimtab import wording
+from trimtab.model import BASELINE, Answer, Candidate, Comparison, Effect, Space, Verdict
+from trimtab.search.arms import MAX_ARM, PROVEN_ARM, together
+from trimtab.search.comparisons import Contender, main_metric
+from trimtab.search.looks import metric_of
+from trimtab.search.profiles import Profiles
+
+_UNRELIABLE = 2
+"""Failed starts in the confirmation from which on a profile is not proven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The two profiles, the comparisons of exactly these, and the sentences about the others."""
+
+    proven: Candidate
+    best: Candidate
+    confirmed: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+
+
+def final(
+    space: Space, answers: Sequence[Answer], planned: Profiles, tried: Sequence[Contender]
+) -> Final:
+    """Return the profiles that stand after the confirmation.
+
+    Args:
+        space: the question.
+        answers: the verdicts of the factors.
+        planned: the profiles that lead phase and screen suggest.
+        tried: those of them that are arms of the confirmation, ``proven`` first.
+    """
+    won = {each.tuning for each in answers if each.verdict is Verdict.WIN}
+    metric = main_metric(space, planned.best)
+    standing = [one for one in tried if _in(won, one) and _holds(space, one)]
+    top = _highest(standing, metric)
+    proven = BASELINE if top is None else top.candidate
+    best = _best(planned, tried, proven, metric)
+    return Final(
+        proven,
+        best,
+        tuple(_confirmed(tried, proven, best)),
+        tuple(_notes(space, won, planned, tried, (proven, best))),
+    )
+
+
+def _in(won: set[str], one: Contender) -> bool:
+    return all(factor.tuning in won for factor in one.factors)
+
+
+def _holds(space: Space, one: Contender) -> bool:
+    """Whether an arm served reliably and above the baseline.
+
+    That is on the objective if any factor is about it. Where all are about another metric, that
+    one counts, and the objective must not have been lowered.
+    """
+    if one.failed >= _UNRELIABLE:
+        return False
+    objective = one.effect(space.objective)
+    about = dict.fromkeys(metric_of(space, factor) for factor in one.factors)
+    if space.objective in about or objective is None:
+        return _above(objective)
+    unharmed = objective.high is not None and objective.high >= 1
+    return unharmed and all(_above(one.effect(metric)) for metric in about)
+
+
+def _above(effect: Effect | None) -> bool:
+    return effect is not None and effect.low is not None and effect.low > 1
+
+
+def _highest(arms: Sequence[Contender], metric: str) -> Contender | None:
+    """Return the arm with the largest estimate, the first (smaller) one of equals."""
+    return max(arms, key=lambda one: one.ratio(metric) or 0.0, default=None)
+
+
+def _best(
+    planned: Profiles, tried: Sequence[Contender], proven: Candidate, metric: str
+) -> Candidate:
+    """Return the candidate of the profile ``max``: never one that was confirmed to give less.
+
+    Where the confirmation does not speak of the largest profile, that one is offered, untested.
+    """
+    if _unknown(planned, tried, metric):
+        return together(planned.best)
+    top = _highest([one for one in tried if one.ratio(metric) is not None], metric)
+    if top is None or (top.ratio(metric) or 0.0) <= 1.0:
+        return proven
+    return top.candidate
+
+
+def _unknown(planned: Profiles, tried: Sequence[Contender], metric: str) -> bool:
+    whole = next((one for one in tried if one.factors == planned.best), None)
+    return whole is None or (whole.ratio(metric) is None and not whole.failed)
+
+
+def _confirmed(
+    tried: Sequence[Contender], proven: Candidate, best: Candidate
+) -> Iterator[Comparison]:
+    """Yield the comparisons of the final profiles, under their final names."""
+    for name, chosen in ((PROVEN_ARM, proven), (MAX_ARM, best)):
+        if chosen == BASELINE or (name == MAX_ARM and best == proven):
+            continue
+        for one in tried:
+            if one.candidate == chosen:
+                yield from (replace(compared, arm=name) for compared in one.comparisons)
+
+
+def _notes(
+    space: Space,
+    won: set[str],
+    planned: Profiles,
+    tried: Sequence[Contender],
+    chosen: tuple[Candidate, Candidate],
+) -> Iterator[str]:
+    proven, best = chosen
+    if proven == BASELINE and won:
+        yield "the tunings that won were not confirmed: the proven profile is the baseline"
+    elif proven == BASELINE:
+        yield "no tuning is proven: the proven profile is the baseline"
+    for one in tried:
+        if one.failed:
+            yield _failed(one)
+        effect = one.effect(main_metric(space, one.factors))
+        rejected = one.candidate != best or _in(won, one)
+        if effect is not None and one.candidate != proven and rejected:
+            kept = ", kept as max only" if one.candidate == best else ""
+            yield f"tested and not confirmed: {_words(one)}: {wording.effect(effect)}{kept}"
+    if _unknown(planned, tried, main_metric(space, planned.best)) and best != proven:
+        yield f"the max profile ({wording.factors(planned.best)}) was not confirmed"
+    elif planned.best != planned.proven and together(planned.best) not in chosen:
+        other = "the proven one" if best == proven != BASELINE else _others(tried, best)
+        yield (
+            f"{wording.factors(planned.best)} looked better but was not when confirmed: "
+            f"the max profile is {other}"
+        )
+
+
+def _failed(one: Contender) -> str:
+    starts = wording.count(one.starts, "start")
+    verdict = ": it is not proven" if one.failed >= _UNRELIABLE else ""
+    return f"{_words(one)} failed in {one.failed} of {starts} of the confirmation{verdict}"
+
+
+def _others(tried: Sequence[Contender], best: Candidate) -> str:
+    return next((_words(one) for one in tried if one.candidate == best), "the baseline")
+
+
+def _words(one: Contender) -> str:
+    return wording.factors(one.factors)

@@ -1,0 +1,94 @@
+"""What is planted in the scripted server is found, and nothing else: through the whole flow."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trimtab import search, study
+from trimtab.model import Conclusion, Outcome, Verdict
+from trimtab.progress import Silent
+from trimtab.stop import Stop
+from trimtab.tune import run_study
+
+NULLS = ("block-size", "log-stats", "access-log")
+
+
+def tuned(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: dict[str, Any], **asked: Any
+) -> tuple[Conclusion, list[Outcome]]:
+    """Run one study on a scripted server that behaves so."""
+    folder.mkdir()
+    path = folder / "behaviour.json"
+    path.write_text(json.dumps(behaviour))
+    monkeypatch.setenv("TRIMTAB_SCRIPTED", str(path))
+    options = {"engine": "scripted", "only": NULLS, "budget": "20", **asked}
+    session, ledger, where = study.create(options, folder / "s", lambda _: None)
+    with ledger:
+        found = run_study(session, search.Phased(), ledger, where, Silent(), Stop())
+        return found, [start.outcome for start in ledger.starts()]
+
+
+def noisy(folder: Path, *effects: dict[str, Any], sd: float, seed: int = 1) -> dict[str, Any]:
+    counter = str(folder / "starts.count")
+    return {"effects": list(effects), "noise": {"sd": sd, "seed": seed, "counter": counter}}
+
+
+def test_nothing_is_adopted_where_nothing_is_planted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A false WIN has at most 5 % in each study; two of three happen in less than 1 %."""
+    wins = 0
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        behaviour = noisy(tmp_path / str(seed), sd=0.05, seed=seed)
+        found, outcomes = tuned(folder, monkeypatch, behaviour, seed=seed)
+        assert Outcome.MEASURED in outcomes
+        wins += any(answer.verdict is Verdict.WIN for answer in found.answers)
+    assert wins <= 1
+
+
+def test_a_planted_ten_percent_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    effect = {"when": {"arg": ["--block-size", "32"]}, "log_effect": 0.0953}
+    found, _ = tuned(tmp_path / "a", monkeypatch, noisy(tmp_path / "a", effect, sd=0.01))
+    verdicts = {answer.tuning: answer.verdict for answer in found.answers}
+    assert verdicts["block-size"] is Verdict.WIN
+    assert dict(found.proven) == {"block-size": 32}
+    (confirmed,) = (one for one in found.confirmed if one.arm == "proven")
+    assert confirmed.effect.low is not None
+    assert confirmed.effect.high is not None
+    assert confirmed.effect.low <= 1.10 <= confirmed.effect.high * 1.02
+
+
+def test_a_setting_that_the_server_ignores_gets_no_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behaviour = {"effects": [], "faults": {"ignore_config": ["block_size"]}}
+    found, outcomes = tuned(tmp_path / "a", monkeypatch, behaviour)
+    verdicts = {answer.tuning: answer for answer in found.answers}
+    assert verdicts["block-size"].verdict is Verdict.NOT_IN_EFFECT
+    assert Outcome.INEFFECTIVE in outcomes
+    assert "block-size" not in dict(found.best)
+
+
+def test_a_setting_that_kills_the_server_is_told_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadly = {"when": {"arg": ["--block-size", "32"]}, "rc": 1, "message": "RuntimeError: no"}
+    behaviour = {"effects": [], "faults": {"exit_at_start": deadly}}
+    found, _ = tuned(tmp_path / "a", monkeypatch, behaviour)
+    verdicts = {answer.tuning: answer.verdict for answer in found.answers}
+    assert verdicts["block-size"] is Verdict.START_FAILED
+    assert verdicts["log-stats"] is not Verdict.START_FAILED
+    assert "block-size" not in dict(found.best)
+
+
+def test_a_server_that_dies_under_load_is_recorded_and_the_study_ends_with_its_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trimtab.errors import StudyError
+
+    behaviour = {"effects": [], "faults": {"die_after_requests": 6}}
+    with pytest.raises(StudyError, match="baseline"):
+        tuned(tmp_path / "a", monkeypatch, behaviour)
