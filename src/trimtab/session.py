@@ -98,11 +98,13 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     risk = parse_risk(options.max_risk)
     slo = parse_slo(options.slo) if options.slo else None
     _check_objective(options.objective, slo)
-    name = options.engine or ("python" if options.engine_python is not None else DEFAULT_ENGINE)
-    workload = load_workload(options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small"))
     command = _baseline(options)
     if command is not None:
         options = replace(options, model=_one_model(options.model, command.model))
+        if "/" in command.program and not (options.engine or options.engine_python):
+            options = replace(options, engine_python=command.program)  # what the user runs today
+    name = options.engine or ("python" if options.engine_python is not None else DEFAULT_ENGINE)
+    workload = load_workload(options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small"))
     engine = engines.find(name, python=options.engine_python, install=install, progress=say)
     host = LocalHost()
     found = facts.inspect(

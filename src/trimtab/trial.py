@@ -8,6 +8,7 @@ fault (a full disk, a missing engine), leaves as an exception.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from trimtab import gate
 from trimtab.apply import applied
+from trimtab.engines import api_key
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
 from trimtab.load.run import LoadResult, run_load
 from trimtab.metrics import over_windows
@@ -65,7 +67,7 @@ def run_trial(
     """
     began, clock = time.time(), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    plan = session.compile(request.candidate, guide=request.arm.partition("#")[0] == "guide")
+    plan = session.compile(request.candidate, guide=request.stem == "guide")
     shown = redact_plan(plan)
     _write(folder / "plan.json", asdict(shown))
     display.state("gate")
@@ -129,12 +131,14 @@ def _examine(
         )
         return
     display.state("load")
+    key = api_key(plan.settings, os.environ)
     load = run_load(
         server.url,
-        session.engine.served_name(server.url),
+        session.engine.served_name(server.url, key=key),
         session.workload,
         request.seed,
         vocab=session.vocab,
+        key=key,
         slo=session.slo,
         alive=server.alive,
         server_cpu=server.cpu_seconds,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
-from trimtab.catalog import CATALOG, Context, Tuning, conflict, requirements, space
+from trimtab.catalog import CATALOG, Context, Tuning, conflict, space
 from trimtab.errors import UnknownTuningError
 from trimtab.facts import Facts
 from trimtab.model import (
@@ -176,12 +176,18 @@ def test_conflicts_are_pairs_of_the_space(plain: Context) -> None:
 
 def test_the_rich_machine_has_more(rich: Context) -> None:
     factors = chosen(replace(rich, allow_host=True))
-    assert {"jemalloc", "tcmalloc", "libiomp", "process-affinity", "omp-threads"} <= set(factors)
+    assert {"jemalloc", "tcmalloc", "libiomp", "process-affinity"} <= set(factors)
     assert {"thp", "cpu-governor", "sched-migration-cost"} <= set(factors)
     assert factors["thp"].scope is Scope.HOST
     assert factors["process-affinity"].value == "0-1"
-    assert factors["omp-threads"].value == 4
-    assert requirements(CATALOG, factors) == {("omp-threads", "one-process-engine")}
+
+
+def test_what_needs_another_tuning_waits_until_the_baseline_has_it(rich: Context) -> None:
+    assert "omp-threads" not in chosen(rich)
+    reason = {one.name: one.reason for one in space(rich)[1]}["omp-threads"]
+    assert "needs one-process-engine in the baseline" in reason
+    today = replace(rich.baseline, env=(("VLLM_ENABLE_V1_MULTIPROCESSING", "0"),))
+    assert chosen(replace(rich, baseline=today))["omp-threads"].value == 4
 
 
 @pytest.mark.parametrize(
@@ -215,7 +221,9 @@ def test_a_quota_below_the_cpus_limits_the_threads(plain: Context) -> None:
     facts = with_cpus(plain.facts, 8)
     throttled = replace(facts, limits=replace(facts.limits, cpu_quota=Fact(2.0, "cpu.max")))
     assert "omp-threads" not in chosen(replace(plain, facts=facts))
-    assert chosen(replace(plain, facts=throttled))["omp-threads"].value == 2
+    one_process = replace(plain.baseline, env=(("VLLM_ENABLE_V1_MULTIPROCESSING", "0"),))
+    found = chosen(replace(plain, facts=throttled, baseline=one_process))
+    assert found["omp-threads"].value == 2
 
 
 def test_large_pages_keep_jemalloc_out(rich: Context) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from trimtab.catalog import _space
-from trimtab.catalog._space import LeftOut, conflict, host_refusal, require_known, requirements
+from trimtab.catalog._space import LeftOut, conflict, host_refusal, require_known
 from trimtab.catalog._tuning import Context, Relation, Source, Tuning
 from trimtab.model import Factor, RiskLevel
 
@@ -26,7 +26,6 @@ __all__ = [
     "conflict",
     "host_refusal",
     "require_known",
-    "requirements",
     "space",
 ]
 

@@ -129,6 +129,10 @@ def _already(catalog: Mapping[str, Tuning], tuning: Tuning, context: Context) ->
         return "it has no value here other than stock"
     if tuning.knob.parse(context.baseline) == wanted:
         return f"the baseline already sets it ({tuning.knob.place} is {wanted})"
+    for needed in tuning.requires:
+        other = catalog[needed.name]
+        if other.is_stock(other.knob.parse(context.baseline), context):
+            return f"it needs {other.name} in the baseline: {needed.sentence}"
     for other in catalog.values():
         sentence = None if other is tuning else conflict(catalog, tuning.name, other.name)
         if sentence is None:
@@ -181,12 +185,3 @@ def _unwanted(
     if tuning.lowers_fidelity and tuning.name not in only:
         return f"it may change answers: name it with --only {tuning.name} to test it"
     return None
-
-
-def requirements(
-    catalog: Mapping[str, Tuning], names: Iterable[str]
-) -> frozenset[tuple[str, str]]:
-    """Return (tuning, what it requires) for the tunings named: it does nothing without."""
-    return frozenset(
-        (name, relation.name) for name in names for relation in catalog[name].requires
-    )

@@ -45,15 +45,16 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where requests go, from an ``http://host:port`` URL and the served model's name."""
+    """Where requests go: host, port, the served model's name, and the server's key if any."""
 
     host: str
     port: int
     model: str
+    key: str | None = None
 
     @classmethod
-    def parse(cls, url: str, model: str) -> Target:
-        """Parse the URL.
+    def parse(cls, url: str, model: str, key: str | None = None) -> Target:
+        """Parse an ``http://host:port`` URL.
 
         Raises:
             UsageError: it is not ``http://host[:port]``.
@@ -65,7 +66,7 @@ class Target:
             raise UsageError(f"the server's URL {url!r} is not understood: {error}") from error
         if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
             raise UsageError(f"the server's URL must look like http://127.0.0.1:8000, not {url!r}")
-        return cls(parts.hostname, 80 if port is None else port, model)
+        return cls(parts.hostname, 80 if port is None else port, model, key)
 
     def encode(self, request: Request) -> bytes:
         """Return the complete bytes of a streaming completion request of exact length."""
@@ -81,9 +82,10 @@ class Target:
             },
             separators=(",", ":"),
         ).encode()
+        key = f"Authorization: Bearer {self.key}\r\n" if self.key is not None else ""
         head = (
             f"POST /v1/completions HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n"
-            "Content-Type: application/json\r\nAccept: text/event-stream\r\n"
+            f"Content-Type: application/json\r\nAccept: text/event-stream\r\n{key}"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body

@@ -50,6 +50,7 @@ def run_load(
     seed: int,
     *,
     vocab: int,
+    key: str | None = None,
     slo: metrics.Slo | None = None,
     alive: Callable[[], str | None] = lambda: None,
     server_cpu: Callable[[], float] | None = None,
@@ -66,13 +67,13 @@ def run_load(
     ``stop`` is set; or when as many requests in a row failed as there are streams. Nothing that
     the server does raises.
 
-    ``vocab`` is the size of the model's vocabulary. ``server_cpu`` and ``host_cpu`` give the CPU
-    seconds by which foreign load is recognised.
+    ``vocab`` is the size of the model's vocabulary, ``key`` what the server demands of clients.
+    ``server_cpu`` and ``host_cpu`` give the CPU seconds by which foreign load is recognised.
 
     Raises:
         UsageError: the URL is not plain http, or the workload does not fit the vocabulary.
     """
-    target = Target.parse(url, model)
+    target = Target.parse(url, model, key)
     requests = build_requests(workload, seed, vocab)
     watch = Watch(alive, host_cpu, server_cpu, stop, progress)
     with _no_collections():
