@@ -48,6 +48,8 @@ def create(
         raise UsageError(f"{folder} already holds a study: add --resume, or name another --study")
     options = Options(**asked)
     session = open_session(options, say)
+    if all(factor.dummy for factor in session.space.factors):
+        raise UsageError("nothing is left to tune: 'trimtab tune --dry-run' says why")
     search.design(session.space)  # refuses a budget that no study fits in
     exportable(session.compile(()).settings)  # and a baseline that no artefact could carry
     folder = folder or DEFAULT_ROOT / time.strftime("%Y%m%d-%H%M%S")

@@ -110,6 +110,8 @@ def test_dry_run_prints_the_question_and_starts_nothing(tmp_path: Path) -> None:
         (["--workload", "absent.yaml"], "absent.yaml"),
         (["--engine", "absent"], "absent"),
         (["--max-risk", "mad"], "mad"),
+        (["--only", "dummy"], "nothing is left to tune"),
+        (["--budget", "3"], "at least"),
         (["--baseline", "absent.sh"], "absent.sh"),
         (["--model", "a", "--", "vllm", "serve", "b"], "drop one"),
         (["--", "python", "x.py"], "vllm serve MODEL"),

@@ -17,6 +17,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 # A baseline that starts fast and whose one flaw is large where the CPU must emulate bfloat16.
 BASELINE = ("--enforce-eager",)
+WORKLOAD = """\
+name: short
+input_tokens: 32
+output_tokens: 24
+arrival: {concurrency: 8}
+warmup: 8
+windows: 2
+window_requests: 16
+max_seconds: 30
+request_deadline: 60
+"""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +47,9 @@ def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "export VLLM_ENABLE_V1_MULTIPROCESSING=0\n"
         f"vllm serve {model} --load-format dummy {' '.join(BASELINE)}\n"
     )
-    words = ("--baseline", "today.sh", "--only", "dtype", "--budget", "14", "--study", "s")
+    (folder / "short.yaml").write_text(WORKLOAD)
+    words = ("--baseline", "today.sh", "--only", "dtype", "--budget", "11", "--study", "s")
+    words = (*words, "--workload", "short.yaml")
     with Running("tune", *words, cwd=folder) as running:
         second = folder / "s" / "starts" / "002"
         until((second / "plan.json").exists, 300, "the second start")
@@ -111,7 +124,7 @@ def test_the_exported_command_serves_by_hand_and_verifies(
 
 def test_a_server_that_dies_under_load_is_a_failed_start(model: str, tmp_path: Path) -> None:
     words = ("--model", model, "--workload", "mixed-small", "--budget", "14", "--study", "s")
-    fast = ("--only", "dummy", "--", "vllm", "serve", model, "--load-format", "dummy", *BASELINE)
+    fast = ("--only", "dtype", "--", "vllm", "serve", model, "--load-format", "dummy", *BASELINE)
     with Running("tune", *words, *fast, cwd=tmp_path) as running:
         first = tmp_path / "s" / "starts" / "001"
         until((first / "evidence.json").exists, 300, "load on the first start")
