@@ -48,8 +48,8 @@ def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"vllm serve {model} --load-format dummy {' '.join(BASELINE)}\n"
     )
     (folder / "short.yaml").write_text(WORKLOAD)
-    words = ("--baseline", "today.sh", "--only", "dtype", "--budget", "11", "--study", "s")
-    words = (*words, "--workload", "short.yaml")
+    question = ("--baseline", "today.sh", "--only", "dtype", "--workload", "short.yaml")
+    words = (*question, "--budget", "11", "--study", "s")
     with Running("tune", *words, cwd=folder) as running:
         second = folder / "s" / "starts" / "002"
         until((second / "plan.json").exists, 300, "the second start")
