@@ -16,11 +16,11 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"facts", "redaction", "stop", "enginelog"}),
     frozenset({"knobs", "engines"}),
     frozenset({"catalog"}),
-    frozenset({"presets", "slo", "metrics", "stats"}),
+    frozenset({"presets", "slo", "metrics", "stats", "rules"}),
     frozenset({"plan"}),
     frozenset({"server", "live", "verify", "apply"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
-    frozenset({"export", "report", "track", "progress", "gate", "baseline", "question"}),
+    frozenset({"export", "report", "track", "progress", "gate", "baseline", "question", "lint"}),
     frozenset({"session"}),
     frozenset({"trial", "answer"}),
     frozenset({"tune"}),
@@ -29,7 +29,18 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
-PURE = ("model", "catalog", "plan", "metrics", "slo", "stats", "search", "presets", "knobs")
+PURE = (
+    "model",
+    "catalog",
+    "rules",
+    "plan",
+    "metrics",
+    "slo",
+    "stats",
+    "search",
+    "presets",
+    "knobs",
+)
 PURE_FILES = ("report/rows.py", "load/sse.py", "load/guards.py", "load/requests.py")
 IMPURE = {"subprocess", "os", "socket", "asyncio", "time", "random", "threading"}
 

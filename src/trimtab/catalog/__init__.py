@@ -12,15 +12,20 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from trimtab.catalog import _space
+from trimtab.catalog._rule import Rule
+from trimtab.catalog._scene import Scene
 from trimtab.catalog._space import LeftOut, conflict, host_refusal, require_known
-from trimtab.catalog._tuning import Context, Relation, Source, Tuning
+from trimtab.catalog._tuning import Claim, Context, Relation, Source, Tuning
 from trimtab.model import Factor, RiskLevel
 
 __all__ = [
     "CATALOG",
+    "Claim",
     "Context",
     "LeftOut",
     "Relation",
+    "Rule",
+    "Scene",
     "Source",
     "Tuning",
     "conflict",

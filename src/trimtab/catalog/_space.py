@@ -62,6 +62,8 @@ def choose(
     factors: list[Factor] = []
     left_out: list[LeftOut] = []
     for tuning in catalog.values():
+        if tuning.advisory:
+            continue  # not a question of this study at all
         missing = _left_out(catalog, tuning, context, only, skip, max_risk)
         if missing is not None:
             left_out.append(missing)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from trimtab.catalog._accepts import ANY_TEXT, Accepts
+from trimtab.catalog._rule import Rule
 from trimtab.facts import Facts
 from trimtab.knobs import Knob
 from trimtab.model import Check, RestartCost, Risk, Scope, Settings, Value
@@ -40,10 +42,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Another tuning, and the sentence that says why the two belong together or do not."""
+    """Another tuning, and the sentence that says why the two belong together or do not.
+
+    ``fatal``: a conflict that ends the start, rather than make one of the two act otherwise.
+    """
 
     name: str
     sentence: str
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,14 @@ class Source:
 
     title: str
     where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A published number or statement about the effect: a prior, never a result of ours."""
+
+    sentence: str
+    source: Source
 
 
 Values: TypeAlias = tuple[Value, ...] | Callable[[Context], tuple[Value, ...]]
@@ -82,6 +96,12 @@ class Tuning:
     ``metric`` names the metric it is about if that is not the study's objective ("startup").
     ``checks`` replaces the knob's default checks by stronger ones, from the complete settings.
     ``engines`` and ``platforms`` are empty for any. ``package`` is the operating system's package.
+    ``details`` says what it does, when it helps and what to know, in whole sentences.
+    ``accepts`` is how the setting's reader takes a text. ``rules`` are its traps. ``claims`` are
+    what others published about its effect. ``default`` is the text that does what happens anyway
+    when it is not set, where there is one for every machine. ``inert`` says why nothing reads it
+    any more. ``advisory``: known to doctor and lint, but no study tries it, for it buys no speed
+    by itself or is no launch setting.
     """
 
     name: str
@@ -109,6 +129,13 @@ class Tuning:
     superseded_by: str = ""
     removed_in: str = ""
     package: str = ""
+    details: str = ""
+    accepts: Accepts = ANY_TEXT
+    rules: tuple[Rule, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    default: str = ""
+    inert: str = ""
+    advisory: bool = False
     dummy: bool = False
 
     def values_for(self, context: Context) -> tuple[Value, ...]:

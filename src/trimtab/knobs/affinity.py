@@ -21,6 +21,11 @@ class Affinity:
         """What people would type."""
         return "taskset --cpu-list"
 
+    @property
+    def setting(self) -> str:
+        """See `Knob.setting`."""
+        return "affinity"
+
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Set the mask. Workers may narrow it further, so they only have to stay inside."""
         if value is None:

@@ -23,6 +23,11 @@ class Env:
         """The variable's name."""
         return self.name
 
+    @property
+    def setting(self) -> str:
+        """See `Knob.setting`."""
+        return self.name
+
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Set the variable. The default check proves only that it arrived."""
         text = None if value is None else require_text(self.name, value)

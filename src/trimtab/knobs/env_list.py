@@ -26,6 +26,11 @@ class EnvList:
         """Variable and key."""
         return f"{self.name}[{self.key}]"
 
+    @property
+    def setting(self) -> str:
+        """See `Knob.setting`."""
+        return self.name
+
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Set, replace or take away the key."""
         others = [pair for pair in self._pairs(draft.env.get(self.name)) if pair[0] != self.key]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trimtab.errors import LibraryMissingError, UsageError
 from trimtab.facts import Facts
-from trimtab.knobs.draft import Draft, preloaded
+from trimtab.knobs.draft import PRELOAD, Draft, preloaded
 from trimtab.model import Check, CheckKind, HostWrite, Proves, Settings, Value
 
 FAMILIES = {
@@ -31,6 +31,11 @@ class Preload:
     def place(self) -> str:
         """The variable that the loader reads, and the library."""
         return f"LD_PRELOAD[{'|'.join(self.sonames)}]"
+
+    @property
+    def setting(self) -> str:
+        """See `Knob.setting`."""
+        return PRELOAD
 
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Append the library. Behind another one of its family it only arrives, and never acts."""

@@ -22,6 +22,11 @@ class Knob(Protocol):
         """Return where the knob acts, as people write it: ``--dtype``, ``vm.swappiness``."""
         ...
 
+    @property
+    def setting(self) -> str:
+        """Return the name under which a scene holds it: variable, option, or kernel path."""
+        ...
+
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Add the value to the draft, and the check that shows it in the live server.
 

@@ -69,6 +69,11 @@ class Argument:
         """The option."""
         return self.name
 
+    @property
+    def setting(self) -> str:
+        """See `Knob.setting`."""
+        return self.name
+
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Replace every occurrence by one at the end."""
         spans = list(self._occurrences(draft.argv))
@@ -124,6 +129,11 @@ class Switch:
     @property
     def _negative(self) -> str:
         return f"--no-{self.name.removeprefix('--')}"
+
+    @property
+    def setting(self) -> str:
+        """See `Knob.setting`."""
+        return self.name
 
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Take away every occurrence, then add the one that says the value."""

@@ -29,6 +29,11 @@ class Sysctl:
         return f"/proc/sys/{self.name.replace('.', '/')}"
 
     @property
+    def setting(self) -> str:
+        """See `Knob.setting`."""
+        return self.path
+
+    @property
     def probe(self) -> str:
         """A file that exists where the setting does."""
         return self.path

@@ -24,6 +24,11 @@ class Sysfs:
         return self.path.replace("{cpu}", "*")
 
     @property
+    def setting(self) -> str:
+        """See `Knob.setting`."""
+        return self.place
+
+    @property
     def probe(self) -> str:
         """A file that exists where the setting does: the first CPU's, if each has one."""
         return self.path.replace("{cpu}", "0")

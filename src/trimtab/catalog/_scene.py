@@ -1,0 +1,91 @@
+"""A scene: one process with all that reaches it, as rules see it.
+
+It is the same for a live process (``doctor --pid``), for the machine as it is (``doctor``), and
+for a process that a file would start (``lint``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from trimtab.knobs import Switch
+from trimtab.knobs.server_arg import option_name
+from trimtab.model import HostWrite, Settings
+from trimtab.model.script import Container, Document, Setting
+from trimtab.model.situation import Situation
+
+_NOTHING: Mapping[str, Setting] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What one process is given.
+
+    ``env`` and ``options`` map a name to the setting in force; ``host`` maps the path of a kernel
+    setting to its value (of the machine, or as the file writes it). ``complete``: a variable that
+    is not here is known to be unset. ``document`` is the file it comes from, if any; ``role`` and
+    ``pid`` belong to a live process. ``implied``: no server command is known.
+    """
+
+    situation: Situation
+    argv: tuple[str, ...] = ()
+    env: Mapping[str, Setting] = field(default_factory=lambda: _NOTHING)
+    options: Mapping[str, Setting] = field(default_factory=lambda: _NOTHING)
+    host: Mapping[str, Setting] = field(default_factory=lambda: _NOTHING)
+    affinity: tuple[int, ...] | None = None
+    container: Container | None = None
+    complete: bool = False
+    implied: bool = False
+    document: Document | None = None
+    role: str = ""
+    pid: int | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What is given, as knobs parse it; the preload list stays inside the environment."""
+        env = tuple(sorted((name, one.value) for name, one in self.env.items()))
+        return Settings(argv=self.argv, env=env, affinity=self.affinity)
+
+    @property
+    def writes(self) -> tuple[HostWrite, ...]:
+        """The kernel settings, as knobs parse them."""
+        return tuple(HostWrite(path, one.value) for path, one in self.host.items())
+
+    def text(self, name: str) -> str | None:
+        """Return a variable's text; ``None`` when it is not set, or not known to the letter."""
+        found = self.env.get(name)
+        return found.value if found is not None and found.literal else None
+
+    def option(self, name: str) -> str | None:
+        """Return a server option's text ("" for a switch); ``None`` when it is not given."""
+        found = self.options.get(option_name(name))
+        return None if found is None else found.value
+
+    def at(self, name: str) -> Setting | None:
+        """Return the setting of that name, wherever it was made."""
+        for group in (self.env, self.options, self.host):
+            if name in group:
+                return group[name]
+        return None
+
+    @property
+    def graphs(self) -> bool | None:
+        """Whether graphs are captured: the command line tells, or else the situation.
+
+        ``--enforce-eager`` switches them off; without it vllm-ascend captures them by default.
+        """
+        if Switch("--enforce-eager").parse(Settings(argv=self.argv)) is True:
+            return False
+        return self.situation.graphs
+
+    def version(self, component: str) -> str:
+        """Return a component's version, "" when it is not known."""
+        return self.situation.versions.get(component, "")
+
+    def variables(self, *prefixes: str) -> Iterator[Setting]:
+        """Yield the variables whose names begin so, in their order."""
+        for name, one in self.env.items():
+            if name.startswith(prefixes):
+                yield one

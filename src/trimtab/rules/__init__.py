@@ -1,0 +1,81 @@
+"""Diagnosis: every rule of the catalogue applied to a scene or a text.
+
+Pure: it answers from what it is given. ``doctor`` and ``lint`` both end here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+
+from trimtab.catalog import CATALOG, Rule, Scene, Tuning
+from trimtab.model.finding import Finding, Hit, Severity
+from trimtab.model.script import Document
+from trimtab.model.situation import Situation
+from trimtab.rules import generic
+from trimtab.rules.making import MAKING
+
+__all__ = ["all_rules", "in_process", "in_text", "of_tuning"]
+
+
+@cache
+def all_rules() -> Mapping[str, tuple[Rule, str]]:
+    """Return rule id → (rule, name of its entry or "").
+
+    Raises:
+        ValueError: two rules have one id.
+    """
+    found: dict[str, tuple[Rule, str]] = {}
+    owned = [(rule, tuning.name) for tuning in CATALOG.values() for rule in tuning.rules]
+    for rule, owner in (*((rule, "") for rule in (*generic.RULES, *MAKING)), *owned):
+        if rule.id in found:
+            raise ValueError(f"two rules are called {rule.id}")
+        found[rule.id] = (rule, owner)
+    return found
+
+
+def in_process(scene: Scene) -> tuple[Finding, ...]:
+    """Return what the rules find in one process's settings, in the order of the catalogue."""
+    found = [finding for tuning in CATALOG.values() for finding in of_tuning(tuning, scene)]
+    for rule, owner in all_rules().values():
+        if rule.process is not None and not owner:
+            found += _finished(rule, "", rule.process(scene), scene)
+    return tuple(dict.fromkeys(found))
+
+
+def of_tuning(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
+    """Yield what the general rules and the entry's own say about one entry."""
+    for rule, check in generic.PER_TUNING:
+        yield from _finished(rule, tuning.name, check(tuning, scene), scene)
+    for rule in tuning.rules:
+        if rule.process is not None:
+            yield from _finished(rule, tuning.name, rule.process(scene), scene)
+
+
+def in_text(document: Document, situation: Situation) -> tuple[Finding, ...]:
+    """Return what the rules find in a text as a whole."""
+    found: list[Finding] = []
+    for rule, owner in all_rules().values():
+        if rule.text is not None:
+            found += _finished(rule, owner, rule.text(document, situation), None)
+    return tuple(dict.fromkeys(found))
+
+
+def _finished(
+    rule: Rule, owner: str, hits: Iterable[Hit], scene: Scene | None
+) -> Iterator[Finding]:
+    for hit in hits:
+        made = scene.at(hit.setting) if scene is not None else None
+        severity = hit.severity or (Severity.INFO if hit.given else rule.severity)
+        finding = Finding(
+            rule=rule.id,
+            severity=severity,
+            problem=rule.problem,
+            setting=hit.setting,
+            message=f"{hit.message} (if {hit.given})" if hit.given else hit.message,
+            fix=hit.fix,
+            place=hit.place or (made.place if made is not None else None),
+            tuning=owner,
+            remedy=hit.remedy,
+        )
+        yield finding

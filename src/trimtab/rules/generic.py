@@ -1,0 +1,151 @@
+"""Rules that follow from what an entry says of itself: its values, rivals, default, life-cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from trimtab.catalog import CATALOG, Rule, Scene, Tuning
+from trimtab.catalog._accepts import Taken
+from trimtab.model import Value
+from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
+
+PerTuning: TypeAlias = Callable[[Tuning, Scene], Iterator[Hit]]
+
+
+def set_to(tuning: Tuning, scene: Scene) -> Value:
+    """Return the value that a scene gives an entry, ``None`` if it is not set."""
+    return tuning.knob.parse(scene.settings, scene.writes)
+
+
+def literal(tuning: Tuning, scene: Scene) -> str | None:
+    """Return the value as text where it is set and known to the letter."""
+    value, made = set_to(tuning, scene), scene.at(tuning.knob.setting)
+    if value is None or (made is not None and not made.literal):
+        return None
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def acts(tuning: Tuning, scene: Scene) -> bool:
+    """Whether an entry is set to something other than what happens anyway."""
+    value = set_to(tuning, scene)
+    return value is not None and not (tuning.default and str(value) == tuning.default)
+
+
+def _read_as(taken: Taken) -> PerTuning:
+    def check(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
+        text = literal(tuning, scene)
+        if text is None:
+            return
+        reading = tuning.accepts.read(text)
+        if reading.taken is taken:
+            yield Hit(
+                tuning.knob.setting,
+                f"{tuning.knob.place}: {reading.sentence}",
+                fix=f"set it to {tuning.accepts.words()}",
+            )
+
+    return check
+
+
+def _conflicts(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
+    if not acts(tuning, scene):
+        return
+    for relation in tuning.conflicts:
+        other = CATALOG[relation.name]
+        if acts(other, scene):
+            yield Hit(
+                tuning.knob.setting,
+                f"{tuning.knob.place} and {other.knob.place} are both set: {relation.sentence}",
+                fix="keep one of the two",
+                severity=Severity.ERROR if relation.fatal else None,
+            )
+
+
+def _superseded(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
+    if tuning.superseded_by and set_to(tuning, scene) is not None:
+        yield Hit(
+            tuning.knob.setting,
+            f"{tuning.knob.place} is superseded by {tuning.superseded_by}",
+            fix=f"use {tuning.superseded_by}",
+        )
+
+
+def _inert(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
+    if tuning.inert and set_to(tuning, scene) is not None:
+        yield Hit(
+            tuning.knob.setting,
+            f"{tuning.knob.place} has no effect: {tuning.inert}",
+            fix="take it out",
+            remedy=Remedy(Action.REMOVE),
+        )
+
+
+def _redundant(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
+    text = literal(tuning, scene)
+    if text is not None and tuning.default and text == tuning.default:
+        yield Hit(
+            tuning.knob.setting,
+            f"{tuning.knob.place} is {text}, which is what happens without it",
+            fix="it can be left out",
+        )
+
+
+PER_TUNING: tuple[tuple[Rule, PerTuning], ...] = (
+    (
+        Rule(
+            id="value-refused",
+            severity=Severity.ERROR,
+            problem=Problem.WRONG_VALUE,
+            summary="The setting's reader refuses the value: the server fails.",
+        ),
+        _read_as(Taken.REFUSED),
+    ),
+    (
+        Rule(
+            id="value-misread",
+            severity=Severity.WARNING,
+            problem=Problem.WRONG_VALUE,
+            summary="The setting's reader silently takes the value for another one.",
+        ),
+        _read_as(Taken.MISREAD),
+    ),
+    (
+        Rule(
+            id="conflict",
+            severity=Severity.WARNING,
+            problem=Problem.CONFLICT,
+            summary="Two settings are on that exclude each other.",
+        ),
+        _conflicts,
+    ),
+    (
+        Rule(
+            id="superseded",
+            severity=Severity.WARNING,
+            problem=Problem.SUPERSEDED,
+            summary="The setting has been replaced by another one.",
+        ),
+        _superseded,
+    ),
+    (
+        Rule(
+            id="inert",
+            severity=Severity.WARNING,
+            problem=Problem.NO_EFFECT,
+            summary="Nothing reads the setting any more.",
+        ),
+        _inert,
+    ),
+    (
+        Rule(
+            id="redundant",
+            severity=Severity.INFO,
+            problem=Problem.NO_EFFECT,
+            summary="The setting says what happens anyway.",
+        ),
+        _redundant,
+    ),
+)
+
+RULES = tuple(rule for rule, _ in PER_TUNING)
