@@ -36,6 +36,8 @@ def test_presets_give_what_they_say(name: str) -> None:
     assert len({one.prompt[:prefix] for one in requests}) == 1
     assert len({one.prompt[prefix : prefix + 8] for one in requests}) == len(requests)
     for one in requests:
+        assert asked.input_tokens is not None
+        assert asked.output_tokens is not None
         assert 1 <= len(one.prompt) - prefix <= asked.input_tokens.longest
         assert 1 <= one.output_tokens <= asked.output_tokens.longest
         assert all(asked.vocabulary_floor <= token < VOCAB * 9 // 10 for token in one.prompt)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.errors import WorkloadError
+from trimtab.load.lengths import Lengths
 from trimtab.load.presets import DEFAULT, PRESETS
 from trimtab.load.workload import Workload, load_workload
 
@@ -28,11 +29,21 @@ def test_presets_are_workloads_that_survive_json(name: str) -> None:
 
 
 def test_the_presets_that_others_rely_on() -> None:
-    assert {DEFAULT, "chat", "rag", "batch", "poisson-small", "tiny"} <= set(PRESETS)
+    assert {
+        DEFAULT,
+        "chat",
+        "rag",
+        "code",
+        "summarise",
+        "agent",
+        "batch",
+        "poisson-small",
+        "tiny",
+    } <= set(PRESETS)
     small = load_workload("mixed-small")
     assert small.concurrency == 8
-    assert small.input_tokens.values == (32, 64, 128)
-    assert small.output_tokens.values == (16, 32, 64)
+    assert small.input_tokens == Lengths(values=(32, 64, 128))
+    assert small.output_tokens == Lengths(values=(16, 32, 64))
     assert (small.warmup, small.windows, small.window_requests) == (16, 4, 24)
     assert (small.max_seconds, small.request_deadline) == (15, 120)
     tiny = load_workload("tiny")
@@ -44,12 +55,12 @@ def test_the_presets_that_others_rely_on() -> None:
 def test_a_file_is_read(tmp_path: Path) -> None:
     workload = load_workload(write(tmp_path, GOOD + "windows: 1\nmax_seconds: 3\n"))
     assert workload.name == "mine"
-    assert workload.input_tokens.longest == 8
-    assert workload.output_tokens.values == (1, 2)
+    assert workload.input_tokens == Lengths(values=(8,))
+    assert workload.output_tokens == Lengths(values=(1, 2))
     assert workload.concurrency == 2
     assert (workload.windows, workload.max_seconds) == (1, 3.0)
     ranged = load_workload(write(tmp_path, GOOD.replace("8", "{min: 3, max: 9}", 1)))
-    assert (ranged.input_tokens.min, ranged.input_tokens.longest) == (3, 9)
+    assert ranged.input_tokens == Lengths(min=3, max=9)
     open_loop = load_workload(write(tmp_path, GOOD.replace("concurrency: 2", "rate: 0.5")))
     assert (open_loop.concurrency, open_loop.arrival.rate) == (None, 0.5)
 
@@ -83,7 +94,19 @@ def test_the_tail_keeps_every_stream_busy() -> None:
         (GOOD.replace("8", "true", 1), "input_tokens", "number of tokens"),
         (GOOD.replace("8", "{min: 9, max: 3}", 1), "input_tokens", "min <= max"),
         (GOOD.replace("8", "{min: 9}", 1), "input_tokens", "min and max"),
-        (GOOD.replace("8", "{mean: 9}", 1), "input_tokens.mean", "not a key"),
+        (GOOD.replace("8", "{average: 9}", 1), "input_tokens.average", "not a key"),
+        (GOOD.replace("8", "{mean: 9}", 1), "input_tokens", "both numbers"),
+        (GOOD.replace("8", "{mean: 9, sd: 2, median: 3}", 1), "input_tokens", "one form"),
+        (GOOD.replace("8", "{edges: [1, 4], weights: [0]}", 1), "input_tokens", "above 0"),
+        (GOOD.replace("2}", "2, constant: true}"), "arrival", "with a rate only"),
+        (GOOD.replace("2}", "2, speed: 2}"), "arrival", "with a trace only"),
+        (
+            GOOD.replace("concurrency: 2", "rate: 1.0, constant: true, burstiness: 2"),
+            "arrival",
+            "no burstiness",
+        ),
+        (GOOD.replace("concurrency: 2", "trace: t.jsonl"), "", "leave them out"),
+        ("arrival: {trace: none.jsonl}", "none.jsonl", "cannot be read"),
         (GOOD.replace("input_tokens", "input"), "input", "not a key"),
         ("output_tokens: 1\narrival: {concurrency: 1}", "input_tokens", "must be given"),
         (GOOD.replace("8", "1000000", 1), "prompt tokens", "at most"),

@@ -57,6 +57,41 @@ PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
             "max_seconds": 180,
             "request_deadline": 300,
         },
+        # a file and its neighbours as context, completions of a line to a function
+        "code": {
+            "input_tokens": {"median": 1200, "sigma": 0.6, "max": 6000},
+            "output_tokens": {"median": 48, "sigma": 0.9, "max": 512},
+            "arrival": {"concurrency": 32},
+            "shared_prefix": 64,
+            "warmup": 64,
+            "windows": 3,
+            "window_requests": 128,
+            "max_seconds": 180,
+            "request_deadline": 300,
+        },
+        # whole documents in, a paragraph out
+        "summarise": {
+            "input_tokens": {"median": 3000, "sigma": 0.5, "max": 12000},
+            "output_tokens": {"mean": 180, "sd": 40, "min": 32},
+            "arrival": {"concurrency": 16},
+            "warmup": 32,
+            "windows": 3,
+            "window_requests": 64,
+            "max_seconds": 240,
+            "request_deadline": 600,
+        },
+        # steps of a tool-using agent: a long, growing context behind one prompt, short calls out
+        "agent": {
+            "input_tokens": {"median": 2000, "sigma": 0.7, "max": 12000},
+            "output_tokens": {"median": 90, "sigma": 0.8, "max": 1024},
+            "arrival": {"concurrency": 16},
+            "shared_prefix": 2048,
+            "warmup": 32,
+            "windows": 3,
+            "window_requests": 64,
+            "max_seconds": 240,
+            "request_deadline": 600,
+        },
         # offline work at high concurrency: only throughput counts
         "batch": {
             "input_tokens": [256, 512, 1024],

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
 from numpy.random import Generator, SeedSequence, default_rng
 
 from trimtab.errors import WorkloadError
-from trimtab.load.workload import Lengths, Workload
+from trimtab.load.arrival import instants
+from trimtab.load.lengths import draw
+from trimtab.load.trace import BLOCK, Entry, read_trace
+from trimtab.load.workload import PROMPT_LIMIT, Workload
 from trimtab.model import Request
 
 _DISTINCT = 8  # leading tokens that no two prompts share, no more than a small cache block
@@ -27,40 +33,39 @@ def build_requests(workload: Workload, seed: int, vocab: int) -> tuple[Request, 
     """
     lengths, tokens, arrivals = (default_rng(one) for one in SeedSequence(seed).spawn(3))
     count = workload.requests
-    inputs = _draw(workload.input_tokens, count, lengths)
-    outputs = _draw(workload.output_tokens, count, lengths)
-    instants = _arrival_times(workload, count, arrivals)
-    prompts = _prompts(workload, inputs, vocab, tokens)
+    entries = _entries(workload, count, lengths)
+    if workload.arrival.trace is None:
+        at = instants(workload.arrival, count, arrivals)
+    else:
+        at = [entry.at for entry in entries]
+    prompts = _prompts(workload, entries, vocab, tokens)
     return tuple(
-        Request(index, prompt, output, at)
-        for index, (prompt, output, at) in enumerate(zip(prompts, outputs, instants, strict=True))
+        Request(index, prompt, entry.output_tokens, moment)
+        for index, (prompt, entry, moment) in enumerate(zip(prompts, entries, at, strict=True))
     )
 
 
-def _draw(lengths: Lengths, count: int, rng: Generator) -> list[int]:
-    """Draw lengths; of a list, each value once in every group as long as the list.
-
-    Drawing without replacement gives every window nearly the same work, so that windows differ
-    by the server and not by luck.
-    """
-    if lengths.values:
-        groups = -(-count // len(lengths.values))
-        drawn = np.concatenate([rng.permutation(lengths.values) for _ in range(groups)])
-        return [int(one) for one in drawn[:count]]
-    assert lengths.min is not None
-    assert lengths.max is not None
-    return [int(one) for one in rng.integers(lengths.min, lengths.max, count, endpoint=True)]
-
-
-def _arrival_times(workload: Workload, count: int, rng: Generator) -> list[float | None]:
-    if workload.arrival.rate is None:
-        return [None] * count
-    gaps = rng.exponential(1.0 / workload.arrival.rate, count)
-    return [float(instant) for instant in np.cumsum(gaps)]
+def _entries(workload: Workload, count: int, rng: Generator) -> tuple[Entry, ...]:
+    """Return what each request is like: recorded, or drawn (its time then means nothing)."""
+    arrival = workload.arrival
+    if arrival.trace is not None:
+        entries = read_trace(Path(arrival.trace), count, arrival.speed)
+        if sum(entry.input_tokens for entry in entries) > PROMPT_LIMIT:
+            raise WorkloadError(
+                f"trace {arrival.trace}: its first {count} requests hold more than "
+                f"{PROMPT_LIMIT:,} prompt tokens; lower windows, window_requests or warmup"
+            )
+        return entries
+    assert workload.input_tokens is not None
+    assert workload.output_tokens is not None
+    group = workload.window_requests
+    inputs = draw(workload.input_tokens, count, group, rng)
+    outputs = draw(workload.output_tokens, count, group, rng)
+    return tuple(Entry(0.0, *pair) for pair in zip(inputs, outputs, strict=True))
 
 
 def _prompts(
-    workload: Workload, lengths: list[int], vocab: int, rng: Generator
+    workload: Workload, entries: Sequence[Entry], vocab: int, rng: Generator
 ) -> list[tuple[int, ...]]:
     low, high = workload.vocabulary_floor, vocab * 9 // 10
     if high <= low:
@@ -71,9 +76,20 @@ def _prompts(
     prefix = tuple(rng.integers(low, high, workload.shared_prefix).tolist())
     seen: set[tuple[int, ...]] = set()
     prompts = []
-    for length in lengths:
-        own = _distinct(workload, length, low, high, rng, seen)
-        prompts.append((*prefix, *own))
+    blocks: dict[int, tuple[int, ...]] = {}
+    for entry in entries:
+        if entry.blocks:
+            for name in entry.blocks:
+                if name not in blocks:
+                    blocks[name] = tuple(rng.integers(low, high, BLOCK).tolist())
+            whole = (token for name in entry.blocks for token in blocks[name])
+            start = tuple(islice(whole, entry.input_tokens))
+            # a recorder that names only whole blocks leaves the rest of the prompt to itself
+            rest = entry.input_tokens - len(start)
+            prompts.append((*start, *rng.integers(low, high, rest).tolist()))
+        else:
+            own = _distinct(workload, entry.input_tokens, low, high, rng, seen)
+            prompts.append((*prefix, *own))
     return prompts
 
 

@@ -2,89 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trimtab import strict_yaml
 from trimtab.errors import WorkloadError
+from trimtab.load.arrival import Arrival
+from trimtab.load.lengths import LengthsField
 from trimtab.load.presets import PRESETS
 
-_PROMPT_LIMIT: Final = 20_000_000  # prompt tokens of a whole load: all are held in memory
+PROMPT_LIMIT: Final = 20_000_000  # prompt tokens of a whole load: all are held in memory
 
 _MESSAGES: Final = {"extra_forbidden": "is not a key of a workload", "missing": "must be given"}
 
-_Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class Lengths(_Strict):
-    """Lengths in tokens: drawn from ``values``, or uniform over ``min`` to ``max`` inclusive.
-
-    In a file: one number, a list to draw from, or ``{min: 16, max: 64}``.
-    """
-
-    values: Annotated[tuple[_Tokens, ...], Field(strict=False, max_length=1000)] = ()
-    min: _Tokens | None = None
-    max: _Tokens | None = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if self.values:
-            return self
-        if self.min is None or self.max is None or self.min > self.max:
-            raise ValueError("min and max must both be given, with min <= max")
-        return self
-
-    @property
-    def longest(self) -> int:
-        """The greatest length that can be drawn."""
-        return max(self.values) if self.values else self.max or 0
-
-
-def _canonical_lengths(given: object) -> object:
-    """Bring the forms of a file (number, list, mapping) into the one form of the record."""
-    if isinstance(given, int) and not isinstance(given, bool):
-        return {"values": (given,)}
-    if isinstance(given, list | tuple) and given:
-        return {"values": tuple(given)}
-    if isinstance(given, Lengths | Mapping):
-        return given
-    raise ValueError("must be a number of tokens, a list of at least one, or {min: .., max: ..}")
-
-
-_Lengths = Annotated[Lengths, BeforeValidator(_canonical_lengths)]
-
-
-class Arrival(_Strict):
-    """When requests are sent. Exactly one of the two is set.
-
-    ``concurrency``: closed loop, that many streams, each sends its next request when its last
-    one ended. ``rate``: open loop, Poisson arrivals with that mean number of requests a second.
-    """
-
-    concurrency: Annotated[int, Field(ge=1, le=4096)] | None = None
-    rate: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.concurrency is None) == (self.rate is None):
-            raise ValueError("exactly one of concurrency and rate must be given")
-        return self
 
 
 class Workload(_Strict):
@@ -99,8 +39,8 @@ class Workload(_Strict):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    input_tokens: _Lengths
-    output_tokens: _Lengths
+    input_tokens: LengthsField | None = None
+    output_tokens: LengthsField | None = None
     arrival: Arrival
     shared_prefix: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     warmup: Annotated[int, Field(ge=0, le=100_000)] = 8
@@ -112,10 +52,19 @@ class Workload(_Strict):
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> Self:
+        lengths = (self.input_tokens, self.output_tokens)
+        if self.arrival.trace is not None:
+            if lengths != (None, None) or self.shared_prefix:
+                raise ValueError(
+                    "a trace brings input_tokens, output_tokens and prefixes: leave them out"
+                )
+            return self
+        if self.input_tokens is None or self.output_tokens is None:
+            raise ValueError("input_tokens and output_tokens must be given, or arrival.trace")
         tokens = self.requests * (self.shared_prefix + self.input_tokens.longest)
-        if tokens > _PROMPT_LIMIT:
+        if tokens > PROMPT_LIMIT:
             raise ValueError(
-                f"the load may hold at most {_PROMPT_LIMIT:,} prompt tokens, but needs "
+                f"the load may hold at most {PROMPT_LIMIT:,} prompt tokens, but needs "
                 f"{tokens:,}; lower windows, window_requests, warmup or input_tokens"
             )
         return self
@@ -152,7 +101,29 @@ def load_workload(source: str) -> Workload:
         return _validate(source, {"name": source, **preset})
     path = Path(source)
     content = _read(path)
-    return _validate(source, {"name": path.stem, **content})
+    workload = _validate(source, {"name": path.stem, **content})
+    return _with_trace(workload, source)
+
+
+def _with_trace(workload: Workload, source: str) -> Workload:
+    """Return the workload with its trace's path made absolute and its content's digest."""
+    arrival = workload.arrival
+    if arrival.trace is None:
+        return workload
+    path = (Path(source).parent / arrival.trace).resolve()
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WorkloadError(
+            f"workload {source}: arrival.trace {path} cannot be read: {error.strerror}"
+        ) from error
+    if arrival.sha256 not in (None, digest):
+        raise WorkloadError(
+            f"workload {source}: the content of {path} is not what arrival.sha256 names"
+        )
+    found = arrival.model_copy(update={"trace": str(path), "sha256": digest})
+    return workload.model_copy(update={"arrival": found})
 
 
 def _read(path: Path) -> Mapping[str, object]:
