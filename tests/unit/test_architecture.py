@@ -20,6 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"plan"}),
     frozenset({"server", "live", "verify", "apply"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
+    frozenset({"simulated"}),
     frozenset({"export", "report", "track", "progress", "gate", "baseline", "question", "lint"}),
     frozenset({"session"}),
     frozenset({"trial", "answer"}),

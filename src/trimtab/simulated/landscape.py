@@ -1,0 +1,162 @@
+"""A landscape: what is true of a simulated server, as a value read from YAML.
+
+All effects are natural logarithms of a ratio (0.05 is 5.1 % more), noise is a standard deviation
+on that scale.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trimtab import strict_yaml
+from trimtab.errors import UsageError
+from trimtab.model import Value
+
+NAMES: Final = ("L0", "L1", "L2", "L3", "L4", "L5")
+"""The landscapes that trimtab ships; each file says what it is for."""
+
+_Effect = Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=False)]
+_Sd = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, strict=False)]
+_Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=False)]
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Numeric(_Strict):
+    """An integer tuning with an optimum inside its range, and possibly a cliff.
+
+    The effect falls with the square of the distance to ``best`` in doublings, ``curvature`` for
+    one doubling; above ``cliff`` another ``fall`` is lost. It counts from that of ``stock``.
+    """
+
+    stock: Annotated[int, Field(ge=1)]
+    published: Annotated[int, Field(ge=1)]
+    best: Annotated[float, Field(gt=0, strict=False)]
+    curvature: _Effect
+    cliff: Annotated[int, Field(ge=1)] | None = None
+    fall: _Effect = 0.0
+
+    def effect(self, value: Value) -> float:
+        """Return the effect of ``value`` against stock; ``None`` is stock."""
+        number = self.stock if value is None else int(value)
+        return self._height(number) - self._height(self.stock)
+
+    def _height(self, number: int) -> float:
+        lost = self.fall if self.cliff is not None and number > self.cliff else 0.0
+        return -self.curvature * math.log2(number / self.best) ** 2 - lost
+
+
+class Tuning(_Strict):
+    """One tuning: its effect on the objective when on, or a numeric one; and on other metrics."""
+
+    effect: _Effect = 0.0
+    numeric: Numeric | None = None
+    startup: _Effect = 0.0
+    latency: _Effect = 0.0
+    prior: _Effect = 0.0
+    lead: bool = False
+    dummy: bool = False
+
+
+class Interaction(_Strict):
+    """What two tunings give together beyond the sum of both."""
+
+    of: Annotated[tuple[_Name, _Name], Field(strict=False)]
+    effect: _Effect
+
+
+class Crash(_Strict):
+    """Where starts fail: when all of ``when`` are on, with this probability."""
+
+    when: Annotated[tuple[_Name, ...], Field(strict=False, min_length=1)]
+    probability: _Probability = 1.0
+
+
+class Noise(_Strict):
+    """How measurements scatter.
+
+    ``start`` between starts, ``window`` between windows of one start, ``block`` between blocks
+    (requests differ), ``walk`` the step from start to start of a random walk, ``trend`` a steady
+    drift for each start. ``bad`` starts lose ``bad_effect``; with ``regimes`` above 0 a start
+    falls into one of two regimes that far above and below the mean. ``cold`` is lost in the first
+    window.
+    """
+
+    start: _Sd = 0.02
+    window: _Sd = 0.01
+    block: _Sd = 0.0
+    walk: _Sd = 0.0
+    trend: _Effect = 0.0
+    bad: _Probability = 0.0
+    bad_effect: _Effect = -0.06
+    bad_sd: _Sd = 0.02
+    regimes: _Sd = 0.0
+    cold: _Effect = 0.0
+
+
+class Landscape(_Strict):
+    """What is true. ``random_interactions`` draws one for each pair, anew for each seed."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    summary: str
+    tunings: dict[_Name, Tuning]
+    interactions: Annotated[tuple[Interaction, ...], Field(strict=False)] = ()
+    random_interactions: _Sd = 0.0
+    crashes: Annotated[tuple[Crash, ...], Field(strict=False)] = ()
+    conflicts: Annotated[
+        tuple[Annotated[tuple[_Name, _Name], Field(strict=False)], ...], Field(strict=False)
+    ] = ()
+    noise: Noise = Noise()
+    windows: Annotated[int, Field(ge=1, le=20)] = 3
+    start_seconds: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 60.0
+    base: Annotated[float, Field(gt=0, le=1e9, strict=False)] = 100.0
+
+    @model_validator(mode="after")
+    def _names_are_tunings(self) -> Self:
+        named = [
+            *(name for one in self.interactions for name in one.of),
+            *(name for one in self.crashes for name in one.when),
+            *(name for pair in self.conflicts for name in pair),
+        ]
+        for name in named:
+            if name not in self.tunings:
+                raise ValueError(f"{name!r} is not one of tunings")
+        return self
+
+
+def load_landscape(source: str) -> Landscape:
+    """Return the shipped landscape of that name, or the one in the YAML file at that path.
+
+    Raises:
+        UsageError: no such landscape or file, or a key that must be different.
+    """
+    if source in NAMES:
+        text = (resources.files(__package__) / "landscapes" / f"{source}.yaml").read_bytes()
+    else:
+        try:
+            text = Path(source).read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"--landscape {source!r} is none of {', '.join(NAMES)} and cannot be read as a "
+                f"file: {error.strerror}"
+            ) from error
+    try:
+        return Landscape.model_validate(strict_yaml.load(text))
+    except strict_yaml.NotDataError as error:
+        raise UsageError(f"landscape {source}: must be plain YAML, but {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"landscape {source}: {key or 'it'}: {first['msg']}, but got "
+            f"{reprlib.repr(first['input'])}"
+        ) from error

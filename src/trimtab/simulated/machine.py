@@ -1,0 +1,186 @@
+"""A simulated machine: makes starts of a landscape, as pure arithmetic over seeded draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+
+from trimtab.model import (
+    Budget,
+    Candidate,
+    Factor,
+    Outcome,
+    Space,
+    Start,
+    StartRequest,
+    Value,
+    Window,
+)
+from trimtab.search import Strategy
+from trimtab.simulated.landscape import Landscape
+
+OBJECTIVE: Final = "output_throughput"
+_LONGEST: Final = 10_000
+"""Starts after which a study that does not end is a defect of its strategy."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine with one seed: the same start on it always gives the same record."""
+
+    landscape: Landscape
+    seed: int = 0
+    _walk: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def pairs(self) -> Mapping[tuple[str, str], float]:
+        """The effect of each interacting pair: the landscape's own, and the random ones."""
+        found = {(a, b): one.effect for one in self.landscape.interactions for a, b in (one.of,)}
+        sd = self.landscape.random_interactions
+        if sd > 0:
+            rng = self._rng(1)
+            for pair in combinations(sorted(self.landscape.tunings), 2):
+                drawn = sd * float(rng.normal())
+                if not any(self.landscape.tunings[name].dummy for name in pair):
+                    found[pair] = found.get(pair, 0.0) + drawn
+        return found
+
+    def truth(self, candidate: Candidate) -> float:
+        """Return the true effect of a candidate on the objective (log ratio to the baseline)."""
+        values = dict(candidate)
+        alone = sum(self._alone(name, value) for name, value in values.items())
+        return alone + sum(
+            effect for (one, other), effect in self.pairs.items() if {one, other} <= set(values)
+        )
+
+    def best(self) -> float:
+        """Return the largest true effect that any candidate of two-level tunings reaches."""
+        names = [name for name, one in self.landscape.tunings.items() if not one.dummy]
+        values = {name: self.on(name) for name in names}
+        every = (on for size in range(len(names) + 1) for on in combinations(names, size))
+        return max(
+            self.truth(tuple((name, values[name]) for name in on))
+            for on in every
+            if not self._fails(on)
+        )
+
+    def on(self, name: str) -> Value:
+        """Return the value that a study tests."""
+        numeric = self.landscape.tunings[name].numeric
+        return "on" if numeric is None else numeric.published
+
+    def start(self, request: StartRequest, number: int) -> Start:
+        """Make one start: what happens depends on the request and its number alone."""
+        own = self._rng(2, number)
+        seconds = self.landscape.start_seconds * (0.9 + 0.2 * float(own.random()))
+        names = [name for name, _ in request.candidate]
+        if self._crashes(names, own):
+            return Start(
+                number, request, "0" * 16, Outcome.START_FAILED, seconds=seconds / 3,
+                detail="the landscape crashes here",
+            )  # fmt: skip
+        level = self.truth(request.candidate) + self._scatter(request, number, own)
+        windows = tuple(
+            Window(index, float(index), index + 1.0, 1, {OBJECTIVE: self._of(level, index, own)})
+            for index in range(self.landscape.windows)
+        )
+        mean = sum(math.log(one.metrics[OBJECTIVE]) for one in windows) / len(windows)
+        known = [one for name, one in self.landscape.tunings.items() if name in names]
+        latency = level - sum(one.latency for one in known)
+        startup = sum(one.startup for one in known)
+        metrics = {
+            OBJECTIVE: math.exp(mean),
+            "ttft_p99": 0.1 * math.exp(-latency),
+            "startup": 20.0 * math.exp(startup + self.landscape.noise.start * float(own.normal())),
+        }
+        return Start(
+            number, request, "0" * 16, Outcome.MEASURED, metrics, windows, seconds=seconds
+        )
+
+    def _alone(self, name: str, value: Value) -> float:
+        tuning = self.landscape.tunings.get(name)
+        if tuning is None:
+            return 0.0  # the dummy that every study carries
+        return tuning.effect if tuning.numeric is None else tuning.numeric.effect(value)
+
+    def _scatter(self, request: StartRequest, number: int, own: np.random.Generator) -> float:
+        noise = self.landscape.noise
+        block = noise.block * float(self._rng(3, request.seed).normal())
+        bad = float(own.normal(noise.bad_effect, noise.bad_sd)) * (own.random() < noise.bad)
+        regime = noise.regimes * (1.0 if own.random() < 0.5 else -1.0)
+        drift = self._drift(number) + noise.trend * number
+        return noise.start * float(own.normal()) + block + bad + regime + drift
+
+    def _drift(self, number: int) -> float:
+        """Return where the random walk stands at a start; it steps once for each."""
+        if number <= 0 or self.landscape.noise.walk == 0:
+            return 0.0
+        if number not in self._walk:
+            step = self.landscape.noise.walk * float(self._rng(4, number).normal())
+            self._walk[number] = self._drift(number - 1) + step
+        return self._walk[number]
+
+    def _of(self, level: float, index: int, own: np.random.Generator) -> float:
+        cold = self.landscape.noise.cold if index == 0 else 0.0
+        scatter = self.landscape.noise.window * float(own.normal())
+        return self.landscape.base * math.exp(level + cold + scatter)
+
+    def _crashes(self, names: Sequence[str], own: np.random.Generator) -> bool:
+        luck = own.random(len(self.landscape.crashes))
+        return any(
+            set(crash.when) <= set(names) and draw < crash.probability
+            for crash, draw in zip(self.landscape.crashes, luck, strict=True)
+        )
+
+    def _fails(self, names: Sequence[str]) -> bool:
+        pairs = (*self.landscape.conflicts, *(crash.when for crash in self.landscape.crashes))
+        return any(set(pair) <= set(names) for pair in pairs)
+
+    def _rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, *stream))
+
+
+def space_of(landscape: Landscape, budget: Budget, seed: int = 0) -> Space:
+    """Return the question that a study of the landscape answers; the dummy is always in it."""
+    machine = Machine(landscape)
+    factors = [
+        Factor(
+            name,
+            machine.on(name),
+            lead="the landscape expects it" if one.lead else "",
+            prior=one.prior,
+            dummy=one.dummy,
+        )
+        for name, one in landscape.tunings.items()
+    ]
+    if not any(factor.dummy for factor in factors):
+        factors.append(Factor("dummy", "1", dummy=True))
+    seconds = (landscape.start_seconds, landscape.start_seconds)
+    return Space(
+        tuple(factors),
+        conflicts=frozenset(frozenset(pair) for pair in landscape.conflicts),
+        budget=budget,
+        seed=seed,
+        seconds=seconds,
+    )
+
+
+def play(strategy: Strategy, space: Space, machine: Machine) -> list[Start]:
+    """Run a study to its end, block by block, and return its starts.
+
+    Raises:
+        RuntimeError: the strategy does not end.
+    """
+    starts: list[Start] = []
+    while requests := strategy.ask(space, starts):
+        for request in requests:
+            starts.append(machine.start(request, len(starts) + 1))
+        if len(starts) > _LONGEST:
+            raise RuntimeError("the strategy asks for starts without end")
+    return starts
