@@ -1,0 +1,105 @@
+"""``trimtab workload``: list the presets, show one, derive one from a live server's counters."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="List, show and derive workloads.", no_args_is_help=True)
+
+_LIST_HELP = """List the named workloads.
+
+Example: trimtab workload list
+"""
+
+_SHOW_HELP = """Print a workload as YAML: a preset, or a file with its defaults filled in.
+
+Example: trimtab workload show chat > mine.yaml
+"""
+
+_METRICS_HELP = """Derive a workload from a live vLLM server's Prometheus counters.
+
+Lengths, prefix reuse and rate of the requests that finish while it looks on; no prompt is read.
+With --since-start all requests since the server's start count, which gives no rate.
+
+Example: trimtab workload from-metrics http://127.0.0.1:8000 --seconds 300 --out mine.yaml
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command group to the application."""
+    root.add_typer(app, name="workload")
+
+
+@app.command("list", help=_LIST_HELP)
+def list_workloads() -> None:
+    """Print the names of the presets."""
+    from trimtab.load.presets import PRESETS
+
+    for name in PRESETS:
+        typer.echo(name)
+
+
+@app.command("show", help=_SHOW_HELP)
+def show(
+    workload: Annotated[str, typer.Argument(help="A preset or a YAML file.")],
+) -> None:
+    """Print ``workload`` as a file."""
+    from trimtab import strict_yaml
+    from trimtab.load.workload import load_workload
+
+    found = load_workload(workload).model_dump(mode="json", exclude_defaults=True)
+    typer.echo(strict_yaml.dump(found), nl=False)
+
+
+@app.command("from-metrics", help=_METRICS_HELP)
+def from_metrics(
+    url: Annotated[str, typer.Argument(help="The server, such as http://127.0.0.1:8000.")],
+    seconds: Annotated[
+        float, typer.Option(min=1, max=86_400, help="How long to look on, in seconds.")
+    ] = 60.0,
+    since_start: Annotated[
+        bool, typer.Option("--since-start", help="Take everything since the server's start.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write to this file. [default: standard output]")
+    ] = None,
+) -> None:
+    """Print the workload that the server at ``url`` gets."""
+    from trimtab import strict_yaml
+    from trimtab.load import observed
+
+    page = f"{url.rstrip('/')}/metrics"
+    seen = observed.parse(_get(page))
+    elapsed = None
+    if not since_start:
+        began = time.monotonic()
+        typer.echo(f"looking on for {seconds:g} s", err=True)
+        time.sleep(seconds)
+        later = observed.parse(_get(page))
+        elapsed, seen = time.monotonic() - began, later.since(seen)
+    text = strict_yaml.dump({"name": "observed", **observed.workload_of(seen, elapsed)})
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        typer.echo(f"{out}: the workload of {seen.requests:.0f} requests", err=True)
+
+
+def _get(page: str) -> str:
+    import urllib.error
+    import urllib.request
+
+    from trimtab.errors import WorkloadError
+
+    if not page.startswith(("http://", "https://")):
+        raise WorkloadError(f"the server must be an http or https address, but got {page!r}")
+    try:
+        with urllib.request.urlopen(page, timeout=10) as answer:  # noqa: S310  checked above
+            return str(answer.read(32_000_000).decode(errors="replace"))
+    except (OSError, ValueError, urllib.error.URLError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise WorkloadError(f"{page} cannot be read: {reason}") from error

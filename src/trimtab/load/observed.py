@@ -1,0 +1,174 @@
+"""A workload from what a live vLLM has counted: lengths, prefix reuse and rate, never a prompt.
+
+The series are those of vLLM 0.32 (v1/metrics/loggers.py): histograms of prompt and generation
+tokens of finished requests, counters of prefix-cache queries and hits in tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trimtab.errors import WorkloadError
+
+PROMPT = "vllm:request_prompt_tokens"
+OUTPUT = "vllm:request_generation_tokens"
+_QUERIES = "vllm:prefix_cache_queries"
+_HITS = "vllm:prefix_cache_hits"
+
+ENOUGH = 20
+"""Finished requests from which on lengths are worth copying."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a server's metrics page counts, summed over engines.
+
+    Histograms map a bucket's upper bound (inclusive, ``inf`` for the last) to how many finished
+    requests fell into it alone. ``queries`` and ``hits`` are prompt tokens.
+    """
+
+    prompt: Mapping[float, float]
+    output: Mapping[float, float]
+    queries: float
+    hits: float
+
+    @property
+    def requests(self) -> float:
+        """Finished requests."""
+        return sum(self.prompt.values())
+
+    def since(self, earlier: Counted) -> Counted:
+        """Return what was counted between two readings.
+
+        Raises:
+            WorkloadError: the counters went back: the server was restarted in between.
+        """
+        found = Counted(
+            {at: count - earlier.prompt.get(at, 0.0) for at, count in self.prompt.items()},
+            {at: count - earlier.output.get(at, 0.0) for at, count in self.output.items()},
+            self.queries - earlier.queries,
+            self.hits - earlier.hits,
+        )
+        if min([0.0, *found.prompt.values(), *found.output.values()]) < 0 or found.queries < 0:
+            raise WorkloadError("the server was restarted while it was observed: try again")
+        return found
+
+
+def parse(page: str) -> Counted:
+    """Return what a ``/metrics`` page counts.
+
+    Raises:
+        WorkloadError: it is no such page, or lacks vLLM's histograms of request lengths.
+    """
+    from prometheus_client.parser import text_string_to_metric_families
+
+    sums: dict[str, float] = {}
+    cumulated: dict[str, dict[float, float]] = {PROMPT: {}, OUTPUT: {}}
+    try:
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                histogram = cumulated.get(sample.name.removesuffix("_bucket"))
+                if histogram is not None and "le" in sample.labels:
+                    bound = float(sample.labels["le"])
+                    histogram[bound] = histogram.get(bound, 0.0) + sample.value
+                else:
+                    name = sample.name.removesuffix("_total")
+                    sums[name] = sums.get(name, 0.0) + sample.value
+    except (ValueError, KeyError, IndexError) as error:
+        raise WorkloadError("the answer is not a page of Prometheus metrics") from error
+    if not (cumulated[PROMPT] and cumulated[OUTPUT]):
+        raise WorkloadError(
+            f"the metrics do not hold {PROMPT}: vLLM counts it unless --disable-log-stats is given"
+        )
+    return Counted(
+        _single(cumulated[PROMPT]),
+        _single(cumulated[OUTPUT]),
+        sums.get(_QUERIES, 0.0),
+        sums.get(_HITS, 0.0),
+    )
+
+
+def _single(cumulated: Mapping[float, float]) -> dict[float, float]:
+    bounds = sorted(cumulated)
+    counts = [cumulated[bound] for bound in bounds]
+    return {
+        bound: count - before
+        for bound, count, before in zip(bounds, counts, [0.0, *counts], strict=False)
+    }
+
+
+def workload_of(seen: Counted, seconds: float | None) -> dict[str, object]:
+    """Return the keys of a workload file for the traffic that was counted.
+
+    Args:
+        seen: what was counted.
+        seconds: how long it took; ``None`` for everything since the server's start, which has no
+            rate: the load is then a closed loop of 16 streams, to be set by hand.
+
+    The tokens that the prefix cache served, spread over the requests, become the shared prefix:
+    a metrics page does not tell which requests shared what.
+
+    Raises:
+        WorkloadError: too few requests were finished to say anything.
+    """
+    if seen.requests < ENOUGH:
+        raise WorkloadError(
+            f"{seen.requests:.0f} requests were finished, and {ENOUGH} are needed: observe for "
+            "longer with --seconds, or take all since the server's start with --since-start"
+        )
+    share = seen.hits / seen.queries if seen.queries > 0 else 0.0
+    mean = _mean(seen.prompt)
+    shortest = min(low for low, _, count in _bins(seen.prompt) if count > 0)
+    prefix = int(min(share * mean, shortest - 1))
+    arrival: dict[str, object] = {"concurrency": 16}
+    if seconds is not None:
+        arrival = {"rate": float(f"{seen.requests / seconds:.4g}")}
+    return {
+        "input_tokens": _histogram(seen.prompt, prefix),
+        "output_tokens": _histogram(seen.output, 0),
+        "arrival": arrival,
+        "shared_prefix": prefix,
+        "warmup": 32,
+        "windows": 3,
+        "window_requests": 64,
+        "max_seconds": 300,
+        "request_deadline": 600,
+    }
+
+
+def _bins(counts: Mapping[float, float]) -> Sequence[tuple[int, int, float]]:
+    """Return the bins as (first length, last length, count); the open one is twice the last."""
+    found, low = [], 0
+    for bound in sorted(counts):
+        high = 2 * max(1, low) if math.isinf(bound) else int(bound)
+        found.append((low + 1, high, counts[bound]))
+        low = high
+    return found
+
+
+def _mean(counts: Mapping[float, float]) -> float:
+    bins = _bins(counts)
+    return sum(0.5 * (low + high) * count for low, high, count in bins) / sum(
+        count for _, _, count in bins
+    )
+
+
+def _histogram(counts: Mapping[float, float], prefix: int) -> dict[str, object]:
+    """Return edges and weights, from the first bin with requests to the last."""
+    bins = list(_bins(counts))
+    while bins and bins[0][2] == 0:
+        bins.pop(0)
+    while bins and bins[-1][2] == 0:
+        bins.pop()
+    while len(bins) > 1 and bins[0][0] == bins[0][1]:  # a bin of one length has no width
+        (low, _, some), (_, high, more), *rest = bins
+        bins = [(low, high, some + more), *rest]
+    if bins[0][0] == bins[0][1]:
+        return {"min": bins[0][0] - prefix, "max": bins[0][0] - prefix}
+    edges = (bins[0][0], *(high for _, high, _ in bins))
+    return {
+        "edges": [edge - prefix for edge in edges],
+        "weights": [count for _, _, count in bins],
+    }
