@@ -1,0 +1,125 @@
+"""``docker run`` and its like: image, options by long name, environment, the command inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from trimtab.lint.readers.launch import Word, assignment
+from trimtab.model.script import Container, Origin, Setting
+
+ENGINES: Final = frozenset({"docker", "podman", "nerdctl"})
+
+_SHORT: Final = {
+    "-e": "--env", "-v": "--volume", "-p": "--publish", "-w": "--workdir", "-u": "--user",
+    "-m": "--memory", "-h": "--hostname", "-l": "--label", "-c": "--cpu-shares",
+    "--net": "--network", "--mount": "--mount",
+}  # fmt: skip
+
+_SWITCHES: Final = frozenset(
+    {
+        *("--rm", "--detach", "-d", "--interactive", "-i", "--tty", "-t", "--privileged"),
+        *("--init", "--read-only", "--publish-all", "-P", "--no-healthcheck", "-q", "--quiet"),
+        *("--oom-kill-disable", "--sig-proxy", "--disable-content-trust", "--replace"),
+    }
+)
+"""Options of ``docker run`` without a value; every other one takes the next word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A parsed ``docker run``; ``passed`` are names handed on from the caller's environment."""
+
+    container: Container
+    env: tuple[Setting, ...]
+    passed: tuple[str, ...]
+    env_files: tuple[str, ...]
+    command: tuple[Word, ...]
+    entrypoint: str
+
+
+def is_run(words: Sequence[Word]) -> bool:
+    """Whether a command makes a container."""
+    texts = [one.text for one in words[:3]]
+    return bool(texts) and texts[0].rpartition("/")[2] in ENGINES and "run" in texts[1:]
+
+
+def is_exec(words: Sequence[Word]) -> bool:
+    """Whether a command runs something in a container that is there."""
+    texts = [one.text for one in words[:2]]
+    return (
+        len(texts) == 2
+        and texts[0].rpartition("/")[2] in {*ENGINES, "kubectl"}
+        and texts[1] == "exec"
+    )
+
+
+def parse_run(words: Sequence[Word]) -> Run:
+    """Parse a command for which `is_run` holds."""
+    index = next(i for i, one in enumerate(words) if i and one.text == "run") + 1
+    options, index = _options(words, index)
+    image = words[index] if index < len(words) else None
+    env = [one for name, one in options if name == "--env"]
+    return Run(
+        Container(
+            image.text if image is not None else "",
+            tuple(
+                Setting(name, one.text, one.place, Origin.CONTAINER, literal=one.literal)
+                for name, one in options
+                if name not in {"--env", "--env-file"}
+            ),
+            words[0].place,
+        ),
+        tuple(assignment(one, Origin.CONTAINER) for one in env if "=" in one.text),
+        tuple(one.text for one in env if "=" not in one.text),
+        tuple(one.text for name, one in options if name == "--env-file"),
+        tuple(words[index + 1 :]),
+        next((one.text for name, one in options if name == "--entrypoint"), ""),
+    )
+
+
+def _options(words: Sequence[Word], index: int) -> tuple[list[tuple[str, Word]], int]:
+    found: list[tuple[str, Word]] = []
+    while index < len(words) and words[index].text.startswith("-"):
+        word = words[index]
+        index += 1
+        if _joined(word.text):
+            found.append((_SHORT[word.text[:2]], Word(word.text[2:], word.place, word.literal)))
+            continue
+        name, equals, value = word.text.partition("=")
+        name = _SHORT.get(name, name)
+        if equals:
+            found.append((name, Word(value, word.place, word.literal)))
+        elif name in _SWITCHES or _only_switches(name):
+            found += [(one, Word("", word.place)) for one in _switches(name)]
+        elif index < len(words):
+            found.append((name, words[index]))
+            index += 1
+    return found, index
+
+
+def _only_switches(name: str) -> bool:
+    """Whether it is a bundle such as ``-itd``."""
+    return not name.startswith("--") and set(name[1:]) <= set("itdPq") and len(name) > 1
+
+
+def _switches(name: str) -> tuple[str, ...]:
+    if name.startswith("--"):
+        return (name,)
+    long = {"i": "--interactive", "t": "--tty", "d": "--detach", "P": "--publish-all"}
+    return tuple(long.get(letter, f"-{letter}") for letter in name[1:])
+
+
+def _joined(name: str) -> bool:
+    """Whether it is a short option with its value, such as ``-eNAME=x`` or ``-v/a:/b``."""
+    return not name.startswith("--") and name[:2] in _SHORT and len(name) > 2
+
+
+def parse_exec(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Return the command that ``docker exec`` or ``kubectl exec`` runs inside."""
+    texts = [one.text for one in words]
+    if "--" in texts:
+        return tuple(words[texts.index("--") + 1 :])
+    _, index = _options(words, 2)
+    return tuple(words[index + 1 :])

@@ -1,0 +1,194 @@
+"""Dockerfiles: what the image's processes are given.
+
+An instruction is a keyword at the start of a line with its continuations; what RUN, ENV and CMD
+hold is read by the shell's grammar. (The tree-sitter grammar for Dockerfiles was tried, and loses
+the rest of a file at an ``ENV NAME several words``.)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.session import Session
+from trimtab.lint.readers.shell import walk_text
+from trimtab.lint.readers.source import Source
+from trimtab.model.script import Container, Document, Oddity, Origin, Setting
+
+_KEYWORD = re.compile(r"\s*([A-Za-z]+)(?=\s|$)")
+_FLAG = re.compile(r"\s*--[a-z]+(?:=\S+)?")
+_HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
+_COMMENT = re.compile(r"\s*#")
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction; ``source`` holds its lines alone, the keyword and flags blanked."""
+
+    keyword: str
+    first: int
+    last: int
+    source: Source
+    column: int
+
+    @property
+    def text(self) -> str:
+        """Its text without the keyword, continuations joined."""
+        lines = self.source.lines[self.first - 1 : self.last]
+        return " ".join(line.strip().removesuffix("\\").strip() for line in lines).strip()
+
+
+def instructions(source: Source) -> Iterator[Instruction]:
+    """Yield the instructions of a Dockerfile."""
+    lines, index = source.lines, 0
+    while index < len(lines):
+        match = _KEYWORD.match(lines[index])
+        if match is None or _COMMENT.match(lines[index]):
+            index += 1
+            continue
+        last = _end(lines, index)
+        yield _instruction(source, match, index + 1, last)
+        index = last
+
+
+def _end(lines: tuple[str, ...], index: int) -> int:
+    """Return the last line (from 1) of the instruction that begins at ``index`` (from 0)."""
+    heredoc = _HEREDOC.search(lines[index])
+    while index + 1 < len(lines) and (
+        lines[index].rstrip().endswith("\\") or (index and _COMMENT.match(lines[index]))
+    ):
+        index += 1
+        heredoc = heredoc or _HEREDOC.search(lines[index])
+    if heredoc is not None:
+        for after in range(index + 1, len(lines)):
+            if lines[after].strip() == heredoc[1]:
+                return after + 1
+    return index + 1
+
+
+def _instruction(source: Source, match: re.Match[str], first: int, last: int) -> Instruction:
+    lines = source.text.split("\n")
+    kept = [""] * (first - 1) + lines[first - 1 : last]
+    line = kept[first - 1]
+    at = match.end()
+    while flag := _FLAG.match(line, at):
+        at = flag.end()
+    kept[first - 1] = " " * at + line[at:]
+    for number in range(first, len(kept)):
+        if _COMMENT.match(kept[number]):  # a comment between continued lines is no end of them
+            kept[number] = "\\"
+    return Instruction(
+        match[1].upper(), first, last, replace(source, text="\n".join(kept)), at + 1
+    )
+
+
+def read_dockerfile(source: Source) -> Document:
+    """Return what a Dockerfile says; only its last stage is what runs."""
+    scribe = Scribe()
+    stage = _Stage(Session(source, scribe, inside=True, origin=Origin.IMAGE))
+    names: dict[str, _Stage] = {}
+    for one in instructions(source):
+        if one.keyword == "FROM":
+            words = one.text.split()
+            image = words[0] if words else ""
+            base = names.get(image)
+            place = source.place(one.first, one.column)
+            container = base.session.container if base else Container(image, place=place)
+            session = Session(source, scribe, True, Origin.IMAGE, container=container)
+            if base is not None:
+                session.give(tuple(base.session.exported().values()))
+            elif container is not None:
+                scribe.containers.append(container)
+            stage = _Stage(session)
+            if len(words) == 3 and words[1].lower() == "as":
+                names[words[2]] = stage
+        else:
+            stage.follow(one)
+    stage.finish()
+    return scribe.document(source, "dockerfile")
+
+
+@dataclass(slots=True)
+class _Stage:
+    """One build stage: its environment, and what its containers run."""
+
+    session: Session
+    entrypoint: Instruction | None = None
+    command: Instruction | None = None
+
+    def follow(self, one: Instruction) -> None:
+        """Follow one instruction."""
+        if one.keyword == "ENV":
+            self._env(one)
+        elif one.keyword == "RUN":
+            self._run(one)
+        elif one.keyword == "ENTRYPOINT":
+            self.entrypoint, self.command = one, None
+        elif one.keyword == "CMD":
+            self.command = one
+
+    def _env(self, one: Instruction) -> None:
+        words = one.text.split(maxsplit=1)
+        if words and "=" not in words[0]:  # the old form: one name, and the rest is its value
+            place = one.source.place(one.first, one.column)
+            value = words[1] if len(words) > 1 else ""
+            setting = Setting(words[0], value, place, Origin.IMAGE, "$" not in value)
+            self.session.scribe.settings.append(setting)
+            self.session.give((setting,))
+            return
+        before = len(self.session.scribe.settings)
+        walk_text(self.session, one.source)
+        for setting in self.session.scribe.settings[before:]:
+            self.session.export(setting.name)
+
+    def _run(self, one: Instruction) -> None:
+        """Follow a RUN: a shell of its own, whose exports end with it."""
+        before = self.session.exported()
+        launches = len(self.session.scribe.launches)
+        with self.session.subshell():
+            outer, self.session.origin = self.session.origin, Origin.SHELL
+            listed = exec_form(one)
+            if listed is None:
+                walk_text(self.session, one.source)
+            else:
+                self.session.start(listed, listed[0].place if listed else one.source.place(1))
+            self.session.origin = outer
+            after = self.session.exported()
+            used = self.session.used()
+        if len(self.session.scribe.launches) == launches:
+            for name, setting in after.items():
+                if before.get(name) != setting and name not in used:
+                    self.session.scribe.notice(Oddity.NEVER_READ, setting)
+
+    def finish(self) -> None:
+        """Follow what the image starts."""
+        before = len(self.session.scribe.launches)
+        entry = exec_form(self.entrypoint) if self.entrypoint else None
+        rest = exec_form(self.command) if self.command else None
+        if entry is not None:
+            self.session.start([*entry, *(rest or ())], entry[0].place)
+        elif rest is not None:
+            self.session.start(rest, rest[0].place)
+        else:
+            for one in (self.entrypoint, self.command):
+                if one is not None:
+                    walk_text(self.session, one.source)
+                    break
+        if len(self.session.scribe.launches) == before and self.session.exported():
+            self.session.implied()
+
+
+def exec_form(one: Instruction) -> list[Word] | None:
+    """Return the words of a JSON list, ``None`` for the shell form; an empty list is none."""
+    try:
+        listed = json.loads(one.text)
+    except ValueError:
+        return None
+    if not isinstance(listed, list) or not listed:
+        return None
+    place = one.source.place(one.first, one.column)
+    return [Word(str(text), place, "$" not in str(text)) for text in listed]

@@ -1,0 +1,119 @@
+"""Words of a shell, expanded as far as the text tells. Nothing is ever run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_LONGEST: Final = 20_000
+_QUOTED: Final = frozenset({"string", "raw_string", "ansi_c_string", "translated_string"})
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A word's text; not ``literal`` where a part stands as written because it is unknown."""
+
+    value: str
+    literal: bool = True
+
+    def plus(self, other: Text) -> Text:
+        """Return both together, cut at a length that no real word has."""
+        if len(self.value) + len(other.value) > _LONGEST:
+            return Text(self.value[:_LONGEST], literal=False)
+        return Text(self.value + other.value, self.literal and other.literal)
+
+
+Lookup = Callable[[str], Text | None]
+"""Return the text of a variable, ``None`` when it is not known."""
+
+Elements = Callable[[str], tuple[Text, ...] | None]
+"""Return the elements of an array, ``None`` when it is not known."""
+
+
+def text_of(node: Node) -> str:
+    """Return a node's source text."""
+    return node.text.decode("utf-8", "replace") if node.text is not None else ""
+
+
+def expand(node: Node, lookup: Lookup) -> Text:
+    """Return a word as one text."""
+    match node.type:
+        case "word" | "number" | "extglob_pattern" | "regex" | "variable_name":
+            return Text(re.sub(r"\\(\n|.)", _unescaped, text_of(node)))
+        case "raw_string":
+            return Text(text_of(node)[1:-1])
+        case "ansi_c_string":
+            return Text(text_of(node)[2:-1], "\\" not in text_of(node))
+        case "string" | "translated_string":
+            return _string(node, lookup)
+        case "concatenation":
+            found = Text("")
+            for child in node.children:
+                found = found.plus(expand(child, lookup))
+            return found
+        case "simple_expansion":
+            return _variable(node, text_of(node)[1:], lookup)
+        case "expansion":
+            return _braced(node, lookup)
+    return Text(text_of(node), literal=False)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return "" if match[1] == "\n" else match[1]
+
+
+def _string(node: Node, lookup: Lookup) -> Text:
+    """Expand a double-quoted string: what lies between its parts belongs to it as written."""
+    found, at = Text(""), node.start_byte + len(text_of(node)) - len(text_of(node).lstrip("$"))
+    at += 1  # the opening quote
+    whole, begin = node.text or b"", node.start_byte
+    for child in node.named_children:
+        found = found.plus(_between(whole[at - begin : child.start_byte - begin]))
+        if child.type == "string_content":
+            found = found.plus(_between(child.text or b""))
+        else:
+            found = found.plus(expand(child, lookup))
+        at = child.end_byte
+    end = len(whole) - 1 if whole.endswith(b'"') else len(whole)
+    return found.plus(_between(whole[at - begin : end]))
+
+
+def _between(data: bytes) -> Text:
+    text = data.decode("utf-8", "replace")
+    return Text(re.sub(r'\\([$`"\\\n])', _unescaped, text))
+
+
+def _variable(node: Node, name: str, lookup: Lookup) -> Text:
+    found = lookup(name)
+    return Text(text_of(node), literal=False) if found is None else found
+
+
+def _braced(node: Node, lookup: Lookup) -> Text:
+    plain = re.fullmatch(r"\$\{(\w+)\}", text_of(node))
+    if plain:
+        return _variable(node, plain[1], lookup)
+    fallback = re.match(r"\$\{(\w+):?[-=]", text_of(node))
+    if fallback:  # a value that is set beats the default
+        return _variable(node, fallback[1], lookup)
+    return Text(text_of(node), literal=False)
+
+
+def words(node: Node, lookup: Lookup, elements: Elements) -> Iterator[Text]:
+    """Yield the words that one word of a command becomes: unquoted values split at blanks."""
+    array = re.fullmatch(r'"?\$\{(\w+)\[[@*]\]\}"?', text_of(node))
+    if array is not None:
+        found = elements(array[1])
+        if found is not None:
+            yield from found
+            return
+    text = expand(node, lookup)
+    unquoted = node.type in {"simple_expansion", "expansion"}
+    if unquoted and text.literal and node.type not in _QUOTED:
+        yield from (Text(part) for part in text.value.split())
+    else:
+        yield text

@@ -1,0 +1,53 @@
+"""Files of plain assignments: ``.env`` files and sysctl's."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+from trimtab.lint.readers import effects
+from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.session import Session
+from trimtab.lint.readers.source import Source
+from trimtab.model.script import Document, Oddity, Origin, Setting
+
+
+def read_env(source: Source) -> Document:
+    """Return what a ``.env`` file says: what whoever reads it is given."""
+    from dotenv.parser import parse_stream
+
+    scribe = Scribe()
+    session = Session(source, scribe, origin=Origin.ENV_FILE)
+    for binding in parse_stream(io.StringIO(source.text)):
+        text = binding.original.string
+        line = binding.original.line + len(text) - len(text.lstrip("\n"))
+        if binding.error:
+            scribe.unread.append((source.place(line), "this line is no assignment"))
+            continue
+        if binding.key is None:
+            continue
+        value = binding.value or ""
+        raw = source.lines[line - 1]
+        begin = raw.find(binding.key) + 1
+        equals = raw.find("=", begin)
+        place = source.place(line, begin, len(raw.rstrip()) + 1)
+        setting = Setting(
+            binding.key, value, place, Origin.ENV_FILE, "$" not in value,
+            name_place=replace(place, end_column=begin + len(binding.key)),
+            value_place=replace(place, column=equals + 2),
+        )  # fmt: skip
+        before = session.exported().get(binding.key)
+        if before is not None and before.value != value:
+            scribe.notice(Oddity.OVERWRITTEN, before, setting)
+        scribe.settings.append(setting)
+        session.give((setting,))
+    session.finish()
+    return scribe.document(source, "env")
+
+
+def read_sysctl(source: Source) -> Document:
+    """Return what a file of ``/etc/sysctl.d`` says."""
+    scribe = Scribe()
+    scribe.host += effects.sysctl_lines(source.text, source.place(1))
+    Session(source, scribe, inside=False).finish()
+    return scribe.document(source, "sysctl")

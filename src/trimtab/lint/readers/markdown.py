@@ -1,0 +1,139 @@
+"""Markdown guides: their fenced blocks as one shell session, their prose as mentions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from trimtab.errors import UsageError
+from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.session import Session
+from trimtab.lint.readers.shell import walk_text
+from trimtab.lint.readers.source import Source
+from trimtab.model.script import Document, Mention, Place
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+_SHELLS: Final = frozenset({"bash", "shell", "sh", "zsh", "console", "shell-session", "terminal"})
+_PROMPTED: Final = frozenset({"console", "shell-session", "terminal"})
+_OTHERS: Final = frozenset({"yaml", "yml", "dockerfile", "docker", "ini", "systemd", "dotenv"})
+_TEMPLATE: Final = re.compile(r"\{\{[^{}\n]*\}\}|(?<![|\s])\|\w+\|")
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_PROMPT: Final = re.compile(r"(\s*)([$#%>]\s)")
+
+
+def read_markdown(source: Source) -> Document:
+    """Return what a guide says."""
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark").disable("code").parse(source.text)
+    scribe = Scribe()
+    session = Session(source, scribe)
+    alternative = False
+    for index, token in enumerate(tokens):
+        if token.type == "fence":
+            _block(source, scribe, session, token, alternative=alternative)
+            alternative = False
+        elif token.type == "inline":
+            said = token.content.strip().strip(":.,").lower()
+            alternative = said == "or" and tokens[index - 1].type == "paragraph_open"
+            kind = "heading" if tokens[index - 1].type == "heading_open" else "prose"
+            scribe.mentions += _mentions(source, token, kind)
+    session.finish()
+    return scribe.document(source, "markdown")
+
+
+def _language(token: Token) -> tuple[str, bool]:
+    """Return the language of a fence, and whether it is a MyST directive with option lines."""
+    words = token.info.replace("{", " {").replace("}", "} ").split()
+    if words and words[0] in {"{code-block}", "{code}", "{sourcecode}"}:
+        return (words[1].lower() if len(words) > 1 else ""), True
+    return (words[0].lower() if words else ""), False
+
+
+def _block(
+    source: Source, scribe: Scribe, session: Session, token: Token, *, alternative: bool
+) -> None:
+    language, directive = _language(token)
+    assert token.map is not None
+    first, last = token.map[0] + 2, token.map[1] - 1
+    if language in _SHELLS:
+        if alternative:
+            session.implied()  # what is in force if the reader takes the block above instead
+            with session.branch():
+                walk_text(session, _shell(source, first, last, language, directive))
+        else:
+            walk_text(session, _shell(source, first, last, language, directive))
+    elif language in _OTHERS:
+        _other(source.only(first, last), scribe, language)
+
+
+def _shell(source: Source, first: int, last: int, language: str, directive: bool) -> Source:
+    """Return the block alone, its lines in place, what is no shell blanked or made a variable."""
+    lines = source.only(first, last).text.split("\n")
+    prompts = language in _PROMPTED or _all_prompted(lines[first - 1 : last])
+    options = directive
+    for index in range(first - 1, min(last, len(lines))):
+        line = _TEMPLATE.sub(_unknown, lines[index])
+        if options and re.fullmatch(r"\s*:[\w-]+:.*", line):
+            line = ""
+        elif line.strip():
+            options = False
+        if prompts:
+            match = _PROMPT.match(line)
+            line = " " * match.end() + line[match.end() :] if match else ""
+        lines[index] = line
+    return replace(source, text="\n".join(lines))
+
+
+def _all_prompted(lines: Sequence[str]) -> bool:
+    said = [line for line in lines if line.strip()]
+    return bool(said) and all(line.lstrip().startswith("$ ") for line in said)
+
+
+def _unknown(match: re.Match[str]) -> str:
+    """Return a variable of the same length for a part that a template fills in."""
+    return "$" + "_" * (len(match[0]) - 1)
+
+
+def _other(block: Source, scribe: Scribe, language: str) -> None:
+    """Read a block of another format; one that cannot be read is prose."""
+    from trimtab.lint import readers
+
+    name = {"dockerfile": "Dockerfile", "docker": "Dockerfile", "ini": "x.service"}.get(
+        language, {"systemd": "x.service", "dotenv": ".env"}.get(language, "x.yaml")
+    )
+    try:
+        found = readers.read_as(name, block)
+    except UsageError:
+        return
+    scribe.settings += found.settings
+    scribe.commands += found.commands
+    scribe.host += found.host
+    scribe.launches += found.launches
+    scribe.containers += found.containers
+    scribe.notices += found.notices
+
+
+def _mentions(source: Source, token: Token, kind: str) -> Iterator[Mention]:
+    assert token.map is not None
+    first, last = token.map[0] + 1, token.map[1]
+    yield Mention(kind, token.content, source.place(first))
+    for child in token.children or ():
+        if child.type == "code_inline" and _NAME.fullmatch(child.content):
+            yield Mention("name", child.content, _find(source, first, last, child.content))
+        elif child.type == "link_open":
+            address = str(child.attrs.get("href", ""))
+            yield Mention("link", address, _find(source, first, last, address))
+
+
+def _find(source: Source, first: int, last: int, text: str) -> Place:
+    """Return where a text stands between two lines; the first line if it was written otherwise."""
+    for number in range(first, last + 1):
+        at = source.lines[number - 1].find(text) if number <= len(source.lines) else -1
+        if at >= 0:
+            return source.place(number, at + 1, at + 1 + len(text))
+    return source.place(first)

@@ -1,0 +1,308 @@
+"""Shell scripts, by a real grammar: what each process that they start is given.
+
+The walk follows the text once, top to bottom, as a run would: branches one after the other, loops
+once, functions where they are called. Nothing is evaluated beyond variables that the text sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from trimtab.lint.readers.expand import Text, expand, text_of, words
+from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.session import Session
+from trimtab.lint.readers.source import Source
+from trimtab.model.script import Document, Place, Redirect
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+_DEEPEST: Final = 200
+_MOST_CALLS: Final = 500
+
+
+@cache
+def _parser() -> Parser:
+    import tree_sitter_bash
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_bash.language()))
+
+
+def read_shell(source: Source) -> Document:
+    """Return what a shell script says."""
+    session = Session(source, Scribe())
+    walk_text(session, source)
+    session.finish()
+    return session.scribe.document(source, "shell")
+
+
+def walk_text(session: Session, source: Source, depth: int = 0) -> None:
+    """Follow one more text in a session: a script, a fenced block, the string of ``sh -c``."""
+    tree = _parser().parse(source.data)
+    if tree.root_node.has_error:
+        session.doubt(source, "a part of it is no shell that can be understood")
+    before = session.source
+    session.source = source
+    _Walk(session, source, depth).statements(tree.root_node)
+    session.source = before
+
+
+@dataclass
+class _Walk:
+    """One pass over a syntax tree; what is found goes into the session."""
+
+    session: Session
+    source: Source
+    depth: int = 0
+    functions: dict[str, Node] = field(default_factory=dict)
+    called: set[str] = field(default_factory=set)
+    calls: int = 0
+    _comment: tuple[int, str] = (0, "")
+
+    def statements(self, node: Node) -> None:
+        """Follow the children of a node as statements."""
+        if self.depth > _DEEPEST:
+            return
+        self.depth += 1
+        for child in node.named_children:
+            self.statement(child)
+        self.depth -= 1
+
+    def statement(self, node: Node) -> None:
+        """Follow one statement."""
+        follow = {
+            "comment": self._remember,
+            "variable_assignment": self._assign,
+            "variable_assignments": self._assign,
+            "declaration_command": self._declare,
+            "unset_command": self._unset,
+            "command": self._plain,
+            "redirected_statement": self._redirected,
+            "pipeline": self._pipeline,
+            "function_definition": self._define,
+            "if_statement": self._branches,
+            "case_statement": self._branches,
+            "for_statement": self._loop,
+            "while_statement": self._loop,
+            "c_style_for_statement": self._loop,
+            "subshell": self._subshell,
+            "test_command": _skip,
+            "heredoc_body": _skip,
+        }.get(node.type, self.statements)
+        follow(node)
+
+    def _unset(self, node: Node) -> None:
+        for child in node.named_children:
+            self.session.unset(text_of(child))
+
+    def _plain(self, node: Node) -> None:
+        self._command(node, (), None)
+
+    def _subshell(self, node: Node) -> None:
+        with self.session.subshell():
+            self.statements(node)
+
+    def _loop(self, node: Node) -> None:
+        with self.session.branch():
+            self.statements(node)
+
+    def _remember(self, node: Node) -> None:
+        """Keep a comment for the statement below it; those on adjacent lines belong together."""
+        line, text = self._comment
+        row = node.start_point[0] + 1
+        if text_of(node).startswith("#!"):
+            return
+        words_ = text_of(node).lstrip("# ")
+        self._comment = (row, f"{text} {words_}" if line == row - 1 else words_)
+
+    def _comment_above(self, node: Node) -> str:
+        line, text = self._comment
+        return text if line == node.start_point[0] else ""
+
+    def _assign(self, node: Node) -> None:
+        for child in [node] if node.type == "variable_assignment" else node.named_children:
+            if child.type == "variable_assignment":
+                self._set(child, exported=False, above=node)
+
+    def _set(self, node: Node, *, exported: bool, above: Node) -> None:
+        name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        if name is None or name.type != "variable_name":
+            return  # an element of an array
+        label = text_of(name)
+        if value is not None and value.type == "array":
+            elements = [one for part in value.named_children for one in self._expanded(part)]
+            self.session.set_array(label, tuple(elements))
+            return
+        text = Text("") if value is None else expand(value, self.session.lookup)
+        whole = text_of(node)
+        extends = value is not None and f"${label}" in whole.replace("{", "")
+        if "+=" in whole[: len(label) + 2]:
+            known = self.session.lookup(label)
+            text, extends = (known or Text(f"${label}", literal=False)).plus(text), True
+        self.session.assign(
+            label,
+            text,
+            place=self.source.of_node(node),
+            name_place=self.source.of_node(name),
+            value_place=None if value is None else self.source.of_node(value),
+            exported=exported,
+            extends=extends,
+            comment=self._comment_above(above),
+        )
+
+    def _declare(self, node: Node) -> None:
+        keyword = text_of(node.children[0])
+        flags = [text_of(one) for one in node.named_children if text_of(one).startswith("-")]
+        exports = keyword == "export" or any("x" in flag for flag in flags)
+        last = None
+        for child in node.named_children:
+            if child.type == "variable_assignment":
+                self._set(child, exported=exports, above=node)
+                last = child.child_by_field_name("name")
+            elif child.type == "variable_name" and exports:
+                self.session.export(text_of(child), on="-n" not in flags)
+            elif last is not None and child.type in {
+                *("simple_expansion", "expansion", "string", "concatenation", "word"),
+            }:
+                self.session.lost_by_space(text_of(last))
+
+    def _expanded(self, node: Node) -> Iterator[Text]:
+        return words(node, self.session.lookup, self.session.elements)
+
+    def _word(self, node: Node) -> list[Word]:
+        place = self.source.of_node(node)
+        return [Word(one.value, place, one.literal) for one in self._expanded(node)]
+
+    def _command(self, node: Node, redirects: Sequence[Redirect], stdin: str | None) -> str | None:
+        """Follow a simple command and return what it prints, where that can be told."""
+        inline, found = [], []
+        for child in node.named_children:
+            if child.type == "variable_assignment":
+                inline.append(child)
+            elif child.type == "command_name":
+                for part in child.named_children:
+                    found += self._word(part)
+            elif child.type in {"file_redirect", "heredoc_redirect", "herestring_redirect"}:
+                more, text = self._redirect(child)
+                redirects, stdin = (*redirects, *more), stdin if text is None else text
+            elif child.type == "comment":
+                self._remember(child)
+            else:
+                found += self._word(child)
+        if not found:
+            return None
+        if found[0].text in self.functions and not inline:
+            self._call(found[0].text)
+            return None
+        with self.session.inline():
+            for one in inline:
+                self._set(one, exported=True, above=node)
+            background = _in_background(node)
+            self.session.command(
+                found, self.source.of_node(node), redirects, stdin, self.depth, background
+            )
+        return _printed(found, stdin)
+
+    def _redirected(self, node: Node) -> None:
+        body = node.child_by_field_name("body")
+        redirects: list[Redirect] = []
+        stdin = None
+        for child in node.children:
+            if child.type in {"file_redirect", "heredoc_redirect", "herestring_redirect"}:
+                more, text = self._redirect(child)
+                redirects += more
+                stdin = text if text is not None else stdin
+        if body is None:
+            return
+        if body.type == "command":
+            self._command(body, redirects, stdin)
+        elif body.type == "pipeline":
+            self._pipeline(body, redirects)
+        else:
+            self.statement(body)
+
+    def _redirect(self, node: Node) -> tuple[list[Redirect], str | None]:
+        if node.type == "heredoc_redirect":
+            body = next((one for one in node.named_children if one.type == "heredoc_body"), None)
+            inner = [one for one in node.named_children if one.type == "file_redirect"]
+            more = [found for one in inner for found in self._redirect(one)[0]]
+            text = "" if body is None else text_of(body)
+            if body is not None:
+                self.session.heredoc = self.source.of_node(body)
+            return more, text
+        if node.type == "herestring_redirect":
+            last = node.named_children[-1] if node.named_children else None
+            found = None if last is None else expand(last, self.session.lookup)
+            return [], found.value if found is not None and found.literal else None
+        target = node.child_by_field_name("destination")
+        operator = next((one.type for one in node.children if not one.is_named), ">")
+        if target is None:
+            return [], None
+        return [Redirect(operator, expand(target, self.session.lookup).value)], None
+
+    def _pipeline(self, node: Node, redirects: Sequence[Redirect] = ()) -> None:
+        """Follow the commands of a pipe, each in a shell of its own."""
+        said: str | None = None
+        parts = [one for one in node.named_children if one.type != "comment"]
+        for index, part in enumerate(parts):
+            with self.session.subshell():
+                if part.type == "command":
+                    own = redirects if index == len(parts) - 1 else ()
+                    said = self._command(part, own, said)
+                else:
+                    self.statement(part)
+                    said = None
+
+    def _define(self, node: Node) -> None:
+        name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+        if name is not None and body is not None:
+            self.functions[text_of(name)] = body
+
+    def _call(self, name: str) -> None:
+        self.calls += 1
+        if name in self.called or self.calls > _MOST_CALLS:
+            return  # a function that calls itself
+        self.called.add(name)
+        self.statements(self.functions[name])
+        self.called.discard(name)
+
+    def _branches(self, node: Node) -> None:
+        """Follow every branch; what each sets stays, and none overwrites another's."""
+        for child in node.named_children:
+            if child.type in {"elif_clause", "else_clause", "case_item"}:
+                with self.session.branch():
+                    self.statements(child)
+            else:
+                with self.session.branch():
+                    self.statement(child)
+
+
+def _skip(node: Node) -> None:
+    """Follow nothing: a test or a text sets no variable."""
+
+
+def _in_background(node: Node) -> bool:
+    """Whether a command is followed by ``&``, itself or with its redirections."""
+    for one in (node, node.parent):
+        after = one.next_sibling if one is not None else None
+        if after is not None and after.type == "&":
+            return True
+    return False
+
+
+def _printed(found: Sequence[Word], stdin: str | None) -> str | None:
+    name = found[0].text
+    if name in {"echo", "printf"}:
+        rest = [one.text for one in found[1:] if one.text not in {"-n", "-e", "-ne", "-en"}]
+        return " ".join(rest) if all(one.literal for one in found) else None
+    return stdin if name == "cat" and len(found) == 1 else None
+
+
+def with_place(text: str, place: Place) -> Source:
+    """Return a text of its own, all of which stands at one place."""
+    return Source(place.file, text, fixed=replace(place, end_column=0))

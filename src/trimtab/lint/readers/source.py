@@ -1,0 +1,90 @@
+"""A text and where things stand in it: bytes to lines and columns in characters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from trimtab.model.script import Place
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_IGNORE = re.compile(r"trimtab:\s*(ignore(?:-file)?)(?:\[([^\]]*)\])?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of one file. ``fixed``: everything stands at one place (text out of a scalar)."""
+
+    file: str
+    text: str
+    fixed: Place | None = None
+
+    @cached_property
+    def data(self) -> bytes:
+        """The text as the parsers take it."""
+        return self.text.encode("utf-8", "surrogatepass")
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The lines without their ends."""
+        return tuple(line.rstrip("\r") for line in self.text.split("\n"))
+
+    def place(self, line: int, column: int = 1, end_column: int = 0) -> Place:
+        """Return a place by its line and columns, which count from 1."""
+        if self.fixed is not None:
+            return self.fixed
+        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        return Place(self.file, line, column, end_column, text)
+
+    def of_node(self, node: Node) -> Place:
+        """Return the place of a syntax node; one of several lines ends with its first."""
+        row, begin = node.start_point
+        last, end = node.end_point
+        line = self._bytes_of(row)
+        column = len(line[:begin].decode("utf-8", "replace")) + 1
+        stop = len(line[:end].decode("utf-8", "replace")) + 1 if last == row else 0
+        return self.place(row + 1, column, stop)
+
+    def _bytes_of(self, row: int) -> bytes:
+        return self._byte_lines[row] if row < len(self._byte_lines) else b""
+
+    @cached_property
+    def _byte_lines(self) -> tuple[bytes, ...]:
+        return tuple(self.data.split(b"\n"))
+
+    def only(self, first: int, last: int) -> Source:
+        """Return the same text with all but lines ``first`` to ``last`` blank: places stay."""
+        kept = (
+            line if first <= number <= last else ""
+            for number, line in enumerate(self.text.split("\n"), 1)
+        )
+        return Source(self.file, "\n".join(kept), self.fixed)
+
+
+def suppressions(source: Source) -> tuple[tuple[int, frozenset[str]], ...]:
+    """Return the lines on which comments switch rules off.
+
+    A comment counts for its own line, and where it stands alone also for the line below it;
+    ``ignore-file`` counts for line 0, the whole file. Without names every rule is meant.
+    """
+    found = []
+    for number, line in enumerate(source.lines, 1):
+        match = _IGNORE.search(line)
+        if match is None or not _is_comment(line[: match.start()]):
+            continue
+        names = frozenset(filter(None, re.split(r"[,\s]+", match[2] or "")))
+        if match[1] == "ignore-file":
+            found.append((0, names or frozenset({"all"})))
+            continue
+        found.append((number, names or frozenset({"all"})))
+        if re.fullmatch(r"\s*(?:#|<!--|//)\s*", line[: match.start()]):
+            found.append((number + 1, names or frozenset({"all"})))
+    return tuple(found)
+
+
+def _is_comment(before: str) -> bool:
+    return "#" in before or "<!--" in before

@@ -1,0 +1,134 @@
+"""YAML as nodes with their places. Aliases are followed, never copied; nothing is constructed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from trimtab.errors import UsageError
+from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.source import Source
+from trimtab.model.script import Origin, Place, Setting
+
+if TYPE_CHECKING:
+    from yaml import Node
+
+_MOST: Final = 50_000
+
+
+def documents(source: Source) -> list[Node]:
+    """Return the root nodes of a YAML text.
+
+    Raises:
+        UsageError: it is no YAML; the message names the line.
+    """
+    import yaml
+
+    try:
+        return list(yaml.compose_all(source.text, yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UsageError(f"{source.file}:{line}: no YAML: {error.problem}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UsageError(f"{source.file}: no YAML: {' '.join(str(error).split())}") from error
+
+
+def place(source: Source, node: Node) -> Place:
+    """Return where a node stands."""
+    start, end = node.start_mark, node.end_mark
+    column = end.column + 1 if end.line == start.line else 0
+    return source.place(start.line + 1, start.column + 1, column)
+
+
+def entries(node: Node | None) -> Iterator[tuple[str, Node, Node]]:
+    """Yield (key, key node, value node) of a mapping, merged ones (``<<``) first."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value == "<<":
+            merged = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            for one in merged[:50]:
+                if one is not node:
+                    yield from _plain(one)
+    yield from _plain(node)
+
+
+def _plain(node: Node) -> Iterator[tuple[str, Node, Node]]:
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                yield key.value, key, value
+
+
+def get(node: Node | None, *path: str) -> Node | None:
+    """Return the node under a path of keys; ``None`` when there is none."""
+    for key in path:
+        found = None
+        for name, _, value in entries(node):
+            if name == key:
+                found = value
+        node = found
+        if node is None:
+            return None
+    return node
+
+
+def items(node: Node | None) -> list[Node]:
+    """Return the elements of a sequence, none of anything else."""
+    import yaml
+
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def scalar(node: Node | None) -> str | None:
+    """Return a scalar's text."""
+    import yaml
+
+    return node.value if isinstance(node, yaml.ScalarNode) else None
+
+
+def every(node: Node) -> Iterator[Node]:
+    """Yield every node of a tree once, up to a number that no real file has."""
+    import yaml
+
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting and len(seen) < _MOST:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        if isinstance(one, yaml.MappingNode):
+            waiting += [value for _, value in reversed(one.value)]
+        elif isinstance(one, yaml.SequenceNode):
+            waiting += list(reversed(one.value))
+
+
+def word(source: Source, node: Node) -> Word:
+    """Return a scalar as a word; a literal block keeps the places of its lines."""
+    text = scalar(node) or ""
+    literal = "${" not in text and "$(" not in text
+    if getattr(node, "style", None) == "|":
+        lines = source.only(node.start_mark.line + 2, node.end_mark.line + 1)
+        return Word(text, place(source, node), literal, lines)
+    return Word(text, place(source, node), literal)
+
+
+def variable(source: Source, name: str, key: Node, value: Node | None, origin: Origin) -> Setting:
+    """Return the setting that a key and its value make; ``value`` may be anything but a scalar."""
+    text = scalar(value)
+    at = place(source, key)
+    return Setting(
+        name,
+        text or "",
+        at,
+        origin,
+        literal=text is not None and "$" not in text,
+        name_place=at,
+        value_place=place(source, value) if value is not None else None,
+    )
