@@ -61,10 +61,12 @@ def test_a_planted_ten_percent_is_found(tmp_path: Path, monkeypatch: pytest.Monk
     found, _ = tuned(tmp_path / "a", monkeypatch, behaviour, budget="36")
     verdicts = {answer.tuning: answer.verdict for answer in found.answers}
     assert verdicts["block-size"] is Verdict.WIN
-    # Whether few confirming starts suffice depends on how quiet the machine is; that the gain is
-    # confirmed at its size does not.
+    # Whether few confirming starts suffice, and how near they come to the planted size, depends on
+    # how quiet the machine is (the intervals' coverage is measured in simulation).
     assert dict(found.best)["block-size"] == 32
-    assert found.confirmed[0].effect.ratio == pytest.approx(1.10, abs=0.06)
+    ratio = found.confirmed[0].effect.ratio
+    assert ratio is not None
+    assert 1.02 < ratio < 1.25
 
 
 def test_a_setting_that_the_server_ignores_gets_no_load(

@@ -44,7 +44,7 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
     session = Session(source, scribe, True, Origin.CONTAINER, container=container)
     env = _environment(source, nodes.get(service, "environment"))
     scribe.settings += env
-    session.give(tuple(env))
+    session.variables.give(tuple(env))
     if nodes.get(service, "env_file") is not None:
         session.doubt(source, f"the env_file of {name} is not read")
     entry = words(source, nodes.get(service, "entrypoint"))

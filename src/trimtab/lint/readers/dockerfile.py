@@ -100,7 +100,7 @@ def read_dockerfile(source: Source) -> Document:
             container = base.session.container if base else Container(image, place=place)
             session = Session(source, scribe, True, Origin.IMAGE, container=container)
             if base is not None:
-                session.give(tuple(base.session.exported().values()))
+                session.variables.give(tuple(base.session.variables.exported().values()))
             elif container is not None:
                 scribe.containers.append(container)
             stage = _Stage(session)
@@ -138,27 +138,27 @@ class _Stage:
             value = words[1] if len(words) > 1 else ""
             setting = Setting(words[0], value, place, Origin.IMAGE, "$" not in value)
             self.session.scribe.settings.append(setting)
-            self.session.give((setting,))
+            self.session.variables.give((setting,))
             return
         before = len(self.session.scribe.settings)
         walk_text(self.session, one.source)
         for setting in self.session.scribe.settings[before:]:
-            self.session.export(setting.name)
+            self.session.variables.export(setting.name)
 
     def _run(self, one: Instruction) -> None:
         """Follow a RUN: a shell of its own, whose exports end with it."""
-        before = self.session.exported()
+        before = self.session.variables.exported()
         launches = len(self.session.scribe.launches)
-        with self.session.subshell():
-            outer, self.session.origin = self.session.origin, Origin.SHELL
+        with self.session.variables.subshell():
+            outer, self.session.variables.origin = self.session.variables.origin, Origin.SHELL
             listed = exec_form(one)
             if listed is None:
                 walk_text(self.session, one.source)
             else:
                 self.session.start(listed, listed[0].place if listed else one.source.place(1))
-            self.session.origin = outer
-            after = self.session.exported()
-            used = self.session.used()
+            self.session.variables.origin = outer
+            after = self.session.variables.exported()
+            used = self.session.variables.used()
         if len(self.session.scribe.launches) == launches:
             for name, setting in after.items():
                 if before.get(name) != setting and name not in used:
@@ -178,7 +178,7 @@ class _Stage:
                 if one is not None:
                     walk_text(self.session, one.source)
                     break
-        if len(self.session.scribe.launches) == before and self.session.exported():
+        if len(self.session.scribe.launches) == before and self.session.variables.exported():
             self.session.implied()
 
 

@@ -36,11 +36,14 @@ def read_env(source: Source) -> Document:
             name_place=replace(place, end_column=begin + len(binding.key)),
             value_place=replace(place, column=equals + 2),
         )  # fmt: skip
-        before = session.exported().get(binding.key)
+        before = session.variables.exported().get(binding.key)
         if before is not None and before.value != value:
             scribe.notice(Oddity.OVERWRITTEN, before, setting)
+        quoted = raw[equals + 1 :].strip().startswith(("'", '"'))
+        if quoted and "docker" in source.file.lower():  # --env-file keeps quotes (docker run(1))
+            scribe.notice(Oddity.JOINED_PARSE, setting)
         scribe.settings.append(setting)
-        session.give((setting,))
+        session.variables.give((setting,))
     session.finish()
     return scribe.document(source, "env")
 

@@ -66,7 +66,7 @@ def _container(
     session = Session(source, scribe, True, Origin.CONTAINER, container=container)
     env = list(_environment(source, node))
     scribe.settings += env
-    session.give(tuple(env))
+    session.variables.give(tuple(env))
     if nodes.get(node, "envFrom") is not None:
         session.doubt(source, "what envFrom brings is not known")
     command = words(source, nodes.get(node, "command"))

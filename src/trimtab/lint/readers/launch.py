@@ -229,3 +229,12 @@ def options_of(words: Sequence[Word]) -> tuple[Setting, ...]:
 
 def _is_option(text: str) -> bool:
     return bool(re.match(r"--[A-Za-z]|-[A-Za-z]", text))
+
+
+def printed(found: Sequence[Word], stdin: str | None) -> str | None:
+    """Return what a command prints, where its text tells; ``stdin`` is what it is fed."""
+    name = found[0].text
+    if name in {"echo", "printf"}:
+        rest = [one.text for one in found[1:] if one.text not in {"-n", "-e", "-ne", "-en"}]
+        return " ".join(rest) if all(one.literal for one in found) else None
+    return stdin if name == "cat" and len(found) == 1 else None

@@ -63,7 +63,7 @@ def _block(
     if language in _SHELLS:
         if alternative:
             session.implied()  # what is in force if the reader takes the block above instead
-            with session.branch():
+            with session.variables.branch():
                 walk_text(session, _shell(source, first, last, language, directive))
         else:
             walk_text(session, _shell(source, first, last, language, directive))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field
 from typing import Final
 
-from trimtab.lint.interest import interesting
 from trimtab.lint.readers import container as containers
 from trimtab.lint.readers import effects
-from trimtab.lint.readers.expand import Text
 from trimtab.lint.readers.launch import (
     Unwrapped,
     Word,
@@ -21,7 +18,8 @@ from trimtab.lint.readers.launch import (
     unwrap,
 )
 from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.source import Source, with_place
+from trimtab.lint.readers.variables import Variables
 from trimtab.model.script import (
     Command,
     Container,
@@ -37,15 +35,6 @@ _DEEPEST: Final = 8
 _SHELLS: Final = frozenset({"bash", "sh", "dash", "zsh", "ash"})
 
 
-@dataclass(slots=True)
-class _Held:
-    """A variable that is set: ``used`` since by a process or another assignment."""
-
-    setting: Setting
-    branch: int
-    used: bool = False
-
-
 @dataclass
 class Session:
     """One shell. ``inside`` is True in a container, False on the host, ``None`` if not told."""
@@ -53,128 +42,15 @@ class Session:
     source: Source
     scribe: Scribe
     inside: bool | None = None
-    origin: Origin = Origin.SHELL
+    origin: InitVar[Origin] = Origin.SHELL
     nested: int = 0
     container: Container | None = None
     heredoc: Place | None = None
-    _held: dict[str, _Held] = field(default_factory=dict)
-    _arrays: dict[str, tuple[Text, ...]] = field(default_factory=dict)
-    _branch: int = 0
-    _branches: int = 0
-    _scoped: bool = False
-    _late: list[Setting] = field(default_factory=list)
+    variables: Variables = field(init=False)
     _doubted: set[str] = field(default_factory=set)
 
-    # --- variables -------------------------------------------------------------------------
-
-    def lookup(self, name: str) -> Text | None:
-        """Return what a variable holds, and note that it is used."""
-        held = self._held.get(name)
-        if held is None:
-            return None
-        held.used = True
-        return Text(held.setting.value, held.setting.literal)
-
-    def elements(self, name: str) -> tuple[Text, ...] | None:
-        """Return the elements of an array."""
-        return self._arrays.get(name)
-
-    def set_array(self, name: str, elements: tuple[Text, ...]) -> None:
-        """Hold an array; arrays are never exported."""
-        if len(elements) < 1000:
-            self._arrays[name] = elements
-
-    def assign(
-        self,
-        name: str,
-        text: Text,
-        *,
-        place: Place,
-        name_place: Place | None,
-        value_place: Place | None,
-        exported: bool,
-        extends: bool,
-        comment: str,
-    ) -> None:
-        """Set a variable."""
-        before = self._held.get(name)
-        out = exported or (before is not None and before.setting.exported)
-        setting = Setting(
-            name, text.value, place, self.origin, text.literal, out, comment, name_place,
-            value_place,
-        )  # fmt: skip
-        self.scribe.settings.append(setting)
-        if before is not None and not (before.used or extends or self._scoped):
-            same = before.branch == self._branch
-            if same and before.setting.exported and before.setting.value != setting.value:
-                self.scribe.notice(Oddity.OVERWRITTEN, before.setting, setting)
-        self._held[name] = _Held(setting, self._branch)
-        if out and not self._scoped:
-            self._late.append(setting)
-
-    def export(self, name: str, *, on: bool = True) -> None:
-        """Export a variable that is set, or take it back."""
-        held = self._held.get(name)
-        if held is not None:
-            held.setting = replace(held.setting, exported=on)
-            if on:
-                self._late.append(held.setting)
-
-    def unset(self, name: str) -> None:
-        """Forget a variable."""
-        self._held.pop(name, None)
-
-    def lost_by_space(self, name: str) -> None:
-        """Note that a blank cuts a value off from what was to follow it."""
-        held = self._held.get(name)
-        if held is not None:
-            self.scribe.notice(Oddity.LOST_BY_SPACE, held.setting)
-
-    def exported(self) -> dict[str, Setting]:
-        """Return what a child gets."""
-        return {name: one.setting for name, one in self._held.items() if one.setting.exported}
-
-    def used(self) -> frozenset[str]:
-        """Return the variables that something has read."""
-        return frozenset(name for name, one in self._held.items() if one.used)
-
-    def give(self, settings: Sequence[Setting]) -> None:
-        """Let variables be set from outside: an image's, a container's."""
-        for one in settings:
-            self._held[one.name] = _Held(one, self._branch)
-
-    # --- scopes ----------------------------------------------------------------------------
-
-    @contextmanager
-    def subshell(self) -> Iterator[None]:
-        """Run what follows in a shell of its own: its variables end with it."""
-        kept = {name: replace(one) for name, one in self._held.items()}
-        yield
-        for name, one in kept.items():  # what the child read was used
-            inner = self._held.get(name)
-            if inner is not None and inner.used and inner.setting == one.setting:
-                one.used = True
-        self._held = kept
-
-    @contextmanager
-    def branch(self) -> Iterator[None]:
-        """Run what follows as one of several ways."""
-        outer = self._branch
-        self._branches += 1
-        self._branch = self._branches
-        yield
-        self._branch = outer
-
-    @contextmanager
-    def inline(self) -> Iterator[None]:
-        """Run what follows with assignments that are for one command alone."""
-        kept, scoped = dict(self._held), self._scoped
-        self._scoped = True
-        yield
-        self._scoped = scoped
-        self._held = kept
-
-    # --- commands --------------------------------------------------------------------------
+    def __post_init__(self, origin: Origin) -> None:
+        self.variables = Variables(self.scribe, origin)
 
     def command(
         self,
@@ -182,11 +58,9 @@ class Session:
         place: Place,
         redirects: Sequence[Redirect],
         stdin: str | None,
-        depth: int,
-        background: bool,
     ) -> None:
         """Follow one simple command."""
-        env = self.exported()
+        env = self.variables.exported()
         self.scribe.commands.append(
             Command(
                 tuple(one.text for one in found),
@@ -202,9 +76,8 @@ class Session:
         bare = unwrap(found)
         if not bare.words:
             return
-        for one in self._held.values():
-            if one.setting.exported and (is_server(bare.words) or is_python(bare.words)):
-                one.used = True
+        if is_server(bare.words) or is_python(bare.words):
+            self.variables.use()
         self._start(bare, env, place)
 
     def _effects(
@@ -234,12 +107,12 @@ class Session:
         if effects.is_sysctl_file(target):
             self.scribe.host += effects.sysctl_lines(said, self.heredoc or place)
         elif effects.is_startup_file(target) and self.nested < _DEEPEST:
-            from trimtab.lint.readers.shell import walk_text, with_place
+            from trimtab.lint.readers.shell import walk_text
 
             inner = Session(self.source, Scribe(), self.inside, Origin.BASHRC, self.nested + 1)
             walk_text(inner, with_place(said, place))
             self.scribe.settings += inner.scribe.settings
-            self.scribe.lost(Oddity.INTERACTIVE_ONLY, inner.exported().values())
+            self.scribe.lost(Oddity.INTERACTIVE_ONLY, inner.variables.exported().values())
 
     def _start(self, bare: Unwrapped, env: dict[str, Setting], place: Place) -> None:
         words = bare.words
@@ -270,14 +143,16 @@ class Session:
         inside: bool | None,
     ) -> None:
         """Follow the text of ``sh -c``; a child's variables are its own."""
-        from trimtab.lint.readers.shell import walk_text, with_place
+        from trimtab.lint.readers.shell import walk_text
 
-        inner = Session(self.source, self.scribe, inside, self.origin, self.nested + 1, container)
-        inner.give(tuple(env.values()))
+        inner = Session(
+            self.source, self.scribe, inside, self.variables.origin, self.nested + 1, container
+        )
+        inner.variables.give(tuple(env.values()))
         before = len(self.scribe.launches)
         walk_text(inner, script.source or with_place(script.text, script.place))
         if len(self.scribe.launches) > before:
-            self._late.clear()
+            self.variables.late.clear()
 
     def _run(
         self, run: containers.Run, env: dict[str, Setting], bare: Unwrapped, place: Place
@@ -298,9 +173,8 @@ class Session:
         self._inner(words, given, run.container, place)
         if len(self.scribe.launches) > before:
             kept = (one for name, one in env.items() if name not in given)
-            self.scribe.lost(
-                Oddity.NOT_PASSED, (one for one in kept if not self._held[one.name].used)
-            )
+            used = self.variables.used()
+            self.scribe.lost(Oddity.NOT_PASSED, (one for one in kept if one.name not in used))
 
     def _inner(
         self,
@@ -331,7 +205,7 @@ class Session:
                 place=place,
             )
         )
-        self._late.clear()
+        self.variables.late.clear()
 
     def doubt(self, source: Source, sentence: str) -> None:
         """Note once what cannot be read."""
@@ -342,11 +216,11 @@ class Session:
     def start(self, words: Sequence[Word], place: Place) -> None:
         """Follow a command that a file of another format starts, with what is exported now."""
         if words:
-            self._start(unwrap(words), self.exported(), place)
+            self._start(unwrap(words), self.variables.exported(), place)
 
     def implied(self) -> None:
         """Note whatever would be started from here: a text that starts nothing is for that."""
-        env = tuple(self.exported().values())
+        env = tuple(self.variables.exported().values())
         self.scribe.launches.append(
             Launch((), env, inside=self.inside, implied=True, container=self.container)
         )
@@ -354,12 +228,10 @@ class Session:
     def finish(self) -> None:
         """End the session: what is set and read by nobody, or too late."""
         if any(not one.implied for one in self.scribe.launches):
-            self.scribe.lost(Oddity.AFTER_START, self._late)
-        elif self.exported() or self.scribe.host:
+            self.scribe.lost(Oddity.AFTER_START, self.variables.late)
+        elif self.variables.exported() or self.scribe.host:
             self.implied()
-        for held in self._held.values():
-            if not (held.setting.exported or held.used) and interesting(held.setting.name):
-                self.scribe.notice(Oddity.NOT_EXPORTED, held.setting)
+        self.scribe.lost(Oddity.NOT_EXPORTED, self.variables.unseen())
 
 
 def _script(words: Sequence[Word]) -> Word | None:

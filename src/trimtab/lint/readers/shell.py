@@ -7,16 +7,16 @@ once, functions where they are called. Nothing is evaluated beyond variables tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers.expand import Text, expand, text_of, words
-from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.launch import Word, printed
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Document, Place, Redirect
+from trimtab.model.script import Document, Redirect
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -98,17 +98,17 @@ class _Walk:
 
     def _unset(self, node: Node) -> None:
         for child in node.named_children:
-            self.session.unset(text_of(child))
+            self.session.variables.unset(text_of(child))
 
     def _plain(self, node: Node) -> None:
         self._command(node, (), None)
 
     def _subshell(self, node: Node) -> None:
-        with self.session.subshell():
+        with self.session.variables.subshell():
             self.statements(node)
 
     def _loop(self, node: Node) -> None:
-        with self.session.branch():
+        with self.session.variables.branch():
             self.statements(node)
 
     def _remember(self, node: Node) -> None:
@@ -136,15 +136,15 @@ class _Walk:
         label = text_of(name)
         if value is not None and value.type == "array":
             elements = [one for part in value.named_children for one in self._expanded(part)]
-            self.session.set_array(label, tuple(elements))
+            self.session.variables.set_array(label, tuple(elements))
             return
-        text = Text("") if value is None else expand(value, self.session.lookup)
+        text = Text("") if value is None else expand(value, self.session.variables.lookup)
         whole = text_of(node)
         extends = value is not None and f"${label}" in whole.replace("{", "")
         if "+=" in whole[: len(label) + 2]:
-            known = self.session.lookup(label)
+            known = self.session.variables.lookup(label)
             text, extends = (known or Text(f"${label}", literal=False)).plus(text), True
-        self.session.assign(
+        self.session.variables.assign(
             label,
             text,
             place=self.source.of_node(node),
@@ -165,14 +165,14 @@ class _Walk:
                 self._set(child, exported=exports, above=node)
                 last = child.child_by_field_name("name")
             elif child.type == "variable_name" and exports:
-                self.session.export(text_of(child), on="-n" not in flags)
+                self.session.variables.export(text_of(child), on="-n" not in flags)
             elif last is not None and child.type in {
                 *("simple_expansion", "expansion", "string", "concatenation", "word"),
             }:
-                self.session.lost_by_space(text_of(last))
+                self.session.variables.lost_by_space(text_of(last))
 
     def _expanded(self, node: Node) -> Iterator[Text]:
-        return words(node, self.session.lookup, self.session.elements)
+        return words(node, self.session.variables.lookup, self.session.variables.elements)
 
     def _word(self, node: Node) -> list[Word]:
         place = self.source.of_node(node)
@@ -199,14 +199,11 @@ class _Walk:
         if found[0].text in self.functions and not inline:
             self._call(found[0].text)
             return None
-        with self.session.inline():
+        with self.session.variables.inline():
             for one in inline:
                 self._set(one, exported=True, above=node)
-            background = _in_background(node)
-            self.session.command(
-                found, self.source.of_node(node), redirects, stdin, self.depth, background
-            )
-        return _printed(found, stdin)
+            self.session.command(found, self.source.of_node(node), redirects, stdin)
+        return printed(found, stdin)
 
     def _redirected(self, node: Node) -> None:
         body = node.child_by_field_name("body")
@@ -237,20 +234,20 @@ class _Walk:
             return more, text
         if node.type == "herestring_redirect":
             last = node.named_children[-1] if node.named_children else None
-            found = None if last is None else expand(last, self.session.lookup)
+            found = None if last is None else expand(last, self.session.variables.lookup)
             return [], found.value if found is not None and found.literal else None
         target = node.child_by_field_name("destination")
         operator = next((one.type for one in node.children if not one.is_named), ">")
         if target is None:
             return [], None
-        return [Redirect(operator, expand(target, self.session.lookup).value)], None
+        return [Redirect(operator, expand(target, self.session.variables.lookup).value)], None
 
     def _pipeline(self, node: Node, redirects: Sequence[Redirect] = ()) -> None:
         """Follow the commands of a pipe, each in a shell of its own."""
         said: str | None = None
         parts = [one for one in node.named_children if one.type != "comment"]
         for index, part in enumerate(parts):
-            with self.session.subshell():
+            with self.session.variables.subshell():
                 if part.type == "command":
                     own = redirects if index == len(parts) - 1 else ()
                     said = self._command(part, own, said)
@@ -275,34 +272,12 @@ class _Walk:
         """Follow every branch; what each sets stays, and none overwrites another's."""
         for child in node.named_children:
             if child.type in {"elif_clause", "else_clause", "case_item"}:
-                with self.session.branch():
+                with self.session.variables.branch():
                     self.statements(child)
             else:
-                with self.session.branch():
+                with self.session.variables.branch():
                     self.statement(child)
 
 
 def _skip(node: Node) -> None:
     """Follow nothing: a test or a text sets no variable."""
-
-
-def _in_background(node: Node) -> bool:
-    """Whether a command is followed by ``&``, itself or with its redirections."""
-    for one in (node, node.parent):
-        after = one.next_sibling if one is not None else None
-        if after is not None and after.type == "&":
-            return True
-    return False
-
-
-def _printed(found: Sequence[Word], stdin: str | None) -> str | None:
-    name = found[0].text
-    if name in {"echo", "printf"}:
-        rest = [one.text for one in found[1:] if one.text not in {"-n", "-e", "-ne", "-en"}]
-        return " ".join(rest) if all(one.literal for one in found) else None
-    return stdin if name == "cat" and len(found) == 1 else None
-
-
-def with_place(text: str, place: Place) -> Source:
-    """Return a text of its own, all of which stands at one place."""
-    return Source(place.file, text, fixed=replace(place, end_column=0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,11 @@ class Source:
             for number, line in enumerate(self.text.split("\n"), 1)
         )
         return Source(self.file, "\n".join(kept), self.fixed)
+
+
+def with_place(text: str, place: Place) -> Source:
+    """Return a text of its own, all of which stands at one place."""
+    return Source(place.file, text, fixed=replace(place, end_column=0))
 
 
 def suppressions(source: Source) -> tuple[tuple[int, frozenset[str]], ...]:

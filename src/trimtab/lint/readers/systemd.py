@@ -38,7 +38,7 @@ def read_systemd(source: Source) -> Document:
             session.doubt(source, f"{one.value.lstrip('-')} is not read")
         elif one.key == "UnsetEnvironment":
             for name in one.value.split():
-                session.unset(name)
+                session.variables.unset(name)
         elif one.key == "CPUAffinity":
             affinity = _cpus(one.value)
         elif one.key.startswith("Limit"):
@@ -74,14 +74,14 @@ def _lines(source: Source) -> Iterator[_Line]:
 
 def _environment(session: Session, line: _Line) -> None:
     if not line.value:  # an empty assignment resets the list (systemd.exec(5))
-        for name in list(session.exported()):
-            session.unset(name)
+        for name in list(session.variables.exported()):
+            session.variables.unset(name)
         return
     for part in _split(line.value):
         if "=" in part:
             setting = assignment(Word(part, line.place, "%" not in part), Origin.UNIT)
             session.scribe.settings.append(setting)
-            session.give((setting,))
+            session.variables.give((setting,))
 
 
 def _words(line: _Line) -> list[Word]:

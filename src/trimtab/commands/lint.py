@@ -1,0 +1,192 @@
+"""``trimtab lint``: the traps in launch files, before anything runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from trimtab.lint.report import Report
+    from trimtab.model.finding import Finding
+    from trimtab.model.script import Document
+
+_HELP = """Find the traps in launch files, before anything runs.
+
+Reads shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd units, .env files,
+sysctl files and the shell blocks of Markdown guides; of a folder, the files whose names say so. It
+works out what each process would be given, and what will be refused, misread, overwritten or
+without effect. '-' reads standard input.
+
+Exit code 0: nothing of severity warning or above. 1: something. 2: usage.
+
+Example: trimtab lint serve.sh --context chip=A2,graphs=on,vllm-ascend=0.18
+"""
+
+LIMIT = 2_000_000
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("lint", help=_HELP)(lint)
+
+
+def lint(
+    files: Annotated[list[str], typer.Argument(help="Files or folders; '-' is standard input.")],
+    context: Annotated[
+        str, typer.Option(help="What the files do not tell: chip=A2,graphs=on,vllm=0.32 ...")
+    ] = "",
+    output: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Show what can be mended mechanically, then write it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
+    select: Annotated[
+        list[str] | None, typer.Option(help="Only these rules (names or globs).")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Not these rules.")] = None,
+    min_severity: Annotated[str, typer.Option(help="info, warning or error.")] = "info",
+    stdin_filename: Annotated[
+        str, typer.Option(help="The name that decides the format of standard input.")
+    ] = "stdin.sh",
+) -> None:
+    """Lint ``files`` and print what is found."""
+    from trimtab.errors import UsageError
+    from trimtab.lint import parse_context
+    from trimtab.lint.report import Choice, report_on
+    from trimtab.model.finding import Severity
+
+    if output not in {"text", "json", "sarif", "github"}:
+        raise UsageError(f"--format must be text, json, sarif or github, not {output!r}")
+    if min_severity not in tuple(Severity):
+        raise UsageError(f"--min-severity must be info, warning or error, not {min_severity!r}")
+    choice = Choice(select or (), ignore or (), Severity(min_severity))
+    situation = parse_context(context)
+    documents, trouble = _documents(files, stdin_filename)
+    report = report_on(documents, situation, choice)
+    _print(report, "json" if as_json else output)
+    if fix:
+        _fix(documents, report.findings, yes=yes)
+    for sentence in trouble:
+        print(f"trimtab: {sentence}", file=sys.stderr)
+    if trouble:
+        raise typer.Exit(2)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], list[str]]:
+    """Return the documents, and one sentence for each file that is none."""
+    from trimtab.errors import UsageError
+    from trimtab.lint import read
+
+    documents, trouble = [], []
+    for name in files:
+        try:
+            for path in _expanded(name):
+                shown = stdin_filename if path is None else str(path)
+                documents.append(read(shown, _text(path)))
+        except UsageError as error:
+            trouble.append(" ".join(str(error).split()))
+    return documents, trouble
+
+
+def _expanded(name: str) -> list[Path | None]:
+    from trimtab.errors import UsageError
+    from trimtab.lint.readers import format_of
+
+    if name == "-":
+        return [None]
+    path = Path(name)
+    if not path.is_dir():
+        return [path]
+    found: list[Path | None] = [
+        one
+        for one in sorted(path.rglob("*"))
+        if one.is_file()
+        and format_of(str(one)) not in {"", "yaml"}
+        and not any(part.startswith(".") and part != ".env" for part in one.parts)
+    ]
+    found += [one for one in sorted(path.rglob("*.y*ml")) if one.is_file() and _is_launch(one)]
+    if not found:
+        raise UsageError(f"{path}: no file in it has a name that says it is one to lint")
+    return found
+
+
+def _is_launch(path: Path) -> bool:
+    """Whether a YAML file of a folder is a compose file or a manifest: most are neither."""
+    try:
+        head = path.read_text(encoding="utf-8")[:100_000]
+    except (OSError, UnicodeDecodeError):
+        return False
+    return "\nservices:" in f"\n{head}" or ("apiVersion:" in head and "kind:" in head)
+
+
+def _text(path: Path | None) -> str:
+    from trimtab.errors import UsageError
+
+    name = "standard input" if path is None else str(path)
+    try:
+        if path is None:
+            data = sys.stdin.buffer.read(LIMIT + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(LIMIT + 1)
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror}") from error
+    if len(data) > LIMIT:
+        raise UsageError(
+            f"{name}: more than {LIMIT // 1_000_000} MB: no launch file is that large"
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name}: must be UTF-8 text") from error
+    if "\0" in text:
+        raise UsageError(f"{name}: must be text, but holds binary data")
+    return text
+
+
+def _print(report: Report, output: str) -> None:
+    if output == "text":
+        from trimtab.lint.output import text
+
+        typer.echo(text.render(report, colour=sys.stdout.isatty()), nl=False)
+    elif output == "json":
+        from trimtab.lint.output.data import as_data
+
+        typer.echo(json.dumps(as_data(report), indent=1))
+    elif output == "sarif":
+        from trimtab.lint.output.sarif import as_sarif
+
+        typer.echo(json.dumps(as_sarif(report), indent=1))
+    else:
+        from trimtab.lint.output.github import as_annotations
+
+        typer.echo(as_annotations(report), nl=False)
+
+
+def _fix(documents: list[Document], findings: tuple[Finding, ...], *, yes: bool) -> None:
+    """Show the diff of the mechanical fixes, ask, and write them."""
+    from trimtab.lint import fix
+
+    planned = []
+    for document in documents:
+        own = [one for one in findings if one.place and one.place.file == document.file]
+        after = fix.apply(document.text, fix.edits(document, own))
+        path = Path(document.file)
+        if after != document.text and path.is_file():
+            planned.append((path, document.text, after))
+            typer.echo("\n".join(fix.diff(document.file, document.text, after)), err=True)
+    if not planned:
+        typer.echo("nothing can be mended mechanically", err=True)
+        return
+    if not yes and not typer.confirm("write this?", err=True):
+        return
+    for path, before, after in planned:
+        fix.write(path, before, after)
+        typer.echo(f"{path}: fixed", err=True)

@@ -1,0 +1,67 @@
+"""What a run of lint found, over all its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from trimtab.lint import check
+from trimtab.lint.suppress import split, unknown
+from trimtab.model.finding import Finding, Severity
+from trimtab.model.script import Document, Place
+from trimtab.model.situation import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Findings of several files, in the order of files and lines.
+
+    ``suppressed`` are those that comments switch off; ``unread`` what no reader understood, as
+    (file, place, sentence).
+    """
+
+    files: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    suppressed: tuple[Finding, ...]
+    unread: tuple[tuple[str, Place, str], ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything of severity warning or above was found."""
+        return any(one.severity.rank >= Severity.WARNING.rank for one in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which findings are wanted: rules by glob, and a least severity."""
+
+    select: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+    least: Severity = Severity.INFO
+
+    def wants(self, one: Finding) -> bool:
+        """Whether a finding is wanted."""
+        chosen = not self.select or any(fnmatchcase(one.rule, glob) for glob in self.select)
+        refused = any(fnmatchcase(one.rule, glob) for glob in self.ignore)
+        return chosen and not refused and one.severity.rank >= self.least.rank
+
+
+def report_on(
+    documents: Sequence[Document], situation: Situation, choice: Choice | None = None
+) -> Report:
+    """Return what is found in documents."""
+    wanted = choice or Choice()
+    standing: list[Finding] = []
+    silenced: list[Finding] = []
+    for document in documents:
+        found = [one for one in check(document, situation) if wanted.wants(one)]
+        stand, off = split(document, found)
+        standing += [*stand, *(one for one in unknown(document) if wanted.wants(one))]
+        silenced += off
+    return Report(
+        tuple(document.file for document in documents),
+        tuple(standing),
+        tuple(silenced),
+        tuple((d.file, place, why) for d in documents for place, why in d.unread),
+    )
