@@ -1,0 +1,193 @@
+"""What can be wrong with PYTORCH_NPU_ALLOC_CONF as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trimtab.catalog._rule import Rule
+from trimtab.catalog._scene import Scene
+from trimtab.knobs import EnvList
+from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
+from trimtab.model.script import Setting
+
+NAME = "PYTORCH_NPU_ALLOC_CONF"
+ALIAS = "PYTORCH_ALLOC_CONF"
+RAISES = "torch_npu raises an exception at the first use of the device"
+
+_OLD_KEYS = frozenset(
+    {
+        *("max_split_size_mb", "garbage_collection_threshold", "expandable_segments"),
+        *("base_addr_aligned_kb", "page_size", "segment_size_mb", "roundup_power2_divisions"),
+        *("multi_stream_lazy_reclaim", "pinned_use_background_threads"),
+        *("pin_memory_expandable_segments", "pinned_mem_register", "large_segment_size_mb"),
+        *("per_process_memory_fraction",),
+    }
+)
+_NEW_KEYS = frozenset(
+    {
+        *("throw_on_npumalloc_oom", "release_lock_on_npumalloc", "max_non_split_rounding_mb"),
+        *("pinned_max_round_threshold_mb", "pinned_max_cached_size_mb"),
+        *("pinned_reserve_segment_size_mb",),
+    }
+)
+"""Keys of TorchNPU 26.2 and later: an older one takes them for unknown."""
+
+
+def _pairs(setting: Setting) -> list[tuple[str, str, str]]:
+    """Return (key, colon, value) of each element."""
+    return [part.strip().partition(":") for part in setting.value.split(",")]
+
+
+def _literal(scene: Scene) -> Setting | None:
+    found = scene.env.get(NAME)
+    return found if found is not None and found.literal else None
+
+
+def _syntax(scene: Scene) -> Iterator[Hit]:
+    found = _literal(scene)
+    if found is None:
+        return
+    if not found.value.strip():
+        yield Hit(
+            NAME,
+            f"{NAME} is set and empty: vllm-ascend appends ',expandable_segments:True', and "
+            "torch_npu refuses the leading comma as an unknown key",
+            "unset it",
+            remedy=Remedy(Action.REMOVE),
+        )
+        return
+    for key, colon, _ in _pairs(found):
+        if not key or not colon:
+            shown = key or "an empty element"
+            yield Hit(
+                NAME,
+                f"{NAME} must be key:value pairs joined by commas, but holds {shown!r}: {RAISES}",
+                "write key:value,key:value without a comma at either end",
+            )
+
+
+def _unknown_keys(scene: Scene) -> Iterator[Hit]:
+    found = _literal(scene)
+    for key, colon, _ in _pairs(found) if found is not None and found.value.strip() else ():
+        if not (key and colon) or key in _OLD_KEYS:
+            continue
+        if key in _NEW_KEYS:
+            yield Hit(
+                NAME,
+                f"{key} exists since TorchNPU 26.2: an older torch_npu refuses it as unknown",
+                "check the version of torch_npu",
+                given="torch_npu is older than 26.2",
+            )
+        else:
+            yield Hit(
+                NAME,
+                f"{key} is no key of the NPU allocator: {RAISES}",
+                "take the key out",
+            )
+
+
+def _both_names(scene: Scene) -> Iterator[Hit]:
+    if ALIAS not in scene.env:
+        return
+    if NAME in scene.env:
+        yield Hit(ALIAS, f"torch_npu refuses {ALIAS} beside {NAME}", f"keep {NAME} alone")
+    elif scene.situation.sleep_mode is not True and "expandable" not in (scene.text(ALIAS) or ""):
+        yield Hit(
+            ALIAS,
+            f"vllm-ascend writes {NAME} itself when sleep mode is off, and torch_npu refuses both "
+            "names at once",
+            f"use {NAME}",
+            severity=Severity.WARNING,
+            given="vllm-ascend serves",
+            remedy=Remedy(Action.RENAME, NAME),
+        )
+
+
+def _sleeps(scene: Scene) -> bool | None:
+    if scene.option("--enable-sleep-mode") is not None:
+        return True
+    return scene.situation.sleep_mode
+
+
+def _expandable(scene: Scene) -> str | None:
+    found = EnvList(NAME, "expandable_segments").parse(scene.settings)
+    return None if found is None else str(found)
+
+
+def with_sleep(scene: Scene) -> Iterator[Hit]:
+    """Yield a hit where sleep mode and expandable segments are both on."""
+    if _expandable(scene) == "True" and _sleeps(scene) is True:
+        yield Hit(
+            NAME,
+            "sleep mode uses an allocator that asserts expandable_segments is off",
+            "take expandable_segments out, or --enable-sleep-mode",
+        )
+
+
+def done_anyway(scene: Scene) -> Iterator[Hit]:
+    """Yield a hit where the setting only says what vllm-ascend does anyway."""
+    keys = [key for key, _, _ in _pairs(scene.env[NAME])] if NAME in scene.env else []
+    if keys == ["expandable_segments"] and _expandable(scene) == "True" and not _sleeps(scene):
+        yield Hit(
+            NAME,
+            "vllm-ascend sets expandable_segments:True itself when sleep mode is off",
+            "it can be left out",
+        )
+
+
+def opts_out(scene: Scene) -> Iterator[Hit]:
+    """Yield a hit where a split size switches vllm-ascend's default off."""
+    split = EnvList(NAME, "max_split_size_mb").parse(scene.settings)
+    if split is not None and _expandable(scene) is None:
+        yield Hit(
+            NAME,
+            f"max_split_size_mb:{split} opts out of expandable_segments, which vllm-ascend "
+            "switches on by itself: the two exclude each other",
+            "leave it out unless it is measured to be better",
+        )
+
+
+def _comment(scene: Scene) -> Iterator[Hit]:
+    found = scene.env.get(NAME)
+    said = found.comment.lower() if found is not None else ""
+    about = "stream" in said and ("reuse" in said or "reused" in said)
+    if about and "expandable_segments" in (found.value if found else ""):
+        yield Hit(
+            NAME,
+            "the comment describes the reuse of memory between streams, which is "
+            "MULTI_STREAM_MEMORY_REUSE; expandable_segments lets segments grow",
+            "describe the setting that stands here",
+        )
+
+
+RULES = (
+    Rule(
+        id="alloc-conf-syntax",
+        severity=Severity.ERROR,
+        problem=Problem.WRONG_VALUE,
+        summary="The allocator's list is not key:value pairs: the worker crashes.",
+        process=_syntax,
+    ),
+    Rule(
+        id="alloc-conf-key",
+        severity=Severity.ERROR,
+        problem=Problem.WRONG_VALUE,
+        summary="The allocator's list holds a key that torch_npu does not know.",
+        process=_unknown_keys,
+    ),
+    Rule(
+        id="alloc-conf-both-names",
+        severity=Severity.ERROR,
+        problem=Problem.CONFLICT,
+        summary="Both names of the allocator's variable are set, by hand or by vllm-ascend.",
+        process=_both_names,
+    ),
+    Rule(
+        id="alloc-conf-comment",
+        severity=Severity.INFO,
+        problem=Problem.ADVICE,
+        summary="The comment above the allocator's setting describes another setting.",
+        process=_comment,
+        traps=("T7",),
+    ),
+)

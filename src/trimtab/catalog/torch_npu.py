@@ -1,0 +1,274 @@
+"""Settings of torch_npu's dispatch and streams. They are read once, at the first use of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from trimtab.catalog._accepts import Choice, ReadBy, Reading, Taken, Whole
+from trimtab.catalog._entry import GUIDE, TN, VA, known
+from trimtab.catalog._rule import Rule
+from trimtab.catalog._scene import Scene
+from trimtab.catalog._tuning import Claim, Context, Source, Tuning
+from trimtab.knobs import Env
+from trimtab.knobs.server_arg import Switch
+from trimtab.model import Risk, RiskLevel
+from trimtab.model.finding import Hit, Problem, Severity
+
+_ASCEND = ("ascend",)
+_OPTIONS = Source(f"{TN}, options", "OptionsManager.cpp:570-584")
+_CAPTURE = Source(f"{TN}, graph capture", "csrc/core/npu/NPUGraph.cpp:242-247")
+_QUEUE = "TASK_QUEUE_ENABLE"
+
+
+def _strtol(text: str) -> Reading:
+    """Read as C's strtol does: leading digits count, and no digit at all is 0."""
+    digits = re.match(r"\s*[+-]?\d+", text)
+    if digits is None:
+        return Reading(
+            Taken.MISREAD,
+            f"it must be 0, 1 or 2, and {text!r} is no number: it is silently read as 0, which "
+            "switches the queue off",
+        )
+    number = int(digits[0][:12])
+    if number not in (0, 1, 2):
+        return Reading(Taken.REFUSED, f"it must be 0, 1 or 2, but is {text!r}: torch_npu raises")
+    if digits[0] != text:
+        return Reading(
+            Taken.MISREAD, f"it must be 0, 1 or 2: {text!r} is silently read as {number}"
+        )
+    return Reading.fine()
+
+
+def _queue_applies(context: Context) -> str | None:
+    if Switch("--enforce-eager").parse(context.baseline) is True:
+        return None
+    return (
+        "2 is refused while graphs are captured, which vllm-ascend does by default: "
+        "it needs --enforce-eager"
+    )
+
+
+def _queue_and_graphs(scene: Scene) -> Iterator[Hit]:
+    if scene.text(_QUEUE) != "2" or scene.graphs is False:
+        return
+    sure = scene.graphs is True
+    yield Hit(
+        _QUEUE,
+        f"{_QUEUE}=2 is refused while a graph is captured: the server does not start",
+        "set it to 1, or serve with --enforce-eager",
+        given="" if sure else "graphs are on, vllm-ascend's default",
+        severity=Severity.ERROR if sure else Severity.WARNING,
+    )
+
+
+def _queue_and_blocking(scene: Scene) -> Iterator[Hit]:
+    blocking = scene.text("ASCEND_LAUNCH_BLOCKING")
+    if blocking not in (None, "0", "") and scene.text(_QUEUE) not in (None, "0"):
+        yield Hit(
+            _QUEUE,
+            f"ASCEND_LAUNCH_BLOCKING={blocking} forces the task queue off",
+            "take ASCEND_LAUNCH_BLOCKING out",
+        )
+
+
+def _blocking_and_graphs(scene: Scene) -> Iterator[Hit]:
+    blocking = scene.text("ASCEND_LAUNCH_BLOCKING")
+    if blocking in (None, "0", "") or scene.graphs is False:
+        return
+    sure = scene.graphs is True
+    yield Hit(
+        "ASCEND_LAUNCH_BLOCKING",
+        "vllm-ascend refuses ASCEND_LAUNCH_BLOCKING while graphs are on",
+        "take it out: it is for debugging",
+        given="" if sure else "graphs are on, vllm-ascend's default",
+        severity=Severity.ERROR if sure else Severity.WARNING,
+    )
+
+
+def _per_stream(scene: Scene) -> Iterator[Hit]:
+    if scene.text("PER_STREAM_QUEUE") == "1" and scene.text(_QUEUE) == "0":
+        yield Hit(
+            "PER_STREAM_QUEUE",
+            f"PER_STREAM_QUEUE acts only while {_QUEUE} is 1 or 2",
+            f"take it out, or set {_QUEUE}=1",
+        )
+
+
+_CLAIM_QUEUE = Claim(
+    "One unofficial log: decode without graphs 1.74 times as fast with 2.",
+    Source("a community log", "unofficial, not repeated"),
+)
+
+TUNINGS = (
+    Tuning(
+        name="task-queue",
+        layer="torch_npu",
+        summary="Dispatch operators through a two-stage queue, workspace memory included.",
+        details=(
+            "0 is off, 1 dispatches in two stages, 2 moves the work on workspace memory to the "
+            "second stage too. All vllm-ascend images bake 1, which is also torch_npu's default; "
+            "the guide says 2, which the capture of a graph refuses, and graphs are vllm-ascend's "
+            "default. An interactive Python sets it to 0. Whether it is on shows in a live worker "
+            "as a thread named acl_thread."
+        ),
+        knob=Env(_QUEUE),
+        values=(None, "2", "1", "0"),
+        stock="1",
+        default="1",
+        accepts=ReadBy("0, 1 or 2", _strtol),
+        applies=_queue_applies,
+        risk=Risk(RiskLevel.MEDIUM, "The peak of device memory rises."),
+        platforms=_ASCEND,
+        claims=(_CLAIM_QUEUE,),
+        rules=(
+            Rule(
+                id="task-queue-graphs",
+                severity=Severity.ERROR,
+                problem=Problem.CONFLICT,
+                summary="Level 2 is refused while graphs are captured.",
+                process=_queue_and_graphs,
+                traps=("T8",),
+            ),
+            Rule(
+                id="task-queue-blocking",
+                severity=Severity.WARNING,
+                problem=Problem.NO_EFFECT,
+                summary="Launch blocking forces the task queue off.",
+                process=_queue_and_blocking,
+            ),
+        ),
+        sources=(GUIDE, _CAPTURE, _OPTIONS),
+    ),
+    known(
+        "ascend-launch-blocking",
+        "torch_npu",
+        "Run every operator synchronously: for debugging only.",
+        "ASCEND_LAUNCH_BLOCKING",
+        _OPTIONS,
+        Source(f"{VA}, platform", "vllm_ascend/platform.py:1110"),
+        stock="0: asynchronous",
+        default="0",
+        details="It forces the task queue off, and vllm-ascend refuses it while graphs are on.",
+        accepts=Choice(("0", "1"), "any other text counts as 1", taken=Taken.MISREAD),
+        platforms=_ASCEND,
+        rules=(
+            Rule(
+                id="launch-blocking-graphs",
+                severity=Severity.ERROR,
+                problem=Problem.CONFLICT,
+                summary="vllm-ascend refuses launch blocking while graphs are on.",
+                process=_blocking_and_graphs,
+            ),
+        ),
+    ),
+    known(
+        "multi-stream-memory-reuse",
+        "torch_npu",
+        "Let a stream reuse memory that another stream has done with.",
+        "MULTI_STREAM_MEMORY_REUSE",
+        Source(f"{TN}, environment variables", "memory_management/MULTI_STREAM_MEMORY_REUSE.md"),
+        stock="1",
+        default="1",
+        details=(
+            "It releases the memory of a communication stream early, so that the computing stream "
+            "can reuse it. This is what the guide's comment above expandable_segments describes."
+        ),
+        accepts=Whole(0, 3, "torch_npu raises an exception"),
+        platforms=_ASCEND,
+    ),
+    known(
+        "per-stream-queue",
+        "torch_npu",
+        "Give each stream a dispatch queue of its own (experimental).",
+        "PER_STREAM_QUEUE",
+        _OPTIONS,
+        stock="0",
+        default="0",
+        details="It acts only while the task queue is on.",
+        accepts=Choice(("0", "1"), "torch_npu raises an exception"),
+        platforms=_ASCEND,
+        rules=(
+            Rule(
+                id="per-stream-queue-off",
+                severity=Severity.WARNING,
+                problem=Problem.NO_EFFECT,
+                summary="Queues for each stream act only while the task queue is on.",
+                process=_per_stream,
+            ),
+        ),
+    ),
+    known(
+        "streams-per-device",
+        "torch_npu",
+        "How many streams torch_npu keeps for each device.",
+        "STREAMS_PER_DEVICE",
+        _OPTIONS,
+        stock="32",
+        default="32",
+        accepts=Choice(("8", "32"), "torch_npu warns and takes 32", taken=Taken.MISREAD),
+        platforms=_ASCEND,
+    ),
+    known(
+        "no-npu-memory-caching",
+        "torch_npu",
+        "Switch the device allocator's cache off: for debugging only.",
+        "PYTORCH_NO_NPU_MEMORY_CACHING",
+        _OPTIONS,
+        stock="not set: the cache is on",
+        details="It also switches virtual memory off, and makes every allocation slow.",
+        platforms=_ASCEND,
+        rules=(
+            Rule(
+                id="no-memory-caching",
+                severity=Severity.WARNING,
+                problem=Problem.HAZARD,
+                summary="The device allocator's cache is off: every allocation is slow.",
+                process=lambda scene: (
+                    Hit(
+                        one.name,
+                        f"{one.name} switches the device allocator's cache off, which is for "
+                        "debugging",
+                        "take it out",
+                    )
+                    for one in scene.variables("PYTORCH_NO_NPU_MEMORY_CACHING")
+                ),
+            ),
+        ),
+    ),
+    known(
+        "combined-enable",
+        "torch_npu",
+        "Combine discontiguous operators.",
+        "COMBINED_ENABLE",
+        _OPTIONS,
+        stock="0",
+        default="0",
+        accepts=Choice(("0", "1"), "torch_npu raises an exception"),
+        platforms=_ASCEND,
+    ),
+    known(
+        "inf-nan-mode",
+        "torch_npu",
+        "Let overflow give inf and nan rather than the largest number.",
+        "INF_NAN_MODE_ENABLE",
+        _OPTIONS,
+        stock="1",
+        default="1",
+        accepts=Choice(("0", "1"), "torch_npu raises an exception"),
+        details="It is about numerics, not about speed.",
+        platforms=_ASCEND,
+    ),
+    known(
+        "torch-npu-logs",
+        "torch_npu",
+        "Print what torch_npu reads: how settings are verified.",
+        "TORCH_NPU_LOGS",
+        Source(f"{TN}, logging", "TORCH_NPU_LOGS=env,memory"),
+        details=(
+            "'env' prints every variable that torch_npu takes, 'memory' the allocator's "
+            "configuration."
+        ),
+        platforms=_ASCEND,
+    ),
+)

@@ -1,0 +1,180 @@
+"""CPU_AFFINITY_CONF: how torch_npu binds the threads of a process."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from trimtab.catalog import _rules
+from trimtab.catalog._accepts import ReadBy, Reading, Taken
+from trimtab.catalog._entry import GUIDE, TN, VA
+from trimtab.catalog._rule import Rule
+from trimtab.catalog._scene import Scene
+from trimtab.catalog._tuning import Context, Source, Tuning
+from trimtab.knobs import Argument, Env
+from trimtab.model import Risk, RiskLevel
+from trimtab.model.finding import Hit, Problem, Severity
+
+_NAME = "CPU_AFFINITY_CONF"
+_BINDS_SINCE = "0.18"
+"""Release of vllm-ascend since which ``enable_cpu_binding`` is on by default on ARM."""
+
+_CONTROLLER = Source(f"{TN}, affinity", "NPUAffinityController.cpp:97-106, 130-185, 265-342")
+_BINDING = Source(
+    f"{VA}, CPU binding", "vllm_ascend/worker/worker.py:799-805; cpu_binding.py:249-257, 683-694"
+)
+
+
+def _reading(text: str) -> Reading:
+    """Read as torch_npu does: the first bare number is the mode, anything above 1 is 2."""
+    parts = [part.strip() for part in text.split(",")]
+    mode = next((p.removeprefix("mode:") for p in parts if re.fullmatch(r"(mode:)?\d+", p)), None)
+    if mode is None:
+        return Reading(
+            Taken.MISREAD, f"it names no mode, so {text!r} is silently read as 0: no binding"
+        )
+    if int(mode[:9]) > 2:
+        return Reading(Taken.MISREAD, f"the mode must be 0, 1 or 2: {mode} is silently read as 2")
+    known = r"(mode:)?\d+|force:[01]|npu\d+:\d+(-\d+)?|npu_affine:[01]|(lazy_bind|bind_irq):\d+"
+    for part in parts:
+        if not re.fullmatch(known, part):
+            return Reading(Taken.MISREAD, f"{part!r} is no part of it and is silently ignored")
+    return Reading.fine()
+
+
+def _affinity_applies(context: Context) -> str | None:
+    """Leave CPUs to vllm-ascend where it binds them itself (finding of its worker's source)."""
+    plugin = context.packages.get("vllm-ascend", "")
+    arm = context.facts.cpu.arch.value == "aarch64"
+    if not arm or _rules.before(plugin, _BINDS_SINCE) is not False or _binding_off(context):
+        return None
+    return (
+        f"vllm-ascend binds the CPUs itself on ARM since {_BINDS_SINCE}, after torch_npu has, and "
+        f"the plugin is {plugin}: whatever this sets is overwritten"
+    )
+
+
+def _binding_off(context: Context) -> bool:
+    """Whether the baseline's --additional-config says enable_cpu_binding: false."""
+    text = Argument("--additional-config").parse(context.baseline)
+    try:
+        config = json.loads(str(text)) if text is not None else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and config.get("enable_cpu_binding") is False
+
+
+def _on(scene: Scene) -> bool:
+    text = scene.text(_NAME)
+    return text is not None and text != "0" and _reading(text).taken is not Taken.REFUSED
+
+
+def _overwritten(scene: Scene) -> Iterator[Hit]:
+    if not _on(scene) or '"enable_cpu_binding": false' in (
+        scene.option("--additional-config") or ""
+    ):
+        return
+    arch, before = scene.situation.arch, _rules.before(scene.version("vllm-ascend"), _BINDS_SINCE)
+    if arch == "x86_64" or before is True:
+        return
+    sure = arch == "aarch64" and before is False
+    yield Hit(
+        _NAME,
+        f"vllm-ascend binds every thread of the worker itself since {_BINDS_SINCE}, after "
+        f"torch_npu has: what {_NAME} sets is overwritten",
+        "leave it out, or switch enable_cpu_binding off and measure both",
+        given="" if sure else f"the machine is ARM and vllm-ascend {_BINDS_SINCE} or later",
+        severity=Severity.WARNING,
+    )
+
+
+def _overlap(scene: Scene) -> Iterator[Hit]:
+    if _on(scene) and "npu" not in (scene.text(_NAME) or ""):
+        yield Hit(
+            _NAME,
+            "CPUs are cut into slices by the number of visible devices, from CPU 0 on: two "
+            "services on one host get the same CPUs, and one visible NPU gets all of them",
+            "name the CPUs of each device (npu0:0-23), or leave it out",
+            given="several services share the host",
+        )
+
+
+def _cpuset(scene: Scene) -> Iterator[Hit]:
+    bound = scene.affinity is not None or (
+        scene.container is not None
+        and any(one.name == "--cpuset-cpus" for one in scene.container.options)
+    )
+    if _on(scene) and bound and "force:1" not in (scene.text(_NAME) or ""):
+        yield Hit(
+            _NAME,
+            "the process is bound to some CPUs already: where any default CPU of any device lies "
+            "outside of them torch_npu silently binds nothing",
+            "bind at one place only",
+        )
+
+
+def _chip(scene: Scene) -> Iterator[Hit]:
+    if _on(scene) and scene.situation.chip == "310P":
+        yield Hit(_NAME, "torch_npu binds no CPUs on inference cards (310P)", "leave it out")
+
+
+TUNINGS = (
+    Tuning(
+        name="cpu-affinity-conf",
+        layer="torch_npu",
+        summary="Bind the threads of each NPU's process to its slice of the CPUs.",
+        details=(
+            "1 binds to the whole slice of a device, 2 puts main, dispatch, release and watchdog "
+            "threads on CPUs of their own; torch_npu's own documents recommend 2. The slice is "
+            "online CPUs / visible NPUs, contiguous from 0, whatever the topology. Where any "
+            "default CPU of any device is outside the process's mask nothing is bound, with a "
+            "warning in the plog only, unless force:1. npu_affine needs libdcmi and A2. Next to "
+            "vllm-ascend's own binding it has no effect."
+        ),
+        knob=Env(_NAME),
+        values=(None, "1", "2"),
+        stock="0: not bound by torch_npu",
+        default="0",
+        accepts=ReadBy("<mode>[,force:0|1][,npuN:a-b][,npu_affine:0|1]", _reading),
+        applies=_affinity_applies,
+        risk=Risk(
+            RiskLevel.MEDIUM, "Two services on one host are bound to the same slices of CPUs."
+        ),
+        platforms=("ascend",),
+        rules=(
+            Rule(
+                id="cpu-affinity-overwritten",
+                severity=Severity.WARNING,
+                problem=Problem.NO_EFFECT,
+                summary="vllm-ascend binds the CPUs after torch_npu has.",
+                process=_overwritten,
+                traps=("T10",),
+            ),
+            Rule(
+                id="cpu-affinity-overlap",
+                severity=Severity.WARNING,
+                problem=Problem.HAZARD,
+                summary="Two services on one host are bound to the same CPUs.",
+                process=_overlap,
+                traps=("T10",),
+            ),
+            Rule(
+                id="cpu-affinity-cpuset",
+                severity=Severity.WARNING,
+                problem=Problem.NO_EFFECT,
+                summary="In a cpuset, or under taskset or numactl, it silently binds nothing.",
+                process=_cpuset,
+                traps=("T10",),
+            ),
+            Rule(
+                id="cpu-affinity-chip",
+                severity=Severity.WARNING,
+                problem=Problem.NO_EFFECT,
+                summary="Inference cards are not bound.",
+                process=_chip,
+            ),
+        ),
+        sources=(GUIDE, _CONTROLLER, _BINDING),
+    ),
+)
