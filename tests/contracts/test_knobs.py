@@ -36,7 +36,7 @@ def back(knob: Knob, draft: Draft) -> Value:
 def test_every_value_of_the_catalogue_round_trips(name: str, rich: Context) -> None:
     tuning = CATALOG[name]
     values = tuning.values_for(rich)
-    assert len(values) > 1, "the rich machine must offer an alternative"
+    assert len(values) > 1 or tuning.advisory, "the rich machine must offer an alternative"
     for value in values:
         draft = Draft.of(STOCK)
         tuning.knob.contribute(draft, value, rich.facts)

@@ -1,5 +1,8 @@
 """Memory allocators of the host's heap. Order matters: preloads are listed in this order."""
 
+from trimtab.catalog import _preload
+from trimtab.catalog._accepts import Choice, Pattern, Taken, Whole
+from trimtab.catalog._entry import known
 from trimtab.catalog._tuning import Context, Relation, Source, Tuning
 from trimtab.facts import Facts
 from trimtab.knobs import Env, Preload
@@ -76,6 +79,14 @@ TUNINGS = (
         ),
         risk=_MEMORY,
         package="libjemalloc2",
+        details=(
+            "Path by distribution: /usr/lib/<uname -m>-linux-gnu on Debian and Ubuntu, /usr/lib64 "
+            "on openEuler. The official images preload it in ~/.bashrc, which only an interactive "
+            "shell reads. Python's own small objects (below 512 bytes) never reach malloc. "
+            "That it is mapped does not prove that it serves: of two allocators the first one "
+            "does, which a probe in a child process shows."
+        ),
+        rules=_preload.RULES,
         sources=(
             Source("vllm-ascend guide, jemalloc", "optimization_and_tuning.md, allocator section"),
             Source("jemalloc issue 2572, page size", "github.com/jemalloc/jemalloc/issues/2572"),
@@ -95,6 +106,10 @@ TUNINGS = (
         risk=_MEMORY,
         prior=0.01,
         package="libtcmalloc-minimal4",
+        details=(
+            "libtcmalloc.so without a number comes with the development package only; a _debug or "
+            "_and_profiler build is slow. vLLM's own documents advise it on CPU."
+        ),
         sources=(
             _VLLM_CPU,
             Source("vLLM installation for CPU", "docs.vllm.ai, getting_started/installation/cpu"),
@@ -114,5 +129,67 @@ TUNINGS = (
             Source("mallopt(3), M_ARENA_MAX", "man7.org/linux/man-pages/man3/mallopt.3.html"),
             Source("glibc malloc/arena.c", "new_heap, arena_get2"),
         ),
+    ),
+    known(
+        "malloc-conf",
+        "allocator",
+        "jemalloc's own settings: arenas, decay times, background threads.",
+        "MALLOC_CONF",
+        Source("jemalloc(3), TUNING", "jemalloc.net/jemalloc.3.html"),
+        accepts=Pattern(
+            r"\s*\w[\w.]*:[^,:]+(,\s*\w[\w.]*:[^,:]+)*\s*|",
+            "key:value pairs joined by commas",
+            "jemalloc prints 'Malformed conf string' and goes on without the rest",
+            taken=Taken.MISREAD,
+        ),
+        details=(
+            "narenas, dirty_decay_ms, muzzy_decay_ms, background_thread, metadata_thp. It acts "
+            "only where jemalloc serves; no published number isolates its effect on serving."
+        ),
+    ),
+    known(
+        "tcmalloc-thread-cache",
+        "allocator",
+        "How much memory tcmalloc's thread caches may hold together, in bytes.",
+        "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES",
+        Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
+        stock="32 MiB",
+        default="33554432",
+        accepts=Whole(0, None, "it is taken for 0", taken=Taken.MISREAD, unit="bytes"),
+    ),
+    known(
+        "tcmalloc-release-rate",
+        "allocator",
+        "How eagerly tcmalloc gives memory back to the system, 0 (never) to 10.",
+        "TCMALLOC_RELEASE_RATE",
+        Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
+        stock="1",
+        accepts=Pattern(r"\d+(\.\d+)?", "a number from 0 to 10", "it is taken for 0"),
+    ),
+    known(
+        "tcmalloc-large-report",
+        "allocator",
+        "From which size on tcmalloc reports an allocation on stderr, in bytes.",
+        "TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD",
+        Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
+        stock="1 GiB; 0 reports none",
+        accepts=Whole(0, None, "it is taken for 0", taken=Taken.MISREAD, unit="bytes"),
+        details="It buys no speed; large pinned buffers only fill the log.",
+    ),
+    known(
+        "python-malloc",
+        "allocator",
+        "Which allocator Python takes for its own objects.",
+        "PYTHONMALLOC",
+        Source("Python, command line and environment", "docs.python.org/3/using/cmdline.html"),
+        stock="pymalloc below 512 bytes, malloc above",
+        accepts=Choice(
+            (
+                *("default", "malloc", "pymalloc", "debug", "malloc_debug", "pymalloc_debug"),
+                *("mimalloc", "mimalloc_debug"),
+            ),
+            "Python ends at the start",
+        ),
+        details="malloc sends all of them to the preloaded allocator; debug ones are slow.",
     ),
 )

@@ -39,8 +39,8 @@ def _mixed(scene: Scene) -> Iterator[Hit]:
     if any("davinci" in one.value for one in devices):
         yield Hit(
             "ASCEND_VISIBLE_DEVICES",
-            "the Ascend runtime mounts the devices that ASCEND_VISIBLE_DEVICES names, and --device "
-            "names some by hand: do not mix the two",
+            "the Ascend runtime mounts the devices that ASCEND_VISIBLE_DEVICES names, and "
+            "--device names some by hand: do not mix the two",
             "keep one of the two ways",
         )
 

@@ -1,5 +1,8 @@
 """Kernel settings of the whole host: journalled before they are written, restored after."""
 
+from trimtab.catalog import _kernel_rules as traps
+from trimtab.catalog._accepts import Choice, Whole
+from trimtab.catalog._entry import known
 from trimtab.catalog._tuning import Context, Source, Tuning
 from trimtab.facts import Facts
 from trimtab.facts.memory import THP
@@ -65,6 +68,15 @@ TUNINGS = (
         knob=Sysctl("vm.swappiness"),
         values=(None, 1, 0),
         stock="what the host has, 60 as a rule",
+        accepts=Whole(0, 200, "the kernel refuses it with EINVAL"),
+        details=(
+            "0 does not switch swap off: the kernel then swaps only when free memory and caches "
+            "fall below a watermark, and runs out of memory earlier; 1 is safer. To have no swap "
+            "use swapoff, or memory.swap.max of the cgroup. Groups of cgroup v1 keep a value of "
+            "their own from the time when they were made. It lasts until the next boot unless a "
+            "file under /etc/sysctl.d says it."
+        ),
+        rules=(traps.ZERO_SWAPPINESS, traps.UNTIL_BOOT, traps.INSIDE),
         applies=_swap_applies,
         scope=Scope.HOST,
         restart=RestartCost.LIVE,
@@ -82,6 +94,12 @@ TUNINGS = (
         knob=Sysctl("kernel.numa_balancing"),
         values=(None, 0),
         stock="on where there are several nodes",
+        accepts=Whole(0, 3, "the kernel refuses it with EINVAL"),
+        details=(
+            "Where nothing binds memory to nodes, switching it off can make locality worse: bind "
+            "as well. numa_hint_faults in /proc/vmstat stops growing when it is off."
+        ),
+        rules=(traps.UNBOUND,),
         applies=_numa_applies,
         scope=Scope.HOST,
         restart=RestartCost.LIVE,
@@ -101,6 +119,16 @@ TUNINGS = (
         knob=Sysfs("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor"),
         values=(None, "performance"),
         stock="what the host has",
+        accepts=Choice(
+            ("performance", "powersave", "schedutil", "ondemand", "conservative", "userspace"),
+            "the kernel refuses it with EINVAL unless scaling_available_governors lists it",
+        ),
+        details=(
+            "The files are missing in virtual machines and where firmware sets frequencies, as "
+            "on many ARM servers. With intel_pstate or amd-pstate in active mode it is only a "
+            "hint, and energy_performance_preference counts too."
+        ),
+        rules=(traps.NO_GOVERNOR,),
         scope=Scope.HOST,
         restart=RestartCost.LIVE,
         risk=Risk(RiskLevel.LOW, "The machine draws more power and runs hotter."),
@@ -113,6 +141,14 @@ TUNINGS = (
         knob=Sysctl("kernel.sched_migration_cost_ns"),
         values=(None, 5_000_000, 50_000),
         stock="500000; the guide's 50000 lowers it, against its own words",
+        accepts=Whole(-1, 4_294_967_295, "the kernel refuses it with EINVAL", unit="ns"),
+        details=(
+            "The sysctl went away in kernel 5.13: from then on it is "
+            "/sys/kernel/debug/sched/migration_cost_ns, which needs debugfs and no lockdown. A "
+            "higher value keeps tasks on their CPU, a lower one moves them sooner. TuneD's "
+            "profiles use 500000 (the default) to 50000000."
+        ),
+        rules=(traps.LOWERED, traps.MOVED),
         scope=Scope.HOST,
         restart=RestartCost.LIVE,
         risk=Risk(RiskLevel.MEDIUM, "Tasks of the whole host move to idle cores later."),
@@ -120,5 +156,75 @@ TUNINGS = (
             _GUIDE,
             Source("Linux scheduler", "kernel/sched/fair.c, sysctl_sched_migration_cost"),
         ),
+    ),
+    known(
+        "sched-migration-cost-debugfs",
+        "kernel",
+        "Set how long a task counts as cache-hot, where the sysctl is gone.",
+        Sysfs("/sys/kernel/debug/sched/migration_cost_ns", int),
+        Source("Linux scheduler", "kernel/sched/debug.c, migration_cost_ns"),
+        stock="500000",
+        accepts=Whole(0, 4_294_967_295, "the kernel refuses it", unit="ns"),
+        details="Kernel 5.13 and later; unsigned, so -1 is refused. It needs root and debugfs.",
+        scope=Scope.HOST,
+        restart=RestartCost.LIVE,
+        risk=Risk(RiskLevel.MEDIUM, "Tasks of the whole host move to idle cores later."),
+    ),
+    known(
+        "thp-defrag",
+        "kernel",
+        "Whether an allocation waits until memory is compacted into huge pages.",
+        Sysfs(f"{THP}/defrag"),
+        Source("Linux admin guide", "Documentation/admin-guide/mm/transhuge.rst"),
+        stock="madvise",
+        accepts=Choice(
+            ("always", "defer", "defer+madvise", "madvise", "never"),
+            "the kernel refuses it with EINVAL",
+        ),
+        details="'always' stalls an allocation while memory is compacted.",
+        scope=Scope.HOST,
+        restart=RestartCost.LIVE,
+        risk=Risk(RiskLevel.MEDIUM, "It acts on every program of the host."),
+    ),
+    known(
+        "zone-reclaim",
+        "kernel",
+        "Whether a full NUMA node is cleared before another one is used.",
+        Sysctl("vm.zone_reclaim_mode"),
+        Source("Linux admin guide", "Documentation/admin-guide/sysctl/vm.rst"),
+        stock="0",
+        accepts=Whole(0, 7, "the kernel refuses it"),
+        details="0 is right for large page caches, such as those of model files.",
+        scope=Scope.HOST,
+        restart=RestartCost.LIVE,
+        risk=Risk(RiskLevel.MEDIUM, "It acts on every program of the host."),
+    ),
+    known(
+        "somaxconn",
+        "kernel",
+        "How many connections may wait to be accepted.",
+        Sysctl("net.core.somaxconn"),
+        Source("Linux admin guide", "Documentation/admin-guide/sysctl/net.rst"),
+        stock="4096 (128 before kernel 5.4)",
+        accepts=Whole(1, None, "the kernel refuses it"),
+        details=(
+            "It caps the server's own backlog, 2048 for vLLM. In a container it belongs to its "
+            "network namespace."
+        ),
+        scope=Scope.HOST,
+        restart=RestartCost.LIVE,
+    ),
+    known(
+        "numa-hugepages",
+        "kernel",
+        "How many huge pages are set aside.",
+        Sysctl("vm.nr_hugepages"),
+        Source("Linux admin guide", "Documentation/admin-guide/mm/hugetlbpage.rst"),
+        stock="0",
+        accepts=Whole(0, None, "the kernel refuses it"),
+        details="Memory set aside is lost to all that does not ask for it; vLLM does not.",
+        scope=Scope.HOST,
+        restart=RestartCost.LIVE,
+        risk=Risk(RiskLevel.MEDIUM, "The memory is taken from everything else."),
     ),
 )

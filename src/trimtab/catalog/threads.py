@@ -1,6 +1,7 @@
 """Threads: how many compute, where they run, and which OpenMP serves them."""
 
-from trimtab.catalog import _rules
+from trimtab.catalog import _openmp, _rules
+from trimtab.catalog._accepts import Pattern, Taken
 from trimtab.catalog._tuning import Context, Relation, Source, Tuning
 from trimtab.facts import Facts
 from trimtab.facts.text import format_cpu_list, parse_cpu_list
@@ -115,6 +116,18 @@ TUNINGS = (
             Relation("omp-bind", "binding sets the number of threads from its own CPU list"),
         ),
         checks=_threads_checks,
+        accepts=Pattern(
+            r"\s*[1-9]\d{0,5}\s*(,\s*[1-9]\d*\s*)*",
+            "an integer of at least 1",
+            "the runtime warns and ignores it",
+            taken=Taken.MISREAD,
+        ),
+        details=(
+            "vLLM leaves a value alone that the user has set, and picks one otherwise; a CPU "
+            "worker process gets vLLM's own number whatever is set. On NPUs and GPUs the device "
+            "computes, and a few threads are enough: vllm-ascend's images bake 1."
+        ),
+        rules=(_openmp.TOO_MANY,),
         risk=Risk(
             RiskLevel.LOW,
             "Spinning threads can starve the API server; 1 loses about 30 % on two cores.",

@@ -36,7 +36,8 @@ class Origin(StrEnum):
     ENV_FILE = "env-file"  # .env, --env-file, EnvironmentFile=
     PROCESS = "process"  # a live process's environment or command line
     ARGUMENT = "argument"  # an option on a command line
-    HOST = "host"  # sysctl, a file under /proc or /sys
+    HOST = "host"  # sysctl, a file under /proc or /sys: until the next boot
+    BOOT = "boot"  # a file of sysctl's, read at every boot
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 from trimtab.rules import generic
 from trimtab.rules.making import MAKING
+from trimtab.rules.names import NAMES
+from trimtab.rules.prose import PROSE
 
 __all__ = ["all_rules", "in_process", "in_text", "of_tuning"]
 
@@ -27,7 +29,10 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
     """
     found: dict[str, tuple[Rule, str]] = {}
     owned = [(rule, tuning.name) for tuning in CATALOG.values() for rule in tuning.rules]
-    for rule, owner in (*((rule, "") for rule in (*generic.RULES, *MAKING)), *owned):
+    for rule, owner in (
+        *((rule, "") for rule in (*generic.RULES, *MAKING, *NAMES, *PROSE)),
+        *owned,
+    ):
         if rule.id in found:
             raise ValueError(f"two rules are called {rule.id}")
         found[rule.id] = (rule, owner)

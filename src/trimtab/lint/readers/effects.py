@@ -45,7 +45,7 @@ def sysctl_lines(text: str, place: Place) -> Iterator[Setting]:
         match = _PAIR.match(line.strip().removeprefix("-"))
         if match and not line.lstrip().startswith(("#", ";")):
             at = replace(place, line=place.line + index, column=1, end_column=0, text=line)
-            yield Setting(kernel_path(match[1]), match[2].strip(), at, Origin.HOST)
+            yield Setting(kernel_path(match[1]), match[2].strip(), at, Origin.BOOT)
 
 
 def kernel_writes(

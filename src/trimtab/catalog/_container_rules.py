@@ -1,0 +1,271 @@
+"""What can be wrong with how a container is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from trimtab.catalog._rule import Rule
+from trimtab.catalog._scene import Scene
+from trimtab.model.finding import Hit, Problem, Severity
+from trimtab.model.script import Container, Document, Setting
+from trimtab.model.situation import Situation
+
+_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[bkmgt]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_NEEDED_SHM = 2**30
+_MANAGERS = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
+_MOUNTS = ("/driver", "/usr/local/Ascend")
+_CHIP_TAGS = {"A3": "-a3", "310P": "-310p", "950": "-a5"}
+
+
+def size(text: str) -> float | None:
+    """Return the bytes of docker's and Kubernetes' sizes: "64m", "16Gi"."""
+    match = _SIZE.fullmatch(text.strip())
+    return float(match["number"]) * _UNITS[match["unit"].lower()] if match else None
+
+
+def _named(container: Container, name: str) -> list[Setting]:
+    return [one for one in container.options if one.name == name]
+
+
+def _npus(container: Container) -> list[Setting]:
+    return [
+        one
+        for one in _named(container, "--device")
+        if "davinci_" not in one.value and "davinci" in one.value
+    ]
+
+
+def _serves(scene: Scene) -> bool:
+    image = scene.container.image if scene.container is not None else ""
+    return "vllm" in " ".join(scene.argv[:4]) or "vllm" in image
+
+
+def _shm(scene: Scene) -> Iterator[Hit]:
+    made = scene.container
+    if made is None or not _serves(scene) or any(o.value == "host" for o in _named(made, "--ipc")):
+        return
+    given = _named(made, "--shm-size")
+    if not given:
+        if any(":/dev/shm" in one.value for one in _named(made, "--volume")):
+            return
+        yield Hit(
+            "--shm-size",
+            "shared memory is 64 MB, through which workers pass messages: several workers fail "
+            "when it is full",
+            "give --shm-size=1g or more, or --ipc=host; a pod needs an emptyDir of medium Memory",
+            place=made.place,
+        )
+        return
+    found = size(given[-1].value)
+    if found is not None and 0 < found < _NEEDED_SHM:
+        yield Hit(
+            "--shm-size",
+            f"{given[-1].value} of shared memory is little for the messages between workers",
+            "give 1g or more",
+            place=given[-1].place,
+        )
+
+
+def _devices(document: Document, situation: Situation) -> Iterator[Hit]:
+    for made in document.containers:
+        if not _npus(made) or any("ascend" in one.value for one in _named(made, "--runtime")):
+            continue
+        there = {one.value.partition(":")[0] for one in _named(made, "--device")}
+        if _named(made, "--privileged"):
+            continue
+        missing = [path for path in _MANAGERS if path not in there]
+        if missing:
+            yield Hit(
+                "--device",
+                f"an NPU is given without {', '.join(missing)}: the driver cannot be reached",
+                f"add --device {' --device '.join(missing)}",
+                place=made.place,
+            )
+
+
+def _one_npu(document: Document, situation: Situation) -> Iterator[Hit]:
+    talks = any(one.name.startswith("HCCL_") for one in document.settings)
+    for made in document.containers:
+        if talks and len(_npus(made)) == 1:
+            yield Hit(
+                "--device",
+                "the container gets one NPU, which communicates with no other: the HCCL settings "
+                "of this text have nothing to tune in it",
+                "give it all NPUs that serve together",
+                place=_npus(made)[0].place,
+            )
+
+
+def _mounts(document: Document, situation: Situation) -> Iterator[Hit]:
+    for made in document.containers:
+        if not _npus(made) or any("ascend" in one.value for one in _named(made, "--runtime")):
+            continue
+        if not any(part in one.value for one in _named(made, "--volume") for part in _MOUNTS):
+            yield Hit(
+                "--volume",
+                "an NPU is given, and the driver's libraries are not mounted",
+                "mount /usr/local/Ascend/driver/lib64 and version.info of the host, read-only",
+                place=made.place,
+            )
+
+
+def _privileged(document: Document, situation: Situation) -> Iterator[Hit]:
+    for made in document.containers:
+        for one in _named(made, "--privileged"):
+            yield Hit(
+                "--privileged",
+                "the container may change the host; serving needs it only where interrupts are "
+                "bound",
+                "name the devices instead",
+                place=one.place,
+            )
+
+
+def _cann(document: Document, situation: Situation) -> Iterator[Hit]:
+    for made in document.containers:
+        if re.search(r"(^|/)ascend/cann(:|@|$)", made.image):
+            yield Hit(
+                "image",
+                "the cann image holds no vLLM, no jemalloc and none of the settings that "
+                "vllm-ascend's own image bakes in",
+                "start from quay.io/ascend/vllm-ascend, or install all of it and set them",
+                place=made.place,
+            )
+
+
+def _removed(document: Document, situation: Situation) -> Iterator[Hit]:
+    shells = {tuple(c.words[-1:]) for c in document.commands if c.words}
+    for made in document.containers:
+        interactive = _named(made, "--interactive") and ("bash",) in shells
+        if _named(made, "--rm") and interactive:
+            yield Hit(
+                "image",
+                "--rm removes the container when its shell ends: what was installed, linked and "
+                "exported in it is lost",
+                "make an image of it, with ENV for the variables",
+                place=_named(made, "--rm")[0].place,
+            )
+
+
+def _chip(scene: Scene) -> Iterator[Hit]:
+    image = scene.container.image if scene.container is not None else ""
+    tag = re.search(r"/vllm-ascend:(?P<tag>[\w.-]+)", image)
+    chip = scene.situation.chip
+    if tag is None or chip is None:
+        return
+    built = next((name for name, part in _CHIP_TAGS.items() if part in tag["tag"]), "A2")
+    if built != chip:
+        yield Hit(
+            "image",
+            f"the image is built for {built}, and the chip is {chip}",
+            f"use the tag with {_CHIP_TAGS[chip]}" if chip in _CHIP_TAGS else "use the plain tag",
+            place=scene.container.place if scene.container is not None else None,
+        )
+
+
+def _sudo(document: Document, situation: Situation) -> Iterator[Hit]:
+    shell = any(_named(made, "--interactive") for made in document.containers)
+    for command in document.commands:
+        if command.words[:1] != ("sudo",) or command.inside is False:
+            continue
+        if command.inside is None and not shell:
+            continue
+        yield Hit(
+            "sudo",
+            "official images run as root and have no sudo",
+            "leave sudo out in the container",
+            given="" if command.inside else "this is typed in the container",
+            place=command.place,
+        )
+
+
+def _files(document: Document, situation: Situation) -> Iterator[Hit]:
+    for made in document.containers:
+        for one in _named(made, "--ulimit"):
+            name, _, text = one.value.partition("=")
+            soft = text.partition(":")[0]
+            if name == "nofile" and soft.isascii() and soft.isdigit() and int(soft[:9]) < 4096:
+                yield Hit(
+                    "--ulimit",
+                    f"{soft} open files limit the number of connections",
+                    "give 65536",
+                    place=one.place,
+                )
+
+
+SHM = Rule(
+    id="shm-small",
+    severity=Severity.WARNING,
+    problem=Problem.HAZARD,
+    summary="Shared memory is too small for several workers.",
+    process=_shm,
+)
+DEVICES = Rule(
+    id="devices-incomplete",
+    severity=Severity.ERROR,
+    problem=Problem.WRONG_VALUE,
+    summary="An NPU is given without the driver's nodes.",
+    text=_devices,
+)
+ONE_NPU = Rule(
+    id="one-npu",
+    severity=Severity.INFO,
+    problem=Problem.NO_EFFECT,
+    summary="One NPU communicates with no other, so HCCL has nothing to tune.",
+    text=_one_npu,
+    traps=("T23",),
+)
+MOUNTS = Rule(
+    id="driver-not-mounted",
+    severity=Severity.WARNING,
+    problem=Problem.WRONG_VALUE,
+    summary="An NPU is given without the driver's libraries.",
+    text=_mounts,
+)
+PRIVILEGED = Rule(
+    id="privileged",
+    severity=Severity.INFO,
+    problem=Problem.HAZARD,
+    summary="The container may change the host.",
+    text=_privileged,
+)
+CANN_IMAGE = Rule(
+    id="cann-image",
+    severity=Severity.WARNING,
+    problem=Problem.ADVICE,
+    summary="The cann image has no vLLM, no allocator and no settings.",
+    text=_cann,
+    traps=("T22",),
+)
+REMOVED = Rule(
+    id="container-removed",
+    severity=Severity.INFO,
+    problem=Problem.HAZARD,
+    summary="--rm loses all that is set up inside.",
+    text=_removed,
+    traps=("T22",),
+)
+IMAGE_CHIP = Rule(
+    id="image-chip",
+    severity=Severity.ERROR,
+    problem=Problem.WRONG_VALUE,
+    summary="The image is built for another chip.",
+    process=_chip,
+)
+SUDO = Rule(
+    id="sudo-inside",
+    severity=Severity.WARNING,
+    problem=Problem.HAZARD,
+    summary="sudo is missing in the official images.",
+    text=_sudo,
+    traps=("T24",),
+)
+FEW_FILES = Rule(
+    id="few-files",
+    severity=Severity.WARNING,
+    problem=Problem.HAZARD,
+    summary="The limit of open files is low for a server.",
+    text=_files,
+)

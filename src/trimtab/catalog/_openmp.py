@@ -1,0 +1,43 @@
+"""What can be wrong with the number of OpenMP threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trimtab.catalog._rule import Rule
+from trimtab.catalog._scene import Scene
+from trimtab.model.finding import Hit, Problem, Severity
+
+
+def _over(scene: Scene) -> Iterator[Hit]:
+    text = scene.text("OMP_NUM_THREADS")
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
+        return
+    threads, cpus = int(text), scene.situation.cpus
+    if scene.affinity is not None:
+        cpus = min(len(scene.affinity), cpus or len(scene.affinity))
+    if cpus is not None and threads > cpus:
+        yield Hit(
+            "OMP_NUM_THREADS",
+            f"{threads} threads share {cpus} CPUs: they wait for each other",
+            f"set at most {cpus}",
+        )
+    elif cpus is None and threads >= 64:
+        yield Hit(
+            "OMP_NUM_THREADS",
+            f"{threads} threads in each process: with several workers on a host, or with bound "
+            "CPUs, far more than there are CPUs; vllm-ascend's images bake 1",
+            "set it to 1 to 10 on NPUs and GPUs, where the device computes",
+            severity=Severity.WARNING,
+            given="the process has fewer CPUs",
+        )
+
+
+TOO_MANY = Rule(
+    id="omp-threads-over",
+    severity=Severity.WARNING,
+    problem=Problem.HAZARD,
+    summary="There are more threads than CPUs.",
+    process=_over,
+    traps=("T31",),
+)

@@ -1,0 +1,257 @@
+"""What can be wrong with LD_PRELOAD, and with how a text looks for a library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from trimtab.catalog._rule import Rule
+from trimtab.catalog._scene import Scene
+from trimtab.knobs.preload import FAMILIES, name_matches
+from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
+from trimtab.model.script import Document, Place, Setting
+from trimtab.model.situation import Situation
+
+_NAME = "LD_PRELOAD"
+_TRIPLET = re.compile(r"/lib/(?P<arch>[a-z0-9_]+)-linux-gnu/")
+_DEBIAN = frozenset({"debian", "ubuntu"})
+_LIB64 = frozenset({"openeuler", "centos", "rhel", "fedora", "rocky", "almalinux", "kylin"})
+_UNAME = re.compile(r"uname\s+-i\b")
+
+
+def _elements(scene: Scene) -> list[str]:
+    found = scene.env.get(_NAME)
+    text = found.value if found is not None else ""
+    # A command substitution holds blanks of its own, which end no element.
+    whole = re.sub(r"\$\([^)]*\)|`[^`]*`", lambda match: match[0].replace(" ", "\0"), text)
+    return [part.replace("\0", " ") for part in re.split(r"[:\s]+", whole) if part]
+
+
+def _is_allocator(path: str) -> bool:
+    return name_matches(path, FAMILIES["malloc"])
+
+
+def _span(setting: Setting, match: re.Match[str] | None) -> Place | None:
+    """Return the place of a match inside the line that a setting stands on."""
+    place = setting.value_place or setting.place
+    if match is None or place is None:
+        return None
+    return replace(place, column=match.start() + 1, end_column=match.end() + 1)
+
+
+def _machine(scene: Scene) -> Iterator[Hit]:
+    found = scene.env.get(_NAME)
+    for part in _elements(scene):
+        triplet = _TRIPLET.search(part)
+        if _UNAME.search(part):
+            line = found.place.text if found is not None and found.place else ""
+            span = _span(found, _UNAME.search(line)) if found is not None else None
+            yield Hit(
+                _NAME,
+                "uname -i prints 'unknown' on Debian and others, so the path does not exist: the "
+                "loader says so on stderr and the server runs without the allocator",
+                "use uname -m",
+                place=span,
+                remedy=Remedy(Action.REPLACE, "uname -m") if span is not None else None,
+            )
+        elif triplet is not None and triplet["arch"] == "unknown":
+            yield Hit(
+                _NAME,
+                f"{part} does not exist: it was made with uname -i, which printed 'unknown'",
+                "make the path with uname -m",
+            )
+        elif triplet is not None and scene.situation.arch not in (None, triplet["arch"]):
+            yield Hit(
+                _NAME,
+                f"{part} is a library of {triplet['arch']}, and the machine is "
+                f"{scene.situation.arch}: the loader ignores it",
+                f"name the library of {scene.situation.arch}",
+            )
+
+
+def _distribution(scene: Scene) -> Iterator[Hit]:
+    name = scene.situation.distribution
+    for part in _elements(scene):
+        multiarch, lib64 = "-linux-gnu/" in part, part.startswith(("/usr/lib64/", "/lib64/"))
+        if not (multiarch or lib64) or not _is_allocator(part):
+            continue
+        library = part.rpartition("/")[2]
+        if multiarch and (name is None or name in _LIB64):
+            yield Hit(
+                _NAME,
+                f"{part} is the path of Debian and Ubuntu; openEuler keeps it in /usr/lib64, and "
+                "a path that does not exist is ignored",
+                f"use /usr/lib64/{library} there",
+                given="" if name else "the image is openEuler's",
+            )
+        elif lib64 and name in _DEBIAN:
+            yield Hit(
+                _NAME,
+                f"{part} is the path of openEuler; {name} keeps libraries in "
+                "/usr/lib/<machine>-linux-gnu, and a path that does not exist is ignored",
+                f"use /usr/lib/$(uname -m)-linux-gnu/{library}",
+            )
+
+
+def _placeholder(scene: Scene) -> Iterator[Hit]:
+    for part in _elements(scene):
+        if re.fullmatch(r"<[^>]+>|/?path/to/.*", part):
+            yield Hit(
+                _NAME,
+                f"{part} is a placeholder: the loader finds no such file and ignores it",
+                "put the library's absolute path there",
+            )
+
+
+def _build(scene: Scene) -> Iterator[Hit]:
+    for part in _elements(scene):
+        library = part.rpartition("/")[2]
+        if re.match(r"lib(tc|je)malloc\w*_(debug|and_profiler)", library):
+            yield Hit(
+                _NAME,
+                f"{library} is a build for debugging or profiling: it is slow",
+                "use libtcmalloc_minimal.so.4",
+            )
+        elif re.fullmatch(r"lib(tcmalloc(_minimal)?|jemalloc)\.so", library):
+            yield Hit(
+                _NAME,
+                f"{library} without a number exists only where the development package is "
+                "installed",
+                f"use {library}.{2 if 'jemalloc' in library else 4}",
+                severity=Severity.INFO,
+            )
+
+
+def _order(scene: Scene) -> Iterator[Hit]:
+    parts = _elements(scene)
+    first = next((index for index, part in enumerate(parts) if _is_allocator(part)), None)
+    if first is None:
+        return
+    rest = [p for p in parts[first + 1 :] if _is_allocator(p) or p.startswith("<")]
+    if rest:
+        yield Hit(
+            _NAME,
+            f"{parts[first].rpartition('/')[2]} stands first and serves malloc: {rest[0]} behind "
+            "it is mapped and serves nothing, though ldd lists it",
+            "keep one allocator, and put it first",
+        )
+
+
+def _page_size(scene: Scene) -> Iterator[Hit]:
+    size = scene.situation.page_size
+    if size is None or size <= 4096:
+        return
+    for part in _elements(scene):
+        if name_matches(part, ("libjemalloc.so",)):
+            yield Hit(
+                _NAME,
+                f"the kernel's pages are {size} bytes: a jemalloc built for smaller ones aborts "
+                "at the start ('Unsupported system page size')",
+                "try it in a child process first: 'trimtab doctor' does",
+            )
+
+
+def _ldd(document: Document, situation: Situation) -> Iterator[Hit]:
+    for command in document.commands:
+        words = command.words[1:] if command.words[:1] == ("sudo",) else command.words
+        if words[:1] == ("ldd",) and any("python" in word for word in words[1:]):
+            yield Hit(
+                _NAME,
+                "ldd shows what this shell would load, not which allocator serves the server's "
+                "malloc, and says nothing about a service, a container or a pyenv shim",
+                "'trimtab doctor --pid' looks into the server, and proves it in a child process",
+                place=command.place,
+            )
+
+
+def _glob(document: Document, situation: Situation) -> Iterator[Hit]:
+    for command in document.commands:
+        for index, word in enumerate(command.words[1:], 1):
+            named = command.words[0] == "find" and command.words[index - 1] in ("-name", "-iname")
+            if not (named and "*" in word) or index >= len(command.places):
+                continue
+            place = command.places[index]
+            raw = place.text[place.column - 1 : place.end_column - 1 or None]
+            if "'" in raw or '"' in raw or "\\" in raw:
+                continue
+            yield Hit(
+                _NAME,
+                f"the shell expands {word} where a file of this folder matches, and find then "
+                "looks for that one name",
+                f"quote it: '{word}'",
+                place=place,
+                remedy=Remedy(Action.REPLACE, f"'{word}'"),
+            )
+
+
+def _made(id_: str, summary: str, process: object, severity: Severity, *traps: str) -> Rule:
+    return Rule(
+        id=id_,
+        severity=severity,
+        problem=Problem.NO_EFFECT,
+        summary=summary,
+        process=process,  # type: ignore[arg-type]
+        traps=traps,
+    )
+
+
+RULES = (
+    _made(
+        "preload-machine",
+        "The path is made with uname -i, or is that of another architecture.",
+        _machine,
+        Severity.ERROR,
+        "T2",
+    ),
+    _made(
+        "preload-distribution",
+        "The path is that of another distribution.",
+        _distribution,
+        Severity.WARNING,
+        "T3",
+    ),
+    _made(
+        "preload-placeholder",
+        "A placeholder stands where the library's path belongs.",
+        _placeholder,
+        Severity.ERROR,
+        "T4",
+    ),
+    _made(
+        "preload-build",
+        "The library is a debug build, or a name of the development package.",
+        _build,
+        Severity.WARNING,
+    ),
+    _made(
+        "preload-order",
+        "Another allocator stands first, so this one serves nothing.",
+        _order,
+        Severity.WARNING,
+        "T4",
+    ),
+    Rule(
+        id="preload-page-size",
+        severity=Severity.WARNING,
+        problem=Problem.HAZARD,
+        summary="jemalloc aborts where the kernel's pages are larger than it was built for.",
+        process=_page_size,
+    ),
+    Rule(
+        id="ldd-proves-nothing",
+        severity=Severity.INFO,
+        problem=Problem.ADVICE,
+        summary="ldd is taken as the proof that an allocator serves.",
+        text=_ldd,
+        traps=("T5",),
+    ),
+    Rule(
+        id="find-unquoted",
+        severity=Severity.WARNING,
+        problem=Problem.HAZARD,
+        summary="A pattern of find is not quoted, so the shell may expand it.",
+        text=_glob,
+        traps=("T5",),
+    ),
+)

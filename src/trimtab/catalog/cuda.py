@@ -1,0 +1,166 @@
+"""CUDA, NCCL and PyTorch's allocator on GPUs: the common settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trimtab.catalog._accepts import ANY_TEXT, Accepts, Choice, Decimal, Pattern, Whole
+from trimtab.catalog._entry import known
+from trimtab.catalog._rule import Rule
+from trimtab.catalog._scene import Scene
+from trimtab.catalog._tuning import Relation, Source, Tuning
+from trimtab.knobs import EnvList
+from trimtab.model.finding import Hit, Problem, Severity
+
+_CUDA = ("cuda",)
+_TORCH = Source("PyTorch, CUDA memory management", "docs.pytorch.org, notes/cuda.html")
+_NCCL = Source("NCCL, environment variables", "docs.nvidia.com, deeplearning/nccl, env.html")
+_RUNTIME = Source("CUDA programming guide", "docs.nvidia.com, CUDA environment variables")
+_CONF = "PYTORCH_CUDA_ALLOC_CONF"
+_RAISES = "PyTorch raises an exception at the first use of the device"
+
+
+def _variable(
+    name: str,
+    summary: str,
+    source: Source,
+    accepts: Accepts = ANY_TEXT,
+    stock: str = "not set",
+    default: str = "",
+    details: str = "",
+    rules: tuple[Rule, ...] = (),
+) -> Tuning:
+    return known(
+        name.lower().replace("_", "-"),
+        "cuda",
+        summary,
+        name,
+        source,
+        accepts=accepts,
+        stock=stock,
+        default=default,
+        details=details,
+        platforms=_CUDA,
+        rules=rules,
+    )
+
+
+def _blocking(scene: Scene) -> Iterator[Hit]:
+    if scene.text("CUDA_LAUNCH_BLOCKING") == "1":
+        yield Hit(
+            "CUDA_LAUNCH_BLOCKING",
+            "every kernel is waited for: it is for debugging, and serving is slow with it",
+            "take it out",
+        )
+
+
+TUNINGS = (
+    known(
+        "cuda-expandable-segments",
+        "cuda",
+        "Grow GPU memory segments instead of adding new ones.",
+        EnvList(_CONF, "expandable_segments"),
+        _TORCH,
+        accepts=Choice(("True", "False"), _RAISES),
+        stock="False",
+        details="Less fragmentation; sleep mode's allocator refuses it.",
+        platforms=_CUDA,
+        conflicts=(
+            Relation("enable-sleep-mode", "sleep mode's allocator refuses it", fatal=True),
+        ),
+    ),
+    known(
+        "cuda-max-split-size",
+        "cuda",
+        "Do not split GPU memory blocks above this size, in MB.",
+        EnvList(_CONF, "max_split_size_mb"),
+        _TORCH,
+        accepts=Whole(21, None, _RAISES, unit="MB"),
+        stock="no limit",
+        platforms=_CUDA,
+    ),
+    known(
+        "cuda-garbage-collection",
+        "cuda",
+        "Free unused GPU memory blocks from this share of use on.",
+        EnvList(_CONF, "garbage_collection_threshold"),
+        _TORCH,
+        accepts=Decimal(0.0, 1.0, _RAISES, open_ends=True),
+        stock="off",
+        platforms=_CUDA,
+    ),
+    _variable(
+        "CUDA_VISIBLE_DEVICES",
+        "Which GPUs a process sees, renumbered from 0.",
+        _RUNTIME,
+        Pattern(r"[\w,.-]*", "device numbers or UUIDs joined by commas", "no device is seen"),
+        stock="all",
+        details="From the first number that does not exist on, the rest is dropped.",
+    ),
+    _variable(
+        "CUDA_LAUNCH_BLOCKING",
+        "Wait for every kernel: for debugging only.",
+        _RUNTIME,
+        Choice(("0", "1"), "it counts as 0"),
+        stock="0",
+        default="0",
+        rules=(
+            Rule(
+                id="cuda-blocking",
+                severity=Severity.WARNING,
+                problem=Problem.HAZARD,
+                summary="Every kernel is waited for: serving is slow.",
+                process=_blocking,
+            ),
+        ),
+    ),
+    _variable(
+        "CUDA_DEVICE_MAX_CONNECTIONS",
+        "How many queues feed the GPU.",
+        _RUNTIME,
+        Whole(1, 32, "the driver takes its default"),
+        stock="8",
+        details="1 keeps the order of communication and computation, as some overlaps need.",
+    ),
+    _variable(
+        "NCCL_P2P_DISABLE",
+        "Do not copy between GPUs directly.",
+        _NCCL,
+        Choice(("0", "1"), "it counts as 1"),
+        stock="0",
+        default="0",
+        details="1 sends everything through host memory: only for machines where P2P is broken.",
+    ),
+    _variable(
+        "NCCL_IB_DISABLE",
+        "Do not use InfiniBand or RoCE.",
+        _NCCL,
+        Choice(("0", "1"), "it counts as 1"),
+        stock="0",
+        default="0",
+        details="1 falls back to TCP between servers.",
+    ),
+    _variable(
+        "NCCL_SOCKET_IFNAME",
+        "Which NIC NCCL uses; a prefix unless '=' stands before it.",
+        _NCCL,
+        stock="chosen by NCCL",
+    ),
+    _variable(
+        "NCCL_DEBUG",
+        "How much NCCL logs.",
+        _NCCL,
+        Choice(
+            ("VERSION", "WARN", "INFO", "TRACE", "NONE"), "it counts as NONE", ignore_case=True
+        ),
+        stock="off",
+        details="INFO shows which links are used: for a check, not for serving.",
+    ),
+    _variable(
+        "NCCL_CUMEM_ENABLE",
+        "Let NCCL allocate by virtual memory.",
+        _NCCL,
+        Choice(("0", "1"), "it counts as 1"),
+        stock="decided by NCCL",
+    ),
+)

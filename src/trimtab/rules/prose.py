@@ -1,0 +1,69 @@
+"""Rules about a guide as a text: what it leaves out, and where its links lead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from trimtab.catalog import Rule
+from trimtab.model.finding import Hit, Problem, Severity
+from trimtab.model.script import Document
+from trimtab.model.situation import Situation
+
+_MEASURES = re.compile(
+    r"\b(bench(mark)?|measur\w+|ttft|tpot|throughput of|before and after|compare)\b", re.IGNORECASE
+)
+_ENOUGH = 3
+
+
+def _unmeasured(document: Document, situation: Situation) -> Iterator[Hit]:
+    if document.kind != "markdown":
+        return
+    tuned = {one.name for one in (*document.settings, *document.host)}
+    if len(tuned) < _ENOUGH:
+        return
+    prose = [one for one in document.mentions if one.kind in ("prose", "heading")]
+    commands = (" ".join(one.words) for one in document.commands)
+    if any(_MEASURES.search(one.text) for one in prose) or any(map(_MEASURES.search, commands)):
+        return
+    first = next((one.place for one in prose), None)
+    yield Hit(
+        "measurement",
+        f"{len(tuned)} settings are advised, and nothing says how to find out whether they make a "
+        "server faster; at a fixed request rate throughput cannot tell",
+        "measure each against none, at a fixed concurrency: 'trimtab tune'",
+        place=first,
+    )
+
+
+def _training(document: Document, situation: Situation) -> Iterator[Hit]:
+    for one in document.mentions:
+        if one.kind == "link" and re.search(r"hiascend\.com/\S*(training|migr)", one.text):
+            release = re.search(r"/Pytorch/(\d+)/", one.text)
+            of = f", for release {release[1]}" if release else ""
+            yield Hit(
+                "link",
+                f"the link leads to advice on migrating training{of}: not to serving",
+                "link the reference of the variable",
+                place=one.place,
+            )
+
+
+PROSE: tuple[Rule, ...] = (
+    Rule(
+        id="no-measurement",
+        severity=Severity.INFO,
+        problem=Problem.ADVICE,
+        summary="A guide advises settings and does not say how to measure them.",
+        text=_unmeasured,
+        traps=("T28",),
+    ),
+    Rule(
+        id="training-link",
+        severity=Severity.INFO,
+        problem=Problem.ADVICE,
+        summary="A link leads to advice on training.",
+        text=_training,
+        traps=("T32",),
+    ),
+)
