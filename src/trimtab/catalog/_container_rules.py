@@ -44,6 +44,8 @@ def _serves(scene: Scene) -> bool:
 
 def _shm(scene: Scene) -> Iterator[Hit]:
     made = scene.container
+    if scene.document is not None and scene.document.kind == "dockerfile":
+        return  # an image cannot say it
     if made is None or not _serves(scene) or any(o.value == "host" for o in _named(made, "--ipc")):
         return
     given = _named(made, "--shm-size")

@@ -32,21 +32,33 @@ def _is_allocator(path: str) -> bool:
     return name_matches(path, FAMILIES["malloc"])
 
 
-def _span(setting: Setting, match: re.Match[str] | None) -> Place | None:
-    """Return the place of a match inside the line that a setting stands on."""
-    place = setting.value_place or setting.place
+def _written(scene: Scene, part: str) -> Setting | None:
+    """Return the assignment that wrote a part; a later one may only have inherited it."""
+    made = [one for one in scene.document.settings if one.name == _NAME] if scene.document else []
+    ending = part.rpartition("/")[2]
+    first = (one for one in made if one.place is not None and ending in one.place.text)
+    return next(first, scene.env.get(_NAME))
+
+
+def _place(scene: Scene, part: str) -> Place | None:
+    made = _written(scene, part)
+    return made.place if made is not None else None
+
+
+def _span(setting: Setting | None, pattern: re.Pattern[str]) -> Place | None:
+    """Return the place of a pattern inside the line that a setting stands on."""
+    place = setting.place if setting is not None else None
+    match = pattern.search(place.text) if place is not None else None
     if match is None or place is None:
         return None
     return replace(place, column=match.start() + 1, end_column=match.end() + 1)
 
 
 def _machine(scene: Scene) -> Iterator[Hit]:
-    found = scene.env.get(_NAME)
     for part in _elements(scene):
         triplet = _TRIPLET.search(part)
         if _UNAME.search(part):
-            line = found.place.text if found is not None and found.place else ""
-            span = _span(found, _UNAME.search(line)) if found is not None else None
+            span = _span(_written(scene, part), _UNAME)
             yield Hit(
                 _NAME,
                 "uname -i prints 'unknown' on Debian and others, so the path does not exist: the "
@@ -84,6 +96,7 @@ def _distribution(scene: Scene) -> Iterator[Hit]:
                 "a path that does not exist is ignored",
                 f"use /usr/lib64/{library} there",
                 given="" if name else "the image is openEuler's",
+                place=_place(scene, part),
             )
         elif lib64 and name in _DEBIAN:
             yield Hit(

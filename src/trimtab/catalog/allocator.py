@@ -133,7 +133,7 @@ TUNINGS = (
     known(
         "malloc-conf",
         "allocator",
-        "jemalloc's own settings: arenas, decay times, background threads.",
+        "Settings of jemalloc itself: arenas, decay times, background threads.",
         "MALLOC_CONF",
         Source("jemalloc(3), TUNING", "jemalloc.net/jemalloc.3.html"),
         accepts=Pattern(

@@ -28,7 +28,7 @@ def _replaced(scene: Scene) -> Iterator[Hit]:
             "LD_LIBRARY_PATH is replaced, not extended: libraries of the driver and of CANN are "
             "no longer found",
             'append the old value: "...:$LD_LIBRARY_PATH"',
-            given="an NPU serves",
+            given="" if scene.situation.platform == "ascend" else "an NPU serves",
         )
 
 

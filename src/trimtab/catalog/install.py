@@ -87,7 +87,6 @@ TUNINGS = (
         scope=Scope.IMAGE,
         restart=RestartCost.REINSTALL,
         risk=Risk(RiskLevel.HIGH, "It replaces torch by an old one, and vLLM no longer starts."),
-        removed_in="0.8",
         rules=(traps.TURBO,),
     ),
     known(

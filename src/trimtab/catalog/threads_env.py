@@ -190,7 +190,7 @@ TUNINGS = (
     known(
         "cpu-binding-wrapper",
         "threads",
-        "numactl, taskset or a cpuset bind the whole server to CPUs and memory.",
+        "Bind the whole server to CPUs and memory by numactl, taskset or a cpuset.",
         Manual("numactl, taskset, --cpuset-cpus", "cpu-affinity"),
         Source("numactl(8), taskset(1)", "man7.org/linux/man-pages"),
         details=(

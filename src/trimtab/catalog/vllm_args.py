@@ -51,7 +51,7 @@ def _gone(option: str, summary: str, why: str, switch: bool = False) -> Tuning:
         knob,
         _ARGS,
         engines=_VLLM,
-        inert=f"vLLM 0.32 has no such option and ends at the start: {why}",
+        inert=f"vLLM 0.32 does not have it; {why}",
         details="Older releases of vLLM had it; it is still found in tutorials.",
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from trimtab import rules
 from trimtab.lint.context import parse_context
-from trimtab.lint.scenes import scenes
+from trimtab.lint.scenes import scenes, told_by_text
 from trimtab.model.finding import Finding
 from trimtab.model.script import Document
 from trimtab.model.situation import Situation
@@ -29,7 +29,7 @@ def read(name: str, text: str) -> Document:
 
 def check(document: Document, situation: Situation) -> tuple[Finding, ...]:
     """Return the findings of a document, in the order of its lines."""
-    found = [*rules.in_text(document, situation)]
+    found = [*rules.in_text(document, told_by_text(document, situation))]
     for scene in scenes(document, situation):
         found += rules.in_process(scene)
     return tuple(sorted(dict.fromkeys(found), key=_position))

@@ -56,7 +56,7 @@ def _edit(document: Document, finding: Finding) -> Edit | None:
     if made is None:
         return None
     if remedy.action is Action.REMOVE:
-        return _line(made.place)
+        return _line(document, made.place)
     if remedy.action is Action.RENAME:
         return _span(made.name_place, remedy.text)
     if remedy.action is Action.SET_VALUE:
@@ -85,9 +85,15 @@ def _span(place: Place | None, text: str) -> Edit | None:
     return Edit(place.line, place.column - 1, place.end_column - 1, text)
 
 
-def _line(place: Place | None) -> Edit | None:
-    """Return the edit that takes a line away, if it holds nothing but the assignment."""
+def _line(document: Document, place: Place | None) -> Edit | None:
+    """Return the edit that takes a line away, if it holds nothing but the assignment.
+
+    A line that goes on the one before stays: taking it away would join that to what follows.
+    """
     if place is None or not place.text or not place.end_column:
+        return None
+    above = document.text.split("\n")[place.line - 2] if place.line > 1 else ""
+    if above.rstrip().endswith("\\"):
         return None
     before = place.text[: place.column - 1].strip()
     after = place.text[place.end_column - 1 :].strip()

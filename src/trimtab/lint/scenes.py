@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import fields, replace
 
 from trimtab.catalog import Scene
+from trimtab.lint.images import told_by_image
 from trimtab.model.script import Document, Launch
 from trimtab.model.situation import Situation
 
@@ -27,5 +30,32 @@ def scenes(document: Document, situation: Situation) -> Iterator[Scene]:
 
 
 def told_by(launch: Launch, situation: Situation) -> Situation:
-    """Return the situation with what a launch itself tells of it."""
-    return situation
+    """Return the situation with what a launch tells of it; what was given outranks that."""
+    image = launch.container.image if launch.container is not None else ""
+    told = told_by_image(image)
+    if launch.container is not None or launch.inside is True:
+        told = replace(told, container=True)
+    devices = next((o.value for o in launch.env if o.name == "ASCEND_RT_VISIBLE_DEVICES"), "")
+    if re.fullmatch(r"\d+(,\d+)*", devices):
+        told = replace(told, platform="ascend", npus=devices.count(",") + 1)
+    return merged(situation, told)
+
+
+def told_by_text(document: Document, situation: Situation) -> Situation:
+    """Return the situation with what all containers of a text tell alike."""
+    told = {
+        repr(told_by_image(one.image)): told_by_image(one.image) for one in document.containers
+    }
+    return merged(situation, *told.values()) if len(told) == 1 else situation
+
+
+def merged(first: Situation, *others: Situation) -> Situation:
+    """Return a situation in which each part is that of the first one that knows it."""
+    known: dict[str, object] = {}
+    for field in fields(Situation):
+        values = (getattr(one, field.name) for one in (first, *others))
+        known[field.name] = next((value for value in values if value is not None), None)
+    versions: dict[str, str] = {}
+    for one in reversed((first, *others)):
+        versions.update(one.versions)
+    return Situation(**{**known, "versions": versions})  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
 from trimtab.catalog._accepts import Taken
+from trimtab.knobs import Argument, Switch
 from trimtab.model import Value
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 
@@ -71,8 +72,22 @@ def _superseded(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
         )
 
 
+def _is_option(tuning: Tuning) -> bool:
+    return isinstance(tuning.knob, Argument | Switch)
+
+
+def _removed(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
+    if tuning.inert and _is_option(tuning) and set_to(tuning, scene) is not None:
+        yield Hit(
+            tuning.knob.setting,
+            f"{tuning.knob.place} is refused, and the server ends at the start: {tuning.inert}",
+            fix="take it out",
+            remedy=Remedy(Action.REMOVE),
+        )
+
+
 def _inert(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
-    if tuning.inert and set_to(tuning, scene) is not None:
+    if tuning.inert and not _is_option(tuning) and set_to(tuning, scene) is not None:
         yield Hit(
             tuning.knob.setting,
             f"{tuning.knob.place} has no effect: {tuning.inert}",
@@ -130,10 +145,20 @@ PER_TUNING: tuple[tuple[Rule, PerTuning], ...] = (
     ),
     (
         Rule(
+            id="removed-option",
+            severity=Severity.ERROR,
+            problem=Problem.SUPERSEDED,
+            summary="The server no longer has the option, and ends at the start.",
+        ),
+        _removed,
+    ),
+    (
+        Rule(
             id="inert",
             severity=Severity.WARNING,
             problem=Problem.NO_EFFECT,
             summary="Nothing reads the setting any more.",
+            traps=("T31",),
         ),
         _inert,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Final
@@ -91,6 +92,8 @@ class Session:
         said = " ".join(one.text for one in bare[1:]) if name in {"echo", "printf"} else stdin
         if name == "sysctl":
             self.scribe.host += effects.sysctl_pairs(bare)
+        elif name == "set":
+            self._switches([one.text for one in bare[1:]])
         elif name in {"source", "."} and len(bare) > 1:
             self.doubt(self.source, f"{bare[1].text} is not read: what it sets is not known")
         self.scribe.host += effects.kernel_writes(bare, redirects, said if literal else None)
@@ -99,6 +102,14 @@ class Session:
             targets += [one.text for one in bare[1:] if not one.text.startswith("-")]
         for target in targets:
             self._written(target, said, bare[0].place)
+
+    def _switches(self, words: Sequence[str]) -> None:
+        """Follow ``set -a`` and ``set -o allexport``, and what takes them back."""
+        for index, word in enumerate(words):
+            bundle = re.fullmatch(r"[-+][a-zA-Z]*a[a-zA-Z]*", word)
+            if bundle or (word == "allexport" and words[index - 1] in {"-o", "+o"}):
+                sign = word if bundle else words[index - 1]
+                self.variables.allexport = sign.startswith("-")
 
     def _written(self, target: str, said: str | None, place: Place) -> None:
         """Follow a text that is written into a file which shells or sysctl read later."""

@@ -22,11 +22,15 @@ class _Held:
 
 @dataclass
 class Variables:
-    """The variables in force. ``late`` are those exported since the last launch."""
+    """The variables in force. ``late`` are those exported since the last launch.
+
+    ``allexport``: every assignment exports (``set -a``).
+    """
 
     scribe: Scribe
     origin: Origin = Origin.SHELL
     late: list[Setting] = field(default_factory=list)
+    allexport: bool = False
     _held: dict[str, _Held] = field(default_factory=dict)
     _arrays: dict[str, tuple[Text, ...]] = field(default_factory=dict)
     _branch: int = 0
@@ -64,7 +68,7 @@ class Variables:
     ) -> None:
         """Set a variable."""
         before = self._held.get(name)
-        out = exported or (before is not None and before.setting.exported)
+        out = exported or self.allexport or (before is not None and before.setting.exported)
         setting = Setting(
             name, text.value, place, self.origin, text.literal, out, comment, name_place,
             value_place,

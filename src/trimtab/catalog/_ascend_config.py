@@ -1,0 +1,132 @@
+"""What can be wrong with vllm-ascend's --additional-config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from trimtab.catalog._rule import Rule
+from trimtab.catalog._scene import Scene
+from trimtab.model.finding import Hit, Problem, Severity
+
+_OPTION = "--additional-config"
+
+
+def _values(scene: Scene) -> dict[str, object]:
+    try:
+        found = json.loads(scene.option(_OPTION) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _quoted(scene: Scene) -> Iterator[Hit]:
+    for key, value in _values(scene).items():
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            yield Hit(
+                _OPTION,
+                f'{key} is the text "{value}", not a boolean: any text counts as true, "False" '
+                "too",
+                f"write {value.lower()} without quotes",
+                severity=Severity.WARNING if value.lower() == "true" else Severity.ERROR,
+            )
+
+
+def _no_object(scene: Scene) -> Iterator[Hit]:
+    found = scene.options.get(_OPTION)
+    if found is None or not found.literal or not found.value:
+        return
+    try:
+        whole = json.loads(found.value)
+    except (ValueError, RecursionError) as error:
+        yield Hit(_OPTION, f"{_OPTION} is no JSON: {error}", "quote it in single quotes")
+        return
+    if not isinstance(whole, dict):
+        yield Hit(_OPTION, f"{_OPTION} must be a JSON object", "write '{\"key\": value}'")
+
+
+def _recompute(scene: Scene) -> Iterator[Hit]:
+    if _values(scene).get("recompute_scheduler_enable") is not True:
+        return
+    transfer = scene.option("--kv-transfer-config") or ""
+    if "kv_consumer" not in transfer and "$" not in transfer:
+        yield Hit(
+            _OPTION,
+            "recompute_scheduler_enable is for the decoding nodes of a disaggregated deployment: "
+            "elsewhere the start fails",
+            "take it out, or give kv_role kv_consumer",
+        )
+
+
+def _fused_rivals(scene: Scene) -> Iterator[Hit]:
+    values = _values(scene)
+    fused = scene.text("VLLM_ASCEND_ENABLE_FUSED_MC2") not in (None, "0") or values.get(
+        "enable_fused_mc2"
+    ) not in (None, 0)
+    if not fused:
+        return
+    rivals = {
+        "dynamic expert load balancing": (scene.text("DYNAMIC_EPLB") or "").lower() == "true"
+        or bool(values.get("eplb_config")),
+        "enable_mc2_hierarchy_comm": values.get("enable_mc2_hierarchy_comm") is True,
+        "multistream_overlap_shared_expert": values.get("multistream_overlap_shared_expert")
+        is True,
+    }
+    for rival, on in rivals.items():
+        if on:
+            yield Hit(
+                "VLLM_ASCEND_ENABLE_FUSED_MC2"
+                if "VLLM_ASCEND_ENABLE_FUSED_MC2" in scene.env
+                else _OPTION,
+                f"fused MC2 excludes {rival}",
+                "keep one of the two",
+            )
+
+
+def _unbound(scene: Scene) -> Iterator[Hit]:
+    arch = scene.situation.arch
+    if arch == "x86_64" and _values(scene).get("enable_cpu_binding") is True:
+        yield Hit(
+            _OPTION,
+            "enable_cpu_binding acts on ARM only: on x86_64 vllm-ascend logs that it skips it",
+            "bind with numactl or a cpuset",
+        )
+
+
+GENERAL = (
+    Rule(
+        id="additional-config-quoted",
+        severity=Severity.WARNING,
+        problem=Problem.WRONG_VALUE,
+        summary="A boolean is written as text, which counts as true.",
+        process=_quoted,
+    ),
+    Rule(
+        id="additional-config-json",
+        severity=Severity.ERROR,
+        problem=Problem.WRONG_VALUE,
+        summary="The additional configuration is no JSON object.",
+        process=_no_object,
+    ),
+)
+BINDING = Rule(
+    id="cpu-binding-x86",
+    severity=Severity.WARNING,
+    problem=Problem.NO_EFFECT,
+    summary="vllm-ascend binds CPUs on ARM only.",
+    process=_unbound,
+)
+RECOMPUTE = Rule(
+    id="recompute-scheduler-role",
+    severity=Severity.ERROR,
+    problem=Problem.CONFLICT,
+    summary="The recompute scheduler is for decoding nodes only.",
+    process=_recompute,
+)
+FUSED = Rule(
+    id="fused-mc2-rivals",
+    severity=Severity.ERROR,
+    problem=Problem.CONFLICT,
+    summary="Fused MC2 excludes another setting that is on.",
+    process=_fused_rivals,
+)
