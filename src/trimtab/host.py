@@ -31,6 +31,10 @@ class Host(Protocol):
         """Return the text of a file of at most ``limit`` bytes."""
         ...
 
+    def head(self, path: str, size: int) -> bytes:
+        """Return the first ``size`` bytes of a file, or all of a smaller one."""
+        ...
+
     def exists(self, path: str) -> bool:
         """Whether the path names something (links are followed)."""
         ...
@@ -72,6 +76,14 @@ def _refused(what: str, path: str, error: OSError) -> HostError:
     return HostError(f"cannot {what} {path}: {error.strerror or error}")
 
 
+def _head(place: Path, path: str, size: int) -> bytes:
+    try:
+        with place.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise _refused("read", path, error) from error
+
+
 def _read_chunks(file: io.FileIO, limit: int) -> bytes:
     """Read to the end or past ``limit``, in pieces: /proc/sys allocates what one read asks for."""
     data = bytearray()
@@ -93,6 +105,10 @@ class LocalHost:
         if len(data) > limit:
             raise HostError(f"{path} must hold at most {limit} bytes to be read, but is longer")
         return data.decode(errors="replace")
+
+    def head(self, path: str, size: int) -> bytes:
+        """See `Host.head`."""
+        return _head(Path(path), path, size)
 
     def exists(self, path: str) -> bool:
         """See `Host.exists`."""
@@ -199,6 +215,10 @@ class SnapshotHost:
             raise HostError(f"{path} must hold at most {limit} bytes to be read, but is longer")
         return data.decode(errors="replace")
 
+    def head(self, path: str, size: int) -> bytes:
+        """See `Host.head`."""
+        return _head(self._path(path), path, size)
+
     def exists(self, path: str) -> bool:
         """See `Host.exists`."""
         return self._path(path).exists()
@@ -225,7 +245,10 @@ class SnapshotHost:
     def resolve(self, path: str) -> str:
         """See `Host.resolve`. Links inside the captured tree must be relative."""
         root = (self.folder / "root").resolve()
-        return f"/{self._path(path).resolve().relative_to(root)}"
+        try:
+            return f"/{self._path(path).resolve().relative_to(root)}"
+        except ValueError as error:
+            raise HostError(f"{path} leads out of the snapshot {self.folder.name}") from error
 
     def write(self, path: str, text: str) -> None:
         """Refuse: a snapshot is read-only."""

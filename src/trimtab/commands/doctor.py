@@ -1,20 +1,31 @@
-"""``trimtab doctor``: prove in a live server that a profile is in effect."""
+"""``trimtab doctor``: what every tuning is on this machine, or in a running server."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-_HELP = """Verify in a running server's process tree that a profile is in effect.
+if TYPE_CHECKING:
+    from trimtab.diagnosis import View
+    from trimtab.model.situation import Situation
 
-Exit code 0: every check holds. 1: at least one is refuted. Read-only; needs no privilege for your
-own processes. What cannot be seen is reported as unobservable, never as a yes.
+_HELP = """Tell what every tuning is here: active, wrong, fighting another one, or without effect.
 
-Example: trimtab doctor --pid 4242 --profile profile.proven.yaml
+Without --pid: the machine, and what a server started from this environment would get. With --pid:
+a running server, process by process. With --pid and --profile: whether the profile is in effect.
+
+Read-only; needs no root. What cannot be read is reported with its reason, never as a yes. Nothing
+is waited for longer than a few seconds.
+
+Exit code 0: nothing is wrong. 1: something is. 2: usage.
+
+Examples: trimtab doctor; trimtab doctor --pid 4242; trimtab doctor --snapshot captured/;
+trimtab doctor --pid 4242 --profile profile.proven.yaml
 """
 
 
@@ -24,14 +35,123 @@ def register(root: typer.Typer) -> None:
 
 
 def doctor(
-    pid: Annotated[int, typer.Option(help="Process id of the server's first process.")],
-    profile: Annotated[Path, typer.Option(help="The profile to verify.")],
+    pid: Annotated[
+        int | None, typer.Option(help="Process id of a running server's first process.")
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="With --pid: verify that this profile is in effect.")
+    ] = None,
     log: Annotated[
         Path | None,
         typer.Option(help="The engine's log. [default: where its output goes, if to a file]"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    python: Annotated[
+        str | None,
+        typer.Option(help="The server's interpreter. [default: that of vllm on PATH]"),
+    ] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Look at a captured machine instead of this one.")
+    ] = None,
+    capture: Annotated[
+        Path | None, typer.Option(help="Lay down what is read as a snapshot in this new folder.")
+    ] = None,
+    context: Annotated[
+        str, typer.Option(help="What the machine does not tell: graphs=on,hosts=2 ...")
+    ] = "",
+    layer: Annotated[str, typer.Option(help="Only this layer's tunings.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print every row, stock and not applicable ones too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
+    """Diagnose, print, and set the exit code."""
+    from trimtab.errors import UsageError
+    from trimtab.lint.context import parse_context
+
+    if profile is not None:
+        if pid is None:
+            raise UsageError("--profile needs --pid: the server in which to verify it")
+        _verify(pid, profile, log, as_json=as_json)
+        return
+    if snapshot is not None and (pid is not None or capture is not None):
+        raise UsageError("--snapshot shows a captured machine: leave --pid and --capture out")
+    view = _view(pid, log, python, snapshot, capture, parse_context(context))
+    _print(view, layer, everything=everything, as_json=as_json)
+
+
+def _view(
+    pid: int | None,
+    log: Path | None,
+    python: str | None,
+    snapshot: Path | None,
+    capture: Path | None,
+    told: Situation,
+) -> View:
+    from trimtab.diagnosis import machine
+    from trimtab.diagnosis.capture import RecordingHost
+    from trimtab.host import Host, LocalHost, SnapshotHost
+
+    host: Host = LocalHost() if snapshot is None else SnapshotHost(snapshot)
+    if capture is not None:
+        host = RecordingHost(host, capture)
+    local = snapshot is None
+    if pid is not None and python is None:
+        python = _interpreter_of(pid)
+    environment = machine.find_environment(host, python, local=local)
+    env = dict(os.environ) if local and pid is None else {}
+    view = machine.view(host, env, environment, local=local, told=told)
+    return view if pid is None else _live(view, pid, log)
+
+
+def _interpreter_of(pid: int) -> str | None:
+    """Return the interpreter that a process was started with: it names the environment."""
+    from trimtab import proctree
+
+    words = proctree.cmdline(pid)
+    return words[0] if words and Path(words[0]).name.startswith("python") else None
+
+
+def _live(machine: View, pid: int, log: Path | None) -> View:
+    from trimtab import engines
+    from trimtab.diagnosis import live
+    from trimtab.errors import UsageError
+    from trimtab.host import LocalHost
+    from trimtab.live import LiveServer
+
+    server = LiveServer(pid, engines.observer("vllm"), log)
+    tree = server.processes()
+    if not any(one.role in live.SERVING for one in tree):
+        raise UsageError(f"--pid {pid} is no vLLM server, and has none below it")
+    return live.view(machine, LocalHost(), tree, server.reported_config, server.url or "")
+
+
+def _print(view: View, layer: str, *, everything: bool, as_json: bool) -> None:
+    from trimtab import diagnosis
+    from trimtab.diagnosis import live, table
+    from trimtab.errors import UsageError
+    from trimtab.lint.interest import interesting
+
+    found = diagnosis.rows(view)
+    layers = sorted({row.layer for row in found})
+    if layer and layer not in layers:
+        raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")
+    chosen = tuple(row for row in found if not layer or row.layer == layer)
+    findings = () if layer else table.unowned(view)
+    differ = live.differences(view.processes, interesting)
+    from trimtab.report import doctor as report
+
+    if as_json:
+        typer.echo(json.dumps(report.as_data(view, chosen, findings, differ), indent=1))
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False, soft_wrap=False)
+        report.show(view, chosen, findings, differ, console, everything=everything)
+    if table.troubled(chosen, findings):
+        raise typer.Exit(1)
+
+
+def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None:
     """Verify the server under ``pid`` against ``profile``, and print the evidence."""
     from trimtab import engines
     from trimtab.host import LocalHost

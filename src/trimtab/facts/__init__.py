@@ -12,9 +12,21 @@ from dataclasses import dataclass, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any
 
-from trimtab.facts import container, cpu, kernel, libraries, limits, memory, privileges
+from trimtab.facts import (
+    ascend,
+    container,
+    cpu,
+    cuda,
+    kernel,
+    libraries,
+    limits,
+    memory,
+    privileges,
+)
+from trimtab.facts.ascend import AscendFacts
 from trimtab.facts.container import ContainerFacts
 from trimtab.facts.cpu import CpuFacts
+from trimtab.facts.cuda import CudaFacts
 from trimtab.facts.kernel import KernelFacts
 from trimtab.facts.libraries import LibraryFacts
 from trimtab.facts.limits import LimitFacts
@@ -24,8 +36,10 @@ from trimtab.host import Host
 from trimtab.model import Fact
 
 __all__ = [
+    "AscendFacts",
     "ContainerFacts",
     "CpuFacts",
+    "CudaFacts",
     "Facts",
     "KernelFacts",
     "LibraryFacts",
@@ -52,6 +66,8 @@ class Facts:
     container: ContainerFacts
     privileges: PrivilegeFacts
     libraries: LibraryFacts
+    ascend: AscendFacts
+    cuda: CudaFacts
     packages: Mapping[str, str]
     platform: str
 
@@ -85,6 +101,8 @@ def inspect(
         container=container.read(host),
         privileges=privileges.read(host),
         libraries=libraries.read(host, processor.arch.value, library_folders),
+        ascend=ascend.read(host),
+        cuda=cuda.read(host),
         packages=MappingProxyType(dict(engine_packages)),
         platform=platform,
     )
@@ -97,6 +115,10 @@ def to_dict(facts: Facts) -> dict[str, Any]:
     return plain
 
 
+def _key(key: object) -> str:
+    return " ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+
+
 def _plain(value: object) -> Any:
     if isinstance(value, Fact):
         shown = {"value": _plain(value.value), "source": value.source}
@@ -104,7 +126,7 @@ def _plain(value: object) -> Any:
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, (list, tuple)):

@@ -62,10 +62,10 @@ def _first_namespace(host: Host) -> bool | None:
 
 def _sign(host: Host) -> tuple[str, str] | None:
     """Return the strongest sign of a container as (kind, where)."""
-    if kind := parse_cgroup_kind(_read(host, "/proc/self/cgroup")):
-        return kind, "/proc/self/cgroup"
     if host.exists("/var/run/secrets/kubernetes.io"):
         return "kubernetes", "/var/run/secrets/kubernetes.io"
+    if kind := parse_cgroup_kind(_read(host, "/proc/self/cgroup")):
+        return kind, "/proc/self/cgroup"
     if host.exists("/run/.containerenv"):
         return "podman", "/run/.containerenv"
     if host.exists("/.dockerenv"):

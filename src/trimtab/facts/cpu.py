@@ -73,10 +73,19 @@ def _arch(text: str) -> str | None:
     return text.strip() or None
 
 
+def _without_smt(host: Host) -> bool:
+    try:
+        return host.read(f"{_CPU}/smt/active").strip() == "0"
+    except HostError:
+        return False
+
+
 def _cores(host: Host, online: Fact[tuple[int, ...]]) -> Fact[tuple[tuple[int, ...], ...]]:
     source = f"{_CPU}/cpu*/topology/thread_siblings_list"
     if online.value is None:
         return Fact.unknown(source, online.reason)
+    if _without_smt(host):  # spares a read for each of hundreds of CPUs
+        return Fact(tuple((cpu,) for cpu in online.value), f"{_CPU}/smt/active")
     cores: set[tuple[int, ...]] = set()
     for cpu in online.value:
         try:

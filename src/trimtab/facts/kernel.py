@@ -18,7 +18,12 @@ SETTINGS = (
     "/proc/sys/vm/swappiness",
     "/proc/sys/kernel/numa_balancing",
     "/proc/sys/kernel/sched_migration_cost_ns",
+    "/sys/kernel/debug/sched/migration_cost_ns",
+    "/proc/sys/vm/zone_reclaim_mode",
+    "/proc/sys/vm/nr_hugepages",
+    "/proc/sys/net/core/somaxconn",
     f"{THP}/enabled",
+    f"{THP}/defrag",
     "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
 )
 """Files of the kernel settings that the catalogue knows; of one per CPU, the first CPU's."""

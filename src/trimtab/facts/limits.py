@@ -12,6 +12,7 @@ from trimtab.host import Host
 from trimtab.model import Fact
 
 _ROOT = "/sys/fs/cgroup"
+_NO_FILE = "no limit file in the cgroup or above it"
 _UNLIMITED_V1 = 1 << 60
 """cgroup v1 writes "no limit" as the largest page-aligned 63-bit number."""
 
@@ -77,7 +78,7 @@ def _ancestors(root: str, path: str) -> Iterator[str]:
 
 def _tightest(host: Host, root: str, path: str, read: Callable[[str], float]) -> Fact[float]:
     found: list[tuple[float, str]] = []
-    reason = "no limit file in the cgroup or above it"
+    reason = _NO_FILE
     for folder in _ancestors(root, path):
         try:
             found.append((read(folder), folder))
@@ -122,14 +123,10 @@ def _memory(host: Host, paths: dict[str, str]) -> Fact[float]:
 
 def _v2(host: Host, path: str, read: Callable[[str], float], controller: str) -> Fact[float]:
     tightest = _tightest(host, _ROOT, path, read)
-    if tightest.value is None and _at_root(path) and host.exists(f"{_ROOT}/cgroup.controllers"):
-        # The root of the v2 hierarchy has no limit files: nothing above this process limits it.
-        return Fact(math.inf, f"{_ROOT} (root cgroup, no {controller} limit)")
+    if tightest.reason == _NO_FILE and host.exists(f"{_ROOT}/cgroup.controllers"):
+        # A cgroup for which the controller is off has no limit file, nor has the root of v2.
+        return Fact(math.inf, f"{_ROOT} (no {controller} limit from {path} up)")
     return tightest
-
-
-def _at_root(path: str) -> bool:
-    return path in ("/", "")
 
 
 def read(host: Host) -> LimitFacts:

@@ -65,11 +65,16 @@ def read_fact(host: Host, path: str, parse: Callable[[str], T | None]) -> Fact[T
     return Fact(value, path)
 
 
-def run_fact(host: Host, argv: Sequence[str], parse: Callable[[str], T | None]) -> Fact[T]:
-    """Run a command and parse its output; failure is an unknown with its reason."""
+def run_fact(
+    host: Host, argv: Sequence[str], parse: Callable[[str], T | None], timeout: float = 10.0
+) -> Fact[T]:
+    """Run a command and parse its output; failure is an unknown with its reason.
+
+    ``timeout`` is in seconds: a command that hangs (a driver that does) becomes an unknown.
+    """
     source = " ".join(argv)
     try:
-        value = parse(host.run(argv))
+        value = parse(host.run(argv, timeout))
     except HostError as error:
         return Fact.unknown(source, str(error))
     except ValueError as error:

@@ -1,0 +1,176 @@
+"""The view of a running server: every process of its tree, as far as each can be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from trimtab.catalog import Scene
+from trimtab.diagnosis import allocator
+from trimtab.diagnosis.deadline import within
+from trimtab.diagnosis.machine import settings_of
+from trimtab.diagnosis.row import Allocator, Inspected, View
+from trimtab.errors import HostError
+from trimtab.facts import process
+from trimtab.facts.limits import parse_limit
+from trimtab.facts.memory import parse_meminfo
+from trimtab.facts.numa import parse_numa_maps
+from trimtab.facts.text import parse_cpu_list
+from trimtab.host import Host
+from trimtab.lint.readers.launch import Word, options_of
+from trimtab.model import Process
+from trimtab.model.script import Origin, Place
+from trimtab.verify import TRUSTED
+
+_SECONDS = 2.0
+SERVING = ("api", "engine", "worker")
+"""Roles whose settings matter; helpers (resource trackers, compilers) come and go."""
+
+T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+class _Reader:
+    """Reads files of one process, each with a deadline; failures become reasons."""
+
+    def __init__(self, host: Host, pid: int) -> None:
+        self.host, self.pid = host, pid
+        self.unread: list[str] = []
+
+    def read(self, file: str, parse: Callable[[str], T]) -> T | None:
+        path = f"/proc/{self.pid}/{file}"
+        try:
+            return parse(within(_SECONDS, path, lambda: self.host.read(path)))
+        except HostError as error:
+            self.unread.append(str(error))
+        except ValueError as error:
+            self.unread.append(f"{path} cannot be parsed: {error}")
+        return None
+
+
+def inspect(host: Host, one: Process, base: Scene) -> Inspected:
+    """Return what one process shows; ``base`` has the machine's part of the scene."""
+    reader = _Reader(host, one.pid)
+    whole = one.role in TRUSTED
+    env = reader.read("environ", process.parse_environ) or {}
+    given = {name: text for name, text in env.items() if _NAME.fullmatch(name)}
+    status = reader.read("status", str) or ""
+    limits = reader.read("limits", str) or ""
+    maps = reader.read("maps", str)
+    allowed = _allowed(status)
+    argv = server_words(one.cmdline)
+    place = Place("", 0)
+    words = [Word(text, place) for text in argv]
+    scene = replace(
+        base,
+        argv=argv,
+        env=settings_of(given, Origin.PROCESS),
+        options={o.name: replace(o, place=None) for o in options_of(words)},
+        affinity=allowed if allowed and len(allowed) < (base.situation.cpus or 0) else None,
+        complete=whole,
+        implied=False,
+        role=one.role,
+        pid=one.pid,
+    )
+    preloaded = allocator.preloaded_by(given)
+    heap = Allocator(
+        preloaded,
+        mapped=None if maps is None else allocator.mapped_in(maps),
+        missing=allocator.missing_of(host, preloaded),
+    )
+    nodes = (base.situation.numa_nodes or 1) > 1
+    return Inspected(
+        scene,
+        one.role,
+        whole=whole,
+        threads=_number(status, "Threads"),
+        allowed=allowed,
+        nofile=parse_limit(limits, "Max open files"),
+        memlock=parse_limit(limits, "Max locked memory"),
+        resident=parse_meminfo(status, "VmRSS"),
+        swapped=parse_meminfo(status, "VmSwap"),
+        huge=reader.read("smaps_rollup", process.huge_anonymous),
+        nodes=(reader.read("numa_maps", parse_numa_maps) or {}) if nodes else {},
+        allocator=heap,
+        unread=tuple(reader.unread),
+    )
+
+
+def server_words(cmdline: Sequence[str]) -> tuple[str, ...]:
+    """Return the server's command without the interpreter in front of its script."""
+    for index, word in enumerate(cmdline[:6]):
+        if word.rpartition("/")[2] == "vllm" and cmdline[index + 1 : index + 2] == ("serve",):
+            return ("vllm", *cmdline[index + 1 :])
+    return tuple(cmdline)
+
+
+def _allowed(status: str) -> tuple[int, ...] | None:
+    match = re.search(r"^Cpus_allowed_list:\s*(\S+)", status, re.MULTILINE)
+    try:
+        return parse_cpu_list(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def _number(status: str, key: str) -> int | None:
+    match = re.search(rf"^{key}:\s*(\d+)", status, re.MULTILINE)
+    return int(match[1]) if match else None
+
+
+def view(
+    machine: View,
+    host: Host,
+    tree: Sequence[Process],
+    config: Callable[[], Mapping[str, object]],
+    url: str,
+) -> View:
+    """Return the view of the server with this tree on the machine that was looked at."""
+    base = machine.processes[0].scene
+    processes = tuple(inspect(host, one, base) for one in tree if one.role in SERVING)
+    processes = tuple(_probed(one, host) for one in processes)
+    unread = [reason for one in processes for reason in one.unread]
+    try:
+        reported = within(3 * _SECONDS, "the server's configuration", config)
+    except HostError as error:
+        reported, unread = {}, [*unread, str(error)]
+    return replace(
+        machine,
+        processes=processes,
+        config=reported,  # type: ignore[arg-type]
+        url=url,
+        unread=(*machine.unread, *dict.fromkeys(unread)),
+    )
+
+
+def _probed(one: Inspected, host: Host) -> Inspected:
+    """Add who serves malloc, asked of a child of the API server's kind; others inherit from it."""
+    heap, pid = one.allocator, one.scene.pid
+    if not one.whole or pid is None or not any(map(allocator.family, heap.preloaded)):
+        return one
+    try:
+        python = host.readlink(f"/proc/{pid}/exe")
+    except HostError as error:
+        return replace(one, allocator=replace(heap, reason=str(error)))
+    env = {name: made.value for name, made in one.scene.env.items()}
+    serving, reason = allocator.probe(python, env)
+    return replace(one, allocator=replace(heap, serving=serving, reason=reason))
+
+
+def differences(processes: Sequence[Inspected], names: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return in words where processes of a tree have different values of one variable.
+
+    Only what is there counts: what is missing may have been overwritten by a process's title.
+    """
+    said: list[str] = []
+    everything = dict.fromkeys(name for one in processes for name in one.scene.env if names(name))
+    for name in everything:
+        values: dict[str, list[str]] = {}
+        for one in processes:
+            if name in one.scene.env:
+                values.setdefault(one.scene.env[name].value, []).append(one.label)
+        if len(values) > 1:
+            told = "; ".join(f"{text!r} in {', '.join(who)}" for text, who in values.items())
+            said.append(f"{name}: {told}")
+    return tuple(said)

@@ -1,0 +1,152 @@
+"""From a view to the state of every tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from trimtab import rules
+from trimtab.catalog import CATALOG, Tuning
+from trimtab.diagnosis.allocator import family
+from trimtab.diagnosis.manual import OBSERVERS
+from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
+from trimtab.knobs import Manual, Preload, Sysctl, Sysfs
+from trimtab.knobs.preload import name_matches
+from trimtab.model.finding import Finding, Problem, Severity
+from trimtab.redaction import looks_secret
+from trimtab.rules.generic import acts, set_to
+
+_STATES = {
+    Problem.WRONG_VALUE: State.WRONG_VALUE,
+    Problem.CONFLICT: State.CONFLICTING,
+    Problem.NO_EFFECT: State.NO_EFFECT,
+    Problem.SUPERSEDED: State.SUPERSEDED,
+    Problem.HAZARD: State.WRONG_VALUE,
+}
+
+
+def rows(view: View) -> tuple[Row, ...]:
+    """Return one row for each entry of the catalogue, in its order."""
+    return tuple(_row(tuning, view) for tuning in CATALOG.values() if not tuning.dummy)
+
+
+def unowned(view: View) -> tuple[Finding, ...]:
+    """Return the findings that belong to no entry: unknown variables and options."""
+    found = [
+        finding
+        for one in view.processes
+        for finding in rules.in_process(one.scene)
+        if not finding.tuning
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def troubled(table: Sequence[Row], more: Sequence[Finding]) -> bool:
+    """Whether anything is wrong: what exit code 1 says."""
+    findings = [*more, *(finding for row in table for finding in row.findings)]
+    severe = any(one.severity.rank >= Severity.WARNING.rank for one in findings)
+    return severe or any(row.state in TROUBLE for row in table)
+
+
+def _row(tuning: Tuning, view: View) -> Row:
+    base = Row(tuning.name, tuning.layer, State.STOCK)
+    elsewhere = tuning.platforms and view.situation.platform not in (None, *tuning.platforms)
+    given = any(set_to(tuning, one.scene) is not None for one in view.processes)
+    if elsewhere:
+        said = f"{'set, but ' if given else ''}it is for {' or '.join(tuning.platforms)}"
+        return Row(tuning.name, tuning.layer, State.NOT_APPLICABLE, said, "platform")
+    if isinstance(tuning.knob, Sysctl | Sysfs):
+        return _kernel(tuning, view)
+    if isinstance(tuning.knob, Manual):
+        observer = OBSERVERS.get(tuning.name)
+        if observer is None:
+            return Row(
+                tuning.name, tuning.layer, State.UNKNOWN, "only a text shows it", "",
+                "'trimtab lint' reads launch files and guides",
+            )  # fmt: skip
+        state, observed, where, todo = observer(view)
+        return Row(tuning.name, tuning.layer, state, observed, where, todo)
+    return _setting(tuning, view, base)
+
+
+def _kernel(tuning: Tuning, view: View) -> Row:
+    assert isinstance(tuning.knob, Sysctl | Sysfs)
+    fact = view.facts.kernel.settings.get(tuning.knob.probe)
+    name, layer = tuning.name, tuning.layer
+    if fact is None or fact.value is None:
+        reason = fact.reason if fact is not None else "it is not read"
+        gone = "No such file" in reason or "not in the snapshot" in reason
+        state = State.NOT_APPLICABLE if gone else State.UNKNOWN
+        said = "this kernel does not have it, or hides it" if gone else reason
+        return Row(name, layer, state, said, tuning.knob.probe)
+    findings = _findings(tuning, view.processes[:1])
+    state = State.ACTIVE if fact.value in _offered(tuning) else State.STOCK
+    return _judged(Row(name, layer, state, fact.value, fact.source), findings)
+
+
+def _offered(tuning: Tuning) -> tuple[str, ...]:
+    """Return what a study would test first; the other values are there to compare with."""
+    return () if callable(tuning.values) else tuple(map(str, tuning.values[1:2]))
+
+
+def _setting(tuning: Tuning, view: View, base: Row) -> Row:
+    values: dict[str, list[str]] = {}
+    for one in view.processes:
+        value = set_to(tuning, one.scene)
+        if value is not None:
+            values.setdefault(str(value), []).append(one.label)
+    if not values:
+        return base
+    told = "; ".join(
+        f"{'...' if looks_secret(tuning.knob.setting) else text} in {', '.join(labels)}"
+        for text, labels in values.items()
+    )
+    holders = [one for one in view.processes if set_to(tuning, one.scene) is not None]
+    state = State.ACTIVE if any(acts(tuning, one.scene) for one in holders) else State.STOCK
+    row = Row(base.tuning, base.layer, state, told, tuning.knob.place)
+    row = _judged(row, _findings(tuning, holders))
+    return _heap(row, tuning, view) if isinstance(tuning.knob, Preload) else row
+
+
+def _findings(tuning: Tuning, processes: Sequence[Inspected]) -> tuple[Finding, ...]:
+    found = [finding for one in processes for finding in rules.of_tuning(tuning, one.scene)]
+    return tuple(dict.fromkeys(found))
+
+
+def _judged(row: Row, findings: Sequence[Finding]) -> Row:
+    """Return the row with the state that the most severe finding makes."""
+    state, todo = row.state, row.todo
+    ordered = sorted(findings, key=lambda one: -one.severity.rank)
+    for finding in ordered[:1]:
+        if finding.severity.rank >= Severity.WARNING.rank:
+            state = _STATES.get(finding.problem, state)
+        todo = f"{finding.message}: {finding.fix}" if finding.fix else finding.message
+    return Row(row.tuning, row.layer, state, row.observed, row.where, todo, tuple(ordered))
+
+
+def _heap(row: Row, tuning: Tuning, view: View) -> Row:
+    """Return the row of a preload as the processes and the probe show it."""
+    assert isinstance(tuning.knob, Preload)
+    for trouble in _heap_trouble(tuning.knob, view):
+        return Row(
+            row.tuning, row.layer, State.NO_EFFECT, row.observed, row.where, trouble, row.findings
+        )
+    served = {one.allocator.serving for one in view.processes if one.allocator.serving}
+    proof = f"; proven in a child process: {', '.join(sorted(served))} serves" if served else ""
+    return Row(
+        row.tuning, row.layer, row.state, row.observed + proof, row.where, row.todo, row.findings
+    )
+
+
+def _heap_trouble(knob: Preload, view: View) -> Iterator[str]:
+    for one in view.processes:
+        soname, heap = knob.parse(one.scene.settings), one.allocator
+        for path in heap.preloaded:
+            if soname is None or not name_matches(path, (str(soname),)):
+                continue
+            library = path.rpartition("/")[2].partition(".so")[0]
+            if path in heap.missing:
+                yield f"{path} does not exist, so the loader ignores it: give the right path"
+            elif heap.mapped is not None and not any(library in mapped for mapped in heap.mapped):
+                yield f"{path} is preloaded, and not mapped in {one.label}"
+            elif heap.serving and knob.family == "malloc" and heap.serving != family(path):
+                yield f"{heap.serving} serves malloc, not {path}: keep one, and put it first"
