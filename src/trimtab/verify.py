@@ -219,7 +219,12 @@ def _config(check: Check, scene: _Scene) -> Evidence:
     if check.subject not in scene.config:
         return Evidence(check, Seen.UNOBSERVABLE, "not reported", where)
     found = scene.config[check.subject]
-    return Evidence(check, _yes_no(_word(found) == _word(check.expected)), str(found), where)
+    return Evidence(check, _yes_no(same(found, check.expected)), str(found), where)
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether two values of a configuration mean the same: "torch.float32" and "float32"."""
+    return _word(one) == _word(other)
 
 
 def _word(value: Value) -> str:

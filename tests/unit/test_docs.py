@@ -19,7 +19,7 @@ def maker() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["metrics.md", "tunings.md"])
+@pytest.mark.parametrize("name", ["metrics.md", "tunings.md", "rules.md"])
 def test_made_pages_are_current(name: str) -> None:
     page = (ROOT / "docs" / name).read_text()
     assert page == maker().PAGES[name](), "run scripts/make-docs"

@@ -42,7 +42,7 @@ def require_known(catalog: Mapping[str, Tuning], patterns: Iterable[str]) -> Non
         if any(fnmatchcase(name, pattern) for name in catalog):
             continue
         near = difflib.get_close_matches(pattern, catalog, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else "'trimtab tune --dry-run' lists all"
+        hint = f"did you mean {', '.join(near)}?" if near else "'trimtab catalog' lists all"
         raise UnknownTuningError(f"no tuning is called {pattern!r}: {hint}")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trimtab import __version__
-from trimtab.commands import doctor, engine, lint, tune, workload
+from trimtab.commands import catalog, doctor, engine, lint, tune, workload
 from trimtab.errors import TrimtabError
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ def _root(
 tune.register(app)
 doctor.register(app)
 lint.register(app)
+catalog.register(app)
 engine.register(app)
 workload.register(app)
 

@@ -145,7 +145,7 @@ def _print(view: View, layer: str, *, everything: bool, as_json: bool) -> None:
     else:
         from rich.console import Console
 
-        console = Console(highlight=False, soft_wrap=False)
+        console = Console(highlight=False, markup=False)
         report.show(view, chosen, findings, differ, console, everything=everything)
     if table.troubled(chosen, findings):
         raise typer.Exit(1)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from trimtab import rules
 from trimtab.catalog import CATALOG, Tuning
 from trimtab.diagnosis.allocator import family
 from trimtab.diagnosis.manual import OBSERVERS
 from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
-from trimtab.knobs import Manual, Preload, Sysctl, Sysfs
+from trimtab.knobs import Argument, Manual, Preload, Switch, Sysctl, Sysfs
 from trimtab.knobs.preload import name_matches
+from trimtab.knobs.server_arg import AUTO
 from trimtab.model.finding import Finding, Problem, Severity
 from trimtab.redaction import looks_secret
 from trimtab.rules.generic import acts, set_to
+from trimtab.verify import same
 
 _STATES = {
     Problem.WRONG_VALUE: State.WRONG_VALUE,
@@ -104,7 +107,22 @@ def _setting(tuning: Tuning, view: View, base: Row) -> Row:
     state = State.ACTIVE if any(acts(tuning, one.scene) for one in holders) else State.STOCK
     row = Row(base.tuning, base.layer, state, told, tuning.knob.place)
     row = _judged(row, _findings(tuning, holders))
-    return _heap(row, tuning, view) if isinstance(tuning.knob, Preload) else row
+    if isinstance(tuning.knob, Preload):
+        return _heap(row, tuning, view)
+    return _reported(row, tuning, view)
+
+
+def _reported(row: Row, tuning: Tuning, view: View) -> Row:
+    """Return the row of an option with what the server itself says of it."""
+    if not isinstance(tuning.knob, Argument | Switch) or tuning.knob.config not in view.config:
+        return row
+    said = view.config[tuning.knob.config]
+    asked = {set_to(tuning, one.scene) for one in view.processes} - {None}
+    observed = f"{row.observed}; the server reports {said}"
+    if asked and all(one != AUTO and not same(one, said) for one in asked):
+        todo = "the platform overrules it: look into the server's log"
+        return replace(row, state=State.NO_EFFECT, observed=observed, todo=todo)
+    return replace(row, observed=observed)
 
 
 def _findings(tuning: Tuning, processes: Sequence[Inspected]) -> tuple[Finding, ...]:

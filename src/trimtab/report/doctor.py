@@ -15,6 +15,7 @@ from rich.text import Text
 from trimtab import facts as all_facts
 from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
 from trimtab.facts.text import format_cpu_list
+from trimtab.lint.interest import interesting as interesting_name
 from trimtab.model.finding import Finding
 from trimtab.redaction import looks_secret
 
@@ -47,7 +48,9 @@ def show(
     console.print(Text(_machine(view), style="bold"))
     if view.live:
         console.print(_processes(view.processes))
+    layers = list(dict.fromkeys(row.layer for row in table))
     shown = [row for row in table if everything or interesting(row)]
+    shown.sort(key=lambda row: layers.index(row.layer))
     console.print(_rows(shown))
     for one in findings:
         console.print(Text(f"{one.severity.value}: {one.message}: {one.fix} [{one.rule}]"))
@@ -125,6 +128,11 @@ def _counts(table: Sequence[Row], *, everything: bool) -> str:
     return f"{said}{'' if everything else '; --all shows every row'}"
 
 
+def telling(name: str) -> bool:
+    """Whether a variable is about serving or loading; what else is there is nobody's business."""
+    return interesting_name(name) or name.startswith(("LD_", "PYTHON", "HF_", "VLLM"))
+
+
 def as_data(
     view: View, table: Sequence[Row], findings: Sequence[Finding], differences: Sequence[str]
 ) -> dict[str, Any]:
@@ -185,6 +193,7 @@ def _process(one: Inspected) -> dict[str, Any]:
         "environment": {
             name: "..." if looks_secret(name) else made.value
             for name, made in sorted(scene.env.items())
+            if telling(name)
         }
         if scene.pid is not None
         else {},

@@ -1,0 +1,93 @@
+"""``trimtab catalog``: every tuning that trimtab knows."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from trimtab.catalog import Tuning
+
+_HELP = """List the tunings that trimtab knows, or explain some.
+
+Without names: one line for each, filtered by --layer, --platform and --search. With names (or
+globs): what each does, its values, when it applies, conflicts, traps, how it is verified, what was
+published about it, and the sources.
+
+Examples: trimtab catalog --layer hccl; trimtab catalog task-queue; trimtab catalog --json;
+trimtab catalog --rules
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("catalog", help=_HELP)(catalog)
+
+
+def catalog(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Entries to explain; globs are allowed.")
+    ] = None,
+    layer: Annotated[str, typer.Option(help="Only this layer.")] = "",
+    platform: Annotated[str, typer.Option(help="Only what is for ascend, cuda or cpu.")] = "",
+    search: Annotated[
+        str, typer.Option(help="Only entries that hold this text in name, place or summary.")
+    ] = "",
+    studied: Annotated[bool, typer.Option(help="Only what 'trimtab tune' tests.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules instead.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the schema of --json.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a list of entries with every field.")
+    ] = False,
+) -> None:
+    """Print entries, rules or the schema."""
+    from rich.console import Console
+
+    from trimtab.report import catalog as report
+
+    if schema:
+        typer.echo(json.dumps(report.schema(), indent=1))
+        return
+    console = Console(highlight=False, markup=False)
+    if rules:
+        if as_json:
+            typer.echo(json.dumps(report.rules_data(), indent=1))
+        else:
+            report.rules_listing(console)
+        return
+    chosen = _chosen(names or [], layer, platform, search, studied=studied)
+    if as_json:
+        typer.echo(json.dumps([report.entry(one).model_dump() for one in chosen], indent=1))
+    elif names:
+        for one in chosen:
+            report.explain(report.entry(one), console)
+    else:
+        report.listing(chosen, console)
+
+
+def _chosen(
+    names: list[str], layer: str, platform: str, search: str, *, studied: bool
+) -> list[Tuning]:
+    from trimtab.catalog import CATALOG, require_known
+    from trimtab.errors import UsageError
+
+    require_known(CATALOG, names)
+    layers = sorted({one.layer for one in CATALOG.values()})
+    if layer and layer not in layers:
+        raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")
+    if platform not in ("", "ascend", "cuda", "cpu"):
+        raise UsageError(f"--platform must be ascend, cuda or cpu, not {platform!r}")
+    wanted = search.casefold()
+    return [
+        one
+        for one in CATALOG.values()
+        if not one.dummy
+        and (not names or any(fnmatchcase(one.name, pattern) for pattern in names))
+        and (not layer or one.layer == layer)
+        and (not platform or not one.platforms or platform in one.platforms)
+        and (not studied or not one.advisory)
+        and wanted in f"{one.name} {one.knob.place} {one.summary}".casefold()
+    ]
