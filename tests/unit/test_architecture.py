@@ -21,7 +21,19 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"server", "live", "verify", "apply"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
     frozenset({"simulated"}),
-    frozenset({"export", "report", "track", "progress", "gate", "baseline", "question", "lint", "diagnosis"}),
+    frozenset(
+        {
+            "export",
+            "report",
+            "track",
+            "progress",
+            "gate",
+            "baseline",
+            "question",
+            "lint",
+            "diagnosis",
+        }
+    ),
     frozenset({"session"}),
     frozenset({"trial", "answer"}),
     frozenset({"tune"}),

@@ -147,7 +147,7 @@ def _inside(document: Document, situation: Situation) -> Iterator[Hit]:
             path,
             f"{_name(path)} belongs to the host: in a container it needs --privileged, fails "
             "without it, and changes the host for everyone else with it",
-            "set it on the host, with 'trimtab host apply' or a file under /etc/sysctl.d",
+            "set it on the host, by a file under /etc/sysctl.d",
             given="" if sure else "this runs in a container",
             place=command.place,
         )

@@ -24,6 +24,7 @@ def _elements(scene: Scene) -> list[str]:
     found = scene.env.get(_NAME)
     text = found.value if found is not None else ""
     # A command substitution holds blanks of its own, which end no element.
+    text = re.sub(r"\$\{[^}]*\}", "", text)
     whole = re.sub(r"\$\([^)]*\)|`[^`]*`", lambda match: match[0].replace(" ", "\0"), text)
     return [part.replace("\0", " ") for part in re.split(r"[:\s]+", whole) if part]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from dataclasses import dataclass
 
 from trimtab.facts.text import run_fact
@@ -42,7 +41,7 @@ class CudaFacts:
 def parse_gpus(text: str) -> tuple[Gpu, ...] | None:
     """Return the GPUs of `QUERY`'s output; a field that a GPU lacks reads "[N/A]"."""
     found: list[Gpu] = []
-    for row in csv.reader(io.StringIO(text), skipinitialspace=True):
+    for row in csv.reader(text.splitlines(), skipinitialspace=True):
         if len(row) != len(_FIELDS) or not row[0].strip().isdigit():
             continue
         index, name, memory, _, capability, persistence = (cell.strip() for cell in row)
@@ -60,7 +59,7 @@ def parse_gpus(text: str) -> tuple[Gpu, ...] | None:
 
 def parse_driver(text: str) -> str | None:
     """Return the driver's version from the same output."""
-    rows = [row for row in csv.reader(io.StringIO(text), skipinitialspace=True) if len(row) > 3]
+    rows = [row for row in csv.reader(text.splitlines(), skipinitialspace=True) if len(row) > 3]
     return rows[0][3].strip() if rows else None
 
 
