@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.errors import UsageError
+from trimtab.lint.masking import masked
 from trimtab.model.finding import Action, Finding
 from trimtab.model.script import Document, Place, Setting
 
@@ -120,10 +121,11 @@ def apply(text: str, changes: Iterable[Edit]) -> str:
 
 
 def diff(name: str, before: str, after: str) -> Iterator[str]:
-    """Yield a unified diff, line by line."""
-    yield from difflib.unified_diff(
+    """Yield a unified diff, line by line, without the secrets in it."""
+    lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), name, f"{name} (fixed)", lineterm=""
     )
+    yield from map(masked, lines)
 
 
 def write(path: Path, before: str, after: str) -> None:

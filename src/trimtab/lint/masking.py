@@ -6,20 +6,21 @@ import re
 
 from trimtab.redaction import looks_secret
 
-_PAIR = re.compile(
-    r"(?P<name>--?[A-Za-z][\w-]*|[A-Za-z_]\w*)(?P<mid>\s*[=:]\s*|\s+)(?P<value>\S+)"
-)
+_NAME = re.compile(r"(?<![\w-])(?P<dashes>-{0,2})(?P<name>[A-Za-z_][\w-]*)")
+_GIVEN = re.compile(r"\s*[=:]\s*(?P<value>[^\s$]\S*)")
+_FOLLOWING = re.compile(r"\s+(?P<value>[^\s$-]\S*)")
 
 
 def masked(line: str) -> str:
     """Return a line with every value that stands under a secret's name replaced by ``***``."""
-
-    def hide(match: re.Match[str]) -> str:
-        name, mid, value = match["name"], match["mid"], match["value"]
-        if not looks_secret(name.lstrip("-").replace("-", "_").upper()) or value.startswith("$"):
-            return match[0]
-        if mid.isspace() and not name.startswith("-"):
-            return match[0]
-        return f"{name}{mid}***"
-
-    return _PAIR.sub(hide, line)
+    shown, at = "", 0
+    for match in _NAME.finditer(line):
+        if match.start() < at or not looks_secret(match["name"].replace("-", "_").upper()):
+            continue
+        given = _GIVEN.match(line, match.end())
+        if given is None and match["dashes"]:
+            given = _FOLLOWING.match(line, match.end())
+        if given is not None:
+            shown += line[at : given.start("value")] + "***"
+            at = given.end("value")
+    return shown + line[at:]

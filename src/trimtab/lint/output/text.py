@@ -9,6 +9,7 @@ from trimtab import wording
 from trimtab.lint.masking import masked
 from trimtab.lint.report import Report
 from trimtab.model.finding import Finding, Severity
+from trimtab.redaction import looks_secret
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 
@@ -30,7 +31,7 @@ def _finding(one: Finding, *, colour: bool) -> Iterator[str]:
     if colour:
         kind = f"\x1b[{_COLOURS[one.severity]};1m{kind}\x1b[0m"
     yield f"{where}: {kind}[{one.rule}]: {one.message}"
-    if place is not None and place.text.strip():
+    if place is not None and place.text.strip() and not looks_secret(one.setting):
         line = masked(place.text)
         yield f"    {line.expandtabs(4)}"
         if line == place.text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import yaml_nodes as nodes
@@ -49,18 +50,25 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
         session.doubt(source, f"the env_file of {name} is not read")
     entry = words(source, nodes.get(service, "entrypoint"))
     command = words(source, nodes.get(service, "command"))
-    run(session, container, [*entry, *command], entered=bool(entry))
+    run(session, container, [*entry, *command], entered=bool(entry), name=name)
 
 
-def run(session: Session, container: Container, found: list[Word], *, entered: bool) -> None:
-    """Follow what a container starts; without a command of its own, whatever its image does."""
+def run(
+    session: Session, container: Container, found: list[Word], *, entered: bool, name: str
+) -> None:
+    """Follow what a container starts; without a command of its own, whatever its image does.
+
+    ``name`` is the service or container by which people know it.
+    """
     place = container.place or session.source.place(1)
     if not entered and "vllm-openai" in container.image:  # its entry point is `vllm serve`
         found = [Word("vllm", place), Word("serve", place), *found]
     before = len(session.scribe.launches)
     session.start(found, found[0].place if found else place)
-    if len(session.scribe.launches) == before:
+    launches = session.scribe.launches
+    if len(launches) == before:
         session.implied()
+    launches[before:] = [replace(one, service=name) for one in launches[before:]]
 
 
 def words(source: Source, node: Node | None) -> list[Word]:

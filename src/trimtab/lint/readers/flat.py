@@ -21,6 +21,7 @@ def read_env(source: Source) -> Document:
     for binding in parse_stream(io.StringIO(source.text)):
         text = binding.original.string
         line = binding.original.line + len(text) - len(text.lstrip("\n"))
+        line = min(line, len(source.lines))  # a lone carriage return ends a line there, not here
         if binding.error:
             scribe.unread.append((source.place(line), "this line is no assignment"))
             continue

@@ -71,7 +71,8 @@ def _container(
         session.doubt(source, "what envFrom brings is not known")
     command = words(source, nodes.get(node, "command"))
     arguments = words(source, nodes.get(node, "args"))
-    run(session, container, [*command, *arguments], entered=bool(command))
+    name = nodes.scalar(nodes.get(node, "name")) or ""
+    run(session, container, [*command, *arguments], entered=bool(command), name=name)
 
 
 def _environment(source: Source, node: Node) -> Iterator[Setting]:

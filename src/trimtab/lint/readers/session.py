@@ -8,7 +8,7 @@ from dataclasses import InitVar, dataclass, field
 from typing import Final
 
 from trimtab.lint.readers import container as containers
-from trimtab.lint.readers import effects
+from trimtab.lint.readers import effects, scripts
 from trimtab.lint.readers.launch import (
     Unwrapped,
     Word,
@@ -19,6 +19,7 @@ from trimtab.lint.readers.launch import (
     unwrap,
 )
 from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.scripts import Scripts
 from trimtab.lint.readers.source import Source, with_place
 from trimtab.lint.readers.variables import Variables
 from trimtab.model.script import (
@@ -33,7 +34,6 @@ from trimtab.model.script import (
 )
 
 _DEEPEST: Final = 8
-_SHELLS: Final = frozenset({"bash", "sh", "dash", "zsh", "ash"})
 
 
 @dataclass
@@ -46,7 +46,8 @@ class Session:
     origin: InitVar[Origin] = Origin.SHELL
     nested: int = 0
     container: Container | None = None
-    heredoc: Place | None = None
+    heredoc: tuple[str, Place, Source] | None = None
+    scripts: Scripts = field(default_factory=Scripts)
     variables: Variables = field(init=False)
     _doubted: set[str] = field(default_factory=set)
 
@@ -79,7 +80,7 @@ class Session:
             return
         if is_server(bare.words) or is_python(bare.words):
             self.variables.use()
-        self._start(bare, env, place)
+        self._start(bare, env, place, stdin)
 
     def _effects(
         self, found: Sequence[Word], redirects: Sequence[Redirect], stdin: str | None
@@ -95,13 +96,24 @@ class Session:
         elif name == "set":
             self._switches([one.text for one in bare[1:]])
         elif name in {"source", "."} and len(bare) > 1:
-            self.doubt(self.source, f"{bare[1].text} is not read: what it sets is not known")
+            self._sourced(bare[1].text)
         self.scribe.host += effects.kernel_writes(bare, redirects, said if literal else None)
         targets = [one.target for one in redirects if ">" in one.operator]
         if name == "tee":
             targets += [one.text for one in bare[1:] if not one.text.startswith("-")]
         for target in targets:
             self._written(target, said, bare[0].place)
+
+    def _sourced(self, path: str) -> None:
+        from trimtab.lint.readers.shell import walk_text
+
+        text = self.scripts.take(path)
+        if text is not None and self.nested < _DEEPEST:
+            self.nested += 1
+            walk_text(self, text)
+            self.nested -= 1
+        else:
+            self.doubt(self.source, f"{path} is not read: what it sets is not known")
 
     def _switches(self, words: Sequence[str]) -> None:
         """Follow ``set -a`` and ``set -o allexport``, and what takes them back."""
@@ -116,7 +128,9 @@ class Session:
         if said is None:
             return
         if effects.is_sysctl_file(target):
-            self.scribe.host += effects.sysctl_lines(said, self.heredoc or place)
+            fed = self.heredoc is not None and self.heredoc[0] == said
+            at = self.heredoc[1] if fed and self.heredoc is not None else place
+            self.scribe.host += effects.sysctl_lines(said, at)
         elif effects.is_startup_file(target) and self.nested < _DEEPEST:
             from trimtab.lint.readers.shell import walk_text
 
@@ -124,44 +138,66 @@ class Session:
             walk_text(inner, with_place(said, place))
             self.scribe.settings += inner.scribe.settings
             self.scribe.lost(Oddity.INTERACTIVE_ONLY, inner.variables.exported().values())
+        else:
+            self.scripts.put(target, self._fed(said, place))
 
-    def _start(self, bare: Unwrapped, env: dict[str, Setting], place: Place) -> None:
+    def _start(
+        self, bare: Unwrapped, env: dict[str, Setting], place: Place, stdin: str | None = None
+    ) -> None:
         words = bare.words
         if containers.is_run(words):
             self._run(containers.parse_run(words), env, bare, place)
             return
         if containers.is_exec(words):
-            self._inner(containers.parse_exec(words), {}, None, place)
+            self._inner(containers.parse_exec(words), {}, None, place, stdin)
             return
         given = {} if "*" in bare.unset else dict(env)
         for name in bare.unset:
             given.pop(name, None)
         given.update({one.name: one for one in bare.env})
         self.scribe.settings += bare.env
-        if program(words) in _SHELLS:
-            script = _script(words)
-            if script is not None and self.nested < _DEEPEST:
-                self._nested(script, given, self.container, self.inside)
+        script = self._script(words, stdin)
+        if script is not None and self.nested < _DEEPEST:
+            self._nested(script, given, self.container, self.inside)
             return
         if is_server(words) or is_python(words):
             self._launch(bare, given, place)
 
+    def _script(self, words: Sequence[Word], stdin: str | None) -> Source | None:
+        """Return the text that a shell is to run, where it is known."""
+        if not words or program(words) not in scripts.SHELLS:
+            return self.scripts.take(words[0].text) if words else None
+        inline = scripts.behind_c(words)
+        if inline is not None:
+            return inline.source or with_place(inline.text, inline.place)
+        file = scripts.file_of(words)
+        if file is not None:
+            return self.scripts.take(file)
+        return self._fed(stdin, words[0].place) if stdin is not None else None
+
+    def _fed(self, text: str, place: Place) -> Source:
+        """Return a text that a command is fed; of a heredoc each line stands where it stands."""
+        if self.heredoc is not None and self.heredoc[0] == text:
+            return self.heredoc[2]
+        return with_place(text, place)
+
     def _nested(
         self,
-        script: Word,
+        script: Source,
         env: dict[str, Setting],
         container: Container | None,
         inside: bool | None,
     ) -> None:
-        """Follow the text of ``sh -c``; a child's variables are its own."""
+        """Follow a script in a shell of its own: a child's variables end with it."""
         from trimtab.lint.readers.shell import walk_text
 
         inner = Session(
             self.source, self.scribe, inside, self.variables.origin, self.nested + 1, container
         )
+        inner.scripts = self.scripts
         inner.variables.give(tuple(env.values()))
         before = len(self.scribe.launches)
-        walk_text(inner, script.source or with_place(script.text, script.place))
+        walk_text(inner, script)
         if len(self.scribe.launches) > before:
             self.variables.late.clear()
 
@@ -193,13 +229,14 @@ class Session:
         env: dict[str, Setting],
         container: Container | None,
         place: Place,
+        stdin: str | None = None,
     ) -> None:
         """Follow a command that runs inside a container."""
         if not words:
             return
         outer = self.inside, self.container
         self.inside, self.container = True, container
-        self._start(unwrap(words), env, place)
+        self._start(unwrap(words), env, place, stdin)
         self.inside, self.container = outer
 
     def _launch(self, bare: Unwrapped, env: dict[str, Setting], place: Place) -> None:
@@ -238,18 +275,10 @@ class Session:
 
     def finish(self) -> None:
         """End the session: what is set and read by nobody, or too late."""
+        for text in self.scripts.never_run():
+            self._nested(text, {}, self.container, None)
         if any(not one.implied for one in self.scribe.launches):
             self.scribe.lost(Oddity.AFTER_START, self.variables.late)
         elif self.variables.exported() or self.scribe.host:
             self.implied()
         self.scribe.lost(Oddity.NOT_EXPORTED, self.variables.unseen())
-
-
-def _script(words: Sequence[Word]) -> Word | None:
-    """Return the word behind ``-c`` of a shell."""
-    for index, one in enumerate(words[1:], 1):
-        if one.text.startswith("-") and not one.text.startswith("--") and "c" in one.text:
-            return words[index + 1] if index + 1 < len(words) else None
-        if not one.text.startswith("-"):
-            return None
-    return None

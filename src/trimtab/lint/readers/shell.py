@@ -7,6 +7,7 @@ once, functions where they are called. Nothing is evaluated beyond variables tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -199,7 +200,7 @@ class _Walk:
         if found[0].text in self.functions and not inline:
             self._call(found[0].text)
             return None
-        with self.session.variables.inline():
+        with self.session.variables.inline() if inline else nullcontext():
             for one in inline:
                 self._set(one, exported=True, above=node)
             self.session.command(found, self.source.of_node(node), redirects, stdin)
@@ -230,7 +231,10 @@ class _Walk:
             more = [found for one in inner for found in self._redirect(one)[0]]
             text = "" if body is None else text_of(body)
             if body is not None:
-                self.session.heredoc = self.source.of_node(body)
+                rows = body.start_point.row + 1, body.end_point.row + 1
+                self.session.heredoc = (
+                    text, self.source.of_node(body), self.source.only(*rows)
+                )  # fmt: skip
             return more, text
         if node.type == "herestring_redirect":
             last = node.named_children[-1] if node.named_children else None
