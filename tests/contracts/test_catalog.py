@@ -106,7 +106,7 @@ def blank(group: Any) -> Any:
     )
 
 
-GROUPS = ("cpu", "memory", "kernel", "limits", "container", "privileges")
+GROUPS = ("cpu", "memory", "kernel", "limits", "container", "privileges", "ascend", "cuda")
 KNOWN = facts_of(plain_host())
 
 

@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from tests.contracts.machines import STOCK, facts_of, plain_host
 from trimtab.catalog import CATALOG, Context
 from trimtab.errors import LibraryMissingError, UsageError
-from trimtab.knobs import Affinity, Argument, Draft, Env, EnvList, Knob, Switch, Sysctl, Sysfs
+from trimtab.knobs import (
+    Affinity,
+    Argument,
+    Draft,
+    Env,
+    EnvList,
+    JsonKey,
+    Knob,
+    Switch,
+    Sysctl,
+    Sysfs,
+)
 from trimtab.knobs.server_arg import human_int
 from trimtab.model import CheckKind, Proves, Settings, Value
 
@@ -68,6 +79,25 @@ def test_argument_carries_any_text(value: str, around: list[str]) -> None:
     assert back(knob, draft) == value
     assert draft.argv.count("--dtype") <= 1
     assert "half" not in draft.argv or "half" in (value, *around)
+
+
+@given(value=st.one_of(TEXT, st.booleans(), st.integers(-99, 99)), other=WORDS)
+def test_a_key_of_a_json_option_keeps_other_keys(value: Value, other: str) -> None:
+    knob = JsonKey("--additional-config", "outer.key")
+    base = Settings(("x", "--additional-config", f'{{"{other}_x": 1, "outer": {{"a": 2}}}}'))
+    draft = render(knob, value, base)
+    assert back(knob, draft) == value
+    assert back(JsonKey("--additional-config", f"{other}_x"), draft) == 1
+    assert back(JsonKey("--additional-config", "outer.a"), draft) == 2
+
+
+@pytest.mark.parametrize("text", ["[]", "no json", "1", "{", "null"])
+def test_what_is_no_json_object_is_not_taken_for_one(text: str) -> None:
+    base = Settings(("x", "--additional-config", text))
+    knob = JsonKey("--additional-config", "key")
+    assert knob.parse(base) is None
+    with pytest.raises(UsageError, match="must be a JSON object"):
+        render(knob, True, base)
 
 
 @given(value=st.integers(-(10**9), 10**9))

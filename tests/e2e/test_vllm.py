@@ -119,6 +119,12 @@ def test_the_exported_command_serves_by_hand_and_verifies(
         )  # fmt: skip
         verdicts = {one["verdict"] for one in ran.json()}
         assert (ran.code, verdicts) == (0, {"yes"}), ran.out
+        seen = trimtab("doctor", "--pid", str(server.pid), "--json", cwd=study).json()
+        assert {one["role"] for one in seen["processes"]} >= {"api", "engine"}
+        assert seen["packages"]["vllm"].startswith("0.32")
+        states = {one["tuning"]: one for one in seen["tunings"]}
+        assert states["dtype"]["state"] == "active"
+        assert "the server reports torch.float32" in states["dtype"]["observed"]
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
