@@ -86,6 +86,29 @@ def test_a_process_that_is_no_server_is_refused() -> None:
         run("doctor", "--pid", str(os.getpid()))
 
 
+def test_what_an_image_bakes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    baked = [{"Architecture": "arm64", "Config": {"Env": ["VLLM_USE_V1=1", "HCCL_BUFFSIZE=0"]}}]
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\ncat <<'E'\n{json.dumps(baked)}\nE\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    code, out = run("doctor", "--image", "quay.io/ascend/vllm-ascend:v0.18.0-a3", "--json")
+    data = json.loads(out)
+    assert code == 1
+    assert data["situation"]["chip"] == "A3"
+    states = {one["tuning"]: one["state"] for one in data["tunings"]}
+    assert states["vllm-use-v1"] == "no effect"
+    assert states["hccl-buffsize"] == "wrong value"
+
+
+def test_an_image_that_is_not_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="an image that docker has"):
+        run("doctor", "--image", "none")
+
+
 def test_the_catalogue_as_data_fits_its_schema() -> None:
     _, schema = run("catalog", "--schema")
     _, out = run("catalog", "--json")

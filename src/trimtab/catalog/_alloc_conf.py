@@ -160,6 +160,51 @@ def _comment(scene: Scene) -> Iterator[Hit]:
         )
 
 
+def _number(scene: Scene, key: str) -> int | None:
+    text = str(EnvList(NAME, key).parse(scene.settings))
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+def _split_below(scene: Scene) -> Iterator[Hit]:
+    split, segment = _number(scene, "max_split_size_mb"), _number(scene, "large_segment_size_mb")
+    if split is not None and segment is not None and split < segment:
+        yield Hit(
+            NAME,
+            f"max_split_size_mb:{split} is below large_segment_size_mb:{segment}: {RAISES}",
+            f"set max_split_size_mb to {segment} at least",
+        )
+
+
+def _pinned_and_graphs(scene: Scene) -> Iterator[Hit]:
+    pinned = EnvList(NAME, "pin_memory_expandable_segments").parse(scene.settings)
+    if pinned != "True" or scene.graphs is False:
+        return
+    sure = scene.graphs is True
+    yield Hit(
+        NAME,
+        "pin_memory_expandable_segments:True is refused while a graph is captured: the server "
+        "does not start",
+        "take it out, or serve with --enforce-eager",
+        given="" if sure else "graphs are on, vllm-ascend's default",
+        severity=Severity.ERROR if sure else Severity.WARNING,
+    )
+
+
+SPLIT_BELOW_SEGMENT = Rule(
+    id="alloc-conf-split-segment",
+    severity=Severity.ERROR,
+    problem=Problem.CONFLICT,
+    summary="Blocks may be split below the size of a large segment, which is refused.",
+    process=_split_below,
+)
+PINNED_AND_GRAPHS = Rule(
+    id="alloc-conf-pinned-graphs",
+    severity=Severity.ERROR,
+    problem=Problem.CONFLICT,
+    summary="Growing segments of pinned memory are refused while graphs are captured.",
+    process=_pinned_and_graphs,
+)
+
 RULES = (
     Rule(
         id="alloc-conf-syntax",

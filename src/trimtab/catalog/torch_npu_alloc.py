@@ -24,7 +24,14 @@ _BOOLEAN = Choice(("True", "False"), f"{RAISES}; the words are case-sensitive")
 
 
 def _key(
-    key: str, summary: str, accepts: Accepts, stock: str, details: str, *conflicts: Relation
+    key: str,
+    summary: str,
+    accepts: Accepts,
+    stock: str,
+    details: str,
+    *conflicts: Relation,
+    superseded_by: str = "",
+    rules: tuple[Rule, ...] = (),
 ) -> Tuning:
     return known(
         f"npu-{key.replace('_', '-')}",
@@ -38,9 +45,12 @@ def _key(
         details=details,
         conflicts=conflicts,
         platforms=_ASCEND,
+        superseded_by=superseded_by,
+        rules=rules,
     )
 
 
+_NEW = "TorchNPU 26.2 or later: an older one refuses the key as unknown."
 _REFUSED = "torch_npu raises an exception when both are set"
 
 TUNINGS = (
@@ -141,6 +151,7 @@ TUNINGS = (
         Whole(20, 512, RAISES, unit="MB"),
         "20",
         "Deprecated: large_segment_size_mb takes its place (TorchNPU 26.1, PyTorch 2.11).",
+        superseded_by="large_segment_size_mb",
     ),
     _key(
         "large_segment_size_mb",
@@ -148,6 +159,7 @@ TUNINGS = (
         Whole(11, None, RAISES, unit="MB"),
         "20",
         "TorchNPU 26.1 and PyTorch 2.11 or later; max_split_size_mb must be at least as large.",
+        rules=(_alloc_conf.SPLIT_BELOW_SEGMENT,),
     ),
     _key(
         "roundup_power2_divisions",
@@ -179,6 +191,7 @@ TUNINGS = (
             "CANN 8.5 and driver 25.5.0 or later, else it warns and stays off. The capture of an "
             "ACL graph refuses it."
         ),
+        rules=(_alloc_conf.PINNED_AND_GRAPHS,),
     ),
     _key(
         "pinned_mem_register",
@@ -193,5 +206,61 @@ TUNINGS = (
         Decimal(0.0, 1.0, RAISES),
         "1.0",
         "TorchNPU 26.1 or later.",
+    ),
+    _key(
+        "throw_on_npumalloc_oom",
+        "Raise an error where device memory runs out in a driver call.",
+        _BOOLEAN,
+        "False",
+        _NEW,
+    ),
+    _key(
+        "release_lock_on_npumalloc",
+        "Let other threads allocate while one waits for the driver.",
+        _BOOLEAN,
+        "False",
+        _NEW,
+    ),
+    _key(
+        "max_non_split_rounding_mb",
+        "How much larger than asked a block may be that is not split, in MB.",
+        Whole(1, None, RAISES, unit="MB"),
+        "20",
+        _NEW,
+    ),
+    _key(
+        "pinned_max_round_threshold_mb",
+        "Up to which size pinned host memory is rounded up to a power of two, in MB.",
+        Whole(0, None, RAISES, unit="MB"),
+        "no limit",
+        f"{_NEW} pin_memory_expandable_segments wins over it.",
+    ),
+    _key(
+        "pinned_max_cached_size_mb",
+        "Up to which size pinned host memory is kept for reuse, in MB.",
+        Whole(0, None, RAISES, unit="MB"),
+        "no limit",
+        f"{_NEW} pin_memory_expandable_segments wins over it.",
+    ),
+    _key(
+        "pinned_reserve_segment_size_mb",
+        "How much pinned host memory is set aside at the start, in MB.",
+        Whole(0, None, RAISES, unit="MB"),
+        "0",
+        _NEW,
+    ),
+    known(
+        "npu-alloc-conf-alias",
+        "torch_npu",
+        "The other name of PYTORCH_NPU_ALLOC_CONF.",
+        _alloc_conf.ALIAS,
+        _REFERENCE,
+        _PLATFORM,
+        stock="not set",
+        details=(
+            "TorchNPU 26.2 and PyTorch 2.10 or later read it, and refuse both names at once; "
+            "vllm-ascend writes the other one itself when sleep mode is off."
+        ),
+        platforms=_ASCEND,
     ),
 )

@@ -52,6 +52,9 @@ def doctor(
     snapshot: Annotated[
         Path | None, typer.Option(help="Look at a captured machine instead of this one.")
     ] = None,
+    image: Annotated[
+        str, typer.Option(help="Look at what this image bakes in, instead of this environment.")
+    ] = "",
     capture: Annotated[
         Path | None, typer.Option(help="Lay down what is read as a snapshot in this new folder.")
     ] = None,
@@ -75,7 +78,12 @@ def doctor(
         return
     if snapshot is not None and (pid is not None or capture is not None):
         raise UsageError("--snapshot shows a captured machine: leave --pid and --capture out")
-    view = _view(pid, log, python, snapshot, capture, parse_context(context))
+    if image and (pid is not None or snapshot is not None):
+        raise UsageError("--image shows what an image bakes in: leave --pid and --snapshot out")
+    if image:
+        view = _of_image(image, parse_context(context))
+    else:
+        view = _view(pid, log, python, snapshot, capture, parse_context(context))
     _print(view, layer, everything=everything, as_json=as_json)
 
 
@@ -101,6 +109,24 @@ def _view(
     env = dict(os.environ) if local and pid is None else {}
     view = machine.view(host, env, environment, local=local, told=told)
     return view if pid is None else _live(view, pid, log)
+
+
+def _of_image(name: str, told: Situation) -> View:
+    """Return the view of what a container of an image would be given on this machine."""
+    from trimtab.diagnosis import machine
+    from trimtab.errors import UsageError
+    from trimtab.facts import image
+    from trimtab.host import LocalHost
+    from trimtab.lint.images import told_by_image
+    from trimtab.lint.scenes import merged
+
+    host = LocalHost()
+    found = image.read(host, name)
+    if found.value is None:
+        raise UsageError(f"--image {name} must be an image that docker has: {found.reason}")
+    known = merged(told, told_by_image(name))
+    nowhere = machine.Environment("", {})
+    return machine.view(host, found.value.env, nowhere, local=False, told=known)
 
 
 def _interpreter_of(pid: int) -> str | None:

@@ -13,10 +13,11 @@ from trimtab.diagnosis.deadline import within
 from trimtab.diagnosis.machine import settings_of
 from trimtab.diagnosis.row import Allocator, Inspected, View
 from trimtab.errors import HostError
-from trimtab.facts import process
+from trimtab.facts import process, python_build
 from trimtab.facts.limits import parse_limit
 from trimtab.facts.memory import parse_meminfo
 from trimtab.facts.numa import parse_numa_maps
+from trimtab.facts.python_build import PythonBuild
 from trimtab.facts.text import parse_cpu_list
 from trimtab.host import Host
 from trimtab.lint.readers.launch import Word, options_of
@@ -131,6 +132,7 @@ def view(
     processes = tuple(inspect(host, one, base) for one in tree if one.role in SERVING)
     processes = tuple(_probed(one, host) for one in processes)
     unread = [reason for one in processes for reason in one.unread]
+    build = _interpreter(host, processes, machine)
     try:
         reported = within(3 * _SECONDS, "the server's configuration", config)
     except HostError as error:
@@ -138,10 +140,23 @@ def view(
     return replace(
         machine,
         processes=processes,
+        build=build,
         config=reported,  # type: ignore[arg-type]
         url=url,
         unread=(*machine.unread, *dict.fromkeys(unread)),
     )
+
+
+def _interpreter(host: Host, processes: Sequence[Inspected], machine: View) -> PythonBuild:
+    """Return the build of the program that the worker runs, else the engine, else the server."""
+    order = sorted(processes, key=lambda one: -SERVING.index(one.scene.role))
+    for one in order:
+        try:
+            executable = host.readlink(f"/proc/{one.scene.pid}/exe")
+        except HostError:
+            continue
+        return python_build.read(host, executable, machine.situation.distribution or "")
+    return machine.build
 
 
 def _probed(one: Inspected, host: Host) -> Inspected:

@@ -166,5 +166,7 @@ def _heap_trouble(knob: Preload, view: View) -> Iterator[str]:
                 yield f"{path} does not exist, so the loader ignores it: give the right path"
             elif heap.mapped is not None and not any(library in mapped for mapped in heap.mapped):
                 yield f"{path} is preloaded, and not mapped in {one.label}"
+            elif heap.reason.startswith("the probe ended"):
+                yield f"with {path} a child process does not start: {heap.reason}"
             elif heap.serving and knob.family == "malloc" and heap.serving != family(path):
                 yield f"{heap.serving} serves malloc, not {path}: keep one, and put it first"
