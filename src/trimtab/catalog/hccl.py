@@ -72,7 +72,6 @@ def _aiv_advice(scene: Scene) -> Iterator[Hit]:
         "several communicators at once",
         "leave it out on A2 unless it is measured to be better",
         given="" if scene.situation.chip else "the chip is A2",
-        severity=Severity.WARNING,
     )
 
 
