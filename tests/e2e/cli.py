@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-TRIMTAB = (sys.executable, "-m", "trimtab")
+TRIMTAB = (sys.executable, str(Path(__file__).with_name("plain.py")))
 
 
 @dataclass(frozen=True)
