@@ -85,7 +85,8 @@ def _ours(landscape: Landscape, machine: Machine, case: Case, seed: int) -> dict
             effect = by_arm.get("proven")
         kept = won if arm == "proven" else frozenset(dict(chosen))
         if effect is None or effect.ratio is None or effect.low is None or effect.high is None:
-            claims[name] = Claim(chosen, 0.0, kept=kept)
+            silent = chosen != ()  # a profile without a total; an empty one claims no gain
+            claims[name] = Claim(chosen, math.nan if silent else 0.0, kept=kept)
         else:
             claims[name] = Claim(
                 chosen, math.log(effect.ratio), math.log(effect.low), math.log(effect.high), kept
@@ -118,7 +119,9 @@ def rate(hits: int, of: int) -> str:
 
 
 def mean(values: Sequence[float]) -> str:
-    """Return a mean in percentage points with its 95 % interval."""
+    """Return a mean in percentage points with its 95 % interval; "none" of fewer than two."""
+    if len(values) < 2:
+        return "none"
     half = 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return f"{100 * float(np.mean(values)):+.1f} ± {100 * half:.1f}"
 
@@ -142,7 +145,7 @@ def table(case: Case, results: Sequence[Result]) -> list[str]:
         useless = f"{sum(one.false for one in own) / kept:.2f}" if kept else "-"
         lines.append(
             f"| {name} | {rate(sum(one.false > 0 for one in own), len(own))} | {useless} | "
-            f"{mean([one.claimed - one.true for one in own])} | "
+            f"{mean([one.claimed - one.true for one in own if not math.isnan(one.claimed)])} | "
             f"{rate(sum(covered), len(covered))} | "
             f"{rate(sum(one.found_5 for one in own), len(own))} | "
             f"{mean([one.true for one in own])} | {mean([one.regret for one in own])} |"

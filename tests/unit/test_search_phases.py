@@ -22,7 +22,7 @@ from trimtab.model import (
     StartRequest,
     Value,
 )
-from trimtab.search import Phased, design
+from trimtab.search import Phased, conclude, design
 
 GUIDE = (("dtype", "on"), ("t1", "on"))
 LEADS = Space(factors(9, leads=("dtype", "mp")), budget=Budget(starts=30), guide=GUIDE)
@@ -376,3 +376,31 @@ def test_values_of_any_kind_are_told_from_stock() -> None:
     proven = {s.request.arm: s.request.candidate for s in play(space, machine)}["proven"]
     assert set(proven) == {("f0", False), ("f4", None)}
     assert last.request.phase is Phase.CONFIRM
+
+
+MANY = Space(factors(12), budget=Budget(starts=24))
+
+
+def test_a_small_budget_for_many_tunings_is_screened_whole() -> None:
+    starts = play(MANY, Machine({"t0": 0.1}, sd=0.01))
+    assert len(of(starts, Phase.SCREEN)) == len(starts) == 24
+    found = conclude(MANY, starts)
+    assert found.proven == (("t0", "on"),)
+    assert found.confirmed == ()
+    assert any("what they give together was not measured" in note for note in found.notes)
+
+
+def test_an_unfinished_whole_screen_keeps_nothing() -> None:
+    starts = play(MANY, Machine({"t0": 0.1}, sd=0.01))
+    assert conclude(MANY, starts[:8]).proven == ()
+
+
+def test_a_larger_budget_confirms_again() -> None:
+    starts = play(replace(MANY, budget=Budget(starts=40)), Machine({"t0": 0.1}, sd=0.01))
+    assert of(starts, Phase.CONFIRM)
+
+
+def test_what_came_first_keeps_its_confirmation() -> None:
+    space = Space(factors(12, leads=("t0",)), budget=Budget(starts=28))
+    starts = play(space, Machine({"t0": 0.4}, sd=0.01))
+    assert of(starts, Phase.CONFIRM)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from statistics import median
 
 from trimtab.model import Conclusion, Phase, Space, Start
-from trimtab.search.answers import answer, findings
+from trimtab.search.answers import Findings, answer, findings
+from trimtab.search.arms import blocks_of
 from trimtab.search.comparable import comparable
 from trimtab.search.comparisons import contenders, guide_comparison
-from trimtab.search.final import final
+from trimtab.search.final import final, one_by_one
 from trimtab.search.looks import LOOKS, Analysis, analyse
 from trimtab.search.notes import notes_of
 from trimtab.search.profiles import profiles
@@ -24,7 +25,9 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     known = findings(space, starts, analysis)
     answers = tuple(answer(known, factor) for factor in space.factors)
     planned = profiles(space, starts)
-    last = final(space, answers, planned, contenders(analysis, planned))
+    tried = contenders(analysis, planned)
+    alone = not tried and _screened_whole(known, starts)
+    last = one_by_one(answers, planned) if alone else final(space, answers, planned, tried)
     return Conclusion(
         answers=answers,
         proven=last.proven,
@@ -35,6 +38,13 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         detectable=_detectable(space, analysis),
         notes=tuple(note for note in (*notes_of(space, starts, known), *last.notes) if note),
     )
+
+
+def _screened_whole(known: Findings, starts: Sequence[Start]) -> bool:
+    """Whether the screen was planned to take the whole budget, and every block of it has begun."""
+    if known.plan is None or not known.plan.whole:
+        return False
+    return blocks_of(starts, Phase.SCREEN) >= len(known.plan.design.blocks)
 
 
 def _detectable(space: Space, analysis: Analysis) -> float | None:
