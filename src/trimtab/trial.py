@@ -65,9 +65,22 @@ def run_trial(
         KeyboardInterrupt: the user or the system asked trimtab to stop; the server is gone.
         TrimtabError: trouble that is not the candidate's (no room on disk, no privilege).
     """
+    plan = session.compile(request.candidate, guide=request.stem == "guide")
+    return run_plan(session, plan, request, number, folder, display, stop)
+
+
+def run_plan(
+    session: Session,
+    plan: Plan,
+    request: StartRequest,
+    number: int,
+    folder: Path,
+    display: Display,
+    stop: Stop,
+) -> Start:
+    """Run one start of a plan, whatever made it; otherwise as `run_trial`."""
     began, clock = time.time(), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    plan = session.compile(request.candidate, guide=request.stem == "guide")
     shown = redact_plan(plan)
     _write(folder / "plan.json", asdict(shown))
     display.state("gate")

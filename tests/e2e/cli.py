@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,13 @@ class Ran:
 
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def trimtab(*words: str, cwd: Path, timeout: float = 280, **env: str) -> Ran:
@@ -77,17 +85,15 @@ class Running:
 
     def ports(self) -> set[int]:
         """Return the ports that the tree listens on now."""
-        return {
-            one.laddr.port
-            for process in self.look()
-            for one in process.net_connections("tcp")
-            if one.status == psutil.CONN_LISTEN
-        }
+        found: set[int] = set()
+        for process in self.look():
+            with suppress(psutil.NoSuchProcess):  # helpers come and go
+                sockets = process.net_connections("tcp")
+                found |= {one.laddr.port for one in sockets if one.status == psutil.CONN_LISTEN}
+        return found
 
     def survivors(self) -> list[psutil.Process]:
-        return [
-            one for one in self.family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [one for one in self.family if _alive(one)]
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         self.process.send_signal(number)

@@ -160,7 +160,7 @@ def interrupt(folder: Path, number: int) -> Running:
         ports = running.ports()
         running.kill(number)
         running.process.wait(20)
-        until(lambda: not running.survivors(), 10, "the end of the server tree")
+        until(lambda: not running.survivors(), 30, "the end of the server tree")
         assert all(map(free, ports))
     return running
 

@@ -57,7 +57,7 @@ def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ports = running.ports()
         running.kill(signal.SIGKILL)
         running.process.wait(20)
-        until(lambda: not running.survivors(), 10, "the end of the server tree after kill -9")
+        until(lambda: not running.survivors(), 30, "the end of the server tree after kill -9")
         assert all(map(free, ports))
     return folder
 
@@ -132,8 +132,9 @@ def test_the_exported_command_serves_by_hand_and_verifies(
 
 
 def test_a_server_that_dies_under_load_is_a_failed_start(model: str, tmp_path: Path) -> None:
-    words = ("--model", model, "--workload", "mixed-small", "--budget", "14", "--study", "s")
-    fast = ("--only", "dtype", "--", "vllm", "serve", model, "--load-format", "dummy", *BASELINE)
+    words = ("--model", model, "--workload", "mixed-small", "--budget", "16", "--study", "s")
+    today = ("vllm", "serve", model, "--load-format", "dummy", *BASELINE)
+    fast = ("--only", "max-num-seqs", "--", *today)
     with Running("tune", *words, *fast, cwd=tmp_path) as running:
         first = tmp_path / "s" / "starts" / "001"
         until((first / "evidence.json").exists, 300, "load on the first start")
@@ -148,5 +149,5 @@ def test_a_server_that_dies_under_load_is_a_failed_start(model: str, tmp_path: P
         assert "gone" in record["detail"] or "engine" in record["detail"].lower()
         running.kill(signal.SIGTERM)
         running.process.wait(30)
-        until(lambda: not running.survivors(), 10, "the end of the server tree")
+        until(lambda: not running.survivors(), 30, "the end of the server tree")
         assert not any(psutil.pid_exists(one.pid) for one in victims)

@@ -36,8 +36,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"session"}),
     frozenset({"trial", "answer"}),
-    frozenset({"tune"}),
-    frozenset({"study"}),
+    frozenset({"tune", "measure"}),
+    frozenset({"study", "targets"}),
     frozenset({"commands", "__main__"}),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

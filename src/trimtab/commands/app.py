@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from trimtab import __version__
-from trimtab.commands import catalog, doctor, engine, lint, tune, workload
+from trimtab.commands import bench, catalog, compare, doctor, engine, lint, tune, workload
 from trimtab.errors import TrimtabError
 
 app = typer.Typer(
@@ -46,6 +46,8 @@ doctor.register(app)
 lint.register(app)
 catalog.register(app)
 engine.register(app)
+bench.register(app)
+compare.register(app)
 workload.register(app)
 
 

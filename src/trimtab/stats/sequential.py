@@ -1,0 +1,100 @@
+"""Looks at a growing number of pairs, at levels that keep the error of all of them together.
+
+Looking after every pair and stopping when it seems significant is wrong in 13 to 18 % of the cases
+instead of 5 %. Here there are four looks, with nominal levels of the O'Brien-Fleming type that are
+calibrated for Student's t: early ones ask for overwhelming evidence, the last one for almost the
+usual.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import fmean, stdev
+
+from scipy import special
+
+LOOKS = (4, 6, 8, 12)
+"""Pairs after which a look is taken."""
+
+LEVELS = (0.0004, 0.0039, 0.0125, 0.0415)
+"""The two-sided level of each look."""
+
+
+class Word(StrEnum):
+    """What a comparison ends with."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    NOT_PROVEN = "not proven"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The state after some pairs: log ratio of the second to the first, better is greater.
+
+    ``low`` and ``high`` bound it at the look's level, so they hold whenever one stops; they are
+    ``None`` before the first look. ``final``: the comparison has its answer.
+    """
+
+    pairs: int
+    value: float
+    low: float | None
+    high: float | None
+    word: Word
+    final: bool
+
+
+def look(differences: Sequence[float], margin: float, most: int = LOOKS[-1]) -> Look:
+    """Return what the pairs say so far.
+
+    Args:
+        differences: log ratios of the pairs, in their order of time.
+        margin: log ratio within which two are called equivalent.
+        most: pairs after which the comparison ends in any case; a look is taken there at the level
+            of the last look.
+    """
+    made = _looked(len(differences), most)
+    if made is None:
+        value = fmean(differences) if differences else 0.0
+        return Look(len(differences), value, None, None, Word.NOT_PROVEN, final=False)
+    level, count = made
+    used = list(differences[:count])
+    value = fmean(used)
+    half = float(special.stdtrit(count - 1, 1 - level / 2)) * stdev(used) / math.sqrt(count)
+    low, high = value - half, value + half
+    word = _word(low, high, margin)
+    final = word is not Word.NOT_PROVEN or count >= most
+    return Look(count, value, low, high, word, final)
+
+
+def _looked(pairs: int, most: int) -> tuple[float, int] | None:
+    """Return level and pairs of the latest look that is due, ``None`` before the first."""
+    due = [(level, count) for level, count in zip(LEVELS, LOOKS, strict=True) if count <= most]
+    if most not in LOOKS:
+        due = [*due, (LEVELS[-1], most)]
+    taken = [one for one in due if one[1] <= pairs]
+    return taken[-1] if taken and taken[-1][1] > 1 else None
+
+
+def _word(low: float, high: float, margin: float) -> Word:
+    if -margin <= low and high <= margin:
+        return Word.EQUIVALENT
+    if low > 0:
+        return Word.BETTER
+    return Word.WORSE if high < 0 else Word.NOT_PROVEN
+
+
+def mean_interval(
+    logs: Sequence[float], level: float = 0.95
+) -> tuple[float, float | None, float | None]:
+    """Return mean and t interval of some starts' logs; no interval from fewer than two."""
+    value = fmean(logs)
+    if len(logs) < 2:
+        return value, None, None
+    quantile = float(special.stdtrit(len(logs) - 1, 0.5 + level / 2))
+    half = quantile * stdev(logs) / math.sqrt(len(logs))
+    return value, value - half, value + half

@@ -1,0 +1,43 @@
+"""What ``bench`` and ``compare`` measure: a profile, a file with a vllm command, or stock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from trimtab.measure import Target
+from trimtab.profile import read_profile
+from trimtab.question import Options
+from trimtab.session import Say, Session, open_session
+
+STOCK = "stock"
+
+
+def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target]:
+    """Return a target, and the session to measure it in.
+
+    ``given`` is "stock", a profile (``.yaml``), or a file that holds a ``vllm serve`` command.
+
+    Raises:
+        UsageError: the file cannot be read, or is neither.
+        EngineError: the engine is missing.
+    """
+    if given == STOCK:
+        session = open_session(options, say)
+        return session, Target(STOCK, session.compile(()))
+    path = Path(given)
+    if path.suffix in (".yaml", ".yml"):
+        profile = read_profile(path)
+        asked = replace(
+            options,
+            engine=options.engine or profile.engine.name,
+            model=options.model or _own_model(profile.model),
+        )
+        return open_session(asked, say), Target(path.name, profile.plan)
+    session = open_session(replace(options, baseline_file=path), say)
+    return session, Target(path.name, session.compile(()))
+
+
+def _own_model(model: str) -> str | None:
+    """Return a profile's model unless it is the built-in one, which each machine has elsewhere."""
+    return model if Path(model).exists() else None

@@ -1,0 +1,87 @@
+"""``trimtab bench`` and ``trimtab compare`` on the scripted server."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cli import Running, free, trimtab, until
+
+ENGINE = ("--engine", "scripted")
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the scripted server is a fifth faster with blocks of 32 tokens."""
+    effect = {"when": {"arg": ["--block-size", "32"]}, "log_effect": 0.2}
+    noise = {"sd": 0.01, "seed": 1, "counter": str(tmp_path / "starts.count")}
+    path = tmp_path / "behaviour.json"
+    known = {"effects": [effect], "noise": noise, "token_seconds": 0.01, "ttft_seconds": 0.02}
+    path.write_text(json.dumps(known))
+    monkeypatch.setenv("TRIMTAB_SCRIPTED", str(path))
+    return tmp_path
+
+
+def test_a_planted_gain_is_better_and_all_starts_are_kept(planted: Path) -> None:
+    (planted / "b.sh").write_text("vllm serve m --block-size 32\n")
+    words = ("compare", "stock", "b.sh", *ENGINE, "--study", "c", "--json")
+    ran = trimtab(*words, cwd=planted)
+    assert ran.code == 0, ran.err
+    found = ran.json()
+    assert found["answer"] == "better"
+    assert 1.1 < found["ratio"] < 1.4
+    assert found["low"] > 1
+    assert found["pairs"] in (4, 6, 8, 12)
+    lines = (planted / "c" / "ledger.jsonl").read_text().splitlines()
+    assert len(lines) - 1 == found["starts"] >= 8
+    again = trimtab(*words, "--resume", cwd=planted)
+    assert again.json() == found, "a finished comparison answers the same again"
+    assert trimtab(*words, cwd=planted).code == 2
+    other = trimtab("compare", "stock", "stock", *ENGINE, "--study", "c", "--resume", cwd=planted)
+    assert other.code == 2
+    assert "holds a study with" in other.err
+
+
+def test_bench_gives_an_interval_over_starts(planted: Path) -> None:
+    ran = trimtab("bench", *ENGINE, "--starts", "3", "--study", "b", "--json", cwd=planted)
+    assert ran.code == 0, ran.err
+    metrics = {one["metric"]: one for one in ran.json()["metrics"]}
+    own = metrics["output_throughput"]
+    assert own["starts"] == 3
+    assert own["low"] < own["value"] < own["high"]
+    one = trimtab("bench", *ENGINE, "--starts", "1", "--study", "o", cwd=planted)
+    assert "One start gives no interval" in one.out
+
+
+def test_a_measurement_that_is_killed_goes_on(planted: Path) -> None:
+    words = ("bench", *ENGINE, "--starts", "3", "--study", "b", "--json")
+    with Running(*words, cwd=planted) as running:
+        second = planted / "b" / "starts" / "002" / "plan.json"
+        until(second.exists, 60, "the second start")
+        until(lambda: bool(running.ports()), 30, "a server that listens")
+        ports = running.ports()
+        running.kill(signal.SIGKILL)
+        running.process.wait(20)
+        until(lambda: not running.survivors(), 30, "the end of the server tree")
+        assert all(map(free, ports))
+    ran = trimtab(*words, "--resume", cwd=planted)
+    assert ran.code == 0, ran.err
+    assert ran.json()["starts"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("bench", "none.sh"), "cannot be read"),
+        (("bench", "--url", "localhost:1"), "--url must be such as"),
+        (("bench", "--url", "http://127.0.0.1:9"), "must name the served model"),
+        (("compare", "stock", "stock", "--margin", "much"), "--margin must be a share"),
+        (("bench", "--resume", "--study", "none"), "holds no measurement"),
+    ],
+)
+def test_a_wrong_call_is_one_line(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    ran = trimtab(*words, *ENGINE, cwd=tmp_path)
+    assert ran.code != 0
+    assert says in ran.err
+    assert ran.err.count("\n") == 1, ran.err
