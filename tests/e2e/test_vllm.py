@@ -127,7 +127,7 @@ def test_the_exported_command_serves_by_hand_and_verifies(
         assert seen["packages"]["vllm"].startswith("0.32")
         states = {one["tuning"]: one for one in seen["tunings"]}
         assert states["max-num-seqs"]["state"] == "active"
-        assert "the server reports torch.float32" in states["dtype"]["observed"]
+        assert "the server reports float32" in states["dtype"]["observed"]
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
