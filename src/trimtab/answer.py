@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from trimtab import __version__, export, report
-from trimtab.catalog import CATALOG
+from trimtab.catalog import CATALOG, Tuning
 from trimtab.errors import StudyError
 from trimtab.model import Answer, Candidate, Comparison, Conclusion, Plan, Start
 from trimtab.profile import EngineId, Profile, evidence_digest, write_profile
@@ -38,7 +38,7 @@ def write_answer(
         profile = _profile(session, starts, conclusion, name, chosen, command)
         written = write_profile(profile, path)
         files[f"profile {name}"] = str(path)
-        if name == PROVEN:
+        if name == PROVEN and session.serves:
             try:
                 files.update(export.write_all(written, path, folder / "export"))
             except StudyError as error:
@@ -50,7 +50,12 @@ def write_answer(
     return study
 
 
-def as_json(conclusion: Conclusion, starts: Sequence[Start], folder: Path) -> dict[str, Any]:
+def as_json(
+    conclusion: Conclusion,
+    starts: Sequence[Start],
+    folder: Path,
+    catalog: Mapping[str, Tuning] = CATALOG,
+) -> dict[str, Any]:
     """Return the object that ``trimtab tune --json`` prints.
 
     Effects are relative changes, better is greater: 0.10 means 10 % better. ``confirmed`` is
@@ -58,7 +63,7 @@ def as_json(conclusion: Conclusion, starts: Sequence[Start], folder: Path) -> di
     """
     proven = next((one for one in conclusion.confirmed if one.arm == PROVEN), None)
     return {
-        "verdicts": [_verdict(answer) for answer in conclusion.answers],
+        "verdicts": [_verdict(answer, catalog) for answer in conclusion.answers],
         "confirmed": None if proven is None else _comparison(proven),
         "comparisons": [
             {"arm": one.arm, **_comparison(one)}
@@ -76,7 +81,7 @@ def as_json(conclusion: Conclusion, starts: Sequence[Start], folder: Path) -> di
     }
 
 
-def _verdict(answer: Answer) -> dict[str, Any]:
+def _verdict(answer: Answer, catalog: Mapping[str, Tuning]) -> dict[str, Any]:
     effect = answer.effect
     return {
         "name": answer.tuning,
@@ -90,7 +95,7 @@ def _verdict(answer: Answer) -> dict[str, Any]:
         "starts": effect.starts,
         "phase": answer.phase,
         "reason": answer.reason,
-        "risk": CATALOG[answer.tuning].risk.sentence,
+        "risk": catalog[answer.tuning].risk.sentence,
     }
 
 
@@ -131,7 +136,7 @@ def _profile(
         objective=session.space.objective,
         slo=session.options.slo,
         answers=tuple(one for one in conclusion.answers if one.tuning in values),
-        risks={tuning: CATALOG[tuning].risk.sentence for tuning in values},
+        risks={tuning: session.catalog[tuning].risk.sentence for tuning in values},
         comparisons=comparisons_of(conclusion, name),
         plan=plan,
         evidence=evidence_digest(
@@ -164,7 +169,8 @@ def _study(
         starts=tuple(starts),
         left_out=tuple((one.name, one.verdict, one.reason) for one in session.left_out),
         risks={
-            factor.tuning: CATALOG[factor.tuning].risk.sentence for factor in session.space.factors
+            factor.tuning: session.catalog[factor.tuning].risk.sentence
+            for factor in session.space.factors
         },
         plans=_plans(session, conclusion),
         facts=fingerprint(session),

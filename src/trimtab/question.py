@@ -18,7 +18,7 @@ class Options:
     """What the user asked for, not yet resolved against the machine.
 
     ``baseline`` holds the words of a ``vllm serve`` command, ``baseline_file`` a file with one;
-    at most one of them is set.
+    at most one of them is set. ``landscape`` is what the simulated engine plays.
     """
 
     model: str | None = None
@@ -36,6 +36,7 @@ class Options:
     allow_host: bool = False
     seed: int = 0
     start_deadline: float = 600.0
+    landscape: str | None = None
 
 
 def parse_budget(text: str) -> Budget:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from trimtab import __version__, baseline, engines, facts, presets
-from trimtab.catalog import Context, LeftOut, space
+from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space
 from trimtab.engines import Engine
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
@@ -33,7 +34,7 @@ _ENGINE_VARIABLES = (
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """Everything a study needs; built once, never changed."""
 
@@ -50,6 +51,8 @@ class Session:
     slo: Slo | None
     vocab: int
     gate_patience: float
+    catalog: Mapping[str, Tuning] = field(default_factory=lambda: CATALOG)
+    serves: ClassVar[bool] = True  # whether a plan of it could be started by hand
 
     @property
     def start_deadline(self) -> float:
@@ -58,7 +61,9 @@ class Session:
 
     def compile(self, chosen: Candidate, *, guide: bool = False) -> Plan:
         """Compile a candidate; the guide's arm is taken verbatim, contradictions included."""
-        return compile_plan(chosen, self.base, self.facts, allow_conflicts=guide)
+        return compile_plan(
+            chosen, self.base, self.facts, catalog=self.catalog, allow_conflicts=guide
+        )
 
     def question(self) -> dict[str, object]:
         """Return what identifies the study: two studies with equal questions may be pooled."""

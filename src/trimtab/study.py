@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from trimtab import search
+from trimtab import playing, search
 from trimtab.apply import recover
 from trimtab.errors import StudyError, UsageError
 from trimtab.export.guard import exportable
@@ -29,11 +29,31 @@ from trimtab.leftovers import reap_leftovers
 from trimtab.question import Options, require_same
 from trimtab.redaction import redact_words, restore_words
 from trimtab.session import Say, Session, open_session
-from trimtab.trial import JOURNAL
+from trimtab.trial import JOURNAL, run_trial
+from trimtab.tune import Trial
 
 LEDGER = "ledger.jsonl"
 STARTS = "starts"
 DEFAULT_ROOT = Path("trimtab-studies")
+
+
+def resolve(options: Options, say: Say, *, install: bool = True) -> Session:
+    """Resolve options against this machine, or against the landscape that plays one.
+
+    Raises:
+        UsageError: an option does not parse, or does not fit the others.
+        EngineError: the engine is missing or cannot be installed.
+    """
+    if options.engine == playing.ENGINE:
+        return playing.open_played(options)
+    if options.landscape is not None:
+        raise UsageError(f"--landscape is played by --engine {playing.ENGINE} only: add it")
+    return open_session(options, say, install=install)
+
+
+def trial_of(session: Session) -> Trial:
+    """Return what makes the starts of a session."""
+    return playing.play_trial if isinstance(session, playing.Played) else run_trial
 
 
 def create(
@@ -47,11 +67,12 @@ def create(
     if folder is not None and (folder / LEDGER).exists():
         raise UsageError(f"{folder} already holds a study: add --resume, or name another --study")
     options = Options(**asked)
-    session = open_session(options, say)
+    session = resolve(options, say)
     if all(factor.dummy for factor in session.space.factors):
         raise UsageError("nothing is left to tune: 'trimtab tune --dry-run' says why")
     search.design(session.space)  # refuses a budget that no study fits in
-    exportable(session.compile(()).settings)  # and a baseline that no artefact could carry
+    if session.serves:
+        exportable(session.compile(()).settings)  # and a baseline that no artefact could carry
     folder = folder or DEFAULT_ROOT / time.strftime("%Y%m%d-%H%M%S")
     (folder / STARTS).mkdir(parents=True, exist_ok=True)
     kept = replace(options, baseline=redact_words(options.baseline))
@@ -81,7 +102,7 @@ def reopen(
         for sentence in clear_wreckage(folder, LocalHost()):
             say(sentence)
         saved = _options({**ledger.question["options"], **asked})
-        session = open_session(Options(**saved), say)
+        session = resolve(Options(**saved), say)
         require_same(_plain(session.question()), ledger.question["question"], folder)
     except BaseException:
         ledger.close()

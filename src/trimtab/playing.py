@@ -1,0 +1,158 @@
+"""A study of the simulated engine: all of ``tune`` over a landscape, without server or sleep.
+
+Everything but the start is the real thing: space, strategy, ledger, verdicts, profiles, report.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from trimtab import __version__, facts
+from trimtab.catalog import CATALOG, Context, LeftOut, Relation, Source, Tuning, require_known
+from trimtab.engines.scripted import Scripted
+from trimtab.errors import UsageError
+from trimtab.host import SnapshotHost
+from trimtab.knobs import Env
+from trimtab.load.workload import load_workload
+from trimtab.model import Factor, Risk, RiskLevel, Settings, Start, StartRequest
+from trimtab.progress import Display
+from trimtab.question import Options, parse_budget
+from trimtab.session import DEFAULT_BUDGET, Session
+from trimtab.simulated import Landscape, Machine, load_landscape, space_of
+from trimtab.simulated.machine import OBJECTIVE
+from trimtab.stop import Stop
+
+ENGINE: Final = "simulated"
+"""The name it is asked for by."""
+
+_NO_PART: Final = (
+    *("model", "engine_python", "baseline", "baseline_file", "workload", "slo", "allow_host"),
+)
+"""Options that say how a server is started or loaded, and mean nothing here."""
+
+
+_NOWHERE: Final = Path(__file__).parent / "simulated" / "nowhere"
+"""A machine of which nothing is known: a simulated study is the same on every machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played(Session):
+    """A session whose starts a machine of a landscape makes."""
+
+    machine: Machine
+    serves: ClassVar[bool] = False
+
+    def question(self) -> dict[str, object]:
+        """Return what identifies the study: the landscape takes the machine's place."""
+        whole = self.machine.landscape.model_dump(mode="json")
+        return {**super().question(), "landscape": whole}
+
+
+def open_played(options: Options) -> Played:
+    """Resolve options against the landscape they name.
+
+    Raises:
+        UsageError: no landscape is named, it cannot be read, or an option belongs to a server.
+    """
+    default = Options()
+    for name in _NO_PART:
+        if getattr(options, name) != getattr(default, name):
+            flag = name.replace("_", "-")
+            raise UsageError(f"--engine {ENGINE} starts no server: leave --{flag} out")
+    if options.landscape is None:
+        raise UsageError(f"--engine {ENGINE} needs --landscape, such as --landscape L1")
+    if options.objective != OBJECTIVE:
+        raise UsageError(f"a landscape tells {OBJECTIVE} only: leave --objective out")
+    landscape = load_landscape(options.landscape)
+    entries = catalogue(landscape)
+    require_known(entries, (*options.only, *options.skip))
+    budget = parse_budget(options.budget or DEFAULT_BUDGET)
+    machine = Machine(landscape, options.seed)
+    space = space_of(landscape, budget, options.seed)
+    factors, left_out = _chosen(space.factors, options)
+    engine = Scripted(
+        name=ENGINE, version=__version__, packages={}, expected_seconds=space.seconds
+    )
+    nowhere = SnapshotHost(_NOWHERE)
+    found = facts.inspect(nowhere, {}, engine.platform)
+    base = Settings(argv=(ENGINE, landscape.name))
+    return Played(
+        options=options,
+        model=landscape.name,
+        engine=engine,
+        host=nowhere,
+        facts=found,
+        context=Context(found, ENGINE, __version__, engine.platform, {}, base),
+        base=base,
+        space=replace(space, factors=factors),
+        left_out=left_out,
+        workload=load_workload("tiny"),
+        slo=None,
+        vocab=0,
+        gate_patience=0.0,
+        catalog=entries,
+        machine=machine,
+    )
+
+
+def _chosen(
+    factors: tuple[Factor, ...], options: Options
+) -> tuple[tuple[Factor, ...], tuple[LeftOut, ...]]:
+    kept, out = [], []
+    for factor in factors:
+        if not factor.dummy and _matches(factor.tuning, options.skip):
+            out.append(LeftOut(factor.tuning, "left out by --skip"))
+        elif not factor.dummy and options.only and not _matches(factor.tuning, options.only):
+            out.append(LeftOut(factor.tuning, "not among --only"))
+        else:
+            kept.append(factor)
+    return tuple(kept), tuple(out)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def catalogue(landscape: Landscape) -> Mapping[str, Tuning]:
+    """Return the landscape's tunings as a catalogue: variables that nothing reads."""
+    found = {}
+    if not any(one.dummy for one in landscape.tunings.values()):
+        found["dummy"] = CATALOG["dummy"]
+    pairs = landscape.conflicts
+    for name, one in landscape.tunings.items():
+        rivals = [other for pair in pairs for other in pair if name in pair and other != name]
+        level = "optimum inside a range" if one.numeric else f"true effect {one.effect:+.3f} (log)"
+        found[name] = Tuning(
+            name=name,
+            layer=ENGINE,
+            summary=f"Simulated: {level}.",
+            knob=Env("TRIMTAB_SIMULATED_" + name.upper().replace("-", "_")),
+            values=(None, str(Machine(landscape).on(name))),
+            stock="off",
+            risk=Risk(RiskLevel.NONE, "It is simulated."),
+            sources=(Source(f"landscape {landscape.name}", "trimtab.simulated"),),
+            conflicts=tuple(Relation(other, "the landscape says so") for other in rivals),
+            dummy=one.dummy,
+        )
+    return MappingProxyType(found)
+
+
+def play_trial(
+    session: Session,
+    request: StartRequest,
+    number: int,
+    folder: Path,
+    display: Display,
+    stop: Stop,
+) -> Start:
+    """Make one start of a landscape; see :func:`trimtab.trial.run_trial`."""
+    assert isinstance(session, Played)
+    plan = session.compile(request.candidate)
+    start = session.machine.start(request, number)
+    return replace(start, plan=plan.digest, began=time.time())

@@ -1,0 +1,88 @@
+"""``trimtab tune --engine simulated``: the whole job over a landscape, without a server."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.cli import trimtab
+from trimtab.profile import read_profile
+from trimtab.simulated import NAMES
+
+ENGINE = ("--engine", "simulated")
+
+MINE = """\
+name: mine
+summary: one large gain, which excludes another
+tunings:
+  good: {effect: 0.3, prior: 0.1}
+  rival: {effect: 0.1}
+  nothing: {}
+conflicts: [[good, rival]]
+noise: {start: 0.01, window: 0.01}
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_landscape_is_tuned_by_name(name: str, tmp_path: Path) -> None:
+    words = ("tune", *ENGINE, "--landscape", name, "--budget", "24", "--study", "s", "--json")
+    ran = trimtab(*words, cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    found = ran.json()
+    assert 8 <= found["starts"] <= 24
+    again = trimtab("tune", "--study", "s", "--resume", "--json", cwd=tmp_path)
+    assert again.json() == found
+    assert "simulated" in (tmp_path / "s" / "report.html").read_text()
+
+
+def test_a_gain_of_ones_own_landscape_is_proven_and_nothing_is_exported(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(MINE)
+    words = ("tune", *ENGINE, "--landscape", "mine.yaml", "--budget", "24", "--study", "s")
+    ran = trimtab(*words, "--json", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    assert set(ran.json()["proven"]) == {"good"}
+    assert ran.json()["confirmed"]["low"] > 1.2
+    profile = read_profile(tmp_path / "s" / "profile.proven.yaml")
+    assert profile.engine.name == "simulated"
+    assert not (tmp_path / "s" / "export").exists()
+    question = yaml.safe_load((tmp_path / "s" / "study.yaml").read_text())["question"]
+    assert question["landscape"]["tunings"]["good"]["effect"] == 0.3
+    (tmp_path / "mine.yaml").write_text(MINE.replace("0.3", "0.4"))
+    other = trimtab("tune", "--study", "s", "--resume", cwd=tmp_path)
+    assert other.code != 0
+    assert "landscape" in other.err
+
+
+def test_a_study_is_the_same_on_every_run(tmp_path: Path) -> None:
+    words = ("tune", *ENGINE, "--landscape", "L2", "--budget", "24", "--seed", "7", "--json")
+    one, two = (trimtab(*words, "--study", name, cwd=tmp_path).json() for name in ("a", "b"))
+    assert one["verdicts"] == two["verdicts"]
+
+
+def test_the_design_of_a_landscape_can_be_seen_before(tmp_path: Path) -> None:
+    shown = trimtab("tune", *ENGINE, "--landscape", "L1", "--dry-run", "--json", cwd=tmp_path)
+    assert {one["name"] for one in shown.json()["space"]} >= {"gain-8", "null-1", "dummy"}
+    less = trimtab(
+        "tune", *ENGINE, "--landscape", "L1", "--skip", "null-*", "--dry-run", "--json",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert not any(one["name"].startswith("null") for one in less.json()["space"])
+    assert {one["reason"] for one in less.json()["left_out"]} == {"left out by --skip"}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (ENGINE, "needs --landscape"),
+        ((*ENGINE, "--landscape", "L99"), "none of L0"),
+        ((*ENGINE, "--landscape", "L1", "--model", "m"), "leave --model out"),
+        ((*ENGINE, "--landscape", "L1", "--only", "nul-1"), "did you mean null-1"),
+        ((*ENGINE, "--landscape", "L1", "--objective", "goodput"), "leave --objective out"),
+        (("--landscape", "L1"), "--engine simulated only"),
+    ],
+)
+def test_a_wrong_call_is_one_line(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    ran = trimtab("tune", *words, cwd=tmp_path)
+    assert ran.code == 2
+    assert says in ran.err
+    assert ran.err.count("\n") == 1
