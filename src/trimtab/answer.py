@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ def as_json(
         "minutes": sum(start.seconds for start in starts) / 60,
         "sd": conclusion.sd,
         "detectable_effect": conclusion.detectable,
+        "fidelity": [asdict(one) for one in conclusion.fidelity],
         "notes": list(conclusion.notes),
     }
 

@@ -16,6 +16,7 @@ from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 
+from trimtab.averages import geometric_mean, mean, percentile
 from trimtab.model import RequestRecord, Window
 from trimtab.slo import Latency, Slo, parse_slo
 
@@ -92,36 +93,6 @@ def _positive(name: str, window: Window) -> float:
     if name != "goodput" or value > 0:
         return value
     return 0.5 / (window.end - window.begin)
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """Return the geometric mean; the arithmetic one where a value (0) has no logarithm.
-
-    Raises:
-        ValueError: ``values`` is empty.
-    """
-    if min(values) > 0:
-        return math.exp(math.fsum(map(math.log, values)) / len(values))
-    return _mean(values)
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Return a percentile by linear interpolation between ranks, as ``numpy.percentile`` does.
-
-    Raises:
-        ValueError: ``values`` is empty.
-    """
-    if not values:
-        raise ValueError("a percentile needs at least one value, but got none")
-    ordered = sorted(values)
-    rank = (len(ordered) - 1) * percent / 100.0
-    low = math.floor(rank)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (rank - low)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 def _arrived_tokens(record: RequestRecord, sample: Sample) -> float:
@@ -206,7 +177,7 @@ _FORMULAS: Mapping[Latency, str] = {
 }
 
 _STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "mean": _mean,
+    "mean": mean,
     **{f"p{percent}": partial(percentile, percent=percent) for percent in (50, 90, 99)},
 }
 
@@ -263,11 +234,21 @@ _RATES = (
     ),
 )
 
+_CAPACITY = Metric(
+    "capacity",
+    "req/s",
+    True,
+    "the highest rate of Poisson arrivals that meets the SLO; of a whole start, not of a window "
+    "(`trimtab capacity`)",
+    lambda _: None,
+)
+
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
         for metric in (
             *_RATES,
+            _CAPACITY,
             *(
                 _latency_metric(latency, statistic, summarise)
                 for latency in LATENCIES

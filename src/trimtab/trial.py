@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,11 +18,14 @@ from trimtab import gate
 from trimtab.apply import applied
 from trimtab.engines import api_key
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
+from trimtab.load.greedy import greedy
 from trimtab.load.run import LoadResult, run_load
+from trimtab.load.workload import Workload
 from trimtab.metrics import over_windows
 from trimtab.model import (
     Evidence,
     Outcome,
+    Phase,
     Plan,
     RequestRecord,
     Start,
@@ -49,6 +52,85 @@ class _Findings:
     metrics: Mapping[str, float] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    answers: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A verified server of one start, ready for load."""
+
+    session: Session
+    plan: Plan
+    server: Server
+    display: Display
+    stop: Stop
+
+    @property
+    def key(self) -> str | None:
+        """The API key that the server demands, if it does."""
+        return api_key(self.plan.settings, os.environ)
+
+    def greedy(self) -> tuple[tuple[int, ...], ...]:
+        """Return the server's greedy answers to the fixed prompts; empty if it gives none."""
+        self.display.state("answers")
+        session, url, key = self.session, self.server.url, self.key
+        name = session.engine.served_name(url, key=key)
+        return greedy(url, name, session.vocab, session.workload.vocabulary_floor, key)
+
+    def run(self, workload: Workload, seed: int) -> LoadResult:
+        """Drive one load, to its end unless a stop is asked for.
+
+        Raises:
+            KeyboardInterrupt: a stop was asked for.
+        """
+        session, url, key = self.session, self.server.url, self.key
+        found = run_load(
+            url,
+            session.engine.served_name(url, key=key),
+            workload,
+            seed,
+            vocab=session.vocab,
+            key=key,
+            slo=session.slo,
+            alive=self.server.alive,
+            server_cpu=self.server.cpu_seconds,
+            stop=self.stop.event,
+            progress=self.display.state,
+        )
+        self.stop.check()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What the load of a start gave: its windows, and the metrics that follow from them.
+
+    ``failed`` is the sentence why the server did not serve it, or "". ``metrics`` is empty where
+    no window is valid.
+    """
+
+    windows: tuple[Window, ...]
+    metrics: Mapping[str, float]
+    failed: str = ""
+    records: tuple[RequestRecord, ...] = ()
+    client: Mapping[str, float] = field(default_factory=dict)
+    answers: tuple[tuple[int, ...], ...] = ()
+
+
+Drive = Callable[[Loaded, StartRequest], Driven]
+
+
+def one_load(loaded: Loaded, request: StartRequest) -> Driven:
+    """Drive the session's workload once: what a study measures.
+
+    Where profiles are confirmed, the server's greedy answers are taken too, after the load.
+    """
+    load = loaded.run(loaded.session.workload, request.seed)
+    valid = [window for window in load.windows if not window.void]
+    metrics = over_windows(valid) if valid else {}
+    wanted = request.phase is Phase.CONFIRM and metrics and not load.failed
+    answers = loaded.greedy() if wanted else ()
+    return Driven(load.windows, metrics, load.failed, load.records, load.client, answers)
 
 
 def run_trial(
@@ -77,8 +159,9 @@ def run_plan(
     folder: Path,
     display: Display,
     stop: Stop,
+    drive: Drive = one_load,
 ) -> Start:
-    """Run one start of a plan, whatever made it; otherwise as `run_trial`."""
+    """Run one start of a plan, whatever made it, under whatever load; otherwise as `run_trial`."""
     began, clock = time.time(), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     shown = redact_plan(plan)
@@ -96,7 +179,8 @@ def run_plan(
                 deadline=session.start_deadline,
                 stop=stop.event,
             ) as server:
-                _examine(session, request, plan, server, folder, display, stop, findings)
+                loaded = Loaded(session, plan, server, display, stop)
+                _examine(loaded, request, folder, drive, findings)
     except (StartFailedError, SettingRefusedError) as error:
         stop.check()
         findings.outcome, findings.detail = Outcome.START_FAILED, str(error)
@@ -116,22 +200,17 @@ def run_plan(
         seconds=time.monotonic() - clock,
         began=began,
         detail=findings.detail,
+        answers=findings.answers,
     )
 
 
 def _examine(
-    session: Session,
-    request: StartRequest,
-    plan: Plan,
-    server: Server,
-    folder: Path,
-    display: Display,
-    stop: Stop,
-    findings: _Findings,
+    loaded: Loaded, request: StartRequest, folder: Path, drive: Drive, findings: _Findings
 ) -> None:
     """Verify the live server and, if the plan is in effect, drive the load."""
-    display.state("verifying")
-    findings.evidence = verify(plan, server, session.host)
+    server = loaded.server
+    loaded.display.state("verifying")
+    findings.evidence = verify(loaded.plan, server, loaded.session.host)
     _write(folder / "evidence.json", [asdict(one) for one in findings.evidence])
     if gone := server.alive():
         raise ServerLostError(gone)  # what a dead tree does not show refutes nothing
@@ -143,39 +222,24 @@ def _examine(
             for one in wrong
         )
         return
-    display.state("load")
-    key = api_key(plan.settings, os.environ)
-    load = run_load(
-        server.url,
-        session.engine.served_name(server.url, key=key),
-        session.workload,
-        request.seed,
-        vocab=session.vocab,
-        key=key,
-        slo=session.slo,
-        alive=server.alive,
-        server_cpu=server.cpu_seconds,
-        stop=stop.event,
-        progress=display.state,
-    )
-    stop.check()
-    _write_records(folder / "requests.jsonl", load.records)
-    _write(folder / "load.json", {"client": dict(load.client), "windows": len(load.windows)})
-    _judge(session, server, load, findings)
+    loaded.display.state("load")
+    driven = drive(loaded, request)
+    _write_records(folder / "requests.jsonl", driven.records)
+    _write(folder / "load.json", {"client": dict(driven.client), "windows": len(driven.windows)})
+    _judge(loaded, driven, findings)
 
 
-def _judge(session: Session, server: Server, load: LoadResult, findings: _Findings) -> None:
-    findings.windows = load.windows
-    valid = [window for window in load.windows if not window.void]
-    if load.failed:
-        findings.outcome, findings.detail = Outcome.LOAD_FAILED, load.failed
-    elif not valid:
+def _judge(loaded: Loaded, driven: Driven, findings: _Findings) -> None:
+    findings.windows, findings.answers = driven.windows, driven.answers
+    if driven.failed:
+        findings.outcome, findings.detail = Outcome.LOAD_FAILED, driven.failed
+    elif not driven.metrics:
         findings.outcome = Outcome.VOID
-        reasons = sorted({reason for window in load.windows for reason in window.void})
+        reasons = sorted({reason for window in driven.windows for reason in window.void})
         findings.detail = "; ".join(reasons) or "no window was completed"
     else:
         findings.outcome = Outcome.MEASURED
-        findings.metrics = {**over_windows(valid), **_startup(session, server)}
+        findings.metrics = {**driven.metrics, **_startup(loaded.session, loaded.server)}
 
 
 def _startup(session: Session, server: Server) -> Mapping[str, float]:

@@ -85,3 +85,26 @@ def test_a_wrong_call_is_one_line(tmp_path: Path, words: tuple[str, ...], says: 
     assert ran.code != 0
     assert says in ran.err
     assert ran.err.count("\n") == 1, ran.err
+
+
+def test_capacity_is_found_bounded_and_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # four at a time, 0.1 s each: 40 requests a second, and a queue well before
+    path = tmp_path / "behaviour.json"
+    path.write_text(json.dumps({"token_seconds": 0.01, "ttft_seconds": 0.03}))
+    monkeypatch.setenv("TRIMTAB_SCRIPTED", str(path))
+    (tmp_path / "four.sh").write_text("vllm serve m --max-num-seqs 4\n")
+    words = ("capacity", "four.sh", *ENGINE, "--slo", "ttft_p90<=100ms", "--requests", "40")
+    ran = trimtab(*words, "--starts", "2", "--study", "c", "--json", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    found = ran.json()
+    assert 5 < found["low"] < found["capacity"] < 60
+    assert len(found["each"]) == len(found["probes"]) == 2
+    assert found["starts"] == 3, "two that search, and one that tries the bound"
+    assert found["verified"] in (True, False)
+    margins = [(one["rate"], one["margin"]) for one in found["probes"][0] if not one["void"]]
+    assert min(margins)[1] < 0 < max(margins)[1]
+    again = trimtab(*words, "--starts", "2", "--study", "c", "--resume", cwd=tmp_path)
+    assert "95 % bound over 2 starts" in again.out
+    assert "nearly the largest" not in again.out

@@ -58,6 +58,7 @@ def test_nothing_is_adopted_where_nothing_is_planted(
 def test_a_planted_ten_percent_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     effect = {"when": {"arg": ["--block-size", "32"]}, "log_effect": 0.0953}
     behaviour = noisy(tmp_path / "a", effect, sd=0.01)
+    behaviour["answers"] = [{"when": effect["when"], "differ_at": 7}]
     found, _ = tuned(tmp_path / "a", monkeypatch, behaviour, budget="36")
     verdicts = {answer.tuning: answer.verdict for answer in found.answers}
     assert verdicts["block-size"] is Verdict.WIN
@@ -67,6 +68,10 @@ def test_a_planted_ten_percent_is_found(tmp_path: Path, monkeypatch: pytest.Monk
     ratio = found.confirmed[0].effect.ratio
     assert ratio is not None
     assert 1.02 < ratio < 1.25
+    said = found.fidelity[-1]
+    assert (said.kept, said.diverges_at, said.floor) == (False, 7, 1.0)
+    assert said.agreement == 6 / 24
+    assert any("ANSWERS OTHERWISE" in note for note in found.notes)
 
 
 def test_a_setting_that_the_server_ignores_gets_no_load(

@@ -38,6 +38,8 @@ def test_json_contract(studied: tuple[Path, Ran]) -> None:
     assert {"metric", "baseline", "proven", "ratio", "low", "high"} <= set(confirmed)
     assert confirmed["low"] <= confirmed["ratio"] <= confirmed["high"]
     assert answer["starts"] <= 24
+    assert {one["agreement"] for one in answer["fidelity"]} == {1.0}
+    assert any("answers as the baseline does" in note for note in answer["notes"])
 
 
 def test_planted_gains_are_found_and_the_dummy_is_not(studied: tuple[Path, Ran]) -> None:

@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 from trimtab import __version__
-from trimtab.commands import bench, catalog, compare, doctor, engine, lint, tune, workload
+from trimtab.commands import (
+    bench,
+    capacity,
+    catalog,
+    compare,
+    doctor,
+    engine,
+    lint,
+    tune,
+    workload,
+)
 from trimtab.errors import TrimtabError
 
 app = typer.Typer(
@@ -47,6 +57,7 @@ lint.register(app)
 catalog.register(app)
 engine.register(app)
 bench.register(app)
+capacity.register(app)
 compare.register(app)
 workload.register(app)
 

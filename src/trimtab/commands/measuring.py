@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,19 +23,17 @@ from trimtab.engines import api_key, checkpoint
 from trimtab.engines.vllm import served_name
 from trimtab.errors import UsageError
 from trimtab.ledger import Ledger
-from trimtab.load.run import run_load
-from trimtab.load.workload import load_workload
+from trimtab.load.run import LoadResult, run_load
+from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import METRICS, over_windows, parse_slo
 from trimtab.model import Settings, Start
 from trimtab.progress import Display, open_display
 from trimtab.question import Options, require_same
-from trimtab.session import Session
 from trimtab.stop import Stop
 from trimtab.study import LEDGER, clear_wreckage
 from trimtab.targets import open_target
 
 ROOT = Path("trimtab-bench")
-Enough = Callable[[Sequence[Start]], bool]
 
 
 def say(line: str) -> None:
@@ -49,15 +47,10 @@ def of_starts(
     """Measure one target over some starts."""
     session, one = open_target(target, options, say)
     asked = measure.question(session, (one,), kind="bench")
-    starts = _run(
-        session,
-        (one,),
-        asked,
-        folder,
-        lambda made: len(measure.of_target(made, 0)) >= count,
-        resume=resume,
-        quiet=quiet,
-    )
+    with opened(asked, folder, options.objective, resume=resume, quiet=quiet) as place:
+        starts = measure.Measurement(session, (one,), *place).until(
+            lambda made: len(measure.of_target(made, 0)) >= count
+        )
     found = measure.summary(starts)
     return {"target": target, "starts": len(starts), "metrics": [asdict(m) for m in found]}
 
@@ -83,7 +76,8 @@ def of_pairs(
         both = measure.differences(made, metric)
         return bool(both) and measure.judged(made, metric, within, pairs).final
 
-    starts = _run(session, (first, second), asked, folder, enough, resume=resume, quiet=quiet)
+    with opened(asked, folder, metric, resume=resume, quiet=quiet) as place:
+        starts = measure.Measurement(session, (first, second), *place).until(enough)
     look = measure.judged(starts, metric, within, pairs)
     return {
         "a": names[0],
@@ -116,25 +110,27 @@ def parse_margin(text: str) -> float:
     return value
 
 
-def _run(
-    session: Session,
-    targets: Sequence[measure.Target],
+@contextmanager
+def opened(
     asked: Mapping[str, object],
     folder: Path | None,
-    enough: Enough,
+    objective: str,
     *,
     resume: bool,
     quiet: bool,
-) -> list[Start]:
+) -> Iterator[tuple[Ledger, Path, Display, Stop]]:
+    """Open what a measurement runs in: its ledger and folder, a display, a way to stop.
+
+    Raises:
+        UsageError: the folder holds a measurement already, or none to resume.
+    """
     folder = folder or ROOT / time.strftime("%Y%m%d-%H%M%S")
     with _ledger(folder, asked, resume=resume) as ledger:
         say(f"folder: {folder}")
         with Stop().listening() as stop:
-            objective = session.space.objective
             display: Display = open_display(Console(stderr=True), objective, silent=quiet)
             try:
-                run = measure.Measurement(session, targets, ledger, folder, display, stop)
-                return run.until(enough)
+                yield ledger, folder, display, stop
             except KeyboardInterrupt:
                 say(f"go on with the same command and: --study {folder} --resume")
                 raise
@@ -167,19 +163,37 @@ def _ledger(folder: Path, asked: Mapping[str, object], *, resume: bool) -> Itera
         yield ledger
 
 
+class Live:
+    """A server that runs already, and how load reaches it.
+
+    Raises:
+        UsageError: the URL is none, or the server does not answer.
+    """
+
+    def __init__(self, url: str, options: Options) -> None:
+        where = urlsplit(url)
+        if where.scheme != "http" or not where.hostname:
+            raise UsageError(f"--url must be such as http://127.0.0.1:8000, but is {url!r}")
+        self._url = url.rstrip("/")
+        self._key = api_key(Settings(argv=()), os.environ)
+        self._model = options.model or served_name(url, self._key)
+        self._slo = parse_slo(options.slo) if options.slo else None
+
+    def run(self, workload: Workload, seed: int) -> LoadResult:
+        """Drive one load."""
+        return run_load(
+            self._url, self._model, workload, seed,
+            vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=say,
+        )  # fmt: skip
+
+
 def of_url(url: str, options: Options) -> dict[str, Any]:
-    """Measure a server that runs already: one start, so no interval."""
-    key = api_key(Settings(argv=()), os.environ)
-    where = urlsplit(url)
-    if where.scheme != "http" or not where.hostname:
-        raise UsageError(f"--url must be such as http://127.0.0.1:8000, but is {url!r}")
-    slo = parse_slo(options.slo) if options.slo else None
-    workload = load_workload(options.workload or "mixed-small")
-    name = options.model or served_name(url, key)
-    load = run_load(
-        url.rstrip("/"), name, workload, options.seed,
-        vocab=checkpoint.SAFE_VOCAB, key=key, slo=slo, progress=say,
-    )  # fmt: skip
+    """Measure a server that runs already: one start, so no interval.
+
+    Raises:
+        UsageError: it cannot be measured.
+    """
+    load = Live(url, options).run(load_workload(options.workload or "mixed-small"), options.seed)
     if load.failed:
         raise UsageError(f"{url} cannot be measured: {load.failed}")
     valid = [window for window in load.windows if not window.void]

@@ -1,4 +1,4 @@
-"""One HTTP GET to a server on this machine: no proxy, no redirect, bounded in time and size."""
+"""One HTTP request to a server here: no proxy, no redirect, bounded in time and size."""
 
 from __future__ import annotations
 
@@ -17,23 +17,40 @@ def get(url: str, path: str, timeout: float, key: str | None = None) -> bytes | 
     ``timeout`` is in seconds, for the connection and for each read. ``key`` is the server's API
     key, if it demands one.
     """
-    where = urlsplit(url)
-    assert where.hostname is not None
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=timeout)
-    try:
-        connection.request("GET", path, headers={"Connection": "close", **header(key)})
-        answer = connection.getresponse()
-        body = answer.read(MAX_BYTES)
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
-    return body if answer.status == 200 else None
+    return _ask("GET", url, path, None, timeout, key)
 
 
 def get_json(url: str, path: str, timeout: float, key: str | None = None) -> object:
     """Return the JSON of a 200 answer; ``None`` for anything else."""
-    body = get(url, path, timeout, key)
+    return _json(get(url, path, timeout, key))
+
+
+def post_json(
+    url: str, path: str, content: object, timeout: float, key: str | None = None
+) -> object:
+    """Post JSON and return the JSON of a 200 answer; ``None`` for anything else."""
+    return _json(_ask("POST", url, path, json.dumps(content).encode(), timeout, key))
+
+
+def _ask(
+    method: str, url: str, path: str, body: bytes | None, timeout: float, key: str | None
+) -> bytes | None:
+    where = urlsplit(url)
+    assert where.hostname is not None
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=timeout)
+    kind = {} if body is None else {"Content-Type": "application/json"}
+    try:
+        connection.request(method, path, body, {"Connection": "close", **kind, **header(key)})
+        answer = connection.getresponse()
+        found = answer.read(MAX_BYTES)
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return found if answer.status == 200 else None
+
+
+def _json(body: bytes | None) -> object:
     if body is None:
         return None
     try:

@@ -9,6 +9,7 @@ The environment variable TRIMTAB_SCRIPTED names a JSON file that overrides parts
 * ``start_seconds``: how long it is not ready
 * ``effects``: ``[{"when": CONDITION, "log_effect": 0.1}]``; all that hold add up, and both times
   above are multiplied by ``exp(-sum)``
+* ``answers``: ``[{"when": CONDITION, "differ_at": 5}]``: greedy answers differ from that token on
 * ``noise``: ``{"sd", "seed", "counter"}``: a normal deviate added to that sum, drawn at start
   from the seed and the number of starts that the file ``counter`` has seen (or the pid)
 * ``faults``: ``die_after_requests``, ``hang_after``, ``http_500_after``, ``error_event_after``:
@@ -41,6 +42,7 @@ BEHAVIOUR: dict[str, Any] = {
         {"when": {"arg": ["--dtype", "float32"]}, "log_effect": 1.2},
         {"when": {"env": {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}}, "log_effect": 0.35},
     ],
+    "answers": [],
     "noise": {"sd": 0.0, "seed": 0, "counter": None},
     "faults": {
         "die_after_requests": None,
@@ -199,6 +201,7 @@ class Script:
     ttft_seconds: float
     start_seconds: float
     faults: Mapping[str, Any]
+    differ_at: int | None
     keys: tuple[str, ...]
 
 
@@ -229,8 +232,18 @@ def load(words: Sequence[str]) -> Script:
         ttft_seconds=told["ttft_seconds"] * factor,
         start_seconds=told["start_seconds"],
         faults=told["faults"],
+        differ_at=min(
+            (one["differ_at"] for one in told["answers"] if holds(one["when"], words, maps)),
+            default=None,
+        ),
         keys=tuple(filter(None, args.api_key or [os.environ.get("VLLM_API_KEY", "")])),
     )
+
+
+def greedy(script: Script, prompt: Sequence[int], count: int) -> list[int]:
+    """Return the token ids of an answer: a function of the prompt, until it is told to differ."""
+    begin = script.differ_at or count + 1
+    return [(sum(prompt) + i + (i >= begin)) % 1000 for i in range(1, count + 1)]
 
 
 def server_info(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -199,6 +199,10 @@ class Api:
             respond(writer, 500, {"error": {"message": "scripted failure", "code": 500}})
             return
         asked = json.loads(body)
+        if asked.get("return_token_ids") and not asked.get("stream"):
+            ids = behaviour.greedy(self.script, asked["prompt"], asked["max_tokens"])
+            respond(writer, 200, {"choices": [{"token_ids": ids}]})
+            return
         if not asked.get("stream"):
             respond(writer, 400, {"error": {"message": "only streaming is scripted", "code": 400}})
             return

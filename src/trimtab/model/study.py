@@ -85,6 +85,28 @@ class Design:
 
 
 @dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How far a profile's greedy answers are the baseline's.
+
+    ``agreement`` is the share (0 to 1) of tokens before the first that differs, over all prompts
+    and all pairs of starts; ``floor`` the same between the baseline's own starts, ``None`` from
+    fewer than two. ``diverges_at`` is the earliest token (from 1) that differs.
+    """
+
+    arm: str
+    agreement: float
+    floor: float | None
+    diverges_at: int | None
+    prompts: int
+    pairs: int
+
+    @property
+    def kept(self) -> bool:
+        """Whether the answers differ no more than the baseline's own do."""
+        return self.agreement >= (1.0 if self.floor is None else self.floor)
+
+
+@dataclass(frozen=True, slots=True)
 class Conclusion:
     """What a study found: verdicts, profiles and how they compare, from the ledger alone.
 
@@ -103,6 +125,7 @@ class Conclusion:
     sd: float | None
     detectable: float | None
     notes: tuple[str, ...] = ()
+    fidelity: tuple[Fidelity, ...] = ()
 
 
 class Phase(StrEnum):
@@ -153,7 +176,8 @@ class Start:
 
     ``metrics`` are the means over the start's valid windows (of logs, for positive metrics)
     plus the start's own (``startup`` seconds). ``seconds`` is the wall time it cost.
-    ``began`` is the Unix time.
+    ``began`` is the Unix time. ``answers`` are the token ids of its greedy answers to the fixed
+    prompts, where they were taken.
     """
 
     number: int
@@ -167,6 +191,7 @@ class Start:
     seconds: float = 0.0
     began: float = 0.0
     detail: str = ""
+    answers: tuple[tuple[int, ...], ...] = ()
 
     @property
     def valid(self) -> bool:

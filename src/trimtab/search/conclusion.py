@@ -8,9 +8,10 @@ from statistics import median
 
 from trimtab.model import Conclusion, Phase, Space, Start
 from trimtab.search.answers import Findings, answer, findings
-from trimtab.search.arms import blocks_of
+from trimtab.search.arms import MAX_ARM, PROVEN_ARM, blocks_of
 from trimtab.search.comparable import comparable
 from trimtab.search.comparisons import contenders, guide_comparison
+from trimtab.search.fidelity import fidelity, sentence
 from trimtab.search.final import final, one_by_one
 from trimtab.search.looks import LOOKS, Analysis, analyse
 from trimtab.search.notes import notes_of
@@ -28,6 +29,10 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     tried = contenders(analysis, planned)
     alone = not tried and _screened_whole(known, starts)
     last = one_by_one(answers, planned) if alone else final(space, answers, planned, tried)
+    named = {PROVEN_ARM: last.proven}
+    if last.best != last.proven:
+        named[MAX_ARM] = last.best
+    said = tuple(fidelity(starts, named.items()))
     return Conclusion(
         answers=answers,
         proven=last.proven,
@@ -36,7 +41,12 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         guide=guide_comparison(analysis),
         sd=analysis.noise[Phase.SCREEN, space.objective].sd,
         detectable=_detectable(space, analysis),
-        notes=tuple(note for note in (*notes_of(space, starts, known), *last.notes) if note),
+        notes=tuple(
+            note
+            for note in (*notes_of(space, starts, known), *last.notes, *map(sentence, said))
+            if note
+        ),
+        fidelity=said,
     )
 
 

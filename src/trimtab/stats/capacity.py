@@ -75,10 +75,11 @@ def crossing(probes: Sequence[Probe]) -> float | None:
     x = np.log([one.rate for one in ordered])
     y = np.clip([one.margin for one in ordered], -_CLIP, _CLIP)
     rough = _monotone_root(x, np.asarray(optimize.isotonic_regression(y).x))
-    near = np.abs(x - rough) <= _NEAR
+    weight = np.clip(1 - np.abs(x - rough) / _NEAR, 0, None)  # the curve is no line far away
+    near = weight > 0
     if near.sum() < 3 or np.ptp(x[near]) == 0:
         return math.exp(rough)
-    slope, level = np.polyfit(x[near] - rough, y[near], 1)
+    slope, level = np.polyfit(x[near] - rough, y[near], 1, w=np.sqrt(weight[near]))
     if slope <= 0:
         return math.exp(rough)
     return math.exp(rough + float(np.clip(-level / slope, -_NEAR / 2, _NEAR / 2)))

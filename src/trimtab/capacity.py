@@ -1,0 +1,202 @@
+"""Capacity: the highest rate of arrivals at which a server still meets its SLO.
+
+One start gives one estimate, from a dozen probes at different rates (``stats.capacity``); the
+answer is their mean over fresh starts, and what is promised is its lower bound, tried out on one
+more start. A probe is a fixed number of requests, so an overloaded one ends by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from trimtab.errors import UsageError
+from trimtab.load.run import LoadResult
+from trimtab.load.workload import Workload
+from trimtab.metrics import LATENCIES, geometric_mean, percentile
+from trimtab.model import RequestRecord, Start, StartRequest, Window
+from trimtab.slo import Slo
+from trimtab.stats.capacity import Probe, crossing, next_rate
+from trimtab.stats.sequential import mean_interval
+from trimtab.trial import Drive, Driven, Loaded
+
+NAME: Final = "capacity"
+"""The metric of a start that searched; in requests/s."""
+
+VERIFIED: Final = "verified"
+"""The metric of the start that tried the bound: how many of its windows met the SLO."""
+
+WINDOWS: Final = 2
+"""Windows in which the bound is tried."""
+
+_STREAMS: Final = 32
+"""Streams that saturate the server where the workload names none."""
+
+_FAR: Final = 9.0
+"""The margin that is recorded of a probe that failed requests: a ledger holds finite numbers."""
+
+Run = Callable[[Workload, int], LoadResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What capacity is asked for: an SLO, what requests look like, and how many a probe sends."""
+
+    slo: Slo
+    workload: Workload
+    requests: int
+
+    def __post_init__(self) -> None:
+        """Refuse a recorded trace: its rate is its own."""
+        if self.workload.arrival.trace is not None:
+            raise UsageError("a trace has its own rate: name a workload with lengths")
+
+    def at(self, rate: float, windows: int = 1) -> Workload:
+        """Return the workload that arrives at ``rate`` requests/s."""
+        arrival = self.workload.arrival
+        shaped = arrival.model_copy(
+            update={"concurrency": None, "rate": min(rate, 10_000.0), "ramp_to": None}
+        )
+        return self._sized(windows, arrival=shaped)
+
+    def saturated(self) -> Workload:
+        """Return the workload that keeps the server as busy as it can be."""
+        streams = self.workload.concurrency or _STREAMS
+        arrival = {"concurrency": streams}
+        return self._sized(1, arrival=arrival, warmup=streams)
+
+    def _sized(self, windows: int, **changed: Any) -> Workload:
+        """Return the workload with windows of the size asked for; the warm-up is a tenth."""
+        size = {
+            "windows": windows,
+            "window_requests": self.requests,
+            "warmup": max(4, self.requests // 10),
+            "max_seconds": 86_400.0,
+        }
+        arrival = changed.pop("arrival")
+        plain = arrival if isinstance(arrival, dict) else arrival.model_dump(exclude_none=True)
+        whole = self.workload.model_dump(exclude_none=True)
+        return Workload.model_validate({**whole, **size, "arrival": plain, **changed})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one start gave: its probes as windows, and the capacity if there is one."""
+
+    windows: tuple[Window, ...]
+    capacity: float | None = None
+    failed: str = ""
+
+
+def margin(records: Sequence[RequestRecord], slo: Slo) -> float:
+    """Return the largest log(statistic / limit) over the SLO's terms, infinite on any error.
+
+    Below zero the SLO is met.
+    """
+    if not records or any(one.error for one in records):
+        return math.inf
+    found = []
+    for term in slo.terms:
+        values = [value for one in records for value in LATENCIES[term.latency](one)]
+        if values:
+            statistic = (
+                math.fsum(values) / len(values)
+                if term.statistic == "mean"
+                else percentile(values, float(term.statistic[1:]))
+            )
+            found.append(math.log(max(statistic, 1e-9) / term.limit))
+    return max(found, default=math.inf)
+
+
+def search(asked: Asked, run: Run, seed: int) -> Found:
+    """Find the capacity of one running server."""
+    busy = run(asked.saturated(), seed)
+    saturated = busy.windows[0].metrics.get("request_throughput") if busy.windows else None
+    if saturated is None:
+        return Found(busy.windows, failed=busy.failed or "the server answered nothing")
+    first = saturated / 4
+    probes: list[Probe] = []
+    windows: list[Window] = []
+    while (rate := next_rate(probes, first)) is not None:
+        window, found = _probe(asked, run, rate, seed + 1 + len(windows))
+        windows.append(replace(window, index=len(windows)))
+        if not window.void:
+            probes.append(Probe(rate, found))
+        elif len(windows) > 1 and windows[-2].void:
+            return Found(tuple(windows))  # a machine that is not quiet: the start is void
+    at = crossing(probes)
+    return Found(tuple(windows), at, "" if at is not None else _no_crossing(probes, asked.slo))
+
+
+def _no_crossing(probes: Sequence[Probe], slo: Slo) -> str:
+    rates = sorted(one.rate for one in probes)
+    if probes[0].margin > 0:
+        return f"no rate meets {slo}: not even {rates[0]:.3g} requests/s"
+    return f"no rate breaks {slo}: {rates[-1]:.3g} requests/s still meet it"
+
+
+def _probe(asked: Asked, run: Run, rate: float, seed: int) -> tuple[Window, float]:
+    """Try one rate; the window is void where the machine, not the server, was at fault."""
+    load = run(asked.at(rate), seed)
+    whole = [one for one in load.records if one.index >= load.warmup]
+    found = margin(whole[: asked.requests], asked.slo) if not load.failed else math.inf
+    last = load.windows[-1] if load.windows else Window(0, 0.0, 0.0, 0, {})
+    void = () if math.isinf(found) else last.void
+    metrics = {**last.metrics, "rate": rate, "margin": min(found, _FAR)}
+    return replace(last, metrics=metrics, void=void), found
+
+
+def probing(asked: Asked) -> Drive:
+    """Return the drive that finds the capacity of each start."""
+
+    def drive(loaded: Loaded, request: StartRequest) -> Driven:
+        found = search(asked, loaded.run, request.seed)
+        metrics = {} if found.capacity is None else {NAME: found.capacity}
+        return Driven(found.windows, metrics, found.failed)
+
+    return drive
+
+
+def trying(asked: Asked, rate: float) -> Drive:
+    """Return the drive that tries whether a rate meets the SLO, window by window."""
+
+    def drive(loaded: Loaded, request: StartRequest) -> Driven:
+        made = [_probe(asked, loaded.run, rate, request.seed + 1 + n) for n in range(WINDOWS)]
+        windows = tuple(replace(window, index=n) for n, (window, _) in enumerate(made))
+        if any(window.void for window in windows):
+            return Driven(windows, {})
+        return Driven(windows, {VERIFIED: float(sum(found <= 0 for _, found in made))})
+
+    return drive
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The answer: geometric mean over starts, its one-sided 95 % lower bound, and the trial.
+
+    ``low`` is ``None`` from fewer than two starts; ``verified`` where the bound was not tried.
+    """
+
+    value: float
+    low: float | None
+    each: tuple[float, ...]
+    verified: bool | None
+
+
+def conclude(starts: Sequence[Start]) -> Capacity:
+    """Return the capacity that the starts of a measurement show.
+
+    Raises:
+        ValueError: none of them searched.
+    """
+    each = tuple(start.metrics[NAME] for start in starts if start.valid and NAME in start.metrics)
+    _, low, _ = mean_interval([math.log(one) for one in each], level=0.90)
+    tried = [one.metrics[VERIFIED] for one in starts if one.valid and VERIFIED in one.metrics]
+    return Capacity(
+        value=geometric_mean(each),
+        low=None if low is None else math.exp(low),
+        each=each,
+        verified=None if not tried else tried[-1] == WINDOWS,
+    )

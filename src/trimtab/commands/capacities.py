@@ -1,0 +1,137 @@
+"""What ``trimtab capacity`` runs, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trimtab import capacity, measure, wording
+from trimtab.commands.measuring import Live, opened, say
+from trimtab.errors import UsageError
+from trimtab.load.workload import load_workload
+from trimtab.metrics import parse_slo
+from trimtab.model import Start, Window
+from trimtab.question import Options
+from trimtab.targets import open_target
+from trimtab.trial import run_plan
+
+_FEW = 500
+"""Requests below which a 99th percentile is nearly the largest value."""
+
+
+def of_starts(
+    target: str,
+    options: Options,
+    count: int,
+    requests: int,
+    folder: Path | None,
+    *,
+    resume: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Find the capacity of one target over some starts, and try its lower bound."""
+    assert options.slo is not None
+    session, one = open_target(target, options, say)
+    asked = capacity.Asked(parse_slo(options.slo), session.workload, requests)
+    question = measure.question(session, (one,), kind="capacity", requests=requests)
+    with opened(question, folder, capacity.NAME, resume=resume, quiet=quiet) as place:
+        search = partial(run_plan, drive=capacity.probing(asked))
+        made = measure.Measurement(session, (one,), *place, trial=search).until(
+            lambda starts: _with(starts, capacity.NAME) >= count
+        )
+        found = capacity.conclude(made)
+        if found.low is not None:
+            bound = partial(run_plan, drive=capacity.trying(asked, found.low))
+            again = measure.Target(f"{one.name} at the bound", one.plan)
+            made = measure.Measurement(session, (again,), *place, trial=bound).until(
+                lambda starts: _with(starts, capacity.VERIFIED) >= 1
+            )
+    return _answer(target, asked, capacity.conclude(made), made)
+
+
+def _with(starts: Sequence[Start], metric: str) -> int:
+    return sum(metric in start.metrics for start in starts if start.valid)
+
+
+def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
+    """Find the capacity of a server that runs already: one start, so no bound.
+
+    Raises:
+        UsageError: it cannot be measured.
+    """
+    assert options.slo is not None
+    workload = load_workload(options.workload or "mixed-small")
+    asked = capacity.Asked(parse_slo(options.slo), workload, requests)
+    found = capacity.search(asked, Live(url, options).run, options.seed)
+    if found.failed or found.capacity is None:
+        void = sorted({reason for window in found.windows for reason in window.void})
+        raise UsageError(f"{url} cannot be measured: {found.failed or '; '.join(void)}")
+    only = capacity.Capacity(found.capacity, None, (found.capacity,), None)
+    return {**_answer(url, asked, only, ()), "probes": [_probes(found.windows)]}
+
+
+def _answer(
+    target: str, asked: capacity.Asked, found: capacity.Capacity, starts: Sequence[Start]
+) -> dict[str, Any]:
+    return {
+        "target": target,
+        "slo": str(asked.slo),
+        "requests": asked.requests,
+        "capacity": found.value,
+        "low": found.low,
+        "verified": found.verified,
+        "each": list(found.each),
+        "starts": len(starts) or 1,
+        "probes": [
+            _probes(start.windows)
+            for start in starts
+            if start.valid and capacity.NAME in start.metrics
+        ],
+    }
+
+
+def _probes(windows: Sequence[Window]) -> list[dict[str, Any]]:
+    return [
+        {"rate": one.metrics["rate"], "margin": one.metrics["margin"], "void": list(one.void)}
+        for one in windows
+    ]
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Print a capacity for people."""
+    console = Console(highlight=False, markup=False)
+    console.print(f"{found['target']} meets {found['slo']} up to:")
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for name in ("start", "requests/s", "probes, requests/s (x: SLO not met)"):
+        table.add_column(name)
+    for number, (value, probes) in enumerate(
+        zip(found["each"], found["probes"], strict=True), start=1
+    ):
+        tried = sorted((one for one in probes if not one["void"]), key=lambda one: one["rate"])
+        marks = [
+            f"{wording.number(one['rate'])}{'x' if one['margin'] > 0 else ''}" for one in tried
+        ]
+        table.add_row(str(number), wording.number(value), " ".join(marks))
+    console.print(table)
+    console.print(_sentence(found), style="bold")
+    if "p99" in found["slo"] and found["requests"] < _FEW:
+        console.print(
+            f"Each probe had {found['requests']} requests: a p99 of so few is nearly the largest "
+            "value. --requests 1000 makes it a percentile."
+        )
+
+
+def _sentence(found: Mapping[str, Any]) -> str:
+    value = f"capacity {wording.number(found['capacity'])} requests/s"
+    if found["low"] is None:
+        return f"{value}; one start gives no bound"
+    low = wording.number(found["low"])
+    tried = (
+        "met in fresh windows" if found["verified"] else "NOT met in fresh windows: promise less"
+    )
+    return f"{value}; at least {low} (95 % bound over {len(found['each'])} starts; {tried})"

