@@ -23,11 +23,12 @@ import numpy as np
 from peers import PEERS, Bench, Claim
 from scipy import stats
 
-from trimtab.model import Budget, Verdict
+from trimtab.model import Budget, Verdict, candidate
 from trimtab.search import Phased, conclude
 from trimtab.simulated import Landscape, Machine, load_landscape, play, space_of
 
 OURS = ("trimtab proven", "trimtab max")
+PROBABLE = "trimtab proven + probable"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def _ours(landscape: Landscape, machine: Machine, case: Case, seed: int) -> dict
     space = space_of(landscape, Budget(starts=case.starts), seed)
     found = conclude(space, play(Phased(), space, machine))
     won = frozenset(one.tuning for one in found.answers if one.verdict is Verdict.WIN)
+    probable = won | {one.tuning for one in found.answers if one.verdict is Verdict.PROBABLE}
     by_arm = {one.arm: one.effect for one in found.confirmed}
     claims = {}
     for name, arm, chosen in zip(OURS, ("proven", "max"), (found.proven, found.best), strict=True):
@@ -91,6 +93,9 @@ def _ours(landscape: Landscape, machine: Machine, case: Case, seed: int) -> dict
             claims[name] = Claim(
                 chosen, math.log(effect.ratio), math.log(effect.low), math.log(effect.high), kept
             )
+    values = {factor.tuning: factor.value for factor in space.factors}
+    chosen = candidate({name: values[name] for name in probable})
+    claims[PROBABLE] = Claim(chosen, math.nan if probable else 0.0, kept=frozenset(probable))
     return claims
 
 

@@ -15,7 +15,7 @@ from trimtab.stats.designs import (
     usable_rows,
 )
 from trimtab.stats.effects import EMPTY, Estimate, Noise, fit
-from trimtab.stats.multiplicity import holm
+from trimtab.stats.multiplicity import benjamini_hochberg, holm
 from trimtab.stats.pooling import alike, variance_p
 from trimtab.stats.power import detectable
 
@@ -248,3 +248,12 @@ def test_noises_are_pooled_only_where_they_can_be_one(
 ) -> None:
     assert alike(one, other) is same
     assert alike(other, one) is same
+
+
+@given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), min_size=1, max_size=12))
+def test_q_values_are_scipys(p: dict[str, float]) -> None:
+
+    expected = stats.false_discovery_control(list(p.values()), method="bh")
+    assert list(benjamini_hochberg(p).values()) == pytest.approx(list(expected))
+    holms = holm(p)
+    assert all(benjamini_hochberg(p)[name] <= holms[name] + 1e-12 for name in p)

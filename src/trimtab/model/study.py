@@ -205,6 +205,7 @@ class Verdict(StrEnum):
     WIN = "WIN"
     LOSS = "LOSS"
     NO_EFFECT = "NO-EFFECT"
+    PROBABLE = "PROBABLE"
     NOT_PROVEN = "NOT-PROVEN"
     NOT_IN_EFFECT = "NOT-IN-EFFECT"
     START_FAILED = "START-FAILED"

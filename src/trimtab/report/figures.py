@@ -25,6 +25,7 @@ ORANGE, VERMILION, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#8A8F98"
 _VERDICTS = {
     Verdict.WIN: (GREEN, "circle"),
     Verdict.LOSS: (VERMILION, "x"),
+    Verdict.PROBABLE: (GREEN, "circle-open"),
     Verdict.NOT_PROVEN: (ORANGE, "diamond-open"),
     Verdict.NO_EFFECT: (SKY, "square-open"),
 }

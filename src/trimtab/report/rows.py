@@ -21,6 +21,7 @@ ARMS = ("baseline", "guide", "proven", "max")
 _ORDER = (
     Verdict.WIN,
     Verdict.LOSS,
+    Verdict.PROBABLE,
     Verdict.NOT_PROVEN,
     Verdict.NO_EFFECT,
     Verdict.NOT_IN_EFFECT,

@@ -24,6 +24,7 @@ _WIDE = 120
 STYLES = {
     Verdict.WIN: "bold green",
     Verdict.LOSS: "red",
+    Verdict.PROBABLE: "green",
     Verdict.NOT_PROVEN: "yellow",
     Verdict.NO_EFFECT: "cyan",
     Verdict.NOT_IN_EFFECT: "magenta",

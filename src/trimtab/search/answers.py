@@ -12,7 +12,15 @@ from trimtab.search import screen
 from trimtab.search.arms import clash, of_phase
 from trimtab.search.failures import Failure, failures
 from trimtab.search.looks import Analysis, Look, as_effect, metric_of
-from trimtab.search.profiles import ALPHA, adjusted, adjusted_worse, centre, harms
+from trimtab.search.profiles import (
+    ALPHA,
+    RATE,
+    adjusted,
+    adjusted_worse,
+    centre,
+    discovered,
+    harms,
+)
 from trimtab.stats.power import detectable
 
 _NONE = Effect(None, None, None, None, 0)
@@ -26,6 +34,7 @@ class Findings:
     analysis: Analysis
     better: dict[str, float]
     worse: dict[str, float]
+    q: dict[str, float]
     failed: dict[str, Failure]
     centre: tuple[Factor, ...]
     plan: screen.Plan | None
@@ -39,6 +48,7 @@ def findings(space: Space, starts: Sequence[Start], analysis: Analysis) -> Findi
         analysis=analysis,
         better=adjusted(space, starts, analysis),
         worse=adjusted_worse(space, starts, analysis),
+        q=discovered(space, starts, analysis),
         failed=failures(space, starts),
         centre=centre(space, starts),
         plan=screen.plan(space, of_phase(starts, Phase.LEAD)),
@@ -110,6 +120,12 @@ def _judge(
         return Verdict.NOT_PROVEN, f"it seems to lower {known.space.objective} {where}"
     if better <= ALPHA:
         return Verdict.WIN, f"better {where}, Holm-adjusted p = {better:.2g}"
+    if known.q[factor.tuning] <= RATE and not factor.dummy:
+        return Verdict.PROBABLE, (
+            f"better {where}, but for a proof among {len(known.space.factors)} tunings too near "
+            f"to chance; of what is called probable at most {RATE:.0%} is false "
+            f"(q = {known.q[factor.tuning]:.2g})"
+        )
     return _open(known, look, effect, where)
 
 

@@ -10,10 +10,13 @@ from trimtab.model import Factor, Outcome, Phase, Space, Start
 from trimtab.search.arms import of_phase, without_conflicts
 from trimtab.search.failures import failures
 from trimtab.search.looks import ENOUGH_DF, LOOKS, Analysis, analyse, metric_of
-from trimtab.stats.multiplicity import holm
+from trimtab.stats.multiplicity import benjamini_hochberg, holm
 
 ALPHA = 0.05
 """Family-wise error of the verdicts, in each direction."""
+
+RATE = 0.10
+"""False discovery rate of what is called probable."""
 
 _LEAD_GAIN = 1.05
 _LIKELY = 0.25
@@ -69,6 +72,12 @@ def _fails_together(starts: Sequence[Start]) -> bool:
 def adjusted(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
     """Return Holm's p-values of "better" over all factors; one that was not tested has 1."""
     return holm(_family(space, starts, {f.tuning: analysis.p_better(f) for f in space.factors}))
+
+
+def discovered(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
+    """Return the q-values (false discovery rate) of "better" over all factors."""
+    p = {factor.tuning: analysis.p_better(factor) for factor in space.factors}
+    return benjamini_hochberg(_family(space, starts, p))
 
 
 def adjusted_worse(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
