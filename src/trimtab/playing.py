@@ -32,7 +32,8 @@ ENGINE: Final = "simulated"
 """The name it is asked for by."""
 
 _NO_PART: Final = (
-    *("model", "engine_python", "baseline", "baseline_file", "workload", "slo", "allow_host"),
+    *("model", "engine_python", "baseline", "baseline_file"),
+    *("workload", "slo", "allow_host", "aa"),
 )
 """Options that say how a server is started or loaded, and mean nothing here."""
 

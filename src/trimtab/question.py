@@ -19,6 +19,7 @@ class Options:
 
     ``baseline`` holds the words of a ``vllm serve`` command, ``baseline_file`` a file with one;
     at most one of them is set. ``landscape`` is what the simulated engine plays.
+    ``aa``: so many inert tunings take the place of the catalogue's (an A/A study).
     """
 
     model: str | None = None
@@ -37,6 +38,7 @@ class Options:
     seed: int = 0
     start_deadline: float = 600.0
     landscape: str | None = None
+    aa: int = 0
 
 
 def parse_budget(text: str) -> Budget:

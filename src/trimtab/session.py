@@ -10,13 +10,14 @@ from typing import ClassVar
 
 from trimtab import __version__, baseline, engines, facts, presets
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space
+from trimtab.catalog.dummy import nothing
 from trimtab.engines import Engine
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host, LocalHost
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import METRICS, OBJECTIVES, Slo, parse_slo
-from trimtab.model import Candidate, Plan, Settings, Space
+from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import compile_plan
 from trimtab.question import Options, parse_budget, parse_risk
 from trimtab.redaction import looks_secret, redact_settings
@@ -129,7 +130,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         allow_host=options.allow_host,
         objective=options.objective,
     )
-    factors, left_out, conflicts = space(context, options.only, options.skip, risk)
+    asked = _asked(context, options, risk)
     return Session(
         options=options,
         model=model,
@@ -139,21 +140,53 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         context=context,
         base=base,
         space=Space(
-            factors=tuple(factors),
-            conflicts=conflicts,
-            guide=presets.guide(context),
+            factors=asked.factors,
+            conflicts=asked.conflicts,
+            guide=asked.guide,
             objective=options.objective,
             higher_is_better=METRICS[options.objective].higher_is_better,
             budget=budget,
             seed=options.seed,
             seconds=engine.expected_seconds,
         ),
-        left_out=tuple(left_out),
+        left_out=asked.left_out,
         workload=workload,
         slo=slo,
         vocab=engine.vocab(model),
         gate_patience=engine.gate_patience,
+        catalog=asked.catalog,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a study asks about: its factors, and where they come from."""
+
+    factors: tuple[Factor, ...]
+    left_out: tuple[LeftOut, ...]
+    conflicts: frozenset[frozenset[str]]
+    guide: Candidate | None
+    catalog: Mapping[str, Tuning]
+
+
+def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
+    """Return what the catalogue offers here, or an A/A study's inert tunings.
+
+    Raises:
+        UsageError: an A/A study with a choice of tunings.
+    """
+    if options.aa:
+        if options.only or options.skip:
+            raise UsageError("--aa tunes nothing: leave --only and --skip out")
+        control = CATALOG["dummy"]
+        entries = {one.name: one for one in (control, *nothing(options.aa))}
+        factors = (
+            Factor(one.name, one.recommended_for(context), dummy=one.dummy)
+            for one in entries.values()
+        )
+        return _Asked(tuple(factors), (), frozenset(), None, entries)
+    found, left_out, conflicts = space(context, options.only, options.skip, risk)
+    return _Asked(tuple(found), tuple(left_out), conflicts, presets.guide(context), CATALOG)
 
 
 def _base(engine: Engine, model: str, given: baseline.ServeCommand, say: Say) -> Settings:

@@ -100,6 +100,17 @@ def test_dry_run_prints_the_question_and_starts_nothing(tmp_path: Path) -> None:
     assert "dummy" in {one["name"] for one in shown["space"]}
 
 
+def test_an_a_a_study_keeps_nothing(tmp_path: Path) -> None:
+    words = ("--engine", "scripted", "--aa", "4", "--budget", "16", "--study", "s", "--json")
+    ran = trimtab("tune", *words, cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    found = ran.json()
+    inert = {f"inert-{i}" for i in range(1, 5)}
+    assert {one["name"] for one in found["verdicts"]} == {"dummy", *inert}
+    assert found["proven"] == {}
+    assert trimtab("tune", "--study", "s", "--resume", "--json", cwd=tmp_path).json() == found
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -115,6 +126,7 @@ def test_dry_run_prints_the_question_and_starts_nothing(tmp_path: Path) -> None:
         (["--only", "dummy"], "nothing is left to tune"),
         (["--budget", "3"], "at least"),
         (["--baseline", "absent.sh"], "absent.sh"),
+        (["--aa", "4", "--only", "dtype"], "--only and --skip"),
         (["--model", "a", "--", "vllm", "serve", "b"], "drop one"),
         (["--", "python", "x.py"], "vllm serve MODEL"),
     ],

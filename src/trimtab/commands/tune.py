@@ -92,6 +92,10 @@ def tune(
         str | None,
         typer.Option(help="What --engine simulated plays: L0 to L6, or a YAML file."),
     ] = None,
+    aa: Annotated[
+        int | None,
+        typer.Option(min=1, max=40, help="Tune so many inert variables instead: an A/A study."),
+    ] = None,
     start_deadline: Annotated[
         float | None, typer.Option(help="Seconds a server may take to be ready. [default: 600]")
     ] = None,
@@ -123,6 +127,7 @@ def tune(
         "seed": seed,
         "start_deadline": start_deadline,
         "landscape": landscape,
+        "aa": aa,
     }
     asked = {name: value for name, value in given.items() if value is not None}
     if dry_run:

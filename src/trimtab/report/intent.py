@@ -60,7 +60,8 @@ def text(shown: Mapping[str, Any]) -> str:
         lines.append(f"  {one['name']:<24} {_values(one['values']):<28} {one['summary']}{mark}")
         if one["expected_large_because"]:
             lines.append(f"  {'':<24} first, alone: {one['expected_large_because']}")
-    lines += ["", "Left out:"]
+    if shown["left_out"]:
+        lines += ["", "Left out:"]
     lines += [f"  {one['name']:<24} {one['reason']}" for one in shown["left_out"]]
     lines += [
         "",
