@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trimtab.load import guards
-from trimtab.load.guards import HostCpu, Readings, void_reasons
+from trimtab.load.guards import HostCpu, Readings, others, shares, void_reasons
 from trimtab.load.readings import client_cpu, host_cpu, parse_stat
 from trimtab.model import RequestRecord
 
@@ -33,7 +33,8 @@ def reasons(
     after: Readings = BUSY,
 ) -> tuple[str, ...]:
     asked = dict.fromkeys(range(100), 4)
-    return void_reasons(ended or [record()], due or [], asked, seconds, QUIET, after)
+    used = shares(QUIET, after, seconds) if seconds else {}
+    return void_reasons(ended or [record()], due or [], asked, seconds, used)
 
 
 def test_a_good_window_is_not_void() -> None:
@@ -86,7 +87,7 @@ def test_requests_sent_all_at_once_are_a_missed_rate() -> None:
 
 @pytest.mark.parametrize(("used", "void"), [(4.9, False), (5.1, True)])
 def test_a_busy_client_voids(used: float, void: bool) -> None:
-    assert bool(guards.client_share(QUIET, Readings(used), 10.0)) == void
+    assert bool(others(shares(QUIET, Readings(used), 10.0))) == void
 
 
 def after(busy: float, server: float | None = 10.0, steal: float = 0.0) -> Readings:
@@ -95,23 +96,30 @@ def after(busy: float, server: float | None = 10.0, steal: float = 0.0) -> Readi
 
 @pytest.mark.parametrize(("busy", "void"), [(12.9, False), (13.1, True)])
 def test_foreign_load_is_what_neither_server_nor_client_used(busy: float, void: bool) -> None:
-    found = guards.foreign_load(QUIET, after(busy), 10.0)
+    found = others(shares(QUIET, after(busy), 10.0))
     assert bool(found) == void
     assert all("others used" in reason for reason in found)
 
 
 @pytest.mark.parametrize(("steal", "void"), [(1.9, False), (2.1, True)])
 def test_steal_voids_even_where_the_servers_share_is_unknown(steal: float, void: bool) -> None:
-    found = guards.foreign_load(Readings(0.0, None, QUIET.host), after(19.0, None, steal), 10.0)
+    found = others(shares(Readings(0.0, None, QUIET.host), after(19.0, None, steal), 10.0))
     assert bool(found) == void
     assert all("hypervisor" in reason for reason in found)
 
 
 def test_unknown_readings_and_short_windows_are_not_judged() -> None:
-    assert guards.foreign_load(Readings(0.0), after(20.0), 10.0) == ()
-    assert guards.foreign_load(QUIET, Readings(0.0, 0.0), 10.0) == ()
-    assert guards.foreign_load(QUIET, after(20.0), 0.9) == ()
-    assert guards.foreign_load(QUIET, QUIET, 10.0) == ()
+    assert shares(Readings(0.0), after(20.0), 10.0) == {"client": 0.1}
+    assert shares(QUIET, Readings(0.0, 0.0), 10.0) == {"client": 0.0}
+    assert shares(QUIET, after(20.0), 0.39) == {"client": pytest.approx(1 / 0.39)}
+    assert shares(QUIET, QUIET, 10.0) == {"client": 0.0}
+    assert others({}) == ()
+
+
+def test_a_short_window_is_judged_too() -> None:
+    used = shares(QUIET, Readings(0.01, 0.4, HostCpu(0.6, 0.0, 1.0)), 0.5)
+    assert used["foreign"] == pytest.approx(0.19)
+    assert len(others(used)) == 1
 
 
 def test_reasons_add_up() -> None:

@@ -31,9 +31,9 @@ three to one."""
 STEAL_LIMIT: Final = 0.10
 """Largest share of CPU time that the hypervisor may take."""
 
-SHORTEST_JUDGED: Final = 1.0
-"""Machine CPU readings come in steps of 10 ms a core (USER_HZ), so a shorter window tells
-nothing about foreign load."""
+SHORTEST_JUDGED: Final = 0.4
+"""CPU readings come in steps of 10 ms for each process and core (USER_HZ): over 0.4 s and two
+cores a handful of them is some 5 % of the machine, half of what is a reason to void a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,13 @@ def void_reasons(
     due: Sequence[RequestRecord],
     asked: Mapping[int, int],
     seconds: float,
-    before: Readings,
-    after: Readings,
+    used: Mapping[str, float],
 ) -> tuple[str, ...]:
     """Return every reason why a window of ``seconds`` must not be used.
 
     ``ended`` are the requests that ended in the window, ``due`` those that a schedule intended
     for it (empty in closed loop); ``asked`` maps a request's index to the output tokens it
-    asked for.
+    asked for. ``used`` is what :func:`shares` found.
     """
     if seconds <= 0:
         return ("the window has no length",)
@@ -77,8 +76,7 @@ def void_reasons(
         *errors(ended),
         *token_counts(ended, asked),
         *dispatch(due),
-        *client_share(before, after, seconds),
-        *foreign_load(before, after, seconds),
+        *others(used),
     )
 
 
@@ -122,32 +120,36 @@ def dispatch(due: Sequence[RequestRecord]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def client_share(before: Readings, after: Readings, seconds: float) -> tuple[str, ...]:
-    """Void the window if the client itself may have been the bottleneck."""
-    share = (after.client - before.client) / seconds
-    if share <= CLIENT_LIMIT:
-        return ()
-    return (f"the load client used {share:.0%} of a core, above {CLIENT_LIMIT:.0%}",)
+def shares(before: Readings, after: Readings, seconds: float) -> dict[str, float]:
+    """Return who used how much: what can be read of ``client``, ``foreign`` and ``steal``.
 
-
-def foreign_load(before: Readings, after: Readings, seconds: float) -> tuple[str, ...]:
-    """Void the window if others used the machine, or the hypervisor took it away.
-
-    Foreign load is what the machine was busy with beyond the server and the client; it is not
-    judged where the server's share is unknown.
+    ``client`` is this process's share of one core. ``foreign`` is the share of the machine that
+    was busy with neither server nor client, ``steal`` what the hypervisor took of it.
     """
+    found = {"client": (after.client - before.client) / seconds}
     if before.host is None or after.host is None or seconds < SHORTEST_JUDGED:
-        return ()
+        return found
     total = after.host.total - before.host.total
     if total <= 0:
-        return ()
-    reasons = []
+        return found
     if before.server is not None and after.server is not None:
         ours = after.client - before.client + after.server - before.server
-        foreign = (after.host.busy - before.host.busy - ours) / total
-        if foreign > FOREIGN_LIMIT:
-            reasons.append(f"others used {foreign:.0%} of the machine, above {FOREIGN_LIMIT:.0%}")
-    steal = (after.host.steal - before.host.steal) / total
-    if steal > STEAL_LIMIT:
-        reasons.append(f"the hypervisor took {steal:.0%} of the machine, above {STEAL_LIMIT:.0%}")
-    return tuple(reasons)
+        found["foreign"] = max(0.0, (after.host.busy - before.host.busy - ours) / total)
+    return {**found, "steal": (after.host.steal - before.host.steal) / total}
+
+
+def others(used: Mapping[str, float]) -> tuple[str, ...]:
+    """Void the window if the client may have been the bottleneck, or others took the machine.
+
+    ``used`` is what :func:`shares` found; what it could not read is not judged.
+    """
+    limits = (
+        ("client", CLIENT_LIMIT, "the load client used {} of a core"),
+        ("foreign", FOREIGN_LIMIT, "others used {} of the machine"),
+        ("steal", STEAL_LIMIT, "the hypervisor took {} of the machine"),
+    )
+    return tuple(
+        f"{sentence.format(f'{used[name]:.0%}')}, above {limit:.0%}"
+        for name, limit, sentence in limits
+        if used.get(name, 0.0) > limit
+    )

@@ -14,7 +14,7 @@ from itertools import pairwise
 from trimtab import metrics
 from trimtab.load.client import Exchange, Target
 from trimtab.load.driver import Driver, Run, Watch
-from trimtab.load.guards import Readings, errors, token_counts, void_reasons
+from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
 from trimtab.load.readings import HostReader, host_cpu
 from trimtab.load.requests import build_requests
 from trimtab.load.sse import decode
@@ -139,6 +139,7 @@ def _windows(
         due = (
             [] if workload.concurrency else [one for one in records if begin < one.intended <= end]
         )
+        used = shares(before[1], after[1], end - begin) if end > begin else {}
         windows.append(
             Window(
                 index=index,
@@ -146,7 +147,8 @@ def _windows(
                 end=end,
                 requests=len(ended),
                 metrics=metrics.measure(streaming, begin, end, slo),
-                void=void_reasons(ended, due, asked, end - begin, before[1], after[1]),
+                void=void_reasons(ended, due, asked, end - begin, used),
+                readings=used,
             )
         )
     return tuple(windows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Window:
 
     ``metrics`` maps a metric's name to its value; a metric that does not exist for these
     records is absent, never 0. ``void`` holds the reasons why the window must not be used.
+    ``readings`` are the shares of the machine that others than the server used in it.
     """
 
     index: int
@@ -54,3 +55,4 @@ class Window:
     requests: int
     metrics: Mapping[str, float]
     void: tuple[str, ...] = ()
+    readings: Mapping[str, float] = field(default_factory=dict)
