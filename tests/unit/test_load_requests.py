@@ -27,7 +27,9 @@ def workload(**changes: object) -> Workload:
     return Workload.model_validate({**base, **changes})
 
 
-@pytest.mark.parametrize("name", [name for name in PRESETS if name != "batch"])
+@pytest.mark.parametrize(
+    "name", [name for name in PRESETS if name != "batch" and "turns" not in PRESETS[name]]
+)
 def test_presets_give_what_they_say(name: str) -> None:
     asked = load_workload(name)
     requests = build_requests(asked, 3, VOCAB)
@@ -93,3 +95,37 @@ def test_a_vocabulary_without_room_is_refused() -> None:
     with pytest.raises(WorkloadError, match="distinct prompts of 1 tokens"):
         build_requests(workload(input_tokens=1, vocabulary_floor=0), 0, 10)
     assert build_requests(workload(input_tokens=2, vocabulary_floor=0), 0, 100)
+
+
+@pytest.mark.parametrize("name", ["chat", "agent"])
+def test_conversations_grow_on_their_stream(name: str) -> None:
+    asked = load_workload(name)
+    requests = build_requests(asked, 3, VOCAB)
+    streams = asked.concurrency
+    assert streams is not None
+    assert asked.turns is not None
+    prefix = requests[0].prompt[: asked.shared_prefix]
+    turns: list[int] = []
+    for stream in range(streams):
+        own = requests[stream::streams]
+        count = 0
+        for before, after in pairwise(own):
+            count += 1
+            said = len(before.prompt) + before.output_tokens
+            if after.prompt[: len(before.prompt)] == before.prompt:
+                assert len(after.prompt) > said
+            else:
+                turns.append(count)
+                count = 0
+                assert after.prompt[: len(prefix)] == prefix
+                assert len(after.prompt) <= len(prefix) + asked.input_tokens.longest  # type: ignore[union-attr]
+    assert asked.turns.least <= min(turns) <= max(turns) <= asked.turns.longest
+    assert len(set(turns)) > 1
+    assert build_requests(asked, 3, VOCAB) == requests
+
+
+def test_turns_need_a_closed_loop() -> None:
+    with pytest.raises(ValueError, match="go with a concurrency only"):
+        workload(turns=3, arrival={"rate": 1.0})
+    with pytest.raises(ValueError, match="may hold at most"):
+        workload(turns=1000, input_tokens=1000)

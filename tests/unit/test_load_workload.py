@@ -44,7 +44,7 @@ def test_the_presets_that_others_rely_on() -> None:
     assert small.concurrency == 8
     assert small.input_tokens == Lengths(values=(32, 64, 128))
     assert small.output_tokens == Lengths(values=(16, 32, 64))
-    assert (small.warmup, small.windows, small.window_requests) == (16, 4, 24)
+    assert (small.warmup, small.windows, small.window_requests) == (16, 16, 24)
     assert (small.max_seconds, small.request_deadline) == (15, 120)
     tiny = load_workload("tiny")
     assert (tiny.concurrency, tiny.warmup, tiny.windows, tiny.window_requests) == (4, 4, 2, 12)

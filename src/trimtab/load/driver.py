@@ -154,13 +154,22 @@ class Driver:
             self._next += 1
             self._client.submit(request, intended)
 
+    def _send_turn(self, index: int, intended: float) -> None:
+        """Send what follows request ``index`` on its stream: a conversation stays together."""
+        assert self._workload.concurrency is not None
+        following = index + self._workload.concurrency
+        if following < len(self._requests):
+            self._client.submit(self._requests[following], intended)
+
     def _on_end(self, exchange: Exchange) -> None:
         """Send the next request first; everything else can wait for it."""
         assert exchange.done is not None
         self._run.ended.append(exchange)
         if self._finished is None or self._finished.done():
             return
-        if self._workload.concurrency is not None:
+        if self._workload.turns is not None:
+            self._send_turn(exchange.request.index, exchange.done)
+        elif self._workload.concurrency is not None:
             self._send_next(exchange.done)
         self._done.add(exchange.request.index)
         while self._row in self._done:

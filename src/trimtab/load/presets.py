@@ -34,9 +34,10 @@ PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
             "max_seconds": 60,
             "request_deadline": 120,
         },
-        # conversation turns behind a system prompt
+        # conversations of a few turns behind a system prompt
         "chat": {
-            "input_tokens": {"min": 128, "max": 1024},
+            "input_tokens": {"min": 32, "max": 512},
+            "turns": {"min": 1, "max": 5},
             "output_tokens": {"min": 64, "max": 512},
             "arrival": {"concurrency": 32},
             "shared_prefix": 256,
@@ -81,10 +82,11 @@ PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
             "max_seconds": 240,
             "request_deadline": 600,
         },
-        # steps of a tool-using agent: a long, growing context behind one prompt, short calls out
+        # steps of a tool-using agent: a context that grows by results, short calls out
         "agent": {
-            "input_tokens": {"median": 2000, "sigma": 0.7, "max": 12000},
-            "output_tokens": {"median": 90, "sigma": 0.8, "max": 1024},
+            "input_tokens": {"median": 300, "sigma": 0.9, "max": 2000},
+            "turns": {"min": 4, "max": 12},
+            "output_tokens": {"median": 90, "sigma": 0.8, "max": 512},
             "arrival": {"concurrency": 16},
             "shared_prefix": 2048,
             "warmup": 32,

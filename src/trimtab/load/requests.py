@@ -11,6 +11,7 @@ from numpy.random import Generator, SeedSequence, default_rng
 from trimtab.errors import WorkloadError
 from trimtab.load.arrival import instants
 from trimtab.load.lengths import draw
+from trimtab.load.texts import Tokenize, pick, read_texts
 from trimtab.load.trace import BLOCK, Entry, read_trace
 from trimtab.load.workload import PROMPT_LIMIT, Workload
 from trimtab.model import Request
@@ -19,26 +20,40 @@ _DISTINCT = 8  # leading tokens that no two prompts share, no more than a small 
 _ATTEMPTS = 1000
 
 
-def build_requests(workload: Workload, seed: int, vocab: int) -> tuple[Request, ...]:
+def build_requests(
+    workload: Workload, seed: int, vocab: int, tokenize: Tokenize | None = None
+) -> tuple[Request, ...]:
     """Return every request of the load: warm-up, windows and tail, in sending order.
 
     Prompts are token ids, so their lengths are exact without a tokenizer. Behind the shared
     prefix the first tokens of no two prompts are equal, so a prefix cache carries over nothing
     but that prefix. Ids are drawn from ``workload.vocabulary_floor`` up to nine tenths of
     ``vocab`` (the size of the model's vocabulary): the top is where Qwen and Llama 3 keep their
-    special and placeholder ids.
+    special and placeholder ids. ``tokenize`` is needed for prompts that people wrote.
 
     Raises:
-        WorkloadError: the vocabulary is too small for distinct prompts.
+        WorkloadError: the vocabulary is too small for distinct prompts, or a file that the
+            workload names cannot give the requests.
     """
     lengths, tokens, arrivals = (default_rng(one) for one in SeedSequence(seed).spawn(3))
     count = workload.requests
+    if workload.prompts is not None:
+        assert tokenize is not None
+        texts = read_texts(Path(workload.prompts))
+        drawn = pick(texts, count, lengths, tokenize, where=workload.prompts)
+        at = instants(workload.arrival, count, arrivals)
+        return tuple(
+            Request(index, prompt, wanted, moment)
+            for index, ((prompt, wanted), moment) in enumerate(zip(drawn, at, strict=True))
+        )
     entries = _entries(workload, count, lengths)
     if workload.arrival.trace is None:
         at = instants(workload.arrival, count, arrivals)
     else:
         at = [entry.at for entry in entries]
     prompts = _prompts(workload, entries, vocab, tokens)
+    if workload.turns is not None:
+        prompts = _conversations(workload, entries, prompts, vocab, tokens)
     return tuple(
         Request(index, prompt, entry.output_tokens, moment)
         for index, (prompt, entry, moment) in enumerate(zip(prompts, entries, at, strict=True))
@@ -91,6 +106,38 @@ def _prompts(
             own = _distinct(workload, entry.input_tokens, low, high, rng, seen)
             prompts.append((*prefix, *own))
     return prompts
+
+
+def _conversations(
+    workload: Workload,
+    entries: Sequence[Entry],
+    prompts: Sequence[tuple[int, ...]],
+    vocab: int,
+    rng: Generator,
+) -> list[tuple[int, ...]]:
+    """Return the prompts with what was said before on their stream in front of what is new.
+
+    Stream s holds the requests s, s + streams, and so on. The server's answers are not known
+    beforehand; stand-ins of the asked length take their place, so that a conversation is as long
+    as a real one, and a prefix cache finds the earlier prompt but not the answer to it.
+    """
+    assert workload.turns is not None
+    assert workload.concurrency is not None
+    low, high = workload.vocabulary_floor, vocab * 9 // 10
+    lengths = iter(draw(workload.turns, len(entries), workload.window_requests, rng))
+    said: dict[int, tuple[int, ...]] = {}
+    left: dict[int, int] = {}
+    found = []
+    for index, (entry, prompt) in enumerate(zip(entries, prompts, strict=True)):
+        stream = index % workload.concurrency
+        if not left.get(stream):
+            said[stream], left[stream] = (), next(lengths)
+        new = prompt[workload.shared_prefix :] if said[stream] else prompt
+        whole = (*said[stream], *new)
+        found.append(whole)
+        said[stream] = (*whole, *rng.integers(low, high, entry.output_tokens).tolist())
+        left[stream] -= 1
+    return found
 
 
 def _distinct(

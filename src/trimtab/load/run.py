@@ -18,6 +18,7 @@ from trimtab.load.guards import Readings, errors, shares, token_counts, void_rea
 from trimtab.load.readings import HostReader, host_cpu
 from trimtab.load.requests import build_requests
 from trimtab.load.sse import decode
+from trimtab.load.texts import tokenizer
 from trimtab.load.workload import Workload
 from trimtab.model import Request, RequestRecord, Window
 
@@ -74,7 +75,7 @@ def run_load(
         UsageError: the URL is not plain http, or the workload does not fit the vocabulary.
     """
     target = Target.parse(url, model, key)
-    requests = build_requests(workload, seed, vocab)
+    requests = build_requests(workload, seed, vocab, tokenizer(url, model, key))
     watch = Watch(alive, host_cpu, server_cpu, stop, progress)
     with _no_collections():
         run = asyncio.run(Driver(target, workload, requests, watch).run())

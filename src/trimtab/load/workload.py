@@ -36,12 +36,20 @@ class Workload(_Strict):
     window is complete, no further one is begun that would not end within ``max_seconds``
     (counted from the end of the warm-up). ``request_deadline`` is the longest one request may
     take. Token ids below ``vocabulary_floor`` are not used: special ids sit there.
+
+    ``turns``: each stream of a closed loop holds conversations of so many requests; a prompt is
+    then all that was said before (with stand-ins of the asked length for the answers) and
+    ``input_tokens`` more. ``prompts`` is the path of a file with prompts that people wrote
+    (`trimtab.load.texts`), which brings both lengths; ``prompts_sha256`` that of its content.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     input_tokens: LengthsField | None = None
     output_tokens: LengthsField | None = None
     arrival: Arrival
+    turns: LengthsField | None = None
+    prompts: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    prompts_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     shared_prefix: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     warmup: Annotated[int, Field(ge=0, le=100_000)] = 8
     windows: Annotated[int, Field(ge=1, le=1000)] = 3
@@ -52,22 +60,38 @@ class Workload(_Strict):
 
     @model_validator(mode="after")
     def _fits_in_memory(self) -> Self:
-        lengths = (self.input_tokens, self.output_tokens)
-        if self.arrival.trace is not None:
-            if lengths != (None, None) or self.shared_prefix:
-                raise ValueError(
-                    "a trace brings input_tokens, output_tokens and prefixes: leave them out"
-                )
+        if self.prompts_sha256 is not None and self.prompts is None:
+            raise ValueError("prompts_sha256 goes with prompts only")
+        if self.arrival.trace is not None or self.prompts is not None:
+            self._bring_their_own()
             return self
         if self.input_tokens is None or self.output_tokens is None:
-            raise ValueError("input_tokens and output_tokens must be given, or arrival.trace")
-        tokens = self.requests * (self.shared_prefix + self.input_tokens.longest)
+            raise ValueError(
+                "input_tokens and output_tokens must be given, or arrival.trace, or prompts"
+            )
+        longest = self.input_tokens.longest
+        if self.turns is not None:
+            if self.concurrency is None:
+                raise ValueError("turns follow each other: they go with a concurrency only")
+            longest = self.turns.longest * (longest + self.output_tokens.longest)
+        tokens = self.requests * (self.shared_prefix + longest)
         if tokens > PROMPT_LIMIT:
             raise ValueError(
                 f"the load may hold at most {PROMPT_LIMIT:,} prompt tokens, but needs "
                 f"{tokens:,}; lower windows, window_requests, warmup or input_tokens"
             )
         return self
+
+    def _bring_their_own(self) -> None:
+        """Refuse keys that a trace or written prompts leave no room for."""
+        if self.arrival.trace is not None and self.prompts is not None:
+            raise ValueError("prompts and arrival.trace exclude each other")
+        given = (self.input_tokens, self.output_tokens, self.turns)
+        if given != (None, None, None) or self.shared_prefix:
+            what = "a trace brings" if self.prompts is None else "prompts bring"
+            raise ValueError(
+                f"{what} input_tokens, output_tokens, turns and prefixes: leave them out"
+            )
 
     @property
     def concurrency(self) -> int | None:
@@ -84,8 +108,11 @@ class Workload(_Strict):
         """Requests of the whole load: warm-up, all windows, and the tail.
 
         The tail keeps the load up until the last measured request ends: a closed loop sends at
-        most one more for each stream; an open loop gets another window's worth.
+        most one more for each stream; an open loop gets another window's worth. Conversations
+        stay on their stream, so that a fast one needs more than its share.
         """
+        if self.turns is not None:
+            return 2 * self.measured + (self.concurrency or 0)
         return self.measured + (self.concurrency or self.window_requests)
 
 
@@ -102,28 +129,37 @@ def load_workload(source: str) -> Workload:
     path = Path(source)
     content = _read(path)
     workload = _validate(source, {"name": path.stem, **content})
-    return _with_trace(workload, source)
+    return _with_files(workload, source)
 
 
-def _with_trace(workload: Workload, source: str) -> Workload:
-    """Return the workload with its trace's path made absolute and its content's digest."""
+def _with_files(workload: Workload, source: str) -> Workload:
+    """Return the workload with the paths of its files made absolute, and their digests."""
     arrival = workload.arrival
-    if arrival.trace is None:
-        return workload
-    path = (Path(source).parent / arrival.trace).resolve()
+    if arrival.trace is not None:
+        path, digest = _digest(source, "arrival.trace", arrival.trace, arrival.sha256)
+        found = arrival.model_copy(update={"trace": path, "sha256": digest})
+        return workload.model_copy(update={"arrival": found})
+    if workload.prompts is not None:
+        path, digest = _digest(source, "prompts", workload.prompts, workload.prompts_sha256)
+        return workload.model_copy(update={"prompts": path, "prompts_sha256": digest})
+    return workload
+
+
+def _digest(source: str, key: str, given: str, expected: str | None) -> tuple[str, str]:
+    """Return the absolute path of a workload's file, and the SHA-256 of its content."""
+    path = (Path(source).parent / given).resolve()
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WorkloadError(
-            f"workload {source}: arrival.trace {path} cannot be read: {error.strerror}"
+            f"workload {source}: {key} {path} cannot be read: {error.strerror}"
         ) from error
-    if arrival.sha256 not in (None, digest):
+    if expected not in (None, digest):
         raise WorkloadError(
-            f"workload {source}: the content of {path} is not what arrival.sha256 names"
+            f"workload {source}: the content of {path} is not what its sha256 names"
         )
-    found = arrival.model_copy(update={"trace": str(path), "sha256": digest})
-    return workload.model_copy(update={"arrival": found})
+    return str(path), digest
 
 
 def _read(path: Path) -> Mapping[str, object]:
