@@ -83,7 +83,7 @@ def as_json(
 
 
 def _verdict(answer: Answer, catalog: Mapping[str, Tuning]) -> dict[str, Any]:
-    effect = answer.effect
+    effect, removal = answer.effect, answer.removal
     return {
         "name": answer.tuning,
         "value": answer.value,
@@ -94,6 +94,9 @@ def _verdict(answer: Answer, catalog: Mapping[str, Tuning]) -> dict[str, Any]:
         "high": _change(effect.high),
         "p": effect.p,
         "starts": effect.starts,
+        "removal": None if removal is None else _change(removal.ratio),
+        "removal_low": None if removal is None else _change(removal.low),
+        "removal_high": None if removal is None else _change(removal.high),
         "phase": answer.phase,
         "reason": answer.reason,
         "risk": catalog[answer.tuning].risk.sentence,

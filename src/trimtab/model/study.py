@@ -231,7 +231,10 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The verdict for one tuning, with its effect and the sentence that explains it."""
+    """The verdict for one tuning, with its effect and the sentence that explains it.
+
+    ``removal`` is what the proven profile gains by it over itself without it, where measured.
+    """
 
     tuning: str
     value: Value
@@ -240,6 +243,7 @@ class Answer:
     metric: str
     reason: str
     phase: str = ""
+    removal: Effect | None = None
 
 
 @dataclass(frozen=True, slots=True)

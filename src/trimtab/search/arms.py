@@ -1,7 +1,8 @@
 """Arms and candidates: names, membership, conflicts, and the seeds of blocks.
 
-An arm's name is "baseline", "guide", "proven", "max", ``tuning=value`` for a lead alone, or
-``row-N`` for a row of the screen's design. A second attempt of an arm in the same block is
+An arm's name is "baseline", "guide", "proven", "max", ``tuning=value`` for a lead alone,
+``row-N`` for a row of the screen's design, or ``without-tuning`` for the proven profile less one
+of its tunings. A second attempt of an arm in the same block is
 analysed as the arm (``StartRequest.stem``).
 """
 
@@ -19,10 +20,27 @@ GUIDE_ARM: Final = "guide"
 PROVEN_ARM: Final = "proven"
 MAX_ARM: Final = "max"
 
+_WITHOUT: Final = "without-"
+
 SOME: Final[Candidate] = (("any tuning", None),)
 """Stands for a tuned candidate that is not known yet, to ask for its price."""
 
 _PHASES = tuple(Phase)
+
+
+def without(factors: Sequence[Factor]) -> tuple[tuple[str, Candidate], ...]:
+    """Return the arms that leave each of ``factors`` out of all in turn; none for a single one."""
+    if len(factors) < 2:
+        return ()
+    return tuple(
+        (without_arm(out), together(other for other in factors if other is not out))
+        for out in factors
+    )
+
+
+def without_arm(factor: Factor) -> str:
+    """Return the name of the arm that leaves a factor out."""
+    return _WITHOUT + factor.tuning
 
 
 def is_on(factor: Factor, values: Candidate) -> bool:

@@ -45,15 +45,21 @@ class Contender:
 
 def contenders(analysis: Analysis, planned: Profiles) -> tuple[Contender, ...]:
     """Return the planned profiles that have starts in the confirmation, ``proven`` first."""
+    found = (
+        contender(analysis, arm, factors)
+        for arm, factors in ((PROVEN_ARM, planned.proven), (MAX_ARM, planned.best))
+    )
+    return tuple(one for one in found if one is not None)
+
+
+def contender(analysis: Analysis, arm: str, factors: tuple[Factor, ...]) -> Contender | None:
+    """Return an arm of the confirmation that has ``factors`` on, ``None`` if it has no start."""
     made = of_phase(analysis.starts, Phase.CONFIRM)
-    found = []
-    for arm, factors in ((PROVEN_ARM, planned.proven), (MAX_ARM, planned.best)):
-        own = [start for start in made if start.request.stem == arm]
-        if own:
-            failed = sum(start.outcome in FAILED for start in own)
-            compared = _on_all_metrics(analysis, arm, factors)
-            found.append(Contender(arm, factors, compared, len(own), failed))
-    return tuple(found)
+    own = [start for start in made if start.request.stem == arm]
+    if not own:
+        return None
+    failed = sum(start.outcome in FAILED for start in own)
+    return Contender(arm, factors, _on_all_metrics(analysis, arm, factors), len(own), failed)
 
 
 def _on_all_metrics(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
-from trimtab.model import Conclusion, Phase, Space, Start
+from trimtab.model import Conclusion, Effect, Phase, Space, Start
 from trimtab.search.answers import Findings, answer, findings
-from trimtab.search.arms import MAX_ARM, PROVEN_ARM, blocks_of
+from trimtab.search.arms import MAX_ARM, PROVEN_ARM, blocks_of, without_arm
 from trimtab.search.comparable import comparable
-from trimtab.search.comparisons import contenders, guide_comparison
+from trimtab.search.comparisons import Contender, contender, contenders, guide_comparison
 from trimtab.search.fidelity import fidelity, sentence
 from trimtab.search.final import final, one_by_one
 from trimtab.search.looks import LOOKS, Analysis, analyse
 from trimtab.search.notes import notes_of
-from trimtab.search.profiles import profiles
+from trimtab.search.profiles import Profiles, profiles
+from trimtab.search.removal import labelled, redundant, removals
 from trimtab.stats.power import detectable
 
 
@@ -27,14 +28,17 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     answers = tuple(answer(known, factor) for factor in space.factors)
     planned = profiles(space, starts)
     tried = contenders(analysis, planned)
-    alone = not tried and _screened_whole(known, starts)
-    last = one_by_one(answers, planned) if alone else final(space, answers, planned, tried)
+    removed = removals(analysis, planned.proven)
+    if not tried and _screened_whole(known, starts):
+        last = one_by_one(answers, planned)
+    else:
+        last = final(space, answers, planned, tried, _smaller(analysis, planned, removed))
     named = {PROVEN_ARM: last.proven}
     if last.best != last.proven:
         named[MAX_ARM] = last.best
     said = tuple(fidelity(starts, named.items()))
     return Conclusion(
-        answers=answers,
+        answers=tuple(labelled(space, one, removed) for one in answers),
         proven=last.proven,
         best=last.best,
         confirmed=last.confirmed,
@@ -48,6 +52,18 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         ),
         fidelity=said,
     )
+
+
+def _smaller(
+    analysis: Analysis, planned: Profiles, removed: Mapping[str, Effect]
+) -> Contender | None:
+    """Return the profile without the tuning that it does not need, if there is one."""
+    spare = redundant(analysis.space, removed)
+    for factor in planned.proven:
+        if factor.tuning == spare:
+            rest = tuple(other for other in planned.proven if other is not factor)
+            return contender(analysis, without_arm(factor), rest)
+    return None
 
 
 def _screened_whole(known: Findings, starts: Sequence[Start]) -> bool:

@@ -1,4 +1,8 @@
-"""The confirmation: the two profiles against the baseline, on fresh starts with new seeds."""
+"""The confirmation: the two profiles against the baseline, on fresh starts with new seeds.
+
+Where the budget allows, the proven profile less each of its tunings runs beside them: what a
+tuning gives on average over others need not be what the profile loses without it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from trimtab.search.arms import (
     of_phase,
     requests,
     together,
+    without,
 )
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED
@@ -41,6 +46,9 @@ def plan(space: Space, before: Sequence[Start]) -> tuple[Arms, int]:
         return (), 0
     if len(arms) > 2 and _affordable(space, seen, arms) < BLOCKS:
         arms = arms[:2]
+    apart = (*arms, *without(found.proven))
+    if _affordable(space, seen, apart) >= BLOCKS:
+        arms = apart
     blocks = min(MOST_BLOCKS, _affordable(space, seen, arms))
     if space.budget.seconds is not None:
         # Its time was set aside; starts that took longer than expected do not cancel it.

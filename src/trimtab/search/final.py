@@ -27,7 +27,11 @@ class Final:
 
 
 def final(
-    space: Space, answers: Sequence[Answer], planned: Profiles, tried: Sequence[Contender]
+    space: Space,
+    answers: Sequence[Answer],
+    planned: Profiles,
+    tried: Sequence[Contender],
+    smaller: Contender | None = None,
 ) -> Final:
     """Return the profiles that stand after the confirmation.
 
@@ -36,19 +40,27 @@ def final(
         answers: the verdicts of the factors.
         planned: the profiles that lead phase and screen suggest.
         tried: those of them that are arms of the confirmation, ``proven`` first.
+        smaller: the profile ``proven`` less a tuning that it was shown not to need.
     """
     won = {each.tuning for each in answers if each.verdict is Verdict.WIN}
     metric = main_metric(space, planned.best)
     standing = [one for one in tried if _in(won, one) and _holds(space, one)]
     top = _highest(standing, metric)
-    proven = BASELINE if top is None else top.candidate
-    best = _best(planned, tried, proven, metric)
-    return Final(
-        proven,
-        best,
-        tuple(_confirmed(tried, proven, best)),
-        tuple(_notes(space, won, planned, tried, (proven, best))),
-    )
+    whole = BASELINE if top is None else top.candidate
+    best = _best(planned, tried, whole, metric)
+    notes = tuple(_notes(space, won, planned, tried, (whole, best)))
+    if smaller is None or whole != together(planned.proven) or not _holds(space, smaller):
+        return Final(whole, best, tuple(_confirmed(tried, whole, best)), notes)
+    proven = smaller.candidate
+    note = f"the proven profile is the smaller one: with the rest, {_lost(planned, smaller)}"
+    best = proven if best == whole else best
+    confirmed = _confirmed((*tried, smaller), proven, best)
+    return Final(proven, best, tuple(confirmed), (*notes, note))
+
+
+def _lost(planned: Profiles, smaller: Contender) -> str:
+    out = [factor for factor in planned.proven if factor not in smaller.factors]
+    return f"{wording.factors(out)} gives less than the margin"
 
 
 def one_by_one(answers: Sequence[Answer], planned: Profiles) -> Final:

@@ -15,7 +15,7 @@ import numpy as np
 
 from trimtab.metrics import METRICS
 from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
-from trimtab.search.arms import GUIDE_ARM, MAX_ARM, PROVEN_ARM, is_on, of_phase
+from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, is_on, of_phase
 from trimtab.stats.effects import Estimate, Fit, Noise, fit
 from trimtab.stats.pooling import alike
 
@@ -141,7 +141,9 @@ def fit_phase(space: Space, starts: Sequence[Start], phase: Phase, metric: str) 
     sign = 1.0 if higher_is_better(space, metric) else -1.0
     rows = [start for start in of_phase(starts, phase) if usable(start, metric)]
     y = [sign * math.log(start.metrics[metric]) for start in rows]
-    arms = (PROVEN_ARM, MAX_ARM) if phase is Phase.CONFIRM else (GUIDE_ARM,)
+    arms: Sequence[str] = (GUIDE_ARM,)
+    if phase is Phase.CONFIRM:
+        arms = sorted({start.request.stem for start in rows} - {BASELINE_ARM})
     columns = {
         arm: np.array([float(start.request.stem == arm) for start in rows], dtype=np.float64)
         for arm in arms

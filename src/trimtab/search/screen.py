@@ -29,6 +29,9 @@ from trimtab.stats.effects import fit
 _CONFIRM_BLOCKS = 3
 _ENOUGH_ROWS = 24
 _ROWS_PER_FACTOR = 8
+_PROFILES = 2
+_APART = 4
+"""Arms of the confirmation that leave one tuning out, which a large budget has room for."""
 _FEW = 8
 """Factors that 16 rows screen well (resolution IV), so that a confirmation is affordable."""
 
@@ -40,7 +43,8 @@ class Plan:
     """The screen as planned before its first start.
 
     ``opening`` holds the arms that join the first block when there was no lead phase. ``whole``:
-    it takes all of the budget, and nothing is kept for a confirmation.
+    it takes all of the budget, and nothing is kept for a confirmation. Otherwise money is kept for
+    ``arms`` of one beside the baseline.
     """
 
     centre: tuple[Factor, ...]
@@ -48,6 +52,7 @@ class Plan:
     design: designs.Screen
     opening: tuple[tuple[str, Candidate], ...]
     whole: bool = False
+    arms: int = _PROFILES
 
 
 def plan(space: Space, before: Sequence[Start]) -> Plan | None:
@@ -77,13 +82,15 @@ def plan_within(
     if extra and space.guide:
         extra.append((GUIDE_ARM, space.guide))
     rows = 0
-    for arms, opening in ((2, extra), (1, extra), (1, [])):
+    whole = False
+    choices: tuple[tuple[int, list[tuple[str, Candidate]]], ...]
+    choices = ((_PROFILES + _APART, extra), (_PROFILES, extra), (1, extra), (1, []))
+    for arms, opening in choices:
         first = sum(price(space, before, Phase.SCREEN, values) for _, values in opening)
         spare = money - reserve(space, before, around, arms) - first
         rows = _rows(space, before, around, factors, spare)
-        if rows:
+        if rows >= (max(_ENOUGH_ROWS, 3 * len(factors)) if arms > _PROFILES else 1):
             break
-    whole = False
     if rows < _ENOUGH_ROWS and len(factors) > _FEW and not around:
         # A confirmation would leave rows that miss most effects of twice the noise: of a 5 % gain
         # at 2 % noise among 12 tunings 43 % were found, and 81 % with 24 rows (benchmarks/search).
@@ -98,7 +105,7 @@ def plan_within(
     kept = _fitting(factors, rows)
     pairs = _pairs(space, kept)
     design = _layout(len(kept), rows, pairs, space.seed)
-    return Plan(around, kept, design, tuple(opening), whole)
+    return Plan(around, kept, design, tuple(opening), whole, max(_PROFILES, arms))
 
 
 def candidates(space: Space, around: Sequence[Factor], settled: set[str]) -> tuple[Factor, ...]:
@@ -219,5 +226,5 @@ def owed(space: Space, before: Sequence[Start], index: int) -> float:
         return 0.0
     rows = sum(len(block) for block in planned.design.blocks[index + 1 :])
     each = price(space, before, Phase.SCREEN, together(planned.centre) or SOME)
-    kept = 0.0 if planned.whole else reserve(space, before, planned.centre, 2)
+    kept = 0.0 if planned.whole else reserve(space, before, planned.centre, planned.arms)
     return rows * each + kept

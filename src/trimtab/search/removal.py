@@ -1,0 +1,98 @@
+"""What the proven profile loses without each of its tunings, from the confirmation's own blocks.
+
+The removal effect f(S) - f(S without k) and the average effect of the screen are two estimands;
+they differ where tunings interact. A tuning may give much on average and nothing beside the
+others: then it is redundant, and the smaller profile is preferred.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from trimtab import wording
+from trimtab.model import Answer, Effect, Factor, Phase, Space, Verdict
+from trimtab.search.arms import PROVEN_ARM, of_phase, without_arm
+from trimtab.search.looks import Analysis, higher_is_better, metric_of, usable
+from trimtab.stats.effects import fit
+
+LEVEL = 0.95
+"""Confidence of all removal effects together (Bonferroni over the profile's tunings)."""
+
+
+def removals(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, Effect]:
+    """Return tuning → what the profile gains by it: a ratio above 1 is lost without it.
+
+    Empty where the confirmation had no room for it. Each effect is on the tuning's own metric.
+    """
+    found = {}
+    for factor in proven:
+        effect = _removal(analysis, factor, len(proven))
+        if effect is not None:
+            found[factor.tuning] = effect
+    return found
+
+
+def _removal(analysis: Analysis, factor: Factor, many: int) -> Effect | None:
+    space, metric = analysis.space, metric_of(analysis.space, factor)
+    rows = [s for s in of_phase(analysis.starts, Phase.CONFIRM) if usable(s, metric)]
+    own = without_arm(factor)
+    if not {own, PROVEN_ARM} <= {start.request.stem for start in rows}:
+        return None
+    sign = 1.0 if higher_is_better(space, metric) else -1.0
+    y = [sign * math.log(start.metrics[metric]) for start in rows]
+    arms = sorted({start.request.stem for start in rows} - {PROVEN_ARM})
+    columns = {
+        arm: np.array([float(start.request.stem == arm) for start in rows], dtype=np.float64)
+        for arm in arms
+    }
+    model = fit(y, [start.request.block for start in rows], columns)
+    estimate = model.estimate(own, analysis.noise[Phase.CONFIRM, metric])
+    if estimate is None:
+        return None
+    interval = estimate.interval(1 - (1 - LEVEL) / many)
+    low, high = (None, None) if interval is None else (math.exp(-interval[1]), _exp(-interval[0]))
+    starts = sum(start.request.stem in (own, PROVEN_ARM) for start in rows)
+    return Effect(math.exp(-estimate.value), low, high, estimate.p_less, starts)
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(value, 690.0))
+
+
+def redundant(space: Space, found: Mapping[str, Effect]) -> str | None:
+    """Return the tuning that the profile does not need, ``None`` if it needs all or it is open.
+
+    It is one whose removal is shown to cost less than the study's margin; of several the one
+    that gives least, because only one was left out at a time.
+    """
+    spare = [
+        (effect.ratio or 0.0, tuning)
+        for tuning, effect in found.items()
+        if effect.high is not None and effect.high < 1 + space.margin
+    ]
+    return min(spare)[1] if spare else None
+
+
+def labelled(space: Space, answer: Answer, found: Mapping[str, Effect]) -> Answer:
+    """Return an answer with its removal effect, and the sentence that it adds."""
+    effect = found.get(answer.tuning)
+    if effect is None or answer.verdict is not Verdict.WIN:
+        return answer
+    shown = f"{wording.percent((effect.ratio or 1.0) - 1)} {_bounds(effect)}"
+    if effect.low is not None and effect.low > 1:
+        said = f"the profile needs it: {shown} against leaving it out"
+    elif effect.high is not None and effect.high < 1 + space.margin:
+        said = f"redundant in the profile: {shown} against leaving it out"
+    else:
+        said = f"whether the profile needs it is open: {shown} against leaving it out"
+    return replace(answer, removal=effect, reason=f"{answer.reason}; {said}")
+
+
+def _bounds(effect: Effect) -> str:
+    if effect.low is None or effect.high is None:
+        return "(no interval)"
+    return f"[{wording.percent(effect.low - 1)}, {wording.percent(effect.high - 1)}]"
