@@ -132,6 +132,23 @@ def t_tests(bench: Bench, rng: np.random.Generator) -> Claim:
     return Claim(bench.candidate(kept), sum(gains[n] for n in kept), kept=frozenset(kept))
 
 
+def sweep(bench: Bench, rng: np.random.Generator) -> Claim:
+    """Start every cell of a grid once and take the best (`vllm bench sweep serve`).
+
+    Its repeats (``--num-runs``) are loads of the same start, so they share its luck. The grid
+    holds as many tunings, the most promising first, as the budget has room for.
+    """
+    landscape = bench.machine.landscape.tunings
+    names = sorted(bench.names, key=lambda name: -landscape[name].prior)
+    names = names[: int(math.log2(bench.budget))]
+    cells = [
+        frozenset(name for i, name in enumerate(names) if cell >> i & 1)
+        for cell in range(2 ** len(names))
+    ]
+    seen = {cell: bench.measure(cell) for cell in cells}
+    return _best_of(bench, seen, seen[frozenset()])
+
+
 def greedy(bench: Bench, rng: np.random.Generator) -> Claim:
     """Add one tuning after another in random order; keep it if the measurement rose."""
     base = best = bench.measure(frozenset())
@@ -150,6 +167,7 @@ def greedy(bench: Bench, rng: np.random.Generator) -> Claim:
 PEERS: Mapping[str, Scheme] = {
     "random": random_search,
     "TPE (auto-tuning-vllm)": tpe,
+    "grid (vllm bench sweep)": sweep,
     "one at a time": one_at_a_time,
     "t-tests, 3 repeats": t_tests,
     "greedy": greedy,

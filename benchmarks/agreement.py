@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Does ``trimtab bench`` agree with ``vllm bench serve``? Both on one server, in turns.
+
+    python benchmarks/agreement.py --rounds 6
+
+One server of the embedded engine; each round both tools send requests of the same lengths in
+the same closed loop, in an order that alternates. Printed are the ratios of what the tools report,
+with a 95 % interval over rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from trimtab.model import Settings
+from trimtab.question import Options
+from trimtab.server import launch
+from trimtab.session import open_session
+
+INPUT, OUTPUT, STREAMS, REQUESTS = 64, 32, 8, 160
+
+
+def ours(url: str, model: str, seed: int) -> dict[str, float]:
+    """Return what ``trimtab bench --url`` reports."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "w.yaml"
+        path.write_text(
+            f"input_tokens: {INPUT}\noutput_tokens: {OUTPUT}\n"
+            f"arrival: {{concurrency: {STREAMS}}}\nwarmup: 0\nwindows: 1\n"
+            f"window_requests: {REQUESTS}\nmax_seconds: 600\n"
+        )
+        words = [sys.executable, "-m", "trimtab", "bench", "--url", url, "--model", model]
+        done = subprocess.run(
+            [*words, "--workload", str(path), "--seed", str(seed), "--json"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+    found = {one["metric"]: one["value"] for one in json.loads(done.stdout)["metrics"]}
+    return {
+        "output throughput": found["output_throughput"],
+        "median TTFT": found["ttft_p50"],
+        "median TPOT": found["tpot_p50"],
+    }
+
+
+def theirs(program: str, url: str, model: str, tokenizer: str, seed: int) -> dict[str, float]:
+    """Return what ``vllm bench serve`` reports."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [
+            program, "bench", "serve", "--backend", "openai", "--base-url", url,
+            "--endpoint", "/v1/completions", "--model", model, "--tokenizer", tokenizer,
+            "--dataset-name", "random", "--random-input-len", str(INPUT),
+            "--random-output-len", str(OUTPUT), "--num-prompts", str(REQUESTS),
+            "--max-concurrency", str(STREAMS), "--ignore-eos", "--disable-tqdm",
+            "--seed", str(seed), "--save-result", "--result-dir", folder,
+            "--result-filename", "r.json",
+        ]  # fmt: skip
+        subprocess.run(words, check=True, capture_output=True)
+        told = json.loads((Path(folder) / "r.json").read_text())
+    return {
+        "output throughput": told["output_throughput"],
+        "median TTFT": told["median_ttft_ms"],
+        "median TPOT": told["median_tpot_ms"],
+    }
+
+
+def main() -> int:
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=6)
+    asked = parser.parse_args()
+    session = open_session(Options(), lambda line: print(line, file=sys.stderr))
+    plan = session.compile(())
+    assert isinstance(plan.settings, Settings)
+    program = str(Path(session.engine.where) / "bin" / "vllm")
+    logs: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder, launch(
+        plan, session.engine, Path(folder), deadline=600.0, stop=threading.Event()
+    ) as server:  # fmt: skip
+        name = session.engine.served_name(server.url)
+        ours(server.url, name, 99)  # warm
+        for number in range(asked.rounds):
+            for which in ("ours", "theirs") if number % 2 else ("theirs", "ours"):
+                if which == "ours":
+                    mine = ours(server.url, name, number)
+                else:
+                    other = theirs(program, server.url, name, session.model, number)
+            for metric in mine:
+                logs.setdefault(metric, []).append(math.log(mine[metric] / other[metric]))
+    print(f"Made by `python {shlex.join(sys.argv)}`\n")
+    print("| metric | trimtab / vllm bench serve, 95 % interval over rounds |\n|---|---|")
+    for metric, values in logs.items():
+        half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
+        middle = float(np.mean(values))
+        print(
+            f"| {metric} | {math.exp(middle):.3f} [{math.exp(middle - half):.3f}, "
+            f"{math.exp(middle + half):.3f}] |"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
