@@ -178,7 +178,7 @@ _FORMULAS: Mapping[Latency, str] = {
 
 _STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
     "mean": mean,
-    **{f"p{percent}": partial(percentile, percent=percent) for percent in (50, 90, 99)},
+    **{f"p{percent}": partial(percentile, percent=percent) for percent in (50, 90, 95, 99)},
 }
 
 

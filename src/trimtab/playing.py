@@ -20,10 +20,11 @@ from trimtab.errors import UsageError
 from trimtab.host import SnapshotHost
 from trimtab.knobs import Env
 from trimtab.load.workload import load_workload
+from trimtab.metrics import parse_slo
 from trimtab.model import Factor, Risk, RiskLevel, Settings, Start, StartRequest
 from trimtab.progress import Display
 from trimtab.question import Options, parse_budget
-from trimtab.session import DEFAULT_BUDGET, Session
+from trimtab.session import DEFAULT_BUDGET, Session, limits
 from trimtab.simulated import Landscape, Machine, load_landscape, space_of
 from trimtab.simulated.machine import OBJECTIVE
 from trimtab.stop import Stop
@@ -33,7 +34,7 @@ ENGINE: Final = "simulated"
 
 _NO_PART: Final = (
     *("model", "engine_python", "baseline", "baseline_file"),
-    *("workload", "slo", "allow_host", "aa"),
+    *("workload", "allow_host", "aa"),
 )
 """Options that say how a server is started or loaded, and mean nothing here."""
 
@@ -76,6 +77,7 @@ def open_played(options: Options) -> Played:
     budget = parse_budget(options.budget or DEFAULT_BUDGET)
     machine = Machine(landscape, options.seed)
     space = space_of(landscape, budget, options.seed)
+    slo = parse_slo(options.slo) if options.slo else None
     factors, left_out = _chosen(space.factors, options)
     engine = Scripted(
         name=ENGINE, version=__version__, packages={}, expected_seconds=space.seconds
@@ -91,10 +93,10 @@ def open_played(options: Options) -> Played:
         facts=found,
         context=Context(found, ENGINE, __version__, engine.platform, {}, base),
         base=base,
-        space=replace(space, factors=factors),
+        space=replace(space, factors=factors, limits=limits(OBJECTIVE, slo)),
         left_out=left_out,
         workload=load_workload("tiny"),
-        slo=None,
+        slo=slo,
         vocab=0,
         gate_patience=0.0,
         catalog=entries,

@@ -63,6 +63,7 @@ class TuningPart(_Part):
     phase: str
     reason: str
     risk: str | None
+    removal: EffectPart | None = None
 
     def record(self) -> Answer:
         """Return the record that the rest of trimtab uses."""
@@ -74,6 +75,7 @@ class TuningPart(_Part):
             self.metric,
             self.reason,
             self.phase,
+            None if self.removal is None else self.removal.record(),
         )
 
 

@@ -148,6 +148,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
             budget=budget,
             seed=options.seed,
             seconds=engine.expected_seconds,
+            limits=limits(options.objective, slo),
         ),
         left_out=asked.left_out,
         workload=workload,
@@ -187,6 +188,13 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
         return _Asked(tuple(factors), (), frozenset(), None, entries)
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
     return _Asked(tuple(found), tuple(left_out), conflicts, presets.guide(context), CATALOG)
+
+
+def limits(objective: str, slo: Slo | None) -> tuple[tuple[str, float], ...]:
+    """Return the SLO as limits in milliseconds; goodput has it in the objective already."""
+    if slo is None or objective == "goodput":
+        return ()
+    return tuple((f"{term.latency}_{term.statistic}", 1000.0 * term.limit) for term in slo.terms)
 
 
 def _base(engine: Engine, model: str, given: baseline.ServeCommand, say: Say) -> Settings:

@@ -86,3 +86,26 @@ def test_a_wrong_call_is_one_line(words: tuple[str, ...], says: str, tmp_path: P
     assert ran.code == 2
     assert says in ran.err
     assert ran.err.count("\n") == 1
+
+
+TRADED = """\
+name: traded
+summary: throughput at the price of latency
+tunings:
+  quick: {effect: 0.10}
+  traded: {effect: 0.20, latency: 0.50}
+noise: {start: 0.01, window: 0.01}
+"""
+
+
+def test_a_profile_that_breaks_the_slo_is_not_adopted(tmp_path: Path) -> None:
+    (tmp_path / "traded.yaml").write_text(TRADED)
+    words = ("tune", *ENGINE, "--landscape", "traded.yaml", "--budget", "40", "--json")
+    free = trimtab(*words, "--study", "a", cwd=tmp_path).json()
+    assert set(free["proven"]) == {"quick", "traded"}
+    # 100 ms, a fifth to a third faster through both gains, and half as slow again
+    bound = trimtab(*words, "--study", "b", "--slo", "ttft_p99<=105ms", cwd=tmp_path).json()
+    assert "traded" not in bound["proven"]
+    assert any("breaks the SLO and is not adopted: ttft_p99" in one for one in bound["notes"])
+    wide = trimtab(*words, "--study", "c", "--slo", "ttft_p99<=200ms", cwd=tmp_path).json()
+    assert wide["proven"] == free["proven"]

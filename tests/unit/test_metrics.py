@@ -50,7 +50,7 @@ def test_every_metric_of_one_request() -> None:
     )
 
 
-STATS = ("mean", "p50", "p90", "p99")
+STATS = ("mean", "p50", "p90", "p95", "p99")
 
 
 def test_the_names_are_the_tables() -> None:

@@ -46,7 +46,8 @@ class Space:
     ``conflicts`` are pairs of tunings that must not both be off stock. ``guide`` is the
     vllm-ascend guide's candidate on this machine (``None`` when it has nothing here).
     ``seconds`` are the expected wall seconds of a start: at the baseline, and once the leads
-    have won.
+    have won. ``limits`` are latencies that a profile must keep: metric, and the most it may be
+    in the metric's unit.
     """
 
     factors: tuple[Factor, ...]
@@ -58,6 +59,7 @@ class Space:
     seed: int = 0
     margin: float = 0.02
     seconds: tuple[float, float] = (80.0, 35.0)
+    limits: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from trimtab.metrics import geometric_mean
 from trimtab.model import Candidate, Comparison, Effect, Factor, Phase, Space
 from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, MAX_ARM, PROVEN_ARM, of_phase, together
 from trimtab.search.failures import FAILED
+from trimtab.search.limits import broken
 from trimtab.search.looks import LOOKS, Analysis, as_effect, higher_is_better, metric_of, usable
 from trimtab.search.profiles import Profiles
 
@@ -19,7 +20,8 @@ class Contender:
     """A planned profile that is an arm of the confirmation.
 
     ``comparisons`` are empty while it, or the baseline, has no measured start there. ``starts``
-    are all of its starts in the confirmation, ``failed`` those that failed.
+    are all of its starts in the confirmation, ``failed`` those that failed. ``broken`` says which
+    limits of the SLO it breaks.
     """
 
     arm: str
@@ -27,6 +29,7 @@ class Contender:
     comparisons: tuple[Comparison, ...]
     starts: int
     failed: int
+    broken: tuple[str, ...] = ()
 
     @property
     def candidate(self) -> Candidate:
@@ -59,7 +62,15 @@ def contender(analysis: Analysis, arm: str, factors: tuple[Factor, ...]) -> Cont
     if not own:
         return None
     failed = sum(start.outcome in FAILED for start in own)
-    return Contender(arm, factors, _on_all_metrics(analysis, arm, factors), len(own), failed)
+    stock = [start for start in made if start.request.stem == BASELINE_ARM]
+    return Contender(
+        arm,
+        factors,
+        _on_all_metrics(analysis, arm, factors),
+        len(own),
+        failed,
+        broken(analysis.space, own, stock),
+    )
 
 
 def _on_all_metrics(

@@ -89,7 +89,7 @@ def _holds(space: Space, one: Contender) -> bool:
     That is on the objective if any factor is about it. Where all are about another metric, that
     one counts, and the objective must not have been lowered.
     """
-    if one.failed >= _UNRELIABLE:
+    if one.failed >= _UNRELIABLE or one.broken:
         return False
     objective = one.effect(space.objective)
     about = dict.fromkeys(metric_of(space, factor) for factor in one.factors)
@@ -117,7 +117,8 @@ def _best(
     """
     if _unknown(planned, tried, metric):
         return together(planned.best)
-    top = _highest([one for one in tried if one.ratio(metric) is not None], metric)
+    able = [one for one in tried if one.ratio(metric) is not None and not one.broken]
+    top = _highest(able, metric)
     if top is None or (top.ratio(metric) or 0.0) <= 1.0:
         return proven
     return top.candidate
@@ -155,6 +156,8 @@ def _notes(
     for one in tried:
         if one.failed:
             yield _failed(one)
+        if one.broken:
+            yield f"{_words(one)} breaks the SLO and is not adopted: {', '.join(one.broken)}"
         effect = one.effect(main_metric(space, one.factors))
         rejected = one.candidate != best or _in(won, one)
         if effect is not None and one.candidate != proven and rejected:

@@ -112,7 +112,7 @@ class Machine:
         startup = sum(one.startup for one in known)
         metrics = {
             OBJECTIVE: math.exp(mean),
-            "ttft_p99": 0.1 * math.exp(-latency),
+            "ttft_p99": 100.0 * math.exp(-latency),
             "startup": 20.0 * math.exp(startup + self.landscape.noise.start * float(own.normal())),
         }
         return Start(
