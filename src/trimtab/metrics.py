@@ -16,7 +16,7 @@ from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 
-from trimtab.averages import geometric_mean, mean, percentile
+from trimtab.averages import geometric_mean, mean, percentile, trimmed_mean
 from trimtab.model import RequestRecord, Window
 from trimtab.slo import Latency, Slo, parse_slo
 
@@ -75,7 +75,7 @@ class Metric:
 
 
 def over_windows(windows: Sequence[Window]) -> dict[str, float]:
-    """Return the metrics of a start from its windows: the geometric mean of each.
+    """Return the metrics of a start from its windows: the trimmed geometric mean of each.
 
     A metric is present only if every window has it. Where a value is 0 (an error rate) the mean
     is arithmetic; a goodput of 0 counts as half a request in that window, because a logarithm
@@ -83,7 +83,7 @@ def over_windows(windows: Sequence[Window]) -> dict[str, float]:
     """
     names = set.intersection(*(set(window.metrics) for window in windows))
     return {
-        name: geometric_mean([_positive(name, window) for window in windows])
+        name: trimmed_mean([_positive(name, window) for window in windows])
         for name in sorted(names)
     }
 

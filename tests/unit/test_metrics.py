@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.averages import trimmed_mean
 from trimtab.metrics import METRICS, OBJECTIVES, geometric_mean, measure, parse_slo, percentile
 from trimtab.model import RequestRecord
 
@@ -64,6 +65,17 @@ def test_the_names_are_the_tables() -> None:
         assert metric.formula
         better = name in OBJECTIVES or name in ("total_throughput", "capacity")
         assert metric.higher_is_better == better
+
+
+def test_a_spoilt_window_hardly_moves_a_start() -> None:
+    quiet = [100.0 + i % 3 for i in range(16)]
+    spoilt = [50.0, *quiet[1:-1], 50.0]
+    assert geometric_mean(spoilt) < 0.93 * geometric_mean(quiet)
+    assert trimmed_mean(spoilt) == pytest.approx(trimmed_mean(quiet), rel=0.01)
+    assert trimmed_mean([1.0, 2.0, 4.0, 8.0]) == pytest.approx(64**0.25)
+    assert trimmed_mean([0.0, 0.0, 0.0, 0.0, 5.0]) == 1.0
+    with pytest.raises(ValueError, match="empty"):
+        trimmed_mean([])
 
 
 def test_nothing_is_measured_on_nothing() -> None:
