@@ -77,6 +77,7 @@ def choose(
                 metric=tuning.metric,
                 dummy=tuning.dummy,
                 scope=tuning.scope,
+                levels=tuning.levels,
             )
         )
     names = [factor.tuning for factor in factors]

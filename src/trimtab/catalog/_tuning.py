@@ -95,6 +95,7 @@ class Tuning:
     ``prior`` is the expected gain on the log scale; it orders proposals and never enters a test.
     ``metric`` names the metric it is about if that is not the study's objective ("startup").
     ``checks`` replaces the knob's default checks by stronger ones, from the complete settings.
+    ``levels`` are further values of an integer tuning to try once it is worth turning.
     ``engines`` and ``platforms`` are empty for any. ``package`` is the operating system's package.
     ``details`` says what it does, when it helps and what to know, in whole sentences.
     ``accepts`` is how the setting's reader takes a text. ``rules`` are its traps. ``claims`` are
@@ -123,6 +124,7 @@ class Tuning:
     prior: float = 0.0
     metric: str = ""
     checks: Checks | None = None
+    levels: tuple[int, ...] = ()
     engines: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     since: str = ""

@@ -52,6 +52,7 @@ TUNINGS = (
         summary="Let one step take more prompt tokens: prefill in fewer, longer steps.",
         knob=Argument("--max-num-batched-tokens", int, config="max_num_batched_tokens"),
         values=(_STOCK_TOKENS, 2 * _STOCK_TOKENS),
+        levels=(_STOCK_TOKENS // 2, _STOCK_TOKENS, 4 * _STOCK_TOKENS, 8 * _STOCK_TOKENS),
         stock="2048 on CPU",
         risk=Risk(
             RiskLevel.LOW, "Tokens being generated wait longer behind a step full of prompts."

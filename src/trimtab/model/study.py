@@ -19,7 +19,8 @@ class Factor:
     hardware ("" for all others); leads are settled first. ``prior`` is the expected gain on the
     log scale: it orders the proposals and never enters a test. ``metric`` is the metric that
     the tuning is about when that is not the study's objective ("startup"), else "".
-    ``dummy`` marks the inert one that must never win.
+    ``dummy`` marks the inert one that must never win. ``levels`` are further values of an integer
+    tuning, by which it is refined once it has proved worth turning.
     """
 
     tuning: str
@@ -29,6 +30,7 @@ class Factor:
     metric: str = ""
     dummy: bool = False
     scope: Scope = Scope.PROCESS
+    levels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class Phase(StrEnum):
 
     LEAD = "lead"  # large effects that the hardware decides, each alone
     SCREEN = "screen"  # the rest, around the centre
+    REFINE = "refine"  # integer tunings worth turning, at more of their levels
     CONFIRM = "confirm"  # the final profiles against the baseline, fresh
 
 

@@ -9,12 +9,21 @@ from collections.abc import Iterable, Sequence
 from trimtab import wording
 from trimtab.model import Phase, Start
 from trimtab.report import rows
-from trimtab.report.figures import ARM_COLOURS, GREY, PURPLE, SKY, VERMILION, Figure
+from trimtab.report.figures import ARM_COLOURS, BLUE, GREY, PURPLE, SKY, VERMILION, Figure
 from trimtab.report.study import Study
 
-_OTHER_ARMS = {Phase.LEAD: ("single leads", PURPLE), Phase.SCREEN: ("screened", SKY)}
+_OTHER_ARMS = {
+    Phase.LEAD: ("single leads", PURPLE),
+    Phase.SCREEN: ("screened", SKY),
+    Phase.REFINE: ("refined", BLUE),
+}
 _UNKNOWN_ARM = ("other", PURPLE)
-_PHASES = {Phase.LEAD: "circle", Phase.SCREEN: "diamond", Phase.CONFIRM: "square"}
+_PHASES = {
+    Phase.LEAD: "circle",
+    Phase.SCREEN: "diamond",
+    Phase.REFINE: "triangle-up",
+    Phase.CONFIRM: "square",
+}
 
 
 def draw(study: Study) -> Figure | None:

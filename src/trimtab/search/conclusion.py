@@ -16,6 +16,7 @@ from trimtab.search.final import final, one_by_one
 from trimtab.search.looks import LOOKS, Analysis, analyse
 from trimtab.search.notes import notes_of
 from trimtab.search.profiles import Profiles, profiles
+from trimtab.search.refine import refined, valued
 from trimtab.search.removal import labelled, redundant, removals
 from trimtab.stats.power import detectable
 
@@ -26,7 +27,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     analysis = analyse(space, starts)
     known = findings(space, starts, analysis)
     answers = tuple(answer(known, factor) for factor in space.factors)
-    planned = profiles(space, starts)
+    planned = refined(space, starts, profiles(space, starts))
     tried = contenders(analysis, planned)
     removed = removals(analysis, planned.proven)
     if not tried and _screened_whole(known, starts):
@@ -38,7 +39,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         named[MAX_ARM] = last.best
     said = tuple(fidelity(starts, named.items()))
     return Conclusion(
-        answers=tuple(labelled(space, one, removed) for one in answers),
+        answers=tuple(valued(labelled(space, one, removed), space, starts) for one in answers),
         proven=last.proven,
         best=last.best,
         confirmed=last.confirmed,

@@ -23,6 +23,7 @@ from trimtab.search.arms import (
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED
 from trimtab.search.profiles import profiles
+from trimtab.search.refine import refined
 
 BLOCKS = 3
 """Blocks of the phase; up to twice as many where the budget is left over."""
@@ -36,7 +37,7 @@ Arms = tuple[tuple[str, Candidate], ...]
 def plan(space: Space, before: Sequence[Start]) -> tuple[Arms, int]:
     """Return the arms and the number of blocks that follow from the earlier phases."""
     seen = [start for start in before if start.request.phase is not Phase.CONFIRM]
-    found = profiles(space, seen)
+    found = refined(space, seen, profiles(space, seen))
     tuned = [(PROVEN_ARM, found.proven), (MAX_ARM, found.best)]
     if found.best == found.proven:
         tuned.pop()

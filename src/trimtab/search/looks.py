@@ -21,6 +21,9 @@ from trimtab.stats.pooling import alike
 
 LOOKS = (Phase.LEAD, Phase.SCREEN)
 
+_TESTED = (*LOOKS, Phase.CONFIRM)
+"""The phases that claims rest on; the refinement only chooses."""
+
 ENOUGH_DF = 3
 """Degrees of freedom from which on lead phase and screen know their noise."""
 
@@ -106,10 +109,10 @@ def analyse(space: Space, starts: Sequence[Start]) -> Analysis:
     fits: dict[tuple[Phase, str], Fit] = {}
     noise: dict[tuple[Phase, str], Noise] = {}
     for metric in metrics_of(space):
-        for phase in Phase:
+        for phase in _TESTED:
             fits[phase, metric] = fit_phase(space, starts, phase, metric)
-        shared = _shared({phase: fits[phase, metric].noise for phase in Phase})
-        noise |= {(phase, metric): shared[phase] for phase in Phase}
+        shared = _shared({phase: fits[phase, metric].noise for phase in _TESTED})
+        noise |= {(phase, metric): shared[phase] for phase in _TESTED}
     return Analysis(space, starts, fits, noise)
 
 

@@ -1,4 +1,4 @@
-"""The strategy of this version: leads alone, the rest by a design, then a fresh confirmation."""
+"""The strategy: leads alone, the rest by a design, integers refined, a fresh confirmation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from trimtab.model import BASELINE, Outcome, Phase, Space, Start, StartRequest
-from trimtab.search import confirm, lead, screen
+from trimtab.search import confirm, lead, refine, screen
 from trimtab.search.comparable import comparable
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED, blocked
@@ -23,12 +23,13 @@ class _Part(NamedTuple):
 _PHASES: Final = {
     Phase.LEAD: _Part(lead.block, lead.owed),
     Phase.SCREEN: _Part(screen.block, screen.owed),
+    Phase.REFINE: _Part(refine.block, refine.owed),
     Phase.CONFIRM: _Part(confirm.block, confirm.owed),
 }
 
 
 class Phased:
-    """Three phases: LEAD, SCREEN, CONFIRM (see the modules of those names).
+    """Four phases: LEAD, SCREEN, REFINE, CONFIRM (see the modules of those names).
 
     A void start is repeated once in its block where the budget allows, a failed one only when it
     is the baseline's. When the baseline fails twice in a row the study ends.

@@ -30,6 +30,9 @@ _CONFIRM_BLOCKS = 3
 _ENOUGH_ROWS = 24
 _ROWS_PER_FACTOR = 8
 _PROFILES = 2
+_LEVELS = 4
+"""Arms of the confirmation that cost as much as the refinement of an integer tuning."""
+
 _APART = 4
 """Arms of the confirmation that leave one tuning out, which a large budget has room for."""
 _FEW = 8
@@ -84,7 +87,9 @@ def plan_within(
     rows = 0
     whole = False
     choices: tuple[tuple[int, list[tuple[str, Candidate]]], ...]
-    choices = ((_PROFILES + _APART, extra), (_PROFILES, extra), (1, extra), (1, []))
+    rich = _PROFILES + _APART
+    refining = rich + _LEVELS if any(factor.levels for factor in factors) else rich
+    choices = ((refining, extra), (rich, extra), (_PROFILES, extra), (1, extra), (1, []))
     for arms, opening in choices:
         first = sum(price(space, before, Phase.SCREEN, values) for _, values in opening)
         spare = money - reserve(space, before, around, arms) - first

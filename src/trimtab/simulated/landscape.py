@@ -46,6 +46,13 @@ class Numeric(_Strict):
     cliff: Annotated[int, Field(ge=1)] | None = None
     fall: _Effect = 0.0
 
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Powers of two from half the stock value to twice the published one."""
+        low, high = sorted((self.stock, self.published))
+        first, last = math.floor(math.log2(low)) - 1, math.ceil(math.log2(high)) + 1
+        return tuple(2**power for power in range(max(0, first), last + 1))
+
     def effect(self, value: Value) -> float:
         """Return the effect of ``value`` against stock; ``None`` is stock."""
         number = self.stock if value is None else int(value)

@@ -172,6 +172,7 @@ def space_of(landscape: Landscape, budget: Budget, seed: int = 0) -> Space:
             lead="the landscape expects it" if one.lead else "",
             prior=one.prior,
             dummy=one.dummy,
+            levels=() if one.numeric is None else one.numeric.levels,
         )
         for name, one in landscape.tunings.items()
     ]

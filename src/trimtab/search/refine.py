@@ -1,0 +1,150 @@
+"""The refinement: how far to turn an integer tuning that the screen found worth turning.
+
+Each level of it runs in randomised blocks, everything else as in the best profile so far; a
+Gaussian process over the logarithm of the level, with the noise as measured, says which is best.
+The level enters the confirmation as one setting: what was seen here is no proof.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from trimtab.model import Answer, Candidate, Factor, Phase, Space, Start, StartRequest
+from trimtab.search.arms import blocks_of, of_phase, shuffled, together
+from trimtab.search.cost import left, price
+from trimtab.search.looks import higher_is_better, metric_of, usable
+from trimtab.search.profiles import Profiles, profiles
+from trimtab.stats.effects import Estimate, fit
+from trimtab.stats.gp import posterior
+
+BLOCKS: Final = 2
+"""Blocks for each tuning, each with every level once."""
+
+_MOST: Final = 2
+"""Tunings that are refined, the largest effects first."""
+
+
+def chosen(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
+    """Return the tunings to refine: those of the best profile that have more levels than two."""
+    seen = [s for s in before if s.request.phase in (Phase.LEAD, Phase.SCREEN)]
+    found = profiles(space, seen).best
+    return tuple(factor for factor in found if len(levels(factor)) > 2)[:_MOST]
+
+
+def levels(factor: Factor) -> tuple[int, ...]:
+    """Return the levels of a factor, the tested one included; none of one that has no order."""
+    if not factor.levels or not isinstance(factor.value, int):
+        return ()
+    return tuple(sorted({*factor.levels, factor.value}))
+
+
+def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
+    """Return the next block of the phase, empty when it is over or there is no room for it."""
+    index = blocks_of(before, Phase.REFINE)
+    factors = chosen(space, before)
+    if any(start.request.phase is Phase.CONFIRM for start in before):
+        return ()
+    if index >= BLOCKS * len(factors):
+        return ()
+    arms = _arms(space, before, factors[index // BLOCKS])
+    cost = sum(price(space, before, Phase.REFINE, values) for _, values in arms)
+    ahead = cost * (BLOCKS - index % BLOCKS)
+    if left(space, before) < ahead + _kept(space, before):
+        return ()
+    return shuffled(space, Phase.REFINE, index, arms)
+
+
+def _arms(space: Space, before: Sequence[Start], factor: Factor) -> list[tuple[str, Candidate]]:
+    seen = [s for s in before if s.request.phase in (Phase.LEAD, Phase.SCREEN)]
+    rest = [other for other in profiles(space, seen).best if other.tuning != factor.tuning]
+    return [
+        (arm(factor, level), together([*rest, replace(factor, value=level)]))
+        for level in levels(factor)
+    ]
+
+
+def arm(factor: Factor, level: int) -> str:
+    """Return the name of the arm that has a factor at a level."""
+    return f"{factor.tuning}={level}"
+
+
+def _kept(space: Space, before: Sequence[Start]) -> float:
+    """Return what the confirmation of two profiles needs."""
+    best = together(profiles(space, before).best)
+    stock = price(space, before, Phase.CONFIRM, ())
+    return 3 * (stock + 2 * price(space, before, Phase.CONFIRM, best))
+
+
+def owed(space: Space, before: Sequence[Start], index: int) -> float:
+    """Return what must be kept after block ``index``: the later ones, and a confirmation."""
+    factors = chosen(space, before)
+    later = 0.0
+    for each in range(index + 1, BLOCKS * len(factors)):
+        arms = _arms(space, before, factors[each // BLOCKS])
+        later += sum(price(space, before, Phase.REFINE, values) for _, values in arms)
+    return later + _kept(space, before)
+
+
+def refined(space: Space, starts: Sequence[Start], planned: Profiles) -> Profiles:
+    """Return the profiles with each refined tuning at its best level."""
+    value = {factor.tuning: best_level(space, starts, factor) for factor in chosen(space, starts)}
+
+    def at(factors: Sequence[Factor]) -> tuple[Factor, ...]:
+        return tuple(
+            replace(factor, value=value.get(factor.tuning, factor.value)) for factor in factors
+        )
+
+    return Profiles(at(planned.proven), at(planned.best))
+
+
+def best_level(space: Space, starts: Sequence[Start], factor: Factor) -> int:
+    """Return the level of the highest posterior mean; the tested one while nothing is known."""
+    assert isinstance(factor.value, int)
+    found = _differences(space, starts, factor)
+    at = {level: one.value for level, one in found.items()} | {factor.value: 0.0}
+    errors = [one.se for one in found.values() if one.se is not None]
+    if len(at) < 3 or not errors:
+        return factor.value
+    # Each is a difference to the tested level, whose own noise is in all of them alike.
+    noise = min(errors) / math.sqrt(2)
+    order = sorted(at)
+    points = [math.log2(level) for level in order]
+    shape = posterior(points, [at[level] for level in order], [noise] * len(order), points)
+    return max(zip(shape.mean, order, strict=True))[1]
+
+
+def _differences(space: Space, starts: Sequence[Start], factor: Factor) -> dict[int, Estimate]:
+    """Return level → its effect against the tested level, better-is-greater."""
+    metric = metric_of(space, factor)
+    sign = 1.0 if higher_is_better(space, metric) else -1.0
+    names = {arm(factor, level): level for level in levels(factor)}
+    rows = [
+        start
+        for start in of_phase(starts, Phase.REFINE)
+        if start.request.stem in names and usable(start, metric)
+    ]
+    columns = {
+        name: np.array([float(start.request.stem == name) for start in rows], dtype=np.float64)
+        for name, level in names.items()
+        if level != factor.value
+    }
+    y = [sign * math.log(start.metrics[metric]) for start in rows]
+    model = fit(y, [start.request.block for start in rows], columns)
+    found = {level: model.estimate(name) for name, level in names.items()}
+    return {level: one for level, one in found.items() if one is not None}
+
+
+def valued(answer: Answer, space: Space, starts: Sequence[Start]) -> Answer:
+    """Return an answer with the level that the refinement chose, and a word on it."""
+    for factor in chosen(space, starts):
+        if factor.tuning == answer.tuning:
+            level = best_level(space, starts, factor)
+            if level != factor.value:
+                said = f"refined from {factor.value} to {level}"
+                return replace(answer, value=level, reason=f"{answer.reason}; {said}")
+    return answer
