@@ -84,6 +84,13 @@ def test_a_known_large_gain_is_proven_and_the_dummy_is_not_kept(
     assert confirmed["ratio"] > confirmed["low"]
 
 
+def test_the_answers_of_the_profile_were_compared(answer: dict[str, object]) -> None:
+    (said, *_) = answer["fidelity"]  # type: ignore[misc]
+    assert said["prompts"] == 4
+    assert 0.0 < said["agreement"] <= 1.0
+    assert said["floor"] is not None
+
+
 def test_the_killed_start_is_the_only_one_lost(study: Path, answer: dict[str, object]) -> None:
     lines = (study / "s" / "ledger.jsonl").read_text().splitlines()
     assert len(lines) - 1 == answer["starts"]

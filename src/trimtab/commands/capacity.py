@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from trimtab.commands.shared import (
+    Engine,
+    EnginePython,
+    Folder,
+    Json,
+    Model,
+    Resume,
+    Seed,
+    Target,
+    Url,
+    Workload,
+)
 
 _HELP = """Find the highest request rate at which a target meets its SLO: a profile, a file with a
 vllm command, or 'stock'.
@@ -33,24 +45,20 @@ def register(root: typer.Typer) -> None:
 
 def capacity(
     slo: Annotated[str, typer.Option(help="Such as 'ttft_p99<=500ms,tpot_p99<=50ms'.")],
-    target: Annotated[str, typer.Argument(help="A profile, a command file, or stock.")] = "stock",
-    url: Annotated[str | None, typer.Option(help="A server that runs already.")] = None,
+    target: Target = "stock",
+    url: Url = None,
     starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to search on.")] = 3,
     requests: Annotated[
         int, typer.Option(min=20, max=100_000, help="Requests of a probe; 1000 for a p99.")
     ] = 200,
-    workload: Annotated[
-        str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Model folder or id.")] = None,
-    engine: Annotated[str | None, typer.Option(help="vllm-cpu, vllm or scripted.")] = None,
-    engine_python: Annotated[str | None, typer.Option(help="Interpreter with vLLM.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the requests.")] = 0,
-    folder: Annotated[
-        Path | None, typer.Option("--study", help="Folder. [default: trimtab-bench/<time>]")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on in --study.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    workload: Workload = None,
+    model: Model = None,
+    engine: Engine = None,
+    engine_python: EnginePython = None,
+    seed: Seed = 0,
+    folder: Folder = None,
+    resume: Resume = False,
+    as_json: Json = False,
 ) -> None:
     """Search, print, and keep everything in a folder."""
     from trimtab.commands import capacities

