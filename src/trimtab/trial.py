@@ -19,6 +19,7 @@ from trimtab.apply import applied
 from trimtab.engines import api_key
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
 from trimtab.load.greedy import greedy
+from trimtab.load.guards import unsteady
 from trimtab.load.run import LoadResult, run_load
 from trimtab.load.workload import Workload
 from trimtab.metrics import over_windows
@@ -106,7 +107,7 @@ class Driven:
     """What the load of a start gave: its windows, and the metrics that follow from them.
 
     ``failed`` is the sentence why the server did not serve it, or "". ``metrics`` is empty where
-    no window is valid.
+    no window is valid, or the whole is ``void`` for that reason.
     """
 
     windows: tuple[Window, ...]
@@ -115,6 +116,7 @@ class Driven:
     records: tuple[RequestRecord, ...] = ()
     client: Mapping[str, float] = field(default_factory=dict)
     answers: tuple[tuple[int, ...], ...] = ()
+    void: str = ""
 
 
 Drive = Callable[[Loaded, StartRequest], Driven]
@@ -123,14 +125,24 @@ Drive = Callable[[Loaded, StartRequest], Driven]
 def one_load(loaded: Loaded, request: StartRequest) -> Driven:
     """Drive the session's workload once: what a study measures.
 
-    Where profiles are confirmed, the server's greedy answers are taken too, after the load.
+    Where profiles are confirmed, the server's greedy answers are taken too, after the load. A
+    start on an unsteady machine is void; a second one counts as it is, for the arm may be so.
     """
     load = loaded.run(loaded.session.workload, request.seed)
     valid = [window for window in load.windows if not window.void]
     metrics = over_windows(valid) if valid else {}
+    closed = loaded.session.workload.concurrency is not None
+    first = request.arm == request.stem
+    void = unsteady([_throughput(one) for one in valid]) if closed and first else ""
+    if void and not load.failed:
+        return Driven(load.windows, {}, records=load.records, client=load.client, void=void)
     wanted = request.phase is Phase.CONFIRM and metrics and not load.failed
     answers = loaded.greedy() if wanted else ()
     return Driven(load.windows, metrics, load.failed, load.records, load.client, answers)
+
+
+def _throughput(window: Window) -> float:
+    return window.metrics.get("output_throughput", 0.0)
 
 
 def run_trial(
@@ -236,7 +248,7 @@ def _judge(loaded: Loaded, driven: Driven, findings: _Findings) -> None:
     elif not driven.metrics:
         findings.outcome = Outcome.VOID
         reasons = sorted({reason for window in driven.windows for reason in window.void})
-        findings.detail = "; ".join(reasons) or "no window was completed"
+        findings.detail = driven.void or "; ".join(reasons) or "no window was completed"
     else:
         findings.outcome = Outcome.MEASURED
         findings.metrics = {**driven.metrics, **_startup(loaded.session, loaded.server)}

@@ -148,3 +148,17 @@ def test_the_real_readings_grow() -> None:
     cpu = host_cpu()
     assert cpu is not None
     assert 0 < cpu.busy < cpu.total
+
+
+@pytest.mark.parametrize(
+    ("throughputs", "says"),
+    [
+        ([205, 798, 568, 474, 327, 692, 571], "scattered by 4"),  # a start seen on a shared host
+        ([935, 872, 864, 1020, 1028, 1080, 1083, 862], ""),
+        ([100, 900, 100, 900], ""),  # too few to judge
+        ([0, 1, 2, 3, 4, 5], ""),
+    ],
+)
+def test_windows_that_scatter_are_no_measurement(throughputs: list[float], says: str) -> None:
+    found = guards.unsteady(throughputs)
+    assert (says in found) if says else found == ""

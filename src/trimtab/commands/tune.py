@@ -90,7 +90,7 @@ def tune(
     ] = None,
     landscape: Annotated[
         str | None,
-        typer.Option(help="What --engine simulated plays: L0 to L6, or a YAML file."),
+        typer.Option(help="What --engine simulated plays: L0 to L5, or a YAML file."),
     ] = None,
     aa: Annotated[
         int | None,

@@ -6,9 +6,10 @@ used, never dropped.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, stdev
 from typing import Final
 
 from trimtab.model import RequestRecord
@@ -30,6 +31,14 @@ three to one."""
 
 STEAL_LIMIT: Final = 0.10
 """Largest share of CPU time that the hypervisor may take."""
+
+SCATTER_LIMIT: Final = 0.2
+"""Largest standard deviation of log throughput between the windows of a start in closed loop.
+A quiet machine shows 0.03 to 0.08; one whose cores another guest of the same host shares, unseen
+in any counter of ours, has shown 0.45."""
+
+FEWEST_WINDOWS: Final = 5
+"""Windows from which on a scatter can be judged."""
 
 SHORTEST_JUDGED: Final = 0.4
 """CPU readings come in steps of 10 ms for each process and core (USER_HZ): over 0.4 s and two
@@ -136,6 +145,19 @@ def shares(before: Readings, after: Readings, seconds: float) -> dict[str, float
         ours = after.client - before.client + after.server - before.server
         found["foreign"] = max(0.0, (after.host.busy - before.host.busy - ours) / total)
     return {**found, "steal": (after.host.steal - before.host.steal) / total}
+
+
+def unsteady(throughputs: Sequence[float]) -> str:
+    """Return why a start's windows are no measurement, "" if they are steady enough.
+
+    ``throughputs`` are those of its valid windows, in closed loop: the load is constant then.
+    """
+    if len(throughputs) < FEWEST_WINDOWS or min(throughputs) <= 0:
+        return ""
+    scatter = stdev(math.log(one) for one in throughputs)
+    if scatter <= SCATTER_LIMIT:
+        return ""
+    return f"throughput scattered by {scatter:.0%} between windows, above {SCATTER_LIMIT:.0%}"
 
 
 def others(used: Mapping[str, float]) -> tuple[str, ...]:
