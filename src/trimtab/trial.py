@@ -18,6 +18,7 @@ from trimtab import gate
 from trimtab.apply import applied
 from trimtab.engines import api_key
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
+from trimtab.load.drained import drain
 from trimtab.load.greedy import greedy
 from trimtab.load.guards import unsteady
 from trimtab.load.run import LoadResult, run_load
@@ -85,6 +86,7 @@ class Loaded:
             KeyboardInterrupt: a stop was asked for.
         """
         session, url, key = self.session, self.server.url, self.key
+        drain(url, key)  # what an earlier load of this start left behind
         found = run_load(
             url,
             session.engine.served_name(url, key=key),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cli import Running, free, trimtab, until
+from tests.unit.scripted import scripted
 
 ENGINE = ("--engine", "scripted")
 
@@ -68,6 +69,17 @@ def test_a_measurement_that_is_killed_goes_on(planted: Path) -> None:
     ran = trimtab(*words, "--resume", cwd=planted)
     assert ran.code == 0, ran.err
     assert ran.json()["starts"] == 3
+
+
+def test_a_server_that_runs_already_is_measured(tmp_path: Path) -> None:
+    with scripted(tmp_path) as server:
+        words = ("--url", server.url, "--workload", "tiny", "--json")
+        ran = trimtab("bench", *words, cwd=tmp_path)
+        assert ran.code == 0, ran.err
+        own = {one["metric"]: one for one in ran.json()["metrics"]}["output_throughput"]
+        assert own["value"] > 0
+        assert (own["low"], own["starts"]) == (None, 1)
+    assert trimtab("bench", *words, cwd=tmp_path).code == 1, "it is gone"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""The guard that waits for an idle server."""
+
+from __future__ import annotations
+
+import pytest
+
+from trimtab.load import drained
+
+PAGE = """# HELP vllm:num_requests_running Number of requests in model execution batches.
+vllm:num_requests_running{engine="0",model_name="m"} 3.0
+vllm:num_requests_waiting{engine="0",model_name="m"} 2.0
+vllm:num_requests_waiting_by_reason{engine="0",reason="capacity"} 2.0
+"""
+IDLE = "vllm:num_requests_running 0\nvllm:num_requests_waiting 0\n"
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """What the server answers, page by page; the last one stays."""
+    answers: list[str | None] = []
+
+    def get(url: str, path: str, timeout: float, key: str | None = None) -> bytes | None:
+        assert path == "/metrics"
+        page = answers.pop(0) if len(answers) > 1 else answers[0]
+        return None if page is None else page.encode()
+
+    monkeypatch.setattr(drained.loopback, "get", get)
+    return answers
+
+
+def test_running_and_waiting_requests_are_counted(pages: list[str | None]) -> None:
+    pages.append(PAGE)
+    assert drained.in_flight("http://x") == 5
+
+
+@pytest.mark.parametrize("page", [None, "", "other_metric 3"])
+def test_a_server_that_does_not_tell_is_idle(pages: list[str | None], page: str | None) -> None:
+    pages.append(page)
+    assert drained.in_flight("http://x") is None
+    assert drained.drain("http://x") == 0
+
+
+def test_it_waits_until_the_server_is_idle(pages: list[str | None]) -> None:
+    pages += [PAGE, PAGE, IDLE]
+    slept: list[float] = []
+    assert drained.drain("http://x", sleep=slept.append) == 0
+    assert slept == [0.5, 0.5]
+
+
+def test_patience_ends(pages: list[str | None]) -> None:
+    pages.append(PAGE)
+    assert drained.drain("http://x", patience=2.0, sleep=lambda _: None) == 5
