@@ -15,7 +15,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import psutil
 
-from trimtab.load.guards import FOREIGN_LIMIT, STEAL_LIMIT
+from trimtab.load.guards import STEAL_LIMIT
+
+BUSY_LIMIT = 0.10
+"""Share of the machine that others may use before a wait is worth while; windows are judged by a
+stricter one, each for itself."""
 
 PROBE_SECONDS = 1.0
 """How long others are watched; less where nobody would wait for them anyway."""
@@ -56,7 +60,7 @@ def wait(
     while True:
         readings = probe(seconds)
         waited = time.monotonic() - begun
-        quiet = readings["busy"] <= FOREIGN_LIMIT and readings["steal"] <= STEAL_LIMIT
+        quiet = readings["busy"] <= BUSY_LIMIT and readings["steal"] <= STEAL_LIMIT
         if quiet or waited >= patience or stop.is_set():
             return {**readings, "waited": waited if waited > 2 * PROBE_SECONDS else 0.0}
         say(f"waiting for a quieter machine: others use {readings['busy']:.0%} of it")
