@@ -3,9 +3,10 @@
 
     python benchmarks/agreement.py --rounds 6
 
-One server of the embedded engine; each round both tools send requests of the same lengths in
-the same closed loop, in an order that alternates. Printed are the ratios of what the tools report,
-with a 95 % interval over rounds.
+One server of the embedded engine; each round both tools send requests of the same lengths, in an
+order that alternates: Poisson arrivals at ``--rate``, or with ``--streams`` a closed loop. Printed
+are the ratios of what the tools report, with a 95 % interval over rounds. In a closed loop on a
+machine that the server fills, a client that takes more CPU slows the server it measures.
 """
 
 from __future__ import annotations
@@ -28,16 +29,17 @@ from trimtab.question import Options
 from trimtab.server import launch
 from trimtab.session import open_session
 
-INPUT, OUTPUT, STREAMS, REQUESTS = 64, 32, 8, 160
+INPUT, OUTPUT, REQUESTS = 64, 32, 120
 
 
-def ours(url: str, model: str, seed: int) -> dict[str, float]:
+def ours(url: str, model: str, seed: int, streams: int, rate: float) -> dict[str, float]:
     """Return what ``trimtab bench --url`` reports."""
+    arrival = f"concurrency: {streams}" if streams else f"rate: {rate}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "w.yaml"
         path.write_text(
             f"input_tokens: {INPUT}\noutput_tokens: {OUTPUT}\n"
-            f"arrival: {{concurrency: {STREAMS}}}\nwarmup: 0\nwindows: 1\n"
+            f"arrival: {{{arrival}}}\nwarmup: 0\nwindows: 1\n"
             f"window_requests: {REQUESTS}\nmax_seconds: 600\n"
         )
         words = [sys.executable, "-m", "trimtab", "bench", "--url", url, "--model", model]
@@ -53,7 +55,9 @@ def ours(url: str, model: str, seed: int) -> dict[str, float]:
     }
 
 
-def theirs(program: str, url: str, model: str, tokenizer: str, seed: int) -> dict[str, float]:
+def theirs(
+    program: str, url: str, model: str, tokenizer: str, seed: int, load: list[str]
+) -> dict[str, float]:
     """Return what ``vllm bench serve`` reports."""
     with tempfile.TemporaryDirectory() as folder:
         words = [
@@ -61,7 +65,7 @@ def theirs(program: str, url: str, model: str, tokenizer: str, seed: int) -> dic
             "--endpoint", "/v1/completions", "--model", model, "--tokenizer", tokenizer,
             "--dataset-name", "random", "--random-input-len", str(INPUT),
             "--random-output-len", str(OUTPUT), "--num-prompts", str(REQUESTS),
-            "--max-concurrency", str(STREAMS), "--ignore-eos", "--disable-tqdm",
+            *load, "--ignore-eos", "--disable-tqdm",
             "--seed", str(seed), "--save-result", "--result-dir", folder,
             "--result-filename", "r.json",
         ]  # fmt: skip
@@ -78,23 +82,27 @@ def main() -> int:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rate", type=float, default=4.0, help="Requests a second.")
+    parser.add_argument("--streams", type=int, default=0, help="A closed loop of so many.")
     asked = parser.parse_args()
     session = open_session(Options(), lambda line: print(line, file=sys.stderr))
     plan = session.compile(())
     assert isinstance(plan.settings, Settings)
     program = session.engine.where
+    closed = ["--max-concurrency", str(asked.streams)]
+    load = closed if asked.streams else ["--request-rate", str(asked.rate)]
     logs: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, launch(
         plan, session.engine, Path(folder), deadline=600.0, stop=threading.Event()
     ) as server:  # fmt: skip
         name = session.engine.served_name(server.url)
-        ours(server.url, name, 99)  # warm
+        ours(server.url, name, 99, asked.streams, asked.rate)  # warm
         for number in range(asked.rounds):
             for which in ("ours", "theirs") if number % 2 else ("theirs", "ours"):
                 if which == "ours":
-                    mine = ours(server.url, name, number)
+                    mine = ours(server.url, name, number, asked.streams, asked.rate)
                 else:
-                    other = theirs(program, server.url, name, session.model, number)
+                    other = theirs(program, server.url, name, session.model, number, load)
             for metric in mine:
                 logs.setdefault(metric, []).append(math.log(mine[metric] / other[metric]))
     print(f"Made by `python {shlex.join(sys.argv)}`\n")
