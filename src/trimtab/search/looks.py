@@ -196,10 +196,12 @@ def as_effect(estimate: Estimate | None, starts: int) -> Effect:
     if estimate is None:
         return Effect(None, None, None, None, starts)
     interval = estimate.interval()
-    low, high = (None, None) if interval is None else (math.exp(interval[0]), _exp(interval[1]))
+    low, high = (
+        (None, None) if interval is None else (math.exp(interval[0]), to_ratio(interval[1]))
+    )
     return Effect(math.exp(estimate.value), low, high, estimate.p_greater, starts)
 
 
-def _exp(value: float) -> float:
+def to_ratio(value: float) -> float:
     """Return exp(value), at most 1e300: an interval on one df can be wider than a float."""
     return math.exp(min(value, 690.0))

@@ -16,7 +16,7 @@ import numpy as np
 from trimtab import wording
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Verdict
 from trimtab.search.arms import PROVEN_ARM, of_phase, without_arm
-from trimtab.search.looks import Analysis, higher_is_better, metric_of, usable
+from trimtab.search.looks import Analysis, to_ratio, higher_is_better, metric_of, usable
 from trimtab.stats.effects import fit
 
 LEVEL = 0.95
@@ -54,13 +54,11 @@ def _removal(analysis: Analysis, factor: Factor, many: int) -> Effect | None:
     if estimate is None:
         return None
     interval = estimate.interval(1 - (1 - LEVEL) / many)
-    low, high = (None, None) if interval is None else (math.exp(-interval[1]), _exp(-interval[0]))
+    low, high = (
+        (None, None) if interval is None else (to_ratio(-interval[1]), to_ratio(-interval[0]))
+    )
     starts = sum(start.request.stem in (own, PROVEN_ARM) for start in rows)
     return Effect(math.exp(-estimate.value), low, high, estimate.p_less, starts)
-
-
-def _exp(value: float) -> float:
-    return math.exp(min(value, 690.0))
 
 
 def redundant(space: Space, found: Mapping[str, Effect]) -> str | None:
