@@ -50,3 +50,11 @@ def test_it_waits_until_the_server_is_idle(pages: list[str | None]) -> None:
 def test_patience_ends(pages: list[str | None]) -> None:
     pages.append(PAGE)
     assert drained.drain("http://x", patience=2.0, sleep=lambda _: None) == 5
+
+
+def test_a_server_is_told_from_its_successor(pages: list[str | None]) -> None:
+    began = "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {}\n"
+    pages += [began.format("1.7e+09"), began.format("1.8e+09"), None]
+    assert drained.incarnation("http://x") == "1.7e+09"
+    assert drained.incarnation("http://x") == "1.8e+09"
+    assert drained.incarnation("http://x") is None

@@ -23,7 +23,7 @@ from trimtab.engines import api_key, checkpoint
 from trimtab.engines.vllm import served_name
 from trimtab.errors import UsageError
 from trimtab.ledger import Ledger
-from trimtab.load.drained import drain
+from trimtab.load.drained import drain, incarnation
 from trimtab.load.run import LoadResult, run_load
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import METRICS, over_windows, parse_slo
@@ -184,17 +184,21 @@ class Live:
         """Drive one load, once the server is idle.
 
         Raises:
-            UsageError: it goes on working for somebody else.
+            UsageError: it goes on working for somebody else, or was restarted meanwhile.
         """
         if busy := drain(self._url, self._key):
             raise UsageError(
                 f"{self._url} works on {wording.count(busy, 'request')} of others: what is "
                 "measured would be theirs too; measure when it is idle"
             )
-        return run_load(
+        before = incarnation(self._url, self._key)
+        found = run_load(
             self._url, self._model, workload, seed,
             vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=say,
         )  # fmt: skip
+        if before != incarnation(self._url, self._key):
+            raise UsageError(f"{self._url} was restarted while it was measured: measure it again")
+        return found
 
 
 def of_url(url: str, options: Options) -> dict[str, Any]:

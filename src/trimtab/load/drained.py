@@ -1,4 +1,4 @@
-"""Is the server idle? A load must not begin while it still works on something else."""
+"""Is the server idle, and still the same? A load begins on an idle one and ends on the same."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ PATIENCE: Final = 30.0
 _BUSY = re.compile(
     r"^vllm:num_requests_(?:running|waiting)(?:\{[^}\n]*\})?\s+([0-9.eE+]+)", re.MULTILINE
 )
+
+
+_BEGAN = re.compile(r"^process_start_time_seconds ([0-9.eE+]+)", re.MULTILINE)
+
+
+def incarnation(url: str, key: str | None = None) -> str | None:
+    """Return what tells a server from its successor on the same port: when its process began.
+
+    ``None`` if it does not tell.
+    """
+    page = loopback.get(url, "/metrics", 5.0, key)
+    found = _BEGAN.search(page.decode("utf-8", "replace")) if page is not None else None
+    return found[1] if found else None
 
 
 def in_flight(url: str, key: str | None = None) -> float | None:

@@ -16,7 +16,7 @@ import numpy as np
 from trimtab import wording
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Verdict
 from trimtab.search.arms import PROVEN_ARM, of_phase, without_arm
-from trimtab.search.looks import Analysis, to_ratio, higher_is_better, metric_of, usable
+from trimtab.search.looks import Analysis, higher_is_better, metric_of, to_ratio, usable
 from trimtab.stats.effects import fit
 
 LEVEL = 0.95
