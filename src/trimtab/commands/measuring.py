@@ -196,7 +196,7 @@ class Live:
             self._url, self._model, workload, seed,
             vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=say,
         )  # fmt: skip
-        if before != incarnation(self._url, self._key):
+        if not found.failed and before != incarnation(self._url, self._key):
             raise UsageError(f"{self._url} was restarted while it was measured: measure it again")
         return found
 
