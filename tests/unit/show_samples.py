@@ -65,7 +65,7 @@ ANSWERS = (
         "aot-compile", False, Verdict.WIN, (2.05, 1.88, 2.23, 1e-6), 6, "screen", "", "startup"
     ),
     answer("thread-binding", "nobind", Verdict.WIN, (1.07, 1.031, 1.11, 0.0012), 16, "screen", ""),
-    answer("tcmalloc", True, Verdict.NOT_PROVEN, (1.018, 0.983, 1.054, 0.14), 16, "screen", ""),
+    answer("tcmalloc", True, Verdict.PROBABLE, (1.032, 1.002, 1.063, 0.02), 16, "screen", ""),
     answer("jemalloc", True, Verdict.NOT_PROVEN, (0.984, 0.949, 1.02, 0.83), 16, "screen", ""),
     answer("glibc-arenas", 2, Verdict.NO_EFFECT, (1.001, 0.989, 1.013, 0.45), 16, "screen", ""),
     answer("dummy", "1", Verdict.NO_EFFECT, (0.998, 0.986, 1.01, 0.62), 16, "screen", "inert"),
