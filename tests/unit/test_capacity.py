@@ -43,7 +43,8 @@ def test_without_noise_the_crossing_is_found(capacity: float, below: float) -> N
     probes = walk(capacity, capacity * below, 0.0, np.random.default_rng(0))
     found = crossing(probes)
     assert found is not None
-    assert found == pytest.approx(capacity, rel=0.02)
+    # the curve is bent, and the line through it errs on the safe side
+    assert 0.97 * capacity < found < 1.005 * capacity
 
 
 def test_noise_of_a_probe_hardly_reaches_the_estimate() -> None:
@@ -116,7 +117,7 @@ def asked(workload: Workload | None = None) -> Asked:
 def test_the_search_finds_the_formula(saturated: float) -> None:
     server = Formula(saturated)
     found = search(asked(), server, 1)
-    assert found.capacity == pytest.approx(0.8 * saturated, rel=0.02)
+    assert found.capacity == pytest.approx(0.8 * saturated, rel=0.03)
     assert found.failed == ""
     assert server.loads[0].concurrency == 4
     assert all(load.window_requests == 40 for load in server.loads)
@@ -133,7 +134,7 @@ def test_requests_that_fail_are_beyond_the_capacity() -> None:
 
 def test_a_window_that_others_spoilt_is_tried_once_more() -> None:
     one = search(asked(), Formula(10.0, void=2), 1)
-    assert one.capacity == pytest.approx(8.0, rel=0.02)
+    assert one.capacity == pytest.approx(8.0, rel=0.03)
     assert one.windows[0].void
     never = search(asked(), Formula(10.0, void=99), 1)
     assert (never.capacity, never.failed) == (None, "")

@@ -135,7 +135,7 @@ def test_a_line_carries_the_effect_of_its_tuning() -> None:
         "# engine-multiprocessing = off: WIN output_throughput +45.2 %"
     )
     at = next(i for i, line in enumerate(lines) if line.startswith("export LD_PRELOAD"))
-    assert lines[at - 1].startswith("# tcmalloc = on: NOT-PROVEN")
+    assert lines[at - 1].startswith("# tcmalloc = on: PROBABLE")
 
 
 def test_host_writes_are_said_not_to_be_done() -> None:

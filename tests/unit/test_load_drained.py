@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from trimtab.engines import loopback
 from trimtab.load import drained
 
 PAGE = """# HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -24,7 +25,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
         page = answers.pop(0) if len(answers) > 1 else answers[0]
         return None if page is None else page.encode()
 
-    monkeypatch.setattr(drained.loopback, "get", get)
+    monkeypatch.setattr(loopback, "get", get)
     return answers
 
 
