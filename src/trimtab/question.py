@@ -19,6 +19,7 @@ class Options:
 
     ``baseline`` holds the words of a ``vllm serve`` command, ``baseline_file`` a file with one;
     at most one of them is set. ``landscape`` is what the simulated engine plays.
+    ``shared_host``: what others do with the machine delays no start and voids no window.
     ``aa``: so many inert tunings take the place of the catalogue's (an A/A study).
     """
 
@@ -38,6 +39,7 @@ class Options:
     seed: int = 0
     start_deadline: float = 600.0
     landscape: str | None = None
+    shared_host: bool = False
     aa: int = 0
 
 

@@ -81,6 +81,7 @@ class Session:
             "slo": self.options.slo,
             "budget": asdict(self.space.budget),
             "seed": self.space.seed,
+            "shared_host": self.options.shared_host,
             "factors": {factor.tuning: factor.value for factor in self.space.factors},
             "machine": {
                 "cpu": cpu.model.value,
@@ -154,7 +155,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         workload=workload,
         slo=slo,
         vocab=engine.vocab(model),
-        gate_patience=engine.gate_patience,
+        gate_patience=0.0 if options.shared_host else engine.gate_patience,
         catalog=asked.catalog,
     )
 

@@ -99,6 +99,7 @@ class Loaded:
             server_cpu=self.server.cpu_seconds,
             stop=self.stop.event,
             progress=self.display.state,
+            shared_host=session.options.shared_host,
         )
         self.stop.check()
         return found

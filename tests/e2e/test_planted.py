@@ -23,7 +23,7 @@ def tuned(
     path = folder / "behaviour.json"
     path.write_text(json.dumps(behaviour))
     monkeypatch.setenv("TRIMTAB_SCRIPTED", str(path))
-    options = {"engine": "scripted", "only": NULLS, "budget": "20", **asked}
+    options = {"engine": "scripted", "only": NULLS, "budget": "20", "shared_host": True, **asked}
     session, ledger, where = study.create(options, folder / "s", lambda _: None)
     with ledger:
         found = run_study(session, search.Phased(), ledger, where, Silent(), Stop())

@@ -10,7 +10,7 @@ import yaml
 
 from tests.e2e.cli import Ran, Running, free, trimtab, until
 
-SCRIPTED = ("tune", "--engine", "scripted")
+SCRIPTED = ("tune", "--engine", "scripted", "--shared-host")
 DTYPE = ("--only", "dtype", "--budget", "12")
 
 
@@ -101,8 +101,8 @@ def test_dry_run_prints_the_question_and_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_an_a_a_study_keeps_nothing(tmp_path: Path) -> None:
-    words = ("--engine", "scripted", "--aa", "4", "--budget", "16", "--study", "s", "--json")
-    ran = trimtab("tune", *words, cwd=tmp_path)
+    words = ("--aa", "4", "--budget", "16", "--study", "s", "--json")
+    ran = trimtab(*SCRIPTED, *words, cwd=tmp_path)
     assert ran.code == 0, ran.err
     found = ran.json()
     inert = {f"inert-{i}" for i in range(1, 5)}

@@ -221,9 +221,12 @@ def test_a_stop_ends_the_load(tmp_path: Path) -> None:
     assert said == ["warm-up: 2 of 4 requests"]
 
 
-@pytest.mark.parametrize(("server_share", "void"), [(0.1, True), (0.97, False)])
+@pytest.mark.parametrize(
+    ("server_share", "shared", "void"),
+    [(0.1, False, True), (0.97, False, False), (0.1, True, False)],
+)
 def test_cpu_readings_reach_the_guards(
-    server_share: float, void: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server_share: float, shared: bool, void: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guards, "SHORTEST_JUDGED", 0.0)
     cuts = itertools.count()
@@ -245,7 +248,9 @@ def test_cpu_readings_reach_the_guards(
             vocab=VOCAB,
             server_cpu=server_cpu,
             host_cpu=host,
+            shared_host=shared,
         )
+    assert all("foreign" in window.readings for window in result.windows)
     foreign = [
         reason for window in result.windows for reason in window.void if "others used" in reason
     ]

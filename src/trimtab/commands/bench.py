@@ -15,6 +15,7 @@ from trimtab.commands.shared import (
     Model,
     Resume,
     Seed,
+    SharedHost,
     SloOption,
     Target,
     Url,
@@ -51,6 +52,7 @@ def bench(
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
+    shared_host: SharedHost = False,
     seed: Seed = 0,
     folder: Folder = None,
     resume: Resume = False,
@@ -68,6 +70,7 @@ def bench(
         workload=workload,
         slo=slo,
         seed=seed,
+        shared_host=shared_host,
     )
     if url is not None:
         if target != "stock" or resume:

@@ -15,6 +15,7 @@ from trimtab.commands.shared import (
     Model,
     Resume,
     Seed,
+    SharedHost,
     Target,
     Url,
     Workload,
@@ -55,6 +56,7 @@ def capacity(
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
+    shared_host: SharedHost = False,
     seed: Seed = 0,
     folder: Folder = None,
     resume: Resume = False,
@@ -72,6 +74,7 @@ def capacity(
         workload=workload,
         slo=slo,
         seed=seed,
+        shared_host=shared_host,
     )
     if url is not None:
         if target != "stock" or resume:

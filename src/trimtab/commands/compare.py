@@ -15,6 +15,7 @@ from trimtab.commands.shared import (
     Model,
     Resume,
     Seed,
+    SharedHost,
     SloOption,
     Workload,
 )
@@ -53,6 +54,7 @@ def compare(
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
+    shared_host: SharedHost = False,
     seed: Seed = 0,
     folder: Folder = None,
     resume: Resume = False,
@@ -70,6 +72,7 @@ def compare(
         slo=slo,
         objective=objective,
         seed=seed,
+        shared_host=shared_host,
     )
     found = measuring.of_pairs(
         (first, second), options, margin, pairs, folder, resume=resume, quiet=as_json

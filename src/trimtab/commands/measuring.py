@@ -179,6 +179,7 @@ class Live:
         self._key = api_key(Settings(argv=()), os.environ)
         self._model = options.model or served_name(url, self._key)
         self._slo = parse_slo(options.slo) if options.slo else None
+        self._shared_host = options.shared_host
 
     def run(self, workload: Workload, seed: int) -> LoadResult:
         """Drive one load, once the server is idle.
@@ -195,6 +196,7 @@ class Live:
         found = run_load(
             self._url, self._model, workload, seed,
             vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=say,
+            shared_host=self._shared_host,
         )  # fmt: skip
         if not found.failed and before != incarnation(self._url, self._key):
             raise UsageError(f"{self._url} was restarted while it was measured: measure it again")

@@ -17,6 +17,12 @@ Model = Annotated[str | None, typer.Option(help="Model folder or id.")]
 Engine = Annotated[str | None, typer.Option(help="vllm-cpu, vllm or scripted.")]
 EnginePython = Annotated[str | None, typer.Option(help="Interpreter with vLLM.")]
 Seed = Annotated[int, typer.Option(help="Seed of order and requests.")]
+SharedHost = Annotated[
+    bool,
+    typer.Option(
+        "--shared-host", help="Go on whatever else the machine does: wider intervals, no waiting."
+    ),
+]
 Folder = Annotated[
     Path | None, typer.Option("--study", help="Folder. [default: trimtab-bench/<time>]")
 ]

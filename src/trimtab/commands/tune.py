@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from trimtab.commands.shared import SharedHost
+
 _HELP = """Find, prove and keep the tunings that make your server faster.
 
 Starts the server again and again under different settings, in randomised blocks, verifies in the
@@ -84,6 +86,7 @@ def tune(
         bool | None,
         typer.Option("--allow-host", help="Also try kernel-level settings; restored afterwards."),
     ] = None,
+    shared_host: SharedHost = False,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     study: Annotated[
         Path | None, typer.Option(help="Study folder. [default: trimtab-studies/<time>]")
@@ -125,6 +128,7 @@ def tune(
         "max_risk": max_risk,
         "allow_host": allow_host,
         "seed": seed,
+        "shared_host": shared_host or None,
         "start_deadline": start_deadline,
         "landscape": landscape,
         "aa": aa,

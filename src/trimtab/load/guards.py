@@ -41,8 +41,9 @@ FEWEST_WINDOWS: Final = 5
 """Windows from which on a scatter can be judged."""
 
 SHORTEST_JUDGED: Final = 0.4
-"""CPU readings come in steps of 10 ms for each process and core (USER_HZ): over 0.4 s and two
-cores a handful of them is some 5 % of the machine, half of what is a reason to void a window."""
+"""Seconds below which a window's CPU readings are not judged. They come in steps of 10 ms for each
+process and core (USER_HZ): over 0.4 s and two cores a handful of them is some 5 % of the machine.
+And taking them costs the client milliseconds, once for each window, whatever its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,13 @@ def shares(before: Readings, after: Readings, seconds: float) -> dict[str, float
     """Return who used how much: what can be read of ``client``, ``foreign`` and ``steal``.
 
     ``client`` is this process's share of one core. ``foreign`` is the share of the machine that
-    was busy with neither server nor client, ``steal`` what the hypervisor took of it.
+    was busy with neither server nor client, ``steal`` what the hypervisor took of it. Of less than
+    ``SHORTEST_JUDGED`` seconds nothing is returned.
     """
+    if seconds < SHORTEST_JUDGED:
+        return {}
     found = {"client": (after.client - before.client) / seconds}
-    if before.host is None or after.host is None or seconds < SHORTEST_JUDGED:
+    if before.host is None or after.host is None:
         return found
     total = after.host.total - before.host.total
     if total <= 0:

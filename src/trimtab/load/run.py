@@ -58,6 +58,7 @@ def run_load(
     stop: threading.Event | None = None,
     progress: Callable[[str], None] | None = None,
     host_cpu: HostReader = host_cpu,
+    shared_host: bool = False,
 ) -> LoadResult:
     """Send ``workload`` to the server at ``url`` and return records and measured windows.
 
@@ -69,7 +70,8 @@ def run_load(
     the server does raises.
 
     ``vocab`` is the size of the model's vocabulary, ``key`` what the server demands of clients.
-    ``server_cpu`` and ``host_cpu`` give the CPU seconds by which foreign load is recognised.
+    ``server_cpu`` and ``host_cpu`` give the CPU seconds by which foreign load is recognised; it
+    voids a window unless the user said that the machine is a ``shared_host``.
 
     Raises:
         UsageError: the URL is not plain http, or the workload does not fit the vocabulary.
@@ -83,7 +85,7 @@ def run_load(
         sorted((_record(one, run.begun) for one in run.ended), key=lambda one: one.index)
     )
     asked = {request.index: request.output_tokens for request in requests}
-    windows = _windows(run, workload, asked, requests, records, slo)
+    windows = _windows(run, workload, asked, requests, records, slo, shared_host)
     failed = run.failed or next(iter((*errors(records), *token_counts(records, asked))), "")
     return LoadResult(records, windows, workload.warmup, _self_checks(run, records), failed)
 
@@ -131,6 +133,7 @@ def _windows(
     requests: Sequence[Request],
     records: Sequence[RequestRecord],
     slo: metrics.Slo | None,
+    shared_host: bool,
 ) -> tuple[Window, ...]:
     streaming = (*records, *_partial_records(run, records))
     windows = []
@@ -141,6 +144,7 @@ def _windows(
             [] if workload.concurrency else [one for one in records if begin < one.intended <= end]
         )
         used = shares(before[1], after[1], end - begin) if end > begin else {}
+        judged = {"client": used["client"]} if shared_host and used else used
         windows.append(
             Window(
                 index=index,
@@ -148,7 +152,7 @@ def _windows(
                 end=end,
                 requests=len(ended),
                 metrics=metrics.measure(streaming, begin, end, slo),
-                void=void_reasons(ended, due, asked, end - begin, used),
+                void=void_reasons(ended, due, asked, end - begin, judged),
                 readings=used,
             )
         )

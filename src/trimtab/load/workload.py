@@ -136,16 +136,18 @@ def _with_files(workload: Workload, source: str) -> Workload:
     """Return the workload with the paths of its files made absolute, and their digests."""
     arrival = workload.arrival
     if arrival.trace is not None:
-        path, digest = _digest(source, "arrival.trace", arrival.trace, arrival.sha256)
+        path, digest = _digest(source, "arrival.trace", arrival.trace)
+        _same(source, path, digest, "arrival.sha256", arrival.sha256)
         found = arrival.model_copy(update={"trace": path, "sha256": digest})
         return workload.model_copy(update={"arrival": found})
     if workload.prompts is not None:
-        path, digest = _digest(source, "prompts", workload.prompts, workload.prompts_sha256)
+        path, digest = _digest(source, "prompts", workload.prompts)
+        _same(source, path, digest, "prompts_sha256", workload.prompts_sha256)
         return workload.model_copy(update={"prompts": path, "prompts_sha256": digest})
     return workload
 
 
-def _digest(source: str, key: str, given: str, expected: str | None) -> tuple[str, str]:
+def _digest(source: str, key: str, given: str) -> tuple[str, str]:
     """Return the absolute path of a workload's file, and the SHA-256 of its content."""
     path = (Path(source).parent / given).resolve()
     try:
@@ -155,11 +157,12 @@ def _digest(source: str, key: str, given: str, expected: str | None) -> tuple[st
         raise WorkloadError(
             f"workload {source}: {key} {path} cannot be read: {error.strerror}"
         ) from error
-    if expected not in (None, digest):
-        raise WorkloadError(
-            f"workload {source}: the content of {path} is not what its sha256 names"
-        )
     return str(path), digest
+
+
+def _same(source: str, path: str, digest: str, key: str, expected: str | None) -> None:
+    if expected not in (None, digest):
+        raise WorkloadError(f"workload {source}: the content of {path} is not what {key} names")
 
 
 def _read(path: Path) -> Mapping[str, object]:
