@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The load client against other tools, on a server whose delays are known.
 
-    python benchmarks/load.py --rounds 3 --streams 1 16 64 256
+    python benchmarks/load.py --rounds 3 --guidellm PROGRAM --aiperf PROGRAM
 
 Every tool sends the same number of requests of 128 tokens in and 64 out in closed loop. The
 server (`mock_server.py`) knows when the kernel received each request and when it sent each token;
@@ -13,37 +13,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import math
 import resource
 import shlex
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from load_tools import INPUT, OUTPUT, Reported, Tool, aiperf, guidellm, vllm_bench
 
-INPUT, OUTPUT = 128, 64
 REQUESTS = {1: 8, 16: 64, 64: 256, 256: 768}
 """Streams → requests of a run."""
 
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Reported:
-    """What a tool says, in milliseconds."""
-
-    ttft_p50: float
-    ttft_p99: float
-    itl_p99: float
-    tpot_mean: float
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -99,31 +87,6 @@ def child(url: str, streams: int, requests: int, rate: float | None = None) -> N
     print(json.dumps(found))
 
 
-def vllm_bench(program: str, tokenizer: str) -> Callable[[str, int, int], Reported]:
-    """Return ``vllm bench serve`` as a tool."""
-
-    def run(url: str, streams: int, requests: int) -> Reported:
-        with tempfile.TemporaryDirectory() as folder:
-            words = [
-                program, "bench", "serve", "--backend", "openai", "--base-url", url,
-                "--endpoint", "/v1/completions", "--model", "mock", "--tokenizer", tokenizer,
-                "--dataset-name", "random", "--random-input-len", str(INPUT),
-                "--random-output-len", str(OUTPUT), "--num-prompts", str(requests),
-                "--max-concurrency", str(streams), "--ignore-eos", "--disable-tqdm",
-                "--percentile-metrics", "ttft,tpot,itl", "--save-result",
-                "--result-dir", folder, "--result-filename", "r.json",
-            ]  # fmt: skip
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(f"vllm bench serve failed:\n{done.stderr[-2000:]}")
-            told = json.loads((Path(folder) / "r.json").read_text())
-        return Reported(
-            told["median_ttft_ms"], told["p99_ttft_ms"], told["p99_itl_ms"], told["mean_tpot_ms"]
-        )
-
-    return run
-
-
 def free_port() -> int:
     """Return a port that nothing listens on."""
     with socket.socket() as probe:
@@ -138,7 +101,9 @@ def truth(url: str) -> list[tuple[float, list[float]]]:
 
 
 def spread(values: Sequence[float], unit: str = "") -> str:
-    """Return a median and the range around it."""
+    """Return a median and the range around it; "none" where the tool does not say it."""
+    if any(math.isnan(value) for value in values):
+        return "none"
     low, middle, high = min(values), float(np.median(values)), max(values)
     return f"{middle:+.1f}{unit} [{low:+.1f}, {high:+.1f}]"
 
@@ -153,13 +118,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--streams", nargs="*", type=int, default=list(REQUESTS))
     parser.add_argument("--vllm", help="The vllm command. [default: the managed engine's]")
+    parser.add_argument("--guidellm", help="Its command, where it is installed.")
+    parser.add_argument("--aiperf", help="Its command, where it is installed.")
     asked = parser.parse_args()
     from trimtab import engines
 
     engine = engines.find("vllm-cpu")
     program = asked.vllm or engine.where
     model, _ = engine.model(None)
-    tools = {"trimtab": ours, "vllm bench serve": vllm_bench(program, model)}
+    tools: dict[str, Tool] = {"trimtab": ours, "vllm bench serve": vllm_bench(program, model)}
+    if asked.guidellm:
+        tools["GuideLLM"] = guidellm(asked.guidellm, model)
+    if asked.aiperf:
+        tools["AIPerf"] = aiperf(asked.aiperf, model)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     server = subprocess.Popen([sys.executable, str(HERE / "mock_server.py"), str(port)])
@@ -177,9 +148,7 @@ def main() -> int:
     return 0
 
 
-def table(
-    tools: dict[str, Callable[[str, int, int], Reported]], url: str, streams: int, rounds: int
-) -> None:
+def table(tools: dict[str, Tool], url: str, streams: int, rounds: int) -> None:
     """Print the rows of one number of streams."""
     errors: dict[str, list[tuple[Reported, Reported, float]]] = {name: [] for name in tools}
     requests = REQUESTS.get(streams, 3 * streams)
@@ -216,5 +185,4 @@ def arrivals(url: str) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     raise SystemExit(main())

@@ -137,7 +137,7 @@ class Server:
         peer.socket.setblocking(False)
 
     def _emit(self, now: float) -> None:
-        chunk = _event('{"id":"c","choices":[{"index":0,"text":" a","finish_reason":null}]}')
+        chunk = _event(json.dumps({**_HEAD, "choices": [_TOKEN]}, separators=(",", ":")))
         for _ in range(len(self._live)):
             stream = self._live.popleft()
             if stream.due > now:
@@ -152,6 +152,10 @@ class Server:
             (self._done if last else self._live).append(stream)
 
 
+_HEAD = {"id": "c", "object": "text_completion", "created": 0, "model": "mock"}
+_TOKEN = {"index": 0, "text": " a", "logprobs": None, "finish_reason": None}
+
+
 def _event(data: str) -> bytes:
     event = f"data: {data}\n\n".encode()
     return b"%x\r\n%b\r\n" % (len(event), event)
@@ -160,7 +164,7 @@ def _event(data: str) -> bytes:
 def _end(tokens: int) -> bytes:
     usage = {"prompt_tokens": 128, "completion_tokens": tokens, "total_tokens": 128 + tokens}
     return (
-        _event(json.dumps({"id": "c", "choices": [], "usage": usage}))
+        _event(json.dumps({**_HEAD, "choices": [], "usage": usage}))
         + _event("[DONE]")
         + b"0\r\n\r\n"
     )

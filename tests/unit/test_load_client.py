@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.errors import UsageError
-from trimtab.load.client import Client, Connection, Exchange, Target
+from trimtab.load.client import Client, Connection, Exchange
 from trimtab.load.sse import decode
+from trimtab.load.target import Target
 from trimtab.model import Request
 
 REQUEST = Request(0, (5, 6, 7), 2)
@@ -31,16 +32,15 @@ BODY = b"".join(EVENTS)
 SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 
 
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written and knows whether it was aborted."""
+class Wire:
+    """A socket that keeps what is written and knows whether it was aborted."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.written = b""
         self.aborted = False
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
+    def write(self, data: bytes) -> None:
+        self.written += data
 
     def abort(self) -> None:
         self.aborted = True
@@ -93,7 +93,7 @@ def test_answers_are_framed_at_any_split(cuts: list[int], response: bytes) -> No
             parts = split(response, cuts)
             for count, part in enumerate(parts):
                 assert len(rig.ended) == index, f"ended before part {count}"
-                rig.connection.data_received(part)
+                rig.connection.data_received(part, 1.0)
             assert len(rig.ended) == index + 1
         for exchange in rig.ended:
             answer = decode(exchange.pieces)
@@ -114,7 +114,7 @@ def test_a_cut_answer_is_an_error(cuts: list[int], end: int) -> None:
         rig = Rig()
         rig.send()
         for part in split(CHUNKED[:end], cuts):
-            rig.connection.data_received(part)
+            rig.connection.data_received(part, 1.0)
         rig.connection.connection_lost(None)
         assert len(rig.ended) == 1
         assert "connection lost" in rig.ended[0].error
@@ -139,7 +139,7 @@ def test_what_is_no_answer_is_recorded(response: bytes, error: str, kept: bool) 
     async def test() -> None:
         rig = Rig()
         rig.send()
-        rig.connection.data_received(response)
+        rig.connection.data_received(response, 1.0)
         assert error in rig.ended[0].error
         assert rig.connection.usable is kept
         assert rig.wire.aborted is not kept
@@ -150,7 +150,7 @@ def test_what_is_no_answer_is_recorded(response: bytes, error: str, kept: bool) 
 def test_bytes_that_nobody_asked_for_end_the_connection() -> None:
     async def test() -> None:
         rig = Rig()
-        rig.connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
+        rig.connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n", 1.0)
         assert rig.wire.aborted
         assert (rig.lost, rig.ended) == (1, [])
 
@@ -161,7 +161,7 @@ def test_the_deadline_ends_the_exchange_and_only_that() -> None:
     async def test() -> None:
         rig = Rig()
         rig.send(0, deadline=60.0)
-        rig.connection.data_received(CHUNKED)
+        rig.connection.data_received(CHUNKED, 1.0)
         rig.changed.clear()
         rig.send(1, deadline=0.01)
         await asyncio.wait_for(rig.changed.wait(), 30)

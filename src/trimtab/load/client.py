@@ -1,26 +1,24 @@
 """The streaming client: as little work as possible between the socket and the stamp.
 
-A raw ``asyncio.Protocol`` on connections opened beforehand; requests are bytes built before the
-run; a read is stamped and framed (httptools), and JSON is decoded after the run. A client that
-does more per chunk queues requests inside itself and reports that as the server's time to first
-token, and takes the cores the server needs. Nothing here raises for what a server does: every
-failure is text on its exchange.
+Connections are opened and requests are bytes before the run; a read is stamped by the kernel and
+framed (httptools), and JSON is decoded after the run. A client that does more per chunk queues
+requests inside itself and reports that as the server's time to first token, and takes the cores
+the server needs. Nothing here raises for what a server does: every failure is text on an exchange.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Final, Protocol
 
 import httptools
 
-from trimtab.errors import UsageError
+from trimtab.load import wire
 from trimtab.load.sse import Piece, describe_error
+from trimtab.load.target import Target
 from trimtab.model import Request
 
 _CONNECT_SECONDS: Final = 10.0
@@ -30,12 +28,13 @@ _CONNECT_SECONDS: Final = 10.0
 class Exchange:
     """One request on its way: filled in while it runs. Instants are of ``perf_counter``.
 
-    ``pieces`` are the stamped parts of the body. ``done`` is ``None`` while it runs; ``error``
-    then says what went wrong in transport.
+    ``intended`` is ``None`` where no schedule says when it is to be sent, until it is. ``pieces``
+    are the parts of the body, with the instants at which they arrived; ``done`` is when its end
+    was read, ``None`` while it runs. ``error`` then says what went wrong in transport.
     """
 
     request: Request
-    intended: float
+    intended: float | None
     sent: float | None = None
     status: int | None = None
     pieces: list[Piece] = field(default_factory=list)
@@ -43,55 +42,17 @@ class Exchange:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where requests go: host, port, the served model's name, and the server's key if any."""
+class Writable(Protocol):
+    """What a connection needs of its socket."""
 
-    host: str
-    port: int
-    model: str
-    key: str | None = None
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
 
-    @classmethod
-    def parse(cls, url: str, model: str, key: str | None = None) -> Target:
-        """Parse an ``http://host:port`` URL.
-
-        Raises:
-            UsageError: it is not ``http://host[:port]``.
-        """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise UsageError(f"the server's URL {url!r} is not understood: {error}") from error
-        if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
-            raise UsageError(f"the server's URL must look like http://127.0.0.1:8000, not {url!r}")
-        return cls(parts.hostname, 80 if port is None else port, model, key)
-
-    def encode(self, request: Request) -> bytes:
-        """Return the complete bytes of a streaming completion request of exact length."""
-        body = json.dumps(
-            {
-                "model": self.model,
-                "prompt": request.prompt,
-                "max_tokens": request.output_tokens,
-                "ignore_eos": True,
-                "temperature": 0,
-                "stream": True,
-                "stream_options": {"include_usage": True},
-            },
-            separators=(",", ":"),
-        ).encode()
-        key = f"Authorization: Bearer {self.key}\r\n" if self.key is not None else ""
-        head = (
-            f"POST /v1/completions HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n"
-            f"Content-Type: application/json\r\nAccept: text/event-stream\r\n{key}"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
+    def abort(self) -> None:
+        """Close at once."""
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """One keep-alive connection with at most one exchange on it.
 
     ``on_end(connection, exchange)`` is called when an exchange ends, with or without an error;
@@ -106,22 +67,24 @@ class Connection(asyncio.Protocol):
         self.usable = False
         self._on_end = on_end
         self._on_lost = on_lost
-        self._transport: asyncio.Transport | None = None
+        self._wire: Writable | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._exchange: Exchange | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._now = 0.0
+        self._arrived = 0.0
         self._whole = False
         self._keep = False
 
     def send(self, exchange: Exchange, payload: bytes, deadline: float) -> None:
         """Write the request and wait for its answer, at most ``deadline`` seconds."""
-        assert self._transport is not None
+        assert self._wire is not None
         self._parser = httptools.HttpResponseParser(self)
         self._exchange, self._whole = exchange, False
         self._deadline = asyncio.get_running_loop().call_later(deadline, self._expire, deadline)
         exchange.sent = perf_counter()
-        self._transport.write(payload)
+        if exchange.intended is None:
+            exchange.intended = exchange.sent
+        self._wire.write(payload)
 
     def abort(self) -> None:
         """Close at once, without a word to anybody."""
@@ -129,18 +92,17 @@ class Connection(asyncio.Protocol):
         self._exchange = None
         if self._deadline is not None:
             self._deadline.cancel()
-        if self._transport is not None:
-            self._transport.abort()
+        if self._wire is not None:
+            self._wire.abort()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport (asyncio calls this)."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def connection_made(self, opened: Writable) -> None:
+        """Take the socket."""
+        self._wire = opened
         self.usable = True
 
-    def data_received(self, data: bytes) -> None:
-        """Stamp the read, then frame it (asyncio calls this)."""
-        self._now = perf_counter()
+    def data_received(self, data: bytes, arrived: float) -> None:
+        """Frame what was read (the wire calls this)."""
+        self._arrived = arrived
         exchange = self._exchange
         if exchange is None or self._parser is None:
             self._drop()  # an answer nobody asked for: what follows could not be attributed
@@ -163,16 +125,15 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body with its stamp (the parser calls this)."""
         if self._exchange is not None:
-            self._exchange.pieces.append((self._now, body))
+            self._exchange.pieces.append((self._arrived, body))
 
     def on_message_complete(self) -> None:
         """Note that the response is whole (the parser calls this, inside ``feed_data``)."""
         self._whole = True
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what is on the way (asyncio calls this)."""
-        self._now = perf_counter()
-        self._fail(f"connection lost: {exc or 'closed by the server before the answer ended'}")
+    def connection_lost(self, error: OSError | None) -> None:
+        """Fail what is on the way (the wire calls this)."""
+        self._fail(f"connection lost: {error or 'closed by the server before the answer ended'}")
 
     def _complete(self, exchange: Exchange) -> None:
         if exchange.status != 200:
@@ -183,7 +144,6 @@ class Connection(asyncio.Protocol):
         self._end()
 
     def _expire(self, deadline: float) -> None:
-        self._now = perf_counter()
         self._fail(f"no complete answer within the deadline of {deadline:g} s")
 
     def _fail(self, error: str) -> None:
@@ -196,15 +156,15 @@ class Connection(asyncio.Protocol):
         if self.usable:
             self.usable = False
             self._on_lost(self)
-        if self._transport is not None:
-            self._transport.abort()
+        if self._wire is not None:
+            self._wire.abort()
 
     def _end(self) -> None:
         exchange, self._exchange = self._exchange, None
         if self._deadline is not None:
             self._deadline.cancel()
         if exchange is not None:
-            exchange.done = self._now
+            exchange.done = perf_counter()
             self._on_end(self, exchange)
 
 
@@ -236,8 +196,11 @@ class Client:
         made = await asyncio.gather(*(self._connect() for _ in range(connections)))
         self._free.extend(one for one in made if isinstance(one, Connection))
 
-    def submit(self, request: Request, intended: float) -> None:
-        """Send a request now, or as soon as a new connection for it is open."""
+    def submit(self, request: Request, intended: float | None) -> None:
+        """Send a request now, or as soon as a new connection for it is open.
+
+        ``intended`` is the instant that a schedule names, ``None`` without one.
+        """
         exchange = Exchange(request, intended)
         self.running[request.index] = exchange
         if self._free:
@@ -256,19 +219,15 @@ class Client:
         await asyncio.gather(*self._waiting, return_exceptions=True)
         for connection in tuple(self._open):  # one may have opened while its task was cancelled
             connection.abort()
-        await asyncio.sleep(0)  # let the transports close their sockets
 
     async def _connect(self) -> Connection | str:
-        loop = asyncio.get_running_loop()
+        connection = Connection(self._ended, self._lost)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self._ended, self._lost),
-                    self._target.host,
-                    self._target.port,
-                )
+                opened = await wire.connect(self._target.host, self._target.port, connection)
         except OSError as error:  # TimeoutError is one
             return str(error) or "timed out"
+        connection.connection_made(opened)
         self._open.add(connection)
         return connection
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
-from trimtab.load.client import Client, Exchange, Target
+from trimtab.load.client import Client, Exchange
 from trimtab.load.guards import Readings
 from trimtab.load.readings import HostReader, client_cpu
+from trimtab.load.target import Target
 from trimtab.load.workload import Workload
 from trimtab.model import Request
 
@@ -104,7 +105,7 @@ class Driver:
                 self._arrive()
             else:
                 for _ in range(concurrency):
-                    self._send_next(self._run.begun)
+                    self._send_next()
             await self._wait()
         finally:
             if self._timer is not None:
@@ -173,18 +174,18 @@ class Driver:
             return loop.call_soon(self._arrive)
         return loop.call_later(wait - _GRAIN, self._arrive)
 
-    def _send_next(self, intended: float) -> None:
+    def _send_next(self, intended: float | None = None) -> None:
         if self._next < len(self._requests):
             request = self._requests[self._next]
             self._next += 1
             self._client.submit(request, intended)
 
-    def _send_turn(self, index: int, intended: float) -> None:
+    def _send_turn(self, index: int) -> None:
         """Send what follows request ``index`` on its stream: a conversation stays together."""
         assert self._workload.concurrency is not None
         following = index + self._workload.concurrency
         if following < len(self._requests):
-            self._client.submit(self._requests[following], intended)
+            self._client.submit(self._requests[following], None)
 
     def _on_end(self, exchange: Exchange) -> None:
         """Send the next request first; everything else can wait for it."""
@@ -193,9 +194,9 @@ class Driver:
         if self._finished is None or self._finished.done():
             return
         if self._workload.turns is not None:
-            self._send_turn(exchange.request.index, exchange.done)
+            self._send_turn(exchange.request.index)
         elif self._workload.concurrency is not None:
-            self._send_next(exchange.done)
+            self._send_next()
         self._done.add(exchange.request.index)
         while self._row in self._done:
             self._row += 1

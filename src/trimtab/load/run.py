@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from trimtab import metrics
-from trimtab.load.client import Exchange, Target
+from trimtab.load.client import Exchange
 from trimtab.load.driver import Driver, Run, Watch
 from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
 from trimtab.load.readings import HostReader, host_cpu
 from trimtab.load.requests import build_requests
 from trimtab.load.sse import decode
+from trimtab.load.target import Target
 from trimtab.load.texts import tokenizer
 from trimtab.load.workload import Workload
 from trimtab.model import Request, RequestRecord, Window
@@ -108,10 +109,12 @@ def _no_collections() -> Iterator[None]:
 def _record(exchange: Exchange, begun: float) -> RequestRecord:
     """Decode an exchange into a record with instants in seconds after ``begun``."""
     answer = decode(exchange.pieces) if exchange.status == 200 else decode(())
-    sent = exchange.intended if exchange.sent is None else exchange.sent
+    never = begun if exchange.done is None else exchange.done  # no connection was to be had
+    intended = never if exchange.intended is None else exchange.intended
+    sent = intended if exchange.sent is None else exchange.sent
     record = RequestRecord(
         index=exchange.request.index,
-        intended=exchange.intended - begun,
+        intended=intended - begun,
         sent=sent - begun,
         chunks=tuple(instant - begun for instant in answer.chunks),
         done=math.inf if exchange.done is None else exchange.done - begun,

@@ -23,8 +23,8 @@ class Request:
 class RequestRecord:
     """What happened to one request. Instants are seconds after the load's start.
 
-    ``intended`` is when it should have been sent (its arrival in open loop, the moment a stream
-    became free in closed loop); latencies count from there, so a stalled server or client
+    ``intended`` is when it should have been sent (its arrival in open loop; in closed loop, which
+    has no schedule, when it was sent); latencies count from there, so a stalled server or client
     cannot hide queueing (coordinated omission). ``chunks`` holds the arrival of each streamed
     chunk that carried text; one chunk may hold several tokens, so token counts come from the
     server's usage report.

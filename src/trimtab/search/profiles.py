@@ -74,7 +74,8 @@ def _fails_together(starts: Sequence[Start]) -> bool:
 
 def adjusted(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
     """Return Holm's p-values of "better" over all factors; one that was not tested has 1."""
-    return holm(_family(space, starts, {f.tuning: analysis.p_better(f) for f in space.factors}))
+    p = {factor.tuning: analysis.p_better(factor) for factor in space.factors}
+    return _holm(space, _family(space, starts, p))
 
 
 def discovered(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
@@ -90,7 +91,17 @@ def adjusted_worse(space: Space, starts: Sequence[Start], analysis: Analysis) ->
         metrics = {metric_of(space, factor), space.objective}
         p = min(analysis.p_worse(factor, metric) for metric in metrics)
         worse[factor.tuning] = min(1.0, p * len(metrics))
-    return holm(_family(space, starts, worse))
+    return _holm(space, _family(space, starts, worse))
+
+
+def _holm(space: Space, p: dict[str, float]) -> dict[str, float]:
+    """Return Holm's p-values over the factors that could be kept.
+
+    The inert one cannot be, so it takes no part; its own is p times the number of factors.
+    """
+    inert = {factor.tuning for factor in space.factors if factor.dummy}
+    found = holm({name: value for name, value in p.items() if name not in inert})
+    return {name: found.get(name, min(1.0, len(p) * value)) for name, value in p.items()}
 
 
 def _family(space: Space, starts: Sequence[Start], p: dict[str, float]) -> dict[str, float]:

@@ -22,7 +22,12 @@ LARGEST = 48
 """The largest Hadamard order built here; folded designs go to twice as many rows."""
 
 _MIN_DF = 3
-_GOOD_DF = 6
+_GOOD_DF = 9
+"""Residual df from which on blocks are worth theirs: with 12 factors in 24 rows, three blocks (9
+df) found a 5 % gain at 2 % noise in 88 % of the studies, six blocks (6 df) in 81 %."""
+
+_FAIR_DF = 6
+
 
 _OVERLAP = 0.25
 """How much of the blocks' contrasts may be shared with factors (part of a sum of squares)."""
@@ -170,7 +175,7 @@ def _straight(
     first, second = base[:, columns[-1]], base[:, columns[-2]]
     halves = (first > 0).astype(np.intp)
     free = rows - factors
-    if free >= 4 + _GOOD_DF and rows >= 16:
+    if free >= 4 + _FAIR_DF and rows >= 16:
         # Four blocks also spend the product of the two columns: factors keep clear of it.
         overlap = np.abs((first * second).astype(int) @ base[:, columns[:-2]]) / rows
         nearest = np.argsort(overlap, kind="stable")[:factors]
@@ -182,7 +187,7 @@ def _straight(
 
 def _most_blocks(options: Sequence[int], free: int) -> int:
     """Return the most blocks that leave a good residual df, else a sufficient one, else 1."""
-    for df in (_GOOD_DF, _MIN_DF):
+    for df in (_GOOD_DF, _FAIR_DF, _MIN_DF):
         fitting = [blocks for blocks in options if free - blocks >= df]
         if fitting:
             return max(fitting)

@@ -1,0 +1,124 @@
+"""The wire: kernel stamps, partial writes, every kind of end told once."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+import pytest
+
+from trimtab.load import wire
+
+
+class Heard:
+    """A receiver that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.arrived: list[float] = []
+        self.lost: list[OSError | None] = []
+        self.changed = asyncio.Event()
+
+    def data_received(self, data: bytes, arrived: float) -> None:
+        self.data += data
+        self.arrived.append(arrived)
+        self.changed.set()
+
+    def connection_lost(self, error: OSError | None) -> None:
+        self.lost.append(error)
+        self.changed.set()
+
+
+async def connected(heard: Heard) -> tuple[wire.Wire, socket.socket]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    with listening:
+        opened = await wire.connect("127.0.0.1", listening.getsockname()[1], heard)
+        peer, _ = listening.accept()
+    return opened, peer
+
+
+def in_loop(test: Callable[[Heard], Awaitable[None]]) -> None:
+    async def run() -> None:
+        await asyncio.wait_for(test(Heard()), 30)
+
+    asyncio.run(run())
+
+
+def test_bytes_are_stamped_when_they_arrive_and_not_when_they_are_read() -> None:
+    async def test(heard: Heard) -> None:
+        opened, peer = await connected(heard)
+        with peer:
+            peer.sendall(b"x")
+            sent = perf_counter()
+            time.sleep(0.2)  # noqa: ASYNC251  the client is kept from running
+            read = perf_counter()
+            await heard.changed.wait()
+        opened.abort()
+        assert abs(heard.arrived[0] - sent) < abs(heard.arrived[0] - read)
+
+    in_loop(test)
+
+
+def test_what_the_kernel_does_not_take_at_once_is_sent_later() -> None:
+    async def test(heard: Heard) -> None:
+        opened, peer = await connected(heard)
+        sent = b"0123456789" * 2_000_000
+        opened.write(sent)
+        opened.write(b"end")
+        got = bytearray()
+        with peer:
+            while not got.endswith(b"end"):
+                got += await asyncio.to_thread(peer.recv, 1_000_000)
+        assert got == sent + b"end"
+        opened.abort()
+
+    in_loop(test)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_the_end_is_told_once(reset: bool) -> None:
+    async def test(heard: Heard) -> None:
+        opened, peer = await connected(heard)
+        if reset:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        await heard.changed.wait()
+        assert len(heard.lost) == 1
+        assert isinstance(heard.lost[0], ConnectionResetError) is reset
+        opened.abort()
+        opened.abort()
+        assert len(heard.lost) == 1
+
+    in_loop(test)
+
+
+def test_a_write_to_a_broken_connection_is_a_loss() -> None:
+    async def test(heard: Heard) -> None:
+        opened, peer = await connected(heard)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        opened.write(b"x")
+        await heard.changed.wait()
+        assert len(heard.lost) == 1
+
+    in_loop(test)
+
+
+def test_nobody_listens() -> None:
+    async def test(heard: Heard) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            await wire.connect("localhost", port, heard)
+
+    in_loop(test)
+
+
+@pytest.mark.parametrize("age", [-5.0, 60.0])
+def test_a_stamp_of_a_clock_that_was_set_is_not_believed(age: float) -> None:
+    stamp = time.time() - age
+    assert wire._age(struct.pack("@ll", int(stamp), 0)) == 0.0
