@@ -50,8 +50,7 @@ def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "short.yaml").write_text(WORKLOAD)
     question = ("--baseline", "today.sh", "--only", "max-num-seqs", "--workload", "short.yaml")
-    question += ("--shared-host",)
-    words = (*question, "--budget", "16", "--study", "s")
+    words = (*question, "--shared-host", "--budget", "16", "--study", "s")
     with Running("tune", *words, cwd=folder) as running:
         second = folder / "s" / "starts" / "002"
         until((second / "plan.json").exists, 300, "the second start")
