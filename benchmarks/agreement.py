@@ -4,9 +4,10 @@
     python benchmarks/agreement.py --rounds 6
 
 One server of the embedded engine; each round both tools send requests of the same lengths, in an
-order that alternates: Poisson arrivals at ``--rate``, or with ``--streams`` a closed loop. Printed
-are the ratios of what the tools report, with a 95 % interval over rounds. In a closed loop on a
-machine that the server fills, a client that takes more CPU slows the server it measures.
+order that alternates: arrivals in equal gaps at ``--rate`` (the draws of two random schedules
+would differ), or with ``--streams`` a closed loop. Printed are the ratios of what the tools say,
+with a 95 % interval over rounds. In a closed loop on a machine that the server fills, a client
+that takes more CPU slows the server it measures.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ INPUT, OUTPUT, REQUESTS = 64, 32, 120
 
 def ours(url: str, model: str, seed: int, streams: int, rate: float) -> dict[str, float]:
     """Return what ``trimtab bench --url`` reports."""
-    arrival = f"concurrency: {streams}" if streams else f"rate: {rate}"
+    arrival = f"concurrency: {streams}" if streams else f"rate: {rate}, constant: true"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "w.yaml"
         path.write_text(
@@ -90,7 +91,7 @@ def main() -> int:
     assert isinstance(plan.settings, Settings)
     program = session.engine.where
     closed = ["--max-concurrency", str(asked.streams)]
-    load = closed if asked.streams else ["--request-rate", str(asked.rate)]
+    load = closed if asked.streams else ["--request-rate", str(asked.rate), "--burstiness", "1e6"]
     logs: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, launch(
         plan, session.engine, Path(folder), deadline=600.0, stop=threading.Event()

@@ -64,7 +64,8 @@ class Bench:
 Scheme = Callable[[Bench, np.random.Generator], Claim]
 
 
-def _best_of(bench: Bench, seen: Mapping[frozenset[str], float], base: float) -> Claim:
+def best_of(bench: Bench, seen: Mapping[frozenset[str], float], base: float) -> Claim:
+    """Return the claim of a tuner that takes the best single measurement as it is."""
     best = max(seen, key=lambda names: seen[names])
     if seen[best] <= base:
         best, gain = frozenset[str](), 0.0
@@ -80,7 +81,7 @@ def random_search(bench: Bench, rng: np.random.Generator) -> Claim:
     while bench.used < bench.budget:
         names = frozenset(name for name in bench.names if rng.random() < 0.5)
         seen[names] = max(seen.get(names, -math.inf), bench.measure(names))
-    return _best_of(bench, seen, base)
+    return best_of(bench, seen, base)
 
 
 def tpe(bench: Bench, rng: np.random.Generator) -> Claim:
@@ -102,7 +103,7 @@ def tpe(bench: Bench, rng: np.random.Generator) -> Claim:
         value = bench.measure(names)
         seen[names] = max(seen.get(names, -math.inf), value)
         study.tell(trial, value if math.isfinite(value) else base - 5.0)
-    return _best_of(bench, seen, base)
+    return best_of(bench, seen, base)
 
 
 def one_at_a_time(bench: Bench, rng: np.random.Generator) -> Claim:
@@ -146,7 +147,7 @@ def sweep(bench: Bench, rng: np.random.Generator) -> Claim:
         for cell in range(2 ** len(names))
     ]
     seen = {cell: bench.measure(cell) for cell in cells}
-    return _best_of(bench, seen, seen[frozenset()])
+    return best_of(bench, seen, seen[frozenset()])
 
 
 def greedy(bench: Bench, rng: np.random.Generator) -> Claim:
@@ -164,6 +165,17 @@ def greedy(bench: Bench, rng: np.random.Generator) -> Claim:
     return Claim(bench.candidate(kept), best - base, kept=kept)
 
 
+def smac(repeats: int) -> Scheme:
+    """Return MLOS's scheme with SMAC."""
+
+    def scheme(bench: Bench, rng: np.random.Generator) -> Claim:
+        from smac_peer import smac
+
+        return smac(bench, rng, repeats)
+
+    return scheme
+
+
 PEERS: Mapping[str, Scheme] = {
     "random": random_search,
     "TPE (auto-tuning-vllm)": tpe,
@@ -171,4 +183,9 @@ PEERS: Mapping[str, Scheme] = {
     "one at a time": one_at_a_time,
     "t-tests, 3 repeats": t_tests,
     "greedy": greedy,
+    "SMAC (MLOS), 1 repeat": smac(1),
+    "SMAC (MLOS), 3 repeats": smac(3),
 }
+
+SLOW = tuple(name for name in PEERS if name.startswith("SMAC"))
+"""Seconds for a study: left out unless they are named."""

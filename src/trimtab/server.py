@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from trimtab import enginelog, proctree
+from trimtab import caches, enginelog, proctree
 from trimtab.engines import Engine
 from trimtab.errors import EngineError, StartFailedError
 from trimtab.kept import GRACE, Kept
@@ -118,11 +118,14 @@ def launch(
     *,
     deadline: float,
     stop: threading.Event | None = None,
+    compiled: Path | None = None,
 ) -> Iterator[Server]:
     """Start ``plan``, yield the server once it is ready, and leave nothing of it behind.
 
     ``deadline`` is in seconds from now to readiness; a set ``stop`` ends the wait. The engine's
-    log lies in ``folder``. On any exit, normal or not, every process of the tree has ended.
+    log lies in ``folder``. What the engine compiles is kept in the folder ``compiled``, if one is
+    given and the environment names no other (see `trimtab.caches`). On any exit, normal or not,
+    every process of the tree has ended.
 
     Raises:
         StartFailedError: the server ended, or was not ready in time. The message is one line
@@ -132,16 +135,24 @@ def launch(
     folder.mkdir(parents=True, exist_ok=True)
     stop = stop or threading.Event()
     begun = time.monotonic()
+    environment = child_environment(plan.settings, os.environ)
+    named = {} if compiled is None else engine.cache_environment(compiled.absolute())
+    if compiled is not None and not named.keys() & environment.keys():
+        environment |= named
+    else:
+        compiled = None
     for attempt in range(1, PORT_ATTEMPTS + 1):
         launched = time.monotonic()
         port = _free_port()
         log = folder / LOG
         log.write_bytes(b"")
         argv = (*plan.settings.argv, *engine.listen(port))
+        if compiled is not None:
+            caches.begin(compiled)
         try:
             kept = Kept(
                 argv,
-                child_environment(plan.settings, os.environ),
+                environment,
                 log,
                 folder,
                 affinity=plan.settings.affinity,
@@ -153,6 +164,8 @@ def launch(
             server = Server(kept, engine, port, log)
             if _ready(server, kept, engine, begun + deadline, stop):
                 server.settle(time.monotonic() - launched)
+                if compiled is not None:
+                    caches.whole(compiled)
                 yield server
                 return
             taken = enginelog.port_taken(server.log_text())

@@ -44,6 +44,9 @@ from trimtab.verify import refuted, verify
 JOURNAL = "host.journal"
 """Name of the journal of host settings in a start's folder."""
 
+COMPILED = "compiled"
+"""Name of the folder of a study in which its starts keep what they compile."""
+
 
 @dataclass(slots=True)
 class _Findings:
@@ -193,6 +196,7 @@ def run_plan(
                 folder,
                 deadline=session.start_deadline,
                 stop=stop.event,
+                compiled=folder.parent.parent / COMPILED,
             ) as server:
                 loaded = Loaded(session, plan, server, display, stop)
                 _examine(loaded, request, folder, drive, findings)

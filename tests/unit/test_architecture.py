@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2] / "src" / "trimtab"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"model"}),
     frozenset({"errors"}),
-    frozenset({"host", "proctree", "leftovers", "keeper", "kept", "strict_yaml", "wording"}),
+    frozenset(
+        {"host", "caches", "proctree", "leftovers", "keeper", "kept", "strict_yaml", "wording"}
+    ),
     frozenset({"facts", "redaction", "stop", "enginelog"}),
     frozenset({"knobs", "engines"}),
     frozenset({"catalog"}),

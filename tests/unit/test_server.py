@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -245,6 +245,44 @@ def test_a_stranger_on_the_port_is_not_taken_for_the_server(ended: Path) -> None
         launch(plan(ended, "silent"), TreeEngine(deaf=True), ended, deadline=60),
     ):
         pytest.fail("it must not be ready")
+
+
+class Compiling(TreeEngine):
+    """Keeps what it compiles where it is told."""
+
+    def cache_environment(self, folder: Path) -> Mapping[str, str]:
+        return {"TREE_CACHE": str(folder)}
+
+
+def test_what_a_start_that_was_cut_short_compiled_is_thrown_away(ended: Path) -> None:
+    compiled = ended / "compiled"
+    with launch(
+        plan(ended, "plain"), Compiling(), ended, deadline=60, compiled=compiled
+    ) as running:
+        seen = Path(f"/proc/{running.pid}/environ").read_bytes().split(b"\0")
+        assert f"TREE_CACHE={compiled}".encode() in seen
+        (compiled / "library.so").write_text("whole")
+    stop = threading.Event()
+    stop.set()
+    with (
+        pytest.raises(StartFailedError, match="stopped"),
+        launch(
+            plan(ended, "silent"), Compiling(), ended, deadline=60, stop=stop, compiled=compiled
+        ),
+    ):
+        pytest.fail("it must not be ready")
+    assert (compiled / "library.so").read_text() == "whole", "it was ready when this was made"
+    with launch(plan(ended, "plain"), Compiling(), ended, deadline=60, compiled=compiled):
+        assert not (compiled / "library.so").exists(), "it may be half written"
+
+
+def test_a_cache_that_the_user_names_is_used(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREE_CACHE", "/mine")
+    with launch(
+        plan(ended, "plain"), Compiling(), ended, deadline=60, compiled=ended / "c"
+    ) as running:
+        assert b"TREE_CACHE=/mine" in Path(f"/proc/{running.pid}/environ").read_bytes()
+    assert not (ended / "c").exists()
 
 
 def test_a_missing_program_is_a_failed_start(ended: Path) -> None:

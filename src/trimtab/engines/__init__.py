@@ -17,6 +17,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
@@ -114,6 +115,9 @@ class Engine(Observer, Protocol):
 
     def environment(self, model: str) -> Mapping[str, str]:
         """Return what every start of ``model`` gets in its environment."""
+
+    def cache_environment(self, folder: Path) -> Mapping[str, str]:
+        """Return what makes it keep what it compiles in ``folder``; empty if it compiles nothing."""
 
     def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether the server says that it serves. True does not mean that its workers live."""

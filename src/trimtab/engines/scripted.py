@@ -56,6 +56,10 @@ class Scripted:
         """Nothing but what is inherited."""
         return {}
 
+    def cache_environment(self, folder: Path) -> Mapping[str, str]:
+        """Nothing: it compiles nothing."""
+        return {}
+
     def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether ``/health`` answers 200."""
         return vllm.healthy(url, key)

@@ -95,6 +95,10 @@ class Vllm:
             env["VLLM_CPU_KVCACHE_SPACE"] = "1"  # GiB: 131,072 bfloat16 tokens
         return env
 
+    def cache_environment(self, folder: Path) -> Mapping[str, str]:
+        """The root of vLLM's caches (envs.py); Inductor's lies in it too."""
+        return {"VLLM_CACHE_ROOT": str(folder)}
+
     def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether ``/health`` answers 200."""
         return healthy(url, key)
