@@ -135,11 +135,9 @@ def mean(values: Sequence[float]) -> str:
 
 
 HEAD = (
-    (
-        "| landscape, noise, starts | tuner | any useless tuning kept | useless among kept | claim − truth, "
-        "pp | interval holds truth | the 5 % gain kept | true gain, % | regret, pp |"
-    ),
-    "|---|---|---|---|---|---|---|---|---|",
+    "| landscape, noise, starts | tuner | any useless kept | useless among kept | "
+    "claim − truth, pp | interval holds truth | 5 % gain kept | true gain, % | regret, pp |\n"
+    "|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -186,7 +184,7 @@ def main() -> int:
         "Gains are logarithmic; rates carry exact 95 % intervals. A tuning is useless if taking",
         "it out of what is kept loses nothing. A peer's claim is the gain of what it recommends.",
         "",
-        *HEAD,
+        HEAD,
     ]
     print("\n".join(lines))
     cells: dict[Case, list[Result]] = {}

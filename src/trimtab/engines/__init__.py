@@ -117,7 +117,7 @@ class Engine(Observer, Protocol):
         """Return what every start of ``model`` gets in its environment."""
 
     def cache_environment(self, folder: Path) -> Mapping[str, str]:
-        """Return what makes it keep what it compiles in ``folder``; empty if it compiles nothing."""
+        """Return what makes it compile into ``folder``; empty if it compiles nothing."""
 
     def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether the server says that it serves. True does not mean that its workers live."""
