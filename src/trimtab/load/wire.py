@@ -3,7 +3,8 @@
 Client and server often share cores: a client that stamps what it reads when it gets to run
 reports its own waiting as the server's. Linux stamps each packet on arrival (SO_TIMESTAMPNS,
 socket(7)); of bytes from several packets in one read the last one's stamp counts. Elsewhere, and
-where no stamp comes, the instant of the read is taken.
+where no stamp comes, the instant of the read is taken; the first socket of a machine to ask turns
+the stamps on a moment later.
 """
 
 from __future__ import annotations
