@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from trimtab.model import Settings
+from trimtab.model import Settings, candidate
 from trimtab.question import Options
 from trimtab.server import launch
 from trimtab.session import open_session
@@ -85,9 +85,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--rate", type=float, default=4.0, help="Requests a second.")
     parser.add_argument("--streams", type=int, default=0, help="A closed loop of so many.")
+    parser.add_argument("--dtype", help="Such as float32, where stock is slower than the rate.")
     asked = parser.parse_args()
     session = open_session(Options(), lambda line: print(line, file=sys.stderr))
-    plan = session.compile(())
+    plan = session.compile(candidate({"dtype": asked.dtype} if asked.dtype else {}))
     assert isinstance(plan.settings, Settings)
     program = session.engine.where
     closed = ["--max-concurrency", str(asked.streams)]
