@@ -113,6 +113,6 @@ def _name(words: Sequence[str]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment in which AIPerf takes a local tokenizer, and bytecode is cached."""
-    left_out = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "PYTHONDONTWRITEBYTECODE")
+    """Return an environment in which AIPerf takes a local tokenizer."""
+    left_out = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     return {name: value for name, value in os.environ.items() if name not in left_out}

@@ -136,9 +136,10 @@ def launch(
     stop = stop or threading.Event()
     begun = time.monotonic()
     environment = child_environment(plan.settings, os.environ)
-    named = {} if compiled is None else engine.cache_environment(compiled.absolute())
-    if compiled is not None and not named.keys() & environment.keys():
-        environment |= named
+    cache = {} if compiled is None else engine.cache_environment(compiled.absolute())
+    if compiled is not None and cache and cache.keys().isdisjoint(environment):
+        environment |= cache
+        caches.begin(compiled)
     else:
         compiled = None
     for attempt in range(1, PORT_ATTEMPTS + 1):
@@ -147,8 +148,6 @@ def launch(
         log = folder / LOG
         log.write_bytes(b"")
         argv = (*plan.settings.argv, *engine.listen(port))
-        if compiled is not None:
-            caches.begin(compiled)
         try:
             kept = Kept(
                 argv,

@@ -13,6 +13,7 @@ import asyncio
 import socket
 import struct
 import sys
+from contextlib import ExitStack
 from time import perf_counter, time
 from typing import Final, Protocol
 
@@ -114,15 +115,15 @@ async def connect(host: str, port: int, receiver: Receiver) -> Wire:
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     trouble: OSError = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in found:
-        opened = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
-        try:
-            await loop.sock_connect(opened, address)
-        except OSError as error:
-            opened.close()
-            trouble = error
-        except BaseException:
-            opened.close()
-            raise
-        else:
-            return Wire(opened, receiver)
+        with ExitStack() as unless_wired:
+            opened = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+            unless_wired.enter_context(opened)
+            try:
+                await loop.sock_connect(opened, address)
+            except OSError as error:
+                trouble = error
+                continue
+            wired = Wire(opened, receiver)
+            unless_wired.pop_all()
+            return wired
     raise trouble
