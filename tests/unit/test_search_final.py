@@ -37,13 +37,15 @@ def arm(
     ratio: tuple[float, float, float] | None,
     failed: int = 0,
     starts: int = 3,
+    *,
+    worse: bool = False,
 ) -> Contender:
     """Make a tested profile with its ratio, low and high."""
     if ratio is None:
         return Contender(name, chosen, (), starts, failed)
     effect = Effect(*ratio, 0.01, 2 * starts - failed)
     compared = Comparison(name, METRIC, 100.0, 100.0 * ratio[0], effect)
-    return Contender(name, chosen, (compared,), starts, failed)
+    return Contender(name, chosen, (compared,), starts, failed, worse=worse)
 
 
 def judge(planned: Profiles, *tried: Contender, won: str = "ab") -> Final:
@@ -77,17 +79,24 @@ def test_both_profiles_stand() -> None:
 
 
 def test_a_rejected_profile_is_a_note_and_not_a_comparison() -> None:
-    found = judge(SAME, arm("proven", (A, B), BAD))
+    found = judge(SAME, arm("proven", (A, B), BAD, worse=True))
     assert (found.proven, found.best, found.confirmed) == ((), (), ())
     assert "tested and not confirmed: a=on, b=on: -3.0 % [-10.0, +4.0]" in found.notes
     assert any("not confirmed: the proven profile is the baseline" in n for n in found.notes)
 
 
-def test_a_profile_that_is_not_proven_may_be_kept_as_max() -> None:
+def test_what_won_its_tests_stands_unless_the_fresh_starts_contradict() -> None:
     found = judge(SAME, arm("proven", (A, B), OPEN))
+    assert names(found.proven) == names(found.best) == "ab"
+    assert confirmed(found) == {"proven": 1.05}
+    assert [n for n in found.notes if "the confirmation alone does not show it: +5.0 %" in n]
+
+
+def test_a_profile_whose_fresh_starts_gave_less_is_max_until_shown_worse() -> None:
+    found = judge(SAME, arm("proven", (A, B), BAD))
     assert (names(found.proven), names(found.best)) == ("", "ab")
-    assert confirmed(found) == {"max": 1.05}
-    assert [n for n in found.notes if "kept as max only" in n and "+5.0 %" in n]
+    assert confirmed(found) == {"max": 0.97}
+    assert [n for n in found.notes if "kept as max only" in n and "-3.0 %" in n]
 
 
 def test_a_max_that_won_throughout_ends_as_proven_under_that_name() -> None:
@@ -98,20 +107,22 @@ def test_a_max_that_won_throughout_ends_as_proven_under_that_name() -> None:
 
 
 @pytest.mark.parametrize("won", ["ab", "abc"])
-@pytest.mark.parametrize("ratio", [GOOD, (1.4, 1.3, 1.5), BAD])
-def test_max_is_never_worse_than_proven(won: str, ratio: tuple[float, float, float]) -> None:
-    found = judge(BOTH, arm("proven", (A, B), GOOD), arm("max", (A, B, C), ratio), won=won)
+def test_a_max_that_is_shown_to_give_less_is_the_proven_one(won: str) -> None:
+    proven, most = arm("proven", (A, B), GOOD), arm("max", (A, B, C), (1.4, 1.3, 1.5), worse=True)
+    found = judge(BOTH, proven, most, won=won)
     assert names(found.proven) == names(found.best) == "ab"
     assert confirmed(found) == {"proven": 1.5}
     assert [n for n in found.notes if "the max profile is the proven one" in n]
     assert [n for n in found.notes if n.startswith("tested and not confirmed: a=on, b=on, c=on")]
 
 
-def test_of_two_that_are_not_proven_max_is_the_one_that_gave_more() -> None:
-    found = judge(BOTH, arm("proven", (A, B), OPEN), arm("max", (A, B, C), (1.02, 0.9, 1.2)))
-    assert (names(found.proven), names(found.best)) == ("", "ab")
-    assert confirmed(found) == {"max": 1.05}
-    worse = judge(BOTH, arm("proven", (A, B), BAD), arm("max", (A, B, C), BAD))
+def test_of_two_that_are_not_proven_max_is_the_larger_that_is_not_shown_worse() -> None:
+    for bad, kept in ((False, "abc"), (True, "ab")):
+        most = arm("max", (A, B, C), (1.02, 0.9, 1.2), worse=bad)
+        found = judge(BOTH, arm("proven", (A, B), BAD), most)
+        assert (names(found.proven), names(found.best)) == ("", kept)
+    beaten = arm("proven", (A, B), BAD, worse=True), arm("max", (A, B, C), BAD, worse=True)
+    worse = judge(BOTH, *beaten)
     assert (worse.proven, worse.best, worse.confirmed) == ((), (), ())
     assert [n for n in worse.notes if "the max profile is the baseline" in n]
 

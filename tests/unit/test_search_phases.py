@@ -221,7 +221,7 @@ def test_a_failed_start_is_repeated_only_for_the_baseline() -> None:
         (Space(factors(1, leads=("dtype",))), 8),
         (Space(factors(0, leads=("dtype",))), 8),
         (Space(factors(9, leads=("dtype", "mp"))), 8),
-        (Space(factors(9)), 14),
+        (Space(factors(9)), 8),
     ],
     ids=["one", "lead-only", "two", "plain"],
 )

@@ -81,11 +81,12 @@ class Design:
     not_screened: tuple[str, ...]
     sd: float
     detectable: float | None
+    follow_starts: int = 0
 
     @property
     def starts(self) -> int:
         """All starts of the study."""
-        return self.lead_starts + self.screen_starts + self.confirm_starts
+        return self.lead_starts + self.screen_starts + self.follow_starts + self.confirm_starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ class Phase(StrEnum):
 
     LEAD = "lead"  # large effects that the hardware decides, each alone
     SCREEN = "screen"  # the rest, around the centre
+    FOLLOW = "follow"  # what the screen left undecided, around the best so far
     REFINE = "refine"  # integer tunings worth turning, at more of their levels
     CONFIRM = "confirm"  # the final profiles against the baseline, fresh
 

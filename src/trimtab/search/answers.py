@@ -86,8 +86,11 @@ def _told(known: Findings, factor: Factor) -> str:
 
 
 def _shown(known: Findings, factor: Factor, metric: str) -> Look | None:
-    """Return the look that a verdict speaks of: the significant one, else the screen's."""
-    looks = known.analysis.looks(factor, metric)
+    """Return the look that a verdict speaks of: the significant one, else the screen's.
+
+    The second stage's has few rows, and only a part in the test.
+    """
+    looks = [k for k in known.analysis.looks(factor, metric) if k.phase is not Phase.FOLLOW]
     if len(looks) < 2:
         return looks[0] if looks else None
     if known.better[factor.tuning] <= ALPHA:

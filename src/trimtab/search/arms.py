@@ -25,7 +25,17 @@ _WITHOUT: Final = "without-"
 SOME: Final[Candidate] = (("any tuning", None),)
 """Stands for a tuned candidate that is not known yet, to ask for its price."""
 
-_PHASES = tuple(Phase)
+_STREAMS: Final = {
+    Phase.LEAD: 0,
+    Phase.SCREEN: 1,
+    Phase.REFINE: 2,
+    Phase.CONFIRM: 3,
+    Phase.FOLLOW: 4,
+}
+"""The random stream of each phase. A number once given stays: finished studies replay by it."""
+
+_BLOCKS: Final = 256
+"""Blocks that a phase has at most."""
 
 
 def without(factors: Sequence[Factor]) -> tuple[tuple[str, Candidate], ...]:
@@ -41,6 +51,11 @@ def without(factors: Sequence[Factor]) -> tuple[tuple[str, Candidate], ...]:
 def without_arm(factor: Factor) -> str:
     """Return the name of the arm that leaves a factor out."""
     return _WITHOUT + factor.tuning
+
+
+def is_without(arm: str) -> bool:
+    """Whether an arm is the proven profile less one of its tunings."""
+    return arm.startswith(_WITHOUT)
 
 
 def is_on(factor: Factor, values: Candidate) -> bool:
@@ -82,7 +97,7 @@ def without_conflicts(space: Space, ordered: Iterable[Factor]) -> tuple[Factor, 
 
 def block_rng(space: Space, phase: Phase, block: int) -> np.random.Generator:
     """Return the randomness that belongs to one block (or with block -1, to a phase)."""
-    entropy = (space.seed, _PHASES.index(phase), block + 1)
+    entropy = (space.seed, _STREAMS[phase], block + 1)
     return np.random.default_rng(np.random.SeedSequence(entropy))
 
 
@@ -93,7 +108,8 @@ def block_seed(space: Space, phase: Phase, block: int) -> int:
     confirmation's requests are fresh.
     """
     high = int(np.random.SeedSequence((space.seed, 99)).generate_state(1)[0])
-    return (high % 2**19) << 12 | _PHASES.index(phase) << 10 | block
+    later, stream = divmod(_STREAMS[phase], 4)
+    return (high % 2**19) << 12 | stream << 10 | later * _BLOCKS + block
 
 
 def requests(

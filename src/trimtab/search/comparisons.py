@@ -5,14 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from trimtab.metrics import geometric_mean
 from trimtab.model import Candidate, Comparison, Effect, Factor, Phase, Space
+from trimtab.search import confirm
 from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, MAX_ARM, PROVEN_ARM, of_phase, together
+from trimtab.search.contrasts import contrast
 from trimtab.search.failures import FAILED
 from trimtab.search.limits import broken
 from trimtab.search.looks import LOOKS, Analysis, as_effect, higher_is_better, metric_of, usable
 from trimtab.search.profiles import Profiles
+
+WORSE = 0.10
+"""One-sided p at which a profile is given up for another. To keep only what looks better than the
+baseline would inflate what is claimed of it: by .7 points where nothing has an effect (L0, 40
+starts, 2 % noise, benchmarks/search.py); so it is .2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +29,9 @@ class Contender:
 
     ``comparisons`` are empty while it, or the baseline, has no measured start there. ``starts``
     are all of its starts in the confirmation, ``failed`` those that failed. ``broken`` says which
-    limits of the SLO it breaks.
+    limits of the SLO it breaks, ``worse`` whether it is shown to be worse than the baseline or the
+    proven profile, or, being larger than that, to be better by less than the margin. ``faded``:
+    the fresh starts gave less than half of what its largest tuning gave before.
     """
 
     arm: str
@@ -30,6 +40,8 @@ class Contender:
     starts: int
     failed: int
     broken: tuple[str, ...] = ()
+    worse: bool = False
+    faded: bool = False
 
     @property
     def candidate(self) -> Candidate:
@@ -63,6 +75,7 @@ def contender(analysis: Analysis, arm: str, factors: tuple[Factor, ...]) -> Cont
         return None
     failed = sum(start.outcome in FAILED for start in own)
     stock = [start for start in made if start.request.stem == BASELINE_ARM]
+    metric = main_metric(analysis.space, factors)
     return Contender(
         arm,
         factors,
@@ -70,7 +83,28 @@ def contender(analysis: Analysis, arm: str, factors: tuple[Factor, ...]) -> Cont
         len(own),
         failed,
         broken(analysis.space, own, stock),
+        _worse(analysis, arm, metric),
+        _faded(analysis, arm, factors, metric),
     )
+
+
+def _faded(analysis: Analysis, arm: str, factors: Sequence[Factor], metric: str) -> bool:
+    """Whether an arm's interval lies below half of its largest tuning's own estimate."""
+    before = [look.estimate.value for factor in factors for look in analysis.looks(factor, metric)]
+    fresh = contrast(analysis, arm, BASELINE_ARM, metric)
+    interval = None if fresh is None else fresh.interval()
+    return interval is not None and interval[1] < max(before, default=0.0) / 2
+
+
+def _worse(analysis: Analysis, arm: str, metric: str) -> bool:
+    others = product((BASELINE_ARM, PROVEN_ARM), {metric, analysis.space.objective})
+    found = (contrast(analysis, other, arm, each) for other, each in others)
+    p = [one.p_greater for one in found if one is not None]
+    if any(one is not None and one <= WORSE for one in p):
+        return True
+    over = contrast(analysis, arm, PROVEN_ARM, metric) if arm == MAX_ARM else None
+    gain = None if over is None else over.interval()
+    return gain is not None and gain[1] < math.log1p(analysis.space.margin)
 
 
 def _on_all_metrics(
@@ -112,4 +146,6 @@ def _compare(analysis: Analysis, phase: Phase, arm: str, metric: str) -> Compari
     baseline = geometric_mean(stock)
     sign = 1.0 if higher_is_better(analysis.space, metric) else -1.0
     value = baseline * math.exp(sign * estimate.value)
-    return Comparison(arm, metric, baseline, value, as_effect(estimate, len(stock) + len(own)))
+    level = confirm.level(analysis.space, analysis.starts) if phase is Phase.CONFIRM else 0.95
+    effect = as_effect(estimate, len(stock) + len(own), level)
+    return Comparison(arm, metric, baseline, value, effect)

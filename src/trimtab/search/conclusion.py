@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from trimtab.model import Conclusion, Effect, Phase, Space, Start
+from trimtab.search import confirm
 from trimtab.search.answers import Findings, answer, findings
 from trimtab.search.arms import MAX_ARM, PROVEN_ARM, blocks_of, without_arm
 from trimtab.search.comparable import comparable
 from trimtab.search.comparisons import Contender, contender, contenders, guide_comparison
 from trimtab.search.fidelity import fidelity, sentence
 from trimtab.search.final import final, one_by_one
-from trimtab.search.looks import LOOKS, Analysis, analyse
+from trimtab.search.looks import Analysis, analyse
 from trimtab.search.notes import notes_of
-from trimtab.search.profiles import Profiles, profiles
-from trimtab.search.refine import refined, valued
+from trimtab.search.profiles import Profiles
+from trimtab.search.refine import valued
 from trimtab.search.removal import labelled, redundant, removals
 from trimtab.stats.power import detectable
 
@@ -27,7 +28,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     analysis = analyse(space, starts)
     known = findings(space, starts, analysis)
     answers = tuple(answer(known, factor) for factor in space.factors)
-    planned = refined(space, starts, profiles(space, starts))
+    planned = confirm.planned(space, starts)
     tried = contenders(analysis, planned)
     removed = removals(analysis, planned.proven)
     if not tried and _screened_whole(known, starts):
@@ -76,7 +77,7 @@ def _screened_whole(known: Findings, starts: Sequence[Start]) -> bool:
 
 def _detectable(space: Space, analysis: Analysis) -> float | None:
     """Return the smallest detectable gain of a typical factor in the latest phase that has any."""
-    for phase in reversed(LOOKS):
+    for phase in (Phase.SCREEN, Phase.LEAD):
         least = [
             detectable(look.estimate.se, look.estimate.df, len(space.factors))
             for factor in space.factors

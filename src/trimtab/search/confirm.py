@@ -22,11 +22,13 @@ from trimtab.search.arms import (
 )
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED
-from trimtab.search.profiles import profiles
+from trimtab.search.profiles import Profiles, profiles, published
 from trimtab.search.refine import refined
+from trimtab.search.stopping import LONG, confidence, settled
 
 BLOCKS = 3
-"""Blocks of the phase; up to twice as many where the budget is left over."""
+"""Blocks of the phase; up to twice as many where the budget is left over, or up to four times with
+looks on the way (:mod:`trimtab.search.stopping`)."""
 
 MOST_BLOCKS = 6
 _LEAST_BLOCKS = 2
@@ -34,10 +36,21 @@ _LEAST_BLOCKS = 2
 Arms = tuple[tuple[str, Candidate], ...]
 
 
+def planned(space: Space, before: Sequence[Start]) -> Profiles:
+    """Return the profiles that the earlier phases suggest.
+
+    A budget that has no room for an earlier phase tests what the catalogue expects, all together.
+    """
+    seen = [start for start in before if start.request.phase is not Phase.CONFIRM]
+    if not seen:
+        return Profiles((), published(space))
+    return refined(space, seen, profiles(space, seen))
+
+
 def plan(space: Space, before: Sequence[Start]) -> tuple[Arms, int]:
     """Return the arms and the number of blocks that follow from the earlier phases."""
     seen = [start for start in before if start.request.phase is not Phase.CONFIRM]
-    found = refined(space, seen, profiles(space, seen))
+    found = planned(space, seen)
     tuned = [(PROVEN_ARM, found.proven), (MAX_ARM, found.best)]
     if found.best == found.proven:
         tuned.pop()
@@ -45,16 +58,24 @@ def plan(space: Space, before: Sequence[Start]) -> tuple[Arms, int]:
     arms = ((BASELINE_ARM, BASELINE), *arms)
     if len(arms) == 1:
         return (), 0
-    if len(arms) > 2 and _affordable(space, seen, arms) < BLOCKS:
+    # A second stage was planned to leave room for two blocks, and two profiles.
+    fewest = _LEAST_BLOCKS if of_phase(seen, Phase.FOLLOW) else BLOCKS
+    if len(arms) > 2 and _affordable(space, seen, arms) < fewest:
         arms = arms[:2]
     apart = (*arms, *without(found.proven))
     if _affordable(space, seen, apart) >= BLOCKS:
         arms = apart
-    blocks = min(MOST_BLOCKS, _affordable(space, seen, arms))
+    blocks = _affordable(space, seen, arms)
+    blocks = LONG if blocks >= LONG else min(MOST_BLOCKS, blocks)
     if space.budget.seconds is not None:
         # Its time was set aside; starts that took longer than expected do not cancel it.
         blocks = max(BLOCKS, blocks)
     return (arms, blocks) if blocks >= _LEAST_BLOCKS else ((), 0)
+
+
+def level(space: Space, starts: Sequence[Start]) -> float:
+    """Return the nominal level of the phase's intervals: each then holds in 95 % of studies."""
+    return confidence(plan(space, starts)[1], blocks_of(starts, Phase.CONFIRM))
 
 
 def _affordable(space: Space, seen: Sequence[Start], arms: Arms) -> int:
@@ -69,7 +90,7 @@ def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
     """
     arms, blocks = plan(space, before)
     index = blocks_of(before, Phase.CONFIRM)
-    if index >= blocks:
+    if index >= blocks or (blocks == LONG and settled(space, before, [arm for arm, _ in arms])):
         return ()
     order = list(block_rng(space, Phase.CONFIRM, index // 2).permutation(len(arms)))
     if index % 2:

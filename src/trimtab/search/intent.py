@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from trimtab.errors import UsageError
 from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space
 from trimtab.search import confirm, lead, screen
 from trimtab.search.arms import SOME, together, without_conflicts
 from trimtab.search.cost import expected_seconds, price, total
+from trimtab.search.profiles import published
+from trimtab.search.screen import FOLLOW_ROWS
 from trimtab.stats.power import detectable
+
+_PAIRS: Final = 4
+"""Pairs of the smallest study: what the catalogue expects, all together, against the baseline."""
 
 
 def require_budget(space: Space) -> None:
@@ -38,7 +44,7 @@ def smallest(space: Space) -> float:
     leads = sorted((f for f in space.factors if f.lead), key=lambda f: -f.prior)
     if leads:
         return lead.least(space, leads[:1])
-    return 8 * price(space, (), Phase.SCREEN, BASELINE) + screen.reserve(space, (), (), 1)
+    return _PAIRS * sum(price(space, (), Phase.CONFIRM, values) for values in (BASELINE, SOME))
 
 
 def design(space: Space, sd: float = 0.05) -> Design:
@@ -57,12 +63,18 @@ def design(space: Space, sd: float = 0.05) -> Design:
     spare = total(space) - sum(price(space, (), Phase.LEAD, values) for values in first)
     planned = screen.plan_within(space, (), around, {f.tuning for f in around}, spare)
     rows = _rows(planned)
-    spare -= sum(price(space, (), Phase.SCREEN, values) for values in rows)
+    followed = [together(around)] * (FOLLOW_ROWS if planned and planned.follows else 0)
+    spare -= sum(price(space, (), Phase.SCREEN, values) for values in (*rows, *followed))
     last, times = _last(space, around, planned, spare)
     screened = planned.factors if planned else ()
     seconds = sum(
         expected_seconds(space, (), phase, values)
-        for phase, block in ((Phase.LEAD, first), (Phase.SCREEN, rows), (Phase.CONFIRM, last))
+        for phase, block in (
+            (Phase.LEAD, first),
+            (Phase.SCREEN, rows),
+            (Phase.FOLLOW, followed),
+            (Phase.CONFIRM, last),
+        )
         for values in block
     )
     tested = {factor.tuning for factor in (*around, *screened)}
@@ -72,12 +84,14 @@ def design(space: Space, sd: float = 0.05) -> Design:
         confirm_starts=len(last),
         blocks=(lead.BLOCKS if first else 0)
         + (len(planned.design.blocks) if planned else 0)
+        + bool(followed)
         + times,
         minutes=seconds / 60,
         screened=tuple(factor.tuning for factor in screened),
         not_screened=tuple(f.tuning for f in space.factors if f.tuning not in tested),
         sd=sd,
         detectable=_detectable(space, planned, len(lead.tested(space)), sd),
+        follow_starts=len(followed),
     )
 
 
@@ -93,7 +107,7 @@ def _last(
     space: Space, around: tuple[Factor, ...], planned: screen.Plan | None, spare: float
 ) -> tuple[list[Candidate], int]:
     """Return the confirmation's starts and blocks: two profiles if the screen may find more."""
-    if not around and planned is None:
+    if not around and planned is None and not published(space):
         return [], 0
     tuned = together(around) or SOME
     for arms in (2, 1) if planned else (1,):

@@ -1,8 +1,9 @@
-"""The looks at each factor: its effect in the lead phase and in the screen.
+"""The looks at each factor: its effect in the lead phase, in the screen and in its second stage.
 
-Both phases are fitted apart, because a lead alone is compared with the baseline and a screened
+The phases are fitted apart, because a lead alone is compared with the baseline and a screened
 factor around the centre; their residual noise is pooled where an F test lets it be one. A lead
-that is looked at twice pays for it: its p-values are doubled, whichever look is used.
+that is looked at twice pays for it: its p-values are doubled, whichever look is used. Screen and
+second stage are combined by the inverse normal method, which charges for both looks.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
 from trimtab.metrics import METRICS
 from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
 from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, is_on, of_phase
-from trimtab.stats.effects import Estimate, Fit, Noise, fit
+from trimtab.search.covariate import fit_with_speed
+from trimtab.stats.combination import two_looks
+from trimtab.stats.effects import Estimate, Fit, Noise
 from trimtab.stats.pooling import alike
 
-LOOKS = (Phase.LEAD, Phase.SCREEN)
+LOOKS = (Phase.LEAD, Phase.SCREEN, Phase.FOLLOW)
 
 _TESTED = (*LOOKS, Phase.CONFIRM)
 """The phases that claims rest on; the refinement only chooses."""
@@ -48,7 +52,8 @@ class Look:
 class Analysis:
     """The fits of a study by phase and metric, and the noise to use with each.
 
-    Lead phase and screen share their noise; the confirmation speaks with its own. Where that
+    Lead phase, screen and second stage share their noise; the confirmation speaks with its own,
+    so that a verdict does not change by what the confirmation sees. Where that
     leaves fewer than 3 degrees of freedom (2 for the confirmation) the other starts are witness
     too, because a noise on one degree of freedom makes any interval useless. Nothing is shared
     between phases whose noise differs (:func:`alike`). Estimates never mix.
@@ -77,31 +82,53 @@ class Analysis:
             for start in of_phase(self.starts, phase)
             if usable(start, metric) and start.request.stem != GUIDE_ARM
         ]
-        if phase is Phase.SCREEN:
+        if phase is not Phase.LEAD:
             return len(rows)
         return sum(row.candidate == BASELINE or is_on(factor, row.candidate) for row in rows)
 
-    def p_better(self, factor: Factor, metric: str | None = None) -> float:
-        """Return the p-value of "better", both looks considered; 1 when there is none.
+    def expected(self, factor: Factor) -> float | None:
+        """Return the estimate that decides whether a factor joins ``max``; ``None`` without one.
 
-        It is 1 as well where the last look, the one around the centre, points the other way.
+        It is the last look's. Where the second stage looked too, it is the mean of its estimate
+        and the screen's: it has fewer rows, but they are toggled around what is to be shipped.
         """
-        looks = self.looks(factor, metric)
-        if not looks or looks[-1].estimate.value <= 0:
-            return 1.0
-        return _smallest(factor, [look.estimate.p_greater for look in looks])
+        found = self.looks(factor)
+        if not found or found[-1].estimate.se is None:
+            return None
+        values = [look.estimate.value for look in found if look.phase is not Phase.LEAD]
+        return fmean(values or [found[-1].estimate.value])
+
+    def p_better(self, factor: Factor, metric: str | None = None) -> float:
+        """Return the p-value of "better", all looks considered; 1 when there is none.
+
+        It is 1 as well where the screen, the look around the centre, points the other way.
+        """
+        return self._p(factor, metric, 1.0)
 
     def p_worse(self, factor: Factor, metric: str | None = None) -> float:
         """Return the p-value of "worse", in the same way."""
-        looks = self.looks(factor, metric)
-        if not looks or looks[-1].estimate.value >= 0:
+        return self._p(factor, metric, -1.0)
+
+    def _p(self, factor: Factor, metric: str | None, sign: float) -> float:
+        found = {look.phase: look.estimate for look in self.looks(factor, metric)}
+        first = [one for phase, one in found.items() if phase is not Phase.FOLLOW]
+        if not first or sign * first[-1].value <= 0:
             return 1.0
-        return _smallest(factor, [look.estimate.p_less for look in looks])
+        p = {phase: one.p_greater if sign > 0 else one.p_less for phase, one in found.items()}
+        screened, weight = p.get(Phase.SCREEN), self._weight()
+        if screened is not None and weight < 1.0:
+            screened = two_looks(screened, p.get(Phase.FOLLOW), weight)
+        times = 2 if factor.lead else 1
+        known = [one for one in (p.get(Phase.LEAD), screened) if one is not None]
+        return min([1.0, *(times * one for one in known)])
 
-
-def _smallest(factor: Factor, found: Sequence[float | None]) -> float:
-    times = len(LOOKS) if factor.lead else 1
-    return min([1.0, *(times * p for p in found if p is not None)])
+    def _weight(self) -> float:
+        """Return the screen's share of its starts and those of its second stage, as asked for."""
+        screened, followed = (
+            len({s.request.stem for s in of_phase(self.starts, phase)})
+            for phase in (Phase.SCREEN, Phase.FOLLOW)
+        )
+        return screened / (screened + followed) if followed else 1.0
 
 
 def analyse(space: Space, starts: Sequence[Start]) -> Analysis:
@@ -121,12 +148,24 @@ def _shared(own: Mapping[Phase, Noise]) -> dict[Phase, Noise]:
     lead, screen, fresh = own[Phase.LEAD], own[Phase.SCREEN], own[Phase.CONFIRM]
     if alike(lead, screen):
         lead = screen = lead.pooled(screen)
+    follow = own[Phase.FOLLOW]
+    if alike(follow, screen):
+        screen = screen.pooled(follow)
+        follow = _at_least(screen, follow)
     witness = screen if alike(fresh, screen) else lead
     return {
         Phase.LEAD: _enough(lead, fresh, ENOUGH_DF),
         Phase.SCREEN: _enough(screen, fresh, ENOUGH_DF),
+        Phase.FOLLOW: follow,
         Phase.CONFIRM: _enough(fresh, witness, ENOUGH_FRESH_DF),
     }
+
+
+def _at_least(pooled: Noise, own: Noise) -> Noise:
+    """Return pooled noise, no less than a small stage's own: one bad start weighs much in it."""
+    if own.df == 0 or own.ss / own.df <= pooled.ss / pooled.df:
+        return pooled
+    return Noise(own.ss / own.df * pooled.df, pooled.df)
 
 
 def _enough(noise: Noise, witness: Noise, df: int) -> Noise:
@@ -162,7 +201,7 @@ def fit_phase(space: Space, starts: Sequence[Start], phase: Phase, metric: str) 
                 ],
                 dtype=np.float64,
             )
-    return fit(y, [start.request.block for start in rows], columns)
+    return fit_with_speed(y, rows, columns)
 
 
 def usable(start: Start, metric: str) -> bool:
@@ -177,9 +216,10 @@ def metric_of(space: Space, factor: Factor) -> str:
 
 
 def metrics_of(space: Space) -> tuple[str, ...]:
-    """Return the objective and every other metric that a factor is about."""
+    """Return the objective and every other metric that a factor or a limit is about."""
+    judged = (metric_of(space, factor) for factor in space.factors)
     return tuple(
-        dict.fromkeys([space.objective, *(metric_of(space, factor) for factor in space.factors)])
+        dict.fromkeys([space.objective, *judged, *(metric for metric, _ in space.limits)])
     )
 
 
@@ -191,11 +231,11 @@ def higher_is_better(space: Space, metric: str) -> bool:
     return known.higher_is_better if known is not None else False
 
 
-def as_effect(estimate: Estimate | None, starts: int) -> Effect:
-    """Return an estimate on the log scale as a ratio with its 95 % interval."""
+def as_effect(estimate: Estimate | None, starts: int, level: float = 0.95) -> Effect:
+    """Return an estimate on the log scale as a ratio with its interval."""
     if estimate is None:
         return Effect(None, None, None, None, starts)
-    interval = estimate.interval()
+    interval = estimate.interval(level)
     low, high = (
         (None, None) if interval is None else (math.exp(interval[0]), to_ratio(interval[1]))
     )

@@ -1,4 +1,4 @@
-"""The strategy: leads alone, the rest by a design, integers refined, a fresh confirmation."""
+"""The strategy: leads alone, the rest by a design in two stages, integers refined, fresh proof."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from trimtab.model import BASELINE, Outcome, Phase, Space, Start, StartRequest
-from trimtab.search import confirm, lead, refine, screen
+from trimtab.search import confirm, follow, lead, refine, screen
 from trimtab.search.comparable import comparable
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED, blocked
@@ -23,13 +23,14 @@ class _Part(NamedTuple):
 _PHASES: Final = {
     Phase.LEAD: _Part(lead.block, lead.owed),
     Phase.SCREEN: _Part(screen.block, screen.owed),
+    Phase.FOLLOW: _Part(follow.block, follow.owed),
     Phase.REFINE: _Part(refine.block, refine.owed),
     Phase.CONFIRM: _Part(confirm.block, confirm.owed),
 }
 
 
 class Phased:
-    """Four phases: LEAD, SCREEN, REFINE, CONFIRM (see the modules of those names).
+    """The phases LEAD, SCREEN, FOLLOW, REFINE, CONFIRM (see the modules of those names).
 
     A void start is repeated once in its block where the budget allows, a failed one only when it
     is the baseline's. When the baseline fails twice in a row the study ends.

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from trimtab.model import Factor, Outcome, Phase, Space, Start
 from trimtab.search.arms import of_phase, without_conflicts
+from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
 from trimtab.search.looks import ENOUGH_DF, LOOKS, Analysis, analyse, metric_of
+from trimtab.search.within import within
 from trimtab.stats.multiplicity import benjamini_hochberg, holm
 
 ALPHA = 0.05
@@ -19,10 +21,6 @@ RATE = 0.10
 """False discovery rate of what is called probable."""
 
 _LEAD_GAIN = 1.05
-_LIKELY = 0.5
-"""One-sided p below which a tuning joins ``max``: the estimate is above 1. A stricter threshold
-costs gain where tunings interact: at 0.25 the regret on L2 was 6.9 points, at 0.5 it is 3.2
-(24 starts, 2 % noise, benchmarks/search.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +136,12 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
     """Return the profiles that lead phase and screen suggest.
 
     ``proven`` holds the winners; ``best`` adds every factor that is more likely than not better
-    (its estimate is above 1). Of two that conflict the larger effect stays.
+    (its estimate is above 1: a stricter threshold costs gain where tunings interact; at one-sided
+    p < .25 the regret on L2 was 6.9 points, so it was 3.2: benchmarks/search.py, 24 starts, 2 %
+    noise). Of two that conflict, or fail together, the larger effect stays.
     """
     seen = [start for start in starts if start.request.phase in LOOKS]
+    space = learned(space, seen)
     analysis = analyse(space, seen)
     out = failures(space, seen).keys() | {factor.tuning for factor in dropped(space, seen)}
     ahead = winners(space, seen, analysis)
@@ -157,13 +158,38 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
         and _likely(analysis, factor)
         and not harms(space, analysis, factor)
     )
-    return Profiles(proven, without_conflicts(space, (*proven, *_by_effect(analysis, likely))))
+    proven = within(analysis, proven)
+    best = within(analysis, without_conflicts(space, (*proven, *_by_effect(analysis, likely))))
+    return Profiles(proven, _smallest(space, analysis, best, proven))
+
+
+def _smallest(
+    space: Space, analysis: Analysis, best: Sequence[Factor], needed: Sequence[Factor]
+) -> tuple[Factor, ...]:
+    """Return a profile without what is expected to give next to nothing, all together.
+
+    A quarter of the margin is given up for it; where tunings interact the whole margin would cost
+    2 points more than it says (L2, benchmarks/search.py).
+    """
+    spare, dropped = math.log1p(space.margin) / 4, set[Factor]()
+    gains = ((analysis.expected(factor) or 0.0, factor) for factor in best if factor not in needed)
+    for gain, factor in sorted(gains, key=lambda pair: pair[0]):
+        spare -= gain
+        if spare < 0:
+            break
+        dropped.add(factor)
+    return tuple(factor for factor in best if factor not in dropped)
+
+
+def published(space: Space) -> tuple[Factor, ...]:
+    """Return what the catalogue expects to gain, for a budget that can test only all together."""
+    gains = (factor for factor in space.factors if factor.prior > 0 and not factor.dummy)
+    return without_conflicts(space, sorted(gains, key=lambda factor: -factor.prior))
 
 
 def _likely(analysis: Analysis, factor: Factor) -> bool:
-    looks = analysis.looks(factor)
-    p = looks[-1].estimate.p_greater if looks else None
-    return p is not None and p < _LIKELY
+    value = analysis.expected(factor)
+    return value is not None and value > 0
 
 
 def _by_effect(analysis: Analysis, factors: Iterable[Factor]) -> tuple[Factor, ...]:

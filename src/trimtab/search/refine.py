@@ -14,9 +14,10 @@ from typing import Final
 
 import numpy as np
 
-from trimtab.model import Answer, Candidate, Factor, Phase, Space, Start, StartRequest
+from trimtab.model import BASELINE, Answer, Candidate, Factor, Phase, Space, Start, StartRequest
 from trimtab.search.arms import blocks_of, of_phase, shuffled, together
 from trimtab.search.cost import left, price
+from trimtab.search.limits import broken
 from trimtab.search.looks import higher_is_better, metric_of, usable
 from trimtab.search.profiles import Profiles, profiles
 from trimtab.stats.effects import Estimate, fit
@@ -31,8 +32,7 @@ _MOST: Final = 2
 
 def chosen(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
     """Return the tunings to refine: those of the best profile that have more levels than two."""
-    seen = [s for s in before if s.request.phase in (Phase.LEAD, Phase.SCREEN)]
-    found = profiles(space, seen).best
+    found = profiles(space, before).best
     return tuple(factor for factor in found if len(levels(factor)) > 2)[:_MOST]
 
 
@@ -60,8 +60,7 @@ def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
 
 
 def _arms(space: Space, before: Sequence[Start], factor: Factor) -> list[tuple[str, Candidate]]:
-    seen = [s for s in before if s.request.phase in (Phase.LEAD, Phase.SCREEN)]
-    rest = [other for other in profiles(space, seen).best if other.tuning != factor.tuning]
+    rest = [other for other in profiles(space, before).best if other.tuning != factor.tuning]
     return [
         (arm(factor, level), together([*rest, replace(factor, value=level)]))
         for level in levels(factor)
@@ -103,7 +102,10 @@ def refined(space: Space, starts: Sequence[Start], planned: Profiles) -> Profile
 
 
 def best_level(space: Space, starts: Sequence[Start], factor: Factor) -> int:
-    """Return the level of the highest posterior mean; the tested one while nothing is known."""
+    """Return the level of the highest posterior mean; the tested one while nothing is known.
+
+    A level whose starts break the SLO is none to choose.
+    """
     assert isinstance(factor.value, int)
     found = _differences(space, starts, factor)
     at = {level: one.value for level, one in found.items()} | {factor.value: 0.0}
@@ -115,7 +117,18 @@ def best_level(space: Space, starts: Sequence[Start], factor: Factor) -> int:
     order = sorted(at)
     points = [math.log2(level) for level in order]
     shape = posterior(points, [at[level] for level in order], [noise] * len(order), points)
-    return max(zip(shape.mean, order, strict=True))[1]
+    allowed = [
+        (mean, level)
+        for mean, level in zip(shape.mean, order, strict=True)
+        if not _breaks(space, starts, arm(factor, level))
+    ]
+    return max(allowed, default=(0.0, factor.value))[1]
+
+
+def _breaks(space: Space, starts: Sequence[Start], name: str) -> bool:
+    own = [s for s in of_phase(starts, Phase.REFINE) if s.request.stem == name]
+    stock = [start for start in starts if start.request.candidate == BASELINE]
+    return bool(broken(space, own, stock))
 
 
 def _differences(space: Space, starts: Sequence[Start], factor: Factor) -> dict[int, Estimate]:

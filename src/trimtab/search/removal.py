@@ -11,22 +11,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from trimtab import wording
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Verdict
+from trimtab.search import confirm
 from trimtab.search.arms import PROVEN_ARM, of_phase, without_arm
-from trimtab.search.looks import Analysis, higher_is_better, metric_of, to_ratio, usable
-from trimtab.stats.effects import fit
-
-LEVEL = 0.95
-"""Confidence of all removal effects together (Bonferroni over the profile's tunings)."""
+from trimtab.search.contrasts import contrast
+from trimtab.search.looks import Analysis, metric_of, to_ratio, usable
 
 
 def removals(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, Effect]:
     """Return tuning → what the profile gains by it: a ratio above 1 is lost without it.
 
-    Empty where the confirmation had no room for it. Each effect is on the tuning's own metric.
+    Empty where the confirmation had no room for it. Each effect is on the tuning's own metric, and
+    all intervals hold together (Bonferroni over the profile's tunings).
     """
     found = {}
     for factor in proven:
@@ -37,28 +34,18 @@ def removals(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, Effect]:
 
 
 def _removal(analysis: Analysis, factor: Factor, many: int) -> Effect | None:
-    space, metric = analysis.space, metric_of(analysis.space, factor)
-    rows = [s for s in of_phase(analysis.starts, Phase.CONFIRM) if usable(s, metric)]
-    own = without_arm(factor)
-    if not {own, PROVEN_ARM} <= {start.request.stem for start in rows}:
-        return None
-    sign = 1.0 if higher_is_better(space, metric) else -1.0
-    y = [sign * math.log(start.metrics[metric]) for start in rows]
-    arms = sorted({start.request.stem for start in rows} - {PROVEN_ARM})
-    columns = {
-        arm: np.array([float(start.request.stem == arm) for start in rows], dtype=np.float64)
-        for arm in arms
-    }
-    model = fit(y, [start.request.block for start in rows], columns)
-    estimate = model.estimate(own, analysis.noise[Phase.CONFIRM, metric])
+    metric, own = metric_of(analysis.space, factor), without_arm(factor)
+    estimate = contrast(analysis, PROVEN_ARM, own, metric)
     if estimate is None:
         return None
-    interval = estimate.interval(1 - (1 - LEVEL) / many)
-    low, high = (
-        (None, None) if interval is None else (to_ratio(-interval[1]), to_ratio(-interval[0]))
+    level = confirm.level(analysis.space, analysis.starts)
+    interval = estimate.interval(1 - (1 - level) / many)
+    low, high = (None, None) if interval is None else map(to_ratio, interval)
+    starts = sum(
+        start.request.stem in (own, PROVEN_ARM) and usable(start, metric)
+        for start in of_phase(analysis.starts, Phase.CONFIRM)
     )
-    starts = sum(start.request.stem in (own, PROVEN_ARM) for start in rows)
-    return Effect(math.exp(-estimate.value), low, high, estimate.p_less, starts)
+    return Effect(math.exp(estimate.value), low, high, estimate.p_greater, starts)
 
 
 def redundant(space: Space, found: Mapping[str, Effect]) -> str | None:

@@ -13,6 +13,7 @@ from trimtab.search.arms import (
     BASELINE_ARM,
     GUIDE_ARM,
     SOME,
+    block_rng,
     blocks_of,
     clash,
     of_phase,
@@ -21,6 +22,7 @@ from trimtab.search.arms import (
     together,
 )
 from trimtab.search.cost import left, price
+from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
 from trimtab.search.profiles import centre, winning_leads
 from trimtab.stats import designs
@@ -30,6 +32,9 @@ _CONFIRM_BLOCKS = 3
 _ENOUGH_ROWS = 24
 _ROWS_PER_FACTOR = 8
 _PROFILES = 2
+FOLLOW_ROWS = 8
+"""Starts of the second stage (:mod:`trimtab.search.follow`): a folded design of four tunings."""
+
 _LEVELS = 4
 """Arms of the confirmation that cost as much as the refinement of an integer tuning."""
 
@@ -47,7 +52,7 @@ class Plan:
 
     ``opening`` holds the arms that join the first block when there was no lead phase. ``whole``:
     it takes all of the budget, and nothing is kept for a confirmation. Otherwise money is kept for
-    ``arms`` of one beside the baseline.
+    ``arms`` of one beside the baseline, and for the second stage where one ``follows``.
     """
 
     centre: tuple[Factor, ...]
@@ -56,6 +61,7 @@ class Plan:
     opening: tuple[tuple[str, Candidate], ...]
     whole: bool = False
     arms: int = _PROFILES
+    follows: bool = False
 
 
 def plan(space: Space, before: Sequence[Start]) -> Plan | None:
@@ -86,15 +92,19 @@ def plan_within(
         extra.append((GUIDE_ARM, space.guide))
     rows = 0
     whole = False
-    choices: tuple[tuple[int, list[tuple[str, Candidate]]], ...]
     rich = _PROFILES + _APART
     refining = rich + _LEVELS if any(factor.levels for factor in factors) else rich
-    choices = ((refining, extra), (rich, extra), (_PROFILES, extra), (1, extra), (1, []))
-    for arms, opening in choices:
+    for arms, opening, follows in (
+        *((many, extra, follows) for follows in (True, False) for many in (refining, rich)),
+        (_PROFILES, extra, True),
+        (_PROFILES, extra, False),
+        (1, extra, False),
+        (1, [], False),
+    ):
         first = sum(price(space, before, Phase.SCREEN, values) for _, values in opening)
-        spare = money - reserve(space, before, around, arms) - first
+        spare = money - first - reserve(space, before, around, arms, follows=follows)
         rows = _rows(space, before, around, factors, spare)
-        if rows >= (max(_ENOUGH_ROWS, 3 * len(factors)) if arms > _PROFILES else 1):
+        if rows >= _least_rows(len(factors), arms, follows=follows):
             break
     if rows < _ENOUGH_ROWS and len(factors) > _FEW and not around:
         # A confirmation would leave rows that miss most effects of twice the noise: of a 5 % gain
@@ -110,7 +120,16 @@ def plan_within(
     kept = _fitting(factors, rows)
     pairs = _pairs(space, kept)
     design = _layout(len(kept), rows, pairs, space.seed)
-    return Plan(around, kept, design, tuple(opening), whole, max(_PROFILES, arms))
+    return Plan(
+        around, kept, design, tuple(opening), whole, max(_PROFILES, arms), follows and not whole
+    )
+
+
+def _least_rows(factors: int, arms: int, *, follows: bool) -> int:
+    """Return how many rows a screen must keep for so much after it to be worth while."""
+    if follows:
+        return max(_ENOUGH_ROWS, 2 * factors)
+    return max(_ENOUGH_ROWS, 3 * factors) if arms > _PROFILES else 1
 
 
 def candidates(space: Space, around: Sequence[Factor], settled: set[str]) -> tuple[Factor, ...]:
@@ -125,11 +144,24 @@ def candidates(space: Space, around: Sequence[Factor], settled: set[str]) -> tup
     return tuple(sorted(free, key=lambda factor: (not factor.dummy, -factor.prior)))
 
 
-def reserve(space: Space, before: Sequence[Start], around: Sequence[Factor], arms: int) -> float:
-    """Return what a confirmation of ``arms`` profiles against the baseline needs."""
+def reserve(
+    space: Space,
+    before: Sequence[Start],
+    around: Sequence[Factor],
+    arms: int,
+    *,
+    follows: bool = False,
+) -> float:
+    """Return what comes after the screen: a confirmation, and before it a second stage or none.
+
+    The confirmation has ``arms`` profiles beside the baseline.
+    """
     tuned = price(space, before, Phase.CONFIRM, together(around) or SOME)
     stock = price(space, before, Phase.CONFIRM, BASELINE)
-    return _CONFIRM_BLOCKS * (stock + arms * tuned)
+    blocks = _CONFIRM_BLOCKS
+    if follows and arms == _PROFILES:
+        blocks -= 1
+    return blocks * (stock + arms * tuned) + FOLLOW_ROWS * tuned * follows
 
 
 def _rows(
@@ -212,6 +244,8 @@ def _arms(
 ) -> list[tuple[str, Candidate]]:
     around = centre(space, before)
     out = failures(space, before).keys()
+    known = learned(space, before)
+    rng = block_rng(space, Phase.SCREEN, -1)
     first = 1 + sum(len(block) for block in planned.design.blocks[:index])
     arms = []
     for number, row in enumerate(planned.design.blocks[index], start=first):
@@ -220,6 +254,8 @@ def _arms(
             for factor, is_set in zip(planned.factors, row, strict=True)
             if is_set and factor.tuning not in out
         ]
+        kept = designs.repaired([True] * len(on), _pairs(known, on), rng)
+        on = [factor for factor, stays in zip(on, kept, strict=True) if stays]
         arms.append((f"row-{number}", together([*around, *on])))
     return arms if index else [*planned.opening, *arms]
 
@@ -231,5 +267,7 @@ def owed(space: Space, before: Sequence[Start], index: int) -> float:
         return 0.0
     rows = sum(len(block) for block in planned.design.blocks[index + 1 :])
     each = price(space, before, Phase.SCREEN, together(planned.centre) or SOME)
-    kept = 0.0 if planned.whole else reserve(space, before, planned.centre, planned.arms)
+    if planned.whole:
+        return rows * each
+    kept = reserve(space, before, planned.centre, planned.arms, follows=planned.follows)
     return rows * each + kept

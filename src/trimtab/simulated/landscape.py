@@ -18,7 +18,7 @@ from trimtab import strict_yaml
 from trimtab.errors import UsageError
 from trimtab.model import Value
 
-NAMES: Final = ("L0", "L1", "L2", "L3", "L4", "L5")
+NAMES: Final = ("L0", "L1", "L2", "L3", "L4", "L5", "L6")
 """The landscapes that trimtab ships; each file says what it is for."""
 
 _Effect = Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=False)]
@@ -106,7 +106,8 @@ class Noise(_Strict):
     (requests differ), ``walk`` the step from start to start of a random walk, ``trend`` a steady
     drift for each start. ``bad`` starts lose ``bad_effect``; with ``regimes`` above 0 a start
     falls into one of two regimes that far above and below the mean. ``cold`` is lost in the first
-    window.
+    window. With ``gate`` the gate reads the machine's drift before each start, that inexactly;
+    without it there are no readings.
     """
 
     start: _Sd = 0.02
@@ -119,6 +120,7 @@ class Noise(_Strict):
     bad_sd: _Sd = 0.02
     regimes: _Sd = 0.0
     cold: _Effect = 0.0
+    gate: _Sd | None = None
 
 
 class Landscape(_Strict):

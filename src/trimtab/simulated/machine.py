@@ -116,8 +116,9 @@ class Machine:
             "startup": 20.0 * math.exp(startup + self.landscape.noise.start * float(own.normal())),
         }
         return Start(
-            number, request, "0" * 16, Outcome.MEASURED, metrics, windows, seconds=seconds
-        )
+            number, request, "0" * 16, Outcome.MEASURED, metrics, windows,
+            gate=self._gate(number), seconds=seconds,
+        )  # fmt: skip
 
     def _alone(self, name: str, value: Value) -> float:
         tuning = self.landscape.tunings.get(name)
@@ -130,8 +131,18 @@ class Machine:
         block = noise.block * float(self._rng(3, request.seed).normal())
         bad = float(own.normal(noise.bad_effect, noise.bad_sd)) * (own.random() < noise.bad)
         regime = noise.regimes * (1.0 if own.random() < 0.5 else -1.0)
-        drift = self._drift(number) + noise.trend * number
-        return noise.start * float(own.normal()) + block + bad + regime + drift
+        return noise.start * float(own.normal()) + block + bad + regime + self._moved(number)
+
+    def _gate(self, number: int) -> Mapping[str, float]:
+        """Return what the gate reads before a start: the machine as it has drifted."""
+        sd = self.landscape.noise.gate
+        if sd is None:
+            return {}
+        error = sd * float(self._rng(5, number).normal())
+        return {"gflops": 100.0 * math.exp(self._moved(number) + error)}
+
+    def _moved(self, number: int) -> float:
+        return self._drift(number) + self.landscape.noise.trend * number
 
     def _drift(self, number: int) -> float:
         """Return where the random walk stands at a start; it steps once for each."""

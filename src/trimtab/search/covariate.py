@@ -1,0 +1,56 @@
+"""The gate's readings as a covariate: how fast the machine itself was before each start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from trimtab.model import Start
+from trimtab.stats.effects import Column, Fit, fit
+
+NAME: Final = "machine speed"
+"""The column's name in a fit; no tuning or arm has a space in its name."""
+
+_SURE: Final = 3.0
+"""Standard errors from which on its slope is worth a degree of freedom: blocks have taken out what
+is slow already, and a column that explains nothing only costs power."""
+
+_READINGS: Final = ("gflops", "copy_gbps")
+
+
+def fit_with_speed(
+    y: Sequence[float], starts: Sequence[Start], columns: Mapping[str, Column]
+) -> Fit:
+    """Fit logs on blocks and columns, and on the machine's speed where that explains them.
+
+    Whether it does is asked of the covariate alone, never of an arm's effect.
+    """
+    blocks = [start.request.block for start in starts]
+    found = fit(y, blocks, columns)
+    speed = machine_speed(starts)
+    if speed is None or found.noise.df < 2:
+        return found
+    wider = fit(y, blocks, {**columns, NAME: speed})
+    slope = wider.estimate(NAME)
+    if slope is None or not slope.se or abs(slope.value) < _SURE * slope.se:
+        return found
+    return wider
+
+
+def machine_speed(starts: Sequence[Start]) -> Column | None:
+    """Return the log speed of the machine before each start, centred; ``None`` if not known.
+
+    The mean over those readings of the gate that every start has. The gate runs before the server
+    and cannot see the arm, so what it explains of the noise can be taken out without bias (CUPED;
+    Deng et al., WSDM 2013): with a correlation of rho the variance falls by 1 - rho**2.
+    """
+    read = [key for key in _READINGS if all(start.gate.get(key, 0.0) > 0 for start in starts)]
+    if not starts or not read:
+        return None
+    logs = np.array([[math.log(start.gate[key]) for key in read] for start in starts])
+    speed = logs.mean(axis=1)
+    speed -= speed.mean()
+    return speed if float(np.ptp(speed)) > 0 else None

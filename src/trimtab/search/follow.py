@@ -1,0 +1,140 @@
+"""The second stage of the screen: what the first left undecided, around the best profile so far.
+
+The screen tells what a tuning gives on average over the others; where tunings interact that need
+not be what it gives beside those that are kept. Eight more rows toggle four tunings around the
+best profile: two that are likely gains and not proven, and those whose sign is least sure. In
+simulation with interactions of 1.5 % that takes a third off what ``max`` misses (docs/search.md).
+The starts are a second stage of the same tests (:mod:`trimtab.stats.combination`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest
+from trimtab.search.arms import (
+    block_rng,
+    blocks_of,
+    clash,
+    of_phase,
+    requests,
+    together,
+)
+from trimtab.search.cost import left, price
+from trimtab.search.crashes import learned
+from trimtab.search.failures import failures
+from trimtab.search.looks import Analysis, analyse
+from trimtab.search.profiles import ALPHA, adjusted, adjusted_worse, harms, profiles
+from trimtab.search.screen import FOLLOW_ROWS
+from trimtab.stats import designs
+
+CONFIRM_BLOCKS: Final = 2
+"""Blocks of the confirmation that the stage leaves room for."""
+
+_MOST: Final = designs.capacity(FOLLOW_ROWS)
+_LIKELY: Final = 2
+"""Tunings followed because they may still be proven; the rest because their sign is open."""
+
+_FUTILE: Final = 0.30
+"""One-sided p of the screen above which a proof is not hoped for."""
+
+
+def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
+    """Return the next block of the stage, empty when it is over or there is no room for it."""
+    if of_phase(before, Phase.REFINE) or of_phase(before, Phase.CONFIRM):
+        return ()
+    layout = plan(space, before)
+    index = blocks_of(before, Phase.FOLLOW)
+    if index >= len(layout):
+        return ()
+    cost = sum(price(space, before, Phase.FOLLOW, values) for _, values in layout[index])
+    if left(space, before) < cost + owed(space, before, index):
+        return ()
+    return requests(space, Phase.FOLLOW, index, layout[index])
+
+
+def owed(space: Space, before: Sequence[Start], index: int) -> float:
+    """Return what must be kept after block ``index``: the later ones and a confirmation."""
+    later = sum(
+        price(space, before, Phase.FOLLOW, values)
+        for arms in plan(space, before)[index + 1 :]
+        for _, values in arms
+    )
+    best = together(_before(space, before)[1])
+    stock = price(space, before, Phase.CONFIRM, ())
+    return later + CONFIRM_BLOCKS * (stock + 2 * price(space, before, Phase.CONFIRM, best))
+
+
+def plan(space: Space, before: Sequence[Start]) -> tuple[tuple[tuple[str, Candidate], ...], ...]:
+    """Return the arms of each block, none where fewer than two tunings are undecided."""
+    factors = chosen(space, before)
+    if len(factors) < 2:
+        return ()
+    known, best = _before(space, before)
+    around = [factor for factor in best if factor not in factors]
+    pairs = [
+        (i, j)
+        for i, one in enumerate(factors)
+        for j, other in enumerate(factors[:i])
+        if clash(known, one, [other])
+    ]
+    rng = block_rng(space, Phase.FOLLOW, -1)
+    drawn = designs.screen(len(factors), FOLLOW_ROWS, rng)
+    rows = [[designs.repaired(row, pairs, rng) for row in block] for block in drawn.blocks]
+    numbers = iter(range(1, FOLLOW_ROWS + 1))
+    return tuple(
+        tuple(
+            (
+                f"follow-{next(numbers)}",
+                together([*around, *(f for f, on in zip(factors, row, strict=True) if on)]),
+            )
+            for row in block
+        )
+        for block in rows
+    )
+
+
+def chosen(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
+    """Return the tunings to follow, at most four: the likely gains first, then the least sure."""
+    seen = _first_stage(before)
+    known, best = _before(space, before)
+    analysis = analyse(known, seen)
+    sure = _open(known, seen, analysis)
+    likely = sorted(
+        (factor for factor in sure if 0 < analysis.p_better(factor) <= _FUTILE),
+        key=analysis.p_better,
+    )
+    nearest = sorted(sure, key=lambda factor: abs(sure[factor]))
+    picked: list[Factor] = []
+    for factor in dict.fromkeys([*likely[:_LIKELY], *nearest]):
+        rest = [other for other in best if other not in picked and other is not factor]
+        if len(picked) < _MOST and clash(known, factor, [*rest, *picked]) is None:
+            picked.append(factor)
+    return tuple(picked)
+
+
+def _open(known: Space, seen: Sequence[Start], analysis: Analysis) -> dict[Factor, float]:
+    """Return the screened tunings that are decided in neither direction, with their t values."""
+    out = failures(known, seen)
+    better, worse = adjusted(known, seen, analysis), adjusted_worse(known, seen, analysis)
+    found = {}
+    for factor in known.factors:
+        looks = [look for look in analysis.looks(factor) if look.phase is Phase.SCREEN]
+        decided = min(better[factor.tuning], worse[factor.tuning]) <= ALPHA
+        if factor.dummy or factor.tuning in out or decided or harms(known, analysis, factor):
+            continue
+        for look in looks:
+            if look.estimate.se:
+                found[factor] = look.estimate.value / look.estimate.se
+    return found
+
+
+def _before(space: Space, starts: Sequence[Start]) -> tuple[Space, tuple[Factor, ...]]:
+    """Return the question with what the first stage learned, and the best profile after it."""
+    seen = _first_stage(starts)
+    return learned(space, seen), profiles(space, seen).best
+
+
+def _first_stage(starts: Sequence[Start]) -> list[Start]:
+    return [s for s in starts if s.request.phase in (Phase.LEAD, Phase.SCREEN)]
