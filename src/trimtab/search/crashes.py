@@ -28,14 +28,16 @@ Pair = frozenset[str]
 def crashing(starts: Sequence[Start]) -> frozenset[Pair]:
     """Return the pairs of tunings that fail together.
 
-    Each of them has worked without the other; every start with both on failed, three of them at
-    least, and no other pair explains as many failures that nothing else explains: where two do,
-    neither is blamed yet.
+    Every start with both on failed, three of them at least, and no other pair explains as many
+    failures: where two do, neither is blamed yet. Failures with a tuning on that never worked at
+    all are left to that one (:mod:`trimtab.search.failures`).
     """
     made = [s for s in starts if s.request.phase in _PHASES and s.request.stem != GUIDE_ARM]
     worked = [_on(start) for start in made if start.valid or start.outcome is Outcome.VOID]
     able = frozenset().union(*worked)
-    failed = [_on(start) & able for start in made if start.outcome in FAILED]
+    failed = [
+        on for on in (_on(start) for start in made if start.outcome in FAILED) if on <= able
+    ]
     found: set[Pair] = set()
     while pair := _guilty(failed, worked):
         found.add(pair)
