@@ -103,8 +103,8 @@ class Track:
 def announce(design: Design) -> str:
     """Return a design as the line that opens a study."""
     parts = ((Phase.LEAD, design.lead_starts), (Phase.SCREEN, design.screen_starts))
-    phases = [*parts, (Phase.CONFIRM, design.confirm_starts)]
-    split = ", ".join(f"{many} {phase.value}" for phase, many in phases if many)
+    last = ((Phase.HOST, design.host_starts), (Phase.CONFIRM, design.confirm_starts))
+    split = ", ".join(f"{many} {phase.value}" for phase, many in (*parts, *last) if many)
     return (
         f"{wording.count(design.starts, 'start')} ({split}), about "
         f"{wording.duration(design.minutes * 60)}; detectable effect "

@@ -41,6 +41,7 @@ def describe(
             "starts": design.starts,
             "lead_starts": design.lead_starts,
             "screen_starts": design.screen_starts,
+            "host_starts": design.host_starts,
             "confirm_starts": design.confirm_starts,
             "blocks": design.blocks,
             "minutes": round(design.minutes, 1),
@@ -68,7 +69,8 @@ def text(shown: Mapping[str, Any]) -> str:
         (
             f"Design: {design['starts']} starts in {design['blocks']} blocks, about "
             f"{design['minutes']:.0f} minutes: {design['lead_starts']} for large known effects, "
-            f"{design['screen_starts']} to screen the rest, {design['confirm_starts']} to confirm."
+            f"{design['screen_starts']} to screen the rest, {_hosts(design)}"
+            f"{design['confirm_starts']} to confirm."
         ),
         _detectable(design),
     ]
@@ -77,6 +79,11 @@ def text(shown: Mapping[str, Any]) -> str:
 
 def _values(values: Sequence[object]) -> str:
     return " | ".join(str(value) for value in values)
+
+
+def _hosts(design: Mapping[str, Any]) -> str:
+    many = design["host_starts"]
+    return f"{many} for settings of the host, " if many else ""
 
 
 def _detectable(design: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ def blocked(space: Space, starts: Sequence[Start]) -> str:
 def failures(space: Space, starts: Sequence[Start]) -> dict[str, Failure]:
     """Return the tunings that make starts fail, with the reason."""
     found: dict[str, Failure] = {}
-    for phase in (Phase.LEAD, Phase.SCREEN):
+    for phase in (Phase.LEAD, Phase.SCREEN, Phase.HOST):
         ended = [
             start
             for start in of_phase(starts, phase)

@@ -6,7 +6,7 @@ import math
 
 from trimtab.errors import UsageError
 from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space
-from trimtab.search import confirm, lead, screen
+from trimtab.search import confirm, hosts, lead, screen
 from trimtab.search.arms import SOME, together, without_conflicts
 from trimtab.search.cost import expected_seconds, price, total
 from trimtab.stats.power import detectable
@@ -58,11 +58,15 @@ def design(space: Space, sd: float = 0.05) -> Design:
     planned = screen.plan_within(space, (), around, {f.tuning for f in around}, spare)
     rows = _rows(planned)
     spare -= sum(price(space, (), Phase.SCREEN, values) for values in rows)
-    last, times = _last(space, around, planned, spare)
-    screened = planned.factors if planned else ()
+    host = hosts.plan_within(space, (), around, spare)
+    beside = [together(around)] * host.starts
+    spare -= sum(price(space, (), Phase.HOST, values) for values in beside)
+    last, times = _last(space, around, spare, more=bool(planned or beside))
+    screened = (*(planned.factors if planned else ()), *host.factors)
+    parts = {Phase.LEAD: first, Phase.SCREEN: rows, Phase.HOST: beside, Phase.CONFIRM: last}
     seconds = sum(
         expected_seconds(space, (), phase, values)
-        for phase, block in ((Phase.LEAD, first), (Phase.SCREEN, rows), (Phase.CONFIRM, last))
+        for phase, block in parts.items()
         for values in block
     )
     tested = {factor.tuning for factor in (*around, *screened)}
@@ -72,12 +76,14 @@ def design(space: Space, sd: float = 0.05) -> Design:
         confirm_starts=len(last),
         blocks=(lead.BLOCKS if first else 0)
         + (len(planned.design.blocks) if planned else 0)
+        + len(host.blocks)
         + times,
         minutes=seconds / 60,
         screened=tuple(factor.tuning for factor in screened),
         not_screened=tuple(f.tuning for f in space.factors if f.tuning not in tested),
         sd=sd,
         detectable=_detectable(space, planned, len(lead.tested(space)), sd),
+        host_starts=host.starts,
     )
 
 
@@ -90,13 +96,13 @@ def _rows(planned: screen.Plan | None) -> list[Candidate]:
 
 
 def _last(
-    space: Space, around: tuple[Factor, ...], planned: screen.Plan | None, spare: float
+    space: Space, around: tuple[Factor, ...], spare: float, *, more: bool
 ) -> tuple[list[Candidate], int]:
-    """Return the confirmation's starts and blocks: two profiles if the screen may find more."""
-    if not around and planned is None:
+    """Return the confirmation's starts and blocks: two profiles if ``more`` may be found."""
+    if not around and not more:
         return [], 0
     tuned = together(around) or SOME
-    for arms in (2, 1) if planned else (1,):
+    for arms in (2, 1) if more else (1,):
         block = [BASELINE, *[tuned] * arms]
         each = sum(price(space, (), Phase.CONFIRM, values) for values in block)
         times = min(confirm.MOST_BLOCKS, int(spare // each))

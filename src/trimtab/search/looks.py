@@ -16,10 +16,14 @@ import numpy as np
 from trimtab.metrics import METRICS
 from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
 from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, is_on, of_phase
+from trimtab.search.contrasts import contrast
 from trimtab.stats.effects import Estimate, Fit, Noise, fit
 from trimtab.stats.pooling import alike
 
 LOOKS = (Phase.LEAD, Phase.SCREEN)
+
+SETTLING = (*LOOKS, Phase.HOST)
+"""The phases that verdicts rest on."""
 
 _TESTED = (*LOOKS, Phase.CONFIRM)
 """The phases that claims rest on; the refinement only chooses."""
@@ -35,8 +39,8 @@ ENOUGH_FRESH_DF = 2
 class Look:
     """One estimate of a factor's effect: better-is-greater, log scale.
 
-    ``starts`` are those that inform it: of the lead's own arm and of the baseline's, or all rows
-    of a screen's design.
+    ``starts`` are those that inform it: of the lead's own arm and of the baseline's, all rows of
+    a screen's design, those that toggle a host setting, or its whole plots.
     """
 
     phase: Phase
@@ -68,6 +72,8 @@ class Analysis:
             estimate = model.estimate(factor.tuning, self.noise[phase, metric])
             if estimate is not None:
                 found.append(Look(phase, estimate, self._informing(factor, phase, metric)))
+        if rested := contrast(self.starts, factor, metric, sign_of(self.space, metric)):
+            found.append(Look(Phase.HOST, rested.estimate, rested.many))
         return tuple(found)
 
     def _informing(self, factor: Factor, phase: Phase, metric: str) -> int:
@@ -189,6 +195,11 @@ def higher_is_better(space: Space, metric: str) -> bool:
         return space.higher_is_better
     known = METRICS.get(metric)
     return known.higher_is_better if known is not None else False
+
+
+def sign_of(space: Space, metric: str) -> float:
+    """Return what a log of the metric is multiplied by, so that better is greater."""
+    return 1.0 if higher_is_better(space, metric) else -1.0
 
 
 def as_effect(estimate: Estimate | None, starts: int) -> Effect:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from trimtab.model import Factor, Outcome, Phase, Space, Start
 from trimtab.search.arms import of_phase, without_conflicts
 from trimtab.search.failures import failures
-from trimtab.search.looks import ENOUGH_DF, LOOKS, Analysis, analyse, metric_of
+from trimtab.search.looks import ENOUGH_DF, SETTLING, Analysis, analyse, metric_of
 from trimtab.stats.multiplicity import benjamini_hochberg, holm
 
 ALPHA = 0.05
@@ -135,12 +135,12 @@ def winners(space: Space, starts: Sequence[Start], analysis: Analysis) -> tuple[
 
 
 def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
-    """Return the profiles that lead phase and screen suggest.
+    """Return the profiles that lead phase, screen and host settings suggest.
 
     ``proven`` holds the winners; ``best`` adds every factor that is more likely than not better
     (its estimate is above 1). Of two that conflict the larger effect stays.
     """
-    seen = [start for start in starts if start.request.phase in LOOKS]
+    seen = [start for start in starts if start.request.phase in SETTLING]
     analysis = analyse(space, seen)
     out = failures(space, seen).keys() | {factor.tuning for factor in dropped(space, seen)}
     ahead = winners(space, seen, analysis)
