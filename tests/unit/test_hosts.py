@@ -10,6 +10,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 
+from trimtab.errors import UsageError
 from trimtab.model import (
     Answer,
     Budget,
@@ -122,6 +123,14 @@ def test_a_smaller_budget_repeats_less_and_a_small_one_tests_nothing() -> None:
     assert told["thp"].reason == "not tested: the budget leaves no room for whole plots"
     assert "no room for starts that toggle it" in told["switch"].reason
     assert told["thp"].verdict is Verdict.NOT_PROVEN
+
+
+@pytest.mark.parametrize(("kind", "starts"), [("host", 17), ("live", 13)])
+def test_a_budget_too_small_for_host_settings_alone_is_refused(kind: str, starts: int) -> None:
+    given = landscape({"only": {kind: True}})
+    with pytest.raises(UsageError, match=f"at least {starts} starts"):
+        design(space_of(given, Budget(starts=starts - 1)))
+    assert of_host(study(given, 1, starts)[1])
 
 
 def test_what_conflicts_with_the_best_profile_is_left_out() -> None:

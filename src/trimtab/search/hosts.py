@@ -81,6 +81,12 @@ def plan_within(
     return wanted if wanted.starts <= room else Plan(around, kept, LEAST)
 
 
+def least(space: Space) -> float:
+    """Return the smallest budget that tests one of the host's factors and confirms it."""
+    sizes = [Plan((), (factor,), LEAST).starts for factor in space.factors if factor.of_host]
+    return min(sizes) * price(space, (), Phase.HOST, ()) + reserve(space, (), (), _PROFILES)
+
+
 def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
     """Return the next block of the phase, empty when it is over or there is no room for it."""
     planned = plan(space, before)

@@ -35,6 +35,8 @@ def smallest(space: Space) -> float:
     """Return the smallest budget that answers anything, in the budget's unit."""
     if all(factor.dummy for factor in space.factors):
         return 0.0
+    if all(factor.dummy or factor.of_host for factor in space.factors):
+        return hosts.least(space)
     leads = sorted((f for f in space.factors if f.lead), key=lambda f: -f.prior)
     if leads:
         return lead.least(space, leads[:1])
