@@ -28,6 +28,7 @@ from trimtab.model import (
     candidate,
 )
 from trimtab.search import Phased, alternation, conclude, design, hosts, rounds
+from trimtab.search.arms import block_seed
 from trimtab.search.contrasts import contrast
 from trimtab.simulated import Landscape, Machine, play, space_of
 from trimtab.stats.effects import fit
@@ -138,6 +139,18 @@ def test_what_conflicts_with_the_best_profile_is_left_out() -> None:
     _, starts, found = study(given, 1, 90)
     assert all("thp" not in dict(start.request.candidate) for start in starts)
     assert "conflicts with gain" in answers(found)["thp"].reason
+
+
+def test_the_seeds_of_the_other_phases_are_what_they_were() -> None:
+    older = (Phase.LEAD, Phase.SCREEN, Phase.REFINE, Phase.CONFIRM)
+    for seed in range(20):
+        space = Space((), seed=seed)
+        seeds = [block_seed(space, phase, 5) for phase in older]
+        assert [one % 4096 for one in seeds] == [index << 10 | 5 for index in range(4)]
+        assert len({one >> 12 for one in seeds}) == 1
+        own = block_seed(space, Phase.HOST, 5)
+        assert 0 <= own < 2**31
+        assert own not in {block_seed(space, phase, n) for phase in older for n in range(1024)}
 
 
 def test_the_design_counts_them() -> None:

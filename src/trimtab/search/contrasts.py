@@ -53,11 +53,11 @@ def about(starts: Sequence[Start], factor: Factor) -> list[Start]:
 
 
 def contrast(starts: Sequence[Start], factor: Factor, metric: str, sign: float) -> Rested | None:
-    """Return the effect of a factor from its own starts, ``None`` if they give none.
+    """Return the effect of a host setting from its own starts, ``None`` if they give none.
 
     ``sign`` is -1 for a metric of which less is better.
     """
-    tested = about(starts, factor)
+    tested = about(starts, factor) if factor.of_host else []
     if factor.live:
         return _toggled(tested, metric, sign)
     return _over_plots(_plots(tested, factor, metric), sign)
