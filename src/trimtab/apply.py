@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,10 @@ LOCK = Path("/run/trimtab-host.lock")
 """One lock for the machine, in a folder that only root can write and a reboot empties."""
 
 
+Switch = Callable[[bool], None]
+"""Makes the live writes, or restores them."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Pending:
     path: str
@@ -39,26 +43,41 @@ class _Pending:
 
 @contextmanager
 def applied(
-    writes: Sequence[HostWrite], host: Host, journal: Path, *, lock: Path = LOCK
-) -> Iterator[None]:
+    writes: Sequence[HostWrite],
+    host: Host,
+    journal: Path,
+    *,
+    live: Sequence[HostWrite] = (),
+    lock: Path = LOCK,
+) -> Iterator[Switch]:
     """Make the writes, hold them while the body runs, restore them however it ends.
 
-    A write is read back; one that the kernel did not take undoes the earlier ones.
+    A write is read back; one that the kernel did not take undoes the earlier ones. The ``live``
+    ones are made and restored meanwhile, by calling what is yielded; in the end they are restored
+    like the others. That call raises as this does, and must have returned before the body ends.
 
     Raises:
         SettingRefusedError: a write was refused.
         HostError: another trimtab holds the host, or a setting could not
             be restored or was changed by somebody else meanwhile.
     """
-    if not writes:
-        yield
+
+    def switch(on: bool) -> None:
+        if not on:
+            _report(_restore(host, journal, {write.path for write in live}))
+            return
+        for write in live:
+            _write(host, journal, write)
+
+    if not writes and not live:
+        yield switch
         return
     with _exclusive(lock):
         _report(_restore(host, journal))
         try:
             for write in writes:
                 _write(host, journal, write)
-            yield
+            yield switch
         except BaseException as error:
             for sentence in _restore(host, journal):
                 error.add_note(sentence)
@@ -125,10 +144,15 @@ def _write(host: Host, journal: Path, write: HostWrite) -> None:
         )
 
 
-def _restore(host: Host, journal: Path) -> tuple[str, ...]:
-    """Restore all open entries, last first; go on past failures and return their sentences."""
+def _restore(host: Host, journal: Path, paths: Collection[str] | None = None) -> tuple[str, ...]:
+    """Restore all open entries, last first; go on past failures and return their sentences.
+
+    Only those of ``paths``, if given.
+    """
     sentences: list[str] = []
     for one in reversed(_open_entries(journal)):
+        if paths is not None and one.path not in paths:
+            continue
         try:
             now = selected(host.read(one.path))
             if now not in (one.after, selected(one.before)):

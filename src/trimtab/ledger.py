@@ -6,7 +6,9 @@ most the start in flight.
 Format history
     1   First line: ``{"format": 1, "question": {...}}``. Then one line for each start: the record
         ``trimtab.model.Start`` with its field names as keys, enumerations as their values and
-        tuples as arrays. ASCII, numbers finite, every line ended by a newline.
+        tuples as arrays. ASCII, numbers finite, every line ended by a newline. Fields that
+        were added since have defaults, so a line without them is read: ``answers`` of a start,
+        ``live`` of its request (and the phase ``host``), ``on`` of a window.
 """
 
 from __future__ import annotations

@@ -142,6 +142,8 @@ def catalogue(landscape: Landscape) -> Mapping[str, Tuning]:
             sources=(Source(f"landscape {landscape.name}", "trimtab.simulated"),),
             conflicts=tuple(Relation(other, "the landscape says so") for other in rivals),
             dummy=one.dummy,
+            scope=one.scope,
+            restart=one.restart,
         )
     return MappingProxyType(found)
 

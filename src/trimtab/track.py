@@ -106,6 +106,7 @@ def announce(design: Design) -> str:
         (Phase.LEAD, design.lead_starts),
         (Phase.SCREEN, design.screen_starts),
         (Phase.FOLLOW, design.follow_starts),
+        (Phase.HOST, design.host_starts),
         (Phase.CONFIRM, design.confirm_starts),
     )
     split = ", ".join(f"{many} {phase.value}" for phase, many in phases if many)

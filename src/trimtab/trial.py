@@ -7,10 +7,9 @@ fault (a full disk, a missing engine), leaves as an exception.
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from trimtab.load.drained import drain
 from trimtab.load.greedy import greedy
 from trimtab.load.guards import unsteady
 from trimtab.load.run import LoadResult, run_load
+from trimtab.load.toggle import Toggle
 from trimtab.load.workload import Workload
 from trimtab.metrics import over_windows
 from trimtab.model import (
@@ -35,10 +35,13 @@ from trimtab.model import (
     Window,
 )
 from trimtab.progress import Display
+from trimtab.records import write_json, write_lines
 from trimtab.redaction import redact_plan
+from trimtab.search import rounds
 from trimtab.server import Server, launch
 from trimtab.session import Session
 from trimtab.stop import Stop
+from trimtab.toggled import parted
 from trimtab.verify import refuted, verify
 
 JOURNAL = "host.journal"
@@ -62,13 +65,14 @@ class _Findings:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A verified server of one start, ready for load."""
+    """A verified server of one start, ready for load; ``toggle`` is what alternates under it."""
 
     session: Session
     plan: Plan
     server: Server
     display: Display
     stop: Stop
+    toggle: Toggle | None = None
 
     @property
     def key(self) -> str | None:
@@ -103,6 +107,7 @@ class Loaded:
             stop=self.stop.event,
             progress=self.display.state,
             shared_host=session.options.shared_host,
+            toggle=self.toggle,
         )
         self.stop.check()
         return found
@@ -132,23 +137,23 @@ def one_load(loaded: Loaded, request: StartRequest) -> Driven:
     """Drive the session's workload once: what a study measures.
 
     Where profiles are confirmed, the server's greedy answers are taken too, after the load. A
-    start on an unsteady machine is void; a second one counts as it is, for the arm may be so.
+    start on an unsteady machine is void; a second one counts as it is, for the arm may be so. One
+    in which a setting alternates is void unless a round of its windows is whole.
     """
     load = loaded.run(loaded.session.workload, request.seed)
     valid = [window for window in load.windows if not window.void]
     metrics = over_windows(valid) if valid else {}
     closed = loaded.session.workload.concurrency is not None
     first = request.arm == request.stem
-    void = unsteady([_throughput(one) for one in valid]) if closed and first else ""
+    speed = [one.metrics.get("output_throughput", 0.0) for one in valid]
+    void = unsteady(speed) if closed and first else ""
+    if request.live:  # what alternates may well change the speed
+        void = "" if rounds(load.windows) else "no round of its windows is whole and valid"
     if void and not load.failed:
         return Driven(load.windows, {}, records=load.records, client=load.client, void=void)
     wanted = request.phase is Phase.CONFIRM and metrics and not load.failed
     answers = loaded.greedy() if wanted else ()
     return Driven(load.windows, metrics, load.failed, load.records, load.client, answers)
-
-
-def _throughput(window: Window) -> float:
-    return window.metrics.get("output_throughput", 0.0)
 
 
 def run_trial(
@@ -183,29 +188,10 @@ def run_plan(
     began, clock = time.time(), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     shown = redact_plan(plan)
-    _write(folder / "plan.json", asdict(shown))
+    write_json(folder / "plan.json", asdict(shown))
     display.state("gate")
     readings = gate.wait(stop.event, patience=session.gate_patience, say=display.state)
-    findings = _Findings()
-    try:
-        with applied(plan.writes, session.host, folder / JOURNAL):
-            display.state("starting")
-            with launch(
-                plan,
-                session.engine,
-                folder,
-                deadline=session.start_deadline,
-                stop=stop.event,
-                compiled=folder.parent.parent / COMPILED,
-            ) as server:
-                loaded = Loaded(session, plan, server, display, stop)
-                _examine(loaded, request, folder, drive, findings)
-    except (StartFailedError, SettingRefusedError) as error:
-        stop.check()
-        findings.outcome, findings.detail = Outcome.START_FAILED, str(error)
-    except ServerLostError as error:
-        stop.check()
-        findings.outcome, findings.detail = Outcome.LOAD_FAILED, str(error)
+    findings = _attempt(session, plan, request, folder, display, stop, drive)
     stop.check()
     return Start(
         number=number,
@@ -223,6 +209,44 @@ def run_plan(
     )
 
 
+def _attempt(
+    session: Session,
+    plan: Plan,
+    request: StartRequest,
+    folder: Path,
+    display: Display,
+    stop: Stop,
+    drive: Drive,
+) -> _Findings:
+    """Launch, verify and drive; what the candidate does wrong ends here."""
+    findings = _Findings()
+    steady, live = parted(session, plan, request)
+    try:
+        with applied(steady.writes, session.host, folder / JOURNAL, live=live.writes) as switch:
+            display.state("starting")
+            with launch(
+                steady,
+                session.engine,
+                folder,
+                deadline=session.start_deadline,
+                stop=stop.event,
+                compiled=folder.parent.parent / COMPILED,
+            ) as server:
+                toggle = live.toggle(switch, server, session)
+                loaded = Loaded(session, steady, server, display, stop, toggle)
+                _examine(loaded, request, folder, drive, findings)
+    except (StartFailedError, SettingRefusedError) as error:
+        stop.check()
+        findings.outcome, findings.detail = Outcome.START_FAILED, str(error)
+    except ServerLostError as error:
+        stop.check()
+        findings.outcome, findings.detail = Outcome.LOAD_FAILED, str(error)
+    if live.evidence:
+        findings.evidence = (*findings.evidence, *live.evidence)
+        write_json(folder / "evidence.json", [asdict(one) for one in findings.evidence])
+    return findings
+
+
 def _examine(
     loaded: Loaded, request: StartRequest, folder: Path, drive: Drive, findings: _Findings
 ) -> None:
@@ -230,7 +254,7 @@ def _examine(
     server = loaded.server
     loaded.display.state("verifying")
     findings.evidence = verify(loaded.plan, server, loaded.session.host)
-    _write(folder / "evidence.json", [asdict(one) for one in findings.evidence])
+    write_json(folder / "evidence.json", [asdict(one) for one in findings.evidence])
     if gone := server.alive():
         raise ServerLostError(gone)  # what a dead tree does not show refutes nothing
     if wrong := refuted(findings.evidence):
@@ -243,8 +267,10 @@ def _examine(
         return
     loaded.display.state("load")
     driven = drive(loaded, request)
-    _write_records(folder / "requests.jsonl", driven.records)
-    _write(folder / "load.json", {"client": dict(driven.client), "windows": len(driven.windows)})
+    write_lines(folder / "requests.jsonl", driven.records)
+    write_json(
+        folder / "load.json", {"client": dict(driven.client), "windows": len(driven.windows)}
+    )
     _judge(loaded, driven, findings)
 
 
@@ -269,13 +295,3 @@ def _startup(session: Session, server: Server) -> Mapping[str, float]:
     """
     cold = session.engine.cold_start(server.log_text())
     return {} if cold else {"startup": server.startup}
-
-
-def _write(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
-
-
-def _write_records(path: Path, records: Sequence[RequestRecord]) -> None:
-    with path.open("w", encoding="utf-8") as lines:
-        for record in records:
-            lines.write(json.dumps(asdict(record), separators=(",", ":")) + "\n")

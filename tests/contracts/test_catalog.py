@@ -18,8 +18,8 @@ from trimtab.model import (
     Fact,
     Factor,
     Proves,
+    RestartCost,
     RiskLevel,
-    Scope,
     Settings,
     Value,
     Verdict,
@@ -179,7 +179,9 @@ def test_the_rich_machine_has_more(rich: Context) -> None:
     factors = chosen(replace(rich, allow_host=True))
     assert {"jemalloc", "tcmalloc", "libiomp", "process-affinity"} <= set(factors)
     assert {"thp", "cpu-governor", "sched-migration-cost"} <= set(factors)
-    assert factors["thp"].scope is Scope.HOST
+    assert factors["thp"].of_host
+    assert not factors["thp"].live
+    assert factors["cpu-governor"].live
     assert factors["process-affinity"].value == "0-1"
 
 
@@ -309,15 +311,17 @@ def test_superseded_and_fidelity_are_left_out(
     lowering = replace(CATALOG["eager"], lowers_fidelity=True)
     old = replace(CATALOG["log-stats"], superseded_by="another")
     gone = replace(CATALOG["access-log"], removed_in="0.30")
+    cold = replace(CATALOG["max-num-seqs"], restart=RestartCost.REBOOT)
     future = replace(CATALOG["block-size"], since="0.99")
     changed = {**CATALOG}
-    for tuning in (lowering, old, gone, future):
+    for tuning in (lowering, old, gone, cold, future):
         changed[tuning.name] = tuning
     monkeypatch.setattr(module, "CATALOG", changed)
     _, left_out, _ = space(plain)
     found = {one.name: one for one in left_out}
     assert found["log-stats"].verdict is Verdict.SUPERSEDED
     assert "removed in 0.30" in found["access-log"].reason
+    assert "reboots no machine" in found["max-num-seqs"].reason
     assert "since 0.99" in found["block-size"].reason
     assert "--only eager" in found["eager"].reason
     assert "eager" in chosen(plain, only=["eager"])

@@ -20,7 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "metrics", "stats", "rules"}),
     frozenset({"plan"}),
-    frozenset({"server", "live", "verify", "apply"}),
+    frozenset({"server", "live", "verify", "apply", "records"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
     frozenset({"simulated"}),
     frozenset(
@@ -37,7 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"session"}),
-    frozenset({"trial", "answer", "playing"}),
+    frozenset({"trial", "toggled", "answer", "playing"}),
     frozenset({"tune", "measure", "capacity"}),
     frozenset({"study", "targets"}),
     frozenset({"commands", "__main__"}),

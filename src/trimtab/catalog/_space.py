@@ -11,7 +11,7 @@ from trimtab.catalog._rules import before
 from trimtab.catalog._tuning import Context, Tuning
 from trimtab.errors import UnknownTuningError
 from trimtab.knobs import Sysctl, Sysfs
-from trimtab.model import Factor, RiskLevel, Scope, Value, Verdict
+from trimtab.model import Factor, RestartCost, RiskLevel, Scope, Value, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,14 @@ def choose(
             Factor(
                 tuning=tuning.name,
                 value=tuning.recommended_for(context),
-                lead=tuning.lead(context),
+                # a host setting has a phase of its own, whatever is expected of it
+                lead="" if tuning.scope is Scope.HOST else tuning.lead(context),
                 prior=tuning.prior,
                 metric=tuning.metric,
                 dummy=tuning.dummy,
                 scope=tuning.scope,
                 levels=tuning.levels,
+                restart=tuning.restart,
             )
         )
     names = [factor.tuning for factor in factors]
@@ -105,6 +107,7 @@ def _left_out(
     reason = (
         _not_here(tuning, context)
         or tuning.applies(context)
+        or _out_of_reach(tuning)
         or _already(catalog, tuning, context)
         or host_refusal(tuning, context, tuning.recommended_for(context))
         or _unwanted(tuning, only, skip, max_risk)
@@ -123,6 +126,12 @@ def _not_here(tuning: Tuning, context: Context) -> str | None:
         return f"it exists since {tuning.since}, and the engine is {context.engine_version}"
     if tuning.removed_in and before(context.engine_version, tuning.removed_in) is False:
         return f"it was removed in {tuning.removed_in}; the engine is {context.engine_version}"
+    return None
+
+
+def _out_of_reach(tuning: Tuning) -> str | None:
+    if tuning.restart is RestartCost.REBOOT:
+        return "it acts after a reboot only, and trimtab reboots no machine: set it by hand"
     return None
 
 

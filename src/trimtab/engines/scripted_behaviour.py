@@ -9,6 +9,8 @@ The environment variable TRIMTAB_SCRIPTED names a JSON file that overrides parts
 * ``start_seconds``: how long it is not ready
 * ``effects``: ``[{"when": CONDITION, "log_effect": 0.1}]``; all that hold add up, and both times
   above are multiplied by ``exp(-sum)``
+* ``live``: ``{"file": PATH, "text": "1", "log_effect": 0.1}``: the tick is that much shorter while
+  the file holds the text, as with a setting of the kernel that acts at once
 * ``answers``: ``[{"when": CONDITION, "differ_at": 5}]``: greedy answers differ from that token on
 * ``noise``: ``{"sd", "seed", "counter"}``: a normal deviate added to that sum, drawn at start
   from the seed and the number of starts that the file ``counter`` has seen (or the pid)
@@ -42,6 +44,7 @@ BEHAVIOUR: dict[str, Any] = {
         {"when": {"arg": ["--dtype", "float32"]}, "log_effect": 1.2},
         {"when": {"env": {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}}, "log_effect": 0.35},
     ],
+    "live": None,
     "answers": [],
     "noise": {"sd": 0.0, "seed": 0, "counter": None},
     "faults": {
@@ -203,6 +206,13 @@ class Script:
     faults: Mapping[str, Any]
     differ_at: int | None
     keys: tuple[str, ...]
+    live: Mapping[str, Any] | None
+
+    def tick(self) -> float:
+        """Return the seconds of the next token, as the host is set now."""
+        if self.live is None or Path(self.live["file"]).read_text().strip() != self.live["text"]:
+            return self.token_seconds
+        return self.token_seconds * math.exp(-float(self.live["log_effect"]))
 
 
 def load(words: Sequence[str]) -> Script:
@@ -237,6 +247,7 @@ def load(words: Sequence[str]) -> Script:
             default=None,
         ),
         keys=tuple(filter(None, args.api_key or [os.environ.get("VLLM_API_KEY", "")])),
+        live=told["live"],
     )
 
 

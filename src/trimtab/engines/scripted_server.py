@@ -83,7 +83,7 @@ class Engine:
                 self._work.clear()
                 await self._work.wait()
                 due = max(due, loop.time())
-            due += self._script.token_seconds
+            due += self._script.tick()
             await asyncio.sleep(max(0.0, due - loop.time()))
             self.tick(due)
 

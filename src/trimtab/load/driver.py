@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import perf_counter
 from typing import Final
 
@@ -55,7 +56,8 @@ class Run:
     """What a load left: instants are of ``perf_counter``.
 
     ``cuts`` are the instants between windows (the first is the end of the warm-up), with the
-    CPU readings taken there. ``unfinished`` were on the way when the load ended.
+    CPU readings taken there; windows that stand ``apart`` have two of their own. ``unfinished``
+    were on the way when the load ended.
     """
 
     begun: float = 0.0
@@ -63,6 +65,12 @@ class Run:
     unfinished: list[Exchange] = field(default_factory=list)
     cuts: list[tuple[float, Readings]] = field(default_factory=list)
     failed: str = ""
+    apart: bool = False
+
+    @property
+    def spans(self) -> list[tuple[tuple[float, Readings], tuple[float, Readings]]]:
+        """The cuts at which each window begins and ends."""
+        return list(pairwise(self.cuts))[:: 2 if self.apart else 1]
 
 
 class Driver:
@@ -138,8 +146,12 @@ class Driver:
             self._finish(trouble)
         elif self._watch.stop is not None and self._watch.stop.is_set():
             self._finish("stopped before the load was complete")
-        elif len(self._cuts) > 1 and self._measured_seconds() > self._workload.max_seconds:
+        elif self._overdue():
             self._finish("")
+
+    def _overdue(self) -> bool:
+        """Whether the time is over, and what must be measured is."""
+        return len(self._cuts) > 1 and self._measured_seconds() > self._workload.max_seconds
 
     def _describe(self) -> str:
         workload, count = self._workload, len(self._run.ended)
@@ -205,12 +217,14 @@ class Driver:
 
     def _cut_windows(self, now: float) -> None:
         workload = self._workload
-        passed = self._row if workload.concurrency is None else len(self._run.ended)
-        while passed >= workload.warmup + len(self._cuts) * workload.window_requests:
+        while self._passed() >= workload.warmup + len(self._cuts) * workload.window_requests:
             self._cut(now)
             if self._enough():
                 self._finish("")
                 return
+
+    def _passed(self) -> int:
+        return self._row if self._workload.concurrency is None else len(self._run.ended)
 
     def _cut(self, now: float) -> None:
         loop = asyncio.get_running_loop()

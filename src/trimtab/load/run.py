@@ -7,11 +7,11 @@ import gc
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from trimtab import metrics
+from trimtab.errors import WorkloadError
 from trimtab.load.client import Exchange
 from trimtab.load.driver import Driver, Run, Watch
 from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
@@ -19,7 +19,8 @@ from trimtab.load.readings import HostReader, host_cpu
 from trimtab.load.requests import build_requests
 from trimtab.load.sse import decode
 from trimtab.load.target import Target
-from trimtab.load.texts import tokenizer
+from trimtab.load.texts import Tokenize, tokenizer
+from trimtab.load.toggle import Toggle, Toggling, longer
 from trimtab.load.workload import Workload
 from trimtab.model import Request, RequestRecord, Window
 
@@ -60,6 +61,7 @@ def run_load(
     progress: Callable[[str], None] | None = None,
     host_cpu: HostReader = host_cpu,
     shared_host: bool = False,
+    toggle: Toggle | None = None,
 ) -> LoadResult:
     """Send ``workload`` to the server at ``url`` and return records and measured windows.
 
@@ -72,23 +74,39 @@ def run_load(
 
     ``vocab`` is the size of the model's vocabulary, ``key`` what the server demands of clients.
     ``server_cpu`` and ``host_cpu`` give the CPU seconds by which foreign load is recognised; it
-    voids a window unless the user said that the machine is a ``shared_host``.
+    voids a window unless the user said that the machine is a ``shared_host``. With a ``toggle``
+    the windows stand apart (:mod:`trimtab.load.toggle`).
 
     Raises:
         UsageError: the URL is not plain http, or the workload does not fit the vocabulary.
+        TrimtabError: the toggle could not be switched.
     """
     target = Target.parse(url, model, key)
-    requests = build_requests(workload, seed, vocab, tokenizer(url, model, key))
+    requests = _requests(workload, seed, vocab, tokenizer(url, model, key), toggle)
     watch = Watch(alive, host_cpu, server_cpu, stop, progress)
     with _no_collections():
-        run = asyncio.run(Driver(target, workload, requests, watch).run())
+        if toggle is None:
+            run = asyncio.run(Driver(target, workload, requests, watch).run())
+        else:
+            run = asyncio.run(Toggling(target, workload, requests, watch, toggle).run())
     records = tuple(
         sorted((_record(one, run.begun) for one in run.ended), key=lambda one: one.index)
     )
     asked = {request.index: request.output_tokens for request in requests}
     windows = _windows(run, workload, asked, requests, records, slo, shared_host)
+    if toggle is not None:
+        windows = tuple(replace(one, on=toggle.on(one.index)) for one in windows)
     failed = run.failed or next(iter((*errors(records), *token_counts(records, asked))), "")
     return LoadResult(records, windows, workload.warmup, _self_checks(run, records), failed)
+
+
+def _requests(
+    workload: Workload, seed: int, vocab: int, tokenize: Tokenize, toggle: Toggle | None
+) -> tuple[Request, ...]:
+    if toggle is not None:
+        with suppress(WorkloadError):  # a recorded trace may hold no more than a load has
+            return build_requests(longer(workload, toggle), seed, vocab, tokenize)
+    return build_requests(workload, seed, vocab, tokenize)
 
 
 @contextmanager
@@ -140,7 +158,7 @@ def _windows(
 ) -> tuple[Window, ...]:
     streaming = (*records, *_partial_records(run, records))
     windows = []
-    for index, (before, after) in enumerate(pairwise(run.cuts)):
+    for index, (before, after) in enumerate(run.spans):
         begin, end = before[0] - run.begun, after[0] - run.begun
         ended = [one for one in records if begin < one.done <= end]
         due = (

@@ -46,7 +46,8 @@ class Window:
 
     ``metrics`` maps a metric's name to its value; a metric that does not exist for these
     records is absent, never 0. ``void`` holds the reasons why the window must not be used.
-    ``readings`` are the shares of the machine that others than the server used in it.
+    ``readings`` are the shares of the machine that others than the server used in it. ``on``
+    names the tuning that was on in it, in a start in which one alternates.
     """
 
     index: int
@@ -56,3 +57,4 @@ class Window:
     metrics: Mapping[str, float]
     void: tuple[str, ...] = ()
     readings: Mapping[str, float] = field(default_factory=dict)
+    on: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from trimtab.model.knowledge import Candidate, Scope, Value
+from trimtab.model.knowledge import Candidate, RestartCost, Scope, Value
 from trimtab.model.load import Window
 from trimtab.model.plan import Evidence
 
@@ -20,7 +20,8 @@ class Factor:
     log scale: it orders the proposals and never enters a test. ``metric`` is the metric that
     the tuning is about when that is not the study's objective ("startup"), else "".
     ``dummy`` marks the inert one that must never win. ``levels`` are further values of an integer
-    tuning, by which it is refined once it has proved worth turning.
+    tuning, by which it is refined once it has proved worth turning. ``restart`` is what it takes
+    for the value to act.
     """
 
     tuning: str
@@ -31,6 +32,17 @@ class Factor:
     dummy: bool = False
     scope: Scope = Scope.PROCESS
     levels: tuple[int, ...] = ()
+    restart: RestartCost = RestartCost.PROCESS
+
+    @property
+    def of_host(self) -> bool:
+        """Whether it changes the whole host, and not only the server that it is tested on."""
+        return self.scope is Scope.HOST
+
+    @property
+    def live(self) -> bool:
+        """Whether it can be switched on the host while a server runs."""
+        return self.of_host and self.restart is RestartCost.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,8 @@ class Design:
     """What a study intends, printed before the first start.
 
     ``detectable`` is the smallest gain (0.05 = 5 %) that the screen finds with 80 % power at
-    the assumed noise ``sd`` (standard deviation between starts, log scale).
+    the assumed noise ``sd`` (standard deviation between starts, log scale). ``screened`` are all
+    that are tested other than alone.
     """
 
     lead_starts: int
@@ -82,11 +95,13 @@ class Design:
     sd: float
     detectable: float | None
     follow_starts: int = 0
+    host_starts: int = 0
 
     @property
     def starts(self) -> int:
         """All starts of the study."""
-        return self.lead_starts + self.screen_starts + self.follow_starts + self.confirm_starts
+        tested = self.lead_starts + self.screen_starts + self.follow_starts + self.host_starts
+        return tested + self.confirm_starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +155,7 @@ class Phase(StrEnum):
     SCREEN = "screen"  # the rest, around the centre
     FOLLOW = "follow"  # what the screen left undecided, around the best so far
     REFINE = "refine"  # integer tunings worth turning, at more of their levels
+    HOST = "host"  # settings of the whole host, each around the best profile so far
     CONFIRM = "confirm"  # the final profiles against the baseline, fresh
 
 
@@ -159,13 +175,22 @@ _AGAIN = "#2"
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """One start that the strategy asks for. ``seed`` is shared by all starts of a block."""
+    """One start that the strategy asks for. ``seed`` is shared by all starts of a block.
+
+    ``live`` names the tuning of the candidate that is on in half of the windows only.
+    """
 
     phase: Phase
     block: int
     arm: str
     candidate: Candidate
     seed: int
+    live: str = ""
+
+    @property
+    def steady(self) -> Candidate:
+        """What of the candidate holds from the launch to the end."""
+        return tuple((name, value) for name, value in self.candidate if name != self.live)
 
     @property
     def stem(self) -> str:

@@ -42,6 +42,7 @@ def describe(
             "lead_starts": design.lead_starts,
             "screen_starts": design.screen_starts,
             "follow_starts": design.follow_starts,
+            "host_starts": design.host_starts,
             "confirm_starts": design.confirm_starts,
             "blocks": design.blocks,
             "minutes": round(design.minutes, 1),
@@ -69,7 +70,7 @@ def text(shown: Mapping[str, Any]) -> str:
         (
             f"Design: {design['starts']} starts in {design['blocks']} blocks, about "
             f"{design['minutes']:.0f} minutes: {design['lead_starts']} for large known effects, "
-            f"{design['screen_starts']} to screen the rest, {_followed(design)}"
+            f"{design['screen_starts']} to screen the rest, {_followed(design)}{_hosts(design)}"
             f"{design['confirm_starts']} to confirm."
         ),
         _detectable(design),
@@ -84,6 +85,11 @@ def _values(values: Sequence[object]) -> str:
 def _followed(design: Mapping[str, Any]) -> str:
     many = design["follow_starts"]
     return f"{many} to follow up what that leaves open, " if many else ""
+
+
+def _hosts(design: Mapping[str, Any]) -> str:
+    many = design["host_starts"]
+    return f"{many} for settings of the host, " if many else ""
 
 
 def _detectable(design: Mapping[str, Any]) -> str:

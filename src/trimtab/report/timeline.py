@@ -16,12 +16,14 @@ _OTHER_ARMS = {
     Phase.LEAD: ("single leads", PURPLE),
     Phase.SCREEN: ("screened", SKY),
     Phase.REFINE: ("refined", BLUE),
+    Phase.HOST: ("host settings", BLUE),
 }
 _UNKNOWN_ARM = ("other", PURPLE)
 _PHASES = {
     Phase.LEAD: "circle",
     Phase.SCREEN: "diamond",
     Phase.REFINE: "triangle-up",
+    Phase.HOST: "hexagon",
     Phase.CONFIRM: "square",
 }
 

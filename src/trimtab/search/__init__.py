@@ -6,9 +6,20 @@ replay, and a finished one answers the same again.
 
 from trimtab.search.conclusion import conclude
 from trimtab.search.failures import blocked
+from trimtab.search.host_effects import ROUND, alternation, rounds
 from trimtab.search.intent import design
 from trimtab.search.leading import leading
 from trimtab.search.phased import Phased
 from trimtab.search.strategy import Strategy
 
-__all__ = ["Phased", "Strategy", "blocked", "conclude", "design", "leading"]
+__all__ = [
+    "ROUND",
+    "Phased",
+    "Strategy",
+    "alternation",
+    "blocked",
+    "conclude",
+    "design",
+    "leading",
+    "rounds",
+]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trimtab import wording
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Start, Verdict
-from trimtab.search import screen
+from trimtab.search import hosts, screen
 from trimtab.search.arms import clash, of_phase
 from trimtab.search.failures import Failure, failures
 from trimtab.search.looks import Analysis, Look, as_effect, metric_of
@@ -151,6 +151,8 @@ def _where(known: Findings, factor: Factor, look: Look) -> str:
     starts = wording.count(look.starts, "start")
     if look.phase is Phase.LEAD:
         return f"alone against the baseline, {starts}"
+    if look.phase is Phase.HOST:
+        return hosts.where(known.analysis.starts, factor, look.starts)
     others = [other for other in known.centre if other is not factor]
     return f"around {wording.factors(others) or 'the baseline'}, {starts}"
 
@@ -159,6 +161,8 @@ def _untested(known: Findings, factor: Factor) -> str:
     other = clash(known.space, factor, known.centre)
     if other is not None:
         return f"not screened: it conflicts with {other.tuning}, which won"
+    if factor.of_host:
+        return hosts.untested(known.space, known.analysis.starts, factor)
     if known.plan is None:
         return "not screened: the budget leaves no room for a screen"
     if factor not in known.plan.factors:

@@ -2,8 +2,9 @@
 
 An arm's name is "baseline", "guide", "proven", "max", ``tuning=value`` for a lead alone,
 ``row-N`` for a row of the screen's design, or ``without-tuning`` for the proven profile less one
-of its tunings. A second attempt of an arm in the same block is
-analysed as the arm (``StartRequest.stem``).
+of its tunings. ``tuning=value`` and ``without-tuning`` with ``/N`` behind are plot N of a host
+setting; one that is ``live`` alternates inside a start of the arm ``tuning=value``. A second
+attempt of an arm in the same block is analysed as the arm (``StartRequest.stem``).
 """
 
 from __future__ import annotations
@@ -25,17 +26,11 @@ _WITHOUT: Final = "without-"
 SOME: Final[Candidate] = (("any tuning", None),)
 """Stands for a tuned candidate that is not known yet, to ask for its price."""
 
-_STREAMS: Final = {
-    Phase.LEAD: 0,
-    Phase.SCREEN: 1,
-    Phase.REFINE: 2,
-    Phase.CONFIRM: 3,
-    Phase.FOLLOW: 4,
-}
-"""The random stream of each phase. A number once given stays: finished studies replay by it."""
-
-_BLOCKS: Final = 256
-"""Blocks that a phase has at most."""
+_STREAMS: Final = (
+    *(Phase.LEAD, Phase.SCREEN, Phase.REFINE, Phase.CONFIRM),
+    *(Phase.HOST, Phase.FOLLOW),
+)
+"""The numbers of the phases in all seeds: a new one comes last, so that no study changes."""
 
 
 def without(factors: Sequence[Factor]) -> tuple[tuple[str, Candidate], ...]:
@@ -97,19 +92,18 @@ def without_conflicts(space: Space, ordered: Iterable[Factor]) -> tuple[Factor, 
 
 def block_rng(space: Space, phase: Phase, block: int) -> np.random.Generator:
     """Return the randomness that belongs to one block (or with block -1, to a phase)."""
-    entropy = (space.seed, _STREAMS[phase], block + 1)
+    entropy = (space.seed, _STREAMS.index(phase), block + 1)
     return np.random.default_rng(np.random.SeedSequence(entropy))
 
 
 def block_seed(space: Space, phase: Phase, block: int) -> int:
     """Return the seed of a block's load, below 2**31.
 
-    The phase and the block are its low bits, so no two blocks of a study share a seed and the
+    The phase and the block are in its low bits, so no two blocks of a study share a seed and the
     confirmation's requests are fresh.
     """
     high = int(np.random.SeedSequence((space.seed, 99)).generate_state(1)[0])
-    later, stream = divmod(_STREAMS[phase], 4)
-    return (high % 2**19) << 12 | stream << 10 | later * _BLOCKS + block
+    return (high % 2**19) << 12 ^ _STREAMS.index(phase) << 10 ^ block
 
 
 def requests(

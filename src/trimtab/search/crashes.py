@@ -35,9 +35,7 @@ def crashing(starts: Sequence[Start]) -> frozenset[Pair]:
     made = [s for s in starts if s.request.phase in _PHASES and s.request.stem != GUIDE_ARM]
     worked = [_on(start) for start in made if start.valid or start.outcome is Outcome.VOID]
     able = frozenset().union(*worked)
-    failed = [
-        on for on in (_on(start) for start in made if start.outcome in FAILED) if on <= able
-    ]
+    failed = [on for on in (_on(start) for start in made if start.outcome in FAILED) if on <= able]
     found: set[Pair] = set()
     while pair := _guilty(failed, worked):
         found.add(pair)

@@ -52,7 +52,7 @@ def blocked(space: Space, starts: Sequence[Start]) -> str:
 def failures(space: Space, starts: Sequence[Start]) -> dict[str, Failure]:
     """Return the tunings that make starts fail, with the reason."""
     found: dict[str, Failure] = {}
-    for phase in (Phase.LEAD, Phase.SCREEN):
+    for phase in (Phase.LEAD, Phase.SCREEN, Phase.HOST):
         ended = [
             start
             for start in of_phase(starts, phase)
@@ -77,7 +77,7 @@ def _of_rows(space: Space, ended: Sequence[Start], *, alone: bool) -> dict[str, 
         blamed = [
             factor
             for factor in suspects
-            if _only(factor, suspects, failed) and _steady(factor, ended, failed)
+            if _only(factor, suspects, failed) and _steady(factor, suspects, ended, failed)
         ]
         if not blamed:
             break
@@ -99,10 +99,14 @@ def _only(factor: Factor, suspects: Sequence[Factor], failed: Sequence[Start]) -
     return any(not _any_on(others, start) for start in _with(factor, failed))
 
 
-def _steady(factor: Factor, ended: Sequence[Start], failed: Sequence[Start]) -> bool:
-    """Whether starts without this factor mostly work, those with another culprit aside."""
+def _steady(
+    factor: Factor, suspects: Sequence[Factor], ended: Sequence[Start], failed: Sequence[Start]
+) -> bool:
+    """Whether starts without this factor mostly work, those with another suspect aside."""
+    others = [other for other in suspects if other is not factor]
     without = [start for start in ended if not is_on(factor, start.request.candidate)]
-    return sum(start.valid for start in without) > sum(start in failed for start in without)
+    unexplained = sum(start in failed and not _any_on(others, start) for start in without)
+    return sum(start.valid for start in without) > unexplained
 
 
 def _refuted(factor: Factor, failed: Sequence[Start]) -> Failure | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from trimtab.errors import UsageError
 from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space
-from trimtab.search import confirm, lead, screen
+from trimtab.search import confirm, hosts, lead, screen
 from trimtab.search.arms import SOME, together, without_conflicts
 from trimtab.search.cost import expected_seconds, price, total
 from trimtab.search.profiles import published
@@ -41,6 +41,8 @@ def smallest(space: Space) -> float:
     """Return the smallest budget that answers anything, in the budget's unit."""
     if all(factor.dummy for factor in space.factors):
         return 0.0
+    if all(factor.dummy or factor.of_host for factor in space.factors):
+        return hosts.least(space)
     leads = sorted((f for f in space.factors if f.lead), key=lambda f: -f.prior)
     if leads:
         return lead.least(space, leads[:1])
@@ -65,16 +67,21 @@ def design(space: Space, sd: float = 0.05) -> Design:
     rows = _rows(planned)
     followed = [together(around)] * (FOLLOW_ROWS if planned and planned.follows else 0)
     spare -= sum(price(space, (), Phase.SCREEN, values) for values in (*rows, *followed))
-    last, times = _last(space, around, planned, spare)
-    screened = planned.factors if planned else ()
+    host = hosts.plan_within(space, (), around, spare)
+    beside = [together(around)] * host.starts
+    spare -= sum(price(space, (), Phase.HOST, values) for values in beside)
+    last, times = _last(space, around, spare, more=bool(planned or beside))
+    screened = (*(planned.factors if planned else ()), *host.factors)
+    parts = {
+        Phase.LEAD: first,
+        Phase.SCREEN: rows,
+        Phase.FOLLOW: followed,
+        Phase.HOST: beside,
+        Phase.CONFIRM: last,
+    }
     seconds = sum(
         expected_seconds(space, (), phase, values)
-        for phase, block in (
-            (Phase.LEAD, first),
-            (Phase.SCREEN, rows),
-            (Phase.FOLLOW, followed),
-            (Phase.CONFIRM, last),
-        )
+        for phase, block in parts.items()
         for values in block
     )
     tested = {factor.tuning for factor in (*around, *screened)}
@@ -85,6 +92,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         blocks=(lead.BLOCKS if first else 0)
         + (len(planned.design.blocks) if planned else 0)
         + bool(followed)
+        + len(host.blocks)
         + times,
         minutes=seconds / 60,
         screened=tuple(factor.tuning for factor in screened),
@@ -92,6 +100,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         sd=sd,
         detectable=_detectable(space, planned, len(lead.tested(space)), sd),
         follow_starts=len(followed),
+        host_starts=host.starts,
     )
 
 
@@ -104,13 +113,13 @@ def _rows(planned: screen.Plan | None) -> list[Candidate]:
 
 
 def _last(
-    space: Space, around: tuple[Factor, ...], planned: screen.Plan | None, spare: float
+    space: Space, around: tuple[Factor, ...], spare: float, *, more: bool
 ) -> tuple[list[Candidate], int]:
-    """Return the confirmation's starts and blocks: two profiles if the screen may find more."""
-    if not around and planned is None and not published(space):
+    """Return the confirmation's starts and blocks: two profiles if ``more`` may be found."""
+    if not around and not more and not published(space):
         return [], 0
     tuned = together(around) or SOME
-    for arms in (2, 1) if planned else (1,):
+    for arms in (2, 1) if more else (1,):
         block = [BASELINE, *[tuned] * arms]
         each = sum(price(space, (), Phase.CONFIRM, values) for values in block)
         times = min(confirm.MOST_BLOCKS, int(spare // each))

@@ -19,11 +19,15 @@ from trimtab.metrics import METRICS
 from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
 from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, is_on, of_phase
 from trimtab.search.covariate import fit_with_speed
+from trimtab.search.host_effects import host_effect
 from trimtab.stats.combination import two_looks
 from trimtab.stats.effects import Estimate, Fit, Noise
 from trimtab.stats.pooling import alike
 
 LOOKS = (Phase.LEAD, Phase.SCREEN, Phase.FOLLOW)
+
+SETTLING = (*LOOKS, Phase.HOST)
+"""The phases that verdicts rest on."""
 
 _TESTED = (*LOOKS, Phase.CONFIRM)
 """The phases that claims rest on; the refinement only chooses."""
@@ -39,8 +43,8 @@ ENOUGH_FRESH_DF = 2
 class Look:
     """One estimate of a factor's effect: better-is-greater, log scale.
 
-    ``starts`` are those that inform it: of the lead's own arm and of the baseline's, or all rows
-    of a screen's design.
+    ``starts`` are those that inform it: of the lead's own arm and of the baseline's, all rows of
+    a screen's design, those that toggle a host setting, or its whole plots.
     """
 
     phase: Phase
@@ -73,6 +77,8 @@ class Analysis:
             estimate = model.estimate(factor.tuning, self.noise[phase, metric])
             if estimate is not None:
                 found.append(Look(phase, estimate, self._informing(factor, phase, metric)))
+        if rested := host_effect(self.starts, factor, metric, sign_of(self.space, metric)):
+            found.append(Look(Phase.HOST, rested.estimate, rested.many))
         return tuple(found)
 
     def _informing(self, factor: Factor, phase: Phase, metric: str) -> int:
@@ -119,7 +125,9 @@ class Analysis:
         if screened is not None and weight < 1.0:
             screened = two_looks(screened, p.get(Phase.FOLLOW), weight)
         times = 2 if factor.lead else 1
-        known = [one for one in (p.get(Phase.LEAD), screened) if one is not None]
+        known = [
+            one for one in (p.get(Phase.LEAD), screened, p.get(Phase.HOST)) if one is not None
+        ]
         return min([1.0, *(times * one for one in known)])
 
     def _weight(self) -> float:
@@ -229,6 +237,11 @@ def higher_is_better(space: Space, metric: str) -> bool:
         return space.higher_is_better
     known = METRICS.get(metric)
     return known.higher_is_better if known is not None else False
+
+
+def sign_of(space: Space, metric: str) -> float:
+    """Return what a log of the metric is multiplied by, so that better is greater."""
+    return 1.0 if higher_is_better(space, metric) else -1.0
 
 
 def as_effect(estimate: Estimate | None, starts: int, level: float = 0.95) -> Effect:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from trimtab.model import BASELINE, Outcome, Phase, Space, Start, StartRequest
-from trimtab.search import confirm, follow, lead, refine, screen
+from trimtab.search import confirm, follow, hosts, lead, refine, screen
 from trimtab.search.comparable import comparable
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED, blocked
@@ -25,12 +25,13 @@ _PHASES: Final = {
     Phase.SCREEN: _Part(screen.block, screen.owed),
     Phase.FOLLOW: _Part(follow.block, follow.owed),
     Phase.REFINE: _Part(refine.block, refine.owed),
+    Phase.HOST: _Part(hosts.block, hosts.owed),
     Phase.CONFIRM: _Part(confirm.block, confirm.owed),
 }
 
 
 class Phased:
-    """The phases LEAD, SCREEN, FOLLOW, REFINE, CONFIRM (see the modules of those names).
+    """LEAD, SCREEN, FOLLOW, REFINE, HOST and CONFIRM (see the modules of those names).
 
     A void start is repeated once in its block where the budget allows, a failed one only when it
     is the baseline's. When the baseline fails twice in a row the study ends.
@@ -53,8 +54,10 @@ class Phased:
 
 
 def _next(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
-    for phase in _PHASES.values():
-        if found := phase.block(space, before):
+    order = list(_PHASES)
+    begun = max((order.index(start.request.phase) for start in before), default=0)
+    for phase in order[begun:]:  # one that a later one has followed is over
+        if found := _PHASES[phase].block(space, before):
             return found
     return ()
 

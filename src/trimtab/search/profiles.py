@@ -10,7 +10,7 @@ from trimtab.model import Factor, Outcome, Phase, Space, Start
 from trimtab.search.arms import of_phase, without_conflicts
 from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
-from trimtab.search.looks import ENOUGH_DF, LOOKS, Analysis, analyse, metric_of
+from trimtab.search.looks import ENOUGH_DF, SETTLING, Analysis, analyse, metric_of
 from trimtab.search.within import within
 from trimtab.stats.multiplicity import benjamini_hochberg, holm
 
@@ -133,14 +133,14 @@ def winners(space: Space, starts: Sequence[Start], analysis: Analysis) -> tuple[
 
 
 def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
-    """Return the profiles that lead phase and screen suggest.
+    """Return the profiles that lead phase, screen and host settings suggest.
 
     ``proven`` holds the winners; ``best`` adds every factor that is more likely than not better
     (its estimate is above 1: a stricter threshold costs gain where tunings interact; at one-sided
     p < .25 the regret on L2 was 6.9 points, so it was 3.2: benchmarks/search.py, 24 starts, 2 %
     noise). Of two that conflict, or fail together, the larger effect stays.
     """
-    seen = [start for start in starts if start.request.phase in LOOKS]
+    seen = [start for start in starts if start.request.phase in SETTLING]
     space = learned(space, seen)
     analysis = analyse(space, seen)
     out = failures(space, seen).keys() | {factor.tuning for factor in dropped(space, seen)}

@@ -139,6 +139,7 @@ def candidates(space: Space, around: Sequence[Factor], settled: set[str]) -> tup
         for factor in space.factors
         if factor.tuning not in settled
         and factor not in around
+        and not factor.of_host
         and clash(space, factor, around) is None
     )
     return tuple(sorted(free, key=lambda factor: (not factor.dummy, -factor.prior)))

@@ -40,7 +40,7 @@ def shifts(starts: Sequence[Start], metric: str) -> Iterator[Shift]:
 
     The noise of a window is the median absolute deviation over all starts.
     """
-    runs = [(start.number, _logs(start, metric)) for start in starts if start.valid]
+    runs = [(s.number, _logs(s, metric)) for s in starts if s.valid and not s.request.live]
     long = [(number, logs) for number, logs in runs if len(logs) >= _FEWEST]
     deviations = [abs(one - median(logs)) for _, logs in long for one in logs]
     if not deviations:

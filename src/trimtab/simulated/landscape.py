@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from trimtab import strict_yaml
 from trimtab.errors import UsageError
-from trimtab.model import Value
+from trimtab.model import RestartCost, Scope, Value
 
 NAMES: Final = ("L0", "L1", "L2", "L3", "L4", "L5", "L6")
 """The landscapes that trimtab ships; each file says what it is for."""
@@ -64,7 +64,11 @@ class Numeric(_Strict):
 
 
 class Tuning(_Strict):
-    """One tuning: its effect on the objective when on, or a numeric one; and on other metrics."""
+    """One tuning: its effect on the objective when on, or a numeric one; and on other metrics.
+
+    ``host`` is a setting of the whole host, tested in whole plots; ``live`` one that can be
+    switched between the windows of a start.
+    """
 
     effect: _Effect = 0.0
     numeric: Numeric | None = None
@@ -73,6 +77,24 @@ class Tuning(_Strict):
     prior: _Effect = 0.0
     lead: bool = False
     dummy: bool = False
+    host: bool = False
+    live: bool = False
+
+    @model_validator(mode="after")
+    def _host_settings_are_plain(self) -> Self:
+        if (self.host or self.live) and (self.lead or self.dummy or self.numeric):
+            raise ValueError("a host or live tuning can be no lead, dummy or numeric one")
+        return self
+
+    @property
+    def scope(self) -> Scope:
+        """What it changes."""
+        return Scope.HOST if self.host or self.live else Scope.PROCESS
+
+    @property
+    def restart(self) -> RestartCost:
+        """What it takes to act."""
+        return RestartCost.LIVE if self.live else RestartCost.PROCESS
 
 
 class Interaction(_Strict):
@@ -103,16 +125,17 @@ class Noise(_Strict):
     """How measurements scatter.
 
     ``start`` between starts, ``window`` between windows of one start, ``block`` between blocks
-    (requests differ), ``walk`` the step from start to start of a random walk, ``trend`` a steady
-    drift for each start. ``bad`` starts lose ``bad_effect``; with ``regimes`` above 0 a start
-    falls into one of two regimes that far above and below the mean. ``cold`` is lost in the first
-    window. With ``gate`` the gate reads the machine's drift before each start, that inexactly;
-    without it there are no readings.
+    (requests differ), ``plot`` between runs of starts with equal host settings, ``walk`` the step
+    from start to start of a random walk, ``trend`` a steady drift for each start. ``bad`` starts
+    lose ``bad_effect``; with ``regimes`` above 0 a start falls into one of two regimes that far
+    above and below the mean. ``cold`` is lost in the first window. With ``gate`` the gate reads
+    the machine's drift before each start, that inexactly; without it there are no readings.
     """
 
     start: _Sd = 0.02
     window: _Sd = 0.01
     block: _Sd = 0.0
+    plot: _Sd = 0.0
     walk: _Sd = 0.0
     trend: _Effect = 0.0
     bad: _Probability = 0.0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, cycle
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,7 @@ from trimtab.model import (
     Value,
     Window,
 )
-from trimtab.search import Strategy
+from trimtab.search import Strategy, alternation
 from trimtab.simulated.landscape import Landscape
 from trimtab.simulated.replay import Replay
 
@@ -33,11 +33,17 @@ _LONGEST: Final = 10_000
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine with one seed: the same start on it always gives the same record."""
+    """One machine with one seed: the same start on it always gives the same record.
+
+    Only noise of plots depends on what was started before.
+    """
 
     landscape: Landscape
     seed: int = 0
     _walk: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
+    _plots: dict[int, tuple[Candidate, int]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @cached_property
     def pairs(self) -> Mapping[tuple[str, str], float]:
@@ -94,17 +100,19 @@ class Machine:
                 number, request, "0" * 16, Outcome.START_FAILED, seconds=seconds / 3,
                 detail="the landscape crashes here",
             )  # fmt: skip
-        level = self.truth(request.candidate) + self._scatter(request, number, own)
+        level = self.truth(request.steady) + self._scatter(request, number, own)
         around: Sequence[float] = [0.0] * self.landscape.windows
         if self.replay is not None:
             residual, around = self.replay.draw(own)
             level += residual
+        gain = self.truth(request.candidate) - self.truth(request.steady)
         windows = tuple(
             Window(
                 index, float(index), index + 1.0, 1,
-                {OBJECTIVE: self._of(level + offset, index, own)},
+                {OBJECTIVE: self._of(level + offset + gain * on, index, own)},
+                on=request.live if on else "",
             )
-            for index, offset in enumerate(around)
+            for index, (offset, on) in enumerate(_switched(request, around))
         )  # fmt: skip
         mean = sum(math.log(one.metrics[OBJECTIVE]) for one in windows) / len(windows)
         known = [one for name, one in self.landscape.tunings.items() if name in names]
@@ -129,20 +137,33 @@ class Machine:
     def _scatter(self, request: StartRequest, number: int, own: np.random.Generator) -> float:
         noise = self.landscape.noise
         block = noise.block * float(self._rng(3, request.seed).normal())
+        plot = noise.plot * float(self._rng(5, self._plot(request.steady, number)).normal())
         bad = float(own.normal(noise.bad_effect, noise.bad_sd)) * (own.random() < noise.bad)
         regime = noise.regimes * (1.0 if own.random() < 0.5 else -1.0)
-        return noise.start * float(own.normal()) + block + bad + regime + self._moved(number)
+        level = noise.start * float(own.normal()) + block + plot + bad + regime
+        return level + self._moved(number)
 
     def _gate(self, number: int) -> Mapping[str, float]:
         """Return what the gate reads before a start: the machine as it has drifted."""
         sd = self.landscape.noise.gate
         if sd is None:
             return {}
-        error = sd * float(self._rng(5, number).normal())
+        error = sd * float(self._rng(6, number).normal())
         return {"gflops": 100.0 * math.exp(self._moved(number) + error)}
 
     def _moved(self, number: int) -> float:
         return self._drift(number) + self.landscape.noise.trend * number
+
+    def _plot(self, candidate: Candidate, number: int) -> int:
+        """Return the number of the first start of a run with equal host settings.
+
+        It goes back as far as this machine has made starts.
+        """
+        known = self.landscape.tunings
+        host = tuple(pair for pair in candidate if pair[0] in known and known[pair[0]].host)
+        before, first = self._plots.get(number - 1, (None, number))
+        self._plots[number] = (host, first if before == host else number)
+        return self._plots[number][1]
 
     def _drift(self, number: int) -> float:
         """Return where the random walk stands at a start; it steps once for each."""
@@ -173,6 +194,14 @@ class Machine:
         return np.random.default_rng((self.seed, *stream))
 
 
+def _switched(request: StartRequest, around: Sequence[float]) -> Iterator[tuple[float, bool]]:
+    """Yield for each window how far it is off its start, and whether the live tuning is on."""
+    if not request.live:
+        yield from ((offset, False) for offset in around)
+    else:
+        yield from zip(cycle(around), alternation(request.block, len(around)), strict=False)
+
+
 def space_of(landscape: Landscape, budget: Budget, seed: int = 0) -> Space:
     """Return the question that a study of the landscape answers; the dummy is always in it."""
     machine = Machine(landscape)
@@ -184,6 +213,8 @@ def space_of(landscape: Landscape, budget: Budget, seed: int = 0) -> Space:
             prior=one.prior,
             dummy=one.dummy,
             levels=() if one.numeric is None else one.numeric.levels,
+            scope=one.scope,
+            restart=one.restart,
         )
         for name, one in landscape.tunings.items()
     ]

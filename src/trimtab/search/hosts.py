@@ -1,0 +1,155 @@
+"""Settings of the whole host: each tested by itself, around the best profile so far.
+
+They cost power in a screen that toggles them start by start. One that acts at once is switched
+between the windows of a start, so that the start's own luck cancels; any other is a whole plot,
+because what a host keeps of a setting does not end with a start
+(:mod:`trimtab.search.host_effects`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from trimtab import wording
+from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest
+from trimtab.search.arms import block_rng, clash, is_on, of_phase, requests, together, without_arm
+from trimtab.search.cost import left, price
+from trimtab.search.failures import FAILED
+from trimtab.search.host_effects import about
+from trimtab.search.profiles import profiles
+from trimtab.search.refine import refined
+from trimtab.search.screen import reserve
+
+LEAST: Final = 4
+"""Starts that toggle a live setting, or plots at each level of another one."""
+
+WANTED: Final = 6
+"""The same where the budget allows: six contrasts detect 2.0 of their standard deviations, four
+detect 3.4 (80 % power, among eight tunings)."""
+
+_PROFILES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The phase as planned: what is tested in which order around what, and how often."""
+
+    around: tuple[Factor, ...]
+    factors: tuple[Factor, ...]
+    times: int
+
+    @property
+    def blocks(self) -> tuple[Factor, ...]:
+        """The factor of each block: a start that toggles a live one, or all plots of another."""
+        return tuple(
+            factor for factor in self.factors for _ in range(self.times if factor.live else 1)
+        )
+
+    @property
+    def starts(self) -> int:
+        """All starts of the phase."""
+        return sum(map(self.of, self.blocks))
+
+    def of(self, factor: Factor) -> int:
+        """Return how many starts a block of a factor has."""
+        return 1 if factor.live else 2 * self.times
+
+
+def plan(space: Space, before: Sequence[Start]) -> Plan:
+    """Return the plan that follows from the earlier phases."""
+    seen = [s for s in before if s.request.phase not in (Phase.HOST, Phase.CONFIRM)]
+    best = refined(space, seen, profiles(space, seen)).best
+    return plan_within(space, seen, best, left(space, seen))
+
+
+def plan_within(
+    space: Space, before: Sequence[Start], around: tuple[Factor, ...], money: float
+) -> Plan:
+    """Return the plan around a profile, by prior as much of it as ``money`` allows.
+
+    Money is the budget left for it and for the confirmation.
+    """
+    spare = money - reserve(space, before, around, _PROFILES)
+    room = spare / price(space, before, Phase.HOST, together(around))
+    able = (one for one in space.factors if one.of_host and clash(space, one, around) is None)
+    kept: tuple[Factor, ...] = ()
+    for factor in sorted(able, key=lambda factor: -factor.prior):
+        if Plan(around, (*kept, factor), LEAST).starts <= room:
+            kept = (*kept, factor)
+    wanted = Plan(around, kept, WANTED)
+    return wanted if wanted.starts <= room else Plan(around, kept, LEAST)
+
+
+def least(space: Space) -> float:
+    """Return the smallest budget that tests one of the host's factors and confirms it."""
+    sizes = [Plan((), (factor,), LEAST).starts for factor in space.factors if factor.of_host]
+    return min(sizes) * price(space, (), Phase.HOST, ()) + reserve(space, (), (), _PROFILES)
+
+
+def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
+    """Return the next block of the phase, empty when it is over or there is no room for it."""
+    planned = plan(space, before)
+    begun = max((s.request.block for s in of_phase(before, Phase.HOST)), default=-1)
+    for index, factor in enumerate(planned.blocks):
+        if index <= begun or _dead(before, factor):
+            continue
+        asked = _asked(space, planned, index, factor)
+        cost = sum(price(space, before, Phase.HOST, one.candidate) for one in asked)
+        if left(space, before) >= cost + reserve(space, before, planned.around, _PROFILES):
+            return asked
+    return ()
+
+
+def _dead(before: Sequence[Start], factor: Factor) -> bool:
+    """Whether each start with it failed, of two or more."""
+    made = [s for s in of_phase(before, Phase.HOST) if is_on(factor, s.request.candidate)]
+    return len(made) > 1 and all(start.outcome in FAILED for start in made)
+
+
+def _asked(space: Space, planned: Plan, index: int, factor: Factor) -> tuple[StartRequest, ...]:
+    name = wording.setting(factor.tuning, factor.value)
+    stock, tuned = together(planned.around), together([*planned.around, factor])
+    if factor.live:
+        (one,) = requests(space, Phase.HOST, index, [(name, tuned)])
+        return (replace(one, live=factor.tuning),)
+    first = int(block_rng(space, Phase.HOST, index).integers(2))
+    levels: tuple[tuple[str, Candidate], ...] = ((without_arm(factor), stock), (name, tuned))
+    arms = []
+    for plot in range(2 * planned.times):
+        arm, values = levels[(plot + first) % 2]
+        arms.append((f"{arm}/{plot + 1}", values))
+    return requests(space, Phase.HOST, index, arms)
+
+
+def owed(space: Space, before: Sequence[Start], index: int) -> float:
+    """Return what must be kept after block ``index``: the later ones, and a confirmation."""
+    planned = plan(space, before)
+    each = price(space, before, Phase.HOST, together(planned.around))
+    later = sum(map(planned.of, planned.blocks[index + 1 :]))
+    return each * later + reserve(space, before, planned.around, _PROFILES)
+
+
+def where(starts: Sequence[Start], factor: Factor, many: int) -> str:
+    """Return on what the verdict of a factor rests: so many starts or plots of its own."""
+    tested = next(s for s in about(starts, factor) if is_on(factor, s.request.candidate))
+    rest = [pair for pair in tested.request.candidate if pair[0] != factor.tuning]
+    around = ", ".join(wording.setting(*pair) for pair in rest) or "the baseline"
+    if factor.live:
+        return f"when toggled in {wording.count(many, 'start')} around {around}"
+    return f"over {wording.count(many, 'whole plot')} around {around}"
+
+
+def untested(space: Space, starts: Sequence[Start], factor: Factor) -> str:
+    """Return why a factor of the host has no verdict."""
+    planned = plan(space, starts)
+    other = clash(space, factor, planned.around)
+    if other is not None:
+        return f"not tested: it conflicts with {other.tuning}, which is in the best profile"
+    if factor not in planned.factors:
+        what = "starts that toggle it" if factor.live else "whole plots"
+        return f"not tested: the budget leaves no room for {what}"
+    if not about(starts, factor):
+        return "not measured yet"
+    return "no estimate: too few of its starts could be measured"
