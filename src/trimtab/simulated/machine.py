@@ -85,6 +85,17 @@ class Machine:
             if not self._fails(on)
         )
 
+    def average(self, name: str) -> float:
+        """Return the true effect of a tuning on average over the others, each half of the time.
+
+        That is what a screen estimates; beside a given profile the tuning may give something else.
+        """
+        value = self.on(name)
+        alone = self._alone(name, value)
+        if self.replay is not None:
+            alone += self.replay.average(name)
+        return alone + sum(effect for pair, effect in self.pairs.items() if name in pair) / 2
+
     def on(self, name: str) -> Value:
         """Return the value that a study tests."""
         numeric = self.landscape.tunings[name].numeric

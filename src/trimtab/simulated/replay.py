@@ -32,6 +32,13 @@ class Replay(BaseModel):
         """Return the log ratio of the cell with these tunings on to the one with none."""
         return self._means[self.factors & set(names)] - self._means[frozenset()]
 
+    def average(self, name: str) -> float:
+        """Return the main effect of a tuning: the mean over all combinations of the others."""
+        if name not in self.factors:
+            return 0.0
+        rest = [on for on in self._means if name not in on]
+        return float(np.mean([self._means[on | {name}] - self._means[on] for on in rest]))
+
     def draw(self, rng: np.random.Generator) -> tuple[float, Sequence[float]]:
         """Return the residual of one real start, and of its windows around it."""
         residual, windows = self._residuals[int(rng.integers(len(self._residuals)))]

@@ -1,0 +1,121 @@
+"""What the search must reach before it ships, and whether a run of the benchmark shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from scipy import stats
+from search import coverage, errors, keeps, mean, near, rate
+
+if TYPE_CHECKING:
+    from search import Case, Result
+
+Cells = Mapping["Case", Sequence["Result"]]
+PROVEN, MAX, TPE = "trimtab proven", "trimtab max", "TPE (auto-tuning-vllm)"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One promise: what it is about, what must hold, and how a cell is judged.
+
+    ``judge`` returns what was measured, as text, and whether the target is met.
+    """
+
+    what: str
+    must: str
+    tuner: str
+    holds: Callable[[Case], bool]
+    judge: Callable[[Sequence[Result]], tuple[str, bool]]
+
+
+def _false(own: Sequence[Result]) -> tuple[str, bool]:
+    hits, of = sum(one.null > 0 for one in own), len(own)
+    high = stats.binomtest(hits, of).proportion_ci(method="exact").high
+    return rate(hits, of), hits / of <= 0.05 and high < 0.06
+
+
+def _bias(limit: float) -> Callable[[Sequence[Result]], tuple[str, bool]]:
+    def judge(own: Sequence[Result]) -> tuple[str, bool]:
+        found = errors(own)
+        return mean(found), not found or abs(fmean(found)) <= limit
+
+    return judge
+
+
+def _discovery(own: Sequence[Result]) -> tuple[str, bool]:
+    shares = [one.null / max(1, len(one.kept)) for one in own]
+    return mean(shares), fmean(shares) <= 0.05
+
+
+def _coverage(own: Sequence[Result]) -> tuple[str, bool]:
+    hits, of = coverage(own)
+    if of < 30:
+        return "too few", True
+    low, high = stats.binomtest(hits, of).proportion_ci(method="exact")
+    return rate(hits, of), high >= 0.93 and low <= 0.97
+
+
+def _rate(
+    of: Callable[[Sequence[Result]], tuple[int, int]], least: float
+) -> Callable[[Sequence[Result]], tuple[str, bool]]:
+    return lambda own: (rate(*of(own)), of(own)[0] / of(own)[1] >= least)
+
+
+TARGETS = (
+    Target("something kept that does nothing (L0)", "<= .05, upper bound < .06", PROVEN,
+           lambda c: c.landscape == "L0", _false),
+    *(
+        Target("claim − truth, pp (L0)", "within ± .2", tuner,
+               lambda c: c.landscape == "L0" and c.noise in (0.02, 0.05), _bias(0.002))
+        for tuner in (PROVEN, MAX)
+    ),
+    Target("null among kept, % (L1)", "<= 5", PROVEN, lambda c: c.landscape == "L1", _discovery),
+    *(
+        Target("claim − truth, pp (L1)", "within ± .3", tuner,
+               lambda c: c.landscape == "L1" and c.noise in (0.02, 0.05), _bias(0.003))
+        for tuner in (PROVEN, MAX)
+    ),
+    *(
+        Target("interval holds the truth", ".93 to .97", tuner, lambda c: True, _coverage)
+        for tuner in (PROVEN, MAX)
+    ),
+    Target("a 5 % gain is proven, noise <= 2 % (L1)", ">= .90", PROVEN,
+           lambda c: c.landscape == "L1" and c.noise <= 0.02 and c.starts == 24,
+           _rate(lambda own: keeps(own, "gain-5"), 0.90)),
+    Target("a 5 % gain is proven, noise <= 2 % (L1)", ">= .95", PROVEN,
+           lambda c: c.landscape == "L1" and c.noise <= 0.02 and c.starts == 40,
+           _rate(lambda own: keeps(own, "gain-5"), 0.95)),
+    Target("a 2 % gain is proven, noise .5 % (L1)", ">= .80", PROVEN,
+           lambda c: c.landscape == "L1" and c.noise == 0.005,
+           _rate(lambda own: keeps(own, "gain-3"), 0.80)),
+    Target("95 % of the best found, noise <= 2 % (L1)", ">= .95", MAX,
+           lambda c: c.landscape == "L1" and c.noise <= 0.02 and c.starts == 24,
+           _rate(near, 0.95)),
+)  # fmt: skip
+
+
+def judged(cells: Cells) -> Iterator[str]:
+    """Yield a table: each target, what each cell shows, and whether it is met."""
+    yield "| target | must be | tuner | landscape, noise, starts | measured | met |"
+    yield "|---|---|---|---|---|---|"
+    for target in TARGETS:
+        for case, found in cells.items():
+            own = [one for one in found if one.tuner == target.tuner]
+            if own and target.holds(case):
+                shown, met = target.judge(own)
+                yield _line(target.what, target.must, target.tuner, case, shown, met)
+    for case, found in cells.items():
+        if case.landscape.startswith("L2") and any(one.tuner == TPE for one in found):
+            ours, theirs = (
+                fmean(one.regret for one in found if one.tuner == tuner) for tuner in (MAX, TPE)
+            )
+            shown = f"{100 * ours:.1f} against {100 * theirs:.1f}"
+            yield _line("regret, pp (L2)", "<= TPE", MAX, case, shown, ours <= theirs)
+
+
+def _line(what: str, must: str, tuner: str, case: Case, shown: str, met: bool) -> str:
+    where = f"{case.landscape}, {100 * case.noise:g} %, {case.starts}"
+    return f"| {what} | {must} | {tuner} | {where} | {shown} | {'yes' if met else '**no**'} |"
