@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from trimtab.model.knowledge import Candidate, Scope, Value
 from trimtab.model.load import Window
+from trimtab.model.pareto import Standing
 from trimtab.model.plan import Evidence
 
 
@@ -49,7 +50,8 @@ class Space:
     vllm-ascend guide's candidate on this machine (``None`` when it has nothing here).
     ``seconds`` are the expected wall seconds of a start: at the baseline, and once the leads
     have won. ``limits`` are latencies that a profile must keep: metric, and the most it may be
-    in the metric's unit.
+    in the metric's unit. ``objectives`` are further metrics, which make a Pareto set together
+    with ``objective``; that alone decides on verdicts and profiles.
     """
 
     factors: tuple[Factor, ...]
@@ -62,6 +64,7 @@ class Space:
     margin: float = 0.02
     seconds: tuple[float, float] = (80.0, 35.0)
     limits: tuple[tuple[str, float], ...] = ()
+    objectives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Design:
     """What a study intends, printed before the first start.
 
     ``detectable`` is the smallest gain (0.05 = 5 %) that the screen finds with 80 % power at
-    the assumed noise ``sd`` (standard deviation between starts, log scale).
+    the assumed noise ``sd`` (standard deviation between starts, log scale). ``objectives`` are
+    the question's further ones.
     """
 
     lead_starts: int
@@ -81,6 +85,7 @@ class Design:
     not_screened: tuple[str, ...]
     sd: float
     detectable: float | None
+    objectives: tuple[str, ...] = ()
 
     @property
     def starts(self) -> int:
@@ -118,7 +123,8 @@ class Conclusion:
     ``max``). ``confirmed`` holds the confirmation's comparisons of exactly these two with the
     baseline (arms "proven" and "max", the latter only where it is another candidate), one for
     each metric; what was tested and rejected is a note. ``guide`` is the guide's comparison,
-    from the first phase.
+    from the first phase. ``pareto`` holds the confirmation's arms where a study has several
+    objectives.
     """
 
     answers: tuple[Answer, ...]
@@ -130,6 +136,7 @@ class Conclusion:
     detectable: float | None
     notes: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
+    pareto: tuple[Standing, ...] = ()
 
 
 class Phase(StrEnum):

@@ -135,18 +135,24 @@ def _enough(noise: Noise, witness: Noise, df: int) -> Noise:
     return noise.pooled(witness)
 
 
-def fit_phase(space: Space, starts: Sequence[Start], phase: Phase, metric: str) -> Fit:
+def fit_phase(
+    space: Space,
+    starts: Sequence[Start],
+    phase: Phase,
+    metric: str,
+    reference: str = BASELINE_ARM,
+) -> Fit:
     """Fit the starts of one phase on one metric, logs better-is-greater.
 
     In the lead phase and the screen the columns are the factors and the guide; in the
-    confirmation they are the arms.
+    confirmation they are the arms other than ``reference``, the one they are compared with.
     """
     sign = 1.0 if higher_is_better(space, metric) else -1.0
     rows = [start for start in of_phase(starts, phase) if usable(start, metric)]
     y = [sign * math.log(start.metrics[metric]) for start in rows]
     arms: Sequence[str] = (GUIDE_ARM,)
     if phase is Phase.CONFIRM:
-        arms = sorted({start.request.stem for start in rows} - {BASELINE_ARM})
+        arms = sorted({start.request.stem for start in rows} - {reference})
     columns = {
         arm: np.array([float(start.request.stem == arm) for start in rows], dtype=np.float64)
         for arm in arms
@@ -177,10 +183,9 @@ def metric_of(space: Space, factor: Factor) -> str:
 
 
 def metrics_of(space: Space) -> tuple[str, ...]:
-    """Return the objective and every other metric that a factor is about."""
-    return tuple(
-        dict.fromkeys([space.objective, *(metric_of(space, factor) for factor in space.factors)])
-    )
+    """Return the objectives and every other metric that a factor is about."""
+    judged = (metric_of(space, factor) for factor in space.factors)
+    return tuple(dict.fromkeys([space.objective, *space.objectives, *judged]))
 
 
 def higher_is_better(space: Space, metric: str) -> bool:

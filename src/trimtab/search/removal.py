@@ -11,13 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from trimtab import wording
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Verdict
 from trimtab.search.arms import PROVEN_ARM, of_phase, without_arm
-from trimtab.search.looks import Analysis, higher_is_better, metric_of, to_ratio, usable
-from trimtab.stats.effects import fit
+from trimtab.search.looks import Analysis, fit_phase, metric_of, to_ratio, usable
 
 LEVEL = 0.95
 """Confidence of all removal effects together (Bonferroni over the profile's tunings)."""
@@ -38,18 +35,8 @@ def removals(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, Effect]:
 
 def _removal(analysis: Analysis, factor: Factor, many: int) -> Effect | None:
     space, metric = analysis.space, metric_of(analysis.space, factor)
-    rows = [s for s in of_phase(analysis.starts, Phase.CONFIRM) if usable(s, metric)]
     own = without_arm(factor)
-    if not {own, PROVEN_ARM} <= {start.request.stem for start in rows}:
-        return None
-    sign = 1.0 if higher_is_better(space, metric) else -1.0
-    y = [sign * math.log(start.metrics[metric]) for start in rows]
-    arms = sorted({start.request.stem for start in rows} - {PROVEN_ARM})
-    columns = {
-        arm: np.array([float(start.request.stem == arm) for start in rows], dtype=np.float64)
-        for arm in arms
-    }
-    model = fit(y, [start.request.block for start in rows], columns)
+    model = fit_phase(space, analysis.starts, Phase.CONFIRM, metric, reference=PROVEN_ARM)
     estimate = model.estimate(own, analysis.noise[Phase.CONFIRM, metric])
     if estimate is None:
         return None
@@ -57,6 +44,7 @@ def _removal(analysis: Analysis, factor: Factor, many: int) -> Effect | None:
     low, high = (
         (None, None) if interval is None else (to_ratio(-interval[1]), to_ratio(-interval[0]))
     )
+    rows = [s for s in of_phase(analysis.starts, Phase.CONFIRM) if usable(s, metric)]
     starts = sum(start.request.stem in (own, PROVEN_ARM) for start in rows)
     return Effect(math.exp(-estimate.value), low, high, estimate.p_less, starts)
 
