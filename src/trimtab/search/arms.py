@@ -1,9 +1,9 @@
 """Arms and candidates: names, membership, conflicts, and the seeds of blocks.
 
 An arm's name is "baseline", "guide", "proven", "max", ``tuning=value`` for a lead alone,
-``row-N`` for a row of the screen's design, or ``without-tuning`` for the proven profile less one
-of its tunings. A second attempt of an arm in the same block is
-analysed as the arm (``StartRequest.stem``).
+``row-N`` for a row of the screen's design, ``without-tuning`` for the proven profile less one
+of its tunings, ``for-metric`` or "compromise" for a further objective. A second
+attempt of an arm in the same block is analysed as the arm (``StartRequest.stem``).
 """
 
 from __future__ import annotations

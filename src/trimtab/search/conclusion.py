@@ -15,6 +15,7 @@ from trimtab.search.fidelity import fidelity, sentence
 from trimtab.search.final import final, one_by_one
 from trimtab.search.looks import LOOKS, Analysis, analyse
 from trimtab.search.notes import notes_of
+from trimtab.search.pareto import pareto
 from trimtab.search.profiles import Profiles, profiles
 from trimtab.search.refine import refined, valued
 from trimtab.search.removal import labelled, redundant, removals
@@ -37,6 +38,8 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     named = {PROVEN_ARM: last.proven}
     if last.best != last.proven:
         named[MAX_ARM] = last.best
+    front = pareto(analysis, last.proven, last.best)
+    named |= {one.arm: one.candidate for one in front.arms if one.member}
     said = tuple(fidelity(starts, named.items()))
     return Conclusion(
         answers=tuple(valued(labelled(space, one, removed), space, starts) for one in answers),
@@ -48,10 +51,16 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         detectable=_detectable(space, analysis),
         notes=tuple(
             note
-            for note in (*notes_of(space, starts, known), *last.notes, *map(sentence, said))
+            for note in (
+                *notes_of(space, starts, known),
+                *last.notes,
+                *front.notes,
+                *map(sentence, said),
+            )
             if note
         ),
         fidelity=said,
+        pareto=front.arms,
     )
 
 

@@ -12,7 +12,7 @@ from trimtab.search.comparisons import Contender, main_metric
 from trimtab.search.looks import metric_of
 from trimtab.search.profiles import Profiles
 
-_UNRELIABLE = 2
+UNRELIABLE = 2
 """Failed starts in the confirmation from which on a profile is not proven."""
 
 
@@ -89,7 +89,7 @@ def _holds(space: Space, one: Contender) -> bool:
     That is on the objective if any factor is about it. Where all are about another metric, that
     one counts, and the objective must not have been lowered.
     """
-    if one.failed >= _UNRELIABLE or one.broken:
+    if one.failed >= UNRELIABLE or one.broken:
         return False
     objective = one.effect(space.objective)
     about = dict.fromkeys(metric_of(space, factor) for factor in one.factors)
@@ -175,7 +175,7 @@ def _notes(
 
 def _failed(one: Contender) -> str:
     starts = wording.count(one.starts, "start")
-    verdict = ": it is not proven" if one.failed >= _UNRELIABLE else ""
+    verdict = ": it is not proven" if one.failed >= UNRELIABLE else ""
     return f"{_words(one)} failed in {one.failed} of {starts} of the confirmation{verdict}"
 
 

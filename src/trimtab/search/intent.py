@@ -9,6 +9,7 @@ from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space
 from trimtab.search import confirm, lead, screen
 from trimtab.search.arms import SOME, together, without_conflicts
 from trimtab.search.cost import expected_seconds, price, total
+from trimtab.search.further import room
 from trimtab.stats.power import detectable
 
 
@@ -78,6 +79,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         not_screened=tuple(f.tuning for f in space.factors if f.tuning not in tested),
         sd=sd,
         detectable=_detectable(space, planned, len(lead.tested(space)), sd),
+        objectives=space.objectives,
     )
 
 
@@ -96,7 +98,7 @@ def _last(
     if not around and planned is None:
         return [], 0
     tuned = together(around) or SOME
-    for arms in (2, 1) if planned else (1,):
+    for arms in (2 + room(space), 2, 1) if planned else (1,):
         block = [BASELINE, *[tuned] * arms]
         each = sum(price(space, (), Phase.CONFIRM, values) for values in block)
         times = min(confirm.MOST_BLOCKS, int(spare // each))
