@@ -105,8 +105,10 @@ def announce(design: Design) -> str:
     parts = ((Phase.LEAD, design.lead_starts), (Phase.SCREEN, design.screen_starts))
     phases = [*parts, (Phase.CONFIRM, design.confirm_starts)]
     split = ", ".join(f"{many} {phase.value}" for phase, many in phases if many)
+    objectives = "".join(f", {name}" for name in design.objectives)
+    front = f"; Pareto set of the objective{objectives}" if objectives else ""
     return (
         f"{wording.count(design.starts, 'start')} ({split}), about "
         f"{wording.duration(design.minutes * 60)}; detectable effect "
-        f"{wording.percent(design.detectable)}"
+        f"{wording.percent(design.detectable)}{front}"
     )
