@@ -105,8 +105,7 @@ def announce(design: Design) -> str:
     parts = ((Phase.LEAD, design.lead_starts), (Phase.SCREEN, design.screen_starts))
     phases = [*parts, (Phase.CONFIRM, design.confirm_starts)]
     split = ", ".join(f"{many} {phase.value}" for phase, many in phases if many)
-    objectives = "".join(f", {name}" for name in design.objectives)
-    front = f"; Pareto set of the objective{objectives}" if objectives else ""
+    front = f"; Pareto set with {', '.join(design.objectives)}" if design.objectives else ""
     return (
         f"{wording.count(design.starts, 'start')} ({split}), about "
         f"{wording.duration(design.minutes * 60)}; detectable effect "

@@ -13,6 +13,7 @@ from trimtab.search.comparable import comparable
 from trimtab.search.comparisons import Contender, contender, contenders, guide_comparison
 from trimtab.search.fidelity import fidelity, sentence
 from trimtab.search.final import final, one_by_one
+from trimtab.search.further import further
 from trimtab.search.looks import LOOKS, Analysis, analyse
 from trimtab.search.notes import notes_of
 from trimtab.search.pareto import pareto
@@ -38,7 +39,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     named = {PROVEN_ARM: last.proven}
     if last.best != last.proven:
         named[MAX_ARM] = last.best
-    front = pareto(analysis, last.proven, last.best)
+    front = pareto(analysis, last.proven, last.best, further(space, starts, planned))
     named |= {one.arm: one.candidate for one in front.arms if one.member}
     said = tuple(fidelity(starts, named.items()))
     return Conclusion(

@@ -63,11 +63,17 @@ Leads = Mapping[tuple[str, str, str], Lead]
 """(arm, other arm, metric) → how far the arm is ahead of the other."""
 
 
-def pareto(analysis: Analysis, proven: Candidate, best: Candidate) -> Front:
+def pareto(
+    analysis: Analysis,
+    proven: Candidate,
+    best: Candidate,
+    wanted: Sequence[tuple[str, Candidate]] = (),
+) -> Front:
     """Return how the arms of the confirmation stand; empty in a study of one objective.
 
     An arm that breaks a limit, failed twice, or was never measured is no member and dominates
-    nothing. ``proven`` and ``best`` are the final profiles, whose names their arms get.
+    nothing. ``proven`` and ``best`` are the final profiles, whose names their arms get; ``wanted``
+    are the further arms, which the budget may have had no room for.
     """
     space = analysis.space
     if not space.objectives:
@@ -93,7 +99,12 @@ def pareto(analysis: Analysis, proven: Candidate, best: Candidate) -> Front:
         )
         for arm in order
     ]
-    return Front(tuple(standing), tuple(why for why in out.values() if why))
+    missing = (
+        f"the budget had no room to confirm {arm}: {wording.settings(values)}"
+        for arm, values in wanted
+        if arm not in arms
+    )
+    return Front(tuple(standing), (*filter(None, out.values()), *missing))
 
 
 def leads(analysis: Analysis, arms: Sequence[str], family: int) -> Leads:
