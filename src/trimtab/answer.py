@@ -128,25 +128,7 @@ def _path(folder: Path, name: str) -> Path:
 
 
 def _standing(one: Standing) -> dict[str, Any]:
-    return {
-        "arm": one.arm,
-        "candidate": dict(one.candidate),
-        "member": one.member,
-        "dominated_by": list(one.dominated_by),
-        "comparisons": [
-            {
-                "metric": each.metric,
-                "baseline": each.baseline,
-                "value": each.value,
-                **_effect(each),
-            }
-            for each in one.comparisons
-        ],
-        "advantages": [
-            {"metric": each.metric, "shown": list(each.shown), "open": list(each.open)}
-            for each in one.advantages
-        ],
-    }
+    return {**asdict(one), "candidate": dict(one.candidate), "member": one.member}
 
 
 def _change(ratio: float | None) -> float | None:
@@ -158,12 +140,6 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "metric": comparison.metric,
         "baseline": comparison.baseline,
         "proven": comparison.value,
-        **_effect(comparison),
-    }
-
-
-def _effect(comparison: Comparison) -> dict[str, Any]:
-    return {
         "ratio": comparison.effect.ratio,
         "low": comparison.effect.low,
         "high": comparison.effect.high,
@@ -202,7 +178,7 @@ def _profile(
         facts=fingerprint(session),
         seed=session.space.seed,
         command=command,
-        label="" if member is None else pareto.label(member, _objectives(session)),
+        label="" if member is None else pareto.label(member, session.space.all_objectives),
     )
 
 
@@ -210,10 +186,6 @@ def _member(conclusion: Conclusion, name: str) -> Standing | None:
     """Return the member of the Pareto set that a profile besides the two is."""
     others = (one for one in conclusion.pareto if one.arm not in (PROVEN, MAX))
     return next((one for one in others if one.arm == name), None)
-
-
-def _objectives(session: Session) -> tuple[str, ...]:
-    return (session.space.objective, *session.space.objectives)
 
 
 def comparisons_of(conclusion: Conclusion, name: str) -> tuple[Comparison, ...]:

@@ -264,7 +264,9 @@ OBJECTIVES = ("output_throughput", "request_throughput", "goodput")
 """The metrics a study can maximise."""
 
 FURTHER_OBJECTIVES = (
-    *(*OBJECTIVES, "total_throughput", "startup"),
+    *OBJECTIVES,
+    "total_throughput",
+    "startup",
     *(f"{latency}_{statistic}" for latency in LATENCIES for statistic in _STATISTICS),
 )
 """The metrics that can make a Pareto set together with one of them."""

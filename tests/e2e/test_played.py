@@ -151,7 +151,7 @@ def test_two_objectives_give_a_pareto_set(tmp_path: Path) -> None:
     assert not standing["baseline"]["member"]
     assert set(standing["baseline"]["dominated_by"]) <= standing.keys()
     latency = next(one for one in end["comparisons"] if one["metric"] == "ttft_p99")
-    assert latency["low"] > 1 > latency["value"] / latency["baseline"]
+    assert latency["effect"]["low"] > 1 > latency["value"] / latency["baseline"]
     ahead = {one["metric"]: one["shown"] for one in end["advantages"]}
     assert "proven" in ahead["ttft_p99"]
     for name, path in found["profiles"].items():

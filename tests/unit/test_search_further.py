@@ -123,3 +123,18 @@ def test_what_fails_or_conflicts_is_in_no_further_arm() -> None:
     end = dict(confirming(starts)["for-ttft_p99"])
     assert "large" in end
     assert not {"gone", "small", "dummy"} & end.keys()
+
+
+def test_an_arm_without_room_is_named_in_a_note() -> None:
+    leads = Landscape.model_validate({
+        **TRADED.model_dump(),
+        "tunings": {
+            "large": {"effect": 0.8, "lead": True, "prior": 1.0},
+            "other": {"effect": -0.1, "latency": -0.5, "lead": True, "prior": 0.5},
+        },
+    })  # fmt: skip
+    space = replace(space_of(leads, Budget(starts=12), 0), objectives=("ttft_p99",))
+    found, starts = study(space, leads)
+    assert confirming(starts).keys() == {"baseline", "proven"}
+    said = "the budget had no room to confirm for-ttft_p99: large=on, other=on"
+    assert said in found.notes

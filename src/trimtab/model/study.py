@@ -66,6 +66,11 @@ class Space:
     limits: tuple[tuple[str, float], ...] = ()
     objectives: tuple[str, ...] = ()
 
+    @property
+    def all_objectives(self) -> tuple[str, ...]:
+        """Every objective, the one that decides first."""
+        return (self.objective, *self.objectives)
+
 
 @dataclass(frozen=True, slots=True)
 class Design:

@@ -20,10 +20,9 @@ def describe(
     ``detectable_effect`` is a relative gain (0.05 = 5 %), ``None`` where the budget leaves no
     room for a test. ``objectives`` is there where there are several, the one that decides first.
     """
-    objectives = [space.objective, *space.objectives]
     return {
         "objective": space.objective,
-        **({"objectives": objectives} if space.objectives else {}),
+        **({"objectives": list(space.all_objectives)} if space.objectives else {}),
         "space": [
             {
                 "name": factor.tuning,

@@ -81,7 +81,7 @@ def _on_all_metrics(
     judged = (metric_of(space, factor) for factor in factors)
     compared = (
         compare(analysis, Phase.CONFIRM, arm, metric)
-        for metric in dict.fromkeys([space.objective, *space.objectives, *judged])
+        for metric in dict.fromkeys([*space.all_objectives, *judged])
     )
     return tuple(one for one in compared if one is not None)
 

@@ -185,7 +185,7 @@ def metric_of(space: Space, factor: Factor) -> str:
 def metrics_of(space: Space) -> tuple[str, ...]:
     """Return the objectives and every other metric that a factor is about."""
     judged = (metric_of(space, factor) for factor in space.factors)
-    return tuple(dict.fromkeys([space.objective, *space.objectives, *judged]))
+    return tuple(dict.fromkeys([*space.all_objectives, *judged]))
 
 
 def higher_is_better(space: Space, metric: str) -> bool:

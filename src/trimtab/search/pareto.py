@@ -86,8 +86,7 @@ def pareto(
     out = _out(analysis, made, names)
     order = sorted(arms.keys() - out.keys(), key=lambda arm: _rank(names[arm]))
     found = leads(analysis, order, len(arms))
-    objectives = (space.objective, *space.objectives)
-    above = dominance(found, order, objectives, math.log(1 - space.margin))
+    above = dominance(found, order, space.all_objectives, math.log(1 - space.margin))
     members = [arm for arm in order if not above[arm]]
     standing = [
         Standing(
@@ -113,10 +112,9 @@ def leads(analysis: Analysis, arms: Sequence[str], family: int) -> Leads:
     ``family`` is the number of arms that the bounds pay for, also those not compared here.
     """
     space = analysis.space
-    objectives = (space.objective, *space.objectives)
-    level = 1 - ALPHA / (len(objectives) * max(1, math.comb(family, 2)))
+    level = 1 - ALPHA / (len(space.all_objectives) * max(1, math.comb(family, 2)))
     found = {}
-    for metric in objectives:
+    for metric in space.all_objectives:
         noise = analysis.noise[Phase.CONFIRM, metric]
         for other in arms:
             model = fit_phase(space, analysis.starts, Phase.CONFIRM, metric, reference=other)
@@ -168,7 +166,7 @@ def _reached(above: Mapping[str, set[str]], arm: str) -> set[str]:
 def _advantages(
     analysis: Analysis, found: Leads, arm: str, members: Sequence[str], names: Mapping[str, str]
 ) -> Iterable[Advantage]:
-    for metric in (analysis.space.objective, *analysis.space.objectives):
+    for metric in analysis.space.all_objectives:
         ahead = {
             names[other]: lead
             for other in members
@@ -183,7 +181,7 @@ def _comparisons(
     analysis: Analysis, made: Sequence[Start], arm: str, name: str
 ) -> tuple[Comparison, ...]:
     found = []
-    for metric in (analysis.space.objective, *analysis.space.objectives):
+    for metric in analysis.space.all_objectives:
         if arm == BASELINE_ARM:
             own = [s.metrics[metric] for s in made if s.request.stem == arm and usable(s, metric)]
             if own:
