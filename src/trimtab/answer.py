@@ -12,10 +12,19 @@ from typing import Any
 from trimtab import __version__, export, report
 from trimtab.catalog import CATALOG, Tuning
 from trimtab.errors import StudyError
-from trimtab.model import Answer, Candidate, Comparison, Conclusion, Plan, Start
+from trimtab.model import (
+    BASELINE,
+    Answer,
+    Candidate,
+    Comparison,
+    Conclusion,
+    Plan,
+    Standing,
+    Start,
+)
 from trimtab.profile import EngineId, Profile, evidence_digest, write_profile
 from trimtab.redaction import redact_plan
-from trimtab.report import html
+from trimtab.report import html, pareto
 from trimtab.session import Session, fingerprint
 
 PROVEN, MAX = "proven", "max"
@@ -33,8 +42,8 @@ def write_answer(
     """
     command = f"trimtab tune --study {shlex.quote(str(folder))} --resume"
     files: dict[str, str] = {}
-    for name, chosen in ((PROVEN, conclusion.proven), (MAX, conclusion.best)):
-        path = folder / f"profile.{name}.yaml"
+    for name, chosen in _profiles(conclusion).items():
+        path = _path(folder, name)
         profile = _profile(session, starts, conclusion, name, chosen, command)
         written = write_profile(profile, path)
         files[f"profile {name}"] = str(path)
@@ -55,11 +64,13 @@ def as_json(
     starts: Sequence[Start],
     folder: Path,
     catalog: Mapping[str, Tuning] = CATALOG,
+    further: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the object that ``trimtab tune --json`` prints.
 
     Effects are relative changes, better is greater: 0.10 means 10 % better. ``confirmed`` is
     ``None`` when no profile was confirmed. ``verdicts`` are those of the tunings tested.
+    ``pareto`` is there in a study with ``further`` objectives.
     """
     proven = next((one for one in conclusion.confirmed if one.arm == PROVEN), None)
     return {
@@ -69,7 +80,8 @@ def as_json(
             {"arm": one.arm, **_comparison(one)}
             for one in (*conclusion.confirmed, *((conclusion.guide,) if conclusion.guide else ()))
         ],
-        "profiles": {name: str(folder / f"profile.{name}.yaml") for name in (PROVEN, MAX)},
+        "profiles": {name: str(_path(folder, name)) for name in _profiles(conclusion)},
+        **({"pareto": [_standing(one) for one in conclusion.pareto]} if further else {}),
         "proven": dict(conclusion.proven),
         "max": dict(conclusion.best),
         "report": str(folder / "report.html"),
@@ -103,6 +115,22 @@ def _verdict(answer: Answer, catalog: Mapping[str, Tuning]) -> dict[str, Any]:
     }
 
 
+def _profiles(conclusion: Conclusion) -> dict[str, Candidate]:
+    """Return what is written as a profile: the two, and every other member of the Pareto set."""
+    found = {PROVEN: conclusion.proven, MAX: conclusion.best}
+    more = {one.arm: one.candidate for one in conclusion.pareto if one.member}
+    known = (BASELINE, *found.values())
+    return found | {name: chosen for name, chosen in more.items() if chosen not in known}
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"profile.{name}.yaml"
+
+
+def _standing(one: Standing) -> dict[str, Any]:
+    return {**asdict(one), "candidate": dict(one.candidate), "member": one.member}
+
+
 def _change(ratio: float | None) -> float | None:
     return None if ratio is None else ratio - 1.0
 
@@ -130,6 +158,7 @@ def _profile(
     plan = session.compile(chosen)
     digest = redact_plan(plan).digest
     values = dict(chosen)
+    member = _member(conclusion, name)
     return Profile(
         name=name,
         made=datetime.fromtimestamp(max((start.began for start in starts), default=0.0), UTC),
@@ -149,11 +178,21 @@ def _profile(
         facts=fingerprint(session),
         seed=session.space.seed,
         command=command,
+        label="" if member is None else pareto.label(member, session.space.all_objectives),
     )
+
+
+def _member(conclusion: Conclusion, name: str) -> Standing | None:
+    """Return the member of the Pareto set that a profile besides the two is."""
+    others = (one for one in conclusion.pareto if one.arm not in (PROVEN, MAX))
+    return next((one for one in others if one.arm == name), None)
 
 
 def comparisons_of(conclusion: Conclusion, name: str) -> tuple[Comparison, ...]:
     """Return the comparisons of a profile; ``max`` has those of ``proven`` when it is the same."""
+    member = _member(conclusion, name)
+    if member is not None:
+        return member.comparisons
     same = conclusion.best == conclusion.proven
     arm = PROVEN if same else name
     return tuple(replace(one, arm=name) for one in conclusion.confirmed if one.arm == arm)
@@ -187,8 +226,7 @@ def _study(
 def _plans(session: Session, conclusion: Conclusion) -> dict[str, Plan]:
     plans = {
         "baseline": session.compile(()),
-        PROVEN: session.compile(conclusion.proven),
-        MAX: session.compile(conclusion.best),
+        **{name: session.compile(chosen) for name, chosen in _profiles(conclusion).items()},
     }
     if session.space.guide is not None:
         plans["guide"] = session.compile(session.space.guide, guide=True)

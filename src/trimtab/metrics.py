@@ -21,6 +21,7 @@ from trimtab.model import RequestRecord, Window
 from trimtab.slo import Latency, Slo, parse_slo
 
 __all__ = [
+    "FURTHER_OBJECTIVES",
     "METRICS",
     "OBJECTIVES",
     "Metric",
@@ -261,6 +262,14 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 
 OBJECTIVES = ("output_throughput", "request_throughput", "goodput")
 """The metrics a study can maximise."""
+
+FURTHER_OBJECTIVES = (
+    *OBJECTIVES,
+    "total_throughput",
+    "startup",
+    *(f"{latency}_{statistic}" for latency in LATENCIES for statistic in _STATISTICS),
+)
+"""The metrics that can make a Pareto set together with one of them."""
 
 
 def measure(

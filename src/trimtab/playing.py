@@ -23,10 +23,10 @@ from trimtab.load.workload import load_workload
 from trimtab.metrics import parse_slo
 from trimtab.model import Factor, Risk, RiskLevel, Settings, Start, StartRequest
 from trimtab.progress import Display
-from trimtab.question import Options, parse_budget
+from trimtab.question import Options, parse_budget, parse_objectives
 from trimtab.session import DEFAULT_BUDGET, Session, limits
 from trimtab.simulated import Landscape, Machine, load_landscape, space_of
-from trimtab.simulated.machine import OBJECTIVE
+from trimtab.simulated.machine import FURTHER, OBJECTIVE
 from trimtab.stop import Stop
 
 ENGINE: Final = "simulated"
@@ -69,8 +69,7 @@ def open_played(options: Options) -> Played:
             raise UsageError(f"--engine {ENGINE} starts no server: leave --{flag} out")
     if options.landscape is None:
         raise UsageError(f"--engine {ENGINE} needs --landscape, such as --landscape L1")
-    if options.objective != OBJECTIVE:
-        raise UsageError(f"a landscape tells {OBJECTIVE} only: leave --objective out")
+    further = _further(options.objective)
     landscape = load_landscape(options.landscape)
     entries = catalogue(landscape)
     require_known(entries, (*options.only, *options.skip))
@@ -93,7 +92,7 @@ def open_played(options: Options) -> Played:
         facts=found,
         context=Context(found, ENGINE, __version__, engine.platform, {}, base),
         base=base,
-        space=replace(space, factors=factors, limits=limits(OBJECTIVE, slo)),
+        space=replace(space, factors=factors, limits=limits(OBJECTIVE, slo), objectives=further),
         left_out=left_out,
         workload=load_workload("tiny"),
         slo=slo,
@@ -102,6 +101,16 @@ def open_played(options: Options) -> Played:
         catalog=entries,
         machine=machine,
     )
+
+
+def _further(text: str) -> tuple[str, ...]:
+    objective, *further = parse_objectives(text)
+    if objective != OBJECTIVE or not {*further} <= {*FURTHER}:
+        raise UsageError(
+            f"a landscape tells {OBJECTIVE}, and after it {' and '.join(FURTHER)} only: name "
+            "these, or leave --objective out"
+        )
+    return tuple(further)
 
 
 def _chosen(

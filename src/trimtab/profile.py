@@ -50,7 +50,8 @@ class Profile:
     tuning to its sentence. ``comparisons`` are with the baseline. ``evidence`` is the
     :func:`evidence_digest` of the plan's starts, ``None`` if nothing was observed. ``facts`` is
     the machine's fingerprint. ``command`` is what reproduces the study. ``made`` is in UTC.
-    The plan holds markers in place of secrets (``redaction``).
+    The plan holds markers in place of secrets (``redaction``). ``label`` says what it is where the
+    name does not ("" for ``proven`` and ``max``).
     """
 
     name: str
@@ -69,6 +70,7 @@ class Profile:
     facts: Mapping[str, str]
     seed: int
     command: str
+    label: str = ""
 
     @property
     def candidate(self) -> Candidate:
@@ -144,6 +146,7 @@ def to_dict(profile: Profile) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "name": profile.name,
+        **({"label": profile.label} if profile.label else {}),
         "made": profile.made.astimezone(UTC).strftime(_INSTANT),
         "trimtab": profile.trimtab,
         "command": profile.command,
@@ -213,6 +216,7 @@ def _from_file(content: ProfileFile) -> Profile:
         facts=content.facts,
         seed=content.seed,
         command=content.command,
+        label=content.label,
     )
 
 

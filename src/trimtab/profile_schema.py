@@ -158,6 +158,7 @@ class ProfileFile(_Part):
 
     format: Literal[1]
     name: Name
+    label: str = ""
     made: datetime
     trimtab: Name
     command: str

@@ -18,7 +18,8 @@ class Options:
     """What the user asked for, not yet resolved against the machine.
 
     ``baseline`` holds the words of a ``vllm serve`` command, ``baseline_file`` a file with one;
-    at most one of them is set. ``landscape`` is what the simulated engine plays.
+    at most one of them is set. ``objective`` may name several
+    (``parse_objectives``). ``landscape`` is what the simulated engine plays.
     ``shared_host``: what others do with the machine delays no start and voids no window.
     ``aa``: so many inert tunings take the place of the catalogue's (an A/A study).
     """
@@ -60,6 +61,19 @@ def parse_budget(text: str) -> Budget:
     if not float(match[1]).is_integer():
         raise UsageError(f"--budget must be a whole number of starts, but is {text!r}")
     return Budget(starts=int(float(match[1])))
+
+
+def parse_objectives(text: str) -> tuple[str, ...]:
+    """Parse objectives: the one that decides and, after commas, those of the Pareto set with it.
+
+    Raises:
+        UsageError: one is given twice.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--objective must name each metric once, but has {name!r} twice")
+    return names
 
 
 def parse_risk(text: str) -> RiskLevel:

@@ -16,10 +16,10 @@ from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host, LocalHost
 from trimtab.load.workload import Workload, load_workload
-from trimtab.metrics import METRICS, OBJECTIVES, Slo, parse_slo
+from trimtab.metrics import FURTHER_OBJECTIVES, METRICS, OBJECTIVES, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import compile_plan
-from trimtab.question import Options, parse_budget, parse_risk
+from trimtab.question import Options, parse_budget, parse_objectives, parse_risk
 from trimtab.redaction import looks_secret, redact_settings
 
 DEFAULT_ENGINE = "vllm-cpu"
@@ -69,6 +69,7 @@ class Session:
     def question(self) -> dict[str, object]:
         """Return what identifies the study: two studies with equal questions may be pooled."""
         cpu, base = self.facts.cpu, redact_settings(self.base)
+        more = {"objectives": list(self.space.objectives)} if self.space.objectives else {}
         return {
             "trimtab": __version__,
             "engine": self.engine.name,
@@ -78,6 +79,7 @@ class Session:
             "baseline_env": dict(base.env),
             "workload": self.workload.model_dump(mode="json"),
             "objective": self.space.objective,
+            **more,
             "slo": self.options.slo,
             "budget": asdict(self.space.budget),
             "seed": self.space.seed,
@@ -104,7 +106,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     budget = parse_budget(options.budget or DEFAULT_BUDGET)
     risk = parse_risk(options.max_risk)
     slo = parse_slo(options.slo) if options.slo else None
-    _check_objective(options.objective, slo)
+    objective, *further = _objectives(options.objective, slo)
     command = _baseline(options)
     if command is not None:
         options = replace(options, model=_one_model(options.model, command.model))
@@ -129,7 +131,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         checkpoint_dtype=engine.checkpoint_dtype(model),
         concurrency=workload.concurrency,
         allow_host=options.allow_host,
-        objective=options.objective,
+        objective=objective,
     )
     asked = _asked(context, options, risk)
     return Session(
@@ -144,12 +146,13 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
             factors=asked.factors,
             conflicts=asked.conflicts,
             guide=asked.guide,
-            objective=options.objective,
-            higher_is_better=METRICS[options.objective].higher_is_better,
+            objective=objective,
+            higher_is_better=METRICS[objective].higher_is_better,
             budget=budget,
             seed=options.seed,
             seconds=engine.expected_seconds,
-            limits=limits(options.objective, slo),
+            limits=limits(objective, slo),
+            objectives=tuple(further),
         ),
         left_out=asked.left_out,
         workload=workload,
@@ -215,11 +218,19 @@ def _reaches_engine(name: str) -> bool:
     return name.startswith(_ENGINE_VARIABLES) and not looks_secret(name)
 
 
-def _check_objective(objective: str, slo: Slo | None) -> None:
-    if objective not in OBJECTIVES:
-        raise UsageError(f"--objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}")
-    if objective == "goodput" and slo is None:
+def _objectives(text: str, slo: Slo | None) -> tuple[str, ...]:
+    names = parse_objectives(text)
+    if names[0] not in OBJECTIVES:
+        raise UsageError(f"--objective must be one of {', '.join(OBJECTIVES)}, not {names[0]!r}")
+    for name in names[1:]:
+        if name not in FURTHER_OBJECTIVES:
+            raise UsageError(
+                f"--objective: a further one must be {', '.join(OBJECTIVES)}, total_throughput, "
+                f"startup, or a latency such as ttft_p99, not {name!r}"
+            )
+    if "goodput" in names and slo is None:
         raise UsageError("--objective goodput needs --slo, such as --slo 'ttft_p99<=500ms'")
+    return names
 
 
 def _baseline(options: Options) -> baseline.ServeCommand | None:

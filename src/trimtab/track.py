@@ -110,8 +110,9 @@ def announce(design: Design) -> str:
         (Phase.CONFIRM, design.confirm_starts),
     )
     split = ", ".join(f"{many} {phase.value}" for phase, many in phases if many)
+    front = f"; Pareto set with {', '.join(design.objectives)}" if design.objectives else ""
     return (
         f"{wording.count(design.starts, 'start')} ({split}), about "
         f"{wording.duration(design.minutes * 60)}; detectable effect "
-        f"{wording.percent(design.detectable)}"
+        f"{wording.percent(design.detectable)}{front}"
     )

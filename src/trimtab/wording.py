@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from trimtab.model import Comparison, Effect, Factor, Value
+from trimtab.model import Candidate, Comparison, Effect, Factor, Value
 
 _PERCENT_BELOW = 2.0
 """From a doubling on, and below a half, a factor is easier to read than a percentage."""
@@ -26,6 +26,11 @@ def value(setting: Value) -> str:
 def setting(tuning: str, chosen: Value) -> str:
     """Return a tuning with its value: ``dtype=float32``."""
     return f"{tuning}={value(chosen)}"
+
+
+def settings(chosen: Candidate) -> str:
+    """Return what a candidate sets: ``dtype=float32, block-size=32``."""
+    return ", ".join(setting(*each) for each in chosen)
 
 
 def factors(chosen: Iterable[Factor]) -> str:

@@ -78,6 +78,17 @@ def test_the_design_of_a_landscape_can_be_seen_before(tmp_path: Path) -> None:
         ((*ENGINE, "--landscape", "L1", "--model", "m"), "leave --model out"),
         ((*ENGINE, "--landscape", "L1", "--only", "nul-1"), "did you mean null-1"),
         ((*ENGINE, "--landscape", "L1", "--objective", "goodput"), "leave --objective out"),
+        ((*ENGINE, "--landscape", "L1", "--objective", "ttft_p99"), "leave --objective out"),
+        (
+            (*ENGINE, "--landscape", "L1", "--objective", "output_throughput,tpot_p99"),
+            "ttft_p99 and startup only",
+        ),
+        (
+            (*ENGINE, "--landscape", "L1", "--objective", "output_throughput,startup,startup"),
+            "'startup' twice",
+        ),
+        (("--engine", "scripted", "--objective", "output_throughput,fast"), "not 'fast'"),
+        (("--engine", "scripted", "--objective", "output_throughput,goodput"), "needs --slo"),
         (("--landscape", "L1"), "--engine simulated only"),
     ],
 )
@@ -109,3 +120,73 @@ def test_a_profile_that_breaks_the_slo_is_not_adopted(tmp_path: Path) -> None:
     assert any("breaks the SLO and is not adopted: ttft_p99" in one for one in bound["notes"])
     wide = trimtab(*words, "--study", "c", "--slo", "ttft_p99<=200ms", cwd=tmp_path).json()
     assert wide["proven"] == free["proven"]
+
+
+PARETO = """\
+name: pareto
+summary: throughput at the price of latency, and the other way round
+tunings:
+  quick: {effect: 0.10}
+  traded: {effect: 0.20, latency: 0.50}
+  slower: {effect: -0.08, latency: -0.40}
+noise: {start: 0.01, window: 0.01}
+"""
+BOTH = ("--objective", "output_throughput,ttft_p99")
+
+
+def test_two_objectives_give_a_pareto_set(tmp_path: Path) -> None:
+    (tmp_path / "pareto.yaml").write_text(PARETO)
+    words = ("tune", *ENGINE, "--landscape", "pareto.yaml", "--budget", "44")
+    one = trimtab(*words, "--study", "one", "--json", cwd=tmp_path).json()
+    assert "pareto" not in one
+    ran = trimtab(*words, *BOTH, "--study", "two", "--json", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    found = ran.json()
+    assert found["proven"] == one["proven"] == {"quick": "on", "traded": "on"}
+    standing = {arm["arm"]: arm for arm in found["pareto"]}
+    assert standing["proven"]["member"]
+    end = standing["for-ttft_p99"]
+    assert end["member"]
+    assert set(end["candidate"]) == {"quick", "slower"}
+    assert not standing["baseline"]["member"]
+    assert set(standing["baseline"]["dominated_by"]) <= standing.keys()
+    latency = next(one for one in end["comparisons"] if one["metric"] == "ttft_p99")
+    assert latency["effect"]["low"] > 1 > latency["value"] / latency["baseline"]
+    ahead = {one["metric"]: one["shown"] for one in end["advantages"]}
+    assert "proven" in ahead["ttft_p99"]
+    for name, path in found["profiles"].items():
+        profile = read_profile(tmp_path / path)
+        assert profile.name == name
+        assert bool(profile.label) == (name not in ("proven", "max"))
+        assert {one.metric for one in profile.comparisons} == {"output_throughput", "ttft_p99"}
+    own = read_profile(tmp_path / "two" / "profile.for-ttft_p99.yaml")
+    assert dict(own.candidate) == end["candidate"]
+    assert "Pareto set over output_throughput, ttft_p99: ttft_p99 better than" in own.label
+    page = (tmp_path / "two" / "report.html").read_text()
+    assert 'id="figure-pareto-ttft_p99"' in page
+    again = trimtab("tune", "--study", "two", "--resume", "--json", cwd=tmp_path)
+    assert again.json() == found
+    other = trimtab("tune", "--study", "one", "--resume", *BOTH, cwd=tmp_path)
+    assert other.code != 0
+    assert "objectives" in other.err
+
+
+def test_the_objectives_can_be_seen_before_and_the_set_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "pareto.yaml").write_text(PARETO)
+    words = ("tune", *ENGINE, "--landscape", "pareto.yaml", "--budget", "44")
+    plain = trimtab(*words, "--dry-run", "--json", cwd=tmp_path).json()
+    assert "objectives" not in plain
+    shown = trimtab(*words, *BOTH, "--dry-run", "--json", cwd=tmp_path).json()
+    assert shown["objectives"] == ["output_throughput", "ttft_p99"]
+    said = trimtab(*words, *BOTH, "--dry-run", cwd=tmp_path).out
+    assert "Objective: output_throughput decides; Pareto set with ttft_p99" in said
+    ran = trimtab(*words, *BOTH, "--study", "s", cwd=tmp_path)
+    assert "Pareto set with ttft_p99" in ran.err
+    assert "Pareto set (output_throughput, ttft_p99)" in ran.out
+    assert "dominated by" in ran.out
+
+
+def test_a_comparison_has_one_objective(tmp_path: Path) -> None:
+    ran = trimtab("compare", "stock", "stock", "--engine", "scripted", *BOTH, cwd=tmp_path)
+    assert ran.code == 2
+    assert "must be one metric here" in ran.err

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.averages import trimmed_mean
-from trimtab.metrics import METRICS, OBJECTIVES, geometric_mean, measure, parse_slo, percentile
+from trimtab.metrics import (
+    FURTHER_OBJECTIVES,
+    METRICS,
+    OBJECTIVES,
+    geometric_mean,
+    measure,
+    parse_slo,
+    percentile,
+)
 from trimtab.model import RequestRecord
 
 
@@ -59,6 +67,7 @@ def test_the_names_are_the_tables() -> None:
         METRICS
     )
     assert set(OBJECTIVES) <= set(METRICS)
+    assert set(FURTHER_OBJECTIVES) == {*METRICS, "startup"} - {"error_rate", "capacity"}
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.unit

@@ -95,6 +95,13 @@ def test_a_secret_is_a_marker_in_the_file_and_stays_one(tmp_path: Path) -> None:
     assert write_profile(once, tmp_path / "q") == once
 
 
+def test_a_label_says_what_the_name_does_not(tmp_path: Path) -> None:
+    assert "label" not in to_dict(PROFILE)
+    profile = replace(PROFILE, name="for-ttft_p99", label="a member of the Pareto set")
+    assert write_profile(profile, tmp_path / "p").label == "a member of the Pareto set"
+    assert read_profile(tmp_path / "p").label == "a member of the Pareto set"
+
+
 def test_made_is_written_in_utc(tmp_path: Path) -> None:
     east = timezone(timedelta(hours=8))
     profile = replace(PROFILE, made=datetime(2026, 11, 23, 5, 34, 42, tzinfo=east))

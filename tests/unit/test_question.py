@@ -4,7 +4,7 @@ import pytest
 
 from trimtab.errors import StudyMismatchError, UsageError
 from trimtab.model import Budget, RiskLevel
-from trimtab.question import parse_budget, parse_risk, require_same
+from trimtab.question import parse_budget, parse_objectives, parse_risk, require_same
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ def test_budget(text: str, budget: Budget) -> None:
 def test_budget_that_is_none(text: str) -> None:
     with pytest.raises(UsageError, match="--budget"):
         parse_budget(text)
+
+
+def test_objectives() -> None:
+    assert parse_objectives("goodput") == ("goodput",)
+    assert parse_objectives("goodput, ttft_p99,startup") == ("goodput", "ttft_p99", "startup")
+    with pytest.raises(UsageError, match="once, but has 'ttft_p99' twice"):
+        parse_objectives("goodput,ttft_p99,ttft_p99")
 
 
 def test_risk() -> None:

@@ -68,6 +68,8 @@ def of_pairs(
 ) -> dict[str, Any]:
     """Compare two targets."""
     within = parse_margin(margin)
+    if "," in options.objective:
+        raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
     session, first = open_target(names[0], options, say)
     _, second = open_target(names[1], options, say)
     asked = measure.question(session, (first, second), kind="compare", margin=within, pairs=pairs)

@@ -64,7 +64,8 @@ def tune(
     objective: Annotated[
         str | None,
         typer.Option(
-            help="output_throughput, request_throughput or goodput. [default: output_throughput]"
+            help="output_throughput, request_throughput or goodput; after commas further metrics "
+            "(output_throughput,ttft_p99) for a Pareto set. [default: output_throughput]"
         ),
     ] = None,
     slo: Annotated[
@@ -174,7 +175,10 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
         starts = ledger.starts()
         result = answer.write_answer(session, starts, found, folder)
     if as_json:
-        shown = answer.as_json(result.conclusion, starts, folder, session.catalog)
+        space = session.space
+        shown = answer.as_json(
+            result.conclusion, starts, folder, session.catalog, space.objectives
+        )
         typer.echo(json.dumps(shown, indent=1))
     else:
         text.show(result, Console())

@@ -21,6 +21,7 @@ from trimtab.model.load import (
     RequestRecord,
     Window,
 )
+from trimtab.model.pareto import Advantage, Standing
 from trimtab.model.plan import (
     Check,
     CheckKind,
@@ -52,6 +53,7 @@ from trimtab.model.study import (
 
 __all__ = [
     "BASELINE",
+    "Advantage",
     "Answer",
     "Budget",
     "Candidate",
@@ -80,6 +82,7 @@ __all__ = [
     "Seen",
     "Settings",
     "Space",
+    "Standing",
     "Start",
     "StartRequest",
     "Value",

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from trimtab.model.knowledge import Candidate, RestartCost, Scope, Value
 from trimtab.model.load import Window
+from trimtab.model.pareto import Standing
 from trimtab.model.plan import Evidence
 
 
@@ -61,7 +62,8 @@ class Space:
     vllm-ascend guide's candidate on this machine (``None`` when it has nothing here).
     ``seconds`` are the expected wall seconds of a start: at the baseline, and once the leads
     have won. ``limits`` are latencies that a profile must keep: metric, and the most it may be
-    in the metric's unit.
+    in the metric's unit. ``objectives`` are further metrics, which make a Pareto set together
+    with ``objective``; that alone decides on verdicts and profiles.
     """
 
     factors: tuple[Factor, ...]
@@ -74,6 +76,12 @@ class Space:
     margin: float = 0.02
     seconds: tuple[float, float] = (80.0, 35.0)
     limits: tuple[tuple[str, float], ...] = ()
+    objectives: tuple[str, ...] = ()
+
+    @property
+    def all_objectives(self) -> tuple[str, ...]:
+        """Every objective, the one that decides first."""
+        return (self.objective, *self.objectives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class Design:
 
     ``detectable`` is the smallest gain (0.05 = 5 %) that the screen finds with 80 % power at
     the assumed noise ``sd`` (standard deviation between starts, log scale). ``screened`` are all
-    that are tested other than alone.
+    that are tested other than alone, ``objectives`` the question's further ones.
     """
 
     lead_starts: int
@@ -96,6 +104,7 @@ class Design:
     detectable: float | None
     follow_starts: int = 0
     host_starts: int = 0
+    objectives: tuple[str, ...] = ()
 
     @property
     def starts(self) -> int:
@@ -134,7 +143,8 @@ class Conclusion:
     ``max``). ``confirmed`` holds the confirmation's comparisons of exactly these two with the
     baseline (arms "proven" and "max", the latter only where it is another candidate), one for
     each metric; what was tested and rejected is a note. ``guide`` is the guide's comparison,
-    from the first phase.
+    from the first phase. ``pareto`` holds the confirmation's arms where a study has several
+    objectives.
     """
 
     answers: tuple[Answer, ...]
@@ -146,6 +156,7 @@ class Conclusion:
     detectable: float | None
     notes: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
+    pareto: tuple[Standing, ...] = ()
 
 
 class Phase(StrEnum):

@@ -65,7 +65,7 @@ def intervals(study: Study) -> Figure | None:
     shown.sort(key=lambda row: row.effect.ratio or 0.0)
     names = [_label(row) for row in shown]
     ends = [end for row in shown for end in (row.effect.low, row.effect.ratio, row.effect.high)]
-    axis = _ratio_axis([end for end in ends if end is not None])
+    axis = ratio_axis([end for end in ends if end is not None])
     return {
         "data": [_interval_trace(v, shown) for v in Verdict if any(r.verdict is v for r in shown)],
         "layout": {
@@ -119,7 +119,8 @@ def _line_at_one() -> Figure:
     return {"type": "line", **ends, "line": {"color": GREY, "width": 1.5, "dash": "dash"}}
 
 
-def _ratio_axis(values: Sequence[float]) -> Figure:
+def ratio_axis(values: Sequence[float]) -> Figure:
+    """Return a log axis of ratios that holds ``values``, with ticks that people count in."""
     low, high = min([*values, 0.95]), max([*values, 1.05])
     marks = _FINE if high / low < 2.5 else _COARSE
     ticks = [mark for mark in marks if low * 0.9 <= mark <= high * 1.1]

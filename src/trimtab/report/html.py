@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from trimtab import __version__, wording
 from trimtab.errors import StudyError
-from trimtab.report import figures, rows, timeline
+from trimtab.report import figures, pareto, rows, timeline
 from trimtab.report.study import Study
 
 _HERE = files(__package__)
@@ -50,6 +50,7 @@ def _content(study: Study) -> dict[str, Any]:
         "arms": figures.arms(study),
         "intervals": figures.intervals(study),
         "timeline": timeline.draw(study),
+        **pareto.figures(study),
     }
     return {
         "study": study,
@@ -60,6 +61,8 @@ def _content(study: Study) -> dict[str, Any]:
         "arms": rows.arms(study),
         "arm_names": arm_names,
         "metrics": metric_rows,
+        "pareto": pareto.rows(study),
+        "pareto_note": pareto.NOTE,
         "starts": rows.starts(study),
         "totals": rows.totals(study),
         "commands": rows.commands(study),

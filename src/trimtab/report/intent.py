@@ -18,10 +18,11 @@ def describe(
     """Return the object that ``trimtab tune --dry-run --json`` prints.
 
     ``detectable_effect`` is a relative gain (0.05 = 5 %), ``None`` where the budget leaves no
-    room for a test.
+    room for a test. ``objectives`` is there where there are several, the one that decides first.
     """
     return {
         "objective": space.objective,
+        **({"objectives": list(space.all_objectives)} if space.objectives else {}),
         "space": [
             {
                 "name": factor.tuning,
@@ -56,7 +57,7 @@ def describe(
 def text(shown: Mapping[str, Any]) -> str:
     """Return the same for people."""
     design = shown["design"]
-    lines = [f"Objective: {shown['objective']}", "", "Tunings to test:"]
+    lines = [_objective(shown), "", "Tunings to test:"]
     for one in shown["space"]:
         mark = "" if one["screened"] else "  (no room in this budget)"
         lines.append(f"  {one['name']:<24} {_values(one['values']):<28} {one['summary']}{mark}")
@@ -76,6 +77,12 @@ def text(shown: Mapping[str, Any]) -> str:
         _detectable(design),
     ]
     return "\n".join(lines)
+
+
+def _objective(shown: Mapping[str, Any]) -> str:
+    further = ", ".join(shown.get("objectives", [])[1:])
+    more = f" decides; Pareto set with {further}" if further else ""
+    return f"Objective: {shown['objective']}{more}"
 
 
 def _values(values: Sequence[object]) -> str:

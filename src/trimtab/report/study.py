@@ -13,7 +13,8 @@ from trimtab.model import Conclusion, Plan, Start, Verdict
 class Study:
     """Everything the reports of one study need.
 
-    ``question`` is the study's question as the ledger keeps it; it holds at least ``objective``.
+    ``question`` is the study's question as the ledger keeps it; it holds at least ``objective``,
+    and ``objectives`` where there are further ones.
     ``left_out`` are triples (tuning, NOT-APPLICABLE or SUPERSEDED, reason). ``risks`` maps a
     tuning to its sentence. ``plans`` maps an arm ("baseline", "guide", "proven", "max") to its
     plan. ``facts`` is the machine's fingerprint, ``files`` maps what a file is to its path,
@@ -37,3 +38,8 @@ class Study:
     def objective(self) -> str:
         """Name of the metric that the study maximises."""
         return str(self.question["objective"])
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Names of all objectives, the one that decides first."""
+        return (self.objective, *self.question.get("objectives", ()))

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from trimtab import wording
 from trimtab.model import Check, Evidence, Proves, Seen, Verdict
-from trimtab.report import rows
+from trimtab.report import pareto, rows
 from trimtab.report.study import Study
 
 _SEEN_ORDER = (Seen.NO, Seen.UNOBSERVABLE, Seen.YES)
@@ -59,6 +59,7 @@ def _sections(study: Study, *, wide: bool) -> Iterator[RenderableType]:
         ("What each tuning is worth", _verdicts(study, wide=wide)),
         ("Why, and what it risks", _remarks(study)),
         (f"Against the baseline ({study.objective})", _arms(study)),
+        (f"Pareto set ({', '.join(study.objectives)})", _pareto(study)),
         ("Left out", _left_out(study)),
         ("Study", _pairs(rows.totals(study))),
         ("Files", _pairs(tuple(study.files.items()))),
@@ -125,6 +126,17 @@ def _arms(study: Study) -> Table:
             "" if own is None else Text(wording.interval(own) or "-"),
             str(row.starts),
         )
+    return table
+
+
+def _pareto(study: Study) -> Table:
+    table = _table("arm", *study.objectives, "standing")
+    for row in pareto.rows(study):
+        told = "\n".join((row.standing, *row.advantages))
+        cells = [Text("\n".join(cell).rstrip()) for cell in row.cells]
+        table.add_row(Text(row.arm, style="bold" if row.member else "dim"), *cells, Text(told))
+    if table.row_count:
+        table.caption, table.caption_justify = pareto.NOTE, "left"
     return table
 
 

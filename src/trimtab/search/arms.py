@@ -1,9 +1,10 @@
 """Arms and candidates: names, membership, conflicts, and the seeds of blocks.
 
 An arm's name is "baseline", "guide", "proven", "max", ``tuning=value`` for a lead alone,
-``row-N`` for a row of the screen's design, or ``without-tuning`` for the proven profile less one
-of its tunings. ``tuning=value`` and ``without-tuning`` with ``/N`` behind are plot N of a host
-setting; one that is ``live`` alternates inside a start of the arm ``tuning=value``. A second
+``row-N`` for a row of the screen's design, ``without-tuning`` for the proven profile less one of
+its tunings, ``for-metric`` or "compromise" for a further objective. ``tuning=value`` and
+``without-tuning`` with ``/N`` behind are plot N of a host setting; one that is ``live`` alternates
+inside a start of the arm ``tuning=value``. A second
 attempt of an arm in the same block is analysed as the arm (``StartRequest.stem``).
 """
 

@@ -110,12 +110,12 @@ def _worse(analysis: Analysis, arm: str, metric: str) -> bool:
 def _on_all_metrics(
     analysis: Analysis, arm: str, factors: Sequence[Factor]
 ) -> tuple[Comparison, ...]:
-    """Compare an arm on the objective, and on every metric that one of its factors is about."""
+    """Compare an arm on the objectives, and on every metric that one of its factors is about."""
     space = analysis.space
     judged = (metric_of(space, factor) for factor in factors)
     compared = (
-        _compare(analysis, Phase.CONFIRM, arm, metric)
-        for metric in dict.fromkeys([space.objective, *judged])
+        compare(analysis, Phase.CONFIRM, arm, metric)
+        for metric in dict.fromkeys([*space.all_objectives, *judged])
     )
     return tuple(one for one in compared if one is not None)
 
@@ -129,13 +129,13 @@ def main_metric(space: Space, factors: Sequence[Factor]) -> str:
 def guide_comparison(analysis: Analysis) -> Comparison | None:
     """Compare the guide's candidate with the baseline in the phase that had it as an arm."""
     for phase in LOOKS:
-        found = _compare(analysis, phase, GUIDE_ARM, analysis.space.objective)
+        found = compare(analysis, phase, GUIDE_ARM, analysis.space.objective)
         if found is not None:
             return found
     return None
 
 
-def _compare(analysis: Analysis, phase: Phase, arm: str, metric: str) -> Comparison | None:
+def compare(analysis: Analysis, phase: Phase, arm: str, metric: str) -> Comparison | None:
     """Return an arm against the baseline in one phase, ``None`` when either was not measured."""
     measured = [start for start in of_phase(analysis.starts, phase) if usable(start, metric)]
     stock = [s.metrics[metric] for s in measured if s.request.stem == BASELINE_ARM]

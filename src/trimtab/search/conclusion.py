@@ -14,8 +14,10 @@ from trimtab.search.comparable import comparable
 from trimtab.search.comparisons import Contender, contender, contenders, guide_comparison
 from trimtab.search.fidelity import fidelity, sentence
 from trimtab.search.final import final, one_by_one
+from trimtab.search.further import further
 from trimtab.search.looks import Analysis, analyse
 from trimtab.search.notes import notes_of
+from trimtab.search.pareto import pareto
 from trimtab.search.profiles import Profiles
 from trimtab.search.refine import valued
 from trimtab.search.removal import labelled, redundant, removals
@@ -38,6 +40,8 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     named = {PROVEN_ARM: last.proven}
     if last.best != last.proven:
         named[MAX_ARM] = last.best
+    front = pareto(analysis, last.proven, last.best, further(space, starts, planned))
+    named |= {one.arm: one.candidate for one in front.arms if one.member}
     said = tuple(fidelity(starts, named.items()))
     return Conclusion(
         answers=tuple(valued(labelled(space, one, removed), space, starts) for one in answers),
@@ -49,10 +53,16 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         detectable=_detectable(space, analysis),
         notes=tuple(
             note
-            for note in (*notes_of(space, starts, known), *last.notes, *map(sentence, said))
+            for note in (
+                *notes_of(space, starts, known),
+                *last.notes,
+                *front.notes,
+                *map(sentence, said),
+            )
             if note
         ),
         fidelity=said,
+        pareto=front.arms,
     )
 
 

@@ -22,6 +22,7 @@ from trimtab.search.arms import (
 )
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED
+from trimtab.search.further import further
 from trimtab.search.profiles import Profiles, profiles, published
 from trimtab.search.refine import refined
 from trimtab.search.stopping import LONG, confidence, settled
@@ -56,13 +57,16 @@ def plan(space: Space, before: Sequence[Start]) -> tuple[Arms, int]:
         tuned.pop()
     arms: Arms = tuple((name, together(factors)) for name, factors in tuned if factors)
     arms = ((BASELINE_ARM, BASELINE), *arms)
-    if len(arms) == 1:
-        return (), 0
     # A second stage was planned to leave room for two blocks, and two profiles.
     fewest = _LEAST_BLOCKS if of_phase(seen, Phase.FOLLOW) else BLOCKS
     if len(arms) > 2 and _affordable(space, seen, arms) < fewest:
         arms = arms[:2]
-    apart = (*arms, *without(found.proven))
+    for arm in further(space, seen, found):
+        if _affordable(space, seen, (*arms, arm)) >= BLOCKS:
+            arms = (*arms, arm)
+    if len(arms) == 1:
+        return (), 0
+    apart = (*arms, *(arm for arm in without(found.proven) if arm not in arms))
     if _affordable(space, seen, apart) >= BLOCKS:
         arms = apart
     blocks = _affordable(space, seen, arms)

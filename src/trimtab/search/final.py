@@ -11,7 +11,7 @@ from trimtab.search.arms import MAX_ARM, PROVEN_ARM, together
 from trimtab.search.comparisons import Contender, main_metric
 from trimtab.search.profiles import Profiles
 
-_UNRELIABLE = 2
+UNRELIABLE = 2
 """Failed starts in the confirmation from which on a profile is not proven."""
 
 
@@ -90,7 +90,7 @@ def _holds(space: Space, one: Contender) -> bool:
     starts and 2 % noise, 7.6 % were kept and .8 points too much claimed, so it is 10.9 % and -.1
     (benchmarks/search.py).
     """
-    if one.failed >= _UNRELIABLE or one.broken or one.worse or one.faded:
+    if one.failed >= UNRELIABLE or one.broken or one.worse or one.faded:
         return False
     return (one.ratio(main_metric(space, one.factors)) or 0.0) > 1.0
 
@@ -170,7 +170,7 @@ def _notes(
 
 def _failed(one: Contender) -> str:
     starts = wording.count(one.starts, "start")
-    verdict = ": it is not proven" if one.failed >= _UNRELIABLE else ""
+    verdict = ": it is not proven" if one.failed >= UNRELIABLE else ""
     return f"{_words(one)} failed in {one.failed} of {starts} of the confirmation{verdict}"
 
 

@@ -10,6 +10,7 @@ from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space
 from trimtab.search import confirm, hosts, lead, screen
 from trimtab.search.arms import SOME, together, without_conflicts
 from trimtab.search.cost import expected_seconds, price, total
+from trimtab.search.further import room
 from trimtab.search.profiles import published
 from trimtab.search.screen import FOLLOW_ROWS
 from trimtab.stats.power import detectable
@@ -101,6 +102,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         detectable=_detectable(space, planned, len(lead.tested(space)), sd),
         follow_starts=len(followed),
         host_starts=host.starts,
+        objectives=space.objectives,
     )
 
 
@@ -119,7 +121,7 @@ def _last(
     if not around and not more and not published(space):
         return [], 0
     tuned = together(around) or SOME
-    for arms in (2, 1) if more else (1,):
+    for arms in (2 + room(space), 2, 1) if more else (1,):
         block = [BASELINE, *[tuned] * arms]
         each = sum(price(space, (), Phase.CONFIRM, values) for values in block)
         times = min(confirm.MOST_BLOCKS, int(spare // each))

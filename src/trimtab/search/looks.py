@@ -92,13 +92,13 @@ class Analysis:
             return len(rows)
         return sum(row.candidate == BASELINE or is_on(factor, row.candidate) for row in rows)
 
-    def expected(self, factor: Factor) -> float | None:
+    def expected(self, factor: Factor, metric: str | None = None) -> float | None:
         """Return the estimate that decides whether a factor joins ``max``; ``None`` without one.
 
         It is the last look's. Where the second stage looked too, it is the mean of its estimate
         and the screen's: it has fewer rows, but they are toggled around what is to be shipped.
         """
-        found = self.looks(factor)
+        found = self.looks(factor, metric)
         if not found or found[-1].estimate.se is None:
             return None
         values = [look.estimate.value for look in found if look.phase is not Phase.LEAD]
@@ -182,18 +182,24 @@ def _enough(noise: Noise, witness: Noise, df: int) -> Noise:
     return noise.pooled(witness)
 
 
-def fit_phase(space: Space, starts: Sequence[Start], phase: Phase, metric: str) -> Fit:
+def fit_phase(
+    space: Space,
+    starts: Sequence[Start],
+    phase: Phase,
+    metric: str,
+    reference: str = BASELINE_ARM,
+) -> Fit:
     """Fit the starts of one phase on one metric, logs better-is-greater.
 
     In the lead phase and the screen the columns are the factors and the guide; in the
-    confirmation they are the arms.
+    confirmation they are the arms other than ``reference``, the one they are compared with.
     """
     sign = 1.0 if higher_is_better(space, metric) else -1.0
     rows = [start for start in of_phase(starts, phase) if usable(start, metric)]
     y = [sign * math.log(start.metrics[metric]) for start in rows]
     arms: Sequence[str] = (GUIDE_ARM,)
     if phase is Phase.CONFIRM:
-        arms = sorted({start.request.stem for start in rows} - {BASELINE_ARM})
+        arms = sorted({start.request.stem for start in rows} - {reference})
     columns = {
         arm: np.array([float(start.request.stem == arm) for start in rows], dtype=np.float64)
         for arm in arms
@@ -224,11 +230,10 @@ def metric_of(space: Space, factor: Factor) -> str:
 
 
 def metrics_of(space: Space) -> tuple[str, ...]:
-    """Return the objective and every other metric that a factor or a limit is about."""
+    """Return the objectives and every other metric that a factor or a limit is about."""
     judged = (metric_of(space, factor) for factor in space.factors)
-    return tuple(
-        dict.fromkeys([space.objective, *judged, *(metric for metric, _ in space.limits)])
-    )
+    limits = (metric for metric, _ in space.limits)
+    return tuple(dict.fromkeys([*space.all_objectives, *judged, *limits]))
 
 
 def higher_is_better(space: Space, metric: str) -> bool:

@@ -120,7 +120,7 @@ def harms(space: Space, analysis: Analysis, factor: Factor) -> bool:
 def winners(space: Space, starts: Sequence[Start], analysis: Analysis) -> tuple[Factor, ...]:
     """Return the factors whose gain is proven, largest effect first, the dummy never."""
     p = adjusted(space, starts, analysis)
-    return _by_effect(
+    return by_effect(
         analysis,
         (
             factor
@@ -143,23 +143,23 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
     seen = [start for start in starts if start.request.phase in SETTLING]
     space = learned(space, seen)
     analysis = analyse(space, seen)
-    out = failures(space, seen).keys() | {factor.tuning for factor in dropped(space, seen)}
+    out = unusable(space, seen)
     ahead = winners(space, seen, analysis)
     if not ahead and analysis.noise[Phase.LEAD, space.objective].df < ENOUGH_DF:
         # The noise is hardly known yet; the confirmation's starts will tell whether they won.
         ahead = centre(space, seen)
     proven = without_conflicts(space, (f for f in ahead if f.tuning not in out))
-    likely = (
+    more = (
         factor
         for factor in space.factors
         if factor not in proven
         and not factor.dummy
         and factor.tuning not in out
-        and _likely(analysis, factor)
+        and likely(analysis, factor)
         and not harms(space, analysis, factor)
     )
     proven = within(analysis, proven)
-    best = within(analysis, without_conflicts(space, (*proven, *_by_effect(analysis, likely))))
+    best = within(analysis, without_conflicts(space, (*proven, *by_effect(analysis, more))))
     return Profiles(proven, _smallest(space, analysis, best, proven))
 
 
@@ -187,12 +187,23 @@ def published(space: Space) -> tuple[Factor, ...]:
     return without_conflicts(space, sorted(gains, key=lambda factor: -factor.prior))
 
 
-def _likely(analysis: Analysis, factor: Factor) -> bool:
-    value = analysis.expected(factor)
+def unusable(space: Space, seen: Sequence[Start]) -> set[str]:
+    """Return the tunings that fail, alone or together with the centre."""
+    return {*failures(space, seen), *(factor.tuning for factor in dropped(space, seen))}
+
+
+def likely(analysis: Analysis, factor: Factor, metric: str | None = None) -> bool:
+    """Whether a factor is more likely than not better, on its own metric or another."""
+    value = analysis.expected(factor, metric)
     return value is not None and value > 0
 
 
-def _by_effect(analysis: Analysis, factors: Iterable[Factor]) -> tuple[Factor, ...]:
-    return tuple(
-        sorted(factors, key=lambda factor: -max(k.estimate.value for k in analysis.looks(factor)))
-    )
+def by_effect(
+    analysis: Analysis, factors: Iterable[Factor], metric: str | None = None
+) -> tuple[Factor, ...]:
+    """Return factors that have estimates, the largest effect first."""
+
+    def largest(factor: Factor) -> float:
+        return max(look.estimate.value for look in analysis.looks(factor, metric))
+
+    return tuple(sorted(factors, key=largest, reverse=True))

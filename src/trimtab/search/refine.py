@@ -17,6 +17,7 @@ import numpy as np
 from trimtab.model import BASELINE, Answer, Candidate, Factor, Phase, Space, Start, StartRequest
 from trimtab.search.arms import blocks_of, of_phase, shuffled, together
 from trimtab.search.cost import left, price
+from trimtab.search.further import room
 from trimtab.search.limits import broken
 from trimtab.search.looks import higher_is_better, metric_of, usable
 from trimtab.search.profiles import Profiles, profiles
@@ -73,10 +74,10 @@ def arm(factor: Factor, level: int) -> str:
 
 
 def _kept(space: Space, before: Sequence[Start]) -> float:
-    """Return what the confirmation of two profiles needs."""
+    """Return what the confirmation of two profiles, and of further arms, needs."""
     best = together(profiles(space, before).best)
     stock = price(space, before, Phase.CONFIRM, ())
-    return 3 * (stock + 2 * price(space, before, Phase.CONFIRM, best))
+    return 3 * (stock + (2 + room(space)) * price(space, before, Phase.CONFIRM, best))
 
 
 def owed(space: Space, before: Sequence[Start], index: int) -> float:

@@ -24,6 +24,7 @@ from trimtab.search.arms import (
 from trimtab.search.cost import left, price
 from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
+from trimtab.search.further import room
 from trimtab.search.profiles import centre, winning_leads
 from trimtab.stats import designs
 from trimtab.stats.effects import fit
@@ -92,21 +93,21 @@ def plan_within(
         extra.append((GUIDE_ARM, space.guide))
     rows = 0
     whole = False
-    rich = _PROFILES + _APART
+    asked = _PROFILES + room(space)
+    rich = asked + _APART
     refining = rich + _LEVELS if any(factor.levels for factor in factors) else rich
     for arms, opening, follows in (
         *((many, extra, follows) for follows in (True, False) for many in (refining, rich)),
-        (_PROFILES, extra, True),
-        (_PROFILES, extra, False),
-        (1, extra, False),
+        (asked, extra, True),
+        *((many, extra, False) for many in dict.fromkeys((asked, _PROFILES, 1))),
         (1, [], False),
     ):
         first = sum(price(space, before, Phase.SCREEN, values) for _, values in opening)
         spare = money - first - reserve(space, before, around, arms, follows=follows)
         rows = _rows(space, before, around, factors, spare)
-        if rows >= _least_rows(len(factors), arms, follows=follows):
+        if rows >= _least_rows(len(factors), arms, asked, follows=follows):
             break
-    if rows < _ENOUGH_ROWS and len(factors) > _FEW and not around:
+    if rows < _ENOUGH_ROWS and len(factors) > _FEW and not around and not space.objectives:
         # A confirmation would leave rows that miss most effects of twice the noise: of a 5 % gain
         # at 2 % noise among 12 tunings 43 % were found, and 81 % with 24 rows (benchmarks/search).
         for opening_alone in (extra, []):
@@ -125,11 +126,16 @@ def plan_within(
     )
 
 
-def _least_rows(factors: int, arms: int, *, follows: bool) -> int:
-    """Return how many rows a screen must keep for so much after it to be worth while."""
+def _least_rows(factors: int, arms: int, asked: int, *, follows: bool) -> int:
+    """Return how many rows a screen must keep for so much after it to be worth while.
+
+    ``asked`` are the arms of a confirmation that leaves no tuning out in turn.
+    """
     if follows:
         return max(_ENOUGH_ROWS, 2 * factors)
-    return max(_ENOUGH_ROWS, 3 * factors) if arms > _PROFILES else 1
+    if arms > asked:
+        return max(_ENOUGH_ROWS, 3 * factors)
+    return 2 * max(_FEW, factors) if arms > _PROFILES else 1
 
 
 def candidates(space: Space, around: Sequence[Factor], settled: set[str]) -> tuple[Factor, ...]:

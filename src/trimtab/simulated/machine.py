@@ -27,6 +27,9 @@ from trimtab.simulated.landscape import Landscape
 from trimtab.simulated.replay import Replay
 
 OBJECTIVE: Final = "output_throughput"
+FURTHER: Final = ("ttft_p99", "startup")
+"""The other metrics of a start."""
+
 _LONGEST: Final = 10_000
 """Starts after which a study that does not end is a defect of its strategy."""
 

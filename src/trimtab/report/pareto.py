@@ -1,0 +1,157 @@
+"""The Pareto set: its rows for both reports, and its figures as plotly specifications."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trimtab import wording
+from trimtab.model import Advantage, Comparison, Standing
+from trimtab.report.figures import ARM_COLOURS, GREY, PURPLE, Figure, ratio_axis
+from trimtab.report.rows import unit_of
+from trimtab.report.study import Study
+
+_PLACES = ("top right", "bottom left", "bottom right", "top left")
+"""Where the names of the points stand, in turn, so that neighbours do not cover each other."""
+
+NOTE = (
+    "Each interval holds with 95 % by itself. An arm is dominated where another is shown to be at "
+    "most the margin worse on every objective and better on one; all such claims hold together "
+    "with 95 %. What is not shown to be dominated is in the set."
+)
+"""What a reader must know of the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One arm: its change and interval on each objective, and how it stands.
+
+    The baseline has its value in the place of a change.
+    """
+
+    arm: str
+    member: bool
+    cells: tuple[tuple[str, str], ...]
+    standing: str
+    advantages: tuple[str, ...]
+
+
+def rows(study: Study) -> tuple[Row, ...]:
+    """Return a row for each arm of a study of several objectives, members of the set first."""
+    found = [_row(one, study.objectives) for one in study.conclusion.pareto]
+    return tuple(sorted(found, key=lambda row: not row.member))
+
+
+def _row(one: Standing, objectives: Sequence[str]) -> Row:
+    by_metric = {each.metric: each for each in one.comparisons}
+    out = f"dominated by {', '.join(one.dominated_by)}"
+    return Row(
+        one.arm,
+        one.member,
+        tuple(_cell(by_metric.get(metric)) for metric in objectives),
+        "in the set" if one.member else out,
+        tuple(map(advantage, one.advantages)),
+    )
+
+
+def _cell(one: Comparison | None) -> tuple[str, str]:
+    if one is None:
+        return "no estimate", ""
+    if one.arm == "baseline":
+        return f"{wording.number(one.value)} {unit_of(one.metric)}".rstrip(), ""
+    return wording.ratio(one.effect) or "no estimate", wording.interval(one.effect) or ""
+
+
+def advantage(one: Advantage) -> str:
+    """Return where an arm is ahead as a sentence, what is shown apart from what is open."""
+    parts = [("shown", one.shown), ("open", one.open)]
+    said = "; ".join(f"than {', '.join(arms)} ({word})" for word, arms in parts if arms)
+    return f"{one.metric} better {said}"
+
+
+def label(one: Standing, objectives: Sequence[str]) -> str:
+    """Return what a member's profile is, for its file."""
+    ahead = ". ".join(map(advantage, one.advantages)) or "ahead of no other member on any"
+    return (
+        f"a member of the Pareto set over {', '.join(objectives)}: {ahead}. Its tunings were "
+        "chosen by their estimates and are not proven one by one"
+    )
+
+
+def figures(study: Study) -> dict[str, Figure]:
+    """Return the objective against each further one, by a name that an element can have."""
+    first, *further = study.objectives
+    drawn = {f"pareto-{metric}": _figure(study, first, metric) for metric in further}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def _figure(study: Study, first: str, second: str) -> Figure | None:
+    points = []
+    for one in study.conclusion.pareto:
+        by_metric = {each.metric: each for each in one.comparisons}
+        if first in by_metric and second in by_metric:
+            points.append((one, by_metric[first], by_metric[second]))
+    if not points:
+        return None
+    axes = []
+    for title, side in ((first, [p[1] for p in points]), (second, [p[2] for p in points])):
+        ends = [end for one in side for end in (one.effect.low, one.effect.ratio, one.effect.high)]
+        axis = ratio_axis([end for end in ends if end is not None])
+        axes.append({**axis, "title": {"text": f"{title}, ratio (more is better)"}})
+    return {
+        "data": [_point(index, *point) for index, point in enumerate(points)],
+        "layout": {
+            "height": 460,
+            "showlegend": False,
+            "xaxis": axes[0],
+            "yaxis": {**axes[1], "automargin": True},
+            "shapes": [_at_one("x"), _at_one("y")],
+            "margin": {"l": 8, "r": 16, "t": 8, "b": 48},
+        },
+    }
+
+
+def _point(index: int, one: Standing, across: Comparison, up: Comparison) -> Figure:
+    colour = ARM_COLOURS.get(one.arm, PURPLE)
+    name = html.escape(one.arm if one.member else f"({one.arm})")
+    said = "<br>".join(f"{each.metric}: {wording.effect(each.effect)}" for each in (across, up))
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "name": name,
+        "x": [across.effect.ratio],
+        "y": [up.effect.ratio],
+        "error_x": _whiskers(across, colour),
+        "error_y": _whiskers(up, colour),
+        "text": [name],
+        "textposition": _PLACES[index % len(_PLACES)],
+        "hovertext": [said],
+        "hovertemplate": f"{name}<br>%{{hovertext}}<extra></extra>",
+        "marker": {
+            "color": colour,
+            "symbol": "circle" if one.member else "circle-open",
+            "size": 12,
+            "line": {"width": 2, "color": colour},
+        },
+    }
+
+
+def _whiskers(one: Comparison, colour: str) -> Figure:
+    ratio = one.effect.ratio or 0.0
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [(one.effect.high or ratio) - ratio],
+        "arrayminus": [ratio - (one.effect.low or ratio)],
+        "thickness": 1.5,
+        "width": 5,
+        "color": colour,
+    }
+
+
+def _at_one(axis: str) -> Figure:
+    other = "y" if axis == "x" else "x"
+    ends = {f"{axis}0": 1, f"{axis}1": 1, f"{other}ref": "paper", f"{other}0": 0, f"{other}1": 1}
+    line = {"color": GREY, "width": 1.5, "dash": "dash"}
+    return {"type": "line", "layer": "below", **ends, "line": line}

@@ -1,0 +1,224 @@
+"""The Pareto set of the confirmation's arms: which are shown to be dominated, and by which.
+
+An arm dominates another where it is shown to be at most the margin worse on every objective, and
+better on one. All bounds of a study hold together (Bonferroni over objectives and pairs of
+arms), so that with 95 % none of its claims is wrong. What is not shown to be dominated stays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from trimtab import wording
+from trimtab.metrics import geometric_mean
+from trimtab.model import (
+    BASELINE,
+    Advantage,
+    Candidate,
+    Comparison,
+    Effect,
+    Phase,
+    Standing,
+    Start,
+)
+from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, of_phase
+from trimtab.search.comparisons import compare
+from trimtab.search.failures import FAILED
+from trimtab.search.final import UNRELIABLE
+from trimtab.search.limits import broken
+from trimtab.search.looks import Analysis, fit_phase, usable
+from trimtab.search.profiles import ALPHA
+
+_TRIED: Final = "tried-"
+"""Begins the name of a planned profile that the confirmation did not let stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The arms that were seen by all objectives, and the sentences about the others."""
+
+    arms: tuple[Standing, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How far one arm is ahead of another on a metric: log ratio, better-is-greater.
+
+    ``low`` is its lower bound, simultaneous over all of a study; ``None`` if there is none.
+    """
+
+    value: float
+    low: float | None
+
+    def above(self, least: float) -> bool:
+        """Whether it is shown to be above ``least``."""
+        return self.low is not None and self.low > least
+
+
+Leads = Mapping[tuple[str, str, str], Lead]
+"""(arm, other arm, metric) → how far the arm is ahead of the other."""
+
+
+def pareto(
+    analysis: Analysis,
+    proven: Candidate,
+    best: Candidate,
+    wanted: Sequence[tuple[str, Candidate]] = (),
+) -> Front:
+    """Return how the arms of the confirmation stand; empty in a study of one objective.
+
+    An arm that breaks a limit, failed twice, or was never measured is no member and dominates
+    nothing. ``proven`` and ``best`` are the final profiles, whose names their arms get; ``wanted``
+    are the further arms, which the budget may have had no room for.
+    """
+    space = analysis.space
+    if not space.objectives:
+        return Front()
+    made = of_phase(analysis.starts, Phase.CONFIRM)
+    if not made:
+        return Front(notes=("no Pareto set: no start of a confirmation was made",))
+    arms = {start.request.stem: start.request.candidate for start in made}
+    names = {arm: _name(arm, values, proven, best) for arm, values in arms.items()}
+    out = _out(analysis, made, names)
+    order = sorted(arms.keys() - out.keys(), key=lambda arm: _rank(names[arm]))
+    found = leads(analysis, order, len(arms))
+    above = dominance(found, order, space.all_objectives, math.log(1 - space.margin))
+    members = [arm for arm in order if not above[arm]]
+    standing = [
+        Standing(
+            names[arm],
+            arms[arm],
+            _comparisons(analysis, made, arm, names[arm]),
+            tuple(names[other] for other in above[arm]),
+            tuple(_advantages(analysis, found, arm, members, names)) if arm in members else (),
+        )
+        for arm in order
+    ]
+    missing = (
+        f"the budget had no room to confirm {arm}: {wording.settings(values)}"
+        for arm, values in wanted
+        if arm not in arms
+    )
+    return Front(tuple(standing), (*filter(None, out.values()), *missing))
+
+
+def leads(analysis: Analysis, arms: Sequence[str], family: int) -> Leads:
+    """Return every arm against every other on every objective, from the same blocks.
+
+    ``family`` is the number of arms that the bounds pay for, also those not compared here.
+    """
+    space = analysis.space
+    level = 1 - ALPHA / (len(space.all_objectives) * max(1, math.comb(family, 2)))
+    found = {}
+    for metric in space.all_objectives:
+        noise = analysis.noise[Phase.CONFIRM, metric]
+        for other in arms:
+            model = fit_phase(space, analysis.starts, Phase.CONFIRM, metric, reference=other)
+            for arm in arms:
+                estimate = model.estimate(arm, noise)
+                if estimate is not None:
+                    interval = estimate.interval(level)
+                    low = None if interval is None else interval[0]
+                    found[arm, other, metric] = Lead(estimate.value, low)
+    return found
+
+
+def dominance(
+    found: Leads, arms: Sequence[str], metrics: Sequence[str], floor: float
+) -> dict[str, tuple[str, ...]]:
+    """Return arm → the arms shown to dominate it; ``floor`` is the log of one less the margin.
+
+    Where two dominate each other, possibly through others, they trade within the margin: neither
+    is out for the other, and so the set is never empty.
+    """
+    above = {
+        arm: {one for one in arms if one != arm and _better(found, metrics, one, arm, floor)}
+        for arm in arms
+    }
+    reach = {arm: _reached(above, arm) for arm in arms}
+    return {
+        arm: tuple(other for other in arms if other in above[arm] and arm not in reach[other])
+        for arm in arms
+    }
+
+
+def _better(found: Leads, metrics: Sequence[str], arm: str, other: str, floor: float) -> bool:
+    each = [found.get((arm, other, metric)) for metric in metrics]
+    never_worse = all(one is not None and one.above(floor) for one in each)
+    return never_worse and any(one is not None and one.above(0.0) for one in each)
+
+
+def _reached(above: Mapping[str, set[str]], arm: str) -> set[str]:
+    """Return all that dominate an arm, directly or through others."""
+    found: set[str] = set()
+    ahead = [arm]
+    while ahead:
+        fresh = above[ahead.pop()] - found
+        found |= fresh
+        ahead += fresh
+    return found
+
+
+def _advantages(
+    analysis: Analysis, found: Leads, arm: str, members: Sequence[str], names: Mapping[str, str]
+) -> Iterable[Advantage]:
+    for metric in analysis.space.all_objectives:
+        ahead = {
+            names[other]: lead
+            for other in members
+            if (lead := found.get((arm, other, metric))) is not None and lead.value > 0
+        }
+        if ahead:
+            shown = tuple(name for name, lead in ahead.items() if lead.above(0.0))
+            yield Advantage(metric, shown, tuple(name for name in ahead if name not in shown))
+
+
+def _comparisons(
+    analysis: Analysis, made: Sequence[Start], arm: str, name: str
+) -> tuple[Comparison, ...]:
+    found = []
+    for metric in analysis.space.all_objectives:
+        if arm == BASELINE_ARM:
+            own = [s.metrics[metric] for s in made if s.request.stem == arm and usable(s, metric)]
+            if own:
+                base = geometric_mean(own)
+                same = Effect(1.0, 1.0, 1.0, None, len(own))
+                found.append(Comparison(name, metric, base, base, same))
+        elif (one := compare(analysis, Phase.CONFIRM, arm, metric)) is not None:
+            found.append(replace(one, arm=name))
+    return tuple(found)
+
+
+def _out(analysis: Analysis, made: Sequence[Start], names: Mapping[str, str]) -> dict[str, str]:
+    """Return the arms that cannot be members, with the sentence why ("" if said elsewhere)."""
+    found = {}
+    stock = [start for start in made if start.request.stem == BASELINE_ARM]
+    for arm, name in names.items():
+        own = [start for start in made if start.request.stem == arm]
+        failed = sum(start.outcome in FAILED for start in own)
+        limits = broken(analysis.space, own, stock)
+        if limits:
+            found[arm] = f"{name} breaks the SLO and is not in the Pareto set: {', '.join(limits)}"
+        elif failed >= UNRELIABLE:
+            starts = wording.count(len(own), "start")
+            found[arm] = f"{name} failed in {failed} of {starts} and is not in the Pareto set"
+        elif not any(start.valid for start in own):
+            found[arm] = ""
+    return found
+
+
+def _name(arm: str, values: Candidate, proven: Candidate, best: Candidate) -> str:
+    """Return the name of an arm beside the final profiles."""
+    for name, chosen in ((BASELINE_ARM, BASELINE), (PROVEN_ARM, proven), (MAX_ARM, best)):
+        if values == chosen:
+            return name
+    return _TRIED + arm if arm in (PROVEN_ARM, MAX_ARM) else arm
+
+
+def _rank(name: str) -> tuple[int, str]:
+    known = (BASELINE_ARM, PROVEN_ARM, MAX_ARM)
+    return (known.index(name) if name in known else len(known), name)
