@@ -1,0 +1,55 @@
+"""The gate's readings as covariate: what they explain is taken out, and nothing else."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trimtab.model import Budget, Outcome, Phase, Start, StartRequest
+from trimtab.search import Phased
+from trimtab.search.covariate import NAME, fit_with_speed, machine_speed
+from trimtab.search.looks import analyse
+from trimtab.simulated import Machine, load_landscape, play, space_of
+
+
+def made(number: int, gate: dict[str, float], value: float = 100.0) -> Start:
+    request = StartRequest(Phase.SCREEN, 0, f"row-{number}", (), 1)
+    return Start(number, request, "", Outcome.MEASURED, {"x": value}, gate=gate)
+
+
+def test_only_readings_that_every_start_has_count() -> None:
+    both = [made(1, {"gflops": 100.0, "copy_gbps": 10.0}), made(2, {"gflops": 121.0})]
+    speed = machine_speed(both)
+    assert speed is not None
+    assert speed == pytest.approx([-math.log(1.1), math.log(1.1)])
+    assert machine_speed([made(1, {"gflops": 100.0}), made(2, {})]) is None
+    assert machine_speed([made(1, {"gflops": 0.0}), made(2, {"gflops": 1.0})]) is None
+    assert machine_speed([made(1, {"gflops": 5.0}), made(2, {"gflops": 5.0})]) is None
+    assert machine_speed([]) is None
+
+
+def test_what_the_gate_does_not_explain_stays() -> None:
+    rng = np.random.default_rng(0)
+    starts = [made(i, {"gflops": math.exp(0.1 * rng.normal())}) for i in range(24)]
+    y = [float(0.02 * rng.normal()) for _ in starts]
+    assert NAME not in fit_with_speed(y, starts, {}).slopes
+    driven = [value + math.log(s.gate["gflops"]) for value, s in zip(y, starts, strict=True)]
+    assert fit_with_speed(driven, starts, {}).slopes[NAME][0] == pytest.approx(1.0, abs=0.2)
+
+
+def drifting(gate: float | None, seed: int) -> float:
+    """Return the noise of a study's screen on a machine that walks by 3 % from start to start."""
+    landscape = load_landscape("L1")
+    noise = landscape.noise.model_copy(update={"walk": 0.03, "start": 0.01, "gate": gate})
+    machine = Machine(landscape.model_copy(update={"noise": noise}), seed)
+    space = space_of(machine.landscape, Budget(starts=40), seed)
+    found = analyse(space, play(Phased(), replace(space, seed=seed), machine))
+    sd = found.noise[Phase.SCREEN, space.objective].sd
+    assert sd is not None
+    return sd
+
+
+def test_a_gate_that_sees_the_drift_takes_it_out() -> None:
+    blind, seeing = ([drifting(gate, seed) for seed in range(8)] for gate in (None, 0.005))
+    assert np.mean(seeing) < 0.6 * np.mean(blind)
