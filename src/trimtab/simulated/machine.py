@@ -80,13 +80,17 @@ class Machine:
     def best(self) -> float:
         """Return the largest true effect that any candidate of two-level tunings reaches."""
         names = [name for name, one in self.landscape.tunings.items() if not one.dummy]
-        values = {name: self.on(name) for name in names}
-        every = (on for size in range(len(names) + 1) for on in combinations(names, size))
-        return max(
-            self.truth(tuple((name, values[name]) for name in on))
-            for on in every
-            if not self._fails(on)
-        )
+        on = (np.arange(2 ** len(names))[:, None] >> np.arange(len(names))) % 2 == 1
+        gain = on @ np.array([self._alone(name, self.on(name)) for name in names])
+        column = {name: on[:, index] for index, name in enumerate(names)}
+        for pair, effect in self.pairs.items():
+            gain += effect * np.logical_and(*(column[name] for name in pair))
+        if self.replay is not None:
+            gain += self.replay.effects(column)
+        crashes = (crash.when for crash in self.landscape.crashes)
+        for fatal in (*self.landscape.conflicts, *crashes):
+            gain[np.all([column[name] for name in fatal], axis=0)] = -np.inf
+        return float(gain.max())
 
     def average(self, name: str) -> float:
         """Return the true effect of a tuning on average over the others, each half of the time.
@@ -199,10 +203,6 @@ class Machine:
             set(crash.when) <= set(names) and draw < crash.probability
             for crash, draw in zip(self.landscape.crashes, luck, strict=True)
         )
-
-    def _fails(self, names: Sequence[str]) -> bool:
-        pairs = (*self.landscape.conflicts, *(crash.when for crash in self.landscape.crashes))
-        return any(set(pair) <= set(names) for pair in pairs)
 
     def _rng(self, *stream: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, *stream))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from trimtab.simulated.landscape import Cell
@@ -31,6 +32,14 @@ class Replay(BaseModel):
     def effect(self, names: Collection[str]) -> float:
         """Return the log ratio of the cell with these tunings on to the one with none."""
         return self._means[self.factors & set(names)] - self._means[frozenset()]
+
+    def effects(self, column: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.float64]:
+        """Return the effect of many candidates: for each tuning, in which of them it is on."""
+        total = np.zeros(len(next(iter(column.values()))))
+        for cell, mean in self._means.items():
+            inside = [column[name] == (name in cell) for name in self.factors]
+            total += (mean - self._means[frozenset()]) * np.all(inside, axis=0)
+        return total
 
     def average(self, name: str) -> float:
         """Return the main effect of a tuning: the mean over all combinations of the others."""
