@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 
 from trimtab import wording
-from trimtab.model import Space, Start
+from trimtab.model import Phase, Space, Start
 from trimtab.search import lead, screen
 from trimtab.search.answers import Findings, false_alarm
 from trimtab.search.arms import GUIDE_ARM
+from trimtab.search.covariate import NAME as SPEED
 from trimtab.search.failures import blocked
-from trimtab.search.looks import metrics_of, usable
+from trimtab.search.looks import LOOKS, metrics_of, usable
 from trimtab.search.profiles import dropped
 from trimtab.search.shifts import Shift, shifts
 
@@ -34,7 +35,18 @@ def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str
         for factor in space.factors
         if false_alarm(known, factor)
     ]
-    return [*notes, *_shifted(space, starts)]
+    return [*notes, *_taken_out(known), *_shifted(space, starts)]
+
+
+def _taken_out(known: Findings) -> list[str]:
+    """Say where the gate's readings are part of the analysis."""
+    space, fits = known.space, known.analysis.fits
+    if not any(SPEED in fits[phase, space.objective].slopes for phase in (*LOOKS, Phase.CONFIRM)):
+        return []
+    return [
+        "the machine's own speed, read before each start, explains part of the noise and is taken "
+        "out of it"
+    ]
 
 
 def _shifted(space: Space, starts: Sequence[Start]) -> list[str]:
