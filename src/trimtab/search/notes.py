@@ -43,10 +43,7 @@ def _taken_out(known: Findings) -> list[str]:
     space, fits = known.space, known.analysis.fits
     if not any(SPEED in fits[phase, space.objective].slopes for phase in (*LOOKS, Phase.CONFIRM)):
         return []
-    return [
-        "the machine's own speed, read before each start, explains part of the noise and is taken "
-        "out of it"
-    ]
+    return ["the machine's own speed, read before each start, is taken out of the noise"]
 
 
 def _shifted(space: Space, starts: Sequence[Start]) -> list[str]:
