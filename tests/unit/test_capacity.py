@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from trimtab.capacity import Asked, conclude, margin, search
 from trimtab.errors import UsageError
+from trimtab.load.presets import PRESETS
 from trimtab.load.run import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import parse_slo
@@ -165,6 +166,22 @@ def test_arrivals_keep_their_shape_and_a_trace_is_refused() -> None:
     trace = load_workload("tiny").arrival.model_copy(update={"concurrency": None, "trace": "t"})
     with pytest.raises(UsageError, match="has its own rate"):
         asked(load_workload("tiny").model_copy(update={"arrival": trace}))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_probed_at_a_rate(name: str) -> None:
+    preset = load_workload(name)
+    found = search(Asked(SLO, preset, 40), Formula(10.0), 1)
+    assert found.capacity == pytest.approx(8.0, rel=0.03)
+    probe = Asked(SLO, preset, 40).at(2.0)
+    assert (probe.turns, probe.arrival.rate, probe.concurrency) == (preset.turns, 2.0, None)
+    assert probe.streams == (preset.concurrency if preset.turns is not None else None)
+
+
+@pytest.mark.parametrize("name", ["summarise", "agent"])
+def test_a_probe_that_does_not_fit_in_memory_is_refused_at_once(name: str) -> None:
+    with pytest.raises(UsageError, match=r"--requests must be lower than 1000.*prompt tokens"):
+        Asked(SLO, load_workload(name), 1000)
 
 
 def start(number: int, **metrics: float) -> Start:
