@@ -99,7 +99,8 @@ def _verdict(answer: Answer, catalog: Mapping[str, Tuning]) -> dict[str, Any]:
         "removal_high": None if removal is None else _change(removal.high),
         "phase": answer.phase,
         "reason": answer.reason,
-        "risk": catalog[answer.tuning].risk.sentence,
+        "risk": catalog[answer.tuning].warning(answer.value),
+        "may_change_answers": answer.value in catalog[answer.tuning].lowers_fidelity,
     }
 
 
@@ -140,7 +141,7 @@ def _profile(
         objective=session.space.objective,
         slo=session.options.slo,
         answers=tuple(one for one in conclusion.answers if one.tuning in values),
-        risks={tuning: session.catalog[tuning].risk.sentence for tuning in values},
+        risks={tuning: session.catalog[tuning].warning(value) for tuning, value in chosen},
         comparisons=comparisons_of(conclusion, name),
         plan=plan,
         evidence=evidence_digest(
@@ -173,7 +174,7 @@ def _study(
         starts=tuple(starts),
         left_out=tuple((one.name, one.verdict, one.reason) for one in session.left_out),
         risks={
-            factor.tuning: session.catalog[factor.tuning].risk.sentence
+            factor.tuning: session.catalog[factor.tuning].warning(factor.value)
             for factor in session.space.factors
         },
         plans=_plans(session, conclusion),
