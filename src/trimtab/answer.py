@@ -77,6 +77,7 @@ def as_json(
         "minutes": sum(start.seconds for start in starts) / 60,
         "sd": conclusion.sd,
         "detectable_effect": conclusion.detectable,
+        "noise": None if conclusion.spread is None else asdict(conclusion.spread),
         "fidelity": [asdict(one) for one in conclusion.fidelity],
         "notes": list(conclusion.notes),
     }

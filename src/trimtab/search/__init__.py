@@ -6,9 +6,20 @@ replay, and a finished one answers the same again.
 
 from trimtab.search.conclusion import conclude
 from trimtab.search.failures import blocked
-from trimtab.search.intent import design
+from trimtab.search.intent import design, measured
 from trimtab.search.leading import leading
 from trimtab.search.phased import Phased
+from trimtab.search.spread import spread, told
 from trimtab.search.strategy import Strategy
 
-__all__ = ["Phased", "Strategy", "blocked", "conclude", "design", "leading"]
+__all__ = [
+    "Phased",
+    "Strategy",
+    "blocked",
+    "conclude",
+    "design",
+    "leading",
+    "measured",
+    "spread",
+    "told",
+]

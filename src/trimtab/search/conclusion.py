@@ -18,6 +18,7 @@ from trimtab.search.notes import notes_of
 from trimtab.search.profiles import Profiles, profiles
 from trimtab.search.refine import refined, valued
 from trimtab.search.removal import labelled, redundant, removals
+from trimtab.search.spread import spread, study_noise, told
 from trimtab.stats.power import detectable
 
 
@@ -38,6 +39,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     if last.best != last.proven:
         named[MAX_ARM] = last.best
     said = tuple(fidelity(starts, named.items()))
+    noise = spread(starts, space.objective, study_noise(analysis))
     return Conclusion(
         answers=tuple(valued(labelled(space, one, removed), space, starts) for one in answers),
         proven=last.proven,
@@ -48,10 +50,16 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         detectable=_detectable(space, analysis),
         notes=tuple(
             note
-            for note in (*notes_of(space, starts, known), *last.notes, *map(sentence, said))
+            for note in (
+                *notes_of(space, starts, known),
+                *last.notes,
+                *map(sentence, said),
+                told(noise) if noise else "",
+            )
             if note
         ),
         fidelity=said,
+        spread=noise,
     )
 
 
