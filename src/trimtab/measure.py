@@ -19,7 +19,7 @@ from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.metrics import METRICS
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Spread, Start, StartRequest
-from trimtab.pacing import with_best
+from trimtab.pacing import remembering, with_best
 from trimtab.progress import Display
 from trimtab.question import AUTO
 from trimtab.session import Session
@@ -118,7 +118,7 @@ class Measurement:
         self._display.begin_start(number, request)
         folder = self._folder / "starts" / f"{number:03d}"
         start = self._trial(
-            self._paced(request.block),
+            remembering(self._paced(request.block), self._ledger.starts()),
             target.plan,
             request,
             number,

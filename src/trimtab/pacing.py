@@ -1,4 +1,4 @@
-"""How many windows a start gets: what the workload says, a number, or what the noise asks for."""
+"""What earlier starts tell the next one: how many windows are best, how fast the machine was."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def paced(session: Session, starts: Sequence[Start], request: StartRequest) -> S
     if session.options.windows != AUTO or not before:
         return session
     return with_best(session, search.conclude(session.space, before).spread)
+
+
+def remembering(session: Session, starts: Sequence[Start]) -> Session:
+    """Return the session whose gate knows what it read before the earlier starts."""
+    return replace(session, readings=tuple(one.gate for one in starts))
 
 
 def with_best(session: Session, found: Spread | None) -> Session:

@@ -55,6 +55,7 @@ class Session:
     vocab: int
     gate_patience: float
     catalog: Mapping[str, Tuning] = field(default_factory=lambda: CATALOG)
+    readings: tuple[Mapping[str, float], ...] = ()  # the gate's, before the study's earlier starts
     serves: ClassVar[bool] = True  # whether a plan of it could be started by hand
 
     @property

@@ -185,7 +185,12 @@ def run_plan(
     shown = redact_plan(plan)
     _write(folder / "plan.json", asdict(shown))
     display.state("gate")
-    readings = gate.wait(stop.event, patience=session.gate_patience, say=display.state)
+    readings = gate.wait(
+        stop.event,
+        patience=session.gate_patience,
+        earlier=session.readings,
+        say=display.state,
+    )
     findings = _Findings()
     try:
         with applied(plan.writes, session.host, folder / JOURNAL):

@@ -12,7 +12,7 @@ from trimtab import search
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.model import Conclusion, Start, StartRequest
-from trimtab.pacing import paced
+from trimtab.pacing import paced, remembering
 from trimtab.progress import Display
 from trimtab.search import Strategy
 from trimtab.session import Session
@@ -43,7 +43,8 @@ def run_study(
         stop.check()
         number = len(ledger.starts()) + 1
         display.begin_start(number, requests[0])
-        own = paced(session, ledger.starts(), requests[0])
+        made = ledger.starts()
+        own = remembering(paced(session, made, requests[0]), made)
         start = trial(own, requests[0], number, folder / "starts" / f"{number:03d}", display, stop)
         ledger.append(start)
         display.end_start(start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from trimtab import answer, measure, search
 from trimtab.commands import precision
 from trimtab.errors import UsageError
+from trimtab.ledger import Ledger
 from trimtab.model import (
     BASELINE,
     Budget,
@@ -23,17 +25,20 @@ from trimtab.model import (
     StartRequest,
     Window,
 )
-from trimtab.pacing import paced
-from trimtab.playing import Played, open_played
+from trimtab.pacing import paced, remembering
+from trimtab.playing import Played, open_played, play_trial
+from trimtab.progress import Silent
 from trimtab.question import Options, parse_share, parse_windows
-from trimtab.report import rows
+from trimtab.report import machine, rows
 from trimtab.search.intent import design
-from trimtab.session import windowed
+from trimtab.session import Session, windowed
 from trimtab.simulated import Machine, load_landscape, space_of
 from trimtab.simulated.machine import play
 from trimtab.stats.components import best_windows, between, window_noise
 from trimtab.stats.effects import Noise, fit
 from trimtab.stats.sequential import finest, look
+from trimtab.stop import Stop
+from trimtab.tune import run_study
 
 
 @pytest.mark.parametrize(("s_r", "s_w"), [(0.02, 0.01), (0.01, 0.04), (0.0, 0.02)])
@@ -44,7 +49,7 @@ def test_planted_components_are_recovered(s_r: float, s_w: float) -> None:
         harder = rng.normal(0.0, 0.2, size=(1, 3))  # a block's requests, the same for its arms
         starts = rng.normal(0.0, s_r, size=(4, 1))
         blocks.append(rng.normal(0.1, 0.1) + starts + harder + rng.normal(0.0, s_w, size=(4, 3)))
-    windows = window_noise(blocks)
+    windows = window_noise([block.tolist() for block in blocks])
     assert windows.df == 300 * 3 * 2
     assert math.sqrt(windows.ss / windows.df) == pytest.approx(s_w, rel=0.05)
     means = [float(one) for block in blocks for one in block.mean(axis=1)]
@@ -162,6 +167,42 @@ def test_a_comparison_pairs_its_noise_and_a_single_target_does_not() -> None:
     assert alone is not None
     assert alone.between > 0.2
     assert measure.spread(drifting[:1], "output_throughput") is None
+
+
+def test_a_session_remembers_what_the_gate_read() -> None:
+    held = replace(start(0, "1:x", 1.0), gate={"gflops": 90.0, "busy": 0.02})
+    session = remembering(auto(), [held, replace(held, gate={"gflops": 100.0})])
+    assert [one["gflops"] for one in session.readings] == [90.0, 100.0]
+    told = dict(machine.readings([held, replace(held, gate={"gflops": 100.0})]))
+    assert told == {
+        "others' share of the CPUs": "2.00 %, 2.00 to 2.00 before 1 start",
+        "matrix product": "95.0 GFLOP/s, 90.0 to 100 before 2 starts",
+    }
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_study_hands_on_what_its_starts_told(tmp_path: Path) -> None:
+    session = auto()
+    seen: list[tuple[int, int]] = []
+
+    def trial(own: Session, *rest: Any) -> Start:
+        seen.append((len(own.readings), own.workload.windows))
+        return replace(play_trial(own, *rest), gate={"gflops": 90.0})
+
+    display = Told()
+    with Ledger.create(tmp_path / "ledger.jsonl", {}) as ledger:
+        run_study(session, search.Phased(), ledger, tmp_path, display, Stop(), trial)
+    assert [count for count, _ in seen] == list(range(len(seen)))
+    assert len({windows for _, windows in seen}) > 1, "auto has changed them"
+    assert len(display.notes) == 1, "said once, when the noise is known"
+    assert "as measured" in display.notes[0]
 
 
 def test_a_study_says_what_it_detects_once_its_noise_is_known() -> None:

@@ -13,6 +13,7 @@ from trimtab.facts.text import format_cpu_list
 from trimtab.metrics import METRICS, geometric_mean
 from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Spread, Start, Verdict
 from trimtab.redaction import redact_settings
+from trimtab.report.machine import readings
 from trimtab.report.study import Study
 
 ARMS = ("baseline", "guide", "proven", "max")
@@ -225,6 +226,7 @@ def totals(study: Study) -> tuple[tuple[str, str], ...]:
         ("spread between starts", wording.percent(spread)),
         *_components(study.conclusion.spread),
         ("detectable effect", wording.percent(study.conclusion.detectable)),
+        *readings(study.starts),
     )
 
 
