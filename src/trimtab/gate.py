@@ -62,14 +62,15 @@ def _clock() -> dict[str, float]:
         found = psutil.cpu_freq()
     except (NotImplementedError, OSError):  # no file tells it
         return {}
-    return {"mhz": found.current} if found is not None and found.current > 0 else {}
+    mhz = getattr(found, "current", 0.0)  # None where there is no CPU that tells
+    return {"mhz": mhz} if mhz > 0 else {}
 
 
 def _temperature() -> dict[str, float]:
     if not hasattr(psutil, "sensors_temperatures"):  # not on every system
         return {}
     found = [one.current for chip in psutil.sensors_temperatures().values() for one in chip]
-    known = [one for one in found if one is not None and one > 0]
+    known = [one for one in found if one > 0]  # 0 is what a sensor without a value says
     return {"celsius": max(known)} if known else {}
 
 

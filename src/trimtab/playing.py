@@ -20,13 +20,13 @@ from trimtab.errors import UsageError
 from trimtab.host import SnapshotHost
 from trimtab.knobs import Env
 from trimtab.load.workload import load_workload
-from trimtab.metrics import parse_slo
+from trimtab.metrics import Slo, parse_slo
 from trimtab.model import Factor, Risk, RiskLevel, Settings, Start, StartRequest
 from trimtab.progress import Display
 from trimtab.question import Options, parse_budget
 from trimtab.session import DEFAULT_BUDGET, Session, limits
 from trimtab.simulated import Landscape, Machine, load_landscape, space_of
-from trimtab.simulated.machine import OBJECTIVE
+from trimtab.simulated.machine import LATENCY, OBJECTIVE
 from trimtab.stop import Stop
 
 ENGINE: Final = "simulated"
@@ -77,7 +77,7 @@ def open_played(options: Options) -> Played:
     budget = parse_budget(options.budget or DEFAULT_BUDGET)
     machine = Machine(landscape, options.seed)
     space = space_of(landscape, budget, options.seed)
-    slo = parse_slo(options.slo) if options.slo else None
+    slo = _slo(options)
     factors, left_out = _chosen(space.factors, options)
     engine = Scripted(
         name=ENGINE, version=__version__, packages={}, expected_seconds=space.seconds
@@ -102,6 +102,17 @@ def open_played(options: Options) -> Played:
         catalog=entries,
         machine=machine,
     )
+
+
+def _slo(options: Options) -> Slo | None:
+    """Return the SLO; a limit on what no start will have must not seem to be kept."""
+    if not options.slo:
+        return None
+    slo = parse_slo(options.slo)
+    for metric, _ in limits(OBJECTIVE, slo):
+        if metric != LATENCY:
+            raise UsageError(f"a landscape tells {LATENCY} only: --slo cannot limit {metric} here")
+    return slo
 
 
 def _chosen(

@@ -27,6 +27,8 @@ from trimtab.simulated.landscape import Landscape
 from trimtab.simulated.replay import Replay
 
 OBJECTIVE: Final = "output_throughput"
+LATENCY: Final = "ttft_p99"
+"""The only latency that a landscape tells."""
 _LONGEST: Final = 10_000
 """Starts after which a study that does not end is a defect of its strategy."""
 
@@ -112,7 +114,7 @@ class Machine:
         startup = sum(one.startup for one in known)
         metrics = {
             OBJECTIVE: math.exp(mean),
-            "ttft_p99": 100.0 * math.exp(-latency),
+            LATENCY: 100.0 * math.exp(-latency),
             "startup": 20.0 * math.exp(startup + self.landscape.noise.start * float(own.normal())),
         }
         return Start(
