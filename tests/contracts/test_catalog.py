@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
 from trimtab.catalog import CATALOG, Context, Tuning, conflict, space
+from trimtab.catalog._tuning import no_lead
 from trimtab.errors import UnknownTuningError
 from trimtab.facts import Facts
 from trimtab.facts.cuda import Gpu
@@ -151,6 +152,7 @@ def test_the_recorded_machine(plain: Context) -> None:
     assert {name for name, factor in factors.items() if factor.lead} == {
         "dtype",
         "one-process-engine",
+        "omp-bind",
     }
     assert factors["dtype"].value == "float32"
     assert factors["one-process-engine"].value == "0"
@@ -219,6 +221,28 @@ def test_dtype_follows_the_instruction_set(
 def test_one_process_is_a_lead_on_few_cpus_only(plain: Context, count: int, lead: bool) -> None:
     factors = chosen(replace(plain, facts=with_cpus(plain.facts, count)))
     assert bool(factors["one-process-engine"].lead) is lead
+
+
+@pytest.mark.parametrize(("count", "lead"), [(2, True), (4, True), (5, False)])
+def test_binding_every_core_is_a_lead_on_few_cores_only(
+    plain: Context, count: int, lead: bool
+) -> None:
+    factors = chosen(replace(plain, facts=with_cpus(plain.facts, count)))
+    assert bool(factors["omp-bind"].lead) is lead
+
+
+def test_the_task_queue_is_a_lead_where_no_graph_refuses_it(plain: Context) -> None:
+    npu = replace(plain, platform="ascend")
+    eager = Settings(argv=("vllm", "serve", "model", "--enforce-eager"))
+    assert "dispatched by the host" in chosen(replace(npu, baseline=eager))["task-queue"].lead
+    assert "graphs" in reasons(npu)["task-queue"]
+    assert CATALOG["task-queue"].lead(npu) == ""
+
+
+def test_whatever_expects_a_fifth_or_more_is_tested_first(plain: Context) -> None:
+    large = {name for name, one in CATALOG.items() if one.prior >= 0.18 and not one.metric}
+    ruled = {name for name, one in CATALOG.items() if one.lead is not no_lead}
+    assert large == ruled == {"dtype", "one-process-engine", "omp-bind", "task-queue"}
 
 
 def test_a_quota_below_the_cpus_limits_the_threads(plain: Context) -> None:

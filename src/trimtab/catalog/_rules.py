@@ -14,6 +14,9 @@ _PARALLEL = (
     Argument("--data-parallel-size", int, aliases=("-dp",)),
 )
 
+FEW_CPUS = 4
+"""Up to here the core that vLLM reserves for its other processes is a quarter or more of all."""
+
 NATIVE = {
     "bfloat16": frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
     "float16": frozenset({"avx512_fp16", "amx_fp16", "fphp"}),

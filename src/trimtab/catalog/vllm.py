@@ -15,9 +15,6 @@ from trimtab.model import (
     Value,
 )
 
-FEW_CPUS = 4
-"""Up to here the core that vLLM reserves for its other processes is a quarter or more of all."""
-
 _DTYPE = Argument("--dtype", config="dtype")
 _MULTIPROCESSING = "VLLM_ENABLE_V1_MULTIPROCESSING"
 
@@ -83,7 +80,7 @@ def _one_process_applies(context: Context) -> str | None:
 
 def _one_process_lead(context: Context) -> str:
     count = len(_rules.allowed_cpus(context))
-    if not 2 <= count <= FEW_CPUS:
+    if not 2 <= count <= _rules.FEW_CPUS:
         return ""
     return (
         f"vLLM reserves one of the {count} allowed CPUs for its other processes and computes on "
