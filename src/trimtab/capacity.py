@@ -31,6 +31,9 @@ VERIFIED: Final = "verified"
 WINDOWS: Final = 2
 """Windows in which the bound is tried."""
 
+_HIGHEST: Final = 10_000.0
+"""The highest rate of arrivals that is tried, in requests/s: the load client's own bound."""
+
 _STREAMS: Final = 32
 """Streams that saturate the server where the workload names none."""
 
@@ -71,9 +74,7 @@ class Asked:
         As many conversations are then held at once as the closed loop has streams.
         """
         arrival = self.workload.arrival
-        shaped = arrival.model_copy(
-            update={"concurrency": None, "rate": min(rate, 10_000.0), "ramp_to": None}
-        )
+        shaped = arrival.model_copy(update={"concurrency": None, "rate": rate, "ramp_to": None})
         held = self.workload.streams if self.workload.turns is not None else None
         return self._sized(windows, arrival=shaped, conversations=held)
 
@@ -132,10 +133,10 @@ def search(asked: Asked, run: Run, seed: int) -> Found:
     saturated = busy.windows[0].metrics.get("request_throughput") if busy.windows else None
     if saturated is None:
         return Found(busy.windows, failed=busy.failed or "the server answered nothing")
-    first = saturated / 4
+    first = min(saturated / 4, _HIGHEST)
     probes: list[Probe] = []
     windows: list[Window] = []
-    while (rate := next_rate(probes, first)) is not None:
+    while (rate := next_rate(probes, first)) is not None and rate <= _HIGHEST:
         window, found = _probe(asked, run, rate, seed + 1 + len(windows))
         windows.append(replace(window, index=len(windows)))
         if not window.void:

@@ -148,6 +148,15 @@ def test_an_slo_out_of_reach_says_so() -> None:
     assert "not even" in found.failed
 
 
+def test_no_rate_is_claimed_that_was_not_tried() -> None:
+    server = Formula(1e6)
+    found = search(asked(), server, 1)
+    assert found.capacity is None
+    assert "no rate breaks" in found.failed
+    assert max(load.arrival.rate or 0 for load in server.loads) == 10_000
+    assert "1e+04 requests/s still meet it" in found.failed
+
+
 def test_the_margin_is_that_of_the_worst_term() -> None:
     record = RequestRecord(0, 0.0, 0.0, (1.0, 3.0), 3.0, 8, 2)
     assert margin([record], parse_slo("ttft_p50<=2s")) == pytest.approx(math.log(0.5))

@@ -229,7 +229,7 @@ def test_what_pairs_can_find() -> None:
         name: getattr(spread, name) for name in Spread.__dataclass_fields__
     }, "detectable_effect": 0.03, "most_pairs": 12}))  # fmt: skip
     assert "--windows 2" in told[0]
-    assert "3.0 % (80 % power" in told[1]
+    assert "12 pairs find a difference of 3.0 % (80 % power" in told[1]
     assert list(precision.after({"noise": None})) == []
     assert precision.detectable([0.1], 12) is None
 

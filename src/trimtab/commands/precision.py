@@ -49,4 +49,5 @@ def _finest(sd: float, pairs: int) -> float | None:
 
 def _found(detectable: float | None, pairs: int) -> str:
     many = wording.count(pairs, "pair")
-    return f"{many} find a difference of {wording.percent(detectable)} (80 % power, two-sided 5 %)"
+    size = wording.percent(detectable)
+    return f"{many} find a difference of {size} (80 % power, at the level of the last look)"
