@@ -89,6 +89,7 @@ def as_json(
         "minutes": sum(start.seconds for start in starts) / 60,
         "sd": conclusion.sd,
         "detectable_effect": conclusion.detectable,
+        "noise": None if conclusion.spread is None else asdict(conclusion.spread),
         "fidelity": [asdict(one) for one in conclusion.fidelity],
         "notes": list(conclusion.notes),
     }
@@ -111,7 +112,8 @@ def _verdict(answer: Answer, catalog: Mapping[str, Tuning]) -> dict[str, Any]:
         "removal_high": None if removal is None else _change(removal.high),
         "phase": answer.phase,
         "reason": answer.reason,
-        "risk": catalog[answer.tuning].risk.sentence,
+        "risk": catalog[answer.tuning].warning(answer.value),
+        "may_change_answers": answer.value in catalog[answer.tuning].lowers_fidelity,
     }
 
 
@@ -169,7 +171,7 @@ def _profile(
         objective=session.space.objective,
         slo=session.options.slo,
         answers=tuple(one for one in conclusion.answers if one.tuning in values),
-        risks={tuning: session.catalog[tuning].risk.sentence for tuning in values},
+        risks={tuning: session.catalog[tuning].warning(value) for tuning, value in chosen},
         comparisons=comparisons_of(conclusion, name),
         plan=plan,
         evidence=evidence_digest(
@@ -212,7 +214,7 @@ def _study(
         starts=tuple(starts),
         left_out=tuple((one.name, one.verdict, one.reason) for one in session.left_out),
         risks={
-            factor.tuning: session.catalog[factor.tuning].risk.sentence
+            factor.tuning: session.catalog[factor.tuning].warning(factor.value)
             for factor in session.space.factors
         },
         plans=_plans(session, conclusion),

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from trimtab.errors import UsageError
+from trimtab.errors import UsageError, WorkloadError
 from trimtab.load.run import LoadResult
-from trimtab.load.workload import Workload
+from trimtab.load.workload import Workload, validated
 from trimtab.metrics import LATENCIES, geometric_mean, percentile
 from trimtab.model import RequestRecord, Start, StartRequest, Window
 from trimtab.slo import Slo
@@ -30,6 +30,9 @@ VERIFIED: Final = "verified"
 
 WINDOWS: Final = 2
 """Windows in which the bound is tried."""
+
+_HIGHEST: Final = 10_000.0
+"""The highest rate of arrivals that is tried, in requests/s: the load client's own bound."""
 
 _STREAMS: Final = 32
 """Streams that saturate the server where the workload names none."""
@@ -49,23 +52,37 @@ class Asked:
     requests: int
 
     def __post_init__(self) -> None:
-        """Refuse a recorded trace: its rate is its own."""
+        """Refuse what no probe can be made of, before a server is started for it.
+
+        Raises:
+            UsageError: a recorded trace, whose rate is its own; more requests than the load
+                client holds in memory.
+        """
         if self.workload.arrival.trace is not None:
             raise UsageError("a trace has its own rate: name a workload with lengths")
+        try:
+            self.saturated()
+            self.at(1.0)
+        except WorkloadError as error:
+            raise UsageError(
+                f"--requests must be lower than {self.requests} for this workload: {error}"
+            ) from error
 
     def at(self, rate: float, windows: int = 1) -> Workload:
-        """Return the workload that arrives at ``rate`` requests/s."""
+        """Return the workload that arrives at ``rate`` requests/s.
+
+        As many conversations are then held at once as the closed loop has streams.
+        """
         arrival = self.workload.arrival
-        shaped = arrival.model_copy(
-            update={"concurrency": None, "rate": min(rate, 10_000.0), "ramp_to": None}
-        )
-        return self._sized(windows, arrival=shaped)
+        shaped = arrival.model_copy(update={"concurrency": None, "rate": rate, "ramp_to": None})
+        held = self.workload.streams if self.workload.turns is not None else None
+        return self._sized(windows, arrival=shaped, conversations=held)
 
     def saturated(self) -> Workload:
         """Return the workload that keeps the server as busy as it can be."""
-        streams = self.workload.concurrency or _STREAMS
+        streams = self.workload.streams or _STREAMS
         arrival = {"concurrency": streams}
-        return self._sized(1, arrival=arrival, warmup=streams)
+        return self._sized(1, arrival=arrival, warmup=streams, conversations=None)
 
     def _sized(self, windows: int, **changed: Any) -> Workload:
         """Return the workload with windows of the size asked for; the warm-up is a tenth."""
@@ -78,7 +95,7 @@ class Asked:
         arrival = changed.pop("arrival")
         plain = arrival if isinstance(arrival, dict) else arrival.model_dump(exclude_none=True)
         whole = self.workload.model_dump(exclude_none=True)
-        return Workload.model_validate({**whole, **size, "arrival": plain, **changed})
+        return validated(self.workload.name, {**whole, **size, "arrival": plain, **changed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +133,10 @@ def search(asked: Asked, run: Run, seed: int) -> Found:
     saturated = busy.windows[0].metrics.get("request_throughput") if busy.windows else None
     if saturated is None:
         return Found(busy.windows, failed=busy.failed or "the server answered nothing")
-    first = saturated / 4
+    first = min(saturated / 4, _HIGHEST)
     probes: list[Probe] = []
     windows: list[Window] = []
-    while (rate := next_rate(probes, first)) is not None:
+    while (rate := next_rate(probes, first)) is not None and rate <= _HIGHEST:
         window, found = _probe(asked, run, rate, seed + 1 + len(windows))
         windows.append(replace(window, index=len(windows)))
         if not window.void:

@@ -1,16 +1,18 @@
 """The arm-blind gate: is the machine fit to measure on right now?
 
 Before each start the same short probe runs, whatever the arm: how busy others keep the machine,
-how much the hypervisor steals, and how fast a small matrix product and a memory copy are. It
-cannot see the arm, so waiting for a quieter moment cannot favour one. The readings are kept with
-the start, for the reader.
+how much the hypervisor steals, how fast a small matrix product and a memory copy are, and the
+CPUs' clock and temperature where they can be read. It cannot see the arm, so waiting for a quieter
+moment, or for the speed of the earlier starts, cannot favour one. The readings are kept with the
+start, for the reader.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 
 import numpy as np
 import psutil
@@ -25,13 +27,23 @@ PROBE_SECONDS = 1.0
 """How long others are watched; less where nobody would wait for them anyway."""
 _SIZE = 384
 
+SLOW = 0.9
+"""Part of the usual speed below which a wait is worth while: other work, heat or a lower clock."""
+
+_USUAL = {"gflops": "GFLOP/s in a matrix product", "copy_gbps": "GB/s in a memory copy"}
+"""The readings that are compared with those before the study's earlier starts."""
+
+_ENOUGH = 3
+"""Earlier readings from which on their median is what is usual here."""
+
 
 def probe(seconds: float) -> Mapping[str, float]:
     """Return the readings of one probe.
 
     Keys: ``busy`` and ``steal`` (shares of the machine's CPU time while the probe sleeps),
     ``gflops`` (a float32 matrix product on the caller's thread pool) and ``copy_gbps`` (GB/s
-    read plus written by a copy larger than the caches), and ``available_gb`` of memory.
+    read plus written by a copy larger than the caches), and ``available_gb`` of memory; ``mhz``
+    (mean clock of the CPUs) and ``celsius`` (the hottest sensor) where the system tells them.
     """
     times = psutil.cpu_times_percent(interval=seconds)
     return {
@@ -40,31 +52,76 @@ def probe(seconds: float) -> Mapping[str, float]:
         "gflops": 2 * _SIZE**3 / _best_seconds(_matrix_product()) / 1e9,
         "copy_gbps": 2 * 64e6 / _best_seconds(_copy()) / 1e9,
         "available_gb": psutil.virtual_memory().available / 1e9,
+        **_clock(),
+        **_temperature(),
     }
+
+
+def _clock() -> dict[str, float]:
+    try:
+        found = psutil.cpu_freq()
+    except (NotImplementedError, OSError):  # no file tells it
+        return {}
+    mhz = getattr(found, "current", 0.0)  # None where there is no CPU that tells
+    return {"mhz": mhz} if mhz > 0 else {}
+
+
+def _temperature() -> dict[str, float]:
+    if not hasattr(psutil, "sensors_temperatures"):  # not on every system
+        return {}
+    found = [one.current for chip in psutil.sensors_temperatures().values() for one in chip]
+    known = [one for one in found if one > 0]  # 0 is what a sensor without a value says
+    return {"celsius": max(known)} if known else {}
 
 
 def wait(
     stop: threading.Event,
     *,
     patience: float = 60.0,
+    earlier: Sequence[Mapping[str, float]] = (),
     probe: Callable[[float], Mapping[str, float]] = probe,
     say: Callable[[str], None] = lambda _: None,
 ) -> Mapping[str, float]:
     """Probe until the machine is quiet, at most ``patience`` seconds, and return the readings.
 
-    ``waited`` is added to them. A machine that stays busy is measured all the same: the guards
-    of the load judge the windows themselves.
+    Quiet is also: not slower than before the ``earlier`` starts. ``waited`` is added to them. A
+    machine that stays as it is is measured all the same: the guards of the load judge the windows
+    themselves, and the reader has the readings.
     """
     begun = time.monotonic()
     seconds = min(PROBE_SECONDS, max(0.1, patience))
     while True:
         readings = probe(seconds)
         waited = time.monotonic() - begun
-        quiet = readings["busy"] <= BUSY_LIMIT and readings["steal"] <= STEAL_LIMIT
-        if quiet or waited >= patience or stop.is_set():
+        reason = _disturbed(readings) or slow(readings, earlier)
+        if not reason or waited >= patience or stop.is_set():
             return {**readings, "waited": waited if waited > 2 * PROBE_SECONDS else 0.0}
-        say(f"waiting for a quieter machine: others use {readings['busy']:.0%} of it")
+        say(f"waiting for a quieter machine: {reason}")
         stop.wait(2.0)
+
+
+def _disturbed(readings: Mapping[str, float]) -> str:
+    """Return what others take of the machine, "" if it is little."""
+    if readings["busy"] > BUSY_LIMIT:
+        return f"others use {readings['busy']:.0%} of it"
+    if readings["steal"] > STEAL_LIMIT:
+        return f"the hypervisor takes {readings['steal']:.0%} of it"
+    return ""
+
+
+def slow(readings: Mapping[str, float], earlier: Sequence[Mapping[str, float]]) -> str:
+    """Return in what the machine is slower than before the earlier starts, "" if in nothing.
+
+    Whatever arm those starts had: the probe runs before the server.
+    """
+    for name, what in _USUAL.items():
+        before = [one[name] for one in earlier if name in one]
+        if len(before) < _ENOUGH or name not in readings:
+            continue
+        usual = median(before)
+        if readings[name] < SLOW * usual:
+            return f"{readings[name]:.3g} {what}, and {usual:.3g} before the earlier starts"
+    return ""
 
 
 def _matrix_product() -> Callable[[], object]:

@@ -10,15 +10,20 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
+from trimtab import search
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.metrics import METRICS
-from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
+from trimtab.model import BASELINE, Outcome, Phase, Plan, Spread, Start, StartRequest
+from trimtab.pacing import remembering, with_best
 from trimtab.progress import Display
+from trimtab.question import AUTO
 from trimtab.session import Session
+from trimtab.stats.effects import fit
 from trimtab.stats.sequential import LOOKS, Look, look, mean_interval
 from trimtab.stop import Stop
 from trimtab.trial import run_plan
@@ -26,6 +31,9 @@ from trimtab.trial import run_plan
 PlanTrial = Callable[[Session, Plan, StartRequest, int, Path, Display, Stop], Start]
 
 _FAILED = frozenset({Outcome.START_FAILED, Outcome.LOAD_FAILED, Outcome.INEFFECTIVE})
+_FIRST: Final = 4
+"""Blocks from whose noise AUTO takes the number of windows; all later ones then have as many."""
+
 _TRIES = 3
 """Starts of one arm in one pair after which the measurement is given up."""
 
@@ -110,11 +118,28 @@ class Measurement:
         self._display.begin_start(number, request)
         folder = self._folder / "starts" / f"{number:03d}"
         start = self._trial(
-            self._session, target.plan, request, number, folder, self._display, self._stop
+            remembering(self._paced(request.block), self._ledger.starts()),
+            target.plan,
+            request,
+            number,
+            folder,
+            self._display,
+            self._stop,
         )
         self._ledger.append(start)
         self._display.end_start(start)
         return start
+
+    def _paced(self, block: int) -> Session:
+        """Return the session of a block: with AUTO, as many windows as the noise asks for.
+
+        Whole blocks change, so that pairs stay pairs; it follows from the noise of the first
+        ones and never from a difference, so that stopping keeps its error.
+        """
+        if self._session.options.windows != AUTO or block < _FIRST:
+            return self._session
+        first = [one for one in self._ledger.starts() if one.request.block < _FIRST]
+        return with_best(self._session, spread(first, self._session.options.objective))
 
 
 def _why(start: Start) -> str:
@@ -168,6 +193,22 @@ def differences(starts: Sequence[Start], metric: str) -> list[float]:
         for block in sorted(first.keys() & second.keys())
         if first[block].metrics.get(metric, 0) > 0 and second[block].metrics.get(metric, 0) > 0
     ]
+
+
+def spread(starts: Sequence[Start], metric: str) -> Spread | None:
+    """Return the noise of a measurement's starts: of one target's, or of two within pairs.
+
+    One target has new requests for each start, and they are part of its noise.
+    """
+    own = [one for one in starts if one.valid and one.metrics.get(metric, 0.0) > 0]
+    arms = sorted({one.request.stem for one in own})
+    blocks = [one.request.block if len(arms) > 1 else 0 for one in own]
+    columns = {
+        arm: np.array([float(one.request.stem == arm) for one in own], dtype=np.float64)
+        for arm in arms[1:]
+    }
+    noise = fit([math.log(one.metrics[metric]) for one in own], blocks, columns).noise
+    return search.spread(own, metric, noise)
 
 
 def judged(starts: Sequence[Start], metric: str, margin: float, most: int = LOOKS[-1]) -> Look:

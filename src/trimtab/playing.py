@@ -20,13 +20,13 @@ from trimtab.errors import UsageError
 from trimtab.host import SnapshotHost
 from trimtab.knobs import Env
 from trimtab.load.workload import load_workload
-from trimtab.metrics import parse_slo
+from trimtab.metrics import Slo, parse_slo
 from trimtab.model import Factor, Risk, RiskLevel, Settings, Start, StartRequest
 from trimtab.progress import Display
 from trimtab.question import Options, parse_budget, parse_objectives
 from trimtab.session import DEFAULT_BUDGET, Session, limits
 from trimtab.simulated import Landscape, Machine, load_landscape, space_of
-from trimtab.simulated.machine import FURTHER, OBJECTIVE
+from trimtab.simulated.machine import FURTHER, LATENCY, OBJECTIVE
 from trimtab.stop import Stop
 
 ENGINE: Final = "simulated"
@@ -34,7 +34,7 @@ ENGINE: Final = "simulated"
 
 _NO_PART: Final = (
     *("model", "engine_python", "baseline", "baseline_file"),
-    *("workload", "allow_host", "aa"),
+    *("workload", "allow_host", "aa", "windows"),
 )
 """Options that say how a server is started or loaded, and mean nothing here."""
 
@@ -76,7 +76,7 @@ def open_played(options: Options) -> Played:
     budget = parse_budget(options.budget or DEFAULT_BUDGET)
     machine = Machine(landscape, options.seed)
     space = space_of(landscape, budget, options.seed)
-    slo = parse_slo(options.slo) if options.slo else None
+    slo = _slo(options)
     factors, left_out = _chosen(space.factors, options)
     engine = Scripted(
         name=ENGINE, version=__version__, packages={}, expected_seconds=space.seconds
@@ -111,6 +111,17 @@ def _further(text: str) -> tuple[str, ...]:
             "these, or leave --objective out"
         )
     return tuple(further)
+
+
+def _slo(options: Options) -> Slo | None:
+    """Return the SLO; a limit on what no start will have must not seem to be kept."""
+    if not options.slo:
+        return None
+    slo = parse_slo(options.slo)
+    for metric, _ in limits(OBJECTIVE, slo):
+        if metric != LATENCY:
+            raise UsageError(f"a landscape tells {LATENCY} only: --slo cannot limit {metric} here")
+    return slo
 
 
 def _chosen(

@@ -10,6 +10,9 @@ from pathlib import Path
 from trimtab.errors import StudyMismatchError, UsageError
 from trimtab.model import Budget, RiskLevel
 
+AUTO = "auto"
+"""The number of windows that the noise of a study's own starts asks for."""
+
 _DURATION = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -21,7 +24,9 @@ class Options:
     at most one of them is set. ``objective`` may name several
     (``parse_objectives``). ``landscape`` is what the simulated engine plays.
     ``shared_host``: what others do with the machine delays no start and voids no window.
-    ``aa``: so many inert tunings take the place of the catalogue's (an A/A study).
+    ``aa``: so many inert tunings take the place of the catalogue's (an A/A study). ``windows``
+    of a start are a number, or AUTO: as the noise asks. ``noise`` is the standard deviation
+    between starts that a design assumes.
     """
 
     model: str | None = None
@@ -42,6 +47,8 @@ class Options:
     landscape: str | None = None
     shared_host: bool = False
     aa: int = 0
+    windows: str | None = None
+    noise: str | None = None
 
 
 def parse_budget(text: str) -> Budget:
@@ -74,6 +81,32 @@ def parse_objectives(text: str) -> tuple[str, ...]:
         if names.count(name) > 1:
             raise UsageError(f"--objective must name each metric once, but has {name!r} twice")
     return names
+
+
+def parse_windows(text: str | None) -> int | None:
+    """Parse a number of windows; ``None`` for AUTO, or where none is given.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text is None or text == AUTO:
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise UsageError(f"--windows must be a number of at least 1 or {AUTO}, but is {text!r}")
+    return int(text)
+
+
+def parse_share(option: str, text: str) -> float:
+    """Parse a share: "1%" and "0.01" are the same.
+
+    Raises:
+        UsageError: it is neither, or not between 0 and 50 %.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
+    value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < value <= 0.5:
+        raise UsageError(f"{option} must be a share such as 1% or 0.01, but is {text!r}")
+    return value
 
 
 def parse_risk(text: str) -> RiskLevel:

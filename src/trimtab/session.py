@@ -15,15 +15,24 @@ from trimtab.engines import Engine
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host, LocalHost
-from trimtab.load.workload import Workload, load_workload
+from trimtab.load.workload import Workload, load_workload, validated
 from trimtab.metrics import FURTHER_OBJECTIVES, METRICS, OBJECTIVES, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import compile_plan
-from trimtab.question import Options, parse_budget, parse_objectives, parse_risk
+from trimtab.question import (
+    Options,
+    parse_budget,
+    parse_objectives,
+    parse_risk,
+    parse_share,
+    parse_windows,
+)
 from trimtab.redaction import looks_secret, redact_settings
 
 DEFAULT_ENGINE = "vllm-cpu"
 DEFAULT_BUDGET = "30"
+_NOISE = 0.05
+"""What is assumed where nobody knows better: restarts of vLLM on a small shared CPU machine."""
 _DEFAULT_WORKLOAD = {"scripted": "tiny"}
 
 _ENGINE_VARIABLES = (
@@ -53,12 +62,19 @@ class Session:
     vocab: int
     gate_patience: float
     catalog: Mapping[str, Tuning] = field(default_factory=lambda: CATALOG)
+    readings: tuple[Mapping[str, float], ...] = ()  # the gate's, before the study's earlier starts
     serves: ClassVar[bool] = True  # whether a plan of it could be started by hand
 
     @property
     def start_deadline(self) -> float:
         """Seconds a server may take to become ready."""
         return self.options.start_deadline
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation between starts that a design assumes, log scale."""
+        given = self.options.noise
+        return _NOISE if given is None else parse_share("--noise", given)
 
     def compile(self, chosen: Candidate, *, guide: bool = False) -> Plan:
         """Compile a candidate; the guide's arm is taken verbatim, contradictions included."""
@@ -84,6 +100,7 @@ class Session:
             "budget": asdict(self.space.budget),
             "seed": self.space.seed,
             "shared_host": self.options.shared_host,
+            "windows": self.options.windows,
             "factors": {factor.tuning: factor.value for factor in self.space.factors},
             "machine": {
                 "cpu": cpu.model.value,
@@ -114,6 +131,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
             options = replace(options, engine_python=command.program)  # what the user runs today
     name = options.engine or ("python" if options.engine_python is not None else DEFAULT_ENGINE)
     workload = load_workload(options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small"))
+    workload = windowed(workload, parse_windows(options.windows))
     engine = engines.find(name, python=options.engine_python, install=install, progress=say)
     host = LocalHost()
     found = facts.inspect(
@@ -192,6 +210,18 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
         return _Asked(tuple(factors), (), frozenset(), None, entries)
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
     return _Asked(tuple(found), tuple(left_out), conflicts, presets.guide(context), CATALOG)
+
+
+def windowed(workload: Workload, windows: int | None) -> Workload:
+    """Return the workload with another number of windows, if one is given.
+
+    Raises:
+        WorkloadError: as many do not fit into the load client's memory.
+    """
+    if windows is None:
+        return workload
+    given = workload.model_dump(exclude_none=True)
+    return validated(workload.name, {**given, "windows": windows})
 
 
 def limits(objective: str, slo: Slo | None) -> tuple[tuple[str, float], ...]:

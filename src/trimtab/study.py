@@ -70,7 +70,7 @@ def create(
     session = resolve(options, say)
     if all(factor.dummy for factor in session.space.factors):
         raise UsageError("nothing is left to tune: 'trimtab tune --dry-run' says why")
-    search.design(session.space)  # refuses a budget that no study fits in
+    search.design(session.space, session.noise)  # refuses a budget that no study fits in
     if session.serves:
         exportable(session.compile(()).settings)  # and a baseline that no artefact could carry
     folder = folder or DEFAULT_ROOT / time.strftime("%Y%m%d-%H%M%S")

@@ -190,7 +190,12 @@ def run_plan(
     shown = redact_plan(plan)
     write_json(folder / "plan.json", asdict(shown))
     display.state("gate")
-    readings = gate.wait(stop.event, patience=session.gate_patience, say=display.state)
+    readings = gate.wait(
+        stop.event,
+        patience=session.gate_patience,
+        earlier=session.readings,
+        say=display.state,
+    )
     findings = _attempt(session, plan, request, folder, display, stop, drive)
     stop.check()
     return Start(

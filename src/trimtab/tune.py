@@ -12,6 +12,7 @@ from trimtab import search
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.model import Conclusion, Start, StartRequest
+from trimtab.pacing import paced, remembering
 from trimtab.progress import Display
 from trimtab.search import Strategy
 from trimtab.session import Session
@@ -36,17 +37,21 @@ def run_study(
         KeyboardInterrupt: a stop was asked for; the ledger holds every finished start.
         StudyError: the baseline cannot be measured, so there is nothing to compare with.
     """
-    display.begin_study(search.design(session.space))
+    display.begin_study(search.design(session.space, session.noise))
+    news = True
     while requests := strategy.ask(session.space, ledger.starts()):
         stop.check()
         number = len(ledger.starts()) + 1
         display.begin_start(number, requests[0])
-        start = trial(
-            session, requests[0], number, folder / "starts" / f"{number:03d}", display, stop
-        )
+        made = ledger.starts()
+        own = remembering(paced(session, made, requests[0]), made)
+        start = trial(own, requests[0], number, folder / "starts" / f"{number:03d}", display, stop)
         ledger.append(start)
         display.end_start(start)
         display.best(search.leading(session.space, ledger.starts()))
+        if news and (found := search.measured(session.space, ledger.starts())):
+            display.note(found)
+            news = False
     if reason := search.blocked(session.space, ledger.starts()):
         raise StudyError(reason)
     return search.conclude(session.space, ledger.starts())

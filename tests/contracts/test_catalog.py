@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
 from trimtab.catalog import CATALOG, Context, Tuning, conflict, space
+from trimtab.catalog._tuning import no_lead
 from trimtab.errors import UnknownTuningError
 from trimtab.facts import Facts
+from trimtab.facts.cuda import Gpu
 from trimtab.model import (
     CheckKind,
     Fact,
@@ -150,6 +152,7 @@ def test_the_recorded_machine(plain: Context) -> None:
     assert {name for name, factor in factors.items() if factor.lead} == {
         "dtype",
         "one-process-engine",
+        "omp-bind",
     }
     assert factors["dtype"].value == "float32"
     assert factors["one-process-engine"].value == "0"
@@ -201,7 +204,9 @@ def test_what_needs_another_tuning_waits_until_the_baseline_has_it(rich: Context
         (("avx2", "amx_bf16"), "bfloat16", False, False),
         (("avx2",), "float16", False, True),
         (("avx2", "avx512_fp16"), "float16", False, False),
-        (("avx2",), "float32", False, False),
+        (("avx2",), "float32", True, True),  # auto narrows it to bfloat16
+        (("avx2", "amx_bf16"), "float32", False, False),
+        (("avx2",), "float64", False, False),
         (("avx2",), None, False, False),
     ],
 )
@@ -218,6 +223,28 @@ def test_dtype_follows_the_instruction_set(
 def test_one_process_is_a_lead_on_few_cpus_only(plain: Context, count: int, lead: bool) -> None:
     factors = chosen(replace(plain, facts=with_cpus(plain.facts, count)))
     assert bool(factors["one-process-engine"].lead) is lead
+
+
+@pytest.mark.parametrize(("count", "lead"), [(2, True), (4, True), (5, False)])
+def test_binding_every_core_is_a_lead_on_few_cores_only(
+    plain: Context, count: int, lead: bool
+) -> None:
+    factors = chosen(replace(plain, facts=with_cpus(plain.facts, count)))
+    assert bool(factors["omp-bind"].lead) is lead
+
+
+def test_the_task_queue_is_a_lead_where_no_graph_refuses_it(plain: Context) -> None:
+    npu = replace(plain, platform="ascend")
+    eager = Settings(argv=("vllm", "serve", "model", "--enforce-eager"))
+    assert "dispatched by the host" in chosen(replace(npu, baseline=eager))["task-queue"].lead
+    assert "graphs" in reasons(npu)["task-queue"]
+    assert CATALOG["task-queue"].lead(npu) == ""
+
+
+def test_whatever_expects_a_fifth_or_more_is_tested_first(plain: Context) -> None:
+    large = {name for name, one in CATALOG.items() if one.prior >= 0.18 and not one.metric}
+    ruled = {name for name, one in CATALOG.items() if one.lead is not no_lead}
+    assert large == ruled == {"dtype", "one-process-engine", "omp-bind", "task-queue"}
 
 
 def test_a_quota_below_the_cpus_limits_the_threads(plain: Context) -> None:
@@ -308,7 +335,7 @@ def test_superseded_and_fidelity_are_left_out(
 ) -> None:
     import trimtab.catalog as module
 
-    lowering = replace(CATALOG["eager"], lowers_fidelity=True)
+    lowering = replace(CATALOG["eager"], lowers_fidelity=(True,))
     old = replace(CATALOG["log-stats"], superseded_by="another")
     gone = replace(CATALOG["access-log"], removed_in="0.30")
     cold = replace(CATALOG["max-num-seqs"], restart=RestartCost.REBOOT)
@@ -326,6 +353,71 @@ def test_superseded_and_fidelity_are_left_out(
     assert "--only eager" in found["eager"].reason
     assert "eager" in chosen(plain, only=["eager"])
     assert "eager" not in chosen(plain, only=["eag*"])
+
+
+AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")
+LOWERING = ("kv-cache-dtype", "quantization", "dtype")
+
+
+def on_gpu(context: Context, capability: str) -> Context:
+    gpu = Gpu(0, "test", None, capability, None)
+    cuda = replace(context.facts.cuda, gpus=Fact((gpu,), "test"))
+    return replace(context, platform="cuda", facts=replace(context.facts, cuda=cuda))
+
+
+def test_what_may_change_answers_is_marked_and_waits_to_be_named(plain: Context) -> None:
+    marked = {name for name, one in CATALOG.items() if one.lowers_fidelity}
+    assert marked == set(LOWERING)
+    words = ("vllm", "serve", "model", "--dtype", "float32")
+    wide = replace(plain, checkpoint_dtype="float32", baseline=Settings(argv=words))
+    amx = replace(wide, facts=with_flags(plain.facts, *AVX512, "amx_bf16", "amx_tile"))
+    cases = {
+        "kv-cache-dtype": (on_gpu(plain, "8.9"), "fp8"),
+        "quantization": (on_gpu(plain, "9.0"), "fp8_per_tensor"),
+        "dtype": (amx, "bfloat16"),
+    }
+    for name, (context, value) in cases.items():
+        assert f"--only {name}" in reasons(context)[name]
+        assert name not in chosen(context, only=["*"])
+        assert chosen(context, only=[name])[name].value == value
+        assert CATALOG[name].warning(value).startswith("May change answers.")
+    assert chosen(on_gpu(wide, "8.0"), only=["dtype"])["dtype"].value == "bfloat16"
+    assert "8.0" in reasons(on_gpu(wide, "7.5"), only=["dtype"])["dtype"]
+    assert "the platform is cuda" in reasons(on_gpu(plain, "8.0"))["dtype"]
+    avx2 = replace(wide, facts=with_flags(plain.facts, "avx2"))
+    assert "slower" in reasons(avx2, only=["dtype"])["dtype"]
+    assert not CATALOG["dtype"].warning("float32").startswith("May")
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (("avx2",), "AVX-512 or AMX"),
+        (("avx2", "avx512f"), "AVX-512 or AMX"),
+        (AVX512, ""),
+        (("amx_tile",), ""),
+    ],
+)
+def test_an_fp8_cache_on_cpu_needs_what_vllm_asks_of_it(
+    plain: Context, flags: tuple[str, ...], reason: str
+) -> None:
+    context = replace(plain, facts=with_flags(plain.facts, *flags))
+    found = reasons(context, only=["kv-cache-dtype"]).get("kv-cache-dtype", "")
+    assert reason in found
+    assert bool(found) is bool(reason)
+
+
+def test_eight_bits_stay_off_gpus_that_do_not_compute_them(plain: Context) -> None:
+    for name in ("kv-cache-dtype", "quantization"):
+        assert "8.9" in reasons(on_gpu(plain, "8.6"), only=[name])[name]
+        assert "unknown" in reasons(on_gpu(plain, "[N/A]"), only=[name])[name]
+        npu = replace(plain, platform="npu")
+        assert "the platform is npu" in reasons(npu, only=[name])[name]
+
+
+def test_a_named_entry_that_no_study_tries_says_so(plain: Context) -> None:
+    assert "no study tries it" in reasons(plain, only=["attention-backend"])["attention-backend"]
+    assert "attention-backend" not in reasons(plain)
 
 
 def test_one_process_is_proven_by_the_tree_and_the_masks(plain: Context) -> None:

@@ -37,7 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"session"}),
-    frozenset({"trial", "toggled", "answer", "playing"}),
+    frozenset({"trial", "toggled", "answer", "playing", "pacing"}),
     frozenset({"tune", "measure", "capacity"}),
     frozenset({"study", "targets"}),
     frozenset({"commands", "__main__"}),

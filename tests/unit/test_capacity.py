@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from trimtab.capacity import Asked, conclude, margin, search
 from trimtab.errors import UsageError
+from trimtab.load.presets import PRESETS
 from trimtab.load.run import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import parse_slo
@@ -147,6 +148,15 @@ def test_an_slo_out_of_reach_says_so() -> None:
     assert "not even" in found.failed
 
 
+def test_no_rate_is_claimed_that_was_not_tried() -> None:
+    server = Formula(1e6)
+    found = search(asked(), server, 1)
+    assert found.capacity is None
+    assert "no rate breaks" in found.failed
+    assert max(load.arrival.rate or 0 for load in server.loads) == 10_000
+    assert "1e+04 requests/s still meet it" in found.failed
+
+
 def test_the_margin_is_that_of_the_worst_term() -> None:
     record = RequestRecord(0, 0.0, 0.0, (1.0, 3.0), 3.0, 8, 2)
     assert margin([record], parse_slo("ttft_p50<=2s")) == pytest.approx(math.log(0.5))
@@ -165,6 +175,22 @@ def test_arrivals_keep_their_shape_and_a_trace_is_refused() -> None:
     trace = load_workload("tiny").arrival.model_copy(update={"concurrency": None, "trace": "t"})
     with pytest.raises(UsageError, match="has its own rate"):
         asked(load_workload("tiny").model_copy(update={"arrival": trace}))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_probed_at_a_rate(name: str) -> None:
+    preset = load_workload(name)
+    found = search(Asked(SLO, preset, 40), Formula(10.0), 1)
+    assert found.capacity == pytest.approx(8.0, rel=0.03)
+    probe = Asked(SLO, preset, 40).at(2.0)
+    assert (probe.turns, probe.arrival.rate, probe.concurrency) == (preset.turns, 2.0, None)
+    assert probe.streams == (preset.concurrency if preset.turns is not None else None)
+
+
+@pytest.mark.parametrize("name", ["summarise", "agent"])
+def test_a_probe_that_does_not_fit_in_memory_is_refused_at_once(name: str) -> None:
+    with pytest.raises(UsageError, match=r"--requests must be lower than 1000.*prompt tokens"):
+        Asked(SLO, load_workload(name), 1000)
 
 
 def start(number: int, **metrics: float) -> Start:

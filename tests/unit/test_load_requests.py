@@ -124,8 +124,21 @@ def test_conversations_grow_on_their_stream(name: str) -> None:
     assert build_requests(asked, 3, VOCAB) == requests
 
 
-def test_turns_need_a_closed_loop() -> None:
-    with pytest.raises(ValueError, match="go with a concurrency only"):
+def test_open_conversations_take_turns_on_the_schedule() -> None:
+    asked = workload(turns=3, conversations=2, arrival={"rate": 5.0})
+    requests = build_requests(asked, 3, VOCAB)
+    assert len(requests) == asked.measured + asked.window_requests
+    assert all(one.at is not None for one in requests)
+    for first, second in zip(requests[:2], requests[2:4], strict=True):
+        assert second.prompt[: len(first.prompt)] == first.prompt
+    assert requests[6].prompt[:8] != requests[4].prompt[:8], "a new one after three turns"
+
+
+def test_turns_need_streams() -> None:
+    with pytest.raises(ValueError, match=r"beside an arrival.rate"):
         workload(turns=3, arrival={"rate": 1.0})
+    for wrong in ({"turns": 3, "conversations": 2}, {"conversations": 2}):
+        with pytest.raises(ValueError, match=r"with turns and an arrival.rate only"):
+            workload(**wrong)
     with pytest.raises(ValueError, match="may hold at most"):
         workload(turns=1000, input_tokens=1000)

@@ -75,6 +75,18 @@ def test_a_stream_is_used_again_when_its_answer_ended(tmp_path: Path) -> None:
         assert before <= one.sent, "more than four at a time"
 
 
+def test_conversations_arrive_by_the_schedule_in_open_loop(tmp_path: Path) -> None:
+    workload = tiny(
+        turns=3, conversations=2, arrival={"rate": 200.0}, warmup=2, windows=1, window_requests=8
+    )
+    with scripted(tmp_path) as server:
+        result = load(server.url, workload)
+    assert result.failed == ""
+    assert len(result.windows) == 1
+    lengths = {one.index: one.prompt_tokens for one in result.records}
+    assert [lengths[index] for index in range(6)] == [8, 8, 24, 24, 40, 40]
+
+
 def test_self_checks(tmp_path: Path) -> None:
     with scripted(tmp_path) as server:
         result = load(server.url, load_workload("tiny"))

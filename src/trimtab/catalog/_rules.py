@@ -14,6 +14,35 @@ _PARALLEL = (
     Argument("--data-parallel-size", int, aliases=("-dp",)),
 )
 
+FEW_CPUS = 4
+"""Up to here the core that vLLM reserves for its other processes is a quarter or more of all."""
+
+NATIVE = {
+    "bfloat16": frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
+    "float16": frozenset({"avx512_fp16", "amx_fp16", "fphp"}),
+}
+"""CPU flags (x86 and ARM names in /proc/cpuinfo) that mean arithmetic in this type."""
+
+
+def capability(context: Context) -> tuple[int, ...] | None:
+    """Return the compute capability of the oldest GPU here; ``None`` when one does not tell."""
+    gpus = context.facts.cuda.gpus.value or ()
+    found = [release(gpu.capability) for gpu in gpus]
+    return min(found) if found and all(found) else None
+
+
+def older(context: Context, least: tuple[int, int], what: str) -> str | None:
+    """Return why something that needs a capability does not apply; ``None`` off CUDA."""
+    if context.platform != "cuda":
+        return None
+    found = capability(context)
+    if found is None:
+        return "the GPU's compute capability is unknown"
+    if found < least:
+        have, need = (".".join(map(str, one)) for one in (found, least))
+        return f"{what} needs compute capability {need}, and a GPU here has {have}"
+    return None
+
 
 def allowed_cpus(context: Context) -> tuple[int, ...]:
     """Return the CPUs the server may run on; empty when unknown."""

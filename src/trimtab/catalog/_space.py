@@ -13,6 +13,8 @@ from trimtab.errors import UnknownTuningError
 from trimtab.knobs import Sysctl, Sysfs
 from trimtab.model import Factor, RestartCost, RiskLevel, Scope, Value, Verdict
 
+_NOT_STUDIED = "no study tries it: doctor and lint know it, and the baseline may set it"
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
@@ -63,7 +65,9 @@ def choose(
     left_out: list[LeftOut] = []
     for tuning in catalog.values():
         if tuning.advisory:
-            continue  # not a question of this study at all
+            if tuning.name in only:  # whoever names it must not be left to wonder
+                left_out.append(LeftOut(tuning.name, _NOT_STUDIED))
+            continue
         missing = _left_out(catalog, tuning, context, only, skip, max_risk)
         if missing is not None:
             left_out.append(missing)
@@ -110,7 +114,7 @@ def _left_out(
         or _out_of_reach(tuning)
         or _already(catalog, tuning, context)
         or host_refusal(tuning, context, tuning.recommended_for(context))
-        or _unwanted(tuning, only, skip, max_risk)
+        or _unwanted(tuning, tuning.recommended_for(context), only, skip, max_risk)
     )
     return None if reason is None else LeftOut(tuning.name, reason)
 
@@ -183,7 +187,7 @@ def _host_setting(tuning: Tuning, context: Context, wanted: Value) -> str | None
 
 
 def _unwanted(
-    tuning: Tuning, only: Sequence[str], skip: Sequence[str], max_risk: RiskLevel
+    tuning: Tuning, value: Value, only: Sequence[str], skip: Sequence[str], max_risk: RiskLevel
 ) -> str | None:
     if any(fnmatchcase(tuning.name, pattern) for pattern in skip):
         return "left out by --skip"
@@ -194,6 +198,6 @@ def _unwanted(
             f"its risk is {tuning.risk.level.value}, above --max-risk {max_risk.value}: "
             f"{tuning.risk.sentence}"
         )
-    if tuning.lowers_fidelity and tuning.name not in only:
+    if value in tuning.lowers_fidelity and tuning.name not in only:
         return f"it may change answers: name it with --only {tuning.name} to test it"
     return None

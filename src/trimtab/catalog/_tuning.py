@@ -90,7 +90,7 @@ class Tuning:
     ``recommended`` is the value that a study tests, the second of ``values`` if not given.
     ``applies`` returns the reason why the entry does not apply, or ``None``. ``conflicts`` are
     symmetrical and need to be written at one side only; ``requires`` must be off stock too.
-    ``lowers_fidelity``: answers may get worse, so it is only tested when named.
+    ``lowers_fidelity``: values with which answers may get worse: only tested when named.
     ``lead`` returns the sentence of the rule by which the hardware decides a large effect, or "".
     ``prior`` is the expected gain on the log scale; it orders proposals and never enters a test.
     ``metric`` names the metric it is about if that is not the study's objective ("startup").
@@ -119,7 +119,7 @@ class Tuning:
     requires: tuple[Relation, ...] = ()
     scope: Scope = Scope.PROCESS
     restart: RestartCost = RestartCost.PROCESS
-    lowers_fidelity: bool = False
+    lowers_fidelity: tuple[Value, ...] = ()
     lead: Callable[[Context], str] = no_lead
     prior: float = 0.0
     metric: str = ""
@@ -139,6 +139,11 @@ class Tuning:
     inert: str = ""
     advisory: bool = False
     dummy: bool = False
+
+    def warning(self, value: Value) -> str:
+        """Return what a reader must know of a value: its risk, and whether answers may change."""
+        marked = "May change answers. " if value in self.lowers_fidelity else ""
+        return marked + self.risk.sentence
 
     def values_for(self, context: Context) -> tuple[Value, ...]:
         """Return the values on this machine, stock first."""

@@ -67,6 +67,16 @@ def _bind_applies(context: Context) -> str | None:
     return None
 
 
+def _bind_lead(context: Context) -> str:
+    count = len(_rules.one_per_core(context))
+    if not 2 <= count <= _rules.FEW_CPUS:
+        return ""
+    return (
+        f"vLLM reserves one of {count} cores and computes on the rest; bound to all of them it "
+        "computes on that one too"
+    )
+
+
 def _bind_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
     delivered = Check(CheckKind.ENVIRON, _BIND, str(value), roles=("api",), proves=Proves.DELIVERY)
     if value in ("auto", "nobind") or "|" in str(value):
@@ -147,6 +157,7 @@ TUNINGS = (
         values=lambda context: (None, _rules.core_list(context), "auto", "nobind"),
         stock="auto: one core is reserved for the other processes, the rest is bound",
         applies=_bind_applies,
+        lead=_bind_lead,
         conflicts=(
             Relation(
                 "one-process-engine",

@@ -15,30 +15,46 @@ from trimtab.model import (
     Value,
 )
 
-FEW_CPUS = 4
-"""Up to here the core that vLLM reserves for its other processes is a quarter or more of all."""
-
+_DTYPE = Argument("--dtype", config="dtype")
 _MULTIPROCESSING = "VLLM_ENABLE_V1_MULTIPROCESSING"
-_NATIVE = {
-    "bfloat16": frozenset({"avx512_bf16", "amx_bf16", "bf16"}),
-    "float16": frozenset({"avx512_fp16", "amx_fp16", "fphp"}),
-}
-"""CPU flags (x86 and ARM names in /proc/cpuinfo) that mean arithmetic in this type."""
 
 _CPU_PLATFORM = Source("vLLM 0.32, CPU platform", "vllm/platforms/cpu.py")
 
 
-def _dtype_applies(context: Context) -> str | None:
+def _computed(context: Context) -> str | None:
+    """Return the type that ``auto`` computes in: float32 checkpoints are narrowed on CPU too."""
     stored = context.checkpoint_dtype
-    if stored is None:
+    return "bfloat16" if stored == "float32" else stored
+
+
+def _narrows(context: Context) -> bool:
+    """Whether the baseline computes a float32 checkpoint in float32, which auto would not."""
+    wide = _DTYPE.parse(context.baseline) in ("float32", "float")
+    return wide and context.checkpoint_dtype == "float32"
+
+
+def _narrowing_applies(context: Context) -> str | None:
+    flags = context.facts.cpu.flags.value or frozenset()
+    if context.platform == "cpu" and not flags & _rules.NATIVE["bfloat16"]:
+        return "this CPU is not known to compute bfloat16 natively: it would be slower"
+    return _rules.older(context, (8, 0), "bfloat16 arithmetic")
+
+
+def _dtype_applies(context: Context) -> str | None:
+    if _narrows(context):
+        return _narrowing_applies(context)
+    if context.platform != "cpu":
+        return f"it acts on cpu, and the platform is {context.platform}"
+    computed = _computed(context)
+    if computed is None:
         return "the type the checkpoint is stored in is unknown"
-    if stored not in _NATIVE:
-        return f"the checkpoint is stored in {stored}: float32 would change nothing"
+    if computed not in _rules.NATIVE:
+        return f"the checkpoint is stored in {computed}, which has no rule here"
     flags = context.facts.cpu.flags.value
-    native = sorted(_NATIVE[stored] & flags) if flags is not None else []
+    native = sorted(_rules.NATIVE[computed] & flags) if flags is not None else []
     if native:
         return (
-            f"this CPU computes {stored} natively ({', '.join(native)}): float32 would only "
+            f"this CPU computes {computed} natively ({', '.join(native)}): float32 would only "
             "double the memory traffic"
         )
     return None
@@ -48,7 +64,7 @@ def _dtype_lead(context: Context) -> str:
     flags = context.facts.cpu.flags.value
     if context.facts.cpu.arch.value != "x86_64" or flags is None:
         return ""
-    if context.checkpoint_dtype != "bfloat16" or flags & _NATIVE["bfloat16"]:
+    if _computed(context) != "bfloat16" or flags & _rules.NATIVE["bfloat16"]:
         return ""
     return (
         "this CPU has neither AVX512-BF16 nor AMX, so vLLM computes bfloat16 on a slow fallback "
@@ -64,7 +80,7 @@ def _one_process_applies(context: Context) -> str | None:
 
 def _one_process_lead(context: Context) -> str:
     count = len(_rules.allowed_cpus(context))
-    if not 2 <= count <= FEW_CPUS:
+    if not 2 <= count <= _rules.FEW_CPUS:
         return ""
     return (
         f"vLLM reserves one of the {count} allowed CPUs for its other processes and computes on "
@@ -106,11 +122,16 @@ TUNINGS = (
         name="dtype",
         layer="vllm",
         summary="Compute in float32 where the CPU has no arithmetic for the checkpoint's type.",
-        knob=Argument("--dtype", config="dtype"),
-        values=("auto", "float32"),
-        stock="auto: the checkpoint's own type",
+        knob=_DTYPE,
+        values=lambda context: ("auto", "bfloat16" if _narrows(context) else "float32"),
+        stock="auto: the checkpoint's own type, bfloat16 for float32",
         applies=_dtype_applies,
         lead=_dtype_lead,
+        lowers_fidelity=("bfloat16",),
+        details=(
+            "Where the baseline computes a float32 checkpoint in float32 and the device has "
+            "bfloat16 arithmetic, the alternative is bfloat16."
+        ),
         risk=Risk(
             RiskLevel.LOW,
             "Weights take twice the memory and a KV cache of the same size holds half the tokens; "
@@ -118,9 +139,8 @@ TUNINGS = (
         ),
         prior=1.4,
         engines=("vllm",),
-        platforms=("cpu",),
         sources=(
-            Source("vLLM 0.32, model configuration", "vllm/config/model.py, 'Upcasting'"),
+            Source("vLLM 0.32, model configuration", "vllm/config/model.py, _resolve_auto_dtype"),
             Source("oneDNN, data types", "uxlfoundation.github.io/oneDNN, dev_guide_data_types"),
         ),
     ),

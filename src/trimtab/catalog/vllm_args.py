@@ -133,19 +133,6 @@ TUNINGS = (
         accepts=Choice(("balanced", "interactivity", "throughput"), _REFUSED),
     ),
     _arg(
-        Argument("--kv-cache-dtype"),
-        "The type in which keys and values are kept.",
-        stock="auto: the model's",
-        details="Eight bits hold twice the tokens; answers may get worse.",
-        risk=Risk(RiskLevel.MEDIUM, "Answers may get worse."),
-    ),
-    _arg(
-        Argument("--quantization", aliases=("-q",)),
-        "How the weights are quantized.",
-        stock="as the checkpoint says",
-        risk=Risk(RiskLevel.MEDIUM, "Answers may get worse."),
-    ),
-    _arg(
         Argument("--speculative-config", aliases=("-sc",)),
         "Guess several tokens ahead, and check them in one step.",
         stock="off",

@@ -19,6 +19,7 @@ from trimtab.commands.shared import (
     SloOption,
     Target,
     Url,
+    Windows,
     Workload,
 )
 
@@ -49,6 +50,7 @@ def bench(
     starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to make.")] = 3,
     workload: Workload = None,
     slo: SloOption = None,
+    windows: Windows = None,
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
@@ -69,6 +71,7 @@ def bench(
         engine_python=engine_python,
         workload=workload,
         slo=slo,
+        windows=windows,
         seed=seed,
         shared_host=shared_host,
     )

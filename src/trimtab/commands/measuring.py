@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trimtab import measure, wording
+from trimtab.commands import precision
 from trimtab.engines import api_key, checkpoint
 from trimtab.engines.vllm import served_name
 from trimtab.errors import UsageError
@@ -29,7 +29,8 @@ from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import METRICS, over_windows, parse_slo
 from trimtab.model import Settings, Start
 from trimtab.progress import Display, open_display
-from trimtab.question import Options, require_same
+from trimtab.question import Options, parse_share, parse_windows, require_same
+from trimtab.session import windowed
 from trimtab.stop import Stop
 from trimtab.study import LEDGER, clear_wreckage
 from trimtab.targets import open_target
@@ -53,7 +54,12 @@ def of_starts(
             lambda made: len(measure.of_target(made, 0)) >= count
         )
     found = measure.summary(starts)
-    return {"target": target, "starts": len(starts), "metrics": [asdict(m) for m in found]}
+    return {
+        "target": target,
+        "starts": len(starts),
+        "metrics": [asdict(m) for m in found],
+        "noise": precision.noise(starts, options.objective),
+    }
 
 
 def of_pairs(
@@ -67,7 +73,7 @@ def of_pairs(
     quiet: bool,
 ) -> dict[str, Any]:
     """Compare two targets."""
-    within = parse_margin(margin)
+    within = parse_share("--margin", margin)
     if "," in options.objective:
         raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
     session, first = open_target(names[0], options, say)
@@ -79,6 +85,7 @@ def of_pairs(
         both = measure.differences(made, metric)
         return bool(both) and measure.judged(made, metric, within, pairs).final
 
+    say(precision.before(session.noise, pairs))
     with opened(asked, folder, metric, resume=resume, quiet=quiet) as place:
         starts = measure.Measurement(session, (first, second), *place).until(enough)
     look = measure.judged(starts, metric, within, pairs)
@@ -91,26 +98,16 @@ def of_pairs(
         "low": None if look.low is None else math.exp(look.low),
         "high": None if look.high is None else math.exp(look.high),
         "pairs": look.pairs,
+        "most_pairs": pairs,
         "margin": within,
+        "detectable_effect": precision.detectable(measure.differences(starts, metric), pairs),
+        "noise": precision.noise(starts, metric),
         "starts": len(starts),
         "metrics": {
             name: [asdict(one) for one in measure.summary(starts, index)]
             for index, name in enumerate(("a", "b"))
         },
     }
-
-
-def parse_margin(text: str) -> float:
-    """Return a margin: "1%" and "0.01" are the same.
-
-    Raises:
-        UsageError: it is neither, or not between 0 and 50 %.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
-    value = float(match[1]) / (100 if match[2] else 1) if match else math.nan
-    if not 0 < value <= 0.5:
-        raise UsageError(f"--margin must be a share such as 1% or 0.01, but is {text!r}")
-    return value
 
 
 @contextmanager
@@ -211,7 +208,8 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be measured.
     """
-    load = Live(url, options).run(load_workload(options.workload or "mixed-small"), options.seed)
+    asked = load_workload(options.workload or "mixed-small")
+    load = Live(url, options).run(windowed(asked, parse_windows(options.windows)), options.seed)
     if load.failed:
         raise UsageError(f"{url} cannot be measured: {load.failed}")
     valid = [window for window in load.windows if not window.void]
@@ -222,6 +220,7 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
     return {
         "target": url,
         "starts": 1,
+        "noise": None,
         "metrics": [
             asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1))
             for key, value in found.items()
@@ -238,8 +237,13 @@ def show(found: Mapping[str, Any]) -> None:
         for name in ("a", "b"):
             console.print(f"\n{name}: {found[name]}")
             console.print(_table(found["metrics"][name]))
+        console.print()
+        for line in precision.after(found):
+            console.print(line)
         return
     console.print(_table(found["metrics"]))
+    for line in precision.after(found):
+        console.print(line)
     if found["starts"] == 1:
         console.print("One start gives no interval: what another one would give is not known.")
 

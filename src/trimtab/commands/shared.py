@@ -27,4 +27,17 @@ Folder = Annotated[
     Path | None, typer.Option("--study", help="Folder. [default: trimtab-bench/<time>]")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on in --study.")]
+Windows = Annotated[
+    str | None,
+    typer.Option(
+        help="Windows of a start: a number, or auto (as the measured noise asks). [default: the "
+        "workload's]"
+    ),
+]
+Noise = Annotated[
+    str | None,
+    typer.Option(
+        help="Noise between starts to plan with, such as 2%, from an earlier study. [default: 5%]"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

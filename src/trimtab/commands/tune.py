@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trimtab.commands.shared import SharedHost
+from trimtab.commands.shared import Noise, SharedHost, Windows
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
 
@@ -100,6 +100,8 @@ def tune(
         int | None,
         typer.Option(min=1, max=40, help="Tune so many inert variables instead: an A/A study."),
     ] = None,
+    windows: Windows = None,
+    noise: Noise = None,
     start_deadline: Annotated[
         float | None, typer.Option(help="Seconds a server may take to be ready. [default: 600]")
     ] = None,
@@ -133,6 +135,8 @@ def tune(
         "start_deadline": start_deadline,
         "landscape": landscape,
         "aa": aa,
+        "windows": windows,
+        "noise": noise,
     }
     asked = {name: value for name, value in given.items() if value is not None}
     if dry_run:
@@ -148,7 +152,7 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
     from trimtab.study import resolve
 
     session = resolve(Options(**asked), _say, install=False)
-    design = search.design(session.space)
+    design = search.design(session.space, session.noise)
     shown = intent.describe(session.space, design, session.left_out, session.catalog)
     typer.echo(json.dumps(shown, indent=1) if as_json else intent.text(shown))
 

@@ -205,9 +205,11 @@ class Driver:
         self._run.ended.append(exchange)
         if self._finished is None or self._finished.done():
             return
-        if self._workload.turns is not None:
+        if self._workload.concurrency is None:
+            pass  # the schedule sends
+        elif self._workload.turns is not None:
             self._send_turn(exchange.request.index)
-        elif self._workload.concurrency is not None:
+        else:
             self._send_next()
         self._done.add(exchange.request.index)
         while self._row in self._done:

@@ -122,14 +122,14 @@ def _conversations(
     as a real one, and a prefix cache finds the earlier prompt but not the answer to it.
     """
     assert workload.turns is not None
-    assert workload.concurrency is not None
+    assert workload.streams is not None
     low, high = workload.vocabulary_floor, vocab * 9 // 10
     lengths = iter(draw(workload.turns, len(entries), workload.window_requests, rng))
     said: dict[int, tuple[int, ...]] = {}
     left: dict[int, int] = {}
     found = []
     for index, (entry, prompt) in enumerate(zip(entries, prompts, strict=True)):
-        stream = index % workload.concurrency
+        stream = index % workload.streams
         if not left.get(stream):
             said[stream], left[stream] = (), next(lengths)
         new = prompt[workload.shared_prefix :] if said[stream] else prompt

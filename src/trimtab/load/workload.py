@@ -39,8 +39,10 @@ class Workload(_Strict):
 
     ``turns``: each stream of a closed loop holds conversations of so many requests; a prompt is
     then all that was said before (with stand-ins of the asked length for the answers) and
-    ``input_tokens`` more. ``prompts`` is the path of a file with prompts that people wrote
-    (`trimtab.load.texts`), which brings both lengths; ``prompts_sha256`` that of its content.
+    ``input_tokens`` more. In open loop ``conversations`` are held at once, and arrivals go round
+    them: each thinks for ``conversations / rate`` seconds between two of its turns.
+    ``prompts`` is the path of a file with prompts that people wrote (`trimtab.load.texts`), which
+    brings both lengths; ``prompts_sha256`` that of its content.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -48,6 +50,7 @@ class Workload(_Strict):
     output_tokens: LengthsField | None = None
     arrival: Arrival
     turns: LengthsField | None = None
+    conversations: Annotated[int, Field(ge=1, le=4096)] | None = None
     prompts: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     prompts_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     shared_prefix: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -62,6 +65,8 @@ class Workload(_Strict):
     def _fits_in_memory(self) -> Self:
         if self.prompts_sha256 is not None and self.prompts is None:
             raise ValueError("prompts_sha256 goes with prompts only")
+        if self.conversations is not None and (self.turns is None or self.arrival.rate is None):
+            raise ValueError("conversations go with turns and an arrival.rate only")
         if self.arrival.trace is not None or self.prompts is not None:
             self._bring_their_own()
             return self
@@ -71,8 +76,11 @@ class Workload(_Strict):
             )
         longest = self.input_tokens.longest
         if self.turns is not None:
-            if self.concurrency is None:
-                raise ValueError("turns follow each other: they go with a concurrency only")
+            if self.streams is None:
+                raise ValueError(
+                    "turns follow each other: they go with an arrival.concurrency, or with "
+                    "conversations beside an arrival.rate"
+                )
             longest = self.turns.longest * (longest + self.output_tokens.longest)
         tokens = self.requests * (self.shared_prefix + longest)
         if tokens > PROMPT_LIMIT:
@@ -99,6 +107,11 @@ class Workload(_Strict):
         return self.arrival.concurrency
 
     @property
+    def streams(self) -> int | None:
+        """Streams on which requests follow each other, in either loop; ``None`` for none."""
+        return self.concurrency or self.conversations
+
+    @property
     def measured(self) -> int:
         """Requests that warm-up and all windows need."""
         return self.warmup + self.windows * self.window_requests
@@ -109,10 +122,10 @@ class Workload(_Strict):
 
         The tail keeps the load up until the last measured request ends: a closed loop sends at
         most one more for each stream; an open loop gets another window's worth. Conversations
-        stay on their stream, so that a fast one needs more than its share.
+        of a closed loop stay on their stream, so that a fast one needs more than its share.
         """
-        if self.turns is not None:
-            return 2 * self.measured + (self.concurrency or 0)
+        if self.turns is not None and self.concurrency is not None:
+            return 2 * self.measured + self.concurrency
         return self.measured + (self.concurrency or self.window_requests)
 
 
@@ -125,10 +138,10 @@ def load_workload(source: str) -> Workload:
     """
     preset = PRESETS.get(source)
     if preset is not None:
-        return _validate(source, {"name": source, **preset})
+        return validated(source, {"name": source, **preset})
     path = Path(source)
     content = _read(path)
-    workload = _validate(source, {"name": path.stem, **content})
+    workload = validated(source, {"name": path.stem, **content})
     return _with_files(workload, source)
 
 
@@ -187,7 +200,12 @@ def _read(path: Path) -> Mapping[str, object]:
     return content
 
 
-def _validate(source: str, content: Mapping[str, object]) -> Workload:
+def validated(source: str, content: Mapping[str, object]) -> Workload:
+    """Return a workload from the keys of a file; ``source`` names it in what is raised.
+
+    Raises:
+        WorkloadError: a key that must be different; the message names it.
+    """
     try:
         return Workload.model_validate(dict(content))
     except ValidationError as error:

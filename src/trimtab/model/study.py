@@ -136,6 +136,26 @@ class Fidelity:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """Variance components of the objective: sds on the log scale (0.02 = 2 %), method of moments.
+
+    ``between`` is that of starts (s_r), ``within`` that of the windows of one start (s_w), each
+    with its degrees of freedom. ``windows`` is how many a start had. ``best`` is how many give
+    the most precision for the time, at the measured cost of a start without its windows and of
+    a window, in seconds.
+    """
+
+    between: float
+    within: float
+    start_df: int
+    window_df: int
+    windows: float
+    start_seconds: float
+    window_seconds: float
+    best: int
+
+
+@dataclass(frozen=True, slots=True)
 class Conclusion:
     """What a study found: verdicts, profiles and how they compare, from the ledger alone.
 
@@ -157,6 +177,7 @@ class Conclusion:
     notes: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
     pareto: tuple[Standing, ...] = ()
+    spread: Spread | None = None
 
 
 class Phase(StrEnum):

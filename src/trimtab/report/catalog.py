@@ -75,6 +75,9 @@ class Entry(BaseModel):
     risk: str
     risk_sentence: str
     studied: bool = Field(description="Whether 'trimtab tune' tests it.")
+    may_change_answers: list[str | int | float | bool | None] = Field(
+        description="Values that are tested only when the entry is named with --only."
+    )
     conflicts: list[Related]
     requires: list[Related]
     rules: list[Trap]
@@ -107,6 +110,7 @@ def entry(tuning: Tuning) -> Entry:
         risk=tuning.risk.level.value,
         risk_sentence=tuning.risk.sentence,
         studied=not tuning.advisory,
+        may_change_answers=list(tuning.lowers_fidelity),
         conflicts=[_related(tuning, name) for name in rivals(tuning)],
         requires=[
             Related(name=one.name, sentence=one.sentence, fatal=False) for one in tuning.requires
@@ -214,11 +218,20 @@ def explanation(one: Entry) -> Iterator[tuple[str, str]]:
         *(("needs", f"{r.name}: {r.sentence}") for r in one.requires),
         *(("trap", f"{r.summary} [{r.id}, {r.severity}]") for r in one.rules),
         ("verified by", one.verified),
-        ("studied", "" if one.studied else "no: known to doctor and lint, tested by no study"),
+        ("studied", _studied(one)),
         *(("evidence", said) for said in one.evidence or ["no published number isolates it"]),
         *(("source", f"{s.title}: {s.where}") for s in one.sources),
     )
     yield from ((name, text) for name, text in pairs if text)
+
+
+def _studied(one: Entry) -> str:
+    if not one.studied:
+        return "no: known to doctor and lint, tested by no study"
+    if one.may_change_answers:
+        marked = ", ".join(map(str, one.may_change_answers))
+        return f"{marked} only when named (--only {one.name}): it may change answers"
+    return ""
 
 
 def _values(one: Entry) -> str:

@@ -33,6 +33,7 @@ def describe(
                 "screened": bool(factor.lead) or factor.tuning in design.screened,
                 "metric": factor.metric or space.objective,
                 "risk": catalog[factor.tuning].risk.level.value,
+                "may_change_answers": factor.value in catalog[factor.tuning].lowers_fidelity,
             }
             for factor in space.factors
         ],
@@ -63,6 +64,8 @@ def text(shown: Mapping[str, Any]) -> str:
         lines.append(f"  {one['name']:<24} {_values(one['values']):<28} {one['summary']}{mark}")
         if one["expected_large_because"]:
             lines.append(f"  {'':<24} first, alone: {one['expected_large_because']}")
+        if one["may_change_answers"]:
+            lines.append(f"  {'':<24} may change answers: tested because it is named")
     if shown["left_out"]:
         lines += ["", "Left out:"]
     lines += [f"  {one['name']:<24} {one['reason']}" for one in shown["left_out"]]

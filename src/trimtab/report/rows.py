@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from trimtab import wording
 from trimtab.facts.text import format_cpu_list
 from trimtab.metrics import METRICS, geometric_mean
-from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Start, Verdict
+from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Spread, Start, Verdict
 from trimtab.redaction import redact_settings
+from trimtab.report.machine import readings
 from trimtab.report.study import Study
 
 ARMS = ("baseline", "guide", "proven", "max")
@@ -223,7 +224,20 @@ def totals(study: Study) -> tuple[tuple[str, str], ...]:
         ("starts", f"{len(study.starts)}, {measured} of them measured"),
         ("time", wording.duration(study.minutes * 60)),
         ("spread between starts", wording.percent(spread)),
+        *_components(study.conclusion.spread),
         ("detectable effect", wording.percent(study.conclusion.detectable)),
+        *readings(study.starts),
+    )
+
+
+def _components(spread: Spread | None) -> tuple[tuple[str, str], ...]:
+    """Return the part of starts and of windows in it, and the windows that they ask for."""
+    if spread is None:
+        return ()
+    windows = f"{spread.windows:.3g} a start, best for the time: {spread.best}"
+    return (
+        ("of it, starts themselves", f"{wording.percent(spread.between)} (s_r)"),
+        ("windows of one start", f"{wording.percent(spread.within)} (s_w); {windows}"),
     )
 
 

@@ -7,9 +7,10 @@ replay, and a finished one answers the same again.
 from trimtab.search.conclusion import conclude
 from trimtab.search.failures import blocked
 from trimtab.search.host_effects import ROUND, alternation, rounds
-from trimtab.search.intent import design
+from trimtab.search.intent import design, measured
 from trimtab.search.leading import leading
 from trimtab.search.phased import Phased
+from trimtab.search.spread import spread, told
 from trimtab.search.strategy import Strategy
 
 __all__ = [
@@ -21,5 +22,8 @@ __all__ = [
     "conclude",
     "design",
     "leading",
+    "measured",
     "rounds",
+    "spread",
+    "told",
 ]

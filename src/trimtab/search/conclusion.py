@@ -21,6 +21,7 @@ from trimtab.search.pareto import pareto
 from trimtab.search.profiles import Profiles
 from trimtab.search.refine import valued
 from trimtab.search.removal import labelled, redundant, removals
+from trimtab.search.spread import spread, study_noise, told
 from trimtab.stats.power import detectable
 
 
@@ -43,6 +44,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     front = pareto(analysis, last.proven, last.best, further(space, starts, planned))
     named |= {one.arm: one.candidate for one in front.arms if one.member}
     said = tuple(fidelity(starts, named.items()))
+    noise = spread(starts, space.objective, study_noise(analysis))
     return Conclusion(
         answers=tuple(valued(labelled(space, one, removed), space, starts) for one in answers),
         proven=last.proven,
@@ -58,11 +60,13 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
                 *last.notes,
                 *front.notes,
                 *map(sentence, said),
+                told(noise) if noise else "",
             )
             if note
         ),
         fidelity=said,
         pareto=front.arms,
+        spread=noise,
     )
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
+from trimtab import wording
 from trimtab.errors import UsageError
-from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space
+from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space, Start
 from trimtab.search import confirm, hosts, lead, screen
 from trimtab.search.arms import SOME, together, without_conflicts
+from trimtab.search.comparable import comparable
 from trimtab.search.cost import expected_seconds, price, total
 from trimtab.search.further import room
+from trimtab.search.looks import ENOUGH_DF, analyse
 from trimtab.search.profiles import published
 from trimtab.search.screen import FOLLOW_ROWS
+from trimtab.search.spread import study_noise
 from trimtab.stats.power import detectable
 
 _PAIRS: Final = 4
@@ -104,6 +109,16 @@ def design(space: Space, sd: float = 0.05) -> Design:
         host_starts=host.starts,
         objectives=space.objectives,
     )
+
+
+def measured(space: Space, starts: Sequence[Start]) -> str:
+    """Say what the study can detect with the noise as its starts show it; "" before they do."""
+    noise = study_noise(analyse(space, comparable(starts)))
+    if noise.df < ENOUGH_DF or noise.sd is None:
+        return ""
+    found = design(space, noise.sd).detectable
+    can = "no screen is planned" if found is None else f"detectable {wording.percent(found)}"
+    return f"noise between starts as measured: {wording.percent(noise.sd)}; {can}"
 
 
 def _rows(planned: screen.Plan | None) -> list[Candidate]:

@@ -18,6 +18,17 @@ def broken(space: Space, own: Sequence[Start], stock: Sequence[Start]) -> tuple[
     return tuple(_broken(space, own, stock))
 
 
+def untold(space: Space, starts: Sequence[Start]) -> Iterator[str]:
+    """Yield a sentence for each limit on a metric that no measured start has: nothing kept it."""
+    measured = [start for start in starts if start.valid]
+    for metric, limit in space.limits:
+        if measured and not any(metric in start.metrics for start in measured):
+            yield (
+                f"no start has a value of {metric}: its limit of {wording.number(limit)} "
+                f"{METRICS[metric].unit} was not enforced"
+            )
+
+
 def _broken(space: Space, own: Sequence[Start], stock: Sequence[Start]) -> Iterator[str]:
     for metric, limit in space.limits:
         value, before = _mean(own, metric), _mean(stock, metric)

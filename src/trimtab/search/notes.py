@@ -12,6 +12,7 @@ from trimtab.search.answers import Findings, false_alarm
 from trimtab.search.arms import GUIDE_ARM
 from trimtab.search.covariate import NAME as SPEED
 from trimtab.search.failures import blocked
+from trimtab.search.limits import untold
 from trimtab.search.looks import LOOKS, metrics_of, usable
 from trimtab.search.profiles import dropped
 from trimtab.search.shifts import Shift, shifts
@@ -19,7 +20,7 @@ from trimtab.search.shifts import Shift, shifts
 
 def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str]:
     """Return what a reader must know besides the verdicts, one sentence each."""
-    notes = [blocked(space, starts), *_without_value(space, starts)]
+    notes = [blocked(space, starts), *_without_value(space, starts), *untold(space, starts)]
     if len(known.space.factors) > 1 and known.plan is None and starts:
         notes.append(_no_screen(known))
     if space.guide and starts and not _asked(space, known):

@@ -27,7 +27,10 @@ from trimtab.simulated.landscape import Landscape
 from trimtab.simulated.replay import Replay
 
 OBJECTIVE: Final = "output_throughput"
-FURTHER: Final = ("ttft_p99", "startup")
+LATENCY: Final = "ttft_p99"
+"""The only latency that a landscape tells."""
+
+FURTHER: Final = (LATENCY, "startup")
 """The other metrics of a start."""
 
 _LONGEST: Final = 10_000
@@ -138,7 +141,7 @@ class Machine:
         startup = sum(one.startup for one in known)
         metrics = {
             OBJECTIVE: math.exp(mean),
-            "ttft_p99": 100.0 * math.exp(-latency),
+            LATENCY: 100.0 * math.exp(-latency),
             "startup": 20.0 * math.exp(startup + self.landscape.noise.start * float(own.normal())),
         }
         return Start(

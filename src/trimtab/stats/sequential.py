@@ -16,6 +16,8 @@ from statistics import fmean, stdev
 
 from scipy import special
 
+from trimtab.stats.power import detectable
+
 LOOKS = (4, 6, 8, 12)
 """Pairs after which a look is taken."""
 
@@ -69,6 +71,18 @@ def look(differences: Sequence[float], margin: float, most: int = LOOKS[-1]) -> 
     word = _word(low, high, margin)
     final = word is not Word.NOT_PROVEN or count >= most
     return Look(count, value, low, high, word, final)
+
+
+def finest(sd: float, most: int) -> float | None:
+    """Return the smallest log ratio that the last look finds with 80 % power, two-sided.
+
+    ``None`` from fewer than two pairs. ``sd`` is that of a pair's difference, log scale.
+    """
+    made = _looked(most, most)
+    if made is None:
+        return None
+    level, pairs = made
+    return detectable(sd / math.sqrt(pairs), pairs - 1, tests=1, alpha=level / 2)
 
 
 def _looked(pairs: int, most: int) -> tuple[float, int] | None:

@@ -1,0 +1,53 @@
+"""What a measurement can tell: the noise of its starts, and the difference that it would find."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from statistics import stdev
+from typing import Any
+
+from trimtab import measure, search, wording
+from trimtab.model import Spread, Start
+from trimtab.stats.sequential import finest
+
+
+def noise(starts: Sequence[Start], metric: str) -> dict[str, Any] | None:
+    """Return the variance components of a measurement's starts, ``None`` while unknown."""
+    found = measure.spread(starts, metric)
+    return None if found is None else asdict(found)
+
+
+def detectable(differences: Sequence[float], pairs: int) -> float | None:
+    """Return the smallest relative difference that ``pairs`` find at the noise of these."""
+    return _finest(stdev(differences), pairs) if len(differences) > 1 else None
+
+
+def before(assumed: float, pairs: int) -> str:
+    """Say what a comparison can find, before its first start."""
+    found = _finest(math.sqrt(2) * assumed, pairs)  # a difference has the noise of two starts
+    return (
+        f"{_found(found, pairs)}, assuming {wording.percent(assumed)} between starts "
+        "(--noise says otherwise)"
+    )
+
+
+def after(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a finished measurement says of its noise, in sentences."""
+    if found["noise"] is not None:
+        yield search.told(Spread(**found["noise"]))
+    if found.get("detectable_effect") is not None:
+        can = _found(found["detectable_effect"], found["most_pairs"])
+        yield f"{can}, with the noise as measured"
+
+
+def _finest(sd: float, pairs: int) -> float | None:
+    found = finest(sd, pairs)
+    return None if found is None else math.expm1(found)
+
+
+def _found(detectable: float | None, pairs: int) -> str:
+    many = wording.count(pairs, "pair")
+    size = wording.percent(detectable)
+    return f"{many} find a difference of {size} (80 % power, at the level of the last look)"

@@ -1,0 +1,45 @@
+"""What earlier starts tell the next one: how many windows are best, how fast the machine was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from trimtab import search
+from trimtab.errors import WorkloadError
+from trimtab.model import Phase, Spread, Start, StartRequest
+from trimtab.question import AUTO
+from trimtab.session import Session, windowed
+
+ENOUGH_DF: Final = 3
+"""Degrees of freedom between starts from which on the noise decides."""
+
+
+def paced(session: Session, starts: Sequence[Start], request: StartRequest) -> Session:
+    """Return the session in which a start of a study is made: with `auto`, other windows.
+
+    The number follows from the noise of the phases before, never from an effect, and is one for
+    a whole phase: within it all starts stay equally precise, and a block shares its requests.
+    """
+    order = list(Phase)
+    before = [s for s in starts if order.index(s.request.phase) < order.index(request.phase)]
+    if session.options.windows != AUTO or not before:
+        return session
+    return with_best(session, search.conclude(session.space, before).spread)
+
+
+def remembering(session: Session, starts: Sequence[Start]) -> Session:
+    """Return the session whose gate knows what it read before the earlier starts."""
+    return replace(session, readings=tuple(one.gate for one in starts))
+
+
+def with_best(session: Session, found: Spread | None) -> Session:
+    """Return the session with the number of windows that a noise asks for, if it is known."""
+    if found is None or found.start_df < ENOUGH_DF:
+        return session
+    try:
+        workload = windowed(session.workload, found.best)
+    except WorkloadError:  # as many do not fit into the load client's memory
+        return session
+    return replace(session, workload=workload)

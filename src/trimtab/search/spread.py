@@ -1,0 +1,97 @@
+"""The noise of a study's own starts, split into what starts and what windows contribute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from itertools import groupby
+from statistics import harmonic_mean, median
+from typing import Final
+
+from trimtab import wording
+from trimtab.model import Phase, Spread, Start
+from trimtab.search.comparable import comparable
+from trimtab.search.looks import Analysis, usable
+from trimtab.stats.components import best_windows, between, window_noise
+from trimtab.stats.effects import Noise
+from trimtab.stats.pooling import alike
+
+MOST: Final = 6
+"""Windows of a start beyond which more are not worth their time, unless it has more already."""
+
+
+def study_noise(analysis: Analysis) -> Noise:
+    """Return the residual noise of a study's starts on its objective, alike phases pooled."""
+    own = [fit.noise for (_, metric), fit in analysis.fits.items()
+           if metric == analysis.space.objective]  # fmt: skip
+    own.sort(key=lambda noise: -noise.df)
+    return reduce(lambda a, b: a.pooled(b) if alike(a, b) else a, own, Noise(0.0, 0))
+
+
+def spread(starts: Sequence[Start], metric: str, noise: Noise) -> Spread | None:
+    """Return the components of ``noise``, the residual noise of the starts' means.
+
+    ``None`` without degrees of freedom between starts and between windows.
+    """
+    valid = [start for start in comparable(starts) if usable(start, metric)]
+    rows = {start.number: _shared(start, valid, metric) for start in valid}
+    blocks = [
+        [rows[one.number] for one in members if len(rows[one.number]) > 1]
+        for _, members in groupby(sorted(valid, key=_place), key=_place)
+    ]
+    windows = window_noise(block for block in blocks if block)
+    lengths = [len(row) for row in rows.values() if row]
+    if not (noise.df and windows.df and lengths):
+        return None
+    each = harmonic_mean(lengths)
+    s_r, s_w = between(noise, windows, each), math.sqrt(windows.ss / windows.df)
+    window = median(_seconds(start) for start in valid if start.windows)
+    start = median(max(0.0, one.seconds - sum(w.end - w.begin for w in one.windows))
+                   for one in valid)  # fmt: skip
+    most = max(MOST, *lengths)
+    return Spread(
+        between=s_r,
+        within=s_w,
+        start_df=noise.df,
+        window_df=windows.df,
+        windows=each,
+        start_seconds=start,
+        window_seconds=window,
+        best=best_windows(s_r, s_w, start, window, most) if window > 0 else most,
+    )
+
+
+def told(found: Spread) -> str:
+    """Return the components for a reader, and how many windows they ask for."""
+    return (
+        f"noise: {wording.percent(found.between)} between starts ({found.start_df} degrees "
+        f"of freedom), {wording.percent(found.within)} between windows of a start "
+        f"({found.window_df}); with {found.start_seconds:.3g} s for a start and "
+        f"{found.window_seconds:.3g} s for a window, {wording.count(found.best, 'window')} for "
+        f"each start would be best (there were {found.windows:.3g}): --windows {found.best}"
+    )
+
+
+def _place(start: Start) -> tuple[Phase, int]:
+    return start.request.phase, start.request.block
+
+
+def _shared(start: Start, valid: Sequence[Start], metric: str) -> list[float]:
+    """Return a start's logs over the windows that all measured starts of its block have."""
+    own = [one for one in valid if _place(one) == _place(start)]
+    common = set.intersection(*(set(_logs(one, metric)) for one in own))
+    logs = _logs(start, metric)
+    return [logs[index] for index in sorted(common)]
+
+
+def _logs(start: Start, metric: str) -> dict[int, float]:
+    return {
+        window.index: math.log(value)
+        for window in start.windows
+        if not window.void and (value := window.metrics.get(metric, 0.0)) > 0
+    }
+
+
+def _seconds(start: Start) -> float:
+    return median(window.end - window.begin for window in start.windows)
