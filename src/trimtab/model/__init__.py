@@ -5,6 +5,8 @@ reported is the same thing. Times are seconds (``float``); instants are seconds 
 in the field's docstring.
 """
 
+from trimtab.model.answer import Answer, Comparison, Effect, Verdict
+from trimtab.model.conclusion import Conclusion, Fidelity, Spread
 from trimtab.model.knowledge import (
     BASELINE,
     Candidate,
@@ -35,21 +37,14 @@ from trimtab.model.plan import (
     to_json,
 )
 from trimtab.model.study import (
-    Answer,
     Budget,
-    Comparison,
-    Conclusion,
     Design,
-    Effect,
     Factor,
-    Fidelity,
     Outcome,
     Phase,
     Space,
-    Spread,
     Start,
     StartRequest,
-    Verdict,
 )
 
 __all__ = [

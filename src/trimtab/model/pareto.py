@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from trimtab.model.answer import Comparison
 from trimtab.model.knowledge import Candidate
-
-if TYPE_CHECKING:
-    from trimtab.model.study import Comparison
 
 
 @dataclass(frozen=True, slots=True)

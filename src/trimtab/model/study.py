@@ -1,4 +1,4 @@
-"""A study: its question, its starts, and its answer."""
+"""A study: its question and its starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from trimtab.model.knowledge import Candidate, RestartCost, Scope, Value
 from trimtab.model.load import Window
-from trimtab.model.pareto import Standing
 from trimtab.model.plan import Evidence
 
 
@@ -113,73 +112,6 @@ class Design:
         return tested + self.confirm_starts
 
 
-@dataclass(frozen=True, slots=True)
-class Fidelity:
-    """How far a profile's greedy answers are the baseline's.
-
-    ``agreement`` is the share (0 to 1) of tokens before the first that differs, over all prompts
-    and all pairs of starts; ``floor`` the same between the baseline's own starts, ``None`` from
-    fewer than two. ``diverges_at`` is the earliest token (from 1) that differs.
-    """
-
-    arm: str
-    agreement: float
-    floor: float | None
-    diverges_at: int | None
-    prompts: int
-    pairs: int
-
-    @property
-    def kept(self) -> bool:
-        """Whether the answers differ no more than the baseline's own do."""
-        return self.agreement >= (1.0 if self.floor is None else self.floor)
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Variance components of the objective: sds on the log scale (0.02 = 2 %), method of moments.
-
-    ``between`` is that of starts (s_r), ``within`` that of the windows of one start (s_w), each
-    with its degrees of freedom. ``windows`` is how many a start had. ``best`` is how many give
-    the most precision for the time, at the measured cost of a start without its windows and of
-    a window, in seconds.
-    """
-
-    between: float
-    within: float
-    start_df: int
-    window_df: int
-    windows: float
-    start_seconds: float
-    window_seconds: float
-    best: int
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """What a study found: verdicts, profiles and how they compare, from the ledger alone.
-
-    ``proven`` and ``best`` are the candidates of the two profiles (``best`` is written as
-    ``max``). ``confirmed`` holds the confirmation's comparisons of exactly these two with the
-    baseline (arms "proven" and "max", the latter only where it is another candidate), one for
-    each metric; what was tested and rejected is a note. ``guide`` is the guide's comparison,
-    from the first phase. ``pareto`` holds the confirmation's arms where a study has several
-    objectives.
-    """
-
-    answers: tuple[Answer, ...]
-    proven: Candidate
-    best: Candidate
-    confirmed: tuple[Comparison, ...]
-    guide: Comparison | None
-    sd: float | None
-    detectable: float | None
-    notes: tuple[str, ...] = ()
-    fidelity: tuple[Fidelity, ...] = ()
-    pareto: tuple[Standing, ...] = ()
-    spread: Spread | None = None
-
-
 class Phase(StrEnum):
     """The parts of a study, in order."""
 
@@ -261,61 +193,3 @@ class Start:
     def valid(self) -> bool:
         """Whether the start yields metrics."""
         return self.outcome is Outcome.MEASURED
-
-
-class Verdict(StrEnum):
-    """The answer for one tuning."""
-
-    WIN = "WIN"
-    LOSS = "LOSS"
-    NO_EFFECT = "NO-EFFECT"
-    PROBABLE = "PROBABLE"
-    NOT_PROVEN = "NOT-PROVEN"
-    NOT_IN_EFFECT = "NOT-IN-EFFECT"
-    START_FAILED = "START-FAILED"
-    NOT_APPLICABLE = "NOT-APPLICABLE"
-    SUPERSEDED = "SUPERSEDED"
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """An estimated change of a metric as a ratio to its comparison, with its interval.
-
-    ``ratio``, ``low`` and ``high`` are better-is-greater: for a metric where less is better they
-    are inverted, so 1.10 always means 10 % better. ``p`` is one-sided, for "better". All but
-    ``starts`` are ``None`` when the design gave no estimate.
-    """
-
-    ratio: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    starts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The verdict for one tuning, with its effect and the sentence that explains it.
-
-    ``removal`` is what the proven profile gains by it over itself without it, where measured.
-    """
-
-    tuning: str
-    value: Value
-    verdict: Verdict
-    effect: Effect
-    metric: str
-    reason: str
-    phase: str = ""
-    removal: Effect | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One profile (or arm) against the baseline on one metric, from paired starts."""
-
-    arm: str
-    metric: str
-    baseline: float
-    value: float
-    effect: Effect
