@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does ``trimtab bench`` agree with ``vllm bench serve``? Both on one server, in turns.
 
-    python benchmarks/agreement.py --rounds 8
+    python benchmarks/agreement.py --rounds 6
 
 One server of the embedded engine, without compilation; each round both tools send requests of the
 same lengths, in an order that alternates: arrivals in equal gaps at ``--rate`` (the draws of two
@@ -86,7 +86,7 @@ def theirs(
 def main() -> int:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--requests", type=int, default=24, help="Of each run.")
     parser.add_argument("--layers", type=int, default=32, help="Of the model, of dummy weights.")
     parser.add_argument("--input", type=int, default=512, help="Tokens in.")
