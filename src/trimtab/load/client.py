@@ -9,7 +9,7 @@ the server needs. Nothing here raises for what a server does: every failure is t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final, Protocol
@@ -56,15 +56,18 @@ class Connection:
     """One keep-alive connection with at most one exchange on it.
 
     ``on_end(connection, exchange)`` is called when an exchange ends, with or without an error;
-    ``on_lost(connection)`` when the connection can no longer be used.
+    ``on_lost(connection)`` when the connection can no longer be used; ``on_read()`` at every read,
+    before it is looked at.
     """
 
     def __init__(
         self,
         on_end: Callable[[Connection, Exchange], None],
         on_lost: Callable[[Connection], None],
+        on_read: Callable[[], None],
     ) -> None:
         self.usable = False
+        self._on_read = on_read
         self._on_end = on_end
         self._on_lost = on_lost
         self._wire: Writable | None = None
@@ -102,6 +105,7 @@ class Connection:
 
     def data_received(self, data: bytes, arrived: float) -> None:
         """Frame what was read (the wire calls this)."""
+        self._on_read()
         self._arrived = arrived
         exchange = self._exchange
         if exchange is None or self._parser is None:
@@ -171,6 +175,7 @@ class Connection:
 class Client:
     """Sends prepared requests over a pool of connections; ``on_end`` gets every ended exchange.
 
+    ``on_read`` is called between reads, so that what is due need not wait for all that arrived.
     Free connections are a stack: the one used last is used next, so in open loop the surplus
     rests. A lost connection is replaced when a request needs it; requests are never retried.
     """
@@ -181,20 +186,26 @@ class Client:
         requests: Sequence[Request],
         deadline: float,
         on_end: Callable[[Exchange], None],
+        on_read: Callable[[], None],
     ) -> None:
         self._target = target
         self._deadline = deadline
         self._payloads = [target.encode(request) for request in requests]
         self._on_end = on_end
+        self._on_read = on_read
+        self._spare = 0
         self._free: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiting: set[asyncio.Task[None]] = set()
         self.running: dict[int, Exchange] = {}
 
-    async def open(self, connections: int) -> None:
-        """Open connections beforehand. Those refused are tried again when needed."""
-        made = await asyncio.gather(*(self._connect() for _ in range(connections)))
-        self._free.extend(one for one in made if isinstance(one, Connection))
+    async def open(self, connections: int, spare: int = 0) -> None:
+        """Open connections beforehand. Those refused are tried again when needed.
+
+        Once fewer than ``spare`` are free, each request opens one for those after it.
+        """
+        self._spare = spare
+        await asyncio.gather(*(self._add() for _ in range(connections)))
 
     def submit(self, request: Request, intended: float | None) -> None:
         """Send a request now, or as soon as a new connection for it is open.
@@ -205,10 +216,10 @@ class Client:
         self.running[request.index] = exchange
         if self._free:
             self._send(self._free.pop(), exchange)
-            return
-        task = asyncio.get_running_loop().create_task(self._connect_and_send(exchange))
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+            if len(self._free) < self._spare:
+                self._begin(self._add())
+        else:
+            self._begin(self._connect_and_send(exchange))
 
     async def close(self) -> None:
         """End everything. Exchanges still on the way stay in ``running`` as they are."""
@@ -220,8 +231,18 @@ class Client:
         for connection in tuple(self._open):  # one may have opened while its task was cancelled
             connection.abort()
 
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _add(self) -> None:
+        made = await self._connect()
+        if isinstance(made, Connection) and made.usable:
+            self._free.append(made)
+
     async def _connect(self) -> Connection | str:
-        connection = Connection(self._ended, self._lost)
+        connection = Connection(self._ended, self._lost, self._on_read)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 opened = await wire.connect(self._target.host, self._target.port, connection)

@@ -15,6 +15,7 @@ from trimtab.errors import WorkloadError
 from trimtab.load.client import Exchange
 from trimtab.load.driver import Driver, Run, Watch
 from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
+from trimtab.load.loop import event_loop
 from trimtab.load.readings import HostReader, host_cpu
 from trimtab.load.requests import build_requests
 from trimtab.load.sse import decode
@@ -84,11 +85,12 @@ def run_load(
     target = Target.parse(url, model, key)
     requests = _requests(workload, seed, vocab, tokenizer(url, model, key), toggle)
     watch = Watch(alive, host_cpu, server_cpu, stop, progress)
-    with _no_collections():
+    with _no_collections(), asyncio.Runner(loop_factory=event_loop) as runner:
         if toggle is None:
-            run = asyncio.run(Driver(target, workload, requests, watch).run())
+            driver = Driver(target, workload, requests, watch)
         else:
-            run = asyncio.run(Toggling(target, workload, requests, watch, toggle).run())
+            driver = Toggling(target, workload, requests, watch, toggle)
+        run = runner.run(driver.run())
     records = tuple(
         sorted((_record(one, run.begun) for one in run.ended), key=lambda one: one.index)
     )

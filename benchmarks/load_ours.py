@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""One load with trimtab's client, as the tool `trimtab` of `load.py`: it runs this file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+
+from load_tools import INPUT, OUTPUT, SEED, Load, Reported, Tool, percentile, summary
+
+from trimtab.load.requests import build_requests
+from trimtab.load.run import run_load
+from trimtab.load.workload import Workload
+
+VOCABULARY = 30_000
+
+
+def trimtab() -> Tool:
+    """Return trimtab's client, in a process of its own."""
+
+    def run(url: str, load: Load) -> Reported:
+        words = [sys.executable, __file__, url, json.dumps(dataclasses.asdict(load))]
+        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        return Reported(**json.loads(done.stdout))
+
+    def schedule(load: Load) -> list[float]:
+        requests = build_requests(workload(load), SEED, VOCABULARY)[: load.requests]
+        return [one.at for one in requests if one.at is not None]
+
+    return Tool(run, schedule)
+
+
+def workload(load: Load) -> Workload:
+    """Return the workload of a load: one window, no warm-up."""
+    arrival = {"concurrency": load.streams} if load.rate is None else {"rate": load.rate}
+    return Workload.model_validate({
+        "name": "b", "input_tokens": INPUT, "output_tokens": OUTPUT, "arrival": arrival,
+        "warmup": 0, "windows": 1, "window_requests": load.requests, "max_seconds": 600.0,
+    })  # fmt: skip
+
+
+def main() -> int:
+    """Drive the load and print what trimtab reports of it."""
+    url, asked = sys.argv[1], Load(**json.loads(sys.argv[2]))
+    began = time.process_time()
+    load = run_load(url, "mock", workload(asked), SEED, vocab=VOCABULARY)
+    cpu = time.process_time() - began
+    assert not load.failed, load.failed
+    done = [one for one in load.records if asked.rate is None or one.index < asked.requests]
+    lags = [1000 * (one.sent - one.intended) for one in done]
+    (window,) = load.windows
+    during = load.client["cpu_share"] * (window.end - window.begin)
+    found = dataclasses.replace(
+        summary([(one.intended, one.chunks) for one in done]),
+        lags=[percentile(lags, percent) for percent in (50, 99, 100)],
+        cpu_run=during,
+        cpu_rest=cpu - during,
+    )
+    print(json.dumps(dataclasses.asdict(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
