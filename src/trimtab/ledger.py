@@ -7,6 +7,9 @@ Format history
     1   First line: ``{"format": 1, "question": {...}}``. Then one line for each start: the record
         ``trimtab.model.Start`` with its field names as keys, enumerations as their values and
         tuples as arrays. ASCII, numbers finite, every line ended by a newline.
+    2   A window has ``bins`` (its throughput in parts) and ``spread`` (its requests' latencies), a
+        start has ``marks``. In format 1, which is still read, a start's percentiles are means over
+        its windows.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ from filelock import FileLock, Timeout
 from trimtab.errors import StudyError
 from trimtab.model import Start
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READS: Final = (1, 2)
 
 
 class Ledger:
@@ -208,9 +212,10 @@ def _question(path: Path, line: bytes) -> dict[str, Any]:
         raise StudyError(f"{path} line 1 must be a ledger's header, but is not ({error})") from (
             error
         )
-    if found != FORMAT:
+    if found not in READS:
         raise StudyError(
-            f"{path} must have format {FORMAT}, but has {found!r}: use the trimtab that wrote it"
+            f"{path} must have format {FORMAT} or older, but has {found!r}: use the trimtab that "
+            "wrote it"
         )
     if not isinstance(question, dict):
         raise StudyError(f"{path} line 1 must hold a question, but holds {question!r}")

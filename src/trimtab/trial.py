@@ -11,19 +11,21 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from trimtab import gate
 from trimtab.apply import applied
 from trimtab.engines import api_key
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
-from trimtab.load.drained import drain
+from trimtab.load import saturation
 from trimtab.load.greedy import greedy
+from trimtab.load.guarded import guarded
 from trimtab.load.guards import unsteady
+from trimtab.load.marks import GiveUp
 from trimtab.load.run import LoadResult, run_load
 from trimtab.load.workload import Workload
-from trimtab.metrics import over_windows
 from trimtab.model import (
     Evidence,
     Outcome,
@@ -34,6 +36,7 @@ from trimtab.model import (
     StartRequest,
     Window,
 )
+from trimtab.pooled import over_windows
 from trimtab.progress import Display
 from trimtab.redaction import redact_plan
 from trimtab.server import Server, launch
@@ -58,6 +61,7 @@ class _Findings:
     windows: tuple[Window, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     answers: tuple[tuple[int, ...], ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +86,15 @@ class Loaded:
         name = session.engine.served_name(url, key=key)
         return greedy(url, name, session.vocab, session.workload.vocabulary_floor, key)
 
-    def run(self, workload: Workload, seed: int) -> LoadResult:
-        """Drive one load, to its end unless a stop is asked for.
+    def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
+        """Drive one load, to its end unless a stop is asked for, or it is hopeless.
 
         Raises:
             KeyboardInterrupt: a stop was asked for.
         """
         session, url, key = self.session, self.server.url, self.key
-        drain(url, key)  # what an earlier load of this start left behind
-        found = run_load(
+        load = partial(
+            run_load,
             url,
             session.engine.served_name(url, key=key),
             workload,
@@ -103,7 +107,9 @@ class Loaded:
             stop=self.stop.event,
             progress=self.display.state,
             shared_host=session.options.shared_host,
+            give_up=give_up,
         )
+        found = guarded(url, key, load)
         self.stop.check()
         return found
 
@@ -123,6 +129,7 @@ class Driven:
     client: Mapping[str, float] = field(default_factory=dict)
     answers: tuple[tuple[int, ...], ...] = ()
     void: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 Drive = Callable[[Loaded, StartRequest], Driven]
@@ -132,19 +139,24 @@ def one_load(loaded: Loaded, request: StartRequest) -> Driven:
     """Drive the session's workload once: what a study measures.
 
     Where profiles are confirmed, the server's greedy answers are taken too, after the load. A
-    start on an unsteady machine is void; a second one counts as it is, for the arm may be so.
+    start on an unsteady machine is void, as is one that the arrivals over-saturate; a second one
+    counts as it is, for the arm may be so.
     """
     load = loaded.run(loaded.session.workload, request.seed)
     valid = [window for window in load.windows if not window.void]
     metrics = over_windows(valid) if valid else {}
     closed = loaded.session.workload.concurrency is not None
     first = request.arm == request.stem
-    void = unsteady([_throughput(one) for one in valid]) if closed and first else ""
+    scattered = unsteady([_throughput(one) for one in valid]) if closed else ""
+    void = (scattered or load.marks.get(saturation.MARK, "")) if first else ""
+    found = Driven(
+        load.windows, {}, load.failed, load.records, load.client, void=void, marks=load.marks
+    )
     if void and not load.failed:
-        return Driven(load.windows, {}, records=load.records, client=load.client, void=void)
+        return found
     wanted = request.phase is Phase.CONFIRM and metrics and not load.failed
     answers = loaded.greedy() if wanted else ()
-    return Driven(load.windows, metrics, load.failed, load.records, load.client, answers)
+    return replace(found, metrics=metrics, answers=answers, void="")
 
 
 def _throughput(window: Window) -> float:
@@ -220,6 +232,7 @@ def run_plan(
         began=began,
         detail=findings.detail,
         answers=findings.answers,
+        marks=findings.marks,
     )
 
 
@@ -250,6 +263,7 @@ def _examine(
 
 def _judge(loaded: Loaded, driven: Driven, findings: _Findings) -> None:
     findings.windows, findings.answers = driven.windows, driven.answers
+    findings.marks = driven.marks
     if driven.failed:
         findings.outcome, findings.detail = Outcome.LOAD_FAILED, driven.failed
     elif not driven.metrics:

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"facts", "redaction", "stop", "enginelog"}),
     frozenset({"knobs", "engines"}),
     frozenset({"catalog"}),
-    frozenset({"presets", "slo", "averages", "metrics", "stats", "rules"}),
+    frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
     frozenset({"plan"}),
     frozenset({"server", "live", "verify", "apply"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
@@ -51,13 +51,21 @@ PURE = (
     "plan",
     "averages",
     "metrics",
+    "pooled",
+    "spread",
     "slo",
     "stats",
     "search",
     "presets",
     "knobs",
 )
-PURE_FILES = ("report/rows.py", "load/sse.py", "load/guards.py", "load/requests.py")
+PURE_FILES = (
+    "report/rows.py",
+    "load/sse.py",
+    "load/guards.py",
+    "load/requests.py",
+    "load/saturation.py",
+)
 IMPURE = {"subprocess", "os", "socket", "asyncio", "time", "random", "threading"}
 
 

@@ -47,6 +47,8 @@ class Window:
     ``metrics`` maps a metric's name to its value; a metric that does not exist for these
     records is absent, never 0. ``void`` holds the reasons why the window must not be used.
     ``readings`` are the shares of the machine that others than the server used in it.
+    ``bins`` are its output tokens/s in equal parts of its time. ``spread`` holds, for each
+    latency, the values of its requests in milliseconds as `trimtab.spread.spread` writes them.
     """
 
     index: int
@@ -56,3 +58,5 @@ class Window:
     metrics: Mapping[str, float]
     void: tuple[str, ...] = ()
     readings: Mapping[str, float] = field(default_factory=dict)
+    bins: tuple[float, ...] = ()
+    spread: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
