@@ -17,7 +17,8 @@ MARGIN: Final = 0.01
 """Share of the prompt tokens that may be served beyond what the load explains."""
 
 _COUNTED: Final = ("vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total")
-"""Counters in prompt tokens (vLLM 0.32, v1/metrics/loggers.py), one for each engine."""
+"""Counters in prompt tokens (vLLM 0.32, v1/metrics/loggers.py), one for each engine; requests that
+were preempted and come again are not in them."""
 
 
 def cached(url: str, key: str | None = None) -> tuple[float, float] | None:
@@ -81,5 +82,6 @@ def carried_over(
         return ""
     return (
         f"the prefix cache served {hits / queries:.0%} of the prompt tokens, and the load's own "
-        f"prefixes explain {min(explained / queries, 1):.0%}: an earlier load left the rest"
+        f"prefixes explain {min(explained / queries, 1):.0%}: an earlier load left the rest; take "
+        "another --seed, or restart the server"
     )
