@@ -26,7 +26,7 @@ def workload(**changes: object) -> Workload:
     ("values", "requests", "says"),
     [
         ([100, 101, 100, 99, 100], 300, ""),
-        ([100, 104, 96, 104, 96], 300, "scattered by 4%, above 2%"),
+        ([100, 104, 96, 104, 96], 300, "scattered by 4%, above 3%"),
         ([100, 104, 96, 104, 96], 20, ""),  # so few requests scatter by chance
         ([50, 100, 100, 100, 100], 20, "scattered by 25%"),
         ([100, 100.5, 101, 101.4, 102], 300, "went up by 2%"),
