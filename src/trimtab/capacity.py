@@ -8,19 +8,20 @@ more start. A probe is a fixed number of requests, so an overloaded one ends by 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from trimtab.driven import Drive, Driven, Loaded
 from trimtab.errors import UsageError, WorkloadError
+from trimtab.load.marks import GiveUp
 from trimtab.load.run import LoadResult
 from trimtab.load.workload import Workload, validated
 from trimtab.metrics import LATENCIES, geometric_mean, percentile
 from trimtab.model import RequestRecord, Start, StartRequest, Window
 from trimtab.slo import Slo
-from trimtab.stats.capacity import Probe, crossing, next_rate
+from trimtab.stats.capacity import CLIP, Probe, crossing, next_rate
 from trimtab.stats.sequential import mean_interval
-from trimtab.trial import Drive, Driven, Loaded
 
 NAME: Final = "capacity"
 """The metric of a start that searched; in requests/s."""
@@ -40,7 +41,12 @@ _STREAMS: Final = 32
 _FAR: Final = 9.0
 """The margin that is recorded of a probe that failed requests: a ledger holds finite numbers."""
 
-Run = Callable[[Workload, int], LoadResult]
+
+class Run(Protocol):
+    """What drives a load on one server; ``give_up`` may end an over-saturated one early."""
+
+    def __call__(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
+        """Drive it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +161,20 @@ def _no_crossing(probes: Sequence[Probe], slo: Slo) -> str:
 
 
 def _probe(asked: Asked, run: Run, rate: float, seed: int) -> tuple[Window, float]:
-    """Try one rate; the window is void where the machine, not the server, was at fault."""
-    load = run(asked.at(rate), seed)
-    whole = [one for one in load.records if one.index >= load.warmup]
-    found = margin(whole[: asked.requests], asked.slo) if not load.failed else math.inf
-    last = load.windows[-1] if load.windows else Window(0, 0.0, 0.0, 0, {})
+    """Try one rate; the window is void where the machine, not the server, was at fault.
+
+    A rate that over-saturates the server ends once its margin is past what the estimate clips:
+    what comes later waits longer, and could not change it.
+    """
+    warmup = asked.at(rate).warmup
+
+    def measured(records: Sequence[RequestRecord]) -> list[RequestRecord]:
+        return [one for one in records if one.index >= warmup][: asked.requests]
+
+    load = run(asked.at(rate), seed, lambda records: margin(measured(records), asked.slo) >= CLIP)
+    whole = measured(load.records)
+    found = margin(whole, asked.slo) if not load.failed else math.inf
+    last = load.windows[-1] if load.windows else Window(0, 0.0, 0.0, len(whole), {}, load.void)
     void = () if math.isinf(found) else last.void
     metrics = {**last.metrics, "rate": rate, "margin": min(found, _FAR)}
     return replace(last, metrics=metrics, void=void), found

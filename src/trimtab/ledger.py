@@ -9,6 +9,9 @@ Format history
         tuples as arrays. ASCII, numbers finite, every line ended by a newline. Fields that
         were added since have defaults, so a line without them is read: ``answers`` of a start,
         ``live`` of its request (and the phase ``host``), ``on`` of a window.
+    2   A window has ``bins`` (its throughput in parts) and ``spread`` (its requests' latencies), a
+        start has ``marks``. In format 1, which is still read, a start's percentiles are means over
+        its windows.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ from filelock import FileLock, Timeout
 from trimtab.errors import StudyError
 from trimtab.model import Start
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READS: Final = (1, 2)
 
 
 class Ledger:
@@ -210,9 +214,10 @@ def _question(path: Path, line: bytes) -> dict[str, Any]:
         raise StudyError(f"{path} line 1 must be a ledger's header, but is not ({error})") from (
             error
         )
-    if found != FORMAT:
+    if found not in READS:
         raise StudyError(
-            f"{path} must have format {FORMAT}, but has {found!r}: use the trimtab that wrote it"
+            f"{path} must have format {FORMAT} or older, but has {found!r}: use the trimtab that "
+            "wrote it"
         )
     if not isinstance(question, dict):
         raise StudyError(f"{path} line 1 must hold a question, but holds {question!r}")

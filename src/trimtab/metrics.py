@@ -16,8 +16,8 @@ from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 
-from trimtab.averages import geometric_mean, mean, percentile, trimmed_mean
-from trimtab.model import RequestRecord, Window
+from trimtab.averages import geometric_mean, mean, percentile
+from trimtab.model import RequestRecord
 from trimtab.slo import Latency, Slo, parse_slo
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "Slo",
     "geometric_mean",
     "measure",
-    "over_windows",
     "parse_slo",
     "percentile",
 ]
@@ -75,27 +74,6 @@ class Metric:
     compute: Callable[[Sample], float | None]
 
 
-def over_windows(windows: Sequence[Window]) -> dict[str, float]:
-    """Return the metrics of a start from its windows: the trimmed geometric mean of each.
-
-    A metric is present only if every window has it. Where a value is 0 (an error rate) the mean
-    is arithmetic; a goodput of 0 counts as half a request in that window, because a logarithm
-    must exist for a server that met no SLO to be compared with one that did.
-    """
-    names = set.intersection(*(set(window.metrics) for window in windows))
-    return {
-        name: trimmed_mean([_positive(name, window) for window in windows])
-        for name in sorted(names)
-    }
-
-
-def _positive(name: str, window: Window) -> float:
-    value = window.metrics[name]
-    if name != "goodput" or value > 0:
-        return value
-    return 0.5 / (window.end - window.begin)
-
-
 def _arrived_tokens(record: RequestRecord, sample: Sample) -> float:
     """Output tokens of ``record`` that arrived in the window, spread evenly over its chunks."""
     if not record.chunks:
@@ -107,6 +85,19 @@ def _arrived_tokens(record: RequestRecord, sample: Sample) -> float:
 def _output_throughput(sample: Sample) -> float | None:
     tokens = math.fsum(_arrived_tokens(record, sample) for record in sample.records)
     return tokens / sample.seconds if tokens else None
+
+
+BINS = 4
+"""Parts of a window whose throughput is kept: three windows have a dozen, so a change shows."""
+
+
+def throughputs(records: Sequence[RequestRecord], begin: float, end: float) -> tuple[float, ...]:
+    """Return the output tokens/s of equal parts of ``(begin, end]``, to four digits."""
+    edges = [begin + (end - begin) * i / BINS for i in range(BINS + 1)]
+    samples = (Sample(tuple(records), *pair) for pair in pairwise(edges))
+    if end <= begin:
+        return ()
+    return tuple(float(f"{_output_throughput(one) or 0.0:.4g}") for one in samples)
 
 
 def _total_throughput(sample: Sample) -> float | None:
@@ -190,7 +181,8 @@ def _latency_metric(
         values = [value for record in sample.completed for value in LATENCIES[latency](record)]
         return summarise(values) * 1000.0 if values else None
 
-    formula = f"{statistic} over the window's completed requests of: {_FORMULAS[latency]}"
+    over = "the valid windows'" if statistic.startswith("p") else "the window's"
+    formula = f"{statistic} over {over} completed requests of: {_FORMULAS[latency]}"
     return Metric(f"{latency}_{statistic}", "ms", False, formula, compute)
 
 

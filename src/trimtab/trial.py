@@ -7,29 +7,19 @@ fault (a full disk, a missing engine), leaves as an exception.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from trimtab import gate
 from trimtab.apply import applied
-from trimtab.engines import api_key
+from trimtab.driven import Drive, Driven, Loaded, one_load
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
-from trimtab.load.drained import drain
-from trimtab.load.greedy import greedy
-from trimtab.load.guards import unsteady
-from trimtab.load.run import LoadResult, run_load
-from trimtab.load.toggle import Toggle
-from trimtab.load.workload import Workload
-from trimtab.metrics import over_windows
 from trimtab.model import (
     Evidence,
     Outcome,
-    Phase,
     Plan,
-    RequestRecord,
     Start,
     StartRequest,
     Window,
@@ -37,7 +27,6 @@ from trimtab.model import (
 from trimtab.progress import Display
 from trimtab.records import write_json, write_lines
 from trimtab.redaction import redact_plan
-from trimtab.search import rounds
 from trimtab.server import Server, launch
 from trimtab.session import Session
 from trimtab.stop import Stop
@@ -61,99 +50,7 @@ class _Findings:
     windows: tuple[Window, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     answers: tuple[tuple[int, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A verified server of one start, ready for load; ``toggle`` is what alternates under it."""
-
-    session: Session
-    plan: Plan
-    server: Server
-    display: Display
-    stop: Stop
-    toggle: Toggle | None = None
-
-    @property
-    def key(self) -> str | None:
-        """The API key that the server demands, if it does."""
-        return api_key(self.plan.settings, os.environ)
-
-    def greedy(self) -> tuple[tuple[int, ...], ...]:
-        """Return the server's greedy answers to the fixed prompts; empty if it gives none."""
-        self.display.state("answers")
-        session, url, key = self.session, self.server.url, self.key
-        name = session.engine.served_name(url, key=key)
-        return greedy(url, name, session.vocab, session.workload.vocabulary_floor, key)
-
-    def run(self, workload: Workload, seed: int) -> LoadResult:
-        """Drive one load, to its end unless a stop is asked for.
-
-        Raises:
-            KeyboardInterrupt: a stop was asked for.
-        """
-        session, url, key = self.session, self.server.url, self.key
-        drain(url, key)  # what an earlier load of this start left behind
-        found = run_load(
-            url,
-            session.engine.served_name(url, key=key),
-            workload,
-            seed,
-            vocab=session.vocab,
-            key=key,
-            slo=session.slo,
-            alive=self.server.alive,
-            server_cpu=self.server.cpu_seconds,
-            stop=self.stop.event,
-            progress=self.display.state,
-            shared_host=session.options.shared_host,
-            toggle=self.toggle,
-        )
-        self.stop.check()
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Driven:
-    """What the load of a start gave: its windows, and the metrics that follow from them.
-
-    ``failed`` is the sentence why the server did not serve it, or "". ``metrics`` is empty where
-    no window is valid, or the whole is ``void`` for that reason.
-    """
-
-    windows: tuple[Window, ...]
-    metrics: Mapping[str, float]
-    failed: str = ""
-    records: tuple[RequestRecord, ...] = ()
-    client: Mapping[str, float] = field(default_factory=dict)
-    answers: tuple[tuple[int, ...], ...] = ()
-    void: str = ""
-
-
-Drive = Callable[[Loaded, StartRequest], Driven]
-
-
-def one_load(loaded: Loaded, request: StartRequest) -> Driven:
-    """Drive the session's workload once: what a study measures.
-
-    Where profiles are confirmed, the server's greedy answers are taken too, after the load. A
-    start on an unsteady machine is void; a second one counts as it is, for the arm may be so. One
-    in which a setting alternates is void unless a round of its windows is whole.
-    """
-    load = loaded.run(loaded.session.workload, request.seed)
-    valid = [window for window in load.windows if not window.void]
-    metrics = over_windows(valid) if valid else {}
-    closed = loaded.session.workload.concurrency is not None
-    first = request.arm == request.stem
-    speed = [one.metrics.get("output_throughput", 0.0) for one in valid]
-    void = unsteady(speed) if closed and first else ""
-    if request.live:  # what alternates may well change the speed
-        void = "" if rounds(load.windows) else "no round of its windows is whole and valid"
-    if void and not load.failed:
-        return Driven(load.windows, {}, records=load.records, client=load.client, void=void)
-    wanted = request.phase is Phase.CONFIRM and metrics and not load.failed
-    answers = loaded.greedy() if wanted else ()
-    return Driven(load.windows, metrics, load.failed, load.records, load.client, answers)
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_trial(
@@ -211,6 +108,7 @@ def run_plan(
         began=began,
         detail=findings.detail,
         answers=findings.answers,
+        marks=findings.marks,
     )
 
 
@@ -281,6 +179,7 @@ def _examine(
 
 def _judge(loaded: Loaded, driven: Driven, findings: _Findings) -> None:
     findings.windows, findings.answers = driven.windows, driven.answers
+    findings.marks = driven.marks
     if driven.failed:
         findings.outcome, findings.detail = Outcome.LOAD_FAILED, driven.failed
     elif not driven.metrics:

@@ -53,6 +53,7 @@ def test_bench_gives_an_interval_over_starts(planted: Path) -> None:
     assert own["low"] < own["value"] < own["high"]
     one = trimtab("bench", *ENGINE, "--starts", "1", "--study", "o", cwd=planted)
     assert "One start gives no interval" in one.out
+    assert "note: the p99 of 1 start rests on fewer than 1,000 requests" in one.out
 
 
 def test_a_measurement_that_is_killed_goes_on(planted: Path) -> None:

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"facts", "redaction", "stop", "enginelog"}),
     frozenset({"knobs", "engines"}),
     frozenset({"catalog"}),
-    frozenset({"presets", "slo", "averages", "metrics", "stats", "rules"}),
+    frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
     frozenset({"plan"}),
     frozenset({"server", "live", "verify", "apply", "records"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
@@ -37,7 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"session"}),
-    frozenset({"trial", "toggled", "answer", "playing", "pacing"}),
+    frozenset({"driven", "trial", "toggled", "answer", "playing", "pacing"}),
     frozenset({"tune", "measure", "capacity"}),
     frozenset({"study", "targets"}),
     frozenset({"commands", "__main__"}),
@@ -51,13 +51,21 @@ PURE = (
     "plan",
     "averages",
     "metrics",
+    "pooled",
+    "spread",
     "slo",
     "stats",
     "search",
     "presets",
     "knobs",
 )
-PURE_FILES = ("report/rows.py", "load/sse.py", "load/guards.py", "load/requests.py")
+PURE_FILES = (
+    "report/rows.py",
+    "load/sse.py",
+    "load/guards.py",
+    "load/requests.py",
+    "load/saturation.py",
+)
 IMPURE = {"subprocess", "os", "socket", "asyncio", "time", "random", "threading"}
 
 

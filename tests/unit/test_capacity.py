@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from trimtab.capacity import Asked, conclude, margin, search
 from trimtab.errors import UsageError
+from trimtab.load.marks import GiveUp
 from trimtab.load.presets import PRESETS
 from trimtab.load.run import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import parse_slo
 from trimtab.model import BASELINE, Outcome, Phase, RequestRecord, Start, StartRequest, Window
-from trimtab.stats.capacity import Probe, crossing, next_rate
+from trimtab.stats.capacity import CLIP, Probe, crossing, next_rate
 
 SHARE = 0.8  # of its saturated rate, at which the curve below meets the SLO
 
@@ -89,7 +90,7 @@ class Formula:
         self.saturated, self.void, self.breaks = saturated, void, breaks
         self.loads: list[Workload] = []
 
-    def __call__(self, workload: Workload, seed: int) -> LoadResult:
+    def __call__(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
         self.loads.append(workload)
         rate = workload.arrival.rate or self.saturated
         rho = min(rate / self.saturated, 0.999)
@@ -105,6 +106,17 @@ class Formula:
             () if quiet else ("others used the machine",),
         )  # fmt: skip
         return LoadResult(records, (window,), workload.warmup, {}, error)
+
+
+class Impatient(Formula):
+    """The same server in a client that ends an overload as soon as it may."""
+
+    def __call__(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
+        whole = super().__call__(workload, seed)
+        part = whole.records[: len(whole.records) // 2]
+        if workload.concurrency or give_up is None or not give_up(part):
+            return whole
+        return replace(whole, records=part, windows=(), marks={"over-saturated": "rose"})
 
 
 SLO = parse_slo("ttft_p90<=500ms")  # 0.1 / (1 - rho) = 0.5: four fifths of the saturated rate
@@ -124,6 +136,17 @@ def test_the_search_finds_the_formula(saturated: float) -> None:
     assert all(load.window_requests == 40 for load in server.loads)
     assert {load.concurrency for load in server.loads[1:]} == {None}
     assert [window.index for window in found.windows] == list(range(len(server.loads) - 1))
+
+
+def test_an_overload_that_ends_early_changes_no_estimate() -> None:
+    whole, early = (search(asked(), server(7.0), 1) for server in (Formula, Impatient))
+    assert early.capacity == whole.capacity
+    ended = [one for one in early.windows if one.end == 0.0]
+    assert ended, "the search has tried a rate far too high"
+    for one in ended:
+        assert one.metrics["margin"] >= CLIP
+        assert one.requests < 40
+    assert all(one.metrics["margin"] < CLIP for one in early.windows if one not in ended)
 
 
 def test_requests_that_fail_are_beyond_the_capacity() -> None:

@@ -63,6 +63,8 @@ starts = st.builds(
             requests=st.integers(0, 9),
             metrics=metrics,
             void=st.lists(words, max_size=2).map(tuple),
+            bins=st.lists(numbers, max_size=2).map(tuple),
+            spread=st.dictionaries(words, st.lists(st.integers(), max_size=3).map(tuple)),
         ),
         max_size=2,
     ).map(tuple),
@@ -80,6 +82,7 @@ starts = st.builds(
     seconds=numbers,
     began=numbers,
     detail=words,
+    marks=st.dictionaries(words, words, max_size=2),
 )
 
 
@@ -130,7 +133,7 @@ def test_the_file_is_a_header_and_a_line_for_each_start(path: Path) -> None:
         ledger.append(start(1))
         ledger.append(start(2))
     lines = path.read_bytes().splitlines(keepends=True)
-    assert json.loads(lines[0]) == {"format": 1, "question": {"a": 1}}
+    assert json.loads(lines[0]) == {"format": 2, "question": {"a": 1}}
     assert [json.loads(line)["number"] for line in lines[1:]] == [1, 2]
     assert all(line.endswith(b"\n") for line in lines)
 
@@ -192,9 +195,22 @@ def test_another_malformed_line_is_named(path: Path, line: str) -> None:
         assert len(ledger.starts()) == 1
 
 
+def test_a_ledger_of_the_first_format_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    window = '{"index":0,"begin":0.0,"end":1.0,"requests":9,"metrics":{"ttft_p99":3.0},"void":[]}'
+    path.write_text(
+        '{"format":1,"question":{"a":1}}\n'
+        '{"number":1,"request":{"phase":"screen","block":0,"arm":"a","candidate":[],"seed":1},'
+        f'"plan":"x","outcome":"measured","metrics":{{"ttft_p99":3.0}},"windows":[{window}]}}\n'
+    )
+    with Ledger.open(path, readonly=True) as ledger:
+        (start,) = ledger.starts()
+    assert (start.marks, start.windows[0].bins, start.windows[0].spread) == ({}, (), {})
+
+
 def test_another_format_is_refused_by_number(path: Path) -> None:
     path.write_text('{"format": 7, "question": {}}\n')
-    with pytest.raises(StudyError, match="format 1, but has 7"):
+    with pytest.raises(StudyError, match="format 2 or older, but has 7"):
         Ledger.open(path)
 
 

@@ -7,7 +7,7 @@ import pytest
 from trimtab.load import guards
 from trimtab.load.guards import HostCpu, Readings, others, shares, void_reasons
 from trimtab.load.readings import client_cpu, host_cpu, parse_stat
-from trimtab.model import RequestRecord
+from trimtab.model import Request, RequestRecord
 
 QUIET = Readings(0.0, 0.0, HostCpu(0.0, 0.0, 0.0))
 BUSY = Readings(1.0, 15.0, HostCpu(17.0, 0.0, 20.0))
@@ -19,10 +19,11 @@ def record(
     intended: float = 0.0,
     sent: float | None = None,
     tokens: int = 4,
+    prompt: int = 8,
     error: str = "",
 ) -> RequestRecord:
     moment = intended if sent is None else sent
-    return RequestRecord(index, intended, moment, (moment + 1,), moment + 1, 8, tokens, error)
+    return RequestRecord(index, intended, moment, (moment + 1,), moment + 1, prompt, tokens, error)
 
 
 def reasons(
@@ -32,7 +33,7 @@ def reasons(
     seconds: float = 10.0,
     after: Readings = BUSY,
 ) -> tuple[str, ...]:
-    asked = dict.fromkeys(range(100), 4)
+    asked = {index: Request(index, (1,) * 8, 4) for index in range(100)}
     used = shares(QUIET, after, seconds) if seconds else {}
     return void_reasons(ended or [record()], due or [], asked, seconds, used)
 
@@ -59,6 +60,13 @@ def test_another_length_than_asked_voids(tokens: int) -> None:
     assert f"{tokens} tokens and not 4" in reason
 
 
+@pytest.mark.parametrize("prompt", [7, 9, 0])
+def test_another_prompt_than_sent_voids(prompt: int) -> None:
+    (reason,) = reasons([record(0), record(1, prompt=prompt)])
+    assert reason.startswith("1 of 2 prompts")
+    assert f"{prompt} tokens and not 8" in reason
+
+
 def test_the_length_of_a_failed_answer_is_no_second_reason() -> None:
     assert len(reasons([record(0, tokens=0, error="lost")])) == 1
 
@@ -73,9 +81,18 @@ def test_late_dispatch_voids_by_its_median() -> None:
     assert guards.dispatch(some) == ()
 
 
-@pytest.mark.parametrize(("stretch", "void"), [(1.04, False), (1.06, True), (0.94, True)])
-def test_a_missed_rate_voids(stretch: float, void: bool) -> None:
-    due = [record(i, intended=i / 1000, sent=i / 1000 * stretch) for i in range(100)]
+@pytest.mark.parametrize(
+    ("count", "stretch", "void"),
+    [
+        *[(10, 1.04, False), (10, 1.06, True), (10, 0.94, True)],
+        *[(50, 1.015, False), (50, 1.03, True)],
+        *[(1000, 1.008, False), (1000, 1.012, True), (1000, 0.988, True)],
+    ],
+)
+def test_a_missed_rate_voids_as_far_as_the_arrivals_resolve_it(
+    count: int, stretch: float, void: bool
+) -> None:
+    due = [record(i, intended=i / 1e5, sent=i / 1e5 * stretch) for i in range(count)]
     assert bool(guards.dispatch(due)) == void
 
 

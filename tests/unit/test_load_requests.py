@@ -33,7 +33,7 @@ def workload(**changes: object) -> Workload:
 def test_presets_give_what_they_say(name: str) -> None:
     asked = load_workload(name)
     requests = build_requests(asked, 3, VOCAB)
-    assert [one.index for one in requests] == list(range(asked.requests))
+    assert [one.index for one in requests] == list(range(asked.requests + asked.spare))
     prefix = asked.shared_prefix
     assert len({one.prompt[:prefix] for one in requests}) == 1
     assert len({one.prompt[prefix : prefix + 8] for one in requests}) == len(requests)
@@ -142,3 +142,25 @@ def test_turns_need_streams() -> None:
             workload(**wrong)
     with pytest.raises(ValueError, match="may hold at most"):
         workload(turns=1000, input_tokens=1000)
+
+
+def test_spare_requests_leave_the_others_as_they_are() -> None:
+    plain = workload(warmup=20, warmup_max=20, output_tokens={"min": 2, "max": 9})
+    longer = workload(warmup=20, output_tokens={"min": 2, "max": 9})
+    assert (plain.spare, longer.spare) == (0, 40)
+    requests = build_requests(longer, 3, VOCAB)
+    assert requests[: plain.requests] == build_requests(plain, 3, VOCAB)
+    assert len({one.prompt[:8] for one in requests}) == plain.requests + 40
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"arrival": {"rate": 2.0}},
+        {"turns": 2},
+        {"input_tokens": None, "output_tokens": None, "prompts": "file"},
+        {"warmup": 9},
+    ],
+)
+def test_where_the_order_is_the_plan_nothing_is_spare(changes: dict[str, object]) -> None:
+    assert workload(**{"warmup": 20, **changes}).spare == 0

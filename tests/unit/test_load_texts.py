@@ -65,14 +65,34 @@ def test_what_no_request_can_be_made_of_is_passed_over() -> None:
     texts = [
         Text("one two three four five", output_tokens=5),
         Text("one two three four five", output_tokens=6),  # the same prompt again
-        Text("too short", output_tokens=5),
-        Text("one two three four six", output_tokens=1),
-        Text("w " * 1025, output_tokens=5),
-        Text("w " * 1000, output_tokens=1049),
+        Text("too short", "an answer of five words"),
+        Text("one two three four six", "short"),
+        Text("w " * 1025, "an answer of five words"),
+        Text("w " * 1000, "w " * 1049),
+        Text("", output_tokens=5),
     ]
-    assert len(pick(texts, 1, default_rng(0), words, where="f")) == 1
-    with pytest.raises(WorkloadError, match=r"needs 2 different ones .* but there are 1"):
-        pick(texts, 2, default_rng(0), words, where="f")
+    said: list[str] = []
+    with pytest.raises(WorkloadError, match=r"needs 2 different ones, but of 7 there are 1"):
+        pick(texts, 2, default_rng(0), words, where="f", say=said.append)
+    (sentence,) = said
+    assert sentence.startswith("6 of 7 prompts of f were left out")
+
+
+def test_ones_own_prompts_may_have_any_length() -> None:
+    texts = [Text("w " * 5000, output_tokens=1), Text("one", output_tokens=3000)]
+    said: list[str] = []
+    found = pick(texts, 2, default_rng(0), words, where="f", say=said.append)
+    assert sorted((len(prompt), wanted) for prompt, wanted in found) == [(1, 3000), (5000, 1)]
+    assert said == []
+
+
+def test_what_was_left_out_is_told_with_the_load(tmp_path: Path) -> None:
+    said = [json.loads(sharegpt(tmp_path, 10).read_text())] * 2  # each comes twice
+    (tmp_path / "sharegpt.json").write_text(json.dumps([*said[0], *said[1]]))
+    workload = load_workload(mine(tmp_path, "sharegpt.json"))
+    with scripted(tmp_path) as server:
+        load = run_load(server.url, "scripted-model", workload, 5, vocab=1000)
+    assert "were left out" in load.marks["prompts-left-out"]
 
 
 @given(st.text(max_size=300))

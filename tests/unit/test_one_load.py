@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from trimtab.driven import Driven, Loaded, one_load
 from trimtab.load.run import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import BASELINE, Phase, StartRequest, Window
-from trimtab.trial import Driven, Loaded, one_load
 
 STEADY = [100.0, 102.0, 99.0, 101.0, 100.0, 98.0]
 UNSTEADY = [100.0, 20.0, 99.0, 50.0, 100.0, 30.0]
@@ -25,6 +26,7 @@ class Bench:
     workload: Workload
     failed: str = ""
     asked: int = 0
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def session(self) -> Any:
@@ -35,7 +37,7 @@ class Bench:
             Window(i, i, i + 1.0, 9, {"output_throughput": one})
             for i, one in enumerate(self.throughputs)
         )
-        return LoadResult((), windows, 0, {}, self.failed)
+        return LoadResult((), windows, 0, {}, self.failed, self.marks)
 
     def greedy(self) -> tuple[tuple[int, ...], ...]:
         self.asked += 1
@@ -63,6 +65,22 @@ def test_an_unsteady_start_is_void_once() -> None:
     assert "scattered" in found.void
     assert drive(Bench(UNSTEADY, CLOSED), again=True).metrics
     assert drive(Bench(UNSTEADY, OPEN)).metrics, "arrivals of an open loop scatter by themselves"
+
+
+def test_an_over_saturated_start_is_void_once_and_marked() -> None:
+    marks = {"over-saturated": "it fell behind", "no-steady-state": "it rose"}
+    found = drive(Bench(UNSTEADY, OPEN, marks=marks))
+    assert (found.metrics, found.void, found.marks) == ({}, "it fell behind", marks)
+    again = drive(Bench(UNSTEADY, OPEN, marks=marks), again=True)
+    assert again.metrics
+    assert (again.void, again.marks) == ("", marks)
+
+
+def test_a_start_that_was_not_steady_counts_and_is_marked() -> None:
+    marks = {"no-steady-state": "it rose"}
+    found = drive(Bench(STEADY, CLOSED, marks=marks))
+    assert found.metrics
+    assert found.marks == marks
 
 
 def test_a_failed_load_is_failed_whatever_its_windows() -> None:

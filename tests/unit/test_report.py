@@ -146,6 +146,13 @@ def test_starts_without_a_measurement_have_no_value() -> None:
     }
 
 
+def test_the_marks_of_a_start_stand_in_its_row() -> None:
+    first, *others = STUDY.starts
+    marked = replace(first, marks={"no-steady-state": "it rose", "over-saturated": "it fell"})
+    (row, *_) = rows.starts(replace(STUDY, starts=(marked, *others)))
+    assert row.detail.endswith("it rose; it fell")
+
+
 def test_totals_never_show_a_number_for_an_unknown() -> None:
     assert dict(rows.totals(STUDY))["detectable effect"] == "5.8 %"
     assert dict(rows.totals(STUDY))["time"] == "23 min 24 s"

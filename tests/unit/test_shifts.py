@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,10 +14,19 @@ from trimtab.search.shifts import shifts
 METRIC = "output_throughput"
 
 
-def start(number: int, logs: list[float], void: int | None = None) -> Start:
+def start(number: int, logs: list[float], void: int | None = None, parts: int = 1) -> Start:
+    """Return a start whose windows hold ``parts`` of the logs each."""
     windows = tuple(
-        Window(i, i, i + 1.0, 9, {METRIC: math.exp(log)}, ("others",) if i == void else ())
-        for i, log in enumerate(logs)
+        Window(
+            index,
+            index,
+            index + 1.0,
+            9,
+            {METRIC: math.exp(logs[parts * index])},
+            ("others",) if index == void else (),
+            bins=tuple(map(math.exp, logs[parts * index :][:parts])) if parts > 1 else (),
+        )
+        for index in range(len(logs) // parts)
     )
     request = StartRequest(Phase.SCREEN, 0, f"row-{number}", BASELINE, 1)
     return Start(number, request, "0" * 16, Outcome.MEASURED, {METRIC: 1.0}, windows)
@@ -53,3 +63,19 @@ def test_too_few_windows_and_void_ones_are_not_judged() -> None:
     logs = [0.0, 0.01, -0.01, 0.0, 0.01, 5.0]
     assert list(shifts([start(1, logs, void=5)], METRIC)) == []
     assert list(shifts([start(1, logs)], "absent")) == []
+
+
+def test_parts_of_windows_show_a_change_that_three_windows_cannot() -> None:
+    runs = noisy(12, 12, 0.02, 5)
+    runs[3] = [one - (0.3 if i >= 6 else 0.0) for i, one in enumerate(runs[3])]
+    starts = [start(i, logs, parts=4) for i, logs in enumerate(runs)]
+    (found,) = shifts(starts, METRIC)
+    assert (found.start, found.since) == (3, 2)
+    assert found.change == pytest.approx(-0.3, abs=0.05)
+    assert list(shifts([start(i, logs[::4]) for i, logs in enumerate(runs)], METRIC)) == []
+
+
+def test_an_empty_part_leaves_the_windows_to_judge_by() -> None:
+    whole = start(1, [0.0] * 20, parts=4)
+    windows = tuple(replace(one, bins=(0.0, 1.0, 1.0, 1.0)) for one in whole.windows)
+    assert list(shifts([replace(whole, windows=windows)], METRIC)) == []

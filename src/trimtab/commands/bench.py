@@ -61,7 +61,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure, print, and keep everything in a folder."""
-    from trimtab.commands import measuring
+    from trimtab.commands import measured, measuring
     from trimtab.errors import UsageError
     from trimtab.question import Options
 
@@ -86,4 +86,4 @@ def bench(
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
-        measuring.show(found)
+        measured.show(found)

@@ -97,7 +97,12 @@ def _answer(
 
 def _probes(windows: Sequence[Window]) -> list[dict[str, Any]]:
     return [
-        {"rate": one.metrics["rate"], "margin": one.metrics["margin"], "void": list(one.void)}
+        {
+            "rate": one.metrics["rate"],
+            "margin": one.metrics["margin"],
+            "requests": one.requests,
+            "void": list(one.void),
+        }
         for one in windows
     ]
 

@@ -65,7 +65,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare, print, and keep everything in a folder."""
-    from trimtab.commands import measuring
+    from trimtab.commands import measured, measuring
     from trimtab.question import Options
 
     options = Options(
@@ -86,4 +86,4 @@ def compare(
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
-        measuring.show(found)
+        measured.show(found)

@@ -1,4 +1,4 @@
-"""What ``bench`` and ``compare`` share: folders, the run, and how it is shown."""
+"""What ``bench`` and ``compare`` share: folders, and the run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from rich.console import Console
-from rich.table import Table
 
 from trimtab import measure, wording
 from trimtab.commands import precision
@@ -24,12 +24,16 @@ from trimtab.engines.vllm import served_name
 from trimtab.errors import UsageError
 from trimtab.ledger import Ledger
 from trimtab.load.drained import drain, incarnation
+from trimtab.load.guarded import guarded
+from trimtab.load.marks import GiveUp
 from trimtab.load.run import LoadResult, run_load
 from trimtab.load.workload import Workload, load_workload
-from trimtab.metrics import METRICS, over_windows, parse_slo
-from trimtab.model import Settings, Start
+from trimtab.metrics import METRICS, parse_slo
+from trimtab.model import BASELINE, Outcome, Phase, Settings, Start, StartRequest
+from trimtab.pooled import over_windows
 from trimtab.progress import Display, open_display
 from trimtab.question import Options, parse_share, parse_windows, require_same
+from trimtab.search.remarks import remarks
 from trimtab.session import windowed
 from trimtab.stop import Stop
 from trimtab.study import LEDGER, clear_wreckage
@@ -59,6 +63,7 @@ def of_starts(
         "starts": len(starts),
         "metrics": [asdict(m) for m in found],
         "noise": precision.noise(starts, options.objective),
+        "notes": remarks(starts, options.objective, [one.metric for one in found]),
     }
 
 
@@ -89,6 +94,8 @@ def of_pairs(
     with opened(asked, folder, metric, resume=resume, quiet=quiet) as place:
         starts = measure.Measurement(session, (first, second), *place).until(enough)
     look = measure.judged(starts, metric, within, pairs)
+    tables = [measure.summary(starts, index) for index in range(2)]
+    shown = {one.metric for table in tables for one in table}
     return {
         "a": names[0],
         "b": names[1],
@@ -104,9 +111,10 @@ def of_pairs(
         "noise": precision.noise(starts, metric),
         "starts": len(starts),
         "metrics": {
-            name: [asdict(one) for one in measure.summary(starts, index)]
-            for index, name in enumerate(("a", "b"))
+            name: [asdict(one) for one in table]
+            for name, table in zip(("a", "b"), tables, strict=True)
         },
+        "notes": remarks(starts, metric, shown),
     }
 
 
@@ -180,7 +188,7 @@ class Live:
         self._slo = parse_slo(options.slo) if options.slo else None
         self._shared_host = options.shared_host
 
-    def run(self, workload: Workload, seed: int) -> LoadResult:
+    def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
         """Drive one load, once the server is idle.
 
         Raises:
@@ -192,11 +200,12 @@ class Live:
                 "measured would be theirs too; measure when it is idle"
             )
         before = incarnation(self._url, self._key)
-        found = run_load(
-            self._url, self._model, workload, seed,
+        load = partial(
+            run_load, self._url, self._model, workload, seed,
             vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=say,
-            shared_host=self._shared_host,
+            shared_host=self._shared_host, give_up=give_up,
         )  # fmt: skip
+        found = guarded(self._url, self._key, load)
         if not found.failed and before != incarnation(self._url, self._key):
             raise UsageError(f"{self._url} was restarted while it was measured: measure it again")
         return found
@@ -217,6 +226,8 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
         reasons = sorted({reason for window in load.windows for reason in window.void})
         raise UsageError(f"{url} cannot be measured: {'; '.join(reasons) or 'no window ended'}")
     found = over_windows(valid)
+    request = StartRequest(Phase.CONFIRM, 0, url, BASELINE, options.seed)
+    start = Start(1, request, "", Outcome.MEASURED, found, load.windows, marks=load.marks)
     return {
         "target": url,
         "starts": 1,
@@ -226,54 +237,5 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
             for key, value in found.items()
             if key in METRICS
         ],
+        "notes": remarks([start], options.objective, found),
     }
-
-
-def show(found: Mapping[str, Any]) -> None:
-    """Print a measurement for people."""
-    console = Console(highlight=False, markup=False)
-    if "answer" in found:
-        console.print(_sentence(found), style="bold")
-        for name in ("a", "b"):
-            console.print(f"\n{name}: {found[name]}")
-            console.print(_table(found["metrics"][name]))
-        console.print()
-        for line in precision.after(found):
-            console.print(line)
-        return
-    console.print(_table(found["metrics"]))
-    for line in precision.after(found):
-        console.print(line)
-    if found["starts"] == 1:
-        console.print("One start gives no interval: what another one would give is not known.")
-
-
-def _sentence(found: Mapping[str, Any]) -> str:
-    ratio = wording.percent(found["ratio"] - 1)
-    bounds = ""
-    if found["low"] is not None:
-        low, high = (wording.percent(found[key] - 1) for key in ("low", "high"))
-        bounds = f" [{low}, {high}]"
-    joined = {
-        "better": "is better than",
-        "worse": "is worse than",
-        "equivalent": "is equivalent to",
-    }
-    verb = joined.get(found["answer"], "is not proven to differ from")
-    pairs = wording.count(found["pairs"], "pair")
-    return f"{found['b']} {verb} {found['a']}: {found['metric']} {ratio}{bounds}, {pairs}"
-
-
-def _table(metrics: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for name in ("metric", "value", "95 % interval over starts", "unit", "starts"):
-        table.add_column(name)
-    for one in metrics:
-        bounds = (
-            "none" if one["low"] is None
-            else f"{wording.number(one['low'])} to {wording.number(one['high'])}"
-        )  # fmt: skip
-        table.add_row(
-            one["metric"], wording.number(one["value"]), bounds, one["unit"], str(one["starts"])
-        )
-    return table

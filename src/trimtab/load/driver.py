@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from time import perf_counter
@@ -14,6 +14,7 @@ from typing import Final
 from trimtab.load.client import Client, Exchange
 from trimtab.load.guards import Readings
 from trimtab.load.readings import HostReader, client_cpu
+from trimtab.load.steady import WarmUp
 from trimtab.load.target import Target
 from trimtab.load.workload import Workload
 from trimtab.model import Request
@@ -31,8 +32,9 @@ class Watch:
 
     ``alive`` returns ``None`` while the server is whole, else a sentence. ``server_cpu`` returns
     the CPU seconds of the server's tree, ``host_cpu`` those of the machine. ``progress`` gets
-    short texts. All four are called from a helper thread, one call at a time for ``alive`` and
-    ``progress``.
+    short texts. ``hopeless`` is asked with the load's begin, what has ended and what runs, and
+    returns the sentence why it need not go on, or "". All are called from a helper thread, one
+    call at a time for ``alive``, ``progress`` and ``hopeless``.
     """
 
     alive: Callable[[], str | None]
@@ -40,6 +42,7 @@ class Watch:
     server_cpu: Callable[[], float] | None = None
     stop: threading.Event | None = None
     progress: Callable[[str], None] | None = None
+    hopeless: Callable[[float, Sequence[Exchange], Sequence[Exchange]], str] | None = None
 
 
 @dataclass(slots=True)
@@ -48,7 +51,8 @@ class Run:
 
     ``cuts`` are the instants between windows (the first is the end of the warm-up), with the
     CPU readings taken there; windows that stand ``apart`` have two of their own. ``unfinished``
-    were on the way when the load ended.
+    were on the way when the load ended. ``spare`` is the number of requests that prolonged the
+    warm-up, ``unsteady`` why it left no steady state.
     """
 
     begun: float = 0.0
@@ -57,6 +61,8 @@ class Run:
     cuts: list[tuple[float, Readings]] = field(default_factory=list)
     failed: str = ""
     apart: bool = False
+    spare: int = 0
+    unsteady: str = ""
 
     @property
     def spans(self) -> list[tuple[tuple[float, Readings], tuple[float, Readings]]]:
@@ -71,10 +77,17 @@ class Driver:
     the unbroken row of ended requests from the first arrival on, so that a window is complete
     when all its requests and all before it are done. Windows are cut where that count passes
     ``warmup``, ``warmup + window_requests`` and so on; they tile the time without a gap.
+
+    ``planned`` are so many of the requests as are not spare, by default those of the workload.
     """
 
     def __init__(
-        self, target: Target, workload: Workload, requests: tuple[Request, ...], watch: Watch
+        self,
+        target: Target,
+        workload: Workload,
+        requests: tuple[Request, ...],
+        watch: Watch,
+        planned: int | None = None,
     ) -> None:
         self._workload = workload
         self._requests = requests
@@ -83,6 +96,8 @@ class Driver:
             target, requests, workload.request_deadline, self._on_end, self._on_read
         )
         self._run = Run()
+        self._planned = workload.requests if planned is None else planned
+        self._warmup = WarmUp(workload, requests[self._planned :])
         self._next = 0
         self._row = 0
         self._done: set[int] = set()
@@ -116,6 +131,7 @@ class Driver:
             await self._client.close()
         readings = await asyncio.gather(*self._readings)
         self._run.cuts = list(zip(self._cuts, readings, strict=True))
+        self._run.spare, self._run.unsteady = self._warmup.spent, self._warmup.unsteady
         return self._run
 
     async def _wait(self) -> None:
@@ -133,7 +149,10 @@ class Driver:
             if said != self._said:
                 self._watch.progress(said)
                 self._said = said
-        return self._watch.alive()
+        hopeless = self._watch.hopeless
+        run, running = self._run, list(self._client.running.values())
+        why = hopeless(run.begun, run.ended[:], running) if hopeless is not None else ""
+        return why or self._watch.alive()
 
     def _look_at(self, trouble: str | None) -> None:
         if trouble is not None:
@@ -150,7 +169,8 @@ class Driver:
     def _describe(self) -> str:
         workload, count = self._workload, len(self._run.ended)
         if not self._cuts:
-            return f"warm-up: {count} of {workload.warmup} requests"
+            planned = workload.warmup + self._warmup.spent
+            return f"warm-up: {count} of {planned} requests"
         return f"window {len(self._cuts)} of {workload.windows}: {count} requests"
 
     def _measured_seconds(self) -> float:
@@ -181,15 +201,27 @@ class Driver:
             self._arrive()
 
     def _send_next(self, intended: float | None = None) -> None:
-        if self._next < len(self._requests):
+        if intended is None and self._next == self._workload.warmup and (more := self._more()):
+            self._client.submit(more, None)
+            return
+        if self._next < self._planned:
             request = self._requests[self._next]
             self._next += 1
             self._client.submit(request, intended)
+
+    def _more(self) -> Request | None:
+        """Return what prolongs the warm-up of a closed loop, ``None`` when it is over."""
+        run = self._run
+        return self._warmup.more(
+            run.begun, perf_counter(), run.ended, self._client.running.values()
+        )
 
     def _send_turn(self, index: int) -> None:
         """Send what follows request ``index`` on its stream: a conversation stays together."""
         assert self._workload.concurrency is not None
         following = index + self._workload.concurrency
+        if following == self._workload.warmup:
+            self._more()  # nothing does go on: it is only judged
         if following < len(self._requests):
             self._client.submit(self._requests[following], None)
 
@@ -220,7 +252,9 @@ class Driver:
                 return
 
     def _passed(self) -> int:
-        return self._row if self._workload.concurrency is None else len(self._run.ended)
+        if self._workload.concurrency is None:
+            return self._row
+        return len(self._run.ended) - self._warmup.spent
 
     def _cut(self, now: float) -> None:
         loop = asyncio.get_running_loop()

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from statistics import median, stdev
 from typing import Final
 
-from trimtab.model import RequestRecord
+from trimtab.model import Request, RequestRecord
 
 LAG_LIMIT: Final = 0.010
 """Largest median delay between intended and actual send, in seconds: inference-perf's bound."""
 
-RATE_LIMIT: Final = 0.05
-"""Largest relative difference between the scheduled and the achieved arrival rate; the few
-arrivals of a short window do not resolve a smaller one."""
+RATE_LIMIT: Final = 0.01
+"""Largest relative difference between the scheduled and the achieved arrival rate; one arrival
+(1 / n of n) where they are few, for a window does not resolve less."""
+
+COARSEST_RATE: Final = 0.05
+"""What that limit is at most, however few the arrivals."""
 
 CLIENT_LIMIT: Final = 0.5
 """Largest share of one core that the client may use before it is taken for the bottleneck."""
@@ -70,15 +73,15 @@ class Readings:
 def void_reasons(
     ended: Sequence[RequestRecord],
     due: Sequence[RequestRecord],
-    asked: Mapping[int, int],
+    asked: Mapping[int, Request],
     seconds: float,
     used: Mapping[str, float],
 ) -> tuple[str, ...]:
     """Return every reason why a window of ``seconds`` must not be used.
 
     ``ended`` are the requests that ended in the window, ``due`` those that a schedule intended
-    for it (empty in closed loop); ``asked`` maps a request's index to the output tokens it
-    asked for. ``used`` is what :func:`shares` found.
+    for it (empty in closed loop); ``asked`` maps an index to what was sent. ``used`` is what
+    :func:`shares` found.
     """
     if seconds <= 0:
         return ("the window has no length",)
@@ -98,18 +101,25 @@ def errors(ended: Sequence[RequestRecord]) -> tuple[str, ...]:
     return (f"{len(failed)} of {len(ended)} requests failed, the first with: {failed[0].error}",)
 
 
-def token_counts(ended: Sequence[RequestRecord], asked: Mapping[int, int]) -> tuple[str, ...]:
-    """Void the window if any answer has another length than it was asked for."""
-    wrong = [
-        record
-        for record in ended
-        if not record.error and record.output_tokens != asked[record.index]
-    ]
+def token_counts(ended: Sequence[RequestRecord], asked: Mapping[int, Request]) -> tuple[str, ...]:
+    """Void the window if an answer has another length than asked for, or a prompt than sent."""
+    whole = [(record, asked[record.index]) for record in ended if not record.error]
+    answers = [(r.output_tokens, a.output_tokens) for r, a in whole]
+    prompts = [(r.prompt_tokens, len(a.prompt)) for r, a in whole]
+    return (
+        *_lengths(answers, "{} answers have another length than asked for"),
+        *_lengths(prompts, "{} prompts were read with another length than sent"),
+    )
+
+
+def _lengths(pairs: Sequence[tuple[int, int]], sentence: str) -> tuple[str, ...]:
+    """Return the sentence if the first number of any pair is not the second."""
+    wrong = [(got, wanted) for got, wanted in pairs if got != wanted]
     if not wrong:
         return ()
-    first, all_of = wrong[0], f"{len(wrong)} of {len(ended)}"
-    got = f"{first.output_tokens} tokens and not {asked[first.index]}"
-    return (f"{all_of} answers have another length than asked for, the first {got}",)
+    got, wanted = wrong[0]
+    said = sentence.format(f"{len(wrong)} of {len(pairs)}")
+    return (f"{said}, the first {got} tokens and not {wanted}",)
 
 
 def dispatch(due: Sequence[RequestRecord]) -> tuple[str, ...]:
@@ -124,7 +134,8 @@ def dispatch(due: Sequence[RequestRecord]) -> tuple[str, ...]:
     sent = [record.sent for record in due]
     planned, taken = max(intended) - min(intended), max(sent) - min(sent)
     # rate = (n - 1) / span, so the rates compare as the spans do, inverted
-    if planned > 0 and (taken <= 0 or abs(planned / taken - 1.0) > RATE_LIMIT):
+    limit = min(COARSEST_RATE, max(RATE_LIMIT, 1 / len(due)))
+    if planned > 0 and (taken <= 0 or abs(planned / taken - 1.0) > limit):
         got = f"{planned / taken:.1%} of the scheduled" if taken > 0 else "an infinite"
         reasons.append(f"the client reached {got} arrival rate")
     return tuple(reasons)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -21,9 +21,16 @@ _ATTEMPTS = 1000
 
 
 def build_requests(
-    workload: Workload, seed: int, vocab: int, tokenize: Tokenize | None = None
+    workload: Workload,
+    seed: int,
+    vocab: int,
+    tokenize: Tokenize | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Request, ...]:
     """Return every request of the load: warm-up, windows and tail, in sending order.
+
+    Behind them come the spare ones, which prolong a warm-up that is not steady; the others are
+    the same without them. ``say`` gets the sentence how many written prompts were left out.
 
     Prompts are token ids, so their lengths are exact without a tokenizer. Behind the shared
     prefix the first tokens of no two prompts are equal, so a prefix cache carries over nothing
@@ -35,12 +42,12 @@ def build_requests(
         WorkloadError: the vocabulary is too small for distinct prompts, or a file that the
             workload names cannot give the requests.
     """
-    lengths, tokens, arrivals = (default_rng(one) for one in SeedSequence(seed).spawn(3))
+    lengths, tokens, arrivals, spare = (default_rng(one) for one in SeedSequence(seed).spawn(4))
     count = workload.requests
     if workload.prompts is not None:
         assert tokenize is not None
         texts = read_texts(Path(workload.prompts))
-        drawn = pick(texts, count, lengths, tokenize, where=workload.prompts)
+        drawn = pick(texts, count, lengths, tokenize, where=workload.prompts, say=say)
         at = instants(workload.arrival, count, arrivals)
         return tuple(
             Request(index, prompt, wanted, moment)
@@ -51,6 +58,9 @@ def build_requests(
         at = instants(workload.arrival, count, arrivals)
     else:
         at = [entry.at for entry in entries]
+    if workload.spare:
+        entries = (*entries, *_entries(workload, workload.spare, spare))
+        at += [None] * workload.spare
     prompts = _prompts(workload, entries, vocab, tokens)
     if workload.turns is not None:
         prompts = _conversations(workload, entries, prompts, vocab, tokens)

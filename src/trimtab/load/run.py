@@ -8,17 +8,18 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from trimtab import metrics
+from trimtab import metrics, pooled
 from trimtab.errors import WorkloadError
-from trimtab.load.client import Exchange
+from trimtab.load.carried import reusable
 from trimtab.load.driver import Driver, Run, Watch
 from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
 from trimtab.load.loop import event_loop
+from trimtab.load.marks import Early, GiveUp, marks_of
 from trimtab.load.readings import HostReader, host_cpu
+from trimtab.load.records import partial_records, record_of
 from trimtab.load.requests import build_requests
-from trimtab.load.sse import decode
 from trimtab.load.target import Target
 from trimtab.load.texts import Tokenize, tokenizer
 from trimtab.load.toggle import Toggle, Toggling, longer
@@ -30,14 +31,17 @@ from trimtab.model import Request, RequestRecord, Window
 class LoadResult:
     """What came of a load.
 
-    ``records`` holds every request that ended, warm-up included, in sending order; requests
-    still on the way at the end are not in it. ``warmup`` is the number of requests before the
-    first window. ``client`` holds the client's self-checks: ``cpu_share`` (of one core, over
-    all windows), ``lag_p50_ms`` and ``lag_p99_ms`` (sent - intended), ``coalesced_share``
-    (answers' chunks that shared a read with another), ``failed`` and ``unfinished`` requests.
+    ``records`` holds every request that ended, warm-up included, by index; requests still on the
+    way at the end are not in it, and those that prolonged the warm-up come last. ``warmup`` is the
+    number of requests planned before the first window. ``client`` holds the client's self-checks:
+    ``cpu_share`` (of one core, over all windows), ``lag_p50_ms`` and ``lag_p99_ms`` (sent -
+    intended), ``coalesced_share`` (answers' chunks that shared a read with another), ``failed``
+    and ``unfinished`` requests.
     ``failed`` is "" or the sentence why the server did not serve it: the load ended before it
     was complete, a request failed, or an answer has another length than asked for. That is the
-    server's doing, so it is no bad luck that a repetition could mend.
+    server's doing, so it is no bad luck that a repetition could mend. ``marks`` are those of the
+    start; ``reusable`` is how many prompt tokens a prefix cache could serve from this load alone.
+    ``void`` are reasons that hold for the whole load; its windows have them too.
     """
 
     records: tuple[RequestRecord, ...]
@@ -45,6 +49,9 @@ class LoadResult:
     warmup: int
     client: Mapping[str, float]
     failed: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    reusable: int = 0
+    void: tuple[str, ...] = ()
 
 
 def run_load(
@@ -62,6 +69,7 @@ def run_load(
     progress: Callable[[str], None] | None = None,
     host_cpu: HostReader = host_cpu,
     shared_host: bool = False,
+    give_up: GiveUp | None = None,
     toggle: Toggle | None = None,
 ) -> LoadResult:
     """Send ``workload`` to the server at ``url`` and return records and measured windows.
@@ -75,16 +83,21 @@ def run_load(
 
     ``vocab`` is the size of the model's vocabulary, ``key`` what the server demands of clients.
     ``server_cpu`` and ``host_cpu`` give the CPU seconds by which foreign load is recognised; it
-    voids a window unless the user said that the machine is a ``shared_host``. With a ``toggle``
-    the windows stand apart (:mod:`trimtab.load.toggle`).
+    voids a window unless the user said that the machine is a ``shared_host``. An open loop that
+    saturates the server ends early if ``give_up`` agrees, which is asked with the records so far
+    (warm-up included); it then has a mark that says so, and is not failed. With a ``toggle`` the
+    windows stand apart (:mod:`trimtab.load.toggle`).
 
     Raises:
         UsageError: the URL is not plain http, or the workload does not fit the vocabulary.
         TrimtabError: the toggle could not be switched.
     """
     target = Target.parse(url, model, key)
-    requests = _requests(workload, seed, vocab, tokenizer(url, model, key), toggle)
-    watch = Watch(alive, host_cpu, server_cpu, stop, progress)
+    left_out: list[str] = []
+    tokens = tokenizer(url, model, key)
+    requests = _requests(workload, seed, vocab, tokens, toggle, left_out.append)
+    early = None if give_up is None or workload.concurrency else Early(workload, give_up)
+    watch = Watch(alive, host_cpu, server_cpu, stop, progress, early)
     with _no_collections(), asyncio.Runner(loop_factory=event_loop) as runner:
         if toggle is None:
             driver = Driver(target, workload, requests, watch)
@@ -92,23 +105,33 @@ def run_load(
             driver = Toggling(target, workload, requests, watch, toggle)
         run = runner.run(driver.run())
     records = tuple(
-        sorted((_record(one, run.begun) for one in run.ended), key=lambda one: one.index)
+        sorted((record_of(one, run.begun) for one in run.ended), key=lambda one: one.index)
     )
-    asked = {request.index: request.output_tokens for request in requests}
+    asked = {request.index: request for request in requests}
     windows = _windows(run, workload, asked, requests, records, slo, shared_host)
     if toggle is not None:
         windows = tuple(replace(one, on=toggle.on(one.index)) for one in windows)
-    failed = run.failed or next(iter((*errors(records), *token_counts(records, asked))), "")
-    return LoadResult(records, windows, workload.warmup, _self_checks(run, records), failed)
+    ended_early = early is not None and early.why and early.why == run.failed
+    failed = "" if ended_early else run.failed
+    failed = failed or next(iter((*errors(records), *token_counts(records, asked))), "")
+    marks = marks_of(run, workload, records, left_out)
+    shared = reusable(one.request.prompt for one in (*run.ended, *run.unfinished))
+    checks = _self_checks(run, records)
+    return LoadResult(records, windows, workload.warmup, checks, failed, marks, shared)
 
 
 def _requests(
-    workload: Workload, seed: int, vocab: int, tokenize: Tokenize, toggle: Toggle | None
+    workload: Workload,
+    seed: int,
+    vocab: int,
+    tokenize: Tokenize,
+    toggle: Toggle | None,
+    say: Callable[[str], None],
 ) -> tuple[Request, ...]:
     if toggle is not None:
         with suppress(WorkloadError):  # a recorded trace may hold no more than a load has
-            return build_requests(longer(workload, toggle), seed, vocab, tokenize)
-    return build_requests(workload, seed, vocab, tokenize)
+            return build_requests(longer(workload, toggle), seed, vocab, tokenize, say)
+    return build_requests(workload, seed, vocab, tokenize, say)
 
 
 @contextmanager
@@ -126,39 +149,16 @@ def _no_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _record(exchange: Exchange, begun: float) -> RequestRecord:
-    """Decode an exchange into a record with instants in seconds after ``begun``."""
-    answer = decode(exchange.pieces) if exchange.status == 200 else decode(())
-    never = begun if exchange.done is None else exchange.done  # no connection was to be had
-    intended = never if exchange.intended is None else exchange.intended
-    sent = intended if exchange.sent is None else exchange.sent
-    record = RequestRecord(
-        index=exchange.request.index,
-        intended=intended - begun,
-        sent=sent - begun,
-        chunks=tuple(instant - begun for instant in answer.chunks),
-        done=math.inf if exchange.done is None else exchange.done - begun,
-        prompt_tokens=answer.prompt_tokens or 0,
-        output_tokens=answer.output_tokens or 0,
-        error=exchange.error or answer.error,
-    )
-    if exchange.done is None or record.error:
-        return record
-    if answer.output_tokens is None or answer.prompt_tokens is None:
-        return replace(record, error="the answer ended without its usage report")
-    return record
-
-
 def _windows(
     run: Run,
     workload: Workload,
-    asked: Mapping[int, int],
+    asked: Mapping[int, Request],
     requests: Sequence[Request],
     records: Sequence[RequestRecord],
     slo: metrics.Slo | None,
     shared_host: bool,
 ) -> tuple[Window, ...]:
-    streaming = (*records, *_partial_records(run, records))
+    streaming = (*records, *partial_records(run, records))
     windows = []
     for index, (before, after) in enumerate(run.spans):
         begin, end = before[0] - run.begun, after[0] - run.begun
@@ -177,29 +177,11 @@ def _windows(
                 metrics=metrics.measure(streaming, begin, end, slo),
                 void=void_reasons(ended, due, asked, end - begin, judged),
                 readings=used,
+                bins=metrics.throughputs(streaming, begin, end),
+                spread=pooled.spreads(records, begin, end),
             )
         )
     return tuple(windows)
-
-
-def _partial_records(run: Run, records: Sequence[RequestRecord]) -> list[RequestRecord]:
-    """Return the requests cut off at the load's end, so that their tokens so far count.
-
-    Without them the last window would lack the tokens of every stream that was open at its
-    end. The server reports usage only at the end of an answer, so their tokens are estimated
-    from the tokens a chunk of the whole answers held (one, unless the server bundles them).
-    """
-    chunks = sum(len(record.chunks) for record in records if not record.error)
-    tokens = sum(record.output_tokens for record in records if not record.error)
-    if not chunks:
-        return []
-    partial = []
-    for exchange in run.unfinished:
-        record = _record(exchange, run.begun)
-        estimate = round(len(record.chunks) * tokens / chunks)
-        prompt = len(exchange.request.prompt)
-        partial.append(replace(record, output_tokens=estimate, prompt_tokens=prompt))
-    return partial
 
 
 def _self_checks(run: Run, records: Sequence[RequestRecord]) -> dict[str, float]:

@@ -4,8 +4,9 @@
   vLLM's benchmark the first two turns are a request, and the answer's length is asked for
 * our own JSON lines: ``{"prompt": text, "output_tokens": n}``
 
-Texts become token ids by the served model's own tokenizer, which vLLM offers at ``/tokenize``; so
-prompts have exact lengths, and no tokenizer has to be found here.
+ShareGPT's prompts are held to the lengths that vLLM's benchmark takes; one's own are taken as
+they are. Texts become token ids by the served model's own tokenizer, which vLLM offers at
+``/tokenize``; so prompts have exact lengths, and no tokenizer has to be found here.
 """
 
 from __future__ import annotations
@@ -105,33 +106,53 @@ def _value(turn: object) -> str:
 
 
 def pick(
-    texts: Sequence[Text], count: int, rng: Generator, tokenize: Tokenize, *, where: str
+    texts: Sequence[Text],
+    count: int,
+    rng: Generator,
+    tokenize: Tokenize,
+    *,
+    where: str,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[tuple[tuple[int, ...], int]]:
     """Draw ``count`` different requests as prompt ids and output tokens, the same for a seed.
 
-    Too short and too long ones are passed over, by vLLM's limits.
+    Conversations that are too short or too long by vLLM's limits are passed over, as are prompts
+    that come twice or are empty; ``say`` gets the sentence how many, if any.
 
     Raises:
         WorkloadError: there are fewer.
     """
     found: list[tuple[tuple[int, ...], int]] = []
     seen: set[tuple[int, ...]] = set()
+    looked = 0
     for index in rng.permutation(len(texts)):
         if len(found) == count:
-            return found
+            break
+        looked += 1
         text = texts[int(index)]
         prompt = tokenize(text.prompt)
         wanted = text.output_tokens or len(tokenize(text.answer))
-        fits = SHORTEST <= len(prompt) <= LONGEST_PROMPT and len(prompt) + wanted <= LONGEST
-        if fits and wanted >= SHORTEST and prompt not in seen:
+        if prompt and prompt not in seen and (text.output_tokens or _fits(len(prompt), wanted)):
             seen.add(prompt)
             found.append((prompt, wanted))
+    if looked > len(found):
+        limits = f"{SHORTEST} to {LONGEST_PROMPT} tokens in ShareGPT's, with the answer {LONGEST}"
+        say(
+            f"{looked - len(found)} of {looked} prompts of {where} were left out: they come "
+            f"twice, are empty, or have another length than {limits}"
+        )
     if len(found) == count:
         return found
     raise WorkloadError(
-        f"prompts {where}: the load needs {count} different ones of {SHORTEST} to "
-        f"{LONGEST_PROMPT} tokens, but there are {len(found)}: lower windows, window_requests or "
-        "warmup"
+        f"prompts {where}: the load needs {count} different ones, but of {looked} there are "
+        f"{len(found)} that can be used: lower windows, window_requests or warmup"
+    )
+
+
+def _fits(prompt: int, answer: int) -> bool:
+    """Whether a conversation is one that vLLM's benchmark takes."""
+    return (
+        SHORTEST <= prompt <= LONGEST_PROMPT and answer >= SHORTEST and prompt + answer <= LONGEST
     )
 
 

@@ -57,12 +57,13 @@ class Toggling(Driver):
         watch: Watch,
         toggle: Toggle,
     ) -> None:
-        super().__init__(target, workload, requests, watch)
+        planned = min(len(requests), longer(workload, toggle).requests)
+        super().__init__(target, workload, requests, watch, planned)
         self._run.apart = True
         self._toggle = toggle
         self._switching: asyncio.Future[None] | None = None
         self._pausing = False
-        self._due: float = workload.warmup
+        self._until: float = workload.warmup
         """The progress at which a window or a pause is over; infinite during a switch."""
 
     async def run(self) -> Run:
@@ -74,11 +75,11 @@ class Toggling(Driver):
                 await self._switching  # whoever puts the setting back must not be overtaken
 
     def _cut_windows(self, now: float) -> None:
-        while self._passed() >= self._due:
+        while self._passed() >= self._until:
             if self._pausing:
                 self._cut(now)
                 self._pausing = False
-                self._due = self._passed() + self._workload.window_requests
+                self._until = self._passed() + self._workload.window_requests
                 continue
             if self._cuts:
                 self._cut(now)
@@ -91,7 +92,7 @@ class Toggling(Driver):
 
     def _switch(self) -> None:
         on = self._toggle.order[self._windows()]
-        self._due = math.inf
+        self._until = math.inf
         loop = asyncio.get_running_loop()
         self._switching = loop.run_in_executor(None, self._toggle.switch, on)
         self._switching.add_done_callback(self._switched)
@@ -101,7 +102,7 @@ class Toggling(Driver):
             self._finish("the setting could not be switched")
             return
         self._pausing = True
-        self._due = self._passed() + len(self._client.running)
+        self._until = self._passed() + len(self._client.running)
 
     def _windows(self) -> int:
         """Return how many windows are complete."""

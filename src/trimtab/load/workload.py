@@ -18,6 +18,8 @@ from trimtab.load.presets import PRESETS
 
 PROMPT_LIMIT: Final = 20_000_000  # prompt tokens of a whole load: all are held in memory
 
+SHORTEST_WARMUP: Final = 10  # requests: of fewer nothing can be said
+
 _MESSAGES: Final = {"extra_forbidden": "is not a key of a workload", "missing": "must be given"}
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -31,11 +33,13 @@ class Workload(_Strict):
     """A workload: what the requests look like, when they come, and how they are measured.
 
     ``input_tokens`` come after the ``shared_prefix`` tokens that all prompts have in common, as
-    in vLLM's random data set. The first ``warmup`` requests are not measured; then follow up to
-    ``windows`` windows of ``window_requests`` each, one continuous load. Once at least one
-    window is complete, no further one is begun that would not end within ``max_seconds``
-    (counted from the end of the warm-up). ``request_deadline`` is the longest one request may
-    take. Token ids below ``vocabulary_floor`` are not used: special ids sit there.
+    in vLLM's random data set. The first ``warmup`` requests are not measured, nor more of them, up
+    to ``warmup_max`` in all (three times ``warmup`` unless given), while a closed loop is not
+    steady (`trimtab.load.steady`); then follow up to ``windows`` windows of ``window_requests``
+    each, one continuous load. Once at least one window is complete, no further one is begun that
+    would not end within ``max_seconds`` (counted from the end of the warm-up).
+    ``request_deadline`` is the longest one request may take. Token ids below ``vocabulary_floor``
+    are not used: special ids sit there.
 
     ``turns``: each stream of a closed loop holds conversations of so many requests; a prompt is
     then all that was said before (with stand-ins of the asked length for the answers) and
@@ -55,6 +59,7 @@ class Workload(_Strict):
     prompts_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     shared_prefix: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     warmup: Annotated[int, Field(ge=0, le=100_000)] = 8
+    warmup_max: Annotated[int, Field(ge=0, le=300_000)] | None = None
     windows: Annotated[int, Field(ge=1, le=1000)] = 3
     window_requests: Annotated[int, Field(ge=1, le=100_000)] = 16
     max_seconds: _Seconds = 60.0
@@ -82,7 +87,7 @@ class Workload(_Strict):
                     "conversations beside an arrival.rate"
                 )
             longest = self.turns.longest * (longest + self.output_tokens.longest)
-        tokens = self.requests * (self.shared_prefix + longest)
+        tokens = (self.requests + self.spare) * (self.shared_prefix + longest)
         if tokens > PROMPT_LIMIT:
             raise ValueError(
                 f"the load may hold at most {PROMPT_LIMIT:,} prompt tokens, but needs "
@@ -115,6 +120,14 @@ class Workload(_Strict):
     def measured(self) -> int:
         """Requests that warm-up and all windows need."""
         return self.warmup + self.windows * self.window_requests
+
+    @property
+    def spare(self) -> int:
+        """Requests by which the warm-up may be prolonged; none where their order is the plan."""
+        if self.concurrency is None or self.turns is not None or self.prompts is not None:
+            return 0
+        most = 3 * self.warmup if self.warmup_max is None else self.warmup_max
+        return max(0, most - self.warmup) if self.warmup >= SHORTEST_WARMUP else 0
 
     @property
     def requests(self) -> int:

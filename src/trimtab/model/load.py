@@ -48,6 +48,8 @@ class Window:
     records is absent, never 0. ``void`` holds the reasons why the window must not be used.
     ``readings`` are the shares of the machine that others than the server used in it. ``on``
     names the tuning that was on in it, in a start in which one alternates.
+    ``bins`` are its output tokens/s in equal parts of its time. ``spread`` holds, for each
+    latency, the values of its requests in milliseconds as `trimtab.spread.spread` writes them.
     """
 
     index: int
@@ -58,3 +60,5 @@ class Window:
     void: tuple[str, ...] = ()
     readings: Mapping[str, float] = field(default_factory=dict)
     on: str = ""
+    bins: tuple[float, ...] = ()
+    spread: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

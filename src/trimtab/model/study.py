@@ -170,10 +170,12 @@ class StartRequest:
 class Start:
     """One launch of one plan as the ledger keeps it: the unit of replication.
 
-    ``metrics`` are the means over the start's valid windows (of logs, for positive metrics)
-    plus the start's own (``startup`` seconds). ``seconds`` is the wall time it cost.
+    ``metrics`` are the means over the start's valid windows (of logs, for positive metrics), for
+    percentiles those of all their requests, plus the start's own (``startup`` seconds).
+    ``seconds`` is the wall time it cost.
     ``began`` is the Unix time. ``answers`` are the token ids of its greedy answers to the fixed
-    prompts, where they were taken.
+    prompts, where they were taken. ``marks`` say what a reader must know of its load, by kind
+    (``no-steady-state``, ``over-saturated``, ``prompts-left-out``): it counts all the same.
     """
 
     number: int
@@ -188,6 +190,7 @@ class Start:
     began: float = 0.0
     detail: str = ""
     answers: tuple[tuple[int, ...], ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def valid(self) -> bool:

@@ -210,7 +210,7 @@ def starts(study: Study) -> tuple[StartRow, ...]:
             outcome=start.outcome.value,
             value=start.metrics.get(study.objective) if start.valid else None,
             seconds=start.seconds,
-            detail=start.detail,
+            detail="; ".join(filter(None, (start.detail, *start.marks.values()))),
         )
         for start in sorted(study.starts, key=lambda start: start.number)
     )

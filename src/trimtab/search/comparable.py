@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from trimtab.metrics import over_windows
 from trimtab.model import Start
+from trimtab.pooled import over_windows
 
 
 def comparable(starts: Sequence[Start]) -> list[Start]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from trimtab import wording
@@ -15,7 +14,7 @@ from trimtab.search.failures import blocked
 from trimtab.search.limits import untold
 from trimtab.search.looks import LOOKS, metrics_of, usable
 from trimtab.search.profiles import dropped
-from trimtab.search.shifts import Shift, shifts
+from trimtab.search.remarks import remarks
 
 
 def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str]:
@@ -36,7 +35,8 @@ def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str
         for factor in space.factors
         if false_alarm(known, factor)
     ]
-    return [*notes, *_taken_out(known), *_shifted(space, starts)]
+    remarked = remarks(starts, space.objective, metrics_of(space))
+    return [*notes, *_taken_out(known), *remarked]
 
 
 def _taken_out(known: Findings) -> list[str]:
@@ -45,23 +45,6 @@ def _taken_out(known: Findings) -> list[str]:
     if not any(SPEED in fits[phase, space.objective].slopes for phase in (*LOOKS, Phase.CONFIRM)):
         return []
     return ["the machine's own speed, read before each start, is taken out of the noise"]
-
-
-def _shifted(space: Space, starts: Sequence[Start]) -> list[str]:
-    """Name the starts whose speed changed between their windows."""
-    found = list(shifts(starts, space.objective))
-    if not found:
-        return []
-    shown = ", ".join(
-        f"start {one.start} by {_change(one)} from window {one.since} on" for one in found[:3]
-    )
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    changed = wording.count(len(found), "start")
-    return [f"{changed} changed speed while measured, and count all the same: {shown}{more}"]
-
-
-def _change(one: Shift) -> str:
-    return wording.percent(math.expm1(one.change))
 
 
 def _without_value(space: Space, starts: Sequence[Start]) -> list[str]:

@@ -26,7 +26,7 @@ _FARTHEST: Final = 16
 _NEAR: Final = math.log(1.3)
 """How far from the crossing a probe may lie to shape the local line (log of the rate)."""
 
-_CLIP: Final = 1.5
+CLIP: Final = 1.5
 """Largest margin that counts: how late an overloaded server is tells how long it was watched."""
 
 
@@ -73,7 +73,7 @@ def crossing(probes: Sequence[Probe]) -> float | None:
         return None
     ordered = sorted(probes, key=lambda one: one.rate)
     x = np.log([one.rate for one in ordered])
-    y = np.clip([one.margin for one in ordered], -_CLIP, _CLIP)
+    y = np.clip([one.margin for one in ordered], -CLIP, CLIP)
     rough = _monotone_root(x, np.asarray(optimize.isotonic_regression(y).x))
     weight = np.clip(1 - np.abs(x - rough) / _NEAR, 0, None)  # the curve is no line far away
     near = weight > 0

@@ -1,0 +1,126 @@
+"""The load of one start: a verified server, what is driven against it, and what that gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from trimtab.engines import api_key
+from trimtab.load import saturation
+from trimtab.load.greedy import greedy
+from trimtab.load.guarded import guarded
+from trimtab.load.guards import unsteady
+from trimtab.load.marks import GiveUp
+from trimtab.load.run import LoadResult, run_load
+from trimtab.load.toggle import Toggle
+from trimtab.load.workload import Workload
+from trimtab.model import Phase, Plan, RequestRecord, StartRequest, Window
+from trimtab.pooled import over_windows
+from trimtab.progress import Display
+from trimtab.search import rounds
+from trimtab.server import Server
+from trimtab.session import Session
+from trimtab.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A verified server of one start, ready for load; ``toggle`` is what alternates under it."""
+
+    session: Session
+    plan: Plan
+    server: Server
+    display: Display
+    stop: Stop
+    toggle: Toggle | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The API key that the server demands, if it does."""
+        return api_key(self.plan.settings, os.environ)
+
+    def greedy(self) -> tuple[tuple[int, ...], ...]:
+        """Return the server's greedy answers to the fixed prompts; empty if it gives none."""
+        self.display.state("answers")
+        session, url, key = self.session, self.server.url, self.key
+        name = session.engine.served_name(url, key=key)
+        return greedy(url, name, session.vocab, session.workload.vocabulary_floor, key)
+
+    def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
+        """Drive one load, to its end unless a stop is asked for, or it is hopeless.
+
+        Raises:
+            KeyboardInterrupt: a stop was asked for.
+        """
+        session, url, key = self.session, self.server.url, self.key
+        load = partial(
+            run_load,
+            url,
+            session.engine.served_name(url, key=key),
+            workload,
+            seed,
+            vocab=session.vocab,
+            key=key,
+            slo=session.slo,
+            alive=self.server.alive,
+            server_cpu=self.server.cpu_seconds,
+            stop=self.stop.event,
+            progress=self.display.state,
+            shared_host=session.options.shared_host,
+            toggle=self.toggle,
+            give_up=give_up,
+        )
+        found = guarded(url, key, load)
+        self.stop.check()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What the load of a start gave: its windows, and the metrics that follow from them.
+
+    ``failed`` is the sentence why the server did not serve it, or "". ``metrics`` is empty where
+    no window is valid, or the whole is ``void`` for that reason.
+    """
+
+    windows: tuple[Window, ...]
+    metrics: Mapping[str, float]
+    failed: str = ""
+    records: tuple[RequestRecord, ...] = ()
+    client: Mapping[str, float] = field(default_factory=dict)
+    answers: tuple[tuple[int, ...], ...] = ()
+    void: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+
+Drive = Callable[[Loaded, StartRequest], Driven]
+
+
+def one_load(loaded: Loaded, request: StartRequest) -> Driven:
+    """Drive the session's workload once: what a study measures.
+
+    Where profiles are confirmed, the server's greedy answers are taken too, after the load. A
+    start on an unsteady machine is void, as is one that the arrivals over-saturate; a second one
+    counts as it is, for the arm may be so. One in which a setting alternates is void unless a
+    round of its windows is whole.
+    """
+    load = loaded.run(loaded.session.workload, request.seed)
+    valid = [window for window in load.windows if not window.void]
+    metrics = over_windows(valid) if valid else {}
+    closed = loaded.session.workload.concurrency is not None
+    first = request.arm == request.stem
+    speed = [one.metrics.get("output_throughput", 0.0) for one in valid]
+    scattered = unsteady(speed) if closed else ""
+    void = (scattered or load.marks.get(saturation.MARK, "")) if first else ""
+    if request.live:  # what alternates may well change the speed
+        void = "" if rounds(load.windows) else "no round of its windows is whole and valid"
+    found = Driven(
+        load.windows, {}, load.failed, load.records, load.client, void=void, marks=load.marks
+    )
+    if void and not load.failed:
+        return found
+    wanted = request.phase is Phase.CONFIRM and metrics and not load.failed
+    answers = loaded.greedy() if wanted else ()
+    return replace(found, metrics=metrics, answers=answers, void="")
