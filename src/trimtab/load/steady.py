@@ -2,8 +2,8 @@
 
 Steady is when the last five bins of the server's output show neither much scatter nor a trend.
 The classic bins of ten seconds, 2 % of variation and 1 % of slope suit loads of hundreds of
-requests a bin (in the manner of Georges et al., OOPSLA 2007). Most loads here are shorter, so the bins
-are a fifth of what the planned warm-up took, ten seconds at most; a bin of fewer than
+requests a bin (in the manner of Georges et al., OOPSLA 2007). Most loads here are shorter, so the
+bins are a fifth of what the planned warm-up took, ten seconds at most; a bin of fewer than
 `PER_BIN` requests scatters more by chance, as 1 / sqrt(n), and may; and a slope counts only where
 it is larger than its own noise. Output is counted in bytes of the stream as they arrive: whole
 answers come in clumps, because streams that begin together end together.
@@ -38,8 +38,8 @@ LONGEST: Final = 300.0
 
 PER_BIN: Final = 300
 SCATTER: Final = 0.03
-"""Largest coefficient of variation of bins of `PER_BIN` requests. Steady windows of 24 requests on a
-quiet machine vary by 3 to 8 %, which is 0.8 to 2.3 % of 300: 2 % would not be met by all of them."""
+"""Largest coefficient of variation of bins of `PER_BIN` requests. Steady windows of 24 requests on
+a quiet machine vary by 3 to 8 %, which is 0.8 to 2.3 % of 300: not all of them would meet 2 %."""
 
 SLOPE: Final = 0.01
 """Largest slope times span, of the mean, that is none; a larger one must be beyond chance."""
