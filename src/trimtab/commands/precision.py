@@ -35,7 +35,7 @@ def before(assumed: float, pairs: int) -> str:
 
 def after(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a finished measurement says of its noise, in sentences."""
-    if found["noise"] is not None:
+    if found.get("noise") is not None:
         yield search.told(Spread(**found["noise"]))
     if found.get("detectable_effect") is not None:
         can = _found(found["detectable_effect"], found["most_pairs"])
