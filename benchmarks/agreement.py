@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does ``trimtab bench`` agree with ``vllm bench serve``? Both on one server, in turns.
 
-    python benchmarks/agreement.py --rounds 6
+    python benchmarks/agreement.py --rounds 12
 
 One server of the embedded engine, without compilation; each round both tools send requests of the
 same lengths, in an order that alternates: arrivals in equal gaps at ``--rate`` (the draws of two
@@ -70,12 +70,13 @@ def theirs(
             "--endpoint", "/v1/completions", "--model", model, "--tokenizer", tokenizer,
             "--dataset-name", "random", "--random-input-len", str(asked.input),
             "--random-output-len", str(asked.output), "--num-prompts", str(asked.requests),
-            *(closed if asked.streams else opened), "--ignore-eos", "--disable-tqdm",
-            "--seed", str(seed), "--save-result", "--result-dir", folder,
+            *(closed if asked.streams else opened), "--ignore-eos", "--temperature", "0",
+            "--disable-tqdm", "--seed", str(seed), "--save-result", "--result-dir", folder,
             "--result-filename", "r.json",
         ]  # fmt: skip
         subprocess.run(words, check=True, capture_output=True)
         told = json.loads((Path(folder) / "r.json").read_text())
+    assert told["total_input_tokens"] == asked.requests * asked.input, told["total_input_tokens"]
     return {
         "output throughput": told["output_throughput"],
         "median TTFT": told["median_ttft_ms"],
@@ -86,8 +87,8 @@ def theirs(
 def main() -> int:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--requests", type=int, default=24, help="Of each run.")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--requests", type=int, default=12, help="Of each run.")
     parser.add_argument("--layers", type=int, default=32, help="Of the model, of dummy weights.")
     parser.add_argument("--input", type=int, default=512, help="Tokens in.")
     parser.add_argument("--output", type=int, default=24, help="Tokens out.")
