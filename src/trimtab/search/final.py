@@ -47,7 +47,7 @@ def final(
     top = _highest(standing, metric)
     whole = BASELINE if top is None else top.candidate
     best = _best(planned, tried, whole, metric)
-    notes = tuple(_notes(space, won, planned, tried, (whole, best)))
+    notes = (*_outside(planned), *_notes(space, won, planned, tried, (whole, best)))
     if smaller is None or whole != together(planned.proven) or not _holds(space, smaller):
         return Final(whole, best, tuple(_confirmed(tried, whole, best)), notes)
     proven = smaller.candidate
@@ -129,6 +129,12 @@ def _confirmed(
         for one in tried:
             if one.candidate == chosen:
                 yield from (replace(compared, arm=name) for compared in one.comparisons)
+
+
+def _outside(planned: Profiles) -> Iterator[str]:
+    if planned.costly:
+        costly = wording.factors(planned.costly)
+        yield f"the SLO has no room for what it is expected to cost, so it is left out: {costly}"
 
 
 def _notes(

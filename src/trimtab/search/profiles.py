@@ -25,10 +25,14 @@ _LEAD_GAIN = 1.05
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
-    """The factors of the two profiles; ``best`` holds all of ``proven`` and more."""
+    """The factors of the two profiles; ``best`` holds all of ``proven`` and more.
+
+    ``costly`` are those that were left out because the SLO has no room for what they cost.
+    """
 
     proven: tuple[Factor, ...]
     best: tuple[Factor, ...]
+    costly: tuple[Factor, ...] = ()
 
 
 def centre(space: Space, starts: Sequence[Start]) -> tuple[Factor, ...]:
@@ -158,9 +162,10 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
         and likely(analysis, factor)
         and not harms(space, analysis, factor)
     )
-    proven = within(analysis, proven)
-    best = within(analysis, without_conflicts(space, (*proven, *by_effect(analysis, more))))
-    return Profiles(proven, _smallest(space, analysis, best, proven))
+    wanted = without_conflicts(space, (*proven, *by_effect(analysis, more)))
+    needed, best = within(analysis, proven), within(analysis, wanted)
+    costly = tuple(factor for factor in wanted if factor not in best)
+    return Profiles(needed, _smallest(space, analysis, best, needed), costly)
 
 
 def _smallest(

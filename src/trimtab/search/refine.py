@@ -99,7 +99,7 @@ def refined(space: Space, starts: Sequence[Start], planned: Profiles) -> Profile
             replace(factor, value=value.get(factor.tuning, factor.value)) for factor in factors
         )
 
-    return Profiles(at(planned.proven), at(planned.best))
+    return replace(planned, proven=at(planned.proven), best=at(planned.best))
 
 
 def best_level(space: Space, starts: Sequence[Start], factor: Factor) -> int:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from trimtab.metrics import geometric_mean
 from trimtab.model import BASELINE, Factor, Start
 from trimtab.search.looks import Analysis, usable
+
+_SHOWN: Final = 0.05
+"""One-sided p from which on a latency's change counts."""
 
 
 def within(analysis: Analysis, factors: Iterable[Factor]) -> tuple[Factor, ...]:
@@ -38,9 +42,16 @@ def _within(
 
 
 def _cost(analysis: Analysis, factor: Factor, metric: str) -> float:
-    """Return by how much a factor raises a latency (log), by its last look; 0 when not known."""
+    """Return by how much a factor is shown to raise a latency, or to lower it (log); else 0.
+
+    What is not beyond chance costs nothing: many such estimates add up to any limit.
+    """
     looks = analysis.looks(factor, metric)
-    return -looks[-1].estimate.value if looks else 0.0
+    if not looks:
+        return 0.0
+    last = looks[-1].estimate
+    p = [one for one in (last.p_greater, last.p_less) if one is not None]
+    return -last.value if p and min(p) <= _SHOWN else 0.0
 
 
 def _baseline(starts: Sequence[Start], metric: str) -> float | None:
