@@ -79,7 +79,8 @@ TARGETS = (
         for tuner in (PROVEN, MAX)
     ),
     *(
-        Target("interval holds the truth", ".93 to .97, not contradicted", tuner, lambda c: True, _coverage)
+        Target("interval holds the truth", ".93 to .97, not contradicted", tuner,
+               lambda c: True, _coverage)
         for tuner in (PROVEN, MAX)
     ),
     Target("a 5 % gain is proven, noise <= 2 % (L1)", ">= .90", PROVEN,
