@@ -93,6 +93,12 @@ def test_what_is_usual_takes_three_readings_and_the_reading_itself() -> None:
     assert gate.slow(at(50.0), [at(100.0)] * 3)
 
 
+def test_a_probe_that_scatters_anyway_is_no_reason_to_wait() -> None:
+    scattered = [at(speed) for speed in (135.0, 180.0, 227.0, 122.0, 255.0)]
+    assert gate.slow(at(130.0), scattered) == ""
+    assert gate.slow(at(20.0), scattered)
+
+
 def test_patience_ends_and_the_readings_tell() -> None:
     found = gate.wait(Quick(), probe=lambda _: readings(0.9), patience=0.0)
     assert found["busy"] == 0.9
