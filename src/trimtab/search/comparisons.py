@@ -14,7 +14,7 @@ from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, MAX_ARM, PROVEN_ARM, of
 from trimtab.search.contrasts import contrast
 from trimtab.search.failures import FAILED
 from trimtab.search.limits import broken
-from trimtab.search.looks import LOOKS, Analysis, as_effect, higher_is_better, metric_of, usable
+from trimtab.search.looks import LOOKS, Analysis, as_effect, metric_of, sign_of, usable
 from trimtab.search.profiles import Profiles
 
 WORSE = 0.10
@@ -144,7 +144,7 @@ def compare(analysis: Analysis, phase: Phase, arm: str, metric: str) -> Comparis
     if not stock or not own or estimate is None:
         return None
     baseline = geometric_mean(stock)
-    sign = 1.0 if higher_is_better(analysis.space, metric) else -1.0
+    sign = sign_of(analysis.space, metric)
     value = baseline * math.exp(sign * estimate.value)
     level = confirm.level(analysis.space, analysis.starts) if phase is Phase.CONFIRM else 0.95
     effect = as_effect(estimate, len(stock) + len(own), level)

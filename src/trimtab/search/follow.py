@@ -26,7 +26,7 @@ from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
 from trimtab.search.looks import Analysis, analyse
 from trimtab.search.profiles import ALPHA, adjusted, adjusted_worse, harms, profiles
-from trimtab.search.screen import FOLLOW_ROWS
+from trimtab.search.screen import FOLLOW_ROWS, conflicting
 from trimtab.stats import designs
 
 CONFIRM_BLOCKS: Final = 2
@@ -73,12 +73,7 @@ def plan(space: Space, before: Sequence[Start]) -> tuple[tuple[tuple[str, Candid
         return ()
     known, best = _before(space, before)
     around = [factor for factor in best if factor not in factors]
-    pairs = [
-        (i, j)
-        for i, one in enumerate(factors)
-        for j, other in enumerate(factors[:i])
-        if clash(known, one, [other])
-    ]
+    pairs = conflicting(known, factors)
     rng = block_rng(space, Phase.FOLLOW, -1)
     drawn = designs.screen(len(factors), FOLLOW_ROWS, rng)
     rows = [[designs.repaired(row, pairs, rng) for row in block] for block in drawn.blocks]

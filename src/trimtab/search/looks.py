@@ -194,7 +194,7 @@ def fit_phase(
     In the lead phase and the screen the columns are the factors and the guide; in the
     confirmation they are the arms other than ``reference``, the one they are compared with.
     """
-    sign = 1.0 if higher_is_better(space, metric) else -1.0
+    sign = sign_of(space, metric)
     rows = [start for start in of_phase(starts, phase) if usable(start, metric)]
     y = [sign * math.log(start.metrics[metric]) for start in rows]
     arms: Sequence[str] = (GUIDE_ARM,)

@@ -19,7 +19,7 @@ from trimtab.search.arms import blocks_of, of_phase, shuffled, together
 from trimtab.search.cost import left, price
 from trimtab.search.further import room
 from trimtab.search.limits import broken
-from trimtab.search.looks import higher_is_better, metric_of, usable
+from trimtab.search.looks import metric_of, sign_of, usable
 from trimtab.search.profiles import Profiles, profiles
 from trimtab.stats.effects import Estimate, fit
 from trimtab.stats.gp import posterior
@@ -135,7 +135,7 @@ def _breaks(space: Space, starts: Sequence[Start], name: str) -> bool:
 def _differences(space: Space, starts: Sequence[Start], factor: Factor) -> dict[int, Estimate]:
     """Return level → its effect against the tested level, better-is-greater."""
     metric = metric_of(space, factor)
-    sign = 1.0 if higher_is_better(space, metric) else -1.0
+    sign = sign_of(space, metric)
     names = {arm(factor, level): level for level in levels(factor)}
     rows = [
         start

@@ -119,7 +119,7 @@ def plan_within(
     if not rows:
         return None
     kept = _fitting(factors, rows)
-    pairs = _pairs(space, kept)
+    pairs = conflicting(space, kept)
     design = _layout(len(kept), rows, pairs, space.seed)
     return Plan(
         around, kept, design, tuple(opening), whole, max(_PROFILES, arms), follows and not whole
@@ -188,7 +188,8 @@ def _fitting(factors: Sequence[Factor], rows: int) -> tuple[Factor, ...]:
     return tuple(factors[:room])
 
 
-def _pairs(space: Space, factors: Sequence[Factor]) -> tuple[tuple[int, int], ...]:
+def conflicting(space: Space, factors: Sequence[Factor]) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of factors, by their places, that must not be on together."""
     return tuple(
         (i, j)
         for i, one in enumerate(factors)
@@ -261,7 +262,7 @@ def _arms(
             for factor, is_set in zip(planned.factors, row, strict=True)
             if is_set and factor.tuning not in out
         ]
-        kept = designs.repaired([True] * len(on), _pairs(known, on), rng)
+        kept = designs.repaired([True] * len(on), conflicting(known, on), rng)
         on = [factor for factor, stays in zip(on, kept, strict=True) if stays]
         arms.append((f"row-{number}", together([*around, *on])))
     return arms if index else [*planned.opening, *arms]
