@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,8 @@ class Options:
     ``shared_host``: what others do with the machine delays no start and voids no window.
     ``aa``: so many inert tunings take the place of the catalogue's (an A/A study). ``windows``
     of a start are a number, or AUTO: as the noise asks. ``noise`` is the standard deviation
-    between starts that a design assumes.
+    between starts that a design assumes. ``tries`` are ``tuning=value`` words: the value
+    to test where it is not the recommended one.
     """
 
     model: str | None = None
@@ -49,6 +50,25 @@ class Options:
     aa: int = 0
     windows: str | None = None
     noise: str | None = None
+    tries: tuple[str, ...] = ()
+
+
+def parse_tries(words: Iterable[str]) -> dict[str, str]:
+    """Parse ``tuning=value`` words; what values a tuning has, the catalogue decides.
+
+    Raises:
+        UsageError: a word has no "=", or a tuning is given twice.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value) or name in found:
+            raise UsageError(
+                "--try must be TUNING=VALUE, each tuning once, such as task-queue=0, but is "
+                f"{word!r}"
+            )
+        found[name] = value
+    return found
 
 
 def parse_budget(text: str) -> Budget:

@@ -41,7 +41,8 @@ def _strtol(text: str) -> Reading:
 
 
 def _queue_applies(context: Context) -> str | None:
-    if Switch("--enforce-eager").parse(context.baseline) is True:
+    eager = Switch("--enforce-eager").parse(context.baseline) is True
+    if eager or context.tries.get("task-queue", "2") != "2":
         return None
     return (
         "2 is refused while graphs are captured, which vllm-ascend does by default: "

@@ -34,6 +34,7 @@ class Scripted:
     expected_seconds: tuple[float, float] = (2.0, 2.0)
     gate_patience: float = 0.0
     library_folders: tuple[str, ...] = ()
+    caveat: str = ""
 
     @property
     def where(self) -> str:

@@ -56,6 +56,7 @@ class Vllm:
     script: Path | None
     expected_seconds: tuple[float, float] = (80.0, 35.0)
     gate_patience: float = 60.0
+    caveat: str = ""
 
     @property
     def library_folders(self) -> tuple[str, ...]:

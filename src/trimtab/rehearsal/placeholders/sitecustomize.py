@@ -27,6 +27,7 @@ class Kernel:
         return _launch
 
     def __call__(self, *args, **kwargs):
+        """Run the function, as another kernel does that calls it."""
         return self.fn(*args, **kwargs)
 
 

@@ -9,6 +9,7 @@ import importlib.abc
 import importlib.machinery
 import sys
 import types
+import typing
 
 __version__ = "0.28.0"
 __path__: list[str] = []
@@ -24,7 +25,7 @@ class _Any(type):
 
 
 class _Module(types.ModuleType):
-    __path__: list[str] = []
+    __path__: typing.ClassVar[list[str]] = []
 
     def __getattr__(self, name: str):
         if name.startswith("__"):
