@@ -2,7 +2,7 @@
 
 The process tree, the log and the errors are the vendors' own; what it computes is meaningless, and
 its speed is that of the host's part of the work. TRIMTAB_REHEARSAL in the environment describes
-the machine it plays, such as "chip=910_93 devices=2" (:class:`~trimtab.rehearsal.machine.StandIn`).
+the machine it plays, such as "chip=910_93 devices=2"; see :class:`StandIn`.
 """
 
 from __future__ import annotations

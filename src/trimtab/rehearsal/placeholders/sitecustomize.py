@@ -2,10 +2,10 @@
 
 Python imports this module at its start, because this folder comes first on the path.
 
-``vllm.triton_utils.importing``: without Triton, vLLM's placeholder gives a kernel back as the plain
-function it decorates, which cannot be launched as ``kernel[grid](…)``. vllm-ascend launches such
-kernels on every step (the slot mapping of the block table). Triton for NPUs needs CANN's compiler,
-so that here a kernel can be launched, and does nothing, like every other operator.
+``vllm.triton_utils.importing``: without Triton, vLLM's placeholder gives a kernel back as the
+plain function it decorates, which cannot be launched as ``kernel[grid](…)``. vllm-ascend launches
+such kernels on every step (the slot mapping of the block table). Triton for NPUs needs CANN's
+compiler, so that here a kernel can be launched, and does nothing, like every other operator.
 """
 
 import importlib.abc
