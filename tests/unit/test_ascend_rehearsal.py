@@ -74,8 +74,8 @@ def test_every_artefact_carries_the_caveat(
     assert not (tmp_path / "other").exists()
 
 
-def test_host_overhead_is_the_time_per_token_where_the_device_takes_none() -> None:
-    assert resolve_objectives("host-overhead", None) == ("tpot_p50",)
+def test_host_overhead_is_the_time_of_a_request_where_the_device_takes_none() -> None:
+    assert resolve_objectives("host-overhead", None) == ("e2e_mean",)
     assert resolve_objectives("ttft_p99", None) == ("ttft_p99",)
     with pytest.raises(UsageError, match="or host-overhead, not 'speed'"):
         resolve_objectives("speed", None)
