@@ -24,7 +24,9 @@ class _Any(type):
 
 
 class _Module(types.ModuleType):
-    __path__: list[str] = []
+    def __init__(self, name):
+        super().__init__(name)
+        self.__path__ = []
 
     def __getattr__(self, name: str):
         if name.startswith("__"):
