@@ -13,7 +13,7 @@ from trimtab.catalog.dummy import nothing
 from trimtab.engines import Engine
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
-from trimtab.host import Host, LocalHost
+from trimtab.host import Host
 from trimtab.load.workload import Workload, load_workload, validated
 from trimtab.metrics import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
@@ -133,7 +133,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     _say_caveat(engine, options.objective, say)
     model, model_args = engine.model(options.model)
     base = _base(engine, model, command or baseline.ServeCommand(model, model_args), say)
-    host = LocalHost()
+    host = engine.host()
     context = _context(engine, host, model, base, workload, options, objectives[0])
     asked = _asked(context, options, risk)
     return Session(
