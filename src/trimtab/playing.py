@@ -34,7 +34,7 @@ ENGINE: Final = "simulated"
 
 _NO_PART: Final = (
     *("model", "engine_python", "baseline", "baseline_file"),
-    *("workload", "allow_host", "aa", "windows"),
+    *("workload", "allow_host", "aa", "windows", "tries"),
 )
 """Options that say how a server is started or loaded, and mean nothing here."""
 
@@ -65,7 +65,7 @@ def open_played(options: Options) -> Played:
     default = Options()
     for name in _NO_PART:
         if getattr(options, name) != getattr(default, name):
-            flag = name.replace("_", "-")
+            flag = "try" if name == "tries" else name.replace("_", "-")
             raise UsageError(f"--engine {ENGINE} starts no server: leave --{flag} out")
     if options.landscape is None:
         raise UsageError(f"--engine {ENGINE} needs --landscape, such as --landscape L1")

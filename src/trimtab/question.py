@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.errors import StudyMismatchError, UsageError
+from trimtab.metrics import (
+    FURTHER_OBJECTIVES,
+    HOST_OVERHEAD,
+    HOST_OVERHEAD_METRIC,
+    OBJECTIVES,
+    Slo,
+)
 from trimtab.model import Budget, RiskLevel
 
 AUTO = "auto"
@@ -26,7 +33,8 @@ class Options:
     ``shared_host``: what others do with the machine delays no start and voids no window.
     ``aa``: so many inert tunings take the place of the catalogue's (an A/A study). ``windows``
     of a start are a number, or AUTO: as the noise asks. ``noise`` is the standard deviation
-    between starts that a design assumes.
+    between starts that a design assumes. ``tries`` are ``tuning=value`` words: the value
+    to test where it is not the recommended one.
     """
 
     model: str | None = None
@@ -49,6 +57,25 @@ class Options:
     aa: int = 0
     windows: str | None = None
     noise: str | None = None
+    tries: tuple[str, ...] = ()
+
+
+def parse_tries(words: Iterable[str]) -> dict[str, str]:
+    """Parse ``tuning=value`` words; what values a tuning has, the catalogue decides.
+
+    Raises:
+        UsageError: a word has no "=", or a tuning is given twice.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value) or name in found:
+            raise UsageError(
+                "--try must be TUNING=VALUE, each tuning once, such as task-queue=0, but is "
+                f"{word!r}"
+            )
+        found[name] = value
+    return found
 
 
 def parse_budget(text: str) -> Budget:
@@ -80,6 +107,31 @@ def parse_objectives(text: str) -> tuple[str, ...]:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--objective must name each metric once, but has {name!r} twice")
+    return names
+
+
+def resolve_objectives(text: str, slo: Slo | None) -> tuple[str, ...]:
+    """Return the metrics that an objective names, the one that decides first.
+
+    Raises:
+        UsageError: one is no objective, or needs an SLO that is not given.
+    """
+    given = parse_objectives(text)
+    names = tuple(HOST_OVERHEAD_METRIC if one == HOST_OVERHEAD else one for one in given)
+    if names[0] not in OBJECTIVES:
+        raise UsageError(
+            "--objective must be output_throughput, request_throughput, goodput, a latency such "
+            f"as tpot_p50, or {HOST_OVERHEAD}, not {names[0]!r}"
+        )
+    for name in names[1:]:
+        if name not in FURTHER_OBJECTIVES:
+            raise UsageError(
+                "--objective: a further one must be output_throughput, request_throughput, "
+                "goodput, total_throughput, startup, or a latency such as ttft_p99, "
+                f"not {name!r}"
+            )
+    if "goodput" in names and slo is None:
+        raise UsageError("--objective goodput needs --slo, such as --slo 'ttft_p99<=500ms'")
     return names
 
 

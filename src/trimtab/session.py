@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
 from trimtab import __version__, baseline, engines, facts, presets
@@ -14,9 +13,9 @@ from trimtab.catalog.dummy import nothing
 from trimtab.engines import Engine
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
-from trimtab.host import Host, LocalHost
+from trimtab.host import Host
 from trimtab.load.workload import Workload, load_workload, validated
-from trimtab.metrics import FURTHER_OBJECTIVES, METRICS, OBJECTIVES, Slo, parse_slo
+from trimtab.metrics import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import compile_plan
 from trimtab.question import (
@@ -25,7 +24,9 @@ from trimtab.question import (
     parse_objectives,
     parse_risk,
     parse_share,
+    parse_tries,
     parse_windows,
+    resolve_objectives,
 )
 from trimtab.redaction import looks_secret, redact_settings
 
@@ -123,23 +124,75 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     budget = parse_budget(options.budget or DEFAULT_BUDGET)
     risk = parse_risk(options.max_risk)
     slo = parse_slo(options.slo) if options.slo else None
-    objective, *further = _objectives(options.objective, slo)
-    command = _baseline(options)
-    if command is not None:
-        options = replace(options, model=_one_model(options.model, command.model))
-        if "/" in command.program and not (options.engine or options.engine_python):
-            options = replace(options, engine_python=command.program)  # what the user runs today
+    objectives = resolve_objectives(options.objective, slo)
+    options, command = baseline.applied(options)
     name = options.engine or ("python" if options.engine_python is not None else DEFAULT_ENGINE)
     workload = load_workload(options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small"))
     workload = windowed(workload, parse_windows(options.windows))
     engine = engines.find(name, python=options.engine_python, install=install, progress=say)
-    host = LocalHost()
+    _say_caveat(engine, options.objective, say)
+    model, model_args = engine.model(options.model)
+    base = _base(engine, model, command or baseline.ServeCommand(model, model_args), say)
+    host = engine.host()
+    context = _context(engine, host, model, base, workload, options, objectives[0])
+    asked = _asked(context, options, risk)
+    return Session(
+        options=options,
+        model=model,
+        engine=engine,
+        host=host,
+        facts=context.facts,
+        context=context,
+        base=base,
+        space=Space(
+            factors=asked.factors,
+            conflicts=asked.conflicts,
+            guide=asked.guide,
+            objective=objectives[0],
+            higher_is_better=METRICS[objectives[0]].higher_is_better,
+            budget=budget,
+            seed=options.seed,
+            seconds=engine.expected_seconds,
+            limits=limits(objectives[0], slo),
+            objectives=objectives[1:],
+        ),
+        left_out=asked.left_out,
+        workload=workload,
+        slo=slo,
+        vocab=engine.vocab(model),
+        gate_patience=0.0 if options.shared_host else engine.gate_patience,
+        catalog=asked.catalog,
+    )
+
+
+def _say_caveat(engine: Engine, objective: str, say: Say) -> None:
+    """Say what must be said of the engine's numbers.
+
+    Raises:
+        UsageError: host overhead is asked for on an engine whose device takes time.
+    """
+    if engine.caveat:
+        say(f"{engine.name}: {engine.caveat}")
+    elif HOST_OVERHEAD in parse_objectives(objective):
+        raise UsageError(
+            f"--objective {HOST_OVERHEAD} needs a device that takes no time: "
+            "add --engine ascend-rehearsal"
+        )
+
+
+def _context(
+    engine: Engine,
+    host: Host,
+    model: str,
+    base: Settings,
+    workload: Workload,
+    options: Options,
+    objective: str,
+) -> Context:
     found = facts.inspect(
         host, engine.packages, engine.platform, library_folders=engine.library_folders
     )
-    model, model_args = engine.model(options.model)
-    base = _base(engine, model, command or baseline.ServeCommand(model, model_args), say)
-    context = Context(
+    return Context(
         facts=found,
         engine_name=engine.name,
         engine_version=engine.version,
@@ -150,34 +203,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         concurrency=workload.concurrency,
         allow_host=options.allow_host,
         objective=objective,
-    )
-    asked = _asked(context, options, risk)
-    return Session(
-        options=options,
-        model=model,
-        engine=engine,
-        host=host,
-        facts=found,
-        context=context,
-        base=base,
-        space=Space(
-            factors=asked.factors,
-            conflicts=asked.conflicts,
-            guide=asked.guide,
-            objective=objective,
-            higher_is_better=METRICS[objective].higher_is_better,
-            budget=budget,
-            seed=options.seed,
-            seconds=engine.expected_seconds,
-            limits=limits(objective, slo),
-            objectives=tuple(further),
-        ),
-        left_out=asked.left_out,
-        workload=workload,
-        slo=slo,
-        vocab=engine.vocab(model),
-        gate_patience=0.0 if options.shared_host else engine.gate_patience,
-        catalog=asked.catalog,
+        tries=parse_tries(options.tries),
     )
 
 
@@ -246,37 +272,6 @@ def _base(engine: Engine, model: str, given: baseline.ServeCommand, say: Say) ->
 
 def _reaches_engine(name: str) -> bool:
     return name.startswith(_ENGINE_VARIABLES) and not looks_secret(name)
-
-
-def _objectives(text: str, slo: Slo | None) -> tuple[str, ...]:
-    names = parse_objectives(text)
-    if names[0] not in OBJECTIVES:
-        raise UsageError(f"--objective must be one of {', '.join(OBJECTIVES)}, not {names[0]!r}")
-    for name in names[1:]:
-        if name not in FURTHER_OBJECTIVES:
-            raise UsageError(
-                f"--objective: a further one must be {', '.join(OBJECTIVES)}, total_throughput, "
-                f"startup, or a latency such as ttft_p99, not {name!r}"
-            )
-    if "goodput" in names and slo is None:
-        raise UsageError("--objective goodput needs --slo, such as --slo 'ttft_p99<=500ms'")
-    return names
-
-
-def _baseline(options: Options) -> baseline.ServeCommand | None:
-    if options.baseline and options.baseline_file:
-        raise UsageError("give the baseline as a file or after '--', not both")
-    if options.baseline:
-        return baseline.parse(options.baseline)
-    if options.baseline_file:
-        return baseline.read_file(Path(options.baseline_file))
-    return None
-
-
-def _one_model(asked: str | None, baseline_model: str) -> str:
-    if asked is not None and asked != baseline_model:
-        raise UsageError(f"--model {asked} is not the baseline's model {baseline_model}: drop one")
-    return baseline_model
 
 
 def fingerprint(session: Session) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -96,11 +97,11 @@ def interpreter() -> Path | None:
     return managed.interpreter(vllm_install.recipe())
 
 
-def install(python: str | None = None, **more: object) -> Path:
-    return managed.install(vllm_install.recipe(), python, **more)  # type: ignore[arg-type]
+def install(python: str | None = None, **more: Any) -> Path:
+    return managed.install(vllm_install.recipe(), python, **more)
 
 
-def put(pip: Callable[[Sequence[str], float], tuple[int, str]], **more: object) -> Path:
+def put(pip: Callable[[Sequence[str], float], tuple[int, str]], **more: Any) -> Path:
     return install(run=pip, free=lambda _: 10**12, **more)
 
 

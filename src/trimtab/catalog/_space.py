@@ -60,7 +60,7 @@ def choose(
     Raises:
         UnknownTuningError: a pattern of ``only`` or ``skip`` matches nothing.
     """
-    require_known(catalog, (*only, *skip))
+    require_known(catalog, (*only, *skip, *context.tries))
     factors: list[Factor] = []
     left_out: list[LeftOut] = []
     for tuning in catalog.values():
@@ -76,8 +76,7 @@ def choose(
             Factor(
                 tuning=tuning.name,
                 value=tuning.recommended_for(context),
-                # a host setting has a phase of its own, whatever is expected of it
-                lead="" if tuning.scope is Scope.HOST else tuning.lead(context),
+                lead=_lead(tuning, context),
                 prior=tuning.prior,
                 metric=tuning.metric,
                 dummy=tuning.dummy,
@@ -94,6 +93,16 @@ def choose(
         if conflict(catalog, one, other) is not None
     )
     return factors, left_out, pairs
+
+
+def _lead(tuning: Tuning, context: Context) -> str:
+    """Return why a large effect is expected: of the recommended value, and not of a host setting.
+
+    Host settings have a phase of their own, whatever is expected of them.
+    """
+    if tuning.scope is Scope.HOST or tuning.name in context.tries:
+        return ""
+    return tuning.lead(context)
 
 
 def _left_out(
@@ -146,6 +155,8 @@ def _already(catalog: Mapping[str, Tuning], tuning: Tuning, context: Context) ->
     if tuning.knob.parse(context.baseline) == wanted:
         return f"the baseline already sets it ({tuning.knob.place} is {wanted})"
     for needed in tuning.requires:
+        if needed.platforms and context.platform not in needed.platforms:
+            continue
         other = catalog[needed.name]
         if other.is_stock(other.knob.parse(context.baseline), context):
             return f"it needs {other.name} in the baseline: {needed.sentence}"

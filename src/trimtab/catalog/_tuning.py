@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from trimtab.catalog._accepts import ANY_TEXT, Accepts
 from trimtab.catalog._rule import Rule
+from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.knobs import Knob
 from trimtab.model import Check, RestartCost, Risk, Scope, Settings, Value
@@ -19,7 +20,8 @@ class Context:
 
     ``baseline`` is what the user runs today. ``checkpoint_dtype`` is the type the weights are
     stored in, ``concurrency`` the workload's fixed number of streams (``None`` in open loop).
-    ``allow_host``: the user lets trimtab change kernel settings.
+    ``allow_host``: the user lets trimtab change kernel settings. ``tries`` maps an entry to the
+    text of the value to test where that is not the recommended one.
     """
 
     facts: Facts
@@ -32,6 +34,7 @@ class Context:
     concurrency: int | None = None
     allow_host: bool = False
     objective: str = "output_throughput"
+    tries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -45,11 +48,13 @@ class Relation:
     """Another tuning, and the sentence that says why the two belong together or do not.
 
     ``fatal``: a conflict that ends the start, rather than make one of the two act otherwise.
+    ``platforms``: where a requirement holds; empty for everywhere.
     """
 
     name: str
     sentence: str
     fatal: bool = False
+    platforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +155,25 @@ class Tuning:
         return self.values(context) if callable(self.values) else self.values
 
     def recommended_for(self, context: Context) -> Value:
-        """Return the value to test first; stock if there is no alternative here."""
+        """Return the value to test first; stock if there is no alternative here.
+
+        Raises:
+            UsageError: another value is asked for, and the entry does not have it here.
+        """
+        if (text := context.tries.get(self.name)) is not None:
+            return self._asked(text, context)
         if self.recommended is not None:
             return self.recommended(context)
         values = self.values_for(context)
         return values[1] if len(values) > 1 else values[0]
+
+    def _asked(self, text: str, context: Context) -> Value:
+        others = self.values_for(context)[1:]
+        for value in others:
+            if str(value) == text:
+                return value
+        offered = ", ".join(str(value) for value in others) or "nothing but stock"
+        raise UsageError(f"--try: {self.name} must be one of {offered}, but is {text!r}")
 
     def is_stock(self, value: Value, context: Context) -> bool:
         """Whether a value is what the engine does anyway."""

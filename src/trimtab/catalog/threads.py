@@ -26,6 +26,8 @@ _OMP_SOURCE = Source(
 
 
 def _thread_counts(context: Context) -> tuple[Value, ...]:
+    if context.platform != "cpu":
+        return (None, 1)
     count = _rules.usable_cpus(context)
     return (None, count, 1) if count > 1 else (None, 1)
 
@@ -38,6 +40,8 @@ def _throttled(context: Context) -> bool:
 def _threads_apply(context: Context) -> str | None:
     if len(_rules.allowed_cpus(context)) < 2:
         return "the server may run on one CPU only"
+    if context.platform != "cpu":
+        return None
     cores = context.facts.allowed_cores
     if not _throttled(context) and cores and all(len(core) == 1 for core in cores):
         return (
@@ -110,7 +114,7 @@ TUNINGS = (
     Tuning(
         name="omp-threads",
         layer="threads",
-        summary="Set the number of OpenMP threads to the CPUs that are really given.",
+        summary="Set the number of OpenMP threads to what computes: the CPUs given, or one.",
         knob=Env("OMP_NUM_THREADS", int),
         values=_thread_counts,
         stock="one for each core in one process; vLLM's own number in a worker process",
@@ -120,6 +124,7 @@ TUNINGS = (
                 "one-process-engine",
                 "vLLM overwrites OMP_NUM_THREADS for its worker processes, so it acts only "
                 "where the engine core computes itself",
+                platforms=("cpu",),
             ),
         ),
         conflicts=(
@@ -143,7 +148,6 @@ TUNINGS = (
             "Spinning threads can starve the API server; 1 loses about 30 % on two cores.",
         ),
         engines=("vllm",),
-        platforms=("cpu",),
         sources=(
             _OMP_SOURCE,
             Source("vLLM 0.32, thread count at run time", "vllm/utils/torch_utils.py"),

