@@ -78,20 +78,20 @@ def observe(session: Session, server: Server) -> dict[str, tuple[Evidence, ...]]
 @pytest.fixture(scope="module")
 def with_it(
     session: Session, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[str, tuple[Evidence, ...]]]:
+) -> Mapping[str, tuple[Evidence, ...]]:
     folder = tmp_path_factory.mktemp("set")
     with served(session, candidate(given(session)), folder) as server:
         assert {one.role for one in server.processes()} >= {"api", "engine"}
-        yield observe(session, server)
+        return observe(session, server)
 
 
 @pytest.fixture(scope="module")
 def without_it(
     session: Session, with_it: object, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[str, tuple[Evidence, ...]]]:
+) -> Mapping[str, tuple[Evidence, ...]]:
     folder = tmp_path_factory.mktemp("stock")
     with served(session, candidate({"task-queue": "0"}), folder) as server:
-        yield observe(session, server)
+        return observe(session, server)
 
 
 @pytest.mark.parametrize("name", SET)
