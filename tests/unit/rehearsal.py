@@ -16,13 +16,16 @@ GIB = 1 << 30
 # Two operators as stubs.py writes them, for the clock.
 OPERATORS = """\
 #include "standin.h"
+#include "tensors.h"
 static struct standin_operator add = {.name = "aclnnAdd"};
 static struct standin_operator matmul = {.name = "aclnnMatmul"};
-int plan_add(void) { return standin_plan(&add); }
+int plan_add(const void *first) { return standin_plan(&add, first); }
 int launch_add(void *stream) { return standin_launch(&add, stream); }
 static struct standin_operator argmax = {.name = "aclnnArgMax"};
-int plan_argmax(void) { return standin_plan(&argmax); }
-int plan_matmul(void) { return standin_plan(&matmul); }
+int plan_argmax(const void *first) { return standin_plan(&argmax, first); }
+static struct standin_operator copy = {.name = "aclnnInplaceCopy"};
+int plan_copy(const void *first) { return standin_plan(&copy, first); }
+int plan_matmul(const void *first) { return standin_plan(&matmul, first); }
 int launch_matmul(void *stream) { return standin_launch(&matmul, stream); }
 """
 
@@ -45,6 +48,7 @@ class Runtime:
         copy = folder / f"runtime-{len(list(folder.glob('runtime-*')))}.so"
         shutil.copy(library, copy)
         self.c = ctypes.CDLL(str(copy))
+        self.c.aclCreateTensor.restype = ctypes.c_void_p
         self.c.aclGetRecentErrMsg.restype = ctypes.c_char_p
         self.c.aclrtGetSocName.restype = ctypes.c_char_p
 
@@ -71,7 +75,9 @@ class Runtime:
         assert getattr(self.c, call)(ctypes.byref(made), 0) == 0
         return made
 
-    def tensor(self, *shape: int, kind: int = 1) -> None:
-        """Describe a tensor, of float16 unless ``kind`` says otherwise."""
-        dims = (ctypes.c_int64 * len(shape))(*shape)
-        self.c.aclCreateTensor(dims, ctypes.c_uint64(len(shape)), kind, None, 0, 0, None, 0, None)
+    def tensor(self, *shape: int, kind: int = 1, data: object = None) -> ctypes.c_void_p:
+        """Describe a tensor, of float16 unless ``kind`` says otherwise; return its handle."""
+        dims, count = (ctypes.c_int64 * len(shape))(*shape), ctypes.c_uint64(len(shape))
+        none = ctypes.c_int64(0)
+        made = self.c.aclCreateTensor(dims, count, kind, None, none, 2, dims, count, data)
+        return ctypes.c_void_p(made)

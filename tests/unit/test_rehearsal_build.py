@@ -23,7 +23,8 @@ pytestmark = pytest.mark.skipif(GCC is None or not shutil.which("nm"), reason="n
 WHEEL = """\
 extern int aclrtSetDevice(int), HcclNewThing(void), _ZN3atb13CreateContextEPPNS_7ContextEi(void);
 const char *looked_up[] = {"aclnnAddGetWorkspaceSize", "aclnnAdd", "aclrtOnlyByName",
-                           "aclnnScoreGetMaxWorkspaceSize", "UnInitHugeMemThreadLocal"};
+                           "aclnnScoreGetMaxWorkspaceSize", "UnInitHugeMemThreadLocal",
+                           "aclCreateTensor", "aclnnArgMaxGetWorkspaceSize"};
 int run(void)
 {
     return aclrtSetDevice(0) + HcclNewThing() + _ZN3atb13CreateContextEPPNS_7ContextEi();
@@ -77,8 +78,12 @@ def test_the_libraries_work(wheel: Path, home: Path) -> None:
     runtime = ctypes.CDLL(str(folder / "libascendcl.so"))
     assert runtime.HcclNewThing() == runtime.aclrtOnlyByName() == 0
     operators = ctypes.CDLL(str(folder / "libopapi.so"))
-    assert operators.aclnnAddGetWorkspaceSize() == 0
+    assert operators.aclnnAddGetWorkspaceSize(None) == 0
     assert operators.aclnnAdd(None, ctypes.c_uint64(0), None, None) == 0
+    chosen, dims, one = (ctypes.c_int64 * 1)(7), (ctypes.c_int64 * 1)(1), ctypes.c_uint64(1)
+    operators.aclCreateTensor(dims, one, 9, None, ctypes.c_int64(0), 2, dims, one, chosen)
+    operators.aclnnArgMaxGetWorkspaceSize(None)
+    assert chosen[0] == 0, "the runtime has seen what the operator was told"
     made = ctypes.c_void_p()
     atb = ctypes.CDLL(str(folder / "libatb.so"))
     assert atb._ZN3atb13CreateContextEPPNS_7ContextEi(ctypes.byref(made), 0) == 0

@@ -178,15 +178,25 @@ def test_near_cpus_are_told_by_dcmi(runtime: Runtime, monkeypatch: pytest.Monkey
     assert ask(2, 0, cpus, ctypes.byref(length)) != 0
 
 
-def test_a_sampled_token_is_token_0(runtime: Runtime) -> None:
-    chosen = (ctypes.c_int64 * 3)(7, 8, 9)
-    dims = (ctypes.c_int64 * 1)(2)
-    runtime.tensor(2, 100)
-    one = ctypes.c_uint64(1)
-    runtime.c.aclCreateTensor(dims, one, 9, None, ctypes.c_int64(1), 2, dims, one, chosen)
-    runtime.c.plan_argmax()
-    assert list(chosen) == [7, 0, 0], "the tensor begins at its offset"
-    runtime.c.plan_argmax()  # without tensors
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_sampled_token_is_token_0(runtime: Runtime, backwards: bool) -> None:
+    chosen, narrower = (ctypes.c_int64 * 2)(7, 8), (ctypes.c_int32 * 2)(7, 8)
+    parameters = {"scores": ((2, 100), 1, None), "chosen": ((2,), 9, chosen)}
+    names = list(parameters)[:: -1 if backwards else 1]  # as a compiler evaluates them
+    made = {
+        name: runtime.tensor(
+            *parameters[name][0], kind=parameters[name][1], data=parameters[name][2]
+        )
+        for name in names
+    }
+    runtime.c.plan_argmax(made["scores"])
+    assert list(chosen) == [0, 0]
+    chosen[0] = 5
+    order = [("to", 3, narrower), ("from", 9, chosen)][:: -1 if backwards else 1]
+    made = {name: runtime.tensor(2, kind=kind, data=data) for name, kind, data in order}
+    runtime.c.plan_copy(made["to"])
+    assert (list(narrower), list(chosen)) == ([0, 0], [5, 0])
+    runtime.c.plan_argmax(None)  # without tensors
 
 
 def test_a_graph_is_captured_and_replayed(runtime: Runtime) -> None:

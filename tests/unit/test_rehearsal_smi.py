@@ -86,6 +86,13 @@ def test_devices_are_spread_over_the_nodes(tmp_path: Path) -> None:
     assert len(smi.near(machine(tmp_path), tmp_path / "none")) == 4
 
 
+def test_another_machine_is_laid_over_the_first(tmp_path: Path) -> None:
+    tree.lay(StandIn(devices=8), tmp_path, "/bin")
+    tree.lay(StandIn(chip="310P", devices=2), tmp_path, "/bin")
+    facts = ascend.read(Played(tmp_path))
+    assert (facts.devices.value, facts.chip.value) == ((0, 1), "310P")
+
+
 def test_the_board_of_a_chip(tmp_path: Path) -> None:
     tree.lay(StandIn(chip="910_93"), tmp_path, "/bin")
     text = smi.answer(machine(tmp_path), ["info", "-t", "board", "-i", "1", "-c", "1"])

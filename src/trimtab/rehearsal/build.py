@@ -85,7 +85,8 @@ def _build(wanted: names.Names, folder: Path) -> None:
     empty = _write(folder / "empty.c", "")
     for name in _SAME_CODE:
         _compile("gcc", folder, name, [empty], "-L.", "-lascendcl")
-    operators = _write(folder / "operators.c", stubs.operators(wanted.operators))
+    named = [one for one in wanted.operators if one not in own]  # torch_npu looks here first
+    operators = _write(folder / "operators.c", stubs.operators(named))
     for name in _OPERATORS:
         _compile("gcc", folder, name, [operators], "-L.", "-lascendcl")
     aliases = _write(folder / "aliases.c", stubs.aliases(wanted.atb))

@@ -34,7 +34,7 @@ def operators(names: Sequence[str]) -> str:
     planned = {one.removesuffix(_WORKSPACE) for one in names if one.endswith(_WORKSPACE)}
     pairs = sorted(planned.difference(asked))
     written = {*asked, *pairs, *(one + _WORKSPACE for one in planned)}
-    lines = ['#include "standin.h"', *map(_operator, pairs)]
+    lines = ['#include "standin.h"', '#include "tensors.h"', *map(_operator, pairs)]
     lines += [f"int {one}(void) {{ standin_forget(); return 0; }}" for one in asked]
     return "\n".join(lines) + "\n" + returning_zero(one for one in names if one not in written)
 
@@ -56,7 +56,7 @@ def aliases(names: Sequence[str]) -> str:
 def _operator(name: str) -> str:
     return (
         f'static struct standin_operator of_{name} = {{.name = "{name}"}};\n'
-        f"int {name}{_WORKSPACE}(void) {{ return standin_plan(&of_{name}); }}\n"
+        f"int {name}{_WORKSPACE}(void *first) {{ return standin_plan(&of_{name}, first); }}\n"
         f"int {name}(void *workspace, uint64_t size, void *executor, void *stream) "
         "{ (void)workspace; (void)size; (void)executor; "
         f"return standin_launch(&of_{name}, stream); }}"

@@ -6,8 +6,10 @@ All of it is written into a folder of ours; nothing goes to /usr/local, /etc or 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 
 from trimtab.rehearsal import smi
@@ -30,14 +32,17 @@ def lay(machine: StandIn, folder: Path, path: str) -> dict[str, str]:
     """
     root, state = folder / "root", folder / "state"
     state.mkdir(parents=True, exist_ok=True)
-    for relative, text in _files(machine).items():
+    files = _files(machine)
+    for relative, text in files.items():
         _write(root / relative, text)
+    for node in root.glob("dev/davinci*"):  # of a machine with more devices, laid before
+        if f"dev/{node.name}" not in files:
+            node.unlink(missing_ok=True)
     described = folder / "machine.json"
     _write(described, json.dumps(_described(machine, state)))
     program = folder / "bin" / "npu-smi"
     words = [sys.executable, "-I", str(Path(smi.__file__)), str(described)]
-    _write(program, f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-    program.chmod(0o755)
+    _write(program, f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', 0o755)
     toolkit = root / "usr/local/Ascend/ascend-toolkit/latest"
     return {
         "PATH": f"{program.parent}:{path}",
@@ -76,6 +81,11 @@ def _described(machine: StandIn, state: Path) -> dict[str, object]:
     }
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file at once: a reader, or another server that lays its tree, sees it whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(draft).chmod(mode)
+    Path(draft).replace(path)

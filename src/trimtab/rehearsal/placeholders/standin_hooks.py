@@ -78,7 +78,46 @@ def _custom_operators(module: Any) -> None:
     """
     from vllm_ascend.utils import enable_custom_op
 
-    enable_custom_op()
+    if not enable_custom_op():
+        _mixture_of_experts()
+
+
+_LIBRARIES: list[Any] = []
+"""Of torch: what a library defines is gone with it."""
+
+
+def _mixture_of_experts() -> None:
+    """Let torch_npu's operators stand for two compiled ones that mixtures of experts need.
+
+    vllm-ascend has its own on A2 and calls torch_npu's of the same parameters elsewhere. The
+    schemas are those in its compiled library.
+    """
+    import torch
+    import torch_npu
+
+    def gating(x: Any, k: int, *options: Any, **named: Any) -> Any:
+        names = ("k_group", "group_count", "group_select_mode", "renorm", "norm_type", "out_flag")
+        names += ("routed_scaling_factor", "eps", "bias_opt")
+        named.update(zip(names, options, strict=False))
+        return torch_npu.npu_moe_gating_top_k(x, k, bias=named.pop("bias_opt", None), **named)
+
+    library = torch.library.Library("_C_ascend", "FRAGMENT")
+    library.define(
+        "moe_gating_top_k(Tensor x, int k, int k_group, int group_count, int group_select_mode, "
+        "int renorm, int norm_type, bool out_flag, float routed_scaling_factor, float eps, "
+        "Tensor? bias_opt=None) -> (Tensor y, Tensor expert_idx, Tensor out)"
+    )
+    library.define(
+        "npu_moe_init_routing_custom(Tensor x, Tensor expert_idx, *, Tensor? scale=None, "
+        "Tensor? offset=None, int active_num=-1, int expert_capacity=-1, int expert_num=-1, "
+        "int drop_pad_mode=0, int expert_tokens_num_type=0, bool expert_tokens_num_flag=False, "
+        "int quant_mode=0, int[2] active_expert_range=[], int row_idx_type=0) "
+        "-> (Tensor, Tensor, Tensor, Tensor)"
+    )
+    routing = torch_npu.npu_moe_init_routing_v2
+    library.impl("moe_gating_top_k", gating, "CompositeImplicitAutograd")
+    library.impl("npu_moe_init_routing_custom", routing, "CompositeImplicitAutograd")
+    _LIBRARIES.append(library)
 
 
 def _rejection_sampler(module: Any) -> None:

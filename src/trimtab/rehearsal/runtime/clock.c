@@ -7,6 +7,7 @@
  * sleeps for an operator: a stream remembers when its work ends, and who waits for it sleeps.
  */
 #include "standin.h"
+#include "tensors.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -60,17 +61,12 @@ void standin_sleep_until(int64_t time)
     }
 }
 
-int standin_plan(struct standin_operator *one)
+static int enqueue(struct standin_operator *one, int64_t nanoseconds)
 {
-    standin_clear_result(one->name);
-    if (!is_on()) {
-        standin_forget();
-        return OK;
-    }
     struct standin_planned *planned = malloc(sizeof *planned);
     if (planned == NULL)
         return ERROR_MEMORY_ALLOCATION;
-    *planned = (struct standin_planned){NULL, mode == FIXED ? fixed : standin_cost(one->name)};
+    *planned = (struct standin_planned){NULL, nanoseconds};
     pthread_mutex_lock(&queues);
     if (one->first == NULL)
         one->first = planned;
@@ -79,6 +75,17 @@ int standin_plan(struct standin_operator *one)
     one->last = planned;
     pthread_mutex_unlock(&queues);
     return OK;
+}
+
+int standin_plan(struct standin_operator *one, const void *first_parameter)
+{
+    int error = OK;
+    standin_order(first_parameter);
+    standin_clear_result(one->name);
+    if (is_on())
+        error = enqueue(one, mode == FIXED ? fixed : standin_cost(one->name));
+    standin_forget();
+    return error;
 }
 
 /* The time that was planned. A launch without a plan (an executor that the caller kept) takes what
@@ -91,7 +98,7 @@ static int64_t planned_time(struct standin_operator *one)
         one->first = planned->next;
     pthread_mutex_unlock(&queues);
     if (planned == NULL)
-        return mode == FIXED ? fixed : standin_cost("");
+        return mode == FIXED ? fixed : standin_number("LATENCY", 2000);
     int64_t time = planned->nanoseconds;
     free(planned);
     return time;

@@ -43,10 +43,8 @@ void standin_open(int device); /* lets npu-smi see that this process uses the de
 /* fault.c: the fault that TRIMTAB_STANDIN_FAULT asks for at this call, or OK. May sleep. */
 aclError standin_fault(const char *call);
 
-/* cost.c: what an operator is expected to take, from the tensors described since the last plan. */
+/* cost.c: what an operator is expected to take, from what has been described of it (tensors.h). */
 int64_t standin_cost(const char *name);
-void standin_forget(void); /* the tensors described so far belong to no operator */
-void standin_clear_result(const char *name);
 int64_t standin_copy_cost(size_t bytes, int kind);
 
 /* clock.c: an operator is planned in one thread, and launched on a stream in another perhaps. */
@@ -54,7 +52,7 @@ struct standin_operator {
     const char *name;
     struct standin_planned *first, *last;
 };
-int standin_plan(struct standin_operator *one);
+int standin_plan(struct standin_operator *one, const void *first_parameter);
 int standin_launch(struct standin_operator *one, void *stream);
 void standin_spend(void *stream, int64_t nanoseconds);
 void standin_wait(void *stream); /* until the work on a stream is done; of all, for NULL */
