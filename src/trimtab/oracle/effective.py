@@ -43,9 +43,9 @@ def effective(given: Given, run: Run, base: Run) -> Effective | None:
 
 
 def same(written: str, found: str) -> bool:
-    """Whether two texts mean the same: as numbers if both are, else to the letter."""
+    """Whether two texts mean the same: as numbers, as truth in any case, else to the letter."""
     one, other = written.strip(), found.strip()
-    if one == other:
+    if one == other or {one.lower(), other.lower()} in ({"true"}, {"false"}):
         return True
     try:
         return float(one) == float(other)
@@ -155,7 +155,7 @@ def _additional(given: Given, run: Run, base: Run) -> Effective | None:
             continue
         now = _judged(found[key], usual.get(key))
         told.append(f"{key}={_shown(now)}")
-        as_written = as_written and now == value and isinstance(now, bool) == isinstance(value, bool)
+        as_written = as_written and now == value  # True == 1: both mean on
         if end.get(key) != found[key]:
             told[-1] += f", which vllm-ascend then sets to {_shown(end.get(key))}"
     unread = tuple(key for key in leaves if key not in asked)

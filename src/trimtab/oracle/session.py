@@ -30,7 +30,8 @@ _STAGES: Mapping[str, tuple[str, ...]] = {
     VLLM_ASCEND: ("configuration", "variables", "device", "operator"),
 }
 
-SWITCHES = ("--enforce-eager", "--enable-sleep-mode")
+PARALLEL = "--tensor-parallel-size"
+SWITCHES = ("--enforce-eager", "--enable-sleep-mode", "--enable-expert-parallel", PARALLEL)
 """Options that decide for the others: they are given in every check, never asked about alone."""
 
 OPTIONS = (ADDITIONAL, "--compilation-config")
