@@ -72,9 +72,7 @@ def in_force(output: str) -> dict[str, str]:
             name, colon, value = pair.partition(": ")
             if colon:
                 printed[name.strip()] = value.strip()
-    return {
-        key: read(printed[name]) for key, (name, read) in _PRINTED.items() if name in printed
-    }
+    return {key: read(printed[name]) for key, (name, read) in _PRINTED.items() if name in printed}
 
 
 def pairs(text: str) -> Iterator[tuple[str, str]]:

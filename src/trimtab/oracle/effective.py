@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from trimtab.oracle import allocator
-from trimtab.oracle.model import Given, Run
-
-ADDITIONAL = "--additional-config"
+from trimtab.oracle.model import ADDITIONAL, Given, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,5 +194,5 @@ _READERS: Mapping[str, Reader] = {
     "STREAMS_PER_DEVICE": _streams,
     "PYTORCH_NO_NPU_MEMORY_CACHING": _caching,
     "CPU_AFFINITY_CONF": _affinity,
-    **{name: _allocator for name in allocator.NAMES},
+    **dict.fromkeys(allocator.NAMES, _allocator),
 }

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from trimtab.oracle.effective import ADDITIONAL, effective
+from trimtab.oracle.effective import effective
 from trimtab.oracle.messages import alike, one_line, said
-from trimtab.oracle.model import STAGES, Answer, Failure, Given, Run, Verdict
+from trimtab.oracle.model import ADDITIONAL, STAGES, Answer, Failure, Given, Run, Verdict
 
 _ELSEWHERE = re.compile(r"(?:HCCL|ASCEND|ACL|CANN|GE|ATB|LCCL|LCAL|HCCN|RANK_TABLE)_")
 """Names whose readers belong to CANN, HCCL or the driver."""
@@ -87,8 +87,8 @@ def _unread(given: Given, names: Iterable[str], known: Known, kind: str) -> Answ
     shown = ", ".join(names)
     if holders:
         why = (
-            f"{' and '.join(holders)} mentions {shown}, but asks for it in none of the stages that "
-            "were run"
+            f"{' and '.join(holders)} mentions {shown}, but asks for it in none of the stages "
+            "that were run"
         )
         return Answer(given, Verdict.NOT_OBSERVABLE, why, through=kind)
     if given.name != ADDITIONAL and _ELSEWHERE.match(given.name):

@@ -12,13 +12,18 @@ _TAIL = re.compile(
     r"|\nException raised from.*|\nC\+\+ CapturedTraceback.*",
     re.DOTALL,
 )
-_PYDANTIC = re.compile(r"^ValidationError: \d+ validation errors? for \w+\s+(?:\S+\s+)?(?=Value error|Assertion failed)")
+_PYDANTIC = re.compile(
+    r"^ValidationError: \d+ validation errors? for \w+\s+(?:\S+\s+)?"
+    r"(?=Value error|Assertion failed)"
+)
 _WARNS = re.compile(
-    r"warn|deprecat|will be removed|instead|ignor|invalid|not support|only support|fall(?:s|ing)? back",
+    r"warn|deprecat|will be removed|instead|ignor|invalid|not support|only support"
+    r"|fall(?:s|ing)? back",
     re.IGNORECASE,
 )
 _STAMP = re.compile(
-    r"^\[?[IWEF]\d{4} [\d:.]+ +\d* *|^(?:INFO|WARNING|ERROR) \d\d-\d\d [\d:]+ |^\[[IWEF]\d+ [\d:.]+ "
+    r"^\[?[IWEF]\d{4} [\d:.]+ +\d* *|^(?:INFO|WARNING|ERROR) \d\d-\d\d [\d:]+ "
+    r"|^\[[IWEF]\d+ [\d:.]+ "
 )
 _CHANGING = re.compile(r"0x[0-9a-f]+|\d\d:\d\d:\d\d(?:\.\d+)?|\bPID:\d+|\b\d{5,}\b")
 

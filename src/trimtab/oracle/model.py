@@ -10,6 +10,14 @@ from typing import Any, TypeAlias
 TORCH_NPU = "torch_npu"
 VLLM_ASCEND = "vllm-ascend"
 
+ADDITIONAL = "--additional-config"
+PARALLEL = "--tensor-parallel-size"
+SWITCHES = ("--enforce-eager", "--enable-sleep-mode", "--enable-expert-parallel", PARALLEL)
+"""Options that decide for the others: they are given in every check, never asked about alone."""
+
+OPTIONS = (ADDITIONAL, "--compilation-config")
+"""Options that can be asked about. Others depend on the model, and the oracle's is a small one."""
+
 STAGES: Mapping[str, str] = {
     "import": "the import of torch_npu",
     "device": "the first use of the device",

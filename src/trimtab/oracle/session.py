@@ -9,9 +9,11 @@ from types import TracebackType
 
 from trimtab.errors import EngineError
 from trimtab.oracle import allocator, judge, vendor
-from trimtab.oracle.effective import ADDITIONAL, effective
+from trimtab.oracle.effective import effective
 from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import (
+    ADDITIONAL,
+    SWITCHES,
     TORCH_NPU,
     VLLM_ASCEND,
     Answer,
@@ -29,13 +31,6 @@ _STAGES: Mapping[str, tuple[str, ...]] = {
     TORCH_NPU: ("import", "device", "operator", "streams", "copies", "collective"),
     VLLM_ASCEND: ("configuration", "variables", "device", "operator"),
 }
-
-PARALLEL = "--tensor-parallel-size"
-SWITCHES = ("--enforce-eager", "--enable-sleep-mode", "--enable-expert-parallel", PARALLEL)
-"""Options that decide for the others: they are given in every check, never asked about alone."""
-
-OPTIONS = (ADDITIONAL, "--compilation-config")
-"""Options that can be asked about. Others depend on the model, and the oracle's is a small one."""
 
 _TELLS_BY_GRAPH = "TASK_QUEUE_ENABLE"
 """Only the capture of a graph tells its level 2 from 1."""
@@ -109,7 +104,9 @@ class Oracle:
     def alone(self, givens: Sequence[Given], switches: Givens = ()) -> list[Answer]:
         """Return the answer to each setting by itself."""
         self._look_up(givens)
-        wanted = {kind: [one for one in givens if kind in self._kinds_of((one,))] for kind in self.kinds}
+        wanted = {
+            kind: [one for one in givens if kind in self._kinds_of((one,))] for kind in self.kinds
+        }
         self._start(kind for kind, concerned in wanted.items() if concerned)
         for kind, concerned in wanted.items():
             if concerned:
@@ -154,17 +151,13 @@ class Oracle:
             answers.append(judge.judge(given, run, base, known, graph=self._graph))
         return judge.of_both(answers)
 
-    def _runs_of(
-        self, kind: str, sets: Sequence[Givens], switches: Givens
-    ) -> list[Run]:
+    def _runs_of(self, kind: str, sets: Sequence[Givens], switches: Givens) -> list[Run]:
         """Return what the check of each set of settings showed; none is run twice."""
         graph = self._graph or any(
             one.name == _TELLS_BY_GRAPH for givens in sets for one in givens
         )
         checks = [self._check(kind, givens, switches, graph=graph) for givens in sets]
-        missing = list(
-            dict.fromkeys(one for one in checks if (kind, one) not in self._runs)
-        )
+        missing = list(dict.fromkeys(one for one in checks if (kind, one) not in self._runs))
         if missing:
             for check, run in zip(missing, self._run(kind, missing), strict=True):
                 self._runs[kind, check] = run

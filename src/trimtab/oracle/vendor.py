@@ -18,7 +18,7 @@ from trimtab.engines import default_model
 from trimtab.errors import EngineError
 from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
 from trimtab.oracle.zygote import CHILD
-from trimtab.rehearsal import build
+from trimtab.rehearsal import build, environments
 from trimtab.rehearsal.machine import StandIn
 
 _PACKAGES = {TORCH_NPU: "torch_npu", VLLM_ASCEND: "vllm_ascend"}
@@ -28,24 +28,9 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 _COMPILE_SECONDS = 60.0
 
 
-def site_packages(python: Path) -> Path:
-    """Return the folder of the packages that an environment's interpreter sees.
-
-    Raises:
-        EngineError: it is no interpreter of a virtual environment.
-    """
-    found = sorted(python.parent.parent.glob("lib/python3*/site-packages"))
-    if not found:
-        raise EngineError(
-            f"{python} must be the interpreter of a virtual environment with torch_npu, but is "
-            "not: run 'trimtab engine install ascend-rehearsal'"
-        )
-    return found[0]
-
-
 def kinds(python: Path) -> tuple[str, ...]:
     """Return which of the vendors' software is installed: torch_npu, vllm-ascend."""
-    place = site_packages(python)
+    place = environments.site_packages(python)
     return tuple(kind for kind, package in _PACKAGES.items() if (place / package).is_dir())
 
 
@@ -56,7 +41,7 @@ def environment(python: Path, machine: StandIn) -> dict[str, str]:
         EngineError: torch_npu or the C compiler is missing, or the compiler failed.
         UsageError: the stand-in cannot play the machine's chip.
     """
-    libraries = build.libraries(site_packages(python))
+    libraries = build.libraries(environments.site_packages(python))
     return {
         **{name: os.environ[name] for name in _KEPT if name in os.environ},
         **machine.environment(libraries, str(CHILD)),
@@ -101,8 +86,10 @@ def mentions(python: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    place = site_packages(python)
-    words = re.compile(rb"(?<!\w)(?:" + b"|".join(re.escape(n.encode()) for n in wanted) + rb")(?!\w)")
+    place = environments.site_packages(python)
+    words = re.compile(
+        rb"(?<!\w)(?:" + b"|".join(re.escape(n.encode()) for n in wanted) + rb")(?!\w)"
+    )
     found: dict[str, list[str]] = {name: [] for name in wanted}
     for kind, package in _PACKAGES.items():
         for word in _words(place / package, words):

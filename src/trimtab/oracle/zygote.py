@@ -168,8 +168,8 @@ class Zygote:
 
     def _result(self, number: int, ended: Mapping[str, Any]) -> Run:
         folder = self._scratch / str(number)
-        texts = [
+        events, output = (
             path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
             for path in (folder / "events", folder / "output")
-        ]
-        return run_of(self.kind, *texts, ended)
+        )
+        return run_of(self.kind, events, output, ended)

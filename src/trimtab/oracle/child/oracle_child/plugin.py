@@ -40,6 +40,7 @@ class Noting(dict[str, Any]):
         return super().__contains__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
+        """Return a value, and note the key."""
         self._asked.append(f"{self._above}{key}")
         return super().get(key, default)
 
@@ -47,8 +48,10 @@ class Noting(dict[str, Any]):
         return super().__iter__()  # else ``f(**part)`` would go past keys()
 
     def keys(self) -> Any:
-        self._asked.extend(f"{self._above}{key}" for key in super().keys())
-        return super().keys()
+        """Return the keys, and note all of them."""
+        found = super().keys()
+        self._asked.extend(f"{self._above}{key}" for key in found)
+        return found
 
 
 def prepare() -> None:
@@ -81,7 +84,7 @@ def make(argv: list[str]) -> Any:
 
 def configuration(check: Check) -> None:
     """Make the engine's configuration; note which keys of --additional-config are asked for."""
-    module = importlib.import_module("vllm_ascend.platform")
+    module: Any = importlib.import_module("vllm_ascend.platform")
     platform, read = module.NPUPlatform, module.init_ascend_config
     keys: list[str] = []
     update = platform.check_and_update_config.__func__
