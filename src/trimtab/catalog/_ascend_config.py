@@ -46,7 +46,7 @@ def _no_object(scene: Scene) -> Iterator[Hit]:
 
 
 def _recompute(scene: Scene) -> Iterator[Hit]:
-    if _values(scene).get("recompute_scheduler_enable") is not True:
+    if not _values(scene).get("recompute_scheduler_enable"):  # judged by its truth
         return
     transfer = scene.option("--kv-transfer-config") or ""
     if "kv_consumer" not in transfer and "$" not in transfer:
@@ -69,9 +69,15 @@ def _fused_rivals(scene: Scene) -> Iterator[Hit]:
         "dynamic expert load balancing": (scene.text("DYNAMIC_EPLB") or "").lower() == "true"
         or bool(values.get("eplb_config")),
         "enable_mc2_hierarchy_comm": values.get("enable_mc2_hierarchy_comm") is True,
-        "multistream_overlap_shared_expert": values.get("multistream_overlap_shared_expert")
-        is True,
     }
+    if values.get("multistream_overlap_shared_expert"):
+        yield Hit(
+            _OPTION,
+            "fused MC2 excludes multistream_overlap_shared_expert: at level 1 vllm-ascend warns "
+            "and switches it off",
+            "keep one of the two",
+            severity=Severity.WARNING,
+        )
     for rival, on in rivals.items():
         if on:
             yield Hit(

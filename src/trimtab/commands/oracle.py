@@ -74,8 +74,8 @@ def check(
     machine = StandIn(chip=environment.chip(chip))
     python = environment.interpreter(torch_npu)
     kinds = (through,) if through else ()
-    with Oracle(python, machine, graph=graph, through=kinds) as oracle:
-        replies = [oracle.ask(givens) for givens in groups]
+    with Oracle(python, machine, through=kinds) as oracle:
+        replies = [oracle.ask(givens, graph=graph) for givens in groups]
     if as_json:
         typer.echo(json.dumps(show.as_data(replies), indent=1))
     else:

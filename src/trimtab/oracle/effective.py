@@ -90,7 +90,7 @@ def _blocking(given: Given, run: Run, base: Run) -> Effective | None:
 
 def _per_stream(given: Given, run: Run, base: Run) -> Effective | None:
     threads, usual = _threads(run, "acl_thread"), _threads(base, "acl_thread")
-    if not threads or not usual or "streams" not in run.stages:
+    if threads is None or not usual or "memory" not in run.seen or "streams" not in run.stages:
         return None
     on = "1" if len(threads) > len(usual) else "0"
     return Effective(on, same(given.text, on))

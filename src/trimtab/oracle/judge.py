@@ -70,6 +70,9 @@ def judge(given: Given, run: Run, base: Run, known: Known, *, graph: bool = Fals
     if stage:
         why = f"read at {STAGES.get(stage, stage)}; its effect is not read back"
         return Answer(given, Verdict.ACCEPTED, why, "", stage, run.kind, warned)
+    if base.failure is not None:
+        why = f"the check fails without it too: {one_line(base.failure.message)}"
+        return Answer(given, Verdict.NOT_OBSERVABLE, why, through=run.kind)
     if given.is_option:
         why = f"nothing of it is read back from {run.kind}"
         return Answer(given, Verdict.NOT_OBSERVABLE, why, through=run.kind, said=warned)

@@ -12,7 +12,8 @@ VLLM_ASCEND = "vllm-ascend"
 
 ADDITIONAL = "--additional-config"
 PARALLEL = "--tensor-parallel-size"
-SWITCHES = ("--enforce-eager", "--enable-sleep-mode", "--enable-expert-parallel", PARALLEL)
+SLEEP = "--enable-sleep-mode"
+SWITCHES = ("--enforce-eager", SLEEP, "--enable-expert-parallel", PARALLEL)
 """Options that decide for the others: they are given in every check, never asked about alone."""
 
 OPTIONS = (ADDITIONAL, "--compilation-config")
@@ -28,6 +29,7 @@ STAGES: Mapping[str, str] = {
     "graph": "the capture of a graph",
     "configuration": "vllm-ascend's configuration",
     "variables": "vllm-ascend's table of variables",
+    "sleep": "the allocator of sleep mode",
     "look": "reading back",
 }
 """Stages of a check, and what each is, in words."""
@@ -143,5 +145,6 @@ class Reply:
     @property
     def failed(self) -> bool:
         """Whether anything is refused, misread or in conflict."""
-        wrong = any(one.verdict.fails or one.verdict is Verdict.READ_AS for one in self.answers)
+        without_effect = (Verdict.READ_AS, Verdict.IGNORED)
+        wrong = any(one.verdict.fails or one.verdict in without_effect for one in self.answers)
         return wrong or bool(self.conflicts)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
-from trimtab.errors import EngineError
 from trimtab.oracle import allocator, judge, vendor
 from trimtab.oracle.effective import effective
 from trimtab.oracle.messages import one_line
@@ -21,54 +23,40 @@ from trimtab.oracle.model import (
     Given,
     Givens,
     Reply,
-    Run,
     Verdict,
 )
-from trimtab.oracle.zygote import Check, Zygote
+from trimtab.oracle.runs import DEADLINE, Runs, Setup
 from trimtab.rehearsal.machine import StandIn
 
-_STAGES: Mapping[str, tuple[str, ...]] = {
-    TORCH_NPU: ("import", "device", "operator", "streams", "copies", "collective"),
-    VLLM_ASCEND: ("configuration", "variables", "device", "operator"),
-}
 
-_TELLS_BY_GRAPH = "TASK_QUEUE_ENABLE"
-"""Only the capture of a graph tells its level 2 from 1."""
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What becomes of settings that are not all taken as written."""
 
-DEADLINE = 60.0
+    verdict: Verdict
+    sentence: str
+    stage: str
+
+
+Asking: TypeAlias = Callable[[str, Givens, Setup], Trouble | None]
 
 
 class Oracle:
-    """The vendors' code in an environment, and a machine it believes to run on.
-
-    ``through`` are the kinds of checks to make. ``fresh``: a new child for every check, to show
-    that forking changes no answer.
-    """
+    """Asks the vendors' code in an environment; see `Runs` for the arguments."""
 
     def __init__(
         self,
         python: Path,
         machine: StandIn | None = None,
         *,
-        graph: bool = False,
         through: Sequence[str] = (),
         fresh: bool = False,
         deadline: float = DEADLINE,
     ) -> None:
         self._python = python
-        self._machine = machine or StandIn()
-        self._graph = graph
-        self._fresh = fresh
-        self._deadline = deadline
-        self.kinds = tuple(one for one in vendor.kinds(python) if not through or one in through)
-        if not self.kinds:
-            raise EngineError(
-                f"{python} must have {' and '.join(through) or 'torch_npu'} installed, but has "
-                "not: run 'trimtab engine install ascend-rehearsal'"
-            )
-        self._env = vendor.environment(python, self._machine)
-        self._zygotes: dict[str, Zygote] = {}
-        self._runs: dict[tuple[str, Check], Run] = {}
+        self.runs = Runs(
+            python, machine or StandIn(), through=through, fresh=fresh, deadline=deadline
+        )
         self._mentioned: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> Oracle:
@@ -80,53 +68,49 @@ class Oracle:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for one in self._zygotes.values():
-            one.close()
-        self._zygotes.clear()
+        self.runs.close()
 
-    @property
-    def versions(self) -> dict[str, str]:
-        """Package → version, as far as a child has told."""
-        found: dict[str, str] = {}
-        for one in self._zygotes.values():
-            found.update(one.versions)
-        return found
-
-    def ask(self, givens: Sequence[Given]) -> Reply:
+    def ask(self, givens: Sequence[Given], *, graph: bool = False) -> Reply:
         """Return what the vendors' code says to each setting, and to all of them together."""
-        switches = tuple(one for one in givens if one.name in SWITCHES)
-        asked = [one for one in givens if one.name not in SWITCHES]
-        answers = self.alone(asked, switches)
+        setup = Setup(tuple(one for one in givens if one.name in SWITCHES), graph)
+        answers = self.alone([one for one in givens if one.name not in SWITCHES], setup)
         good = tuple(one.given for one in answers if not one.verdict.fails)
-        conflicts = self.together(good, switches) if len(good) > 1 else ()
-        return Reply(self._machine.chip, self.versions, tuple(answers), tuple(conflicts))
+        conflicts = self.together(good, setup)
+        chip = self.runs.machine.chip
+        return Reply(chip, self.runs.versions, tuple(answers), tuple(conflicts))
 
-    def alone(self, givens: Sequence[Given], switches: Givens = ()) -> list[Answer]:
+    def alone(self, givens: Sequence[Given], setup: Setup | None = None) -> list[Answer]:
         """Return the answer to each setting by itself."""
+        setup = setup or Setup()
         self._look_up(givens)
         wanted = {
-            kind: [one for one in givens if kind in self._kinds_of((one,))] for kind in self.kinds
+            kind: [(one,) for one in givens if kind in self._kinds_of((one,))]
+            for kind in self.runs.kinds
         }
-        self._start(kind for kind, concerned in wanted.items() if concerned)
+        self.runs.prepare(kind for kind, concerned in wanted.items() if concerned)
         for kind, concerned in wanted.items():
-            if concerned:
-                self._runs_of(kind, [(), *((one,) for one in concerned)], switches)
-        return [self._answer(one, switches) for one in givens]
+            self.runs.pairs(kind, concerned, setup)
+        return [self._answer(one, setup) for one in givens]
 
-    def together(self, givens: Givens, switches: Givens = ()) -> list[Conflict]:
+    def together(self, givens: Givens, setup: Setup | None = None) -> list[Conflict]:
         """Return which settings, each taken alone, are not taken or are misread together."""
+        if len(givens) < 2:
+            return []
         self._look_up(givens)
         return [
             conflict
             for kind in self._kinds_of(givens)
-            for conflict in self._conflicts(kind, givens, switches)
+            for conflict in self._conflicts(kind, givens, setup or Setup())
         ]
 
-    def _start(self, kinds: Iterable[str]) -> None:
-        """Start children that are not there yet, all at once: they import side by side."""
-        for kind in kinds:
-            if kind not in self._zygotes and not self._fresh:
-                self._zygotes[kind] = Zygote(self._python, kind, self._env)
+    def at_once(self, givens: Givens, setup: Setup | None = None) -> Trouble | None:
+        """Return what becomes of settings given together, ``None`` if all are taken as written."""
+        self._look_up(givens)
+        for kind in self._kinds_of(givens):
+            for trouble in (self._failed, self._misread):
+                if (found := trouble(kind, givens, setup or Setup())) is not None:
+                    return found
+        return None
 
     def _look_up(self, givens: Iterable[Given]) -> None:
         names = {name for given in givens for name in _names(given)}
@@ -140,86 +124,57 @@ class Oracle:
             named = set() if one.is_option else set(self._mentioned.get(one.name, ()))
             if one.is_option or one.name in allocator.NAMES:
                 named.add(VLLM_ASCEND)  # it writes the allocator's variable itself
-            wanted |= (named or {TORCH_NPU}) & set(self.kinds) or {self.kinds[0]}
-        return tuple(kind for kind in self.kinds if kind in wanted)
+            wanted |= (named or {TORCH_NPU}) & set(self.runs.kinds) or {self.runs.kinds[0]}
+        return tuple(kind for kind in self.runs.kinds if kind in wanted)
 
-    def _answer(self, given: Given, switches: Givens) -> Answer:
-        known = judge.Known(self.versions, self._mentioned)
+    def _answer(self, given: Given, setup: Setup) -> Answer:
         answers = []
         for kind in self._kinds_of((given,)):
-            base, run = self._runs_of(kind, [(), (given,)], switches)
-            answers.append(judge.judge(given, run, base, known, graph=self._graph))
+            base, run = self.runs.pair(kind, (given,), setup)
+            known = judge.Known(self.runs.versions, self._mentioned)
+            answers.append(judge.judge(given, run, base, known, graph=setup.graph))
         return judge.of_both(answers)
 
-    def _runs_of(self, kind: str, sets: Sequence[Givens], switches: Givens) -> list[Run]:
-        """Return what the check of each set of settings showed; none is run twice."""
-        graph = self._graph or any(
-            one.name == _TELLS_BY_GRAPH for givens in sets for one in givens
-        )
-        checks = [self._check(kind, givens, switches, graph=graph) for givens in sets]
-        missing = list(dict.fromkeys(one for one in checks if (kind, one) not in self._runs))
-        if missing:
-            for check, run in zip(missing, self._run(kind, missing), strict=True):
-                self._runs[kind, check] = run
-        return [self._runs[kind, check] for check in checks]
-
-    def _run(self, kind: str, checks: Sequence[Check]) -> list[Run]:
-        if not self._fresh:
-            self._start([kind])
-            return self._zygotes[kind].run(checks)
-        found = []
-        for check in checks:
-            with Zygote(self._python, kind, self._env) as zygote:
-                found += zygote.run([check])
-        return found
-
-    def _check(self, kind: str, givens: Givens, switches: Givens, *, graph: bool) -> Check:
-        env = tuple((one.name, one.text) for one in givens if not one.is_option)
-        words = [
-            word
-            for one in (*switches, *givens)
-            if one.is_option
-            for word in ([one.name, one.text] if one.text else [one.name])
-        ]
-        stages = (*_STAGES[kind], "graph") if graph and kind == TORCH_NPU else _STAGES[kind]
-        argv = tuple(words) if kind == VLLM_ASCEND else ()
-        return Check(env, argv, stages, self._deadline)
-
-    def _conflicts(self, kind: str, givens: Givens, switches: Givens) -> list[Conflict]:
+    def _conflicts(self, kind: str, givens: Givens, setup: Setup) -> list[Conflict]:
         found: list[Conflict] = []
         left = list(givens)
         while len(left) > 1:
-            conflict = self._conflict(kind, tuple(left), switches)
+            conflict = self._conflict(kind, tuple(left), setup)
             if conflict is None:
                 break
             found.append(conflict)
             left.remove(conflict.givens[-1])
         return found
 
-    def _conflict(self, kind: str, givens: Givens, switches: Givens) -> Conflict | None:
-        def failed(some: Givens) -> tuple[Verdict, str, str] | None:
-            base, run = self._runs_of(kind, [(), some], switches)
-            failure = judge.failure_of(run, base, graph=self._graph)
-            if failure is not None:
-                return failure.verdict, one_line(failure.message), failure.stage
-            return None
+    def _conflict(self, kind: str, givens: Givens, setup: Setup) -> Conflict | None:
+        for trouble in (self._failed, self._misread):
+            if trouble(kind, givens, setup) is None:
+                continue
+            least = _least(givens, partial(self._again, trouble, kind, setup))
+            what = trouble(kind, least, setup)
+            if what is not None and len(least) > 1:
+                return Conflict(least, what.verdict, what.sentence, what.stage, kind)
+        return None
 
-        def misread(some: Givens) -> tuple[Verdict, str, str] | None:
-            base, run = self._runs_of(kind, [(), some], switches)
-            for one in some:
-                (single,) = self._runs_of(kind, [(one,)], switches)
-                before, now = effective(one, single, base), effective(one, run, base)
-                if before and now and before.as_written and not now.as_written:
-                    sentence = f"{one.name} is then read as {now.text}"
-                    return Verdict.READ_AS, sentence, run.asked.get(one.name, "")
-            return None
+    def _again(self, trouble: Asking, kind: str, setup: Setup, some: Givens) -> Trouble | None:
+        return trouble(kind, some, setup)
 
-        for trouble in (failed, misread):
-            if trouble(givens) is not None:
-                least = _least(givens, trouble)
-                what = trouble(least)
-                if what is not None and len(least) > 1:
-                    return Conflict(least, what[0], what[1], what[2], kind)
+    def _failed(self, kind: str, givens: Givens, setup: Setup) -> Trouble | None:
+        base, run = self.runs.pair(kind, givens, setup)
+        failure = judge.failure_of(run, base, graph=setup.graph)
+        if failure is None:
+            return None
+        return Trouble(failure.verdict, one_line(failure.message), failure.stage)
+
+    def _misread(self, kind: str, givens: Givens, setup: Setup) -> Trouble | None:
+        """Return which setting, read as written alone, is read otherwise beside the others."""
+        base, run = self.runs.pair(kind, givens, setup)
+        for one in givens:
+            usual, single = self.runs.pair(kind, (one,), setup)
+            before, now = effective(one, single, usual), effective(one, run, base)
+            if before and now and before.as_written and not now.as_written:
+                sentence = f"{one.name} is then read as {now.text}"
+                return Trouble(Verdict.READ_AS, sentence, run.asked.get(one.name, ""))
         return None
 
 

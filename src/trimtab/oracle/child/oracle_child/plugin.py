@@ -116,4 +116,14 @@ def variables(check: Check) -> None:
             found[name] = table[name]()
 
 
-STAGES: dict[str, Stage] = {"configuration": configuration, "variables": variables}
+def sleep(check: Check) -> None:
+    """Make the allocator of sleep mode, as a worker does when it loads a model."""
+    module = importlib.import_module("vllm_ascend.device_allocator.camem")
+    check.left["sleep"] = module.CaMemAllocator.get_instance()
+
+
+STAGES: dict[str, Stage] = {
+    "configuration": configuration,
+    "variables": variables,
+    "sleep": sleep,
+}
