@@ -17,6 +17,7 @@ from trimtab.oracle import table
 from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND, Given, Verdict
 from trimtab.oracle.probes import entries
 from trimtab.oracle.relations import CASES, Case
+from trimtab.oracle.runs import Setup
 from trimtab.oracle.session import Oracle
 from trimtab.oracle.table import Outcome, Row
 from trimtab.rules import all_rules
@@ -102,7 +103,7 @@ def impatient(rehearsal_python: Path) -> Iterator[Oracle]:
 
 
 def test_a_check_that_does_not_end_is_an_answer(impatient: Oracle) -> None:
-    (base, run) = impatient.runs.pair(TORCH_NPU, (SAMPLE[0],), table.Setup())
+    (base, run) = impatient.runs.pair(TORCH_NPU, (SAMPLE[0],), Setup())
     assert run.failure is not None
     assert run.failure.verdict is Verdict.HUNG
     assert base.failure is not None

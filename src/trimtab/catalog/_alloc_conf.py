@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from trimtab.catalog._accepts import Reading, Taken
@@ -35,8 +36,9 @@ _NEW_KEYS = frozenset(
 
 
 def _pairs(setting: Setting) -> list[tuple[str, str, str]]:
-    """Return (key, colon, value) of each element."""
-    return [part.strip().partition(":") for part in setting.value.split(",")]
+    """Return (key, colon, value) of each element; commas in brackets belong to a value."""
+    parts = re.split(r",(?![^\[\]]*\])", setting.value)
+    return [part.strip().partition(":") for part in parts]
 
 
 def _literal(scene: Scene) -> Setting | None:

@@ -89,6 +89,20 @@ def _fused_rivals(scene: Scene) -> Iterator[Hit]:
             )
 
 
+def _flashcomm2(scene: Scene) -> Iterator[Hit]:
+    name = "VLLM_ASCEND_FLASHCOMM2_PARALLEL_SIZE"
+    size: object = _values(scene).get("enable_flashcomm2_parallel_size", scene.text(name))
+    workers = scene.option("--tensor-parallel-size") or "1"
+    if isinstance(size, bool) or not str(size).isdigit() or not workers.isdigit():
+        return
+    if int(str(size)[:9]) >= int(workers[:9]) and str(size) != "0":
+        yield Hit(
+            name if name in scene.env else _OPTION,
+            f"a group of {size} is no part of the tensor parallel size {workers}: the start ends",
+            f"set it to a divisor of {workers}",
+        )
+
+
 def _unbound(scene: Scene) -> Iterator[Hit]:
     arch = scene.situation.arch
     if arch == "x86_64" and _values(scene).get("enable_cpu_binding") is True:
@@ -121,6 +135,13 @@ BINDING = Rule(
     problem=Problem.NO_EFFECT,
     summary="vllm-ascend binds CPUs on ARM only.",
     process=_unbound,
+)
+FLASHCOMM2 = Rule(
+    id="flashcomm2-above-tp",
+    severity=Severity.ERROR,
+    problem=Problem.WRONG_VALUE,
+    summary="The group of flashcomm2 is not smaller than the tensor parallel group.",
+    process=_flashcomm2,
 )
 RECOMPUTE = Rule(
     id="recompute-scheduler-role",

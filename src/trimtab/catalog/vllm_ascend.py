@@ -143,7 +143,15 @@ TUNINGS = (
         "enable_flashcomm2_parallel_size",
         "The size of the group that shards the attention's output projection.",
         stock="0: off",
-        accepts=Whole(0, None, _UNCHECKED, Taken.MISREAD),
+        accepts=Whole(
+            0,
+            None,
+            _UNCHECKED,
+            Taken.MISREAD,
+            junk=Taken.REFUSED,
+            junk_consequence="vllm-ascend compares it with a number, and the start ends",
+        ),
+        rules=(config.FLASHCOMM2,),
         details=(
             "vllm-ascend 0.23's table of options calls it flashcomm2_parallel_size, which no code "
             "reads. A size above that of the tensor parallel group ends the start."

@@ -25,16 +25,22 @@ UNDECIDED: Mapping[str, str] = MappingProxyType(
 """Entry → why a value that is right cannot be seen to be taken."""
 
 
+_MISREAD = ("value-misread", "additional-config-quoted")
+"""Rules that say a value is read as another one, however bad that is."""
+
+
 def foreseen(givens: Givens, situation: Situation) -> tuple[Taken | None, str]:
     """Return what lint says becomes of settings, and its sentence; ``None`` if it is ignored."""
     misread = ""
-    for finding in rules.in_process(scene(givens, situation)):
+    findings = rules.in_process(scene(givens, situation))
+    for finding in findings:
         if finding.rule == "inert":
             return None, finding.message
-        if finding.severity is Severity.ERROR:
-            return Taken.REFUSED, finding.message
-        if finding.rule == "value-misread":
+    for finding in findings:
+        if finding.rule in _MISREAD:
             misread = misread or finding.message
+        elif finding.severity is Severity.ERROR:
+            return Taken.REFUSED, finding.message
     return (Taken.MISREAD, misread) if misread else (Taken.AS_WRITTEN, "")
 
 

@@ -106,7 +106,8 @@ def _caching(given: Given, run: Run, base: Run) -> Effective | None:
     if not isinstance(memory, dict):
         return None
     off = not memory.get("segments")
-    return Effective("the cache is off" if off else "the cache is on", off)
+    text = "the cache is off" if off else "the cache is on"
+    return Effective(text, same(given.text, "1" if off else "0"))
 
 
 def _affinity(given: Given, run: Run, base: Run) -> Effective | None:

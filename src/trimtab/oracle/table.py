@@ -119,9 +119,9 @@ def page(python: Path, corrections: str) -> str:
         "# What the vendors' own code says",
         "",
         f"Made by `trimtab oracle table`: {LABEL}. Asked of {versions}; chip Ascend910B3 (A2).",
-        "Each text was set alone, in a process of its own. An answer is about reading and refusing,",
-        "never about an NPU. What lint foresees is what `trimtab lint` says of the same text;",
-        "`tests/contracts/test_oracle.py` fails where the two differ.",
+        "Each text was set alone, in a process of its own. An answer is about reading and",
+        "refusing, never about an NPU. What lint foresees is what `trimtab lint` says of the same",
+        "text; `tests/contracts/test_oracle.py` fails where the two differ.",
         "",
         corrections.strip(),
     ]

@@ -65,8 +65,7 @@ def reap(children: dict[int, Running]) -> None:
     for pid, running in list(children.items()):
         if now > running.until and not running.hung:
             running.hung = True
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)  # its group may not be there yet
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended == 0:
             continue
