@@ -73,6 +73,10 @@ class Claim:
     source: Source
 
 
+_IN_WHEELS = ("torch_npu", "vllm_ascend")
+_IN_CANN = ("hccl", "cann")
+"""Layers whose readers can, and cannot, be run without an NPU."""
+
 Values: TypeAlias = tuple[Value, ...] | Callable[[Context], tuple[Value, ...]]
 Checks: TypeAlias = Callable[[Value, Facts, Settings], tuple[Check, ...]]
 
@@ -144,6 +148,13 @@ class Tuning:
     inert: str = ""
     advisory: bool = False
     dummy: bool = False
+
+    @property
+    def executed(self) -> str:
+        """Whether its facts were tried on the vendors' code, for entries about Ascend."""
+        if self.layer in _IN_WHEELS:
+            return "the installed wheels are asked (docs/oracle.md)"
+        return "no: from source, its reader is in no wheel" if self.layer in _IN_CANN else ""
 
     def warning(self, value: Value) -> str:
         """Return what a reader must know of a value: its risk, and whether answers may change."""

@@ -89,7 +89,7 @@ def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], l
         try:
             for path in _expanded(name):
                 shown = stdin_filename if path is None else str(path)
-                documents.append(read(shown, _text(path)))
+                documents.append(read(shown, text_of(path)))
         except UsageError as error:
             trouble.append(" ".join(str(error).split()))
     return documents, trouble
@@ -126,7 +126,12 @@ def _is_launch(path: Path) -> bool:
     return "\nservices:" in f"\n{head}" or ("apiVersion:" in head and "kind:" in head)
 
 
-def _text(path: Path | None) -> str:
+def text_of(path: Path | None) -> str:
+    """Return the text of a launch file; of standard input for ``None``.
+
+    Raises:
+        UsageError: it cannot be read, or is no text of reasonable size.
+    """
     from trimtab.errors import UsageError
 
     name = "standard input" if path is None else str(path)

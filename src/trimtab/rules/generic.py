@@ -43,7 +43,7 @@ def acts(tuning: Tuning, scene: Scene) -> bool:
 def _read_as(taken: Taken) -> PerTuning:
     def check(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
         text = literal(tuning, scene)
-        if text is None:
+        if text is None or tuning.inert:  # nothing reads it
             return
         reading = tuning.accepts.read(text)
         if reading.taken is taken:
