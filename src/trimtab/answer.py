@@ -41,6 +41,7 @@ def write_answer(
         StudyError: a profile or the report cannot be written.
     """
     command = f"trimtab tune --study {shlex.quote(str(folder))} --resume"
+    conclusion = replace(conclusion, notes=(*_caveats(session), *conclusion.notes))
     files: dict[str, str] = {}
     for name, chosen in _profiles(conclusion).items():
         path = _path(folder, name)
@@ -57,6 +58,22 @@ def write_answer(
     study = _study(session, starts, conclusion, files, command)
     html.write(study, folder / "report.html")
     return study
+
+
+_ON_HARDWARE = (
+    "what is kept here would have to be confirmed on hardware: 'trimtab compare stock PROFILE' on "
+    "the NPU for the gain, and 'make test-ascend' for the verification"
+)
+
+
+def _caveats(session: Session) -> tuple[str, ...]:
+    """Return what must be said with every number of the study, and what would have to be shown."""
+    if not session.engine.caveat:
+        return ()
+    return (
+        session.engine.caveat,
+        _ON_HARDWARE,
+    )
 
 
 def as_json(
@@ -165,7 +182,12 @@ def _profile(
         name=name,
         made=datetime.fromtimestamp(max((start.began for start in starts), default=0.0), UTC),
         trimtab=__version__,
-        engine=EngineId(session.engine.name, session.engine.version, session.engine.packages),
+        engine=EngineId(
+            session.engine.name,
+            session.engine.version,
+            session.engine.packages,
+            session.engine.caveat,
+        ),
         model=session.model,
         workload=session.workload.model_dump(mode="json"),
         objective=session.space.objective,
@@ -208,7 +230,7 @@ def _study(
     command: str,
 ) -> report.Study:
     return report.Study(
-        title=f"{Path(session.model).name} on {session.engine.name} {session.engine.version}",
+        title=_title(session),
         question=session.question(),
         conclusion=conclusion,
         starts=tuple(starts),
@@ -223,6 +245,12 @@ def _study(
         minutes=sum(start.seconds for start in starts) / 60,
         command=command,
     )
+
+
+def _title(session: Session) -> str:
+    engine = session.engine
+    caveat = f" ({engine.caveat})" if engine.caveat else ""
+    return f"{Path(session.model).name} on {engine.name} {engine.version}{caveat}"
 
 
 def _plans(session: Session, conclusion: Conclusion) -> dict[str, Plan]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trimtab.errors import UsageError
+from trimtab.question import Options
 
 MAX_BYTES = 64 * 1024
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -35,6 +36,21 @@ class ServeCommand:
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     program: str = "vllm"
+
+
+def applied(options: Options) -> tuple[Options, ServeCommand | None]:
+    """Return the options with what the baseline's command says of model and engine, and it.
+
+    Raises:
+        UsageError: it does not parse, is given twice, or contradicts another option.
+    """
+    command = _given(options)
+    if command is None:
+        return options, None
+    options = replace(options, model=_one_model(options.model, command.model))
+    if "/" in command.program and not (options.engine or options.engine_python):
+        options = replace(options, engine_python=command.program)  # what the user runs today
+    return options, command
 
 
 def read_file(path: Path) -> ServeCommand:
@@ -164,3 +180,19 @@ def _assignments(words: Sequence[str], where: str) -> dict[str, str]:
 def _show(words: Sequence[str]) -> str:
     text = shlex.join(words)
     return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _given(options: Options) -> ServeCommand | None:
+    if options.baseline and options.baseline_file:
+        raise UsageError("give the baseline as a file or after '--', not both")
+    if options.baseline:
+        return parse(options.baseline)
+    if options.baseline_file:
+        return read_file(Path(options.baseline_file))
+    return None
+
+
+def _one_model(asked: str | None, baseline_model: str) -> str:
+    if asked is not None and asked != baseline_model:
+        raise UsageError(f"--model {asked} is not the baseline's model {baseline_model}: drop one")
+    return baseline_model

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from trimtab import strict_yaml
+from trimtab import engines, strict_yaml
 from trimtab.errors import StudyError
 from trimtab.model import Answer, Candidate, Check, Comparison, Evidence, Plan, Proves, to_json
 from trimtab.profile_schema import ProfileFile, SchemaError, validate
@@ -35,11 +35,15 @@ _HEADER = """\
 
 @dataclass(frozen=True, slots=True)
 class EngineId:
-    """The engine that was measured: its name, its version, and the distributions that matter."""
+    """The engine that was measured: its name, its version, and the distributions that matter.
+
+    ``caveat`` is what must be said with every number of it; "" if nothing.
+    """
 
     name: str
     version: str
     packages: Mapping[str, str]
+    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ def to_dict(profile: Profile) -> dict[str, Any]:
         "made": profile.made.astimezone(UTC).strftime(_INSTANT),
         "trimtab": profile.trimtab,
         "command": profile.command,
-        "engine": _plain(asdict(profile.engine)),
+        "engine": _engine(profile.engine),
         "model": profile.model,
         "workload": _plain(profile.workload),
         "objective": profile.objective,
@@ -170,6 +174,11 @@ def to_dict(profile: Profile) -> dict[str, Any]:
         "evidence": profile.evidence,
         "facts": dict(profile.facts),
     }
+
+
+def _engine(engine: EngineId) -> dict[str, Any]:
+    fields = _plain(asdict(engine))
+    return {key: value for key, value in fields.items() if value != "" or key != "caveat"}
 
 
 def _tuning(answer: Answer, risk: str | None) -> dict[str, Any]:
@@ -199,11 +208,17 @@ def _from_file(content: ProfileFile) -> Profile:
             f"plan.digest: the plan that was measured is {content.plan.digest}, but this one is "
             f"{plan.digest}: it was edited, so nothing is proven about it; run trimtab tune again"
         )
+    engine = EngineId(**content.engine.model_dump())
+    if engine.caveat != (due := engines.caveat(engine.name)):
+        raise SchemaError(
+            f"engine.caveat: what is measured on {engine.name} must say {due!r}, but says "
+            f"{engine.caveat!r}"
+        )
     return Profile(
         name=content.name,
         made=content.made,
         trimtab=content.trimtab,
-        engine=EngineId(**content.engine.model_dump()),
+        engine=engine,
         model=content.model,
         workload=content.workload,
         objective=content.objective,

@@ -151,6 +151,7 @@ class EnginePart(_Part):
     name: Name
     version: Name
     packages: dict[str, str]
+    caveat: str = ""
 
 
 class ProfileFile(_Part):

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.errors import StudyMismatchError, UsageError
+from trimtab.metrics import (
+    FURTHER_OBJECTIVES,
+    HOST_OVERHEAD,
+    HOST_OVERHEAD_METRIC,
+    OBJECTIVES,
+    Slo,
+)
 from trimtab.model import Budget, RiskLevel
 
 AUTO = "auto"
@@ -100,6 +107,31 @@ def parse_objectives(text: str) -> tuple[str, ...]:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--objective must name each metric once, but has {name!r} twice")
+    return names
+
+
+def resolve_objectives(text: str, slo: Slo | None) -> tuple[str, ...]:
+    """Return the metrics that an objective names, the one that decides first.
+
+    Raises:
+        UsageError: one is no objective, or needs an SLO that is not given.
+    """
+    given = parse_objectives(text)
+    names = tuple(HOST_OVERHEAD_METRIC if one == HOST_OVERHEAD else one for one in given)
+    if names[0] not in OBJECTIVES:
+        raise UsageError(
+            "--objective must be output_throughput, request_throughput, goodput, a latency such "
+            f"as tpot_p50, or {HOST_OVERHEAD}, not {names[0]!r}"
+        )
+    for name in names[1:]:
+        if name not in FURTHER_OBJECTIVES:
+            raise UsageError(
+                "--objective: a further one must be output_throughput, request_throughput, "
+                "goodput, total_throughput, startup, or a latency such as ttft_p99, "
+                f"not {name!r}"
+            )
+    if "goodput" in names and slo is None:
+        raise UsageError("--objective goodput needs --slo, such as --slo 'ttft_p99<=500ms'")
     return names
 
 

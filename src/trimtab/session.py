@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
 from trimtab import __version__, baseline, engines, facts, presets
@@ -14,17 +13,9 @@ from trimtab.catalog.dummy import nothing
 from trimtab.engines import Engine
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
-from trimtab.host import Host, LocalHost
+from trimtab.host import Host
 from trimtab.load.workload import Workload, load_workload, validated
-from trimtab.metrics import (
-    FURTHER_OBJECTIVES,
-    HOST_OVERHEAD,
-    HOST_OVERHEAD_METRIC,
-    METRICS,
-    OBJECTIVES,
-    Slo,
-    parse_slo,
-)
+from trimtab.metrics import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import compile_plan
 from trimtab.question import (
@@ -35,6 +26,7 @@ from trimtab.question import (
     parse_share,
     parse_tries,
     parse_windows,
+    resolve_objectives,
 )
 from trimtab.redaction import looks_secret, redact_settings
 
@@ -132,8 +124,8 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     budget = parse_budget(options.budget or DEFAULT_BUDGET)
     risk = parse_risk(options.max_risk)
     slo = parse_slo(options.slo) if options.slo else None
-    objectives = _objectives(options.objective, slo)
-    options, command = _with_baseline(options)
+    objectives = resolve_objectives(options.objective, slo)
+    options, command = baseline.applied(options)
     name = options.engine or ("python" if options.engine_python is not None else DEFAULT_ENGINE)
     workload = load_workload(options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small"))
     workload = windowed(workload, parse_windows(options.windows))
@@ -141,7 +133,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     _say_caveat(engine, options.objective, say)
     model, model_args = engine.model(options.model)
     base = _base(engine, model, command or baseline.ServeCommand(model, model_args), say)
-    host = LocalHost()
+    host = engine.host()
     context = _context(engine, host, model, base, workload, options, objectives[0])
     asked = _asked(context, options, risk)
     return Session(
@@ -171,17 +163,6 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         gate_patience=0.0 if options.shared_host else engine.gate_patience,
         catalog=asked.catalog,
     )
-
-
-def _with_baseline(options: Options) -> tuple[Options, baseline.ServeCommand | None]:
-    """Return the options with what the baseline's command says of model and engine, and it."""
-    command = _baseline(options)
-    if command is None:
-        return options, None
-    options = replace(options, model=_one_model(options.model, command.model))
-    if "/" in command.program and not (options.engine or options.engine_python):
-        options = replace(options, engine_python=command.program)  # what the user runs today
-    return options, command
 
 
 def _say_caveat(engine: Engine, objective: str, say: Say) -> None:
@@ -291,42 +272,6 @@ def _base(engine: Engine, model: str, given: baseline.ServeCommand, say: Say) ->
 
 def _reaches_engine(name: str) -> bool:
     return name.startswith(_ENGINE_VARIABLES) and not looks_secret(name)
-
-
-def _objectives(text: str, slo: Slo | None) -> tuple[str, ...]:
-    given = parse_objectives(text)
-    names = tuple(HOST_OVERHEAD_METRIC if one == HOST_OVERHEAD else one for one in given)
-    if names[0] not in OBJECTIVES:
-        raise UsageError(
-            "--objective must be output_throughput, request_throughput, goodput, a latency such "
-            f"as tpot_p50, or {HOST_OVERHEAD}, not {names[0]!r}"
-        )
-    for name in names[1:]:
-        if name not in FURTHER_OBJECTIVES:
-            raise UsageError(
-                "--objective: a further one must be output_throughput, request_throughput, "
-                "goodput, total_throughput, startup, or a latency such as ttft_p99, "
-                f"not {name!r}"
-            )
-    if "goodput" in names and slo is None:
-        raise UsageError("--objective goodput needs --slo, such as --slo 'ttft_p99<=500ms'")
-    return names
-
-
-def _baseline(options: Options) -> baseline.ServeCommand | None:
-    if options.baseline and options.baseline_file:
-        raise UsageError("give the baseline as a file or after '--', not both")
-    if options.baseline:
-        return baseline.parse(options.baseline)
-    if options.baseline_file:
-        return baseline.read_file(Path(options.baseline_file))
-    return None
-
-
-def _one_model(asked: str | None, baseline_model: str) -> str:
-    if asked is not None and asked != baseline_model:
-        raise UsageError(f"--model {asked} is not the baseline's model {baseline_model}: drop one")
-    return baseline_model
 
 
 def fingerprint(session: Session) -> Mapping[str, str]:

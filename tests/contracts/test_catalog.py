@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
 from trimtab.catalog import CATALOG, Context, Tuning, conflict, space
 from trimtab.catalog._tuning import no_lead
-from trimtab.errors import UnknownTuningError
+from trimtab.errors import UnknownTuningError, UsageError
 from trimtab.facts import Facts
 from trimtab.facts.cuda import Gpu
 from trimtab.model import (
@@ -518,3 +518,22 @@ def test_collectives_need_several_workers(plain: Context) -> None:
     for words in (("--tensor-parallel-size", "2"), ("-pp", "2"), ("-dp", "4")):
         many = on_ascend(plain, "aarch64", "0.18.0", *words)
         assert chosen(many)["hccl-op-expansion"].value == "AIV"
+
+
+def test_another_value_can_be_tried(plain: Context) -> None:
+    ascend = replace(
+        plain,
+        engine_name="ascend-rehearsal",
+        engine_version="0.23.0",
+        platform="ascend",
+        packages={"vllm": "0.23.0", "vllm-ascend": "0.23.0", "torch-npu": "2.13.0"},
+        baseline=Settings(argv=("vllm", "serve", "m", "--enforce-eager")),
+    )
+    values = {}
+    for tries in ({}, {"task-queue": "0"}):
+        factors, _, _ = space(replace(ascend, tries=tries), (), (), RiskLevel.MEDIUM)
+        (one,) = (factor for factor in factors if factor.tuning == "task-queue")
+        values[one.value] = bool(one.lead)
+    assert values == {"2": True, "0": False}  # the published lead speaks of its own value only
+    with pytest.raises(UsageError, match="task-queue must be one of 2, 1, 0, but is '7'"):
+        CATALOG["task-queue"].recommended_for(replace(ascend, tries={"task-queue": "7"}))

@@ -185,6 +185,42 @@ def test_thread_affinity() -> None:
             assert look(check("pinned", everywhere), loose).verdict is NO
 
 
+NAMED = """
+import ctypes, threading
+def wait():
+    ctypes.CDLL(None).prctl(15, b"acl_thread", 0, 0, 0)  # PR_SET_NAME
+    if {cpu} is not None:
+        os.sched_setaffinity(0, [{cpu}])
+    ready.set()
+    threading.Event().wait()
+import os
+ready = threading.Event()
+threading.Thread(target=wait, daemon=True).start()
+ready.wait()
+"""
+
+
+def test_named_threads() -> None:
+    has = Check(CheckKind.THREAD_NAMED, "acl_thread", True)
+    has_not = replace(has, expected=False)
+    with child() as bare, child(NAMED.format(cpu=None)) as named:
+        one, other = process(bare, "api"), process(named, "engine")
+        assert look(has, one).verdict is NO
+        assert look(has_not, one).verdict is YES
+        assert look(has, one, other).verdict is YES
+        assert look(has_not, one, other).verdict is NO
+        assert str(named) in look(has, one, other).observed
+
+
+def test_the_cpus_of_named_threads() -> None:
+    first = min(os.sched_getaffinity(0))
+    alone = Check(CheckKind.NAMED_AFFINITY, "acl_thread", str(first))
+    with child() as bare, child(NAMED.format(cpu=first)) as bound:
+        assert look(alone, process(bare, "engine")).verdict is NO
+        assert look(alone, process(bound, "engine")).verdict is YES
+        assert look(replace(alone, expected="4095"), process(bound, "engine")).verdict is NO
+
+
 def test_roles() -> None:
     none = Check(CheckKind.ROLES, "worker", 0)
     assert look(none, process(1), process(2, "engine")).verdict is YES

@@ -16,7 +16,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"host", "caches", "proctree", "leftovers", "keeper", "kept", "strict_yaml", "wording"}
     ),
     frozenset({"facts", "redaction", "stop", "enginelog"}),
-    frozenset({"knobs", "engines"}),
+    frozenset({"knobs", "engines", "rehearsal"}),
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
     frozenset({"plan"}),

@@ -11,9 +11,10 @@ from trimtab.catalog._entry import GUIDE, TN, VA, known
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.catalog._tuning import Claim, Context, Source, Tuning
+from trimtab.facts import Facts
 from trimtab.knobs import Env
 from trimtab.knobs.server_arg import Switch
-from trimtab.model import Risk, RiskLevel
+from trimtab.model import Check, CheckKind, Proves, Risk, RiskLevel, Settings, Value
 from trimtab.model.finding import Hit, Problem, Severity
 
 _ASCEND = ("ascend",)
@@ -48,6 +49,14 @@ def _queue_applies(context: Context) -> str | None:
     return (
         "2 is refused while graphs are captured, which vllm-ascend does by default: "
         "it needs --enforce-eager"
+    )
+
+
+def _queue_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
+    """Level 1 and 2 have the thread alike: that it is level 2, only the delivery proves."""
+    return (
+        Check(CheckKind.ENVIRON, _QUEUE, str(value), roles=("api",), proves=Proves.DELIVERY),
+        Check(CheckKind.THREAD_NAMED, "acl_thread", value != "0"),
     )
 
 
@@ -129,6 +138,7 @@ TUNINGS = (
         accepts=ReadBy("0, 1 or 2", _strtol),
         applies=_queue_applies,
         lead=_queue_lead,
+        checks=_queue_checks,
         prior=0.2,  # less than half of what a single log tells
         risk=Risk(RiskLevel.MEDIUM, "The peak of device memory rises."),
         platforms=_ASCEND,

@@ -12,8 +12,10 @@ from trimtab.catalog._entry import GUIDE, TN, VA
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.catalog._tuning import Context, Source, Tuning
+from trimtab.facts import Facts
+from trimtab.facts.text import format_cpu_list
 from trimtab.knobs import Argument, Env
-from trimtab.model import Risk, RiskLevel
+from trimtab.model import Check, CheckKind, Proves, Risk, RiskLevel, Settings, Value
 from trimtab.model.finding import Hit, Problem, Severity
 
 _NAME = "CPU_AFFINITY_CONF"
@@ -63,6 +65,26 @@ def _binding_off(context: Context) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(config, dict) and config.get("enable_cpu_binding") is False
+
+
+def _affinity_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
+    """Mode 1 binds the dispatching thread to the slice of its device, of two or more visible ones.
+
+    With one visible device the slice is every CPU, which is what happens anyway; with several
+    workers each has another slice; and without the queue there is no such thread.
+    """
+    delivered = Check(CheckKind.ENVIRON, _NAME, str(value), roles=("api",), proves=Proves.DELIVERY)
+    env = dict(settings.env)
+    devices = [one for one in env.get("ASCEND_RT_VISIBLE_DEVICES", "").split(",") if one.strip()]
+    online = facts.cpu.online.value
+    workers = Argument("--tensor-parallel-size").parse(settings) not in (None, "1", 1)
+    if value != "1" or online is None or workers or env.get("TASK_QUEUE_ENABLE") == "0":
+        return (delivered,)
+    share = len(online) // len(devices) if len(devices) > 1 else 0
+    if share == 0:
+        return (delivered,)
+    slice_ = format_cpu_list(tuple(range(share)))
+    return (delivered, Check(CheckKind.NAMED_AFFINITY, "acl_thread", slice_))
 
 
 def _on(scene: Scene) -> bool:
@@ -138,6 +160,7 @@ TUNINGS = (
         default="0",
         accepts=ReadBy("<mode>[,force:0|1][,npuN:a-b][,npu_affine:0|1]", _reading),
         applies=_affinity_applies,
+        checks=_affinity_checks,
         risk=Risk(
             RiskLevel.MEDIUM, "Two services on one host are bound to the same slices of CPUs."
         ),

@@ -210,10 +210,10 @@ TUNINGS = (
     Tuning(
         name="async-scheduling",
         layer="vllm",
-        summary="Schedule the next step while the current one computes.",
+        summary="Schedule the next step while the current one computes, or do not.",
         knob=Switch("--async-scheduling", config="async_scheduling"),
-        values=(None, True),
-        stock="the engine decides",
+        values=lambda context: (None, _rules.before(context.engine_version, "0.23") is not False),
+        stock="the engine decides: on in 0.23 and 0.32, where nothing forbids it",
         applies=lambda context: (
             "vLLM turns it off on CPU whatever is asked (platforms/cpu.py)"
             if context.platform == "cpu"

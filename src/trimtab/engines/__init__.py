@@ -24,6 +24,7 @@ from typing import Protocol
 
 from trimtab.engines.authorization import api_key
 from trimtab.errors import EngineError, EngineMissingError, UsageError
+from trimtab.host import Host
 from trimtab.model import Process, Value
 
 __all__ = [
@@ -105,6 +106,9 @@ class Engine(Observer, Protocol):
     @property
     def gate_patience(self) -> float:
         """Seconds worth waiting for a quieter machine before a start."""
+
+    def host(self) -> Host:
+        """Return the machine as its servers see it."""
 
     def model(self, asked: str | None) -> tuple[str, tuple[str, ...]]:
         """Return the model to serve and the arguments it needs; ``None`` asks for the default.

@@ -2,20 +2,26 @@
 
 The process tree, the log and the errors are the vendors' own; what it computes is meaningless, and
 its speed is that of the host's part of the work. TRIMTAB_REHEARSAL in the environment describes
-the machine it plays, such as "chip=910_93 devices=2" (:class:`~trimtab.rehearsal.machine.StandIn`).
+the machine it plays, such as "chip=910_93 devices=2"; see :class:`StandIn`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from trimtab.engines import default_model, managed, vllm
 from trimtab.engines.vllm import Vllm, VllmObserver
 from trimtab.errors import UsageError
-from trimtab.rehearsal import LABEL, build, environments
+from trimtab.host import Host
+from trimtab.rehearsal import LABEL, build, environments, tree
+from trimtab.rehearsal.host import Played
 from trimtab.rehearsal.machine import StandIn
 
 ENGINES: Mapping[str, str] = {
@@ -44,13 +50,26 @@ class Rehearsal(Vllm):
         return model, (*dict.fromkeys((*args, *default_model.ARGS)), EAGER)
 
     def environment(self, model: str) -> Mapping[str, str]:
-        """Return vLLM's own settings, and what leads the vendors' code to the stand-in."""
+        """Return vLLM's own settings, and what leads the vendors' code to the stand-in.
+
+        Beside them npu-smi and the files of CANN are laid down, as the machine has them.
+        """
         assert self.python is not None
         libraries = build.libraries(environments.site_packages(self.python))
         return {
             **Vllm.environment(self, model),
             **self.stand_in.environment(libraries, os.environ.get("PYTHONPATH", "")),
+            **tree.lay(self.stand_in, _folder(), os.environ.get("PATH", os.defpath)),
         }
+
+    def host(self) -> Host:
+        """Return this machine with the NPUs that it plays."""
+        tree.lay(self.stand_in, _folder(), os.environ.get("PATH", os.defpath))
+        return Played(_folder())
+
+
+def _folder() -> Path:
+    return platformdirs.user_cache_path("trimtab") / "standin-machine"
 
 
 def observer() -> VllmObserver:
@@ -87,17 +106,27 @@ def machine(text: str) -> StandIn:
     Raises:
         UsageError: a word names no property of :class:`StandIn`, or not in its form.
     """
-    known = {one.name: type(one.default) for one in fields(StandIn)}
+    known = {one.name: one.default for one in fields(StandIn)}
     given: dict[str, Any] = {}
     for word in text.split():
         name, _, value = word.partition("=")
-        if name not in known or (known[name] is int and not value.isdecimal()):
+        read = _READ.get(type(known.get(name)))
+        if read is None or not re.fullmatch(read[0], value):
             raise UsageError(
                 f"{MACHINE} must hold words such as chip=910B3 devices=2, of "
                 f"{', '.join(known)}, but holds {word!r}"
             )
-        given[name] = int(value) if known[name] is int else value
+        given[name] = read[1](value)
     return replace(StandIn(), **given)
+
+
+_READ: Mapping[type, tuple[str, Callable[[str], Any]]] = {
+    str: (r".+", str),
+    int: (r"\d+", int),
+    bool: (r"[01]", lambda text: text == "1"),
+    tuple: (r".+", lambda text: tuple(text.split(";"))),
+}
+"""The form of a field's text by the field's type, and how it is read."""
 
 
 def _rehearsal(found: Vllm) -> Rehearsal:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab.engines import checkpoint, vllm, vllm_failures, vllm_roles
+from trimtab.host import Host, LocalHost
 from trimtab.model import Process, Value
 
 ENGINES: Mapping[str, str] = {"scripted": "a small server with known behaviour, for tests"}
@@ -40,6 +41,10 @@ class Scripted:
     def where(self) -> str:
         """The server's script."""
         return str(SERVER)
+
+    def host(self) -> Host:
+        """Return this machine."""
+        return LocalHost()
 
     def model(self, asked: str | None) -> tuple[str, tuple[str, ...]]:
         """Return ``asked``, or a name: it reads no model."""

@@ -20,6 +20,7 @@ from trimtab.engines import (
     vllm_roles,
 )
 from trimtab.errors import EngineMissingError, ServerLostError, UsageError
+from trimtab.host import Host, LocalHost
 from trimtab.model import Process, Value
 
 ENGINES: Mapping[str, str] = {
@@ -67,6 +68,10 @@ class Vllm:
     def where(self) -> str:
         """The command it runs from."""
         return str(self.script or self.python)
+
+    def host(self) -> Host:
+        """Return this machine."""
+        return LocalHost()
 
     def model(self, asked: str | None) -> tuple[str, tuple[str, ...]]:
         """Return the model and its arguments; the default is made on the spot if missing."""

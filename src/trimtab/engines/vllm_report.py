@@ -12,6 +12,7 @@ Pure parsers, text to values. Where to read what, on vLLM 0.32:
 * "non-default args: …" is what the parser accepted, which a platform may still overrule;
 * whether compilation was ahead of time shows in what it says of its cache, or in a warm-up that
   says nothing of one (compilation/decorators.py, v1/worker/cpu_model_runner.py);
+* whether scheduling is asynchronous is told once it is decided (config/vllm.py);
 * the threads that PyTorch computes with are told at the start (utils/torch_utils.py,
   ``set_torch_threads_for_runtime``), as is a CPU worker's refusal to change their number;
 * under --disable-log-stats no logger is made (v1/engine/async_llm.py), and with it the series of
@@ -42,6 +43,7 @@ _COMPILED = re.compile(
     r"Warming up model for the compilation(?s:.*)Warming up done"
     r"|torch\.compile and initial profiling/warmup run together took"
 )
+_ASYNC_LINE = re.compile(r"Asynchronous scheduling is (enabled|disabled)")
 _KEPT_THREADS = re.compile(r"leaving Torch threads at (\d+) for serving")
 _FEWER_THREADS = re.compile(
     r"(\(\w+ pid=\d+\)).*Reducing Torch threads from (\d+) to 1 for serving"
@@ -128,6 +130,8 @@ def from_log(log: str) -> dict[str, Value]:
         found |= from_config_line(match[1])
     if match := _last(_CHUNKED_LINE, log):
         found["max_num_batched_tokens"] = int(match[1])
+    if match := _last(_ASYNC_LINE, log):
+        found["async_scheduling"] = match[1] == "enabled"
     if match := _last(_CORES_LINE, log):
         found["omp_core_ids"] = match[1].replace(" ", "")
     if (ahead := _ahead_of_time(log)) is not None:

@@ -30,6 +30,9 @@ def write_all(profile: Profile, file: Path, folder: Path) -> dict[str, str]:
         StudyError: an artefact cannot carry the plan, or cannot be written.
     """
     texts = {name: render(profile, file) for name, (render, _) in ARTEFACTS.items()}
+    for name, text in texts.items():
+        if profile.engine.caveat not in text:
+            raise StudyError(f"{name} must carry the caveat of its numbers, but does not")
     written: dict[str, str] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ def heading(profile: Profile, file: Path, what: str) -> list[str]:
     lines = [
         f"{what}, written by trimtab {profile.trimtab} {origin}",
         f"model {profile.model} on {profile.engine.name} {profile.engine.version}",
+        *([profile.engine.caveat] if profile.engine.caveat else []),
         *(f"{one.arm} against baseline: {wording.comparison(one)}" for one in _own(profile)),
         "",
         "What each tuning is worth (better is greater; 95 % interval):",

@@ -35,6 +35,8 @@ class CheckKind(StrEnum):
     NOT_MAPPED = "not-mapped"  # subject: SONAME prefix; expected: True
     ENVIRON = "environ"  # subject: variable; expected: its text, None for absent
     THREAD_AFFINITY = "affinity"  # subject: "threads"; expected: cpu list such as "0-1,4"
+    THREAD_NAMED = "thread"  # subject: a thread's name; expected: whether the tree has one
+    NAMED_AFFINITY = "thread-affinity"  # subject: a thread's name; expected: cpu list
     ROLES = "roles"  # subject: a role; expected: number of such processes
     CONFIG = "config"  # subject: key of the engine's reported configuration
     ARENAS = "arenas"  # subject: "glibc"; expected: largest number of arenas

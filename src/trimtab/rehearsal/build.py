@@ -22,8 +22,16 @@ from trimtab.rehearsal import names, stubs
 
 SOURCES = Path(__file__).with_name("runtime")
 
-_SAME_CODE = ("libacl_op_compiler", "libhccl", "libge_runner", "libgraph", "libacl_tdt_channel")
-"""Sonames that torch_npu is linked with; all of their names lie in the runtime's library."""
+_SAME_CODE = (
+    "libacl_op_compiler",
+    "libhccl",
+    "libge_runner",
+    "libgraph",
+    "libacl_tdt_channel",
+    "libdcmi",
+    "libnnopbase",
+)
+"""Sonames that torch_npu is linked with or opens; their names lie in the runtime's library."""
 
 _OPERATORS = ("libopapi", "libcust_opapi", "libaclnn_ops_infer", "libaclnn_math")
 """Libraries in which torch_npu looks operators up, in its order."""
@@ -77,12 +85,13 @@ def _build(wanted: names.Names, folder: Path) -> None:
     empty = _write(folder / "empty.c", "")
     for name in _SAME_CODE:
         _compile("gcc", folder, name, [empty], "-L.", "-lascendcl")
-    operators = _write(folder / "operators.c", stubs.operators(wanted.operators))
+    named = [one for one in wanted.operators if one not in own]  # torch_npu looks here first
+    operators = _write(folder / "operators.c", stubs.operators(named))
     for name in _OPERATORS:
         _compile("gcc", folder, name, [operators], "-L.", "-lascendcl")
     aliases = _write(folder / "aliases.c", stubs.aliases(wanted.atb))
     _compile("gcc", folder, "libatb_aliases", [aliases], "-Wl,--unresolved-symbols=ignore-all")
-    _compile("g++", folder, "libatb", [SOURCES / "atb.cc"], "-L.", "-latb_aliases")
+    _compile("g++", folder, "libatb", [SOURCES / "atb.cc"], "-L.", "-latb_aliases", "-lascendcl")
 
 
 def _write(path: Path, text: str) -> Path:
@@ -93,7 +102,15 @@ def _write(path: Path, text: str) -> Path:
 def _compile(
     compiler: str, folder: Path, name: str, sources: Sequence[Path], *options: str
 ) -> None:
-    command = [compiler, "-O1", "-shared", "-fPIC", "-pthread", f"-I{SOURCES}"]
+    command = [
+        compiler,
+        "-std=gnu11" if compiler == "gcc" else "-std=gnu++17",
+        "-O1",
+        "-shared",
+        "-fPIC",
+        "-pthread",
+        f"-I{SOURCES}",
+    ]
     command += ["-o", f"{name}.so", *map(str, sources), f"-Wl,-soname,{name}.so"]
     command += ["-Wl,--no-as-needed", "-Wl,-rpath,$ORIGIN", *options]
     try:

@@ -2,55 +2,101 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from trimtab.errors import UsageError
+from trimtab.rehearsal.chips import CHIPS, chip
 
-SOC: Mapping[str, str] = MappingProxyType(
-    {
-        "910B3": "Ascend910B3",
-        "910_93": "Ascend910_9391",
-        "310P": "Ascend310P3",
-        "950": "Ascend950DT_9572",
-    }
-)
-"""Chip → what aclrtGetSocName says, as torch_npu's table of SoC versions spells it."""
+SOC: Mapping[str, str] = MappingProxyType({name: one.soc for name, one in CHIPS.items()})
+"""Chip → what aclrtGetSocName says."""
 
 PLACEHOLDERS = Path(__file__).with_name("placeholders")
 """Python modules that stand for packages that are to be had nowhere; first on the path."""
 
+DEVICES_AT_MOST = 64
+_FAULT = re.compile(r"\w+:(full|lost|slow\d*|\d+)(:\d+)?(,\w+:(full|lost|slow\d*|\d+)(:\d+)?)*")
+_CLOCK = re.compile(r"chip|fixed:\d+(\.\d+)?")
+_CPUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """A machine with NPUs that do nothing.
+    """A machine with NPUs that compute nothing.
 
-    ``memory_gib`` is the memory of one device. ``fault`` is what goes wrong, as fault.c reads it.
+    ``memory_gib`` is the memory of one device: 8 rather than the product's own, because vLLM keeps
+    a record in host memory for every block of KV cache that would fit. ``near`` holds the CPU list
+    of each device ("0-23"); empty, the devices are spread over this machine's NUMA nodes.
+    ``fault`` is what goes wrong, as runtime/fault.c reads it (``call:kind[:after],…``). ``clock``
+    is "" (operators take no time), "chip" (a roofline of the chip) or "fixed:N" (N microseconds an
+    operator). ``cann`` is the version of CANN to play, "" for none. ``arm`` lets vllm-ascend
+    believe that the CPU is an ARM, without which it binds no CPUs.
     """
 
     chip: str = "910B3"
     devices: int = 8
     memory_gib: int = 8
+    near: tuple[str, ...] = ()
     fault: str = ""
+    clock: str = ""
+    cann: str = ""
+    arm: bool = False
 
     def environment(self, libraries: Path, python_path: str = "") -> dict[str, str]:
         """Return what a process needs to find the stand-in in ``libraries``.
 
-        ``python_path`` is the PYTHONPATH to keep behind the placeholders.
+        ``python_path`` is the PYTHONPATH to keep behind the placeholders. See also
+        :func:`trimtab.rehearsal.tree.lay` for npu-smi and the folder of CANN.
 
         Raises:
-            UsageError: the chip is not one that the stand-in can play.
+            UsageError: a field is not what the stand-in can play.
         """
-        if self.chip not in SOC:
-            raise UsageError(f"the chip must be one of {', '.join(SOC)}, but is {self.chip!r}")
+        self._check()
         paths = [str(PLACEHOLDERS), *([python_path] if python_path else [])]
+        played = {
+            "SOC": chip(self.chip).soc,
+            "BUILD": chip(self.chip).build,
+            "CORES": str(chip(self.chip).cores),
+            "DEVICES": str(self.devices),
+            "MEMORY": str(self.memory_gib << 30),
+            "AFFINITY": ";".join(self.near),
+            "FAULT": self.fault,
+            "CLOCK": self.clock,
+            "BANDWIDTH": f"{chip(self.chip).bandwidth:.0f}",
+            "FLOPS": f"{chip(self.chip).flops:.0f}",
+            "CANN": self.cann,
+            "ARM": "1" if self.arm else "",
+        }
         return {
+            # vllm-ascend is written for torch 2.10; later ones refuse to cache what its compiler
+            # gives back ("expected OutputCode, got GraphModule"), and end the start by it.
+            "TORCHINDUCTOR_AUTOGRAD_CACHE": "0",
             "LD_LIBRARY_PATH": str(libraries),
             "PYTHONPATH": ":".join(paths),
-            "TRIMTAB_STANDIN_SOC": SOC[self.chip],
-            "TRIMTAB_STANDIN_DEVICES": str(self.devices),
-            "TRIMTAB_STANDIN_MEMORY": str(self.memory_gib << 30),
-            **({"TRIMTAB_STANDIN_FAULT": self.fault} if self.fault else {}),
+            **{f"TRIMTAB_STANDIN_{name}": value for name, value in played.items() if value},
         }
+
+    def _check(self) -> None:
+        chip(self.chip)
+        if not 1 <= self.devices <= DEVICES_AT_MOST:
+            raise UsageError(f"devices must be 1 to {DEVICES_AT_MOST}, but is {self.devices}")
+        if self.memory_gib < 1:
+            raise UsageError(f"memory_gib must be 1 at least, but is {self.memory_gib}")
+        if self.near and len(self.near) != self.devices:
+            raise UsageError(
+                f"near must hold a CPU list for each of {self.devices} devices, "
+                f"but holds {len(self.near)}"
+            )
+        for cpus in self.near:
+            if not _CPUS.fullmatch(cpus):
+                raise UsageError(f"near must hold CPU lists such as 0-23, but holds {cpus!r}")
+        if self.fault and not _FAULT.fullmatch(self.fault):
+            raise UsageError(
+                "fault must be call:kind[:after], with kind full, lost, slow[milliseconds] or an "
+                f"error's number, joined by commas, but is {self.fault!r}"
+            )
+        if self.clock and not _CLOCK.fullmatch(self.clock):
+            raise UsageError(f"clock must be chip or fixed:MICROSECONDS, but is {self.clock!r}")

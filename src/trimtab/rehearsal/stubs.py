@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-_DEFINED = re.compile(r"^(?:[A-Za-z_][\w ]*?[ *])((?:acl|rt|Hccl|hccl)\w+)\(", re.MULTILINE)
+_DEFINED = re.compile(r"^(?:[A-Za-z_][\w ]*?[ *])((?:acl|rt|Hccl|hccl|dcmi)\w+)\(", re.MULTILINE)
 _WORKSPACE = "GetWorkspaceSize"
+_LARGEST = "GetMaxWorkspaceSize"
 
 
 def defined(source: str) -> set[str]:
@@ -27,11 +28,14 @@ def operators(names: Sequence[str]) -> str:
 
     An operator is two functions: ``aclnnXGetWorkspaceSize(tensors…, &size, &executor)`` and
     ``aclnnX(workspace, size, executor, stream)`` (CANN's documentation of single operators). Both
-    tell the device's clock; neither computes.
+    tell the device's clock; neither computes. ``aclnnXGetMaxWorkspaceSize`` launches nothing.
     """
-    pairs = sorted(one.removesuffix(_WORKSPACE) for one in names if one.endswith(_WORKSPACE))
-    written = {*pairs, *(one + _WORKSPACE for one in pairs)}
-    lines = ['#include "standin.h"', *map(_operator, pairs)]
+    asked = sorted({one for one in names if one.endswith(_LARGEST)})
+    planned = {one.removesuffix(_WORKSPACE) for one in names if one.endswith(_WORKSPACE)}
+    pairs = sorted(planned.difference(asked))
+    written = {*asked, *pairs, *(one + _WORKSPACE for one in planned)}
+    lines = ['#include "standin.h"', '#include "tensors.h"', *map(_operator, pairs)]
+    lines += [f"int {one}(void) {{ standin_forget(); return 0; }}" for one in asked]
     return "\n".join(lines) + "\n" + returning_zero(one for one in names if one not in written)
 
 
@@ -51,10 +55,11 @@ def aliases(names: Sequence[str]) -> str:
 
 def _operator(name: str) -> str:
     return (
-        f'int {name}{_WORKSPACE}(void) {{ return standin_plan("{name}"); }}\n'
+        f'static struct standin_operator of_{name} = {{.name = "{name}"}};\n'
+        f"int {name}{_WORKSPACE}(void *first) {{ return standin_plan(&of_{name}, first); }}\n"
         f"int {name}(void *workspace, uint64_t size, void *executor, void *stream) "
         "{ (void)workspace; (void)size; (void)executor; "
-        f'return standin_launch("{name}", stream); }}'
+        f"return standin_launch(&of_{name}, stream); }}"
     )
 
 

