@@ -22,6 +22,8 @@ from trimtab.oracle.session import Oracle
 from trimtab.oracle.table import Outcome, Row
 from trimtab.rules import all_rules
 
+DOCS = Path(__file__).parents[2] / "docs"
+
 pytestmark = pytest.mark.timeout(600)  # the first test of a layer waits for all of its checks
 
 
@@ -68,6 +70,17 @@ def test_every_fatal_conflict_of_the_asked_layers_is_tried() -> None:
             if tuning.layer == "torch_npu" and relation.fatal:
                 for name in (tuning.name, relation.name):
                     assert getattr(CATALOG[name].knob, "key", name) in tried
+
+
+def test_the_page_in_docs_is_what_the_code_says(
+    rows: dict[str, list[Row]], outcomes: dict[Case, Outcome]
+) -> None:
+    found = {
+        layer: [one for name in rows for one in rows[name] if CATALOG[name].layer == layer]
+        for layer in table.KINDS
+    }
+    page = table.page(found, outcomes.values())
+    assert (DOCS / "oracle.md").read_text() == page, "run 'trimtab oracle table'"
 
 
 SAMPLE = (

@@ -70,7 +70,7 @@ PURE_FILES = (
         f"oracle/{name}.py"
         for name in (
             *("allocator", "effective", "events", "gather", "judge", "messages", "model"),
-            *("probes", "show"),
+            *("compare", "findings", "probes", "relations", "show"),
         )
     ),
 )

@@ -48,13 +48,15 @@ class Relation:
     """Another tuning, and the sentence that says why the two belong together or do not.
 
     ``fatal``: a conflict that ends the start, rather than make one of the two act otherwise.
-    ``platforms``: where a requirement holds; empty for everywhere.
+    ``platforms``: where a requirement holds; empty for everywhere. ``values``: the other's values,
+    as text, beside which a conflict holds; empty for any.
     """
 
     name: str
     sentence: str
     fatal: bool = False
     platforms: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def _key(
 
 _NEW = "TorchNPU 26.2 or later: an older one refuses the key as unknown."
 _REFUSED = "torch_npu raises an exception when both are set"
+_EXPANDABLE = Relation("npu-expandable-segments", _REFUSED, fatal=True, values=("True",))
 
 TUNINGS = (
     Tuning(
@@ -68,7 +69,7 @@ TUNINGS = (
         values=(None, "250"),
         stock="no limit",
         accepts=Size(20, None, "MB", RAISES),
-        conflicts=(Relation("npu-expandable-segments", _REFUSED, fatal=True),),
+        conflicts=(_EXPANDABLE,),
         risk=Risk(RiskLevel.LOW, "It opts out of expandable segments, vllm-ascend's own default."),
         platforms=_ASCEND,
         rules=(
@@ -130,7 +131,7 @@ TUNINGS = (
         Share(includes_one=False, consequence=RAISES),
         "0: off",
         "It is meant to go with a memory limit for the process.",
-        Relation("npu-expandable-segments", _REFUSED, fatal=True),
+        _EXPANDABLE,
     ),
     _key(
         "base_addr_aligned_kb",

@@ -43,7 +43,7 @@ def typed(text: str) -> Given:
 
 def of_document(document: Document) -> list[Givens]:
     """Return the settings of each launch of a file, different ones once."""
-    return list(dict.fromkeys(found for one in document.launches if (found := _of_launch(one))))
+    return list(dict.fromkeys(found for one in document.launches if (found := of_launch(one))))
 
 
 def of_settings(settings: Settings) -> Givens:
@@ -55,12 +55,18 @@ def of_settings(settings: Settings) -> Givens:
     return (*env, *options, *(Given(name, "") for name in on))
 
 
+def captures(givens: Givens) -> bool:
+    """Whether a server with these options captures graphs, which is vllm-ascend's default."""
+    return not any(one.name == "--enforce-eager" for one in givens)
+
+
 def concerns(name: str) -> bool:
     """Whether a variable is one of the vendors'."""
     return name in _variables() or name.startswith(_PREFIXES)
 
 
-def _of_launch(launch: Launch) -> Givens:
+def of_launch(launch: Launch) -> Givens:
+    """Return the settings of a launch that the oracle can be asked about."""
     env = tuple((one.name, one.value) for one in launch.env if one.literal and one.exported)
     return of_settings(Settings(argv=launch.argv, env=env))
 

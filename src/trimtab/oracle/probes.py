@@ -17,6 +17,7 @@ from trimtab.catalog._accepts import (
     Reading,
     Whole,
 )
+from trimtab.catalog._c_numbers import Option, Share, Size
 from trimtab.knobs import Env, EnvList, JsonKey
 from trimtab.oracle.model import Given
 
@@ -87,6 +88,14 @@ def _samples(accepts: Accepts) -> Iterable[str]:
             if high is not None:
                 yield str(high + step)
             yield f"{first + step}.5"
+        case Option(choices=numbers):
+            yield from map(str, (*numbers, max(numbers) + 1))
+            yield from (f"{numbers[0]}abc", f"{numbers[-1]}.5", f" {numbers[0]} ")
+        case Size(low=low):
+            yield from map(str, (low, low + 1, low - 1))
+            yield from (f"{low + 1}.5", f"{low + 1}abc")
+        case Share():
+            yield from ("0", "0.5", "1", "1.5", "-0.5", "0.5abc")
         case Decimal(low=low, high=high):
             yield from (f"{one:g}" for one in (low, (low + high) / 2, high))
             yield from (f"{low - 0.5:g}", f"{high + 0.5:g}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from trimtab.oracle.relations import CASES, Case
 from trimtab.oracle.runs import Setup
 from trimtab.oracle.session import Oracle
 from trimtab.oracle.show import sentence
+
+CORRECTIONS = Path(__file__).with_name("corrections.md")
+"""What the catalogue had wrong: prose for the page."""
 
 _VERSIONS = {"torch-npu": "2.13.0", "vllm-ascend": "0.23.0"}
 BARE = Situation(platform="ascend", chip="A2", graphs=False, versions=_VERSIONS)
@@ -107,33 +110,28 @@ def _outcome(oracle: Oracle, case: Case) -> Outcome:
     return Outcome(case, "taken", "")
 
 
-def page(python: Path, corrections: str) -> str:
-    """Return the page of all that was asked, as Markdown.
-
-    ``corrections`` is Markdown about what the catalogue had wrong.
-    """
-    with Oracle(python, through=[TORCH_NPU]) as oracle:
-        oracle.alone([Given("TASK_QUEUE_ENABLE", "1")])
-        versions = ", ".join(f"{name} {found}" for name, found in oracle.runs.versions.items())
+def page(found: Mapping[str, Sequence[Row]], outcomes: Iterable[Outcome]) -> str:
+    """Return the page of all that was asked, as Markdown; ``found`` are the rows of each layer."""
     lines = [
         "# What the vendors' own code says",
         "",
-        f"Made by `trimtab oracle table`: {LABEL}. Asked of {versions}; chip Ascend910B3 (A2).",
+        f"Made by `trimtab oracle table`: {LABEL}. torch_npu {_VERSIONS['torch-npu']} and",
+        f"vllm-ascend {_VERSIONS['vllm-ascend']} were asked; the chip is an Ascend 910B3 (A2).",
         "Each text was set alone, in a process of its own. An answer is about reading and",
         "refusing, never about an NPU. What lint foresees is what `trimtab lint` says of the same",
         "text; `tests/contracts/test_oracle.py` fails where the two differ.",
         "",
-        corrections.strip(),
+        CORRECTIONS.read_text(encoding="utf-8").strip(),
     ]
-    for layer in KINDS:
-        lines += ["", f"## {layer}", "", *_rows(list(rows(python, layer)))]
-    lines += ["", "## Together", "", *_outcomes(list(outcomes(python)))]
+    for layer, rows_ in found.items():
+        lines += ["", f"## {layer}", "", *_rows(rows_)]
+    lines += ["", "## Together", "", *_outcomes(outcomes)]
     lines += ["", "## Not decided here", ""]
     lines += [f"- `{name}`: {why}." for name, why in UNDECIDED.items()]
     return "\n".join([*lines, ""])
 
 
-def _rows(found: list[Row]) -> Iterator[str]:
+def _rows(found: Iterable[Row]) -> Iterator[str]:
     yield "| setting | text | lint foresees | the code |"
     yield "|---|---|---|---|"
     for one in found:
@@ -149,7 +147,7 @@ def _said(row: Row) -> str:
     return _cell(sentence(row.answer))
 
 
-def _outcomes(found: list[Outcome]) -> Iterator[str]:
+def _outcomes(found: Iterable[Outcome]) -> Iterator[str]:
     yield "| settings | through | rule | the code |"
     yield "|---|---|---|---|"
     for one in found:
