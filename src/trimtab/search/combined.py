@@ -56,9 +56,8 @@ class Combined:
     ) -> tuple[Factor, ...]:
         """Return what the best combination adds to ``needed``, of ``allowed``.
 
-        What costs next to nothing to leave out is left out, all together up to a quarter of the
-        margin: where tunings interact the whole of it would cost 2 points more than it says (L2,
-        benchmarks/search.py).
+        What costs next to nothing to leave out is left out: a quarter of the margin in all, since
+        what is expected is shrunk already.
         """
         fixed = np.array([factor in needed for factor in self.factors])
         free = np.array(

@@ -101,12 +101,13 @@ def _df_of_all(analysis: Analysis) -> int | None:
     """Return the degrees of freedom of the noise that all tests share, ``None`` if they do not.
 
     They do where the tunings are columns of one screen, on one metric, and no two of them are kept
-    apart, so that their estimates are independent.
+    apart, so that their estimates are independent. What two stages say together is no t statistic.
     """
     space = analysis.space
     metrics = {metric_of(space, factor) for factor in space.factors} | {space.objective}
     plain = not any(factor.lead or factor.of_host for factor in space.factors)
-    if len(metrics) > 1 or not plain or learned(space, analysis.starts).conflicts:
+    followed = of_phase(analysis.starts, Phase.FOLLOW)
+    if len(metrics) > 1 or not plain or followed or learned(space, analysis.starts).conflicts:
         return None
     return analysis.noise[Phase.SCREEN, space.objective].df or None
 
