@@ -34,6 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "question",
             "lint",
             "diagnosis",
+            "oracle",
         }
     ),
     frozenset({"session"}),
@@ -65,6 +66,13 @@ PURE_FILES = (
     "load/guards.py",
     "load/requests.py",
     "load/saturation.py",
+    *(
+        f"oracle/{name}.py"
+        for name in (
+            *("allocator", "effective", "events", "gather", "judge", "messages", "model"),
+            *("compare", "findings", "probes", "relations", "show"),
+        )
+    ),
 )
 IMPURE = {"subprocess", "os", "socket", "asyncio", "time", "random", "threading"}
 

@@ -70,12 +70,16 @@ ANY_TEXT = Anything()
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of some words. ``consequence`` says what becomes of another one."""
+    """One of some words. ``consequence`` says what becomes of another one.
+
+    ``blanks``: the reader drops blanks around the word.
+    """
 
     choices: tuple[str, ...]
     consequence: str
     taken: Taken = Taken.REFUSED
     ignore_case: bool = False
+    blanks: bool = False
 
     def words(self) -> str:
         """See `Accepts.words`."""
@@ -83,7 +87,8 @@ class Choice:
 
     def read(self, text: str) -> Reading:
         """See `Accepts.read`."""
-        folded = text.casefold() if self.ignore_case else text
+        word = text.strip(" ") if self.blanks else text
+        folded = word.casefold() if self.ignore_case else word
         known = (one.casefold() if self.ignore_case else one for one in self.choices)
         if folded in known:
             return Reading.fine()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from trimtab.catalog._accepts import Reading, Taken
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.knobs import EnvList
@@ -34,8 +36,9 @@ _NEW_KEYS = frozenset(
 
 
 def _pairs(setting: Setting) -> list[tuple[str, str, str]]:
-    """Return (key, colon, value) of each element."""
-    return [part.strip().partition(":") for part in setting.value.split(",")]
+    """Return (key, colon, value) of each element; commas in brackets belong to a value."""
+    parts = re.split(r",(?![^\[\]]*\])", setting.value)
+    return [part.strip().partition(":") for part in parts]
 
 
 def _literal(scene: Scene) -> Setting | None:
@@ -56,14 +59,26 @@ def _syntax(scene: Scene) -> Iterator[Hit]:
             remedy=Remedy(Action.REMOVE),
         )
         return
-    for key, colon, _ in _pairs(found):
+    pairs = _pairs(found)
+    if pairs[-1] == ("", "", ""):
+        pairs.pop()  # one comma at the end is taken
+    for key, colon, _ in pairs:
         if not key or not colon:
             shown = key or "an empty element"
             yield Hit(
                 NAME,
                 f"{NAME} must be key:value pairs joined by commas, but holds {shown!r}: {RAISES}",
-                "write key:value,key:value without a comma at either end",
+                "write key:value,key:value",
             )
+
+
+def whole(text: str) -> Reading:
+    """Read a list as torch_npu does, as far as its form and its keys."""
+    for part in text.removesuffix(",").split(",") if text else ():
+        key, colon, _ = part.strip().partition(":")
+        if not colon or key.strip() not in _OLD_KEYS | _NEW_KEYS:
+            return Reading(Taken.REFUSED, f"{part!r} is no key with a value: {RAISES}")
+    return Reading.fine()
 
 
 def _unknown_keys(scene: Scene) -> Iterator[Hit]:
@@ -91,7 +106,7 @@ def _both_names(scene: Scene) -> Iterator[Hit]:
         return
     if NAME in scene.env:
         yield Hit(ALIAS, f"torch_npu refuses {ALIAS} beside {NAME}", f"keep {NAME} alone")
-    elif scene.situation.sleep_mode is not True and "expandable" not in (scene.text(ALIAS) or ""):
+    elif _sleeps(scene) is not True:
         yield Hit(
             ALIAS,
             f"vllm-ascend writes {NAME} itself when sleep mode is off, and torch_npu refuses both "

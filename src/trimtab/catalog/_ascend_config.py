@@ -46,7 +46,7 @@ def _no_object(scene: Scene) -> Iterator[Hit]:
 
 
 def _recompute(scene: Scene) -> Iterator[Hit]:
-    if _values(scene).get("recompute_scheduler_enable") is not True:
+    if not _values(scene).get("recompute_scheduler_enable"):  # judged by its truth
         return
     transfer = scene.option("--kv-transfer-config") or ""
     if "kv_consumer" not in transfer and "$" not in transfer:
@@ -69,9 +69,15 @@ def _fused_rivals(scene: Scene) -> Iterator[Hit]:
         "dynamic expert load balancing": (scene.text("DYNAMIC_EPLB") or "").lower() == "true"
         or bool(values.get("eplb_config")),
         "enable_mc2_hierarchy_comm": values.get("enable_mc2_hierarchy_comm") is True,
-        "multistream_overlap_shared_expert": values.get("multistream_overlap_shared_expert")
-        is True,
     }
+    if values.get("multistream_overlap_shared_expert"):
+        yield Hit(
+            _OPTION,
+            "fused MC2 excludes multistream_overlap_shared_expert: at level 1 vllm-ascend warns "
+            "and switches it off",
+            "keep one of the two",
+            severity=Severity.WARNING,
+        )
     for rival, on in rivals.items():
         if on:
             yield Hit(
@@ -81,6 +87,20 @@ def _fused_rivals(scene: Scene) -> Iterator[Hit]:
                 f"fused MC2 excludes {rival}",
                 "keep one of the two",
             )
+
+
+def _flashcomm2(scene: Scene) -> Iterator[Hit]:
+    name = "VLLM_ASCEND_FLASHCOMM2_PARALLEL_SIZE"
+    size: object = _values(scene).get("enable_flashcomm2_parallel_size", scene.text(name))
+    workers = scene.option("--tensor-parallel-size") or "1"
+    if isinstance(size, bool) or not str(size).isdigit() or not workers.isdigit():
+        return
+    if int(str(size)[:9]) >= int(workers[:9]) and str(size) != "0":
+        yield Hit(
+            name if name in scene.env else _OPTION,
+            f"a group of {size} is no part of the tensor parallel size {workers}: the start ends",
+            f"set it to a divisor of {workers}",
+        )
 
 
 def _unbound(scene: Scene) -> Iterator[Hit]:
@@ -115,6 +135,13 @@ BINDING = Rule(
     problem=Problem.NO_EFFECT,
     summary="vllm-ascend binds CPUs on ARM only.",
     process=_unbound,
+)
+FLASHCOMM2 = Rule(
+    id="flashcomm2-above-tp",
+    severity=Severity.ERROR,
+    problem=Problem.WRONG_VALUE,
+    summary="The group of flashcomm2 is not smaller than the tensor parallel group.",
+    process=_flashcomm2,
 )
 RECOMPUTE = Rule(
     id="recompute-scheduler-role",

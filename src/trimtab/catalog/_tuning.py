@@ -48,13 +48,15 @@ class Relation:
     """Another tuning, and the sentence that says why the two belong together or do not.
 
     ``fatal``: a conflict that ends the start, rather than make one of the two act otherwise.
-    ``platforms``: where a requirement holds; empty for everywhere.
+    ``platforms``: where a requirement holds; empty for everywhere. ``values``: the other's values,
+    as text, beside which a conflict holds; empty for any.
     """
 
     name: str
     sentence: str
     fatal: bool = False
     platforms: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class Claim:
     sentence: str
     source: Source
 
+
+_IN_WHEELS = ("torch_npu", "vllm_ascend")
+_IN_CANN = ("hccl", "cann")
+"""Layers whose readers can, and cannot, be run without an NPU."""
 
 Values: TypeAlias = tuple[Value, ...] | Callable[[Context], tuple[Value, ...]]
 Checks: TypeAlias = Callable[[Value, Facts, Settings], tuple[Check, ...]]
@@ -144,6 +150,13 @@ class Tuning:
     inert: str = ""
     advisory: bool = False
     dummy: bool = False
+
+    @property
+    def executed(self) -> str:
+        """Whether its facts were tried on the vendors' code, for entries about Ascend."""
+        if self.layer in _IN_WHEELS:
+            return "the installed wheels are asked (docs/oracle.md)"
+        return "no: from source, its reader is in no wheel" if self.layer in _IN_CANN else ""
 
     def warning(self, value: Value) -> str:
         """Return what a reader must know of a value: its risk, and whether answers may change."""

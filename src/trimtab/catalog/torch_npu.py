@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from trimtab.catalog._accepts import Choice, ReadBy, Reading, Taken, Whole
+from trimtab.catalog._accepts import ReadBy, Reading, Taken
+from trimtab.catalog._c_numbers import SWITCH, Option, switched_on
 from trimtab.catalog._entry import GUIDE, TN, VA, known
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
@@ -34,7 +35,7 @@ def _strtol(text: str) -> Reading:
     number = int(digits[0][:12])
     if number not in (0, 1, 2):
         return Reading(Taken.REFUSED, f"it must be 0, 1 or 2, but is {text!r}: torch_npu raises")
-    if digits[0] != text:
+    if text[digits.end() :].strip():
         return Reading(
             Taken.MISREAD, f"it must be 0, 1 or 2: {text!r} is silently read as {number}"
         )
@@ -74,7 +75,7 @@ def _queue_and_graphs(scene: Scene) -> Iterator[Hit]:
 
 def _queue_and_blocking(scene: Scene) -> Iterator[Hit]:
     blocking = scene.text("ASCEND_LAUNCH_BLOCKING")
-    if blocking not in (None, "0", "") and scene.text(_QUEUE) not in (None, "0"):
+    if switched_on(blocking) and scene.text(_QUEUE) not in (None, "0"):
         yield Hit(
             _QUEUE,
             f"ASCEND_LAUNCH_BLOCKING={blocking} forces the task queue off",
@@ -83,9 +84,8 @@ def _queue_and_blocking(scene: Scene) -> Iterator[Hit]:
 
 
 def _blocking_and_graphs(scene: Scene) -> Iterator[Hit]:
-    blocking = scene.text("ASCEND_LAUNCH_BLOCKING")
-    if blocking in (None, "0", "") or scene.graphs is False:
-        return
+    if scene.text("ASCEND_LAUNCH_BLOCKING") != "1" or scene.graphs is False:
+        return  # vllm-ascend looks for this one text
     sure = scene.graphs is True
     yield Hit(
         "ASCEND_LAUNCH_BLOCKING",
@@ -172,7 +172,7 @@ TUNINGS = (
         stock="0: asynchronous",
         default="0",
         details="It forces the task queue off, and vllm-ascend refuses it while graphs are on.",
-        accepts=Choice(("0", "1"), "any other text counts as 1", taken=Taken.MISREAD),
+        accepts=SWITCH,
         platforms=_ASCEND,
         rules=(
             Rule(
@@ -196,7 +196,7 @@ TUNINGS = (
             "It releases the memory of a communication stream early, so that the computing stream "
             "can reuse it. This is what the guide's comment above expandable_segments describes."
         ),
-        accepts=Whole(0, 3, "torch_npu raises an exception"),
+        accepts=Option((0, 1, 2, 3), "torch_npu raises an exception"),
         platforms=_ASCEND,
     ),
     known(
@@ -208,7 +208,7 @@ TUNINGS = (
         stock="0",
         default="0",
         details="It acts only while the task queue is on.",
-        accepts=Choice(("0", "1"), "torch_npu raises an exception"),
+        accepts=SWITCH,
         platforms=_ASCEND,
         rules=(
             Rule(
@@ -228,69 +228,7 @@ TUNINGS = (
         _OPTIONS,
         stock="32",
         default="32",
-        accepts=Choice(("8", "32"), "torch_npu warns and takes 32", taken=Taken.MISREAD),
-        platforms=_ASCEND,
-    ),
-    known(
-        "no-npu-memory-caching",
-        "torch_npu",
-        "Switch the device allocator's cache off: for debugging only.",
-        "PYTORCH_NO_NPU_MEMORY_CACHING",
-        _OPTIONS,
-        stock="not set: the cache is on",
-        details="It also switches virtual memory off, and makes every allocation slow.",
-        platforms=_ASCEND,
-        rules=(
-            Rule(
-                id="no-memory-caching",
-                severity=Severity.WARNING,
-                problem=Problem.HAZARD,
-                summary="The device allocator's cache is off: every allocation is slow.",
-                process=lambda scene: (
-                    Hit(
-                        one.name,
-                        f"{one.name} switches the device allocator's cache off, which is for "
-                        "debugging",
-                        "take it out",
-                    )
-                    for one in scene.variables("PYTORCH_NO_NPU_MEMORY_CACHING")
-                ),
-            ),
-        ),
-    ),
-    known(
-        "combined-enable",
-        "torch_npu",
-        "Combine discontiguous operators.",
-        "COMBINED_ENABLE",
-        _OPTIONS,
-        stock="0",
-        default="0",
-        accepts=Choice(("0", "1"), "torch_npu raises an exception"),
-        platforms=_ASCEND,
-    ),
-    known(
-        "inf-nan-mode",
-        "torch_npu",
-        "Let overflow give inf and nan rather than the largest number.",
-        "INF_NAN_MODE_ENABLE",
-        _OPTIONS,
-        stock="1",
-        default="1",
-        accepts=Choice(("0", "1"), "torch_npu raises an exception"),
-        details="It is about numerics, not about speed.",
-        platforms=_ASCEND,
-    ),
-    known(
-        "torch-npu-logs",
-        "torch_npu",
-        "Print what torch_npu reads: how settings are verified.",
-        "TORCH_NPU_LOGS",
-        Source(f"{TN}, logging", "TORCH_NPU_LOGS=env,memory"),
-        details=(
-            "'env' prints every variable that torch_npu takes, 'memory' the allocator's "
-            "configuration."
-        ),
+        accepts=Option((8, 32), "torch_npu warns and takes 32", Taken.MISREAD),
         platforms=_ASCEND,
     ),
 )

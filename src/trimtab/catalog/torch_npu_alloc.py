@@ -7,8 +7,9 @@ the refusals were also seen from the 2.13.0 wheel's binary (see docs/vendor-name
 from __future__ import annotations
 
 from trimtab.catalog import _alloc_conf
-from trimtab.catalog._accepts import Accepts, Choice, Decimal, Pattern, Whole
+from trimtab.catalog._accepts import Accepts, Choice, ReadBy, Whole
 from trimtab.catalog._alloc_conf import NAME, RAISES
+from trimtab.catalog._c_numbers import Share, Size, divisions
 from trimtab.catalog._entry import GUIDE, TN, VA, known
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._tuning import Relation, Source, Tuning
@@ -20,7 +21,7 @@ _ASCEND = ("ascend",)
 _CONFIG = Source(f"{TN}, allocator configuration", "NPUAllocatorConfig.cpp:236-413")
 _REFERENCE = Source(f"{TN}, environment variables", "memory_management/PYTORCH_NPU_ALLOC_CONF.md")
 _PLATFORM = Source(f"{VA}, platform", "vllm_ascend/platform.py:1208-1227")
-_BOOLEAN = Choice(("True", "False"), f"{RAISES}; the words are case-sensitive")
+_BOOLEAN = Choice(("True", "False"), f"{RAISES}; the words are case-sensitive", blanks=True)
 
 
 def _key(
@@ -52,6 +53,7 @@ def _key(
 
 _NEW = "TorchNPU 26.2 or later: an older one refuses the key as unknown."
 _REFUSED = "torch_npu raises an exception when both are set"
+_EXPANDABLE = Relation("npu-expandable-segments", _REFUSED, fatal=True, values=("True",))
 
 TUNINGS = (
     Tuning(
@@ -66,8 +68,8 @@ TUNINGS = (
         knob=EnvList(NAME, "max_split_size_mb"),
         values=(None, "250"),
         stock="no limit",
-        accepts=Whole(20, None, RAISES, unit="MB"),
-        conflicts=(Relation("npu-expandable-segments", _REFUSED, fatal=True),),
+        accepts=Size(20, None, "MB", RAISES),
+        conflicts=(_EXPANDABLE,),
         risk=Risk(RiskLevel.LOW, "It opts out of expandable segments, vllm-ascend's own default."),
         platforms=_ASCEND,
         rules=(
@@ -126,10 +128,10 @@ TUNINGS = (
     _key(
         "garbage_collection_threshold",
         "Reclaim cached device blocks above this share of memory.",
-        Decimal(0.0, 1.0, RAISES, open_ends=True),
+        Share(includes_one=False, consequence=RAISES),
         "0: off",
         "It is meant to go with a memory limit for the process.",
-        Relation("npu-expandable-segments", _REFUSED, fatal=True),
+        _EXPANDABLE,
     ),
     _key(
         "base_addr_aligned_kb",
@@ -141,7 +143,7 @@ TUNINGS = (
     _key(
         "page_size",
         "Take device memory in pages of 1 GB.",
-        Choice(("1g",), RAISES),
+        Choice(("1g",), RAISES, blanks=True),
         "2 MB pages",
         "It overrides sizes above 1 MB. A2 and A3, HDK 25.0.RC1 and CANN 8.1.RC1 or later.",
     ),
@@ -156,7 +158,7 @@ TUNINGS = (
     _key(
         "large_segment_size_mb",
         "The size of a large segment.",
-        Whole(11, None, RAISES, unit="MB"),
+        Size(11, None, "MB", RAISES),
         "20",
         "TorchNPU 26.1 and PyTorch 2.11 or later; max_split_size_mb must be at least as large.",
         rules=(_alloc_conf.SPLIT_BELOW_SEGMENT,),
@@ -164,7 +166,7 @@ TUNINGS = (
     _key(
         "roundup_power2_divisions",
         "Round sizes up to parts of a power of two.",
-        Pattern(r"\d+|\[[^\]]*\]?.*", "a power of two, or [size:divisions,...]", RAISES),
+        ReadBy("a power of two, or [size:divisions,...]", divisions),
         "off",
         "Fewer distinct sizes let more blocks be reused.",
     ),
@@ -203,7 +205,13 @@ TUNINGS = (
     _key(
         "per_process_memory_fraction",
         "Limit the process to this share of device memory.",
-        Decimal(0.0, 1.0, RAISES),
+        Share(
+            includes_one=True,
+            consequence=(
+                "torch_npu raises an exception (with 0 at the first allocation, which then finds "
+                "no memory)"
+            ),
+        ),
         "1.0",
         "TorchNPU 26.1 or later.",
     ),
@@ -224,28 +232,28 @@ TUNINGS = (
     _key(
         "max_non_split_rounding_mb",
         "How much larger than asked a block may be that is not split, in MB.",
-        Whole(1, None, RAISES, unit="MB"),
+        Size(20, None, "MB", RAISES),
         "20",
         _NEW,
     ),
     _key(
         "pinned_max_round_threshold_mb",
         "Up to which size pinned host memory is rounded up to a power of two, in MB.",
-        Whole(0, None, RAISES, unit="MB"),
+        Size(0, None, "MB", RAISES),
         "no limit",
         f"{_NEW} pin_memory_expandable_segments wins over it.",
     ),
     _key(
         "pinned_max_cached_size_mb",
         "Up to which size pinned host memory is kept for reuse, in MB.",
-        Whole(0, None, RAISES, unit="MB"),
+        Size(0, None, "MB", RAISES),
         "no limit",
         f"{_NEW} pin_memory_expandable_segments wins over it.",
     ),
     _key(
         "pinned_reserve_segment_size_mb",
         "How much pinned host memory is set aside at the start, in MB.",
-        Whole(0, None, RAISES, unit="MB"),
+        Size(0, None, "MB", RAISES),
         "0",
         _NEW,
     ),
@@ -259,8 +267,9 @@ TUNINGS = (
         stock="not set",
         details=(
             "TorchNPU 26.2 and PyTorch 2.10 or later read it, and refuse both names at once; "
-            "vllm-ascend writes the other one itself when sleep mode is off."
+            "vllm-ascend writes the other one itself when sleep mode is off, whatever this holds."
         ),
+        accepts=ReadBy("key:value pairs joined by commas", _alloc_conf.whole),
         platforms=_ASCEND,
     ),
 )

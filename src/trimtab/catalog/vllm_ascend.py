@@ -17,6 +17,8 @@ _BOOLEAN = Choice(
     ("True", "False", "1", "0"), "another type is judged by its truth", Taken.MISREAD
 )
 
+_UNCHECKED = "nothing checks it, so it is taken and means none of these"
+
 
 def _key(
     key: str,
@@ -26,6 +28,7 @@ def _key(
     accepts: Accepts = _BOOLEAN,
     claims: tuple[Claim, ...] = (),
     rules: tuple[Rule, ...] = (),
+    inert: str = "",
 ) -> Tuning:
     return known(
         f"ascend-{key.removeprefix('enable_').replace('_', '-').replace('.', '-')}",
@@ -40,6 +43,7 @@ def _key(
         platforms=_ASCEND,
         claims=claims,
         rules=rules,
+        inert=inert,
     )
 
 
@@ -101,11 +105,18 @@ TUNINGS = (
         "ascend_compilation_config.enable_npugraph_ex",
         "Optimise captured graphs further.",
         stock="on",
+        details=(
+            "vllm-ascend 0.23 switches it off again wherever graphs are captured piecewise, which "
+            "its default mode does: it acts with a cudagraph_mode of full graphs only."
+        ),
     ),
     _key(
         "ascend_compilation_config.enable_static_kernel",
         "Compile kernels for the shapes that graphs are captured with.",
-        details="The start takes much longer.",
+        details=(
+            "The start takes much longer. It is switched off again wherever graphs are captured "
+            "piecewise, which is the default."
+        ),
     ),
     _key("enable_kv_nz", "Keep the KV cache in the NZ layout.", details="MLA models only."),
     _key("enable_async_exponential", "Draw the sampler's random numbers ahead of time."),
@@ -117,28 +128,45 @@ TUNINGS = (
     _key("enable_flashcomm1", "Shard activations between tensor parallel layers."),
     _key("enable_matmul_allreduce", "Fuse matrix products with the reduction behind them."),
     _key("enable_mlapo", "Fuse the operators in front of MLA.", stock="on"),
-    _key("enable_context_parallel", "Split long prompts over ranks."),
+    _key(
+        "enable_context_parallel",
+        "Split long prompts over ranks.",
+        inert="vllm-ascend 0.23 has no code that reads it",
+    ),
     _key(
         "weight_nz_mode",
         "Convert weights to the NZ layout: 0 none, 1 quantized ones, 2 all.",
         stock="1",
-        accepts=Whole(0, 2, "vllm-ascend raises"),
+        accepts=Whole(0, 2, _UNCHECKED, Taken.MISREAD),
     ),
     _key(
-        "flashcomm2_parallel_size",
+        "enable_flashcomm2_parallel_size",
         "The size of the group that shards the attention's output projection.",
         stock="0: off",
-        accepts=Whole(0, None, "vllm-ascend raises"),
+        accepts=Whole(
+            0,
+            None,
+            _UNCHECKED,
+            Taken.MISREAD,
+            junk=Taken.REFUSED,
+            junk_consequence="vllm-ascend compares it with a number, and the start ends",
+        ),
+        rules=(config.FLASHCOMM2,),
         details=(
-            "vllm-ascend 0.23's table of migrations calls it enable_flashcomm2_parallel_size, its "
-            "table of options flashcomm2_parallel_size."
+            "vllm-ascend 0.23's table of options calls it flashcomm2_parallel_size, which no code "
+            "reads. A size above that of the tensor parallel group ends the start."
         ),
     ),
     _key(
         "enable_fused_mc2",
         "Fuse the dispatch of experts with their computation.",
         stock="0",
-        accepts=Whole(0, 2, "vllm-ascend raises"),
+        accepts=Whole(
+            0,
+            2,
+            "nothing checks it at the start, and a MoE model's first step raises",
+            Taken.MISREAD,
+        ),
         details=(
             "1 needs W8A8, at most 32 expert parallel ranks, and no multi-token prediction; 2 is "
             "for decoding nodes. It excludes dynamic load balancing of experts, "

@@ -38,6 +38,7 @@ def _renamed(
     accepts: Accepts = _SWITCH,
     stock: str = "0",
     details: str = "",
+    inert: str = "",
 ) -> Tuning:
     return known(
         name,
@@ -52,7 +53,19 @@ def _renamed(
         details=details
         or f"The key {key} of --additional-config wins over it where both are given.",
         platforms=_ASCEND,
-        superseded_by=f"{key} in --additional-config",
+        superseded_by="" if inert else f"{key} in --additional-config",
+        inert=inert,
+    )
+
+
+def _number(high: int | None) -> Whole:
+    return Whole(
+        0,
+        high,
+        "nothing checks it, so it is taken and means none of these",
+        Taken.MISREAD,
+        junk=Taken.REFUSED,
+        junk_consequence="vllm-ascend reads it with int(), which raises ValueError",
     )
 
 
@@ -62,7 +75,7 @@ TUNINGS = (
         "VLLM_ASCEND_ENABLE_FUSED_MC2",
         "enable_fused_mc2",
         "Fuse the dispatch of experts with their computation.",
-        Whole(0, 2, "vllm-ascend reads it with int(), which raises ValueError"),
+        _number(2),
     ),
     _renamed(
         "va-mlapo",
@@ -93,16 +106,16 @@ TUNINGS = (
     _renamed(
         "va-flashcomm2",
         "VLLM_ASCEND_FLASHCOMM2_PARALLEL_SIZE",
-        "flashcomm2_parallel_size",
+        "enable_flashcomm2_parallel_size",
         "The size of the group that shards the attention's output projection.",
-        Whole(0, None, "vllm-ascend reads it with int(), which raises ValueError"),
+        _number(None),
     ),
     _renamed(
         "va-nz",
         "VLLM_ASCEND_ENABLE_NZ",
         "weight_nz_mode",
         "Convert weights to the NZ layout: 0 none, 1 quantized ones, 2 all.",
-        Whole(0, 2, "vllm-ascend reads it with int(), which raises ValueError on words"),
+        _number(2),
         stock="1",
     ),
     _renamed(
@@ -110,6 +123,7 @@ TUNINGS = (
         "VLLM_ASCEND_ENABLE_CONTEXT_PARALLEL",
         "enable_context_parallel",
         "Split long prompts over ranks.",
+        inert="vllm-ascend 0.23 has no code that reads it",
     ),
     _renamed(
         "va-transpose-kv",

@@ -18,6 +18,7 @@ from trimtab.commands import (
     doctor,
     engine,
     lint,
+    oracle,
     tune,
     workload,
 )
@@ -54,6 +55,7 @@ def _root(
 tune.register(app)
 doctor.register(app)
 lint.register(app)
+oracle.register(app)
 catalog.register(app)
 engine.register(app)
 bench.register(app)

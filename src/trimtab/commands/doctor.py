@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.commands.asking import OracleOption
+
 if TYPE_CHECKING:
     from trimtab.diagnosis import View
+    from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
 
 _HELP = """Tell what every tuning is here: active, wrong, fighting another one, or without effect.
@@ -66,6 +69,7 @@ def doctor(
         bool, typer.Option("--all", help="Print every row, stock and not applicable ones too.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    oracle: OracleOption = False,
 ) -> None:
     """Diagnose, print, and set the exit code."""
     from trimtab.errors import UsageError
@@ -84,7 +88,7 @@ def doctor(
         view = _of_image(image, parse_context(context))
     else:
         view = _view(pid, log, python, snapshot, capture, parse_context(context))
-    _print(view, layer, everything=everything, as_json=as_json)
+    _print(view, layer, everything=everything, as_json=as_json, oracle=oracle)
 
 
 def _view(
@@ -151,7 +155,7 @@ def _live(machine: View, pid: int, log: Path | None) -> View:
     return live.view(machine, LocalHost(), tree, server.reported_config, server.url or "")
 
 
-def _print(view: View, layer: str, *, everything: bool, as_json: bool) -> None:
+def _print(view: View, layer: str, *, everything: bool, as_json: bool, oracle: bool) -> None:
     from trimtab import diagnosis
     from trimtab.diagnosis import live, table
     from trimtab.errors import UsageError
@@ -163,6 +167,8 @@ def _print(view: View, layer: str, *, everything: bool, as_json: bool) -> None:
         raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")
     chosen = tuple(row for row in found if not layer or row.layer == layer)
     findings = () if layer else table.unowned(view)
+    if oracle:
+        findings = (*findings, *_asked(view))
     differ = live.differences(view.processes, interesting)
     from trimtab.report import doctor as report
 
@@ -175,6 +181,16 @@ def _print(view: View, layer: str, *, everything: bool, as_json: bool) -> None:
         report.show(view, chosen, findings, differ, console, everything=everything)
     if table.troubled(chosen, findings):
         raise typer.Exit(1)
+
+
+def _asked(view: View) -> tuple[Finding, ...]:
+    """Return what the vendors' code says of what each process is given."""
+    from trimtab.commands.asking import answered
+    from trimtab.oracle import gather
+
+    scenes = [one.scene for one in view.processes]
+    groups = {gather.of_settings(one.settings): dict(one.env) for one in scenes}
+    return answered((givens, made) for givens, made in groups.items() if givens)
 
 
 def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None:

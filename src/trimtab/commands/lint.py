@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.commands.asking import OracleOption
+
 if TYPE_CHECKING:
     from trimtab.lint.report import Report
     from trimtab.model.finding import Finding
@@ -19,7 +21,8 @@ _HELP = """Find the traps in launch files, before anything runs.
 Reads shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd units, .env files,
 sysctl files and the shell blocks of Markdown guides; of a folder, the files whose names say so. It
 works out what each process would be given, and what will be refused, misread, overwritten or
-without effect. '-' reads standard input.
+without effect. '-' reads standard input. With --oracle torch_npu and vllm-ascend themselves are
+asked, over a stand-in for CANN: no NPU is used.
 
 Exit code 0: nothing of severity warning or above. 1: something. 2: usage.
 
@@ -53,6 +56,7 @@ def lint(
     stdin_filename: Annotated[
         str, typer.Option(help="The name that decides the format of standard input.")
     ] = "stdin.sh",
+    oracle: OracleOption = False,
 ) -> None:
     """Lint ``files`` and print what is found."""
     from trimtab.errors import UsageError
@@ -68,6 +72,10 @@ def lint(
     situation = parse_context(context)
     documents, trouble = _documents(files, stdin_filename)
     report = report_on(documents, situation, choice)
+    if oracle:
+        from trimtab.commands.asking import with_answers
+
+        report = with_answers(report, documents)
     _print(report, "json" if as_json else output)
     if fix:
         _fix(documents, report.findings, yes=yes)
@@ -89,7 +97,7 @@ def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], l
         try:
             for path in _expanded(name):
                 shown = stdin_filename if path is None else str(path)
-                documents.append(read(shown, _text(path)))
+                documents.append(read(shown, text_of(path)))
         except UsageError as error:
             trouble.append(" ".join(str(error).split()))
     return documents, trouble
@@ -126,7 +134,12 @@ def _is_launch(path: Path) -> bool:
     return "\nservices:" in f"\n{head}" or ("apiVersion:" in head and "kind:" in head)
 
 
-def _text(path: Path | None) -> str:
+def text_of(path: Path | None) -> str:
+    """Return the text of a launch file; of standard input for ``None``.
+
+    Raises:
+        UsageError: it cannot be read, or is no text of reasonable size.
+    """
     from trimtab.errors import UsageError
 
     name = "standard input" if path is None else str(path)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from trimtab.facts import Facts
 from trimtab.model.situation import Situation
 
 
-def platform(facts: Facts) -> str:
-    """Return what computes here: "ascend" or "cuda" where a device shows, else "cpu"."""
-    if facts.ascend.present:
+def platform(facts: Facts, packages: Collection[str] = ()) -> str:
+    """Return what computes here: "ascend" or "cuda" where a device shows, else "cpu".
+
+    The plugin for NPUs decides even where none shows (in a container without the driver's nodes,
+    or over a stand-in): its settings are what a server of that environment reads.
+    """
+    if facts.ascend.present or "vllm-ascend" in packages:
         return "ascend"
     return "cuda" if facts.cuda.present else "cpu"
 
@@ -30,7 +34,7 @@ def of(facts: Facts, packages: Mapping[str, str] | None = None) -> Situation:
     npus = facts.ascend.npus.value
     name = facts.kernel.os_id.value
     return Situation(
-        platform=platform(facts),
+        platform=platform(facts, versions),
         chip=facts.ascend.chip.value,
         arch=facts.cpu.arch.value,
         distribution=None if name is None else name.lower(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,8 @@ class EnvList:
         return dict(self._pairs(dict(settings.env).get(self.name))).get(self.key)
 
     def _pairs(self, text: str | None) -> list[tuple[str, str]]:
-        parts = (part.strip() for part in (text or "").split(self.separator))
+        # a separator in brackets belongs to the value: roundup_power2_divisions:[256:1,>:4]
+        element = rf"(?:\[[\d>:,\s]*\]|[^{re.escape(self.separator)}])+"
+        parts = (part.strip() for part in re.findall(element, text or ""))
         split = (part.partition(self.assign) for part in parts if part)
         return [(key.strip(), value.strip()) for key, _, value in split]

@@ -82,6 +82,7 @@ class Entry(BaseModel):
     requires: list[Related]
     rules: list[Trap]
     verified: str
+    executed: str = Field(description="Whether the vendors' code was asked; empty off Ascend.")
     evidence: list[str] = Field(description="Published numbers: priors, never results of ours.")
     since: str
     superseded_by: str
@@ -117,6 +118,7 @@ def entry(tuning: Tuning) -> Entry:
         ],
         rules=[_trap(rule) for rule in tuning.rules],
         verified=verified(tuning),
+        executed=tuning.executed,
         evidence=[f"{one.sentence} ({one.source.title})" for one in tuning.claims],
         since=tuning.since,
         superseded_by=tuning.superseded_by,
@@ -218,6 +220,7 @@ def explanation(one: Entry) -> Iterator[tuple[str, str]]:
         *(("needs", f"{r.name}: {r.sentence}") for r in one.requires),
         *(("trap", f"{r.summary} [{r.id}, {r.severity}]") for r in one.rules),
         ("verified by", one.verified),
+        ("executed", one.executed),
         ("studied", _studied(one)),
         *(("evidence", said) for said in one.evidence or ["no published number isolates it"]),
         *(("source", f"{s.title}: {s.where}") for s in one.sources),

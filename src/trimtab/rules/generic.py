@@ -43,7 +43,7 @@ def acts(tuning: Tuning, scene: Scene) -> bool:
 def _read_as(taken: Taken) -> PerTuning:
     def check(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
         text = literal(tuning, scene)
-        if text is None:
+        if text is None or tuning.inert:  # nothing reads it
             return
         reading = tuning.accepts.read(text)
         if reading.taken is taken:
@@ -61,7 +61,8 @@ def _conflicts(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
         return
     for relation in tuning.conflicts:
         other = CATALOG[relation.name]
-        if acts(other, scene):
+        beside = not relation.values or str(set_to(other, scene)) in relation.values
+        if beside and acts(other, scene):
             yield Hit(
                 tuning.knob.setting,
                 f"{tuning.knob.place} and {other.knob.place} are both set: {relation.sentence}",

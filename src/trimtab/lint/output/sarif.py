@@ -44,6 +44,8 @@ def as_sarif(report: Report) -> dict[str, Any]:
 def _rule(name: str) -> dict[str, Any]:
     if name == UNKNOWN:
         return {"id": name, "shortDescription": {"text": "A comment names a rule that is none."}}
+    if name not in rules.all_rules():
+        return {"id": name, "shortDescription": {"text": "The vendors' own code said it."}}
     rule, owner = rules.all_rules()[name]
     return {
         "id": name,

@@ -1,0 +1,199 @@
+"""Which value is in force: read back from what a check showed. Pure.
+
+Each reader belongs to one setting, and knows by what that setting shows itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from trimtab.oracle import allocator
+from trimtab.oracle.model import ADDITIONAL, Given, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """The value in force, and whether it is the one that was written."""
+
+    text: str
+    as_written: bool
+    unread: tuple[str, ...] = ()  # parts that nothing asked for
+
+
+Reader: TypeAlias = Callable[[Given, Run, Run], Effective | None]
+
+
+def effective(given: Given, run: Run, base: Run) -> Effective | None:
+    """Return what is in force for a setting; ``None`` where nothing shows it.
+
+    ``base`` is the same check without the setting.
+    """
+    if given.name == ADDITIONAL:
+        return _additional(given, run, base)
+    table = run.seen.get("variables")
+    if isinstance(table, dict) and given.name in table:
+        return _compared(given.text, table[given.name])
+    reader = _READERS.get(given.name)
+    return reader(given, run, base) if reader is not None else None
+
+
+def same(written: str, found: str) -> bool:
+    """Whether two texts mean the same: as numbers, as truth in any case, else to the letter."""
+    one, other = written.strip(), found.strip()
+    if one == other or {one.lower(), other.lower()} in ({"true"}, {"false"}):
+        return True
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False
+
+
+def _compared(written: str, found: Any) -> Effective:
+    """Return a value that Python code made of a text."""
+    if isinstance(found, bool):
+        meant = {"1": True, "true": True, "0": False, "false": False}.get(written.strip().lower())
+        return Effective(str(found), meant is found)
+    return Effective(str(found), same(written, str(found)))
+
+
+def _threads(run: Run, name: str) -> list[str] | None:
+    """Return the CPUs of the threads of a name; ``None`` if threads were not looked at."""
+    found = run.seen.get("threads")
+    return list(found.get(name, ())) if isinstance(found, dict) else None
+
+
+def _queue(given: Given, run: Run, base: Run) -> Effective | None:
+    threads = _threads(run, "acl_thread")
+    if threads is None or "memory" not in run.seen:
+        return None
+    if not threads:
+        level = "0"
+    elif run.failure is not None and given.name in run.failure.message:
+        level = "2"  # the capture of a graph refuses it by name
+    elif "graph" in run.stages:
+        level = "1"
+    else:
+        return Effective("1 or 2", given.text.strip() in ("1", "2"))
+    return Effective(level, same(given.text, level))
+
+
+def _blocking(given: Given, run: Run, base: Run) -> Effective | None:
+    threads, usual = _threads(run, "acl_thread"), _threads(base, "acl_thread")
+    if threads is None or not usual or "memory" not in run.seen:
+        return None
+    on = "0" if threads else "1"
+    return Effective(on, same(given.text, on))
+
+
+def _per_stream(given: Given, run: Run, base: Run) -> Effective | None:
+    threads, usual = _threads(run, "acl_thread"), _threads(base, "acl_thread")
+    if threads is None or not usual or "memory" not in run.seen or "streams" not in run.stages:
+        return None
+    on = "1" if len(threads) > len(usual) else "0"
+    return Effective(on, same(given.text, on))
+
+
+def _streams(given: Given, run: Run, base: Run) -> Effective | None:
+    found = run.seen.get("streams")
+    return Effective(str(found), same(given.text, str(found))) if found else None
+
+
+def _caching(given: Given, run: Run, base: Run) -> Effective | None:
+    memory = run.seen.get("memory")
+    if not isinstance(memory, dict):
+        return None
+    off = not memory.get("segments")
+    text = "the cache is off" if off else "the cache is on"
+    return Effective(text, same(given.text, "1" if off else "0"))
+
+
+def _affinity(given: Given, run: Run, base: Run) -> Effective | None:
+    found, usual = run.seen.get("threads"), base.seen.get("threads")
+    if not isinstance(found, dict) or not isinstance(usual, dict):
+        return None
+    bound = {
+        name: ",".join(dict.fromkeys(cpus))
+        for name, cpus in found.items()
+        if name in usual and set(cpus) - set(usual[name])
+    }
+    said = ", ".join(f"{name} on {cpus}" for name, cpus in sorted(bound.items()))
+    # which CPUs are meant depends on the machine, so a binding is shown and not compared
+    return Effective(said or "no thread is bound", True)
+
+
+def _allocator(given: Given, run: Run, base: Run) -> Effective | None:
+    rewritten = run.seen.get("rewritten")
+    now = rewritten.get(given.name) if isinstance(rewritten, dict) else None
+    force = allocator.in_force(run.output)
+    if not force:
+        return None
+    told, as_written = [], True
+    for key, value in allocator.pairs(given.text):
+        if key not in force:
+            continue
+        told.append(f"{key}:{force[key]}")
+        as_written = as_written and same(value, force[key])
+    if now is not None and now != given.text:
+        told.append(f"vllm-ascend makes it {now}")
+    return Effective(", ".join(told), as_written) if told else None
+
+
+def _additional(given: Given, run: Run, base: Run) -> Effective | None:
+    values, found, asked = _object(given.text), run.seen.get("as_read"), run.seen.get("keys")
+    if values is None or not isinstance(found, dict) or not isinstance(asked, list):
+        return None
+    usual = base.seen.get("as_read") or {}
+    end = run.seen.get("configuration") or {}
+    told, as_written = [], True
+    leaves = dict(_leaves(values))
+    for key, value in leaves.items():
+        if key not in asked or key not in found:
+            continue
+        now = _judged(found[key], usual.get(key))
+        told.append(f"{key}={_shown(now)}")
+        as_written = as_written and now == value  # True == 1: both mean on
+        if end.get(key) != found[key]:
+            told[-1] += f", which vllm-ascend then sets to {_shown(end.get(key))}"
+    unread = tuple(key for key in leaves if key not in asked)
+    return Effective(", ".join(told), as_written, unread) if told or unread else None
+
+
+def _judged(value: Any, usual: Any) -> Any:
+    """Return what a value counts as, where the usual one is a boolean: its truth."""
+    return bool(value) if isinstance(usual, bool) else value
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)
+
+
+def _leaves(values: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found += _leaves(value, f"{above}{key}.")
+        else:
+            found.append((f"{above}{key}", value))
+    return found
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+_READERS: Mapping[str, Reader] = {
+    "TASK_QUEUE_ENABLE": _queue,
+    "ASCEND_LAUNCH_BLOCKING": _blocking,
+    "PER_STREAM_QUEUE": _per_stream,
+    "STREAMS_PER_DEVICE": _streams,
+    "PYTORCH_NO_NPU_MEMORY_CACHING": _caching,
+    "CPU_AFFINITY_CONF": _affinity,
+    **dict.fromkeys(allocator.NAMES, _allocator),
+}

@@ -1,0 +1,124 @@
+"""From what checks showed to a verdict. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from trimtab.oracle.effective import effective
+from trimtab.oracle.messages import alike, one_line, said
+from trimtab.oracle.model import ADDITIONAL, STAGES, Answer, Failure, Given, Run, Verdict
+
+_ELSEWHERE = re.compile(r"(?:HCCL|ASCEND|ACL|CANN|GE|ATB|LCCL|LCAL|HCCN|RANK_TABLE)_")
+"""Names whose readers belong to CANN, HCCL or the driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the software beside the check: its versions, and which names it mentions.
+
+    ``mentioned`` maps a name (a variable, or a key of --additional-config) to the software whose
+    files hold it as a word.
+    """
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    mentioned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> str:
+        """The software that was asked, with versions: "torch_npu 2.13.0"."""
+        found = [f"{name} {self.versions[name]}" for name in _ASKED if name in self.versions]
+        return " and ".join(found)
+
+
+_ASKED = ("torch_npu", "vllm-ascend")
+
+
+def failure_of(run: Run, base: Run, *, graph: bool) -> Failure | None:
+    """Return the failure that a setting brought about; ``None`` if the check went as without it.
+
+    A stage that fails without the setting too says nothing. ``graph``: whether the capture of a
+    graph counts; otherwise it is only there to tell a value.
+    """
+    failed = run.failure
+    if failed is None or (failed.stage == "graph" and not graph):
+        return None
+    usual = base.failure
+    same = usual is not None and usual.stage == failed.stage
+    if same and usual is not None and alike(usual.message, failed.message):
+        return None
+    return failed
+
+
+def judge(given: Given, run: Run, base: Run, known: Known, *, graph: bool = False) -> Answer:
+    """Return what one kind of check says to one setting, set alone. ``base`` is without it."""
+    failed = failure_of(run, base, graph=graph)
+    if failed is not None:
+        return Answer(
+            given, failed.verdict, one_line(failed.message), stage=failed.stage, through=run.kind
+        )
+    found = effective(given, run, base)
+    warned = said(run.output, base.output, (given.name,))
+    stage = run.asked.get(given.name, "")
+    if found is not None and found.unread and not found.text:
+        return _unread(given, found.unread, known, run.kind)
+    if found is not None:
+        verdict = Verdict.ACCEPTED if found.as_written else Verdict.READ_AS
+        sentence = _also_unread(found.unread)
+        return Answer(given, verdict, sentence, found.text, stage, run.kind, warned)
+    if stage:
+        why = f"read at {STAGES.get(stage, stage)}; its effect is not read back"
+        return Answer(given, Verdict.ACCEPTED, why, "", stage, run.kind, warned)
+    if base.failure is not None:
+        why = f"the check fails without it too: {one_line(base.failure.message)}"
+        return Answer(given, Verdict.NOT_OBSERVABLE, why, through=run.kind)
+    if given.is_option:
+        why = f"nothing of it is read back from {run.kind}"
+        return Answer(given, Verdict.NOT_OBSERVABLE, why, through=run.kind, said=warned)
+    return _unread(given, (given.name,), known, run.kind)
+
+
+def _also_unread(unread: tuple[str, ...]) -> str:
+    return f"nothing asks for {', '.join(unread)}" if unread else ""
+
+
+def _unread(given: Given, names: Iterable[str], known: Known, kind: str) -> Answer:
+    """Return the answer for a name that nothing asked for."""
+    names = tuple(names)
+    holders = sorted({one for name in names for one in known.mentioned.get(_last(name), ())})
+    shown = ", ".join(names)
+    if holders:
+        why = (
+            f"{' and '.join(holders)} mentions {shown}, but asks for it in none of the stages "
+            "that were run"
+        )
+        return Answer(given, Verdict.NOT_OBSERVABLE, why, through=kind)
+    if given.name != ADDITIONAL and _ELSEWHERE.match(given.name):
+        why = "its reader is a part of CANN, which is in no wheel"
+        return Answer(given, Verdict.NOT_OBSERVABLE, why)
+    return Answer(given, Verdict.IGNORED, f"no code of {known.asked} mentions {shown}")
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+_ORDER = (
+    Verdict.CRASHED,
+    Verdict.HUNG,
+    Verdict.REJECTED,
+    Verdict.READ_AS,
+    Verdict.ACCEPTED,
+    Verdict.NOT_OBSERVABLE,
+    Verdict.IGNORED,
+)
+
+
+def of_both(answers: Iterable[Answer]) -> Answer:
+    """Return the answer that counts, of those through torch_npu and through vllm-ascend.
+
+    A refusal outranks a misreading, that outranks being taken; at equal rank the first one with a
+    value in force counts.
+    """
+    return min(answers, key=lambda one: (_ORDER.index(one.verdict), not one.effective))

@@ -1,0 +1,150 @@
+"""What is asked, what a check showed, and what is concluded of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+TORCH_NPU = "torch_npu"
+VLLM_ASCEND = "vllm-ascend"
+
+ADDITIONAL = "--additional-config"
+PARALLEL = "--tensor-parallel-size"
+SLEEP = "--enable-sleep-mode"
+SWITCHES = ("--enforce-eager", SLEEP, "--enable-expert-parallel", PARALLEL)
+"""Options that decide for the others: they are given in every check, never asked about alone."""
+
+OPTIONS = (ADDITIONAL, "--compilation-config")
+"""Options that can be asked about. Others depend on the model, and the oracle's is a small one."""
+
+STAGES: Mapping[str, str] = {
+    "import": "the import of torch_npu",
+    "device": "the first use of the device",
+    "operator": "an operator",
+    "streams": "a second stream",
+    "copies": "copies and pinned memory",
+    "collective": "a process group",
+    "graph": "the capture of a graph",
+    "configuration": "vllm-ascend's configuration",
+    "variables": "vllm-ascend's table of variables",
+    "sleep": "the allocator of sleep mode",
+    "look": "reading back",
+}
+"""Stages of a check, and what each is, in words."""
+
+
+class Verdict(StrEnum):
+    """What the vendors' code does with a setting."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    READ_AS = "read as"  # silently something else
+    IGNORED = "ignored"  # no code of the wheels asks for it
+    NOT_OBSERVABLE = "not observable"
+    CRASHED = "crashed"
+    HUNG = "hung"
+
+    @property
+    def fails(self) -> bool:
+        """Whether a server with the setting does not start."""
+        return self in (Verdict.REJECTED, Verdict.CRASHED, Verdict.HUNG)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A setting: a variable, or an option of the server when ``name`` begins with dashes."""
+
+    name: str
+    text: str
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it is an option of the server."""
+        return self.name.startswith("-")
+
+    @property
+    def place(self) -> str:
+        """The setting as people write it."""
+        if self.is_option:
+            return f"{self.name} {self.text}".rstrip()
+        return f"{self.name}={self.text}"
+
+
+Givens: TypeAlias = tuple[Given, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Where a check ended early: the stage, how, and the message as raised ("" if there is none).
+
+    ``verdict`` is one of those that fail.
+    """
+
+    verdict: Verdict
+    stage: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one check showed.
+
+    ``asked`` maps a variable to the first stage in which it was asked for. ``seen`` is what was
+    read back, as the child names it. ``output`` is what the vendors' code printed.
+    """
+
+    kind: str
+    stages: tuple[str, ...] = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the vendors' code says to one setting, alone.
+
+    ``sentence`` is the vendor's own message, or why there is no better answer. ``effective`` is
+    the value in force as read back, "" where nothing shows it. ``through`` names the software
+    whose code decided; ``stage`` is a key of `STAGES`, "" where none decided. ``said`` are
+    warnings, one line each.
+    """
+
+    given: Given
+    verdict: Verdict
+    sentence: str = ""
+    effective: str = ""
+    stage: str = ""
+    through: str = ""
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Settings that are taken alone, but not together: none of them can be left out of it."""
+
+    givens: Givens
+    verdict: Verdict
+    sentence: str
+    stage: str
+    through: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """All answers of one question, and what they were asked of."""
+
+    chip: str
+    versions: Mapping[str, str]
+    answers: tuple[Answer, ...]
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is refused, misread or in conflict."""
+        without_effect = (Verdict.READ_AS, Verdict.IGNORED)
+        wrong = any(one.verdict.fails or one.verdict in without_effect for one in self.answers)
+        return wrong or bool(self.conflicts)

@@ -1,0 +1,206 @@
+"""The oracle at work: settings alone, then together, and which of them exclude each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias
+
+from trimtab.oracle import allocator, judge, vendor
+from trimtab.oracle.effective import effective
+from trimtab.oracle.messages import one_line
+from trimtab.oracle.model import (
+    ADDITIONAL,
+    SWITCHES,
+    TORCH_NPU,
+    VLLM_ASCEND,
+    Answer,
+    Conflict,
+    Given,
+    Givens,
+    Reply,
+    Verdict,
+)
+from trimtab.oracle.runs import DEADLINE, Runs, Setup
+from trimtab.rehearsal.machine import StandIn
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What becomes of settings that are not all taken as written."""
+
+    verdict: Verdict
+    sentence: str
+    stage: str
+
+
+Asking: TypeAlias = Callable[[str, Givens, Setup], Trouble | None]
+
+
+class Oracle:
+    """Asks the vendors' code in an environment; see `Runs` for the arguments."""
+
+    def __init__(
+        self,
+        python: Path,
+        machine: StandIn | None = None,
+        *,
+        through: Sequence[str] = (),
+        fresh: bool = False,
+        deadline: float = DEADLINE,
+    ) -> None:
+        self._python = python
+        self.runs = Runs(
+            python, machine or StandIn(), through=through, fresh=fresh, deadline=deadline
+        )
+        self._mentioned: dict[str, tuple[str, ...]] = {}
+
+    def __enter__(self) -> Oracle:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.runs.close()
+
+    def ask(self, givens: Sequence[Given], *, graph: bool = False) -> Reply:
+        """Return what the vendors' code says to each setting, and to all of them together."""
+        setup = Setup(tuple(one for one in givens if one.name in SWITCHES), graph)
+        answers = self.alone([one for one in givens if one.name not in SWITCHES], setup)
+        good = tuple(one.given for one in answers if not one.verdict.fails)
+        conflicts = self.together(good, setup)
+        chip = self.runs.machine.chip
+        return Reply(chip, self.runs.versions, tuple(answers), tuple(conflicts))
+
+    def alone(self, givens: Sequence[Given], setup: Setup | None = None) -> list[Answer]:
+        """Return the answer to each setting by itself."""
+        setup = setup or Setup()
+        self._look_up(givens)
+        wanted = {
+            kind: [(one,) for one in givens if kind in self._kinds_of((one,))]
+            for kind in self.runs.kinds
+        }
+        self.runs.prepare(kind for kind, concerned in wanted.items() if concerned)
+        for kind, concerned in wanted.items():
+            self.runs.pairs(kind, concerned, setup)
+        return [self._answer(one, setup) for one in givens]
+
+    def together(self, givens: Givens, setup: Setup | None = None) -> list[Conflict]:
+        """Return which settings, each taken alone, are not taken or are misread together."""
+        if len(givens) < 2:
+            return []
+        self._look_up(givens)
+        return [
+            conflict
+            for kind in self._kinds_of(givens)
+            for conflict in self._conflicts(kind, givens, setup or Setup())
+        ]
+
+    def at_once(self, givens: Givens, setup: Setup | None = None) -> Trouble | None:
+        """Return what becomes of settings given together, ``None`` if all are taken as written."""
+        self._look_up(givens)
+        for kind in self._kinds_of(givens):
+            for trouble in (self._failed, self._misread):
+                if (found := trouble(kind, givens, setup or Setup())) is not None:
+                    return found
+        return None
+
+    def _look_up(self, givens: Iterable[Given]) -> None:
+        names = {name for given in givens for name in _names(given)}
+        missing = names - set(self._mentioned)
+        self._mentioned.update(vendor.mentions(self._python, missing))
+
+    def _kinds_of(self, givens: Givens) -> tuple[str, ...]:
+        """Return the checks in which settings take part: those whose software mentions them."""
+        wanted = set()
+        for one in givens:
+            named = set() if one.is_option else set(self._mentioned.get(one.name, ()))
+            if one.is_option or one.name in allocator.NAMES:
+                named.add(VLLM_ASCEND)  # it writes the allocator's variable itself
+            wanted |= (named or {TORCH_NPU}) & set(self.runs.kinds) or {self.runs.kinds[0]}
+        return tuple(kind for kind in self.runs.kinds if kind in wanted)
+
+    def _answer(self, given: Given, setup: Setup) -> Answer:
+        answers = []
+        for kind in self._kinds_of((given,)):
+            base, run = self.runs.pair(kind, (given,), setup)
+            known = judge.Known(self.runs.versions, self._mentioned)
+            answers.append(judge.judge(given, run, base, known, graph=setup.graph))
+        return judge.of_both(answers)
+
+    def _conflicts(self, kind: str, givens: Givens, setup: Setup) -> list[Conflict]:
+        found: list[Conflict] = []
+        left = list(givens)
+        while len(left) > 1:
+            conflict = self._conflict(kind, tuple(left), setup)
+            if conflict is None:
+                break
+            found.append(conflict)
+            left.remove(conflict.givens[-1])
+        return found
+
+    def _conflict(self, kind: str, givens: Givens, setup: Setup) -> Conflict | None:
+        for trouble in (self._failed, self._misread):
+            if trouble(kind, givens, setup) is None:
+                continue
+            least = _least(givens, partial(self._again, trouble, kind, setup))
+            what = trouble(kind, least, setup)
+            if what is not None and len(least) > 1:
+                return Conflict(least, what.verdict, what.sentence, what.stage, kind)
+        return None
+
+    def _again(self, trouble: Asking, kind: str, setup: Setup, some: Givens) -> Trouble | None:
+        return trouble(kind, some, setup)
+
+    def _failed(self, kind: str, givens: Givens, setup: Setup) -> Trouble | None:
+        base, run = self.runs.pair(kind, givens, setup)
+        failure = judge.failure_of(run, base, graph=setup.graph)
+        if failure is None:
+            return None
+        return Trouble(failure.verdict, one_line(failure.message), failure.stage)
+
+    def _misread(self, kind: str, givens: Givens, setup: Setup) -> Trouble | None:
+        """Return which setting, read as written alone, is read otherwise beside the others."""
+        base, run = self.runs.pair(kind, givens, setup)
+        for one in givens:
+            usual, single = self.runs.pair(kind, (one,), setup)
+            before, now = effective(one, single, usual), effective(one, run, base)
+            if before and now and before.as_written and not now.as_written:
+                sentence = f"{one.name} is then read as {now.text}"
+                return Trouble(Verdict.READ_AS, sentence, run.asked.get(one.name, ""))
+        return None
+
+
+def _least(givens: Givens, trouble: Callable[[Givens], object | None]) -> Givens:
+    """Return settings of which none can be left out without the trouble going away."""
+    left = list(givens)
+    for one in givens:
+        rest = tuple(other for other in left if other is not one)
+        if rest and trouble(rest) is not None:
+            left.remove(one)
+    return tuple(left)
+
+
+def _names(given: Given) -> set[str]:
+    """Return the words to look up for a setting: its name, or the keys of its object."""
+    if given.name != ADDITIONAL:
+        return {given.name}
+    try:
+        found = json.loads(given.text)
+    except (ValueError, RecursionError):
+        return set()
+    return set(_keys(found)) if isinstance(found, dict) else set()
+
+
+def _keys(values: Mapping[str, object]) -> Iterable[str]:
+    for key, value in values.items():
+        yield key
+        if isinstance(value, Mapping):
+            yield from _keys(value)

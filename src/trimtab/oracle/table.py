@@ -1,0 +1,159 @@
+"""Everything the catalogue says about the vendors' settings, put to their code: rows of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.catalog import CATALOG
+from trimtab.catalog._accepts import Taken
+from trimtab.model.situation import Situation
+from trimtab.oracle import LABEL
+from trimtab.oracle.compare import UNDECIDED, agrees, foreseen
+from trimtab.oracle.model import (
+    PARALLEL,
+    TORCH_NPU,
+    VLLM_ASCEND,
+    Answer,
+    Given,
+    Givens,
+    Verdict,
+)
+from trimtab.oracle.probes import Probe, entries, probes
+from trimtab.oracle.relations import CASES, Case
+from trimtab.oracle.runs import Setup
+from trimtab.oracle.session import Oracle
+from trimtab.oracle.show import sentence
+
+CORRECTIONS = Path(__file__).with_name("corrections.md")
+"""What the catalogue had wrong: prose for the page."""
+
+_VERSIONS = {"torch-npu": "2.13.0", "vllm-ascend": "0.23.0"}
+BARE = Situation(platform="ascend", chip="A2", graphs=False, versions=_VERSIONS)
+"""What lint is told about a process that uses torch_npu alone."""
+SERVED = Situation(platform="ascend", chip="A2", arch="x86_64", graphs=True, versions=_VERSIONS)
+"""What lint is told about a server of vllm-ascend."""
+
+KINDS: Mapping[str, str] = {"torch_npu": TORCH_NPU, "vllm_ascend": VLLM_ASCEND}
+"""Layer of the catalogue → the software whose code reads its settings."""
+
+SWITCHED: Mapping[str, Givens] = {
+    "torch_npu": (),
+    "vllm_ascend": (Given(PARALLEL, "2"),),  # several keys are refused without it
+}
+"""Layer → options that are given to every check of its entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One text of one entry: what lint foresees (``None``: that nothing reads it), what was."""
+
+    probe: Probe
+    foreseen: Taken | None
+    says: str
+    answer: Answer
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the code did what lint foresees."""
+        return agrees(self.probe.tuning, self.foreseen, self.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a case: "refused", "misread" or "taken", and the code's own sentence."""
+
+    case: Case
+    outcome: str
+    sentence: str
+
+
+def rows(python: Path, layer: str) -> Iterator[Row]:
+    """Yield a row for every text tried on the entries of a layer.
+
+    Raises:
+        EngineError: the vendors' code does not run.
+    """
+    tried = [probe for one in entries() if one.layer == layer for probe in probes(one)]
+    switches = SWITCHED[layer]
+    with Oracle(python, through=[KINDS[layer]]) as oracle:
+        answers = oracle.alone([one.given for one in tried], Setup(switches))
+    situation = BARE if layer == "torch_npu" else SERVED
+    for probe, answer in zip(tried, answers, strict=True):
+        taken, says = foreseen((probe.given, *switches), situation)
+        yield Row(probe, taken, says, answer)
+
+
+def outcomes(python: Path) -> Iterator[Outcome]:
+    """Yield what becomes of the settings that exclude each other.
+
+    Raises:
+        EngineError: the vendors' code does not run.
+    """
+    for kind in KINDS.values():
+        cases = [one for one in CASES if one.through == kind]
+        with Oracle(python, through=[kind]) as oracle:
+            yield from (_outcome(oracle, one) for one in cases)
+
+
+def _outcome(oracle: Oracle, case: Case) -> Outcome:
+    setup = Setup(case.switches, case.graph)
+    trouble = oracle.at_once(case.givens, setup)
+    if trouble is not None:
+        kind = "misread" if trouble.verdict is Verdict.READ_AS else "refused"
+        return Outcome(case, kind, trouble.sentence)
+    (first, *others) = case.givens
+    answer = oracle.alone([first], setup)[0]
+    if not others and answer.verdict is Verdict.READ_AS:
+        return Outcome(case, "misread", f"read as {answer.effective}")
+    return Outcome(case, "taken", "")
+
+
+def page(found: Mapping[str, Sequence[Row]], outcomes: Iterable[Outcome]) -> str:
+    """Return the page of all that was asked, as Markdown; ``found`` are the rows of each layer."""
+    lines = [
+        "# What the vendors' own code says",
+        "",
+        f"Made by `trimtab oracle table`: {LABEL}. torch_npu {_VERSIONS['torch-npu']} and",
+        f"vllm-ascend {_VERSIONS['vllm-ascend']} were asked; the chip is an Ascend 910B3 (A2).",
+        "Each text was set alone, in a process of its own. An answer is about reading and",
+        "refusing, never about an NPU. What lint foresees is what `trimtab lint` says of the same",
+        "text; `tests/contracts/test_oracle.py` fails where the two differ.",
+        "",
+        CORRECTIONS.read_text(encoding="utf-8").strip(),
+    ]
+    for layer, rows_ in found.items():
+        lines += ["", f"## {layer}", "", *_rows(rows_)]
+    lines += ["", "## Together", "", *_outcomes(outcomes)]
+    lines += ["", "## Not decided here", ""]
+    lines += [f"- `{name}`: {why}." for name, why in UNDECIDED.items()]
+    return "\n".join([*lines, ""])
+
+
+def _rows(found: Iterable[Row]) -> Iterator[str]:
+    yield "| setting | text | lint foresees | the code |"
+    yield "|---|---|---|---|"
+    for one in found:
+        place = CATALOG[one.probe.tuning].knob.place
+        told = one.foreseen.value if one.foreseen is not None else "nothing reads it"
+        yield f"| `{place}` | `{_cell(one.probe.text) or ' '}` | {told} | {_said(one)} |"
+
+
+def _said(row: Row) -> str:
+    """Return the answer; bindings are left out, for they depend on the machine's CPUs."""
+    if row.probe.tuning == "cpu-affinity-conf":
+        return row.answer.verdict.value
+    return _cell(sentence(row.answer))
+
+
+def _outcomes(found: Iterable[Outcome]) -> Iterator[str]:
+    yield "| settings | through | rule | the code |"
+    yield "|---|---|---|---|"
+    for one in found:
+        said = f"{one.outcome}: {_cell(one.sentence)}" if one.sentence else one.outcome
+        yield f"| `{_cell(one.case.words)}` | {one.case.through} | `{one.case.rule}` | {said} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

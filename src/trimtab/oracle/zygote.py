@@ -1,0 +1,175 @@
+"""Starts the child program, hands it checks, and takes back what they left behind."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from trimtab.errors import EngineError
+from trimtab.oracle.events import run_of
+from trimtab.oracle.model import Run
+
+CHILD = Path(__file__).with_name("child")
+
+START_SECONDS = 180.0
+"""How long the child may take to import the vendors' code."""
+GRACE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: what its environment has on top, the server's options, and its stages.
+
+    ``deadline`` is in seconds, after which it counts as hung.
+    """
+
+    env: tuple[tuple[str, str], ...]
+    argv: tuple[str, ...]
+    stages: tuple[str, ...]
+    deadline: float = 60.0
+
+
+class Zygote:
+    """A child that has imported the heavy libraries and forks for each check."""
+
+    def __init__(self, python: Path, kind: str, env: Mapping[str, str], parallel: int = 2) -> None:
+        self.kind = kind
+        self.versions: dict[str, str] = {}
+        self._parallel = parallel
+        self._folder = tempfile.TemporaryDirectory(prefix="trimtab-oracle-")
+        self._scratch = Path(self._folder.name)
+        self._errors = (self._scratch / "errors").open("w+", encoding="utf-8")
+        self._process = subprocess.Popen(
+            [str(python), "-m", "oracle_child", kind],
+            env={**env, "HOME": str(self._scratch)},
+            cwd=self._scratch,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self._number = 0
+
+    def __enter__(self) -> Zygote:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def run(self, checks: Sequence[Check]) -> list[Run]:
+        """Run checks, some at a time, each in a process of its own; return what each showed.
+
+        Raises:
+            EngineError: the child program could not start, or ended.
+        """
+        self._ready()
+        results: dict[int, Run] = {}
+        first = self._number
+        waiting = list(enumerate(checks, first))
+        self._number += len(checks)
+        running: dict[int, Check] = {}
+        while waiting or running:
+            while waiting and len(running) < self._parallel:
+                number, check = waiting.pop(0)
+                running[number] = check
+                self._send(number, check)
+            longest = max(check.deadline for check in running.values())
+            ended = self._next(longest + GRACE_SECONDS)
+            number = ended["id"]
+            del running[number]
+            results[number] = self._result(number, ended)
+        return [results[number] for number in range(first, first + len(checks))]
+
+    def close(self) -> None:
+        """End the child; what it still runs ends with it."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            if stream is not None:
+                stream.close()
+        self._reader.join()
+        self._folder.cleanup()
+
+    def _read(self) -> None:
+        stream = self._process.stdout
+        assert stream is not None
+        try:
+            for line in stream:
+                self._answers.put(json.loads(line))
+        except ValueError:  # closed, or no JSON: nothing more can be understood
+            pass
+        self._answers.put(None)
+
+    def _ready(self) -> None:
+        if self.versions:
+            return
+        found = self._next(START_SECONDS)
+        if "failed" in found:
+            raise EngineError(
+                f"the oracle's environment does not import {self.kind}: {found['failed']}"
+            )
+        self.versions = dict(found["ready"])
+
+    def _next(self, seconds: float) -> dict[str, Any]:
+        try:
+            found = self._answers.get(timeout=seconds)
+        except queue.Empty:
+            raise EngineError(
+                f"the oracle's child program for {self.kind} gave no answer in {seconds:.0f} s"
+            ) from None
+        if found is None:
+            raise EngineError(
+                f"the oracle's child program for {self.kind} ended by itself: {self._last_error()}"
+            )
+        return found
+
+    def _last_error(self) -> str:
+        text = (self._scratch / "errors").read_text(encoding="utf-8", errors="replace")
+        lines = text.strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def _send(self, number: int, check: Check) -> None:
+        folder = self._scratch / str(number)
+        folder.mkdir()
+        request = {
+            "id": number,
+            "env": dict(check.env),
+            "argv": list(check.argv),
+            "stages": list(check.stages),
+            "folder": str(folder),
+            "deadline": check.deadline,
+        }
+        stream = self._process.stdin
+        assert stream is not None
+        try:
+            stream.write(json.dumps(request) + "\n")
+            stream.flush()
+        except OSError as error:
+            raise EngineError(
+                f"the oracle's child program for {self.kind} has ended: {self._last_error()}"
+            ) from error
+
+    def _result(self, number: int, ended: Mapping[str, Any]) -> Run:
+        folder = self._scratch / str(number)
+        events, output = (
+            path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+            for path in (folder / "events", folder / "output")
+        )
+        return run_of(self.kind, events, output, ended)

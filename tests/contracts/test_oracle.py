@@ -1,0 +1,122 @@
+"""The catalogue against the vendors' own code: every entry is tried on the installed wheels.
+
+A disagreement names the entry, the text, what lint foresees and what the code did. Mend the
+catalogue: the code is right.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trimtab.catalog import CATALOG
+from trimtab.oracle import table
+from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND, Given, Verdict
+from trimtab.oracle.probes import entries
+from trimtab.oracle.relations import CASES, Case
+from trimtab.oracle.runs import Setup
+from trimtab.oracle.session import Oracle
+from trimtab.oracle.table import Outcome, Row
+from trimtab.rules import all_rules
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+pytestmark = pytest.mark.timeout(600)  # the first test of a layer waits for all of its checks
+
+
+@pytest.fixture(scope="module")
+def rows(rehearsal_python: Path) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for layer in table.KINDS:
+        for row in table.rows(rehearsal_python, layer):
+            found[row.probe.tuning].append(row)
+    return found
+
+
+@pytest.fixture(scope="module")
+def outcomes(rehearsal_python: Path) -> dict[Case, Outcome]:
+    return {one.case: one for one in table.outcomes(rehearsal_python)}
+
+
+@pytest.mark.parametrize("entry", [one.name for one in entries()])
+def test_the_vendors_code_does_what_lint_foresees(entry: str, rows: dict[str, list[Row]]) -> None:
+    wrong = [
+        f"{entry}: {one.probe.given.place}: lint foresees {one.foreseen} ({one.says}), but the "
+        f"code: {one.answer.verdict.value} {one.answer.effective} {one.answer.sentence}"
+        for one in rows[entry]
+        if not one.agrees
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.through}: {case.words}")
+def test_settings_exclude_each_other_as_the_catalogue_says(
+    case: Case, outcomes: dict[Case, Outcome]
+) -> None:
+    assert outcomes[case].outcome == case.outcome, outcomes[case].sentence
+
+
+def test_cases_are_about_rules_and_conflicts_of_the_catalogue() -> None:
+    assert {one.rule for one in CASES} <= set(all_rules())
+
+
+def test_every_fatal_conflict_of_the_asked_layers_is_tried() -> None:
+    tried = " ".join(given.text for one in CASES for given in one.givens)
+    for tuning in CATALOG.values():
+        for relation in tuning.conflicts:
+            if tuning.layer == "torch_npu" and relation.fatal:
+                for name in (tuning.name, relation.name):
+                    assert getattr(CATALOG[name].knob, "key", name) in tried
+
+
+def test_the_page_in_docs_is_what_the_code_says(
+    rows: dict[str, list[Row]], outcomes: dict[Case, Outcome]
+) -> None:
+    found = {
+        layer: [one for name in rows for one in rows[name] if CATALOG[name].layer == layer]
+        for layer in table.KINDS
+    }
+    page = table.page(found, outcomes.values())
+    assert (DOCS / "oracle.md").read_text() == page, "run 'trimtab oracle table'"
+
+
+SAMPLE = (
+    Given("TASK_QUEUE_ENABLE", "abc"),
+    Given("STREAMS_PER_DEVICE", "12"),
+    Given("PYTORCH_NPU_ALLOC_CONF", "max_split_size_mb:21.5"),
+    Given("PYTORCH_NPU_ALLOC_CONF", "expandable_segments:true"),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sample"),
+    [(TORCH_NPU, SAMPLE), (VLLM_ASCEND, (Given("VLLM_ASCEND_ENABLE_MLAPO", "2"),))],
+)
+def test_a_forked_check_answers_as_a_fresh_process_does(
+    rehearsal_python: Path, kind: str, sample: tuple[Given, ...]
+) -> None:
+    with Oracle(rehearsal_python, through=[kind]) as forked:
+        expected = forked.alone(sample)
+    with Oracle(rehearsal_python, through=[kind], fresh=True) as fresh:
+        found = fresh.alone(sample)
+    for one, other in zip(expected, found, strict=True):
+        assert (one.verdict, one.effective, one.stage) == (
+            other.verdict, other.effective, other.stage
+        )  # fmt: skip
+        assert one.sentence == other.sentence
+
+
+@pytest.fixture
+def impatient(rehearsal_python: Path) -> Iterator[Oracle]:
+    with Oracle(rehearsal_python, through=[TORCH_NPU], deadline=0.01) as oracle:
+        yield oracle
+
+
+def test_a_check_that_does_not_end_is_an_answer(impatient: Oracle) -> None:
+    (base, run) = impatient.runs.pair(TORCH_NPU, (SAMPLE[0],), Setup())
+    assert run.failure is not None
+    assert run.failure.verdict is Verdict.HUNG
+    assert base.failure is not None

@@ -1,0 +1,285 @@
+"""The oracle's judgement: events, messages, values in force, verdicts. No vendor's code runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as some
+
+from trimtab.catalog import CATALOG
+from trimtab.catalog._accepts import Taken
+from trimtab.catalog._c_numbers import Option, Share, Size, divisions, switched_on
+from trimtab.errors import UsageError
+from trimtab.model import Settings
+from trimtab.oracle import allocator, gather, show
+from trimtab.oracle.compare import agrees, foreseen
+from trimtab.oracle.effective import effective, same
+from trimtab.oracle.events import run_of
+from trimtab.oracle.judge import Known, judge
+from trimtab.oracle.messages import LONGEST, alike, one_line, said
+from trimtab.oracle.model import Answer, Failure, Given, Reply, Run, Verdict
+from trimtab.oracle.probes import entries, probes
+from trimtab.oracle.relations import CASES
+from trimtab.oracle.table import BARE, SERVED
+
+PRINTED = (
+    "I1125 ../NPUAllocatorConfig.cpp:371] [npu alloc config] base_addr_aligned_kb: 16384, "
+    "page_size_1g: 1, m_release_lock_on_npumalloc: 0.\n"
+    "I1125 ../NPUAllocatorConfig.cpp:393] [common alloc config] max_split_size_mb: 262144000, "
+    "pinned_max_cached_size_mb: 18446744073709551615, expandable_segments: 1.\n"
+)
+
+
+def lines(*events: dict[str, Any]) -> str:
+    return "".join(json.dumps(one) + "\n" for one in events)
+
+
+def run(seen: dict[str, Any] | None = None, **fields: Any) -> Run:
+    stages = ("import", "device", "operator", "streams")
+    return Run("torch_npu", fields.pop("stages", stages), seen=seen or {}, **fields)
+
+
+def test_a_refusal_is_placed_in_its_stage() -> None:
+    text = lines(
+        {"stage": "import"},
+        {"stage": "import", "asked": ["X"]},
+        {"stage": "device"},
+        {"stage": "device", "error": "ValueError", "message": "no"},
+    )
+    found = run_of("torch_npu", text, "", {"exit": 0})
+    assert found.failure == Failure(Verdict.REJECTED, "device", "ValueError: no")
+    assert found.asked == {"X": "import"}
+
+
+@pytest.mark.parametrize(
+    ("ended", "verdict", "word"),
+    [
+        ({"signal": 11}, Verdict.CRASHED, "SIGSEGV"),
+        ({"signal": 250}, Verdict.CRASHED, "signal 250"),
+        ({"hung": True}, Verdict.HUNG, "deadline"),
+        ({"exit": 3}, Verdict.CRASHED, "code 3"),
+    ],
+)
+def test_a_check_that_stops_ends_in_the_announced_stage(
+    ended: dict[str, Any], verdict: Verdict, word: str
+) -> None:
+    found = run_of("torch_npu", lines({"stage": "import"}, {"stage": "device"}), "", ended)
+    assert found.failure is not None
+    assert (found.failure.verdict, found.failure.stage) == (verdict, "device")
+    assert word in found.failure.message
+
+
+@examples(some.text(), some.text())
+def test_any_events_make_a_run(events: str, output: str) -> None:
+    assert run_of("torch_npu", events, output, {}).kind == "torch_npu"
+
+
+@examples(some.text())
+def test_a_message_becomes_one_short_line(message: str) -> None:
+    found = one_line(message)
+    assert "\n" not in found
+    assert len(found) <= LONGEST
+
+
+def test_a_message_loses_what_the_runtime_adds() -> None:
+    raised = "ValueError: bad key,\n[ERROR] 2026-11-25-01:51:05 (PID:1, Device:0) ERR01003"
+    assert one_line(raised) == "ValueError: bad key,"
+    wrapped = (
+        "ValidationError: 1 validation error for VllmConfig\n  Value error, no graphs "
+        "[type=value_error, input_value=1, input_type=int]\n    For further information visit x"
+    )
+    assert one_line(wrapped) == "ValueError: no graphs"
+    assert alike("RuntimeError: at 0x7f12 PID:44", "RuntimeError: at 0x7f99 PID:45")
+
+
+def test_only_new_warnings_are_told() -> None:
+    before = "[W1 01:02:03.4 a.cpp] Warning: old\n"
+    after = before + "[W1 01:02:09.9 b.cpp] Warning: new\nINFO 11-25 01:02:03 nothing\n"
+    assert said(after, before, ()) == ("b.cpp] Warning: new",)
+
+
+def test_the_allocators_sizes_are_read_in_the_keys_unit() -> None:
+    force = allocator.in_force(PRINTED)
+    assert force["max_split_size_mb"] == "250"
+    assert force["base_addr_aligned_kb"] == "16"
+    assert force["page_size"] == "1g"
+    assert force["pinned_max_cached_size_mb"] == "no limit"
+    assert force["expandable_segments"] == "True"
+    assert list(allocator.pairs("a:[1:2,>:3],b:4")) == [("a", "[1:2,>:3]"), ("b", "4")]
+
+
+@examples(some.text())
+def test_any_print_is_read(text: str) -> None:
+    allocator.in_force(text)
+    list(allocator.pairs(text))
+
+
+def threads(queues: int) -> dict[str, Any]:
+    found = {"python": ["0-1"], **({"acl_thread": ["0-1"] * queues} if queues else {})}
+    return {"threads": found, "memory": {"segments": [1]}, "streams": 32}
+
+
+BASE = run(threads(1))
+
+
+@pytest.mark.parametrize(
+    ("given", "after", "text", "as_written"),
+    [
+        (Given("TASK_QUEUE_ENABLE", "abc"), run(threads(0)), "0", False),
+        (Given("TASK_QUEUE_ENABLE", "1"), run(threads(1), stages=("import", "graph")), "1", True),
+        (
+            Given("TASK_QUEUE_ENABLE", "2"),
+            run(threads(1), failure=Failure(Verdict.REJECTED, "graph", "no TASK_QUEUE_ENABLE")),
+            "2",
+            True,
+        ),
+        (Given("ASCEND_LAUNCH_BLOCKING", "abc"), run(threads(1)), "0", False),
+        (Given("PER_STREAM_QUEUE", "1"), run(threads(2)), "1", True),
+        (Given("STREAMS_PER_DEVICE", "12"), run(threads(1)), "32", False),
+        (Given("PYTORCH_NO_NPU_MEMORY_CACHING", "x"), run(threads(1)), "the cache is on", False),
+        (
+            Given("PYTORCH_NPU_ALLOC_CONF", "max_split_size_mb:250.5"),
+            run(threads(1), output=PRINTED),
+            "max_split_size_mb:250",
+            False,
+        ),
+        (Given("X", "2"), run({"variables": {"X": True}}), "True", False),
+        (Given("X", "0"), run({"variables": {"X": False}}), "False", True),
+        (Given("X", "TRUE"), run({"variables": {"X": "true"}}), "true", True),
+    ],
+)
+def test_what_is_in_force_is_told_by_its_own_signs(
+    given: Given, after: Run, text: str, as_written: bool
+) -> None:
+    found = effective(given, after, BASE)
+    assert found is not None
+    assert (found.text, found.as_written) == (text, as_written)
+
+
+def configured(text: str, **seen: Any) -> Answer:
+    base = Run("vllm-ascend", ("configuration",), seen={"as_read": {"on": False}})
+    after = Run("vllm-ascend", ("configuration",), seen=seen)
+    known = Known({"vllm-ascend": "0.23.0"}, {"far": ("vllm-ascend",)})
+    return judge(Given("--additional-config", text), after, base, known)
+
+
+def test_a_text_counts_by_its_truth_where_a_boolean_is_usual() -> None:
+    seen = {"as_read": {"on": "False"}, "configuration": {"on": "False"}, "keys": ["on"]}
+    assert configured('{"on": "False"}', **seen).effective == "on=true"
+    assert configured('{"on": "False"}', **seen).verdict is Verdict.READ_AS
+
+
+def test_keys_that_nothing_asks_for_are_ignored_or_out_of_reach() -> None:
+    seen: dict[str, Any] = {"as_read": {}, "configuration": {}, "keys": []}
+    assert configured('{"none": 1}', **seen).verdict is Verdict.IGNORED
+    assert configured('{"far": 1}', **seen).verdict is Verdict.NOT_OBSERVABLE
+
+
+def test_a_value_that_is_changed_afterwards_says_so() -> None:
+    seen = {"as_read": {"on": True}, "configuration": {"on": False}, "keys": ["on"]}
+    found = configured('{"on": true}', **seen)
+    assert found.verdict is Verdict.ACCEPTED
+    assert "then sets to false" in found.effective
+
+
+def test_what_fails_without_the_setting_is_no_refusal() -> None:
+    failure = Failure(Verdict.REJECTED, "device", "RuntimeError: broken at 0x1")
+    base, after = run(failure=failure), run(failure=failure, asked={"X": "import"})
+    assert judge(Given("X", "1"), after, base, Known()).verdict is Verdict.ACCEPTED
+
+
+def test_the_capture_of_a_graph_counts_only_when_asked() -> None:
+    after = run(threads(1), failure=Failure(Verdict.REJECTED, "graph", "TASK_QUEUE_ENABLE"))
+    given = Given("TASK_QUEUE_ENABLE", "2")
+    assert judge(given, after, BASE, Known()).verdict is Verdict.ACCEPTED
+    assert judge(given, after, BASE, Known(), graph=True).verdict is Verdict.REJECTED
+
+
+def test_readers_of_cann_are_not_there_to_be_asked() -> None:
+    found = judge(Given("HCCL_ALGO", "x"), run(), BASE, Known())
+    assert found.verdict is Verdict.NOT_OBSERVABLE
+    assert "CANN" in found.sentence
+
+
+@pytest.mark.parametrize("tuning", entries(), ids=lambda one: one.name)
+def test_every_entry_has_texts_that_are_right_and_wrong(tuning: Any) -> None:
+    found = list(probes(tuning))
+    assert found
+    taken = {foreseen((one.given,), BARE)[0] for one in found}
+    assert len(taken) > 1 or tuning.inert or tuning.name == "no-npu-memory-caching"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.through}: {case.words}")
+def test_lint_foresees_what_the_cases_say(case: Any) -> None:
+    """Warnings about two settings are no misreading of either, so only refusals are compared."""
+    if case.rule == "additional-config-json":
+        return  # a rule about the option as a whole, which this scene has too
+    situation = SERVED if case.through == "vllm-ascend" else BARE
+    taken, _ = foreseen((*case.switches, *case.givens), situation)
+    if case.outcome == "taken" and case.rule != "alloc-conf-syntax":
+        assert taken is not Taken.REFUSED
+
+
+def test_agreement_is_strict_about_what_is_right() -> None:
+    answer = Answer(Given("X", "1"), Verdict.ACCEPTED)
+    assert agrees("x", Taken.AS_WRITTEN, answer)
+    assert not agrees("x", Taken.REFUSED, answer)
+    assert not agrees("x", None, answer)
+    assert not agrees("x", Taken.AS_WRITTEN, Answer(Given("X", "1"), Verdict.NOT_OBSERVABLE))
+
+
+def test_settings_can_be_typed_in_three_ways() -> None:
+    assert gather.typed("task-queue=2") == Given("TASK_QUEUE_ENABLE", "2")
+    assert gather.typed("npu-max-split-size=250").text == "max_split_size_mb:250"
+    assert gather.typed("--tensor-parallel-size=16") == Given("--tensor-parallel-size", "2")
+    assert gather.typed("--enforce-eager") == Given("--enforce-eager", "")
+    for wrong in ("X", "=1", "--max-model-len=1", "jemalloc=1"):
+        with pytest.raises(UsageError):
+            gather.typed(wrong)
+
+
+def test_a_plans_settings_are_those_of_the_vendors() -> None:
+    argv = ("vllm", "serve", "m", "--additional-config", "{}", "--enforce-eager")
+    env = (("HOME", "/"), ("TASK_QUEUE_ENABLE", "1"), ("HCCL_ALGO", "x"))
+    names = [one.name for one in gather.of_settings(Settings(argv=argv, env=env))]
+    assert names == [
+        "TASK_QUEUE_ENABLE", "HCCL_ALGO", "--additional-config", "--enforce-eager"
+    ]  # fmt: skip
+
+
+def test_a_reply_says_that_no_npu_was_used() -> None:
+    answer = Answer(Given("X", "3"), Verdict.READ_AS, effective="0", said=("mind",))
+    reply = Reply("910B3", {"torch_npu": "2.13.0"}, (answer,))
+    told = list(show.lines(reply))
+    assert "no NPU was used" in told[0]
+    assert told[1] == "X=3: read as 0"
+    assert show.as_data([reply])["failed"] is True
+
+
+@examples(some.text())
+def test_numbers_as_c_reads_them_are_total(text: str) -> None:
+    for reader in (
+        Option((0, 1), "x"), Size(20, None, "MB", "x"), Size(0, 16, "KB", "x"), Share(True, "x")
+    ):  # fmt: skip
+        assert reader.read(text).taken in Taken
+    divisions(text)
+    switched_on(text)
+
+
+@examples(some.integers(-(10**6), 10**6), some.sampled_from(["", " ", "abc", ".5"]))
+def test_leading_digits_decide(number: int, rest: str) -> None:
+    found = Option((0, 1), "others", Taken.REFUSED).read(f"{number}{rest}")
+    if number not in (0, 1):
+        assert found.taken is Taken.REFUSED
+    else:
+        assert found.taken is (Taken.MISREAD if rest.strip() else Taken.AS_WRITTEN)
+
+
+def test_entries_of_cann_say_that_they_were_not_executed() -> None:
+    assert CATALOG["hccl-buffsize"].executed.startswith("no: from source")
+    assert "asked" in CATALOG["task-queue"].executed
+    assert CATALOG["jemalloc"].executed == ""
+    assert same("0.50", "0.5")

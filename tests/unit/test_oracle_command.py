@@ -1,0 +1,158 @@
+"""``trimtab oracle check`` over a scripted child in place of the vendors' code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from trimtab.commands.app import app
+from trimtab.errors import EngineError, EngineMissingError, UsageError
+from trimtab.oracle import environment, vendor
+from trimtab.oracle.model import Given, Verdict
+from trimtab.oracle.session import Oracle
+
+CHILD = Path(__file__).parents[1] / "servers" / "oracle_child.py"
+
+
+@pytest.fixture
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an interpreter that runs the scripted child whatever it is told to run."""
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{CHILD}" "$@"\n')
+    path.chmod(0o755)
+    monkeypatch.setattr(vendor, "kinds", lambda python: ("torch_npu",))
+    monkeypatch.setattr(vendor, "environment", lambda python, machine: {"PATH": "/usr/bin:/bin"})
+    monkeypatch.setattr(vendor, "mentions", lambda python, names: {})
+    monkeypatch.setattr(environment, "interpreter", lambda version="": path)
+    return path
+
+
+@pytest.fixture
+def oracle(python: Path) -> Iterator[Oracle]:
+    with Oracle(python) as found:
+        yield found
+
+
+def run(*words: str) -> tuple[int, str]:
+    ran = CliRunner().invoke(app, ["oracle", "check", *words])
+    if ran.exception is not None and not isinstance(ran.exception, SystemExit):
+        raise ran.exception
+    return ran.exit_code, ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("fine", Verdict.ACCEPTED),
+        ("refuse", Verdict.REJECTED),
+        ("crash", Verdict.CRASHED),
+        ("hang", Verdict.HUNG),
+    ],
+)
+def test_each_end_of_a_check_is_an_answer(oracle: Oracle, text: str, verdict: Verdict) -> None:
+    (answer,) = oracle.alone([Given("X", text)])
+    assert answer.verdict is verdict
+    assert "\n" not in answer.sentence
+
+
+def test_settings_that_exclude_each_other_are_found_among_others(oracle: Oracle) -> None:
+    reply = oracle.ask([Given("C", "1"), Given("A", "1"), Given("D", "1"), Given("B", "1")])
+    assert [one.verdict for one in reply.answers] == [Verdict.ACCEPTED] * 4
+    (conflict,) = reply.conflicts
+    assert {one.name for one in conflict.givens} == {"A", "B"}
+    assert conflict.sentence == "RuntimeError: A or B"
+
+
+def test_a_name_that_nobody_asks_for_is_ignored(oracle: Oracle) -> None:
+    assert oracle.alone([Given("NOBODY", "1")])[0].verdict is Verdict.IGNORED
+
+
+def test_a_child_that_ends_by_itself_is_an_error_of_ours(oracle: Oracle) -> None:
+    with pytest.raises(EngineError, match="it had enough"):
+        oracle.alone([Given("X", "quit")])
+
+
+def test_software_that_does_not_import_is_one_line(python: Path) -> None:
+    python.write_text(python.read_text().replace('"$@"', "-m oracle_child broken"))
+    with Oracle(python) as oracle, pytest.raises(EngineError, match="no such thing"):
+        oracle.alone([Given("X", "1")])
+
+
+@pytest.mark.usefixtures("python")
+def test_the_exit_code_tells_whether_all_is_taken_as_written(tmp_path: Path) -> None:
+    assert run("--setting", "X=fine")[0] == 0
+    code, out = run("--setting", "X=refuse")
+    assert code == 1
+    assert "X=refuse: rejected at the first use of the device: ValueError: no way" in out
+    assert "no NPU was used" in out
+
+
+@pytest.mark.usefixtures("python")
+def test_json_is_one_object() -> None:
+    code, out = run("--setting", "X=warn", "--json")
+    (reply,) = json.loads(out)["replies"]
+    assert code == 0
+    assert reply["answers"][0]["said"] == ["Warning: mind the gap"]
+    assert reply["versions"] == {"torch_npu": "0.1"}
+
+
+@pytest.mark.usefixtures("python")
+def test_a_launch_file_is_asked_about(tmp_path: Path) -> None:
+    script = tmp_path / "serve.sh"
+    script.write_text("export HCCL_ALGO=refuse OTHER=refuse\nvllm serve m --max-model-len 5\n")
+    code, out = run("--file", str(script))
+    assert code == 1
+    assert "HCCL_ALGO=refuse: rejected" in out
+    assert "OTHER" not in out
+
+
+@pytest.mark.usefixtures("python")
+def test_lint_shows_the_answers_at_their_places(tmp_path: Path) -> None:
+    script = tmp_path / "serve.sh"
+    script.write_text("export HCCL_ALGO=refuse\nvllm serve m\n")
+    for form in ("text", "json", "sarif", "github"):
+        ran = CliRunner().invoke(app, ["lint", str(script), "--oracle", "--format", form])
+        assert ran.exit_code == 1, ran.output
+        assert "no way" in ran.stdout
+    assert f"{script}:1:" in CliRunner().invoke(app, ["lint", str(script), "--oracle"]).stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (), ("--setting", "X"), ("--setting", "X=1", "--chip", "Z"),
+        ("--setting", "X=1", "--through", "cuda"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("python")
+def test_bad_input_is_a_usage_error(words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError):
+        run(*words)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_missing_environment_says_how_to_install_it() -> None:
+    with pytest.raises(EngineMissingError, match="trimtab engine install ascend-rehearsal"):
+        run("--setting", "X=1")
+    with pytest.raises(EngineMissingError, match="oracle-matrix"):
+        run("--setting", "X=1", "--torch-npu", "2.12.0")
+
+
+def test_names_are_looked_up_as_whole_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "lib" / "python3.11" / "site-packages"
+    (place / "torch_npu" / "lib").mkdir(parents=True)
+    (place / "torch_npu" / "lib" / "libtorch_npu.so").write_bytes(b"\0TASK_QUEUE_ENABLE\0")
+    (place / "vllm_ascend").mkdir()
+    (place / "vllm_ascend" / "envs.py").write_text("os.getenv('VLLM_X')  # TASK_QUEUE_ENABLE_2")
+    (place / "vllm_ascend" / "empty.py").touch()
+    found = vendor.mentions(tmp_path / "bin" / "python", ["TASK_QUEUE_ENABLE", "VLLM_X", "VLLM"])
+    assert found == {
+        "TASK_QUEUE_ENABLE": ("torch_npu",), "VLLM_X": ("vllm-ascend",), "VLLM": ()
+    }  # fmt: skip
