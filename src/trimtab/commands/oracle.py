@@ -43,6 +43,17 @@ Example: trimtab oracle table --output docs/oracle.md
 """
 
 
+_BINDING_HELP = """Ask vllm-ascend which CPUs it would bind the threads of its workers to.
+
+Its own code plans, from what npu-smi and the kernel say of this machine or of a captured one.
+Nothing is bound.
+
+Exit code 0: there is a plan. 1: vllm-ascend makes none; the message is its own. 2: usage.
+
+Example: trimtab oracle binding --snapshot captured/ --chip A3 --workers 16
+"""
+
+
 def register(root: typer.Typer) -> None:
     """Add the command group to the application."""
     root.add_typer(app, name="oracle")
@@ -100,6 +111,34 @@ def check(
         typer.echo("\n".join(line for reply in replies for line in show.lines(reply)))
     if any(reply.failed for reply in replies):
         raise typer.Exit(1)
+
+
+@app.command("binding", help=_BINDING_HELP)
+def binding_plan(
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(help="A captured machine (doctor --capture). [default: this one]"),
+    ] = None,
+    chip: Annotated[str, typer.Option(help="A2, A3, 310P or 950.")] = "A2",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="NPUs that have a worker.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Plan the binding of CPUs and print it."""
+    from trimtab.facts.text import format_cpu_list
+    from trimtab.host import LocalHost, SnapshotHost
+    from trimtab.oracle import LABEL, binding, environment
+    from trimtab.rehearsal.machine import StandIn
+
+    host = LocalHost() if snapshot is None else SnapshotHost(snapshot)
+    machine = StandIn(chip=environment.chip(chip))
+    found = binding.plan(environment.interpreter(), host, machine, workers)
+    if as_json:
+        typer.echo(json.dumps({"label": LABEL, "chip": machine.chip, "npus": found}, indent=1))
+        return
+    typer.echo(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
+    for npu, roles in found.items():
+        told = (f"{role} {format_cpu_list(tuple(cpus))}" for role, cpus in roles.items() if cpus)
+        typer.echo(f"NPU {npu}: {', '.join(told)}")
 
 
 @app.command("table", help=_TABLE_HELP)
