@@ -32,6 +32,20 @@ if __name__ == "__main__":
     main()
 """
 
+BIND = """
+import sys, torch, torch_npu
+torch.npu.set_device(0)
+from vllm_ascend import cpu_binding, utils
+utils.check_ascend_device_type()
+cpu_binding.ALLOWED_CPUS_PATH = sys.argv[1]
+binder = cpu_binding.CpuAlloc(0)
+assert cpu_binding.is_arm_cpu() and binder.build_cpu_pools()
+binder.allocate()
+print("BOUND", binder.device_info.running_npu_list, binder.assign_main, binder.assign_acl)
+"""
+LSCPU = "#!/bin/sh\necho 'CPU NODE'\nfor cpu in $(seq 0 15); do echo $cpu $((cpu / 8)); done\n"
+"""Of a machine with more CPUs than this one may have."""
+
 EXPERTS = {
     "architectures": ["Qwen3MoeForCausalLM"],
     "model_type": "qwen3_moe",
@@ -61,13 +75,8 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def generate(
-    python: Path, played: StandIn, model: Path, folder: Path, **arguments: object
-) -> subprocess.CompletedProcess[str]:
-    """Run the vendors' software once on a played machine: start it, and let it generate."""
-    script = folder / "generate.py"
-    script.write_text(GENERATE)
-    environment = {
+def environment(python: Path, played: StandIn, folder: Path) -> dict[str, str]:
+    return {
         **os.environ,
         **played.environment(build.libraries(environments.site_packages(python))),
         **tree.lay(played, folder / "machine", os.environ["PATH"]),
@@ -75,10 +84,17 @@ def generate(
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
     }
+
+
+def generate(
+    python: Path, played: StandIn, model: Path, folder: Path, **arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the vendors' software once on a played machine: start it, and let it generate."""
+    script = folder / "generate.py"
+    script.write_text(GENERATE)
     words = [str(python), str(script), str(model), json.dumps(arguments), str(TOKENS)]
-    return subprocess.run(
-        words, env=environment, cwd=folder, capture_output=True, text=True, timeout=300
-    )
+    env = environment(python, played, folder)
+    return subprocess.run(words, env=env, cwd=folder, capture_output=True, text=True, timeout=300)
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
@@ -125,3 +141,17 @@ def test_the_vendors_words_for_a_fault(
     done = generate(python, played, default_model.ensure(), tmp_path, enforce_eager=True)
     assert done.returncode != 0
     assert words in said(done), said(done)[-3000:]
+
+
+def test_cpus_are_bound_by_what_npu_smi_says(python: Path, tmp_path: Path) -> None:
+    played = StandIn(devices=2, near=("0-7", "8-15"), arm=True)
+    env = environment(python, played, tmp_path)
+    lscpu, allowed = tmp_path / "bin" / "lscpu", tmp_path / "allowed"
+    lscpu.parent.mkdir()
+    lscpu.write_text(LSCPU)
+    lscpu.chmod(0o755)
+    allowed.write_text("Cpus_allowed_list:\t0-15\n")
+    env["PATH"] = f"{lscpu.parent}:{env['PATH']}"
+    words = [str(python), "-c", BIND, str(allowed)]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
+    assert "BOUND [0] {0: [2, 3, 4, 5]} {0: [6]}" in done.stdout, said(done)[-3000:]

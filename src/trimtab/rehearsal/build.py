@@ -6,12 +6,14 @@ of our sources: another wheel, or another version of trimtab, is built beside.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +38,9 @@ _SAME_CODE = (
 _OPERATORS = ("libopapi", "libcust_opapi", "libaclnn_ops_infer", "libaclnn_math")
 """Libraries in which torch_npu looks operators up, in its order."""
 
+_DRAFT = ".building-"
 _COMPILE_SECONDS = 300.0
+_ABANDONED_SECONDS = 3600.0
 
 
 def libraries(site_packages: Path) -> Path:
@@ -55,7 +59,8 @@ def libraries(site_packages: Path) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    _sweep(folder.parent)
+    draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=folder.parent))
     try:
         _build(names.wanted(site_packages / "torch_npu"), draft)
         draft.rename(folder)
@@ -65,6 +70,14 @@ def libraries(site_packages: Path) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what builders that were killed have left: a build takes seconds, not an hour."""
+    for draft in cache.glob(f"{_DRAFT}*"):
+        with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+            if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _digest(record: Path) -> str:
