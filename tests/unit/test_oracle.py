@@ -287,9 +287,8 @@ def test_entries_of_cann_say_that_they_were_not_executed() -> None:
 
 
 def test_idle_npus_get_the_workers_that_are_planned_for() -> None:
-    text = "| head |\n| No running processes found in NPU 0     |\n" + (
-        "| No running processes found in NPU 1  |\n| 2   0 | 77 | python | 1 |"
-    )
+    idle = "| No running processes found in NPU {}  |"
+    text = "\n".join(["| head |", idle.format(0), idle.format(1), "| 2  0 | 77 | python | 1 |"])
     first, *others = busy(text, 1).splitlines()[1:]
     assert first.split()[1:3] == ["0", "0"]
     assert others == text.splitlines()[2:]

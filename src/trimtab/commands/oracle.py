@@ -152,14 +152,17 @@ def table_page(
 
     python = environment.interpreter()
     found = {layer: list(table.rows(python, layer)) for layer in table.KINDS}
-    page = table.page(found, table.outcomes(python))
+    outcomes = list(table.outcomes(python))
+    page = table.page(found, outcomes)
     if output is None:
         typer.echo(page, nl=False)
     else:
         output.write_text(page, encoding="utf-8")
-    if wrong := [row for rows in found.values() for row in rows if not row.agrees]:
-        for row in wrong:
-            typer.echo(f"{row.probe.tuning}: {row.probe.given.place}: disagrees", err=True)
+    wrong = [row.probe.given.place for rows in found.values() for row in rows if not row.agrees]
+    wrong += [one.case.words for one in outcomes if one.outcome != one.case.outcome]
+    for place in wrong:
+        typer.echo(f"{place}: lint and the code differ", err=True)
+    if wrong:
         raise typer.Exit(1)
 
 
