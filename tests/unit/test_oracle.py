@@ -15,6 +15,7 @@ from trimtab.catalog._c_numbers import Option, Share, Size, divisions, switched_
 from trimtab.errors import UsageError
 from trimtab.model import Settings
 from trimtab.oracle import allocator, gather, show
+from trimtab.oracle.binding import busy
 from trimtab.oracle.compare import agrees, foreseen
 from trimtab.oracle.effective import effective, same
 from trimtab.oracle.events import run_of
@@ -283,3 +284,11 @@ def test_entries_of_cann_say_that_they_were_not_executed() -> None:
     assert "asked" in CATALOG["task-queue"].executed
     assert CATALOG["jemalloc"].executed == ""
     assert same("0.50", "0.5")
+
+
+def test_idle_npus_get_the_workers_that_are_planned_for() -> None:
+    idle = "| No running processes found in NPU {}  |"
+    text = "\n".join(["| head |", idle.format(0), idle.format(1), "| 2  0 | 77 | python | 1 |"])
+    first, *others = busy(text, 1).splitlines()[1:]
+    assert first.split()[1:3] == ["0", "0"]
+    assert others == text.splitlines()[2:]

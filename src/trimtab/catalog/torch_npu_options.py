@@ -80,7 +80,7 @@ TUNINGS = (
         _OPTIONS,
         stock="0",
         default="0",
-        details="No value is refused, and nothing shows which one is in force.",
+        details="No value is refused; only operators that are compiled just in time ask for it.",
         accepts=SWITCH,
         platforms=_ASCEND,
     ),

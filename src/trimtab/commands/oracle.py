@@ -43,6 +43,17 @@ Example: trimtab oracle table --output docs/oracle.md
 """
 
 
+_BINDING_HELP = """Ask vllm-ascend which CPUs it would bind the threads of its workers to.
+
+Its own code plans, from what npu-smi and the kernel say of this machine or of a captured one.
+Nothing is bound.
+
+Exit code 0: there is a plan. 1: vllm-ascend makes none; the message is its own. 2: usage.
+
+Example: trimtab oracle binding --snapshot captured/ --chip A3 --workers 16
+"""
+
+
 def register(root: typer.Typer) -> None:
     """Add the command group to the application."""
     root.add_typer(app, name="oracle")
@@ -102,6 +113,34 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command("binding", help=_BINDING_HELP)
+def binding_plan(
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(help="A captured machine (doctor --capture). [default: this one]"),
+    ] = None,
+    chip: Annotated[str, typer.Option(help="A2, A3, 310P or 950.")] = "A2",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="NPUs that have a worker.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Plan the binding of CPUs and print it."""
+    from trimtab.facts.text import format_cpu_list
+    from trimtab.host import LocalHost, SnapshotHost
+    from trimtab.oracle import LABEL, binding, environment
+    from trimtab.rehearsal.machine import StandIn
+
+    host = LocalHost() if snapshot is None else SnapshotHost(snapshot)
+    machine = StandIn(chip=environment.chip(chip))
+    found = binding.plan(environment.interpreter(), host, machine, workers)
+    if as_json:
+        typer.echo(json.dumps({"label": LABEL, "chip": machine.chip, "npus": found}, indent=1))
+        return
+    typer.echo(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
+    for npu, roles in found.items():
+        told = (f"{role} {format_cpu_list(tuple(cpus))}" for role, cpus in roles.items() if cpus)
+        typer.echo(f"NPU {npu}: {', '.join(told)}")
+
+
 @app.command("table", help=_TABLE_HELP)
 def table_page(
     output: Annotated[
@@ -113,14 +152,17 @@ def table_page(
 
     python = environment.interpreter()
     found = {layer: list(table.rows(python, layer)) for layer in table.KINDS}
-    page = table.page(found, table.outcomes(python))
+    outcomes = list(table.outcomes(python))
+    page = table.page(found, outcomes)
     if output is None:
         typer.echo(page, nl=False)
     else:
         output.write_text(page, encoding="utf-8")
-    if wrong := [row for rows in found.values() for row in rows if not row.agrees]:
-        for row in wrong:
-            typer.echo(f"{row.probe.tuning}: {row.probe.given.place}: disagrees", err=True)
+    wrong = [row.probe.given.place for rows in found.values() for row in rows if not row.agrees]
+    wrong += [one.case.words for one in outcomes if one.outcome != one.case.outcome]
+    for place in wrong:
+        typer.echo(f"{place}: lint and the code differ", err=True)
+    if wrong:
         raise typer.Exit(1)
 
 

@@ -18,6 +18,7 @@ UNDECIDED: Mapping[str, str] = MappingProxyType(
         "ascend-kv-nz": "the oracle's model has no MLA",
         "ascend-shared-expert-dp": "the oracle's model has no experts",
         "ascend-dsa-cp": "the oracle's model has no sparse attention",
+        "combined-enable": "only operators that are compiled just in time ask for it",
         "npu-pin-memory-expandable-segments": "the stand-in tells no version of CANN",
         "npu-pinned-mem-register": "the stand-in tells no version of CANN or driver",
     }

@@ -30,6 +30,7 @@ STAGES: Mapping[str, str] = {
     "configuration": "vllm-ascend's configuration",
     "variables": "vllm-ascend's table of variables",
     "sleep": "the allocator of sleep mode",
+    "binding": "vllm-ascend's plan of CPU binding",
     "look": "reading back",
 }
 """Stages of a check, and what each is, in words."""

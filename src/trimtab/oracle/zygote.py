@@ -38,19 +38,22 @@ class Check:
 
 
 class Zygote:
-    """A child that has imported the heavy libraries and forks for each check."""
+    """A child that has imported the heavy libraries and forks for each check.
+
+    ``scratch`` is its folder, which ends with it.
+    """
 
     def __init__(self, python: Path, kind: str, env: Mapping[str, str], parallel: int = 2) -> None:
         self.kind = kind
         self.versions: dict[str, str] = {}
         self._parallel = parallel
         self._folder = tempfile.TemporaryDirectory(prefix="trimtab-oracle-")
-        self._scratch = Path(self._folder.name)
-        self._errors = (self._scratch / "errors").open("w+", encoding="utf-8")
+        self.scratch = Path(self._folder.name)
+        self._errors = (self.scratch / "errors").open("w+", encoding="utf-8")
         self._process = subprocess.Popen(
             [str(python), "-m", "oracle_child", kind],
-            env={**env, "HOME": str(self._scratch)},
-            cwd=self._scratch,
+            env={**env, "HOME": str(self.scratch)},
+            cwd=self.scratch,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -141,12 +144,12 @@ class Zygote:
         return found
 
     def _last_error(self) -> str:
-        text = (self._scratch / "errors").read_text(encoding="utf-8", errors="replace")
+        text = (self.scratch / "errors").read_text(encoding="utf-8", errors="replace")
         lines = text.strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
     def _send(self, number: int, check: Check) -> None:
-        folder = self._scratch / str(number)
+        folder = self.scratch / str(number)
         folder.mkdir()
         request = {
             "id": number,
@@ -167,7 +170,7 @@ class Zygote:
             ) from error
 
     def _result(self, number: int, ended: Mapping[str, Any]) -> Run:
-        folder = self._scratch / str(number)
+        folder = self.scratch / str(number)
         events, output = (
             path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
             for path in (folder / "events", folder / "output")

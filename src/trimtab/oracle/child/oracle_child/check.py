@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import plugin, seen, stages
+from . import binding, plugin, seen, stages
 from .asked import Asked
 
 Stage = Callable[["Check"], None]
 
-STAGES: dict[str, Stage] = {**stages.STAGES, **plugin.STAGES}
+STAGES: dict[str, Stage] = {**stages.STAGES, **plugin.STAGES, **binding.STAGES}
 
 
 class Check:

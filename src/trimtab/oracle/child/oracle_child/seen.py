@@ -67,6 +67,7 @@ LOOKS: dict[str, Look] = {
     "configuration": Look(_configuration, needs_device=False),
     "variables": Look(lambda left: left.get("variables"), needs_device=False),
     "keys": Look(lambda left: left.get("keys"), needs_device=False),
+    "binding": Look(lambda left: left.get("binding"), needs_device=False),
     "rewritten": Look(lambda left: left.get("rewritten"), needs_device=False),
     "streams": Look(_distinct_streams),
     "memory": Look(_memory),
