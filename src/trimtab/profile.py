@@ -209,7 +209,8 @@ def _from_file(content: ProfileFile) -> Profile:
             f"{plan.digest}: it was edited, so nothing is proven about it; run trimtab tune again"
         )
     engine = EngineId(**content.engine.model_dump())
-    if engine.caveat != (due := engines.caveat(engine.name)):
+    due = engines.caveat(engine.name)
+    if not engine.caveat.startswith(due) or bool(engine.caveat) != bool(due):
         raise SchemaError(
             f"engine.caveat: what is measured on {engine.name} must say {due!r}, but says "
             f"{engine.caveat!r}"

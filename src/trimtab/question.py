@@ -34,7 +34,8 @@ class Options:
     ``aa``: so many inert tunings take the place of the catalogue's (an A/A study). ``windows``
     of a start are a number, or AUTO: as the noise asks. ``noise`` is the standard deviation
     between starts that a design assumes. ``tries`` are ``tuning=value`` words: the value
-    to test where it is not the recommended one.
+    to test where it is not the recommended one. ``device_time``: the model by which the
+    rehearsal's device takes time (``StandIn.clock``).
     """
 
     model: str | None = None
@@ -58,6 +59,7 @@ class Options:
     windows: str | None = None
     noise: str | None = None
     tries: tuple[str, ...] = ()
+    device_time: str | None = None
 
 
 def parse_tries(words: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from trimtab import __version__, baseline, engines, facts, presets
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space
 from trimtab.catalog.dummy import nothing
 from trimtab.engines import Engine
+from trimtab.engines.ascend_rehearsal import Rehearsal
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
@@ -130,7 +131,9 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     workload = load_workload(options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small"))
     workload = windowed(workload, parse_windows(options.windows))
     engine = engines.find(name, python=options.engine_python, install=install, progress=say)
-    _say_caveat(engine, options.objective, say)
+    engine = _timed(engine, options)
+    if engine.caveat:
+        say(f"{engine.name}: {engine.caveat}")
     model, model_args = engine.model(options.model)
     base = _base(engine, model, command or baseline.ServeCommand(model, model_args), say)
     host = engine.host()
@@ -165,19 +168,24 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     )
 
 
-def _say_caveat(engine: Engine, objective: str, say: Say) -> None:
-    """Say what must be said of the engine's numbers.
+def _timed(engine: Engine, options: Options) -> Engine:
+    """Return the engine with the device's time as asked.
 
     Raises:
-        UsageError: host overhead is asked for on an engine whose device takes time.
+        UsageError: host overhead is asked for where the device takes time, or a model of the
+            device's time on an engine that has a real device.
     """
-    if engine.caveat:
-        say(f"{engine.name}: {engine.caveat}")
-    elif HOST_OVERHEAD in parse_objectives(objective):
+    overhead = HOST_OVERHEAD in parse_objectives(options.objective)
+    if overhead and (not engine.caveat or options.device_time):
         raise UsageError(
             f"--objective {HOST_OVERHEAD} needs a device that takes no time: "
-            "add --engine ascend-rehearsal"
+            "add --engine ascend-rehearsal, without --device-time"
         )
+    if options.device_time is None:
+        return engine
+    if not isinstance(engine, Rehearsal):
+        raise UsageError(f"--device-time is a model for ascend-rehearsal, not for {engine.name}")
+    return engine.with_device_time(options.device_time)
 
 
 def _context(

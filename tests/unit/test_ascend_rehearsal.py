@@ -81,6 +81,19 @@ def test_host_overhead_is_the_time_of_a_request_where_the_device_takes_none() ->
         resolve_objectives("speed", None)
     with pytest.raises(UsageError, match="add --engine ascend-rehearsal"):
         open_session(Options(engine="scripted", objective="host-overhead"), lambda _: None)
+    with pytest.raises(UsageError, match="model for ascend-rehearsal, not for scripted"):
+        open_session(Options(engine="scripted", device_time="chip"), lambda _: None)
+
+
+def test_a_device_that_takes_time_says_that_it_is_a_model(tmp_path: Path) -> None:
+    engine = ascend_rehearsal.assume("ascend-rehearsal").with_device_time("fixed:20")
+    assert engine.stand_in.clock == "fixed:20"
+    assert engine.caveat == f"{LABEL}; the device's time is a model, not a measurement"
+    profile = replace(REHEARSED, engine=replace(REHEARSED.engine, caveat=engine.caveat))
+    path = tmp_path / "p.yaml"
+    assert write_profile(profile, path).engine.caveat == engine.caveat
+    with pytest.raises(UsageError, match="clock must be chip or fixed:MICROSECONDS"):
+        engine.with_device_time("20ms")
 
 
 def test_another_value_is_named_in_words() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab.commands.shared import (
+    DeviceTime,
     Engine,
     EnginePython,
     Folder,
@@ -55,6 +56,7 @@ def bench(
     engine: Engine = None,
     engine_python: EnginePython = None,
     shared_host: SharedHost = False,
+    device_time: DeviceTime = None,
     seed: Seed = 0,
     folder: Folder = None,
     resume: Resume = False,
@@ -74,6 +76,7 @@ def bench(
         windows=windows,
         seed=seed,
         shared_host=shared_host,
+        device_time=device_time,
     )
     if url is not None:
         if target != "stock" or resume:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab.commands.shared import (
+    DeviceTime,
     Engine,
     EnginePython,
     Folder,
@@ -57,6 +58,7 @@ def capacity(
     engine: Engine = None,
     engine_python: EnginePython = None,
     shared_host: SharedHost = False,
+    device_time: DeviceTime = None,
     seed: Seed = 0,
     folder: Folder = None,
     resume: Resume = False,
@@ -75,6 +77,7 @@ def capacity(
         slo=slo,
         seed=seed,
         shared_host=shared_host,
+        device_time=device_time,
     )
     if url is not None:
         if target != "stock" or resume:

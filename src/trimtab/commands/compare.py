@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab.commands.shared import (
+    DeviceTime,
     Engine,
     EnginePython,
     Folder,
@@ -59,6 +60,7 @@ def compare(
     engine: Engine = None,
     engine_python: EnginePython = None,
     shared_host: SharedHost = False,
+    device_time: DeviceTime = None,
     seed: Seed = 0,
     folder: Folder = None,
     resume: Resume = False,
@@ -79,6 +81,7 @@ def compare(
         objective=objective,
         seed=seed,
         shared_host=shared_host,
+        device_time=device_time,
     )
     found = measuring.of_pairs(
         (first, second), options, margin, pairs, folder, resume=resume, quiet=as_json

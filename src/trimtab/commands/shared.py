@@ -40,4 +40,11 @@ Noise = Annotated[
         help="Noise between starts to plan with, such as 2%, from an earlier study. [default: 5%]"
     ),
 ]
+DeviceTime = Annotated[
+    str | None,
+    typer.Option(
+        help="ascend-rehearsal: let operators take time, by the chip's roofline (chip) or "
+        "fixed:MICROSECONDS each. A model, never a measurement."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

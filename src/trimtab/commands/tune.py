@@ -12,7 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from trimtab.commands.shared import Noise, SharedHost, Windows
+from trimtab.commands.shared import (
+    DeviceTime,
+    Noise,
+    SharedHost,
+    Windows,
+)
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
 
@@ -96,6 +101,7 @@ def tune(
         typer.Option("--allow-host", help="Also try kernel-level settings; restored afterwards."),
     ] = None,
     shared_host: SharedHost = False,
+    device_time: DeviceTime = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     study: Annotated[
         Path | None, typer.Option(help="Study folder. [default: trimtab-studies/<time>]")
@@ -141,6 +147,7 @@ def tune(
         "allow_host": allow_host,
         "seed": seed,
         "shared_host": shared_host or None,
+        "device_time": device_time,
         "start_deadline": start_deadline,
         "landscape": landscape,
         "aa": aa,

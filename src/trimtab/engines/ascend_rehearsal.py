@@ -33,6 +33,9 @@ CAVEATS: Mapping[str, str] = {environments.NAME: LABEL}
 MACHINE = "TRIMTAB_REHEARSAL"
 """The variable that describes the machine to play."""
 
+MODELLED = "the device's time is a model, not a measurement"
+"""What is said beside the label where the device takes time."""
+
 EAGER = "--enforce-eager"
 """A model's default argument: without graphs each operator is dispatched by the host."""
 
@@ -61,6 +64,16 @@ class Rehearsal(Vllm):
             **self.stand_in.environment(libraries, os.environ.get("PYTHONPATH", "")),
             **tree.lay(self.stand_in, _folder(), os.environ.get("PATH", os.defpath)),
         }
+
+    def with_device_time(self, clock: str) -> Rehearsal:
+        """Return the engine with a device that takes time by the model ``clock``.
+
+        Raises:
+            UsageError: the stand-in has no such model.
+        """
+        played = replace(self.stand_in, clock=clock)
+        played.check()
+        return replace(self, stand_in=played, caveat=f"{LABEL}; {MODELLED}")
 
     def host(self) -> Host:
         """Return this machine with the NPUs that it plays."""

@@ -54,7 +54,7 @@ class StandIn:
         Raises:
             UsageError: a field is not what the stand-in can play.
         """
-        self._check()
+        self.check()
         paths = [str(PLACEHOLDERS), *([python_path] if python_path else [])]
         played = {
             "SOC": chip(self.chip).soc,
@@ -79,7 +79,12 @@ class StandIn:
             **{f"TRIMTAB_STANDIN_{name}": value for name, value in played.items() if value},
         }
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Make sure that the stand-in can play it.
+
+        Raises:
+            UsageError: a field is not what it can play.
+        """
         chip(self.chip)
         if not 1 <= self.devices <= DEVICES_AT_MOST:
             raise UsageError(f"devices must be 1 to {DEVICES_AT_MOST}, but is {self.devices}")
