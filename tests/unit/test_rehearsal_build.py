@@ -87,8 +87,10 @@ def test_the_libraries_work(wheel: Path, home: Path) -> None:
     assert operators.aclnnAddGetWorkspaceSize(None) == 0
     assert operators.aclnnAdd(None, ctypes.c_uint64(0), None, None) == 0
     chosen, dims, one = (ctypes.c_int64 * 1)(7), (ctypes.c_int64 * 1)(1), ctypes.c_uint64(1)
+    operators.aclCreateTensor.restype = ctypes.c_void_p
+    few = operators.aclCreateTensor(dims, one, 0, None, ctypes.c_int64(0), 2, dims, one, None)
     operators.aclCreateTensor(dims, one, 9, None, ctypes.c_int64(0), 2, dims, one, chosen)
-    operators.aclnnArgMaxGetWorkspaceSize(None)
+    operators.aclnnArgMaxGetWorkspaceSize(ctypes.c_void_p(few))
     assert chosen[0] == 0, "the runtime has seen what the operator was told"
     made = ctypes.c_void_p()
     atb = ctypes.CDLL(str(folder / "libatb.so"))

@@ -15,7 +15,7 @@ from trimtab.stats.designs import (
     usable_rows,
 )
 from trimtab.stats.effects import EMPTY, Estimate, Noise, fit
-from trimtab.stats.multiplicity import benjamini_hochberg, holm
+from trimtab.stats.multiplicity import benjamini_hochberg, holm, step_down
 from trimtab.stats.pooling import alike, variance_p
 from trimtab.stats.power import detectable
 
@@ -188,6 +188,27 @@ def test_holm_on_a_known_case() -> None:
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx(
         {"a": 0.03, "b": 0.06, "c": 0.06}
     )
+
+
+def test_step_down_holds_its_level_exactly_where_tests_share_their_noise() -> None:
+    rng = np.random.default_rng(1)
+    studies, tests, df = 20_000, 11, 9
+    sd = np.sqrt(rng.chisquare(df, size=(studies, 1)) / df)
+    p = stats.t.sf(rng.normal(size=(studies, tests)) / sd, df)
+    hits = {"step down": 0, "holm": 0}
+    for row in p[p.min(axis=1) < 0.01]:
+        named = {str(i): float(one) for i, one in enumerate(row)}
+        hits["step down"] += min(step_down(named, df).values()) <= 0.05
+        hits["holm"] += min(holm(named).values()) <= 0.05
+    assert stats.binomtest(hits["step down"], studies, 0.05).pvalue > 0.001
+    assert hits["holm"] < hits["step down"]
+
+
+@given(st.dictionaries(st.text(), st.floats(0, 1), min_size=1), st.integers(1, 60))
+def test_step_down_lies_between_raw_and_holm(p: dict[str, float], df: int) -> None:
+    adjusted, holms = step_down(p, df), holm(p)
+    assert all(one <= adjusted[name] * (1 + 1e-6) + 1e-12 for name, one in p.items())
+    assert all(adjusted[name] <= holms[name] * (1 + 1e-6) + 1e-12 for name in p)
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=8))

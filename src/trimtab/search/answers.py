@@ -28,7 +28,7 @@ _NONE = Effect(None, None, None, None, 0)
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that the verdicts rest on: the analysis, Holm's p-values, failures, and the plan."""
+    """All that the verdicts rest on: the analysis, adjusted p-values, failures, and the plan."""
 
     space: Space
     analysis: Analysis
@@ -118,11 +118,11 @@ def _judge(
         return Verdict.NOT_PROVEN, f"inert by construction, yet its test passed {where}"
     harmful = harms(known.space, known.analysis, factor)
     if worse <= ALPHA and (harmful or better > ALPHA):
-        return Verdict.LOSS, f"worse {where}, Holm-adjusted p = {worse:.2g}"
+        return Verdict.LOSS, f"worse {where}, adjusted p = {worse:.2g}"
     if harmful:
         return Verdict.NOT_PROVEN, f"it seems to lower {known.space.objective} {where}"
     if better <= ALPHA:
-        return Verdict.WIN, f"better {where}, Holm-adjusted p = {better:.2g}"
+        return Verdict.WIN, f"better {where}, adjusted p = {better:.2g}"
     if known.q[factor.tuning] <= RATE and not factor.dummy:
         return Verdict.PROBABLE, (
             f"better {where}, but for a proof among {len(known.space.factors)} tunings too near "

@@ -2,8 +2,9 @@
 
 The screen tells what a tuning gives on average over the others; where tunings interact that need
 not be what it gives beside those that are kept. Eight more rows toggle four tunings around the
-best profile: two that are likely gains and not proven, and those whose sign is least sure. In
-simulation with interactions of 1.5 % that takes a third off what ``max`` misses (docs/search.md).
+best combination to be expected: two that are likely gains and not proven, and those of which it is
+least sure whether they belong there (:mod:`trimtab.search.combined`). In simulation with
+interactions of 1.5 % ``max`` then misses 2.0 points, without it 2.8 (docs/search.md).
 The starts are a second stage of the same tests (:mod:`trimtab.stats.combination`).
 """
 
@@ -21,6 +22,7 @@ from trimtab.search.arms import (
     requests,
     together,
 )
+from trimtab.search.combined import combined
 from trimtab.search.cost import left, price
 from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
@@ -34,7 +36,8 @@ CONFIRM_BLOCKS: Final = 2
 
 _MOST: Final = designs.capacity(FOLLOW_ROWS)
 _LIKELY: Final = 2
-"""Tunings followed because they may still be proven; the rest because their sign is open."""
+"""Tunings followed because they may still be proven; the rest because it is open whether the best
+combination has them."""
 
 _FUTILE: Final = 0.30
 """One-sided p of the screen above which a proof is not hoped for."""
@@ -91,7 +94,10 @@ def plan(space: Space, before: Sequence[Start]) -> tuple[tuple[tuple[str, Candid
 
 
 def chosen(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
-    """Return the tunings to follow, at most four: the likely gains first, then the least sure."""
+    """Return the tunings to follow, at most four: the likely gains first, then the least sure.
+
+    Without a surface the least sure are those whose screened effect is nearest to nothing.
+    """
     seen = _first_stage(before)
     known, best = _before(space, before)
     analysis = analyse(known, seen)
@@ -100,7 +106,9 @@ def chosen(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
         (factor for factor in sure if 0 < analysis.p_better(factor) <= _FUTILE),
         key=analysis.p_better,
     )
-    nearest = sorted(sure, key=lambda factor: abs(sure[factor]))
+    joint = combined(analysis)
+    doubts = {} if joint is None else joint.doubts(best)
+    nearest = sorted(sure, key=lambda factor: doubts.get(factor, abs(sure[factor])))
     picked: list[Factor] = []
     for factor in dict.fromkeys([*likely[:_LIKELY], *nearest]):
         rest = [other for other in best if other not in picked and other is not factor]

@@ -1,7 +1,7 @@
 """The further arms of a study of several objectives: what the estimates expect to be good at them.
 
-The candidates follow from the main effects of lead phase and screen, by the rule of ``max``. What
-they are worth the confirmation says alone.
+The candidates follow from the effects of lead phase and screen one by one: what is more likely
+than not better. What they are worth the confirmation says alone.
 """
 
 from __future__ import annotations

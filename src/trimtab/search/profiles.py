@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from trimtab.model import Factor, Outcome, Phase, Space, Start
 from trimtab.search.arms import of_phase, without_conflicts
+from trimtab.search.combined import combined
 from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
 from trimtab.search.looks import ENOUGH_DF, SETTLING, Analysis, analyse, metric_of
 from trimtab.search.within import within
-from trimtab.stats.multiplicity import benjamini_hochberg, holm
+from trimtab.stats.multiplicity import benjamini_hochberg, holm, step_down
 
 ALPHA = 0.05
 """Family-wise error of the verdicts, in each direction."""
@@ -75,9 +76,9 @@ def _fails_together(starts: Sequence[Start]) -> bool:
 
 
 def adjusted(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
-    """Return Holm's p-values of "better" over all factors; one that was not tested has 1."""
+    """Return adjusted p-values of "better" over all factors; one that was not tested has 1."""
     p = {factor.tuning: analysis.p_better(factor) for factor in space.factors}
-    return _holm(space, _family(space, starts, p))
+    return _adjusted(space, starts, p, _df_of_all(analysis))
 
 
 def discovered(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
@@ -87,22 +88,43 @@ def discovered(space: Space, starts: Sequence[Start], analysis: Analysis) -> dic
 
 
 def adjusted_worse(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
-    """Return Holm's p-values of "worse", on the factor's metric or on the objective."""
+    """Return adjusted p-values of "worse", on the factor's metric or on the objective."""
     worse = {}
     for factor in space.factors:
         metrics = {metric_of(space, factor), space.objective}
         p = min(analysis.p_worse(factor, metric) for metric in metrics)
         worse[factor.tuning] = min(1.0, p * len(metrics))
-    return _holm(space, _family(space, starts, worse))
+    return _adjusted(space, starts, worse, _df_of_all(analysis))
 
 
-def _holm(space: Space, p: dict[str, float]) -> dict[str, float]:
-    """Return Holm's p-values over the factors that could be kept.
+def _df_of_all(analysis: Analysis) -> int | None:
+    """Return the degrees of freedom of the noise that all tests share, ``None`` if they do not.
 
-    The inert one cannot be, so it takes no part; its own is p times the number of factors.
+    They do where the tunings are columns of one screen, on one metric, and no two of them are kept
+    apart, so that their estimates are independent. What two stages say together is no t statistic.
     """
+    space = analysis.space
+    metrics = {metric_of(space, factor) for factor in space.factors} | {space.objective}
+    plain = not any(factor.lead or factor.of_host for factor in space.factors)
+    followed = of_phase(analysis.starts, Phase.FOLLOW)
+    if len(metrics) > 1 or not plain or followed or learned(space, analysis.starts).conflicts:
+        return None
+    return analysis.noise[Phase.SCREEN, space.objective].df or None
+
+
+def _adjusted(
+    space: Space, starts: Sequence[Start], p: dict[str, float], df: int | None
+) -> dict[str, float]:
+    """Return the p-values, adjusted for the factors that could be kept.
+
+    By Holm's method, or where all tests share their noise by the largest of them
+    (:func:`trimtab.stats.multiplicity.step_down`). The inert one cannot be kept, so it takes no
+    part; its own is p times the number of factors.
+    """
+    p = _family(space, starts, p)
     inert = {factor.tuning for factor in space.factors if factor.dummy}
-    found = holm({name: value for name, value in p.items() if name not in inert})
+    able = {name: value for name, value in p.items() if name not in inert}
+    found = holm(able) if df is None else step_down(able, df)
     return {name: found.get(name, min(1.0, len(p) * value)) for name, value in p.items()}
 
 
@@ -139,10 +161,10 @@ def winners(space: Space, starts: Sequence[Start], analysis: Analysis) -> tuple[
 def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
     """Return the profiles that lead phase, screen and host settings suggest.
 
-    ``proven`` holds the winners; ``best`` adds every factor that is more likely than not better
-    (its estimate is above 1: a stricter threshold costs gain where tunings interact; at one-sided
-    p < .25 the regret on L2 was 6.9 points, so it was 3.2: benchmarks/search.py, 24 starts, 2 %
-    noise). Of two that conflict, or fail together, the larger effect stays.
+    ``proven`` holds the winners; ``best`` adds what the best combination to be expected has
+    besides (:mod:`trimtab.search.combined`). A tuning that the screen does not speak of on the
+    objective joins when it is more likely than not better. Of two that conflict, or fail together,
+    the larger effect stays.
     """
     seen = [start for start in starts if start.request.phase in SETTLING]
     space = learned(space, seen)
@@ -153,37 +175,33 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
         # The noise is hardly known yet; the confirmation's starts will tell whether they won.
         ahead = centre(space, seen)
     proven = without_conflicts(space, (f for f in ahead if f.tuning not in out))
-    more = (
+    more = [
         factor
         for factor in space.factors
         if factor not in proven
         and not factor.dummy
         and factor.tuning not in out
-        and likely(analysis, factor)
         and not harms(space, analysis, factor)
-    )
-    wanted = without_conflicts(space, (*proven, *by_effect(analysis, more)))
+    ]
+    wanted = without_conflicts(space, (*proven, *_added(space, analysis, proven, more)))
     needed, best = within(analysis, proven), within(analysis, wanted)
-    costly = tuple(factor for factor in wanted if factor not in best)
-    return Profiles(needed, _smallest(space, analysis, best, needed), costly)
+    return Profiles(needed, best, tuple(factor for factor in wanted if factor not in best))
 
 
-def _smallest(
-    space: Space, analysis: Analysis, best: Sequence[Factor], needed: Sequence[Factor]
+def _added(
+    space: Space, analysis: Analysis, proven: Sequence[Factor], more: Sequence[Factor]
 ) -> tuple[Factor, ...]:
-    """Return a profile without what is expected to give next to nothing, all together.
-
-    A quarter of the margin is given up for it; where tunings interact the whole margin would cost
-    2 points more than it says (L2, benchmarks/search.py).
-    """
-    spare, dropped = math.log1p(space.margin) / 4, set[Factor]()
-    gains = ((analysis.expected(factor) or 0.0, factor) for factor in best if factor not in needed)
-    for gain, factor in sorted(gains, key=lambda pair: pair[0]):
-        spare -= gain
-        if spare < 0:
-            break
-        dropped.add(factor)
-    return tuple(factor for factor in best if factor not in dropped)
+    """Return what ``best`` has of ``more`` beside ``proven``, the largest effect first."""
+    found = combined(analysis)
+    known = () if found is None else found.factors
+    able = [factor for factor in more if metric_of(space, factor) == space.objective]
+    joint = () if found is None else found.best(space, proven, able)
+    alone = (
+        factor
+        for factor in more
+        if (factor not in able or factor not in known) and likely(analysis, factor)
+    )
+    return by_effect(analysis, (*joint, *alone))
 
 
 def published(space: Space) -> tuple[Factor, ...]:
@@ -209,6 +227,6 @@ def by_effect(
     """Return factors that have estimates, the largest effect first."""
 
     def largest(factor: Factor) -> float:
-        return max(look.estimate.value for look in analysis.looks(factor, metric))
+        return max((look.estimate.value for look in analysis.looks(factor, metric)), default=0.0)
 
     return tuple(sorted(factors, key=largest, reverse=True))

@@ -33,6 +33,8 @@ _MOST: Final = 2
 
 def chosen(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
     """Return the tunings to refine: those of the best profile that have more levels than two."""
+    if not any(len(levels(factor)) > 2 for factor in space.factors):
+        return ()
     found = profiles(space, before).best
     return tuple(factor for factor in found if len(levels(factor)) > 2)[:_MOST]
 

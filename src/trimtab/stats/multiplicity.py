@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+_STEPS: Final = 400
+"""Values of the noise over which a joint probability is averaged."""
+
+_LEAST: Final = 1e-14
+"""Smallest p-value of which a joint probability is told from that of a smaller one."""
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
@@ -18,6 +30,44 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, (len(p) - rank) * p[name]))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p}
+
+
+def step_down(p: Mapping[str, float], df: int) -> dict[str, float]:
+    """Return p-values adjusted step-down for the largest of t statistics that share their noise.
+
+    The columns of an orthogonal design give independent effects but one residual variance; where
+    that came out small, all statistics are large together, and Bonferroni's sum counts it once for
+    each. With 11 tests on 9 degrees of freedom the first step asks for p = .0053, Holm's for .0045
+    (Dunnett and Tamhane 1991, with the correlation of orthogonal effects, which is 0).
+
+    Args:
+        p: one-sided p-values of t statistics; a test that was not made counts as 1.
+        df: degrees of freedom of the noise that they share, at least 1.
+    """
+    adjusted: dict[str, float] = {}
+    largest = 0.0
+    for rank, name in enumerate(sorted(p, key=lambda name: p[name])):
+        largest = max(largest, _any(p[name], len(p) - rank, df))
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in p}
+
+
+def _any(p: float, many: int, df: int) -> float:
+    """Return the probability that one of ``many`` statistics has a p-value as small as ``p``."""
+    if p >= 0.5:
+        return min(1.0, many * p)
+    scale, weight = _scales(df)
+    single = special.ndtr(float(special.stdtrit(df, max(p, _LEAST))) * scale)
+    return float(weight @ -np.expm1(many * np.log1p(-single)))
+
+
+@cache
+def _scales(df: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return values of the estimated standard deviation in units of the true one, and weights."""
+    low, high = np.log(special.chdtri(df, [1.0 - 1e-15, 1e-15]) / df) / 2
+    logs = np.linspace(float(low), float(high), _STEPS)
+    density = np.exp(df * logs - df * np.exp(2 * logs) / 2)
+    return np.exp(logs), density / density.sum()
 
 
 def benjamini_hochberg(p: Mapping[str, float]) -> dict[str, float]:

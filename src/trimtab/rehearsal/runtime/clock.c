@@ -81,7 +81,7 @@ int standin_plan(struct standin_operator *one, const void *first_parameter)
 {
     int error = OK;
     standin_order(first_parameter);
-    standin_clear_result(one->name);
+    standin_set_result(one->name);
     if (is_on())
         error = enqueue(one, mode == FIXED ? fixed : standin_cost(one->name));
     standin_forget();

@@ -1,7 +1,7 @@
 /* Memory: host memory stands for the device's, mapped and never touched until it is used.
  *
  * Pages come from the kernel zeroed, so that a tensor that no operator has filled holds zeros as a
- * rule: sampled tokens are token 0, and indices are in range.
+ * rule, and indices are in range.
  */
 #include "standin.h"
 

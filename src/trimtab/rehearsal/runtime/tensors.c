@@ -113,22 +113,50 @@ aclError aclGetViewShape(const struct tensor *tensor, int64_t **dimensions, uint
     return OK;
 }
 
-static void clear(const struct tensor *result)
+static int is_small_integers(const struct tensor *one)
 {
-    if (result->data != NULL && result->bytes <= SMALL &&
-        (result->type == INT32 || result->type == INT64))
-        memset(result->data, 0, (size_t)result->bytes);
+    return one->data != NULL && one->bytes <= SMALL && (one->type == INT32 || one->type == INT64);
+}
+
+static void set(const struct tensor *one, int i, int64_t value)
+{
+    if (one->type == INT64)
+        ((int64_t *)one->data)[i] = value;
+    else
+        ((int32_t *)one->data)[i] = (int32_t)value;
+}
+
+static int64_t get(const struct tensor *one, int i)
+{
+    return one->type == INT64 ? ((int64_t *)one->data)[i] : ((int32_t *)one->data)[i];
+}
+
+/* TRIMTAB_STANDIN_TOKEN where there are so many places (a vocabulary), else 0. */
+static void choose(const struct tensor *scores, const struct tensor *chosen)
+{
+    int64_t token = standin_number("TOKEN", 64);
+    for (int i = 0; i < (int)chosen->elements; i++)
+        set(chosen, i, scores->last > token ? token : 0);
+}
+
+static void copy(const struct tensor *to, const struct tensor *from)
+{
+    int same = is_small_integers(from) && from->elements == to->elements;
+    for (int i = 0; i < (int)to->elements; i++)
+        set(to, i, same ? get(from, i) : 0);
 }
 
 /* A sampled token is the place of a largest number, then copied into narrower integers, and read by
- * the host, which looks it up in a vocabulary: it shall be token 0, and not what lies in memory
- * that is used again. */
-void standin_clear_result(const char *name)
+ * the host, which looks it up in a vocabulary: it shall be a token of every vocabulary that shows
+ * as text, and not what lies in memory that is used again. */
+void standin_set_result(const char *name)
 {
-    if (seen.count == 0)
+    if (seen.count < 2)
         return;
-    if (strstr(name, "ArgMax") != NULL)
-        clear(standin_tensor(&seen, seen.count - 1));
-    else if (strcmp(name, "aclnnInplaceCopy") == 0)
-        clear(standin_tensor(&seen, 0));
+    const struct tensor *first = standin_tensor(&seen, 0);
+    const struct tensor *last = standin_tensor(&seen, seen.count - 1);
+    if (strstr(name, "ArgMax") != NULL && is_small_integers(last))
+        choose(first, last);
+    else if (strcmp(name, "aclnnInplaceCopy") == 0 && is_small_integers(first))
+        copy(first, last);
 }

@@ -32,7 +32,7 @@ struct described *standin_described(void);
 const struct tensor *standin_tensor(const struct described *seen, int i);
 const struct array *standin_array(const struct described *seen, int i);
 void standin_order(const void *first_parameter);
-void standin_clear_result(const char *name);
+void standin_set_result(const char *name);
 void standin_forget(void);
 
 #endif
