@@ -26,6 +26,11 @@ stricter one, each for itself."""
 
 PROBE_SECONDS = 1.0
 """How long others are watched; less where nobody would wait for them anyway."""
+
+_TELLING_SECONDS = 0.5
+"""Shares of less are not told: a CPU that sleeps accounts for it late (0.1 s of an idle machine
+read 80 % busy)."""
+
 _SIZE = 384
 
 SLOW = 0.9
@@ -44,20 +49,29 @@ _ENOUGH = 3
 def probe(seconds: float) -> Mapping[str, float]:
     """Return the readings of one probe.
 
-    Keys: ``busy`` and ``steal`` (shares of the machine's CPU time while the probe sleeps),
-    ``gflops`` (a float32 matrix product on the caller's thread pool) and ``copy_gbps`` (GB/s
-    read plus written by a copy larger than the caches), and ``available_gb`` of memory; ``mhz``
-    (mean clock of the CPUs) and ``celsius`` (the hottest sensor) where the system tells them.
+    Keys: ``busy`` and ``steal`` (shares of the machine's CPU time while the probe sleeps, if it
+    sleeps long enough to tell), ``gflops`` (a float32 matrix product on the caller's thread
+    pool) and ``copy_gbps`` (GB/s read plus written by a copy larger than the caches), and
+    ``available_gb`` of memory; ``mhz`` (mean clock of the CPUs) and ``celsius`` (the hottest
+    sensor) where the system tells them.
     """
-    times = psutil.cpu_times_percent(interval=seconds)
     return {
-        "busy": 1.0 - (times.idle + getattr(times, "iowait", 0.0)) / 100.0,
-        "steal": getattr(times, "steal", 0.0) / 100.0,
+        **_shares(seconds),
         "gflops": 2 * _SIZE**3 / _best_seconds(_matrix_product()) / 1e9,
         "copy_gbps": 2 * 64e6 / _best_seconds(_copy()) / 1e9,
         "available_gb": psutil.virtual_memory().available / 1e9,
         **_clock(),
         **_temperature(),
+    }
+
+
+def _shares(seconds: float) -> dict[str, float]:
+    times = psutil.cpu_times_percent(interval=seconds)
+    if seconds < _TELLING_SECONDS:
+        return {}
+    return {
+        "busy": 1.0 - (times.idle + getattr(times, "iowait", 0.0)) / 100.0,
+        "steal": getattr(times, "steal", 0.0) / 100.0,
     }
 
 
@@ -106,9 +120,9 @@ def wait(
 
 def _disturbed(readings: Mapping[str, float]) -> str:
     """Return what others take of the machine, "" if it is little."""
-    if readings["busy"] > BUSY_LIMIT:
+    if readings.get("busy", 0.0) > BUSY_LIMIT:
         return f"others use {readings['busy']:.0%} of it"
-    if readings["steal"] > STEAL_LIMIT:
+    if readings.get("steal", 0.0) > STEAL_LIMIT:
         return f"the hypervisor takes {readings['steal']:.0%} of it"
     return ""
 

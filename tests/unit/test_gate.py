@@ -17,13 +17,19 @@ def scripted(*values: Mapping[str, float]) -> Iterator[Mapping[str, float]]:
 
 
 def test_probe_reads_this_machine() -> None:
-    found = gate.probe(seconds=0.05)
+    found = gate.probe(seconds=0.5)
     always = {"busy", "steal", "gflops", "copy_gbps", "available_gb"}
     assert always <= set(found) <= always | {"mhz", "celsius"}
     assert all(found.get(name, 1.0) > 0 for name in ("mhz", "celsius")), "unknown is absent"
     assert found["gflops"] > 0
     assert found["copy_gbps"] > 0
     assert 0 <= found["busy"] <= 1
+
+
+def test_a_short_look_tells_no_shares() -> None:
+    found = gate.probe(seconds=0.05)
+    assert not {"busy", "steal"} & set(found)
+    assert gate.wait(threading.Event(), patience=0.0, probe=lambda _: found)["waited"] == 0.0
 
 
 def test_a_quiet_machine_is_measured_at_once() -> None:
