@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 
 from trimtab import facts
@@ -34,7 +35,7 @@ def plan(
         UsageError: the machine shows no NPUs or CPUs.
     """
     recorded = json.dumps(_recorded(host, workers))
-    with Zygote(python, VLLM_ASCEND, environment(python, machine)) as zygote:
+    with closing(Zygote(python, VLLM_ASCEND, environment(python, machine))) as zygote:
         path = zygote.scratch / "machine.json"
         path.write_text(recorded, encoding="utf-8")
         env = (("ORACLE_MACHINE", str(path)),)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from trimtab.errors import EngineError
 from trimtab.oracle import vendor
@@ -64,17 +64,6 @@ class Runs:
         self._runs: dict[tuple[str, Check], Run] = {}
         self.versions: dict[str, str] = {}
 
-    def __enter__(self) -> Runs:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """End the children."""
         for one in self._zygotes.values():
@@ -119,7 +108,7 @@ class Runs:
             return found
         found = []
         for check in checks:
-            with Zygote(self._python, kind, self._env) as zygote:
+            with closing(Zygote(self._python, kind, self._env)) as zygote:
                 found += zygote.run([check])
                 self.versions.update(zygote.versions)
         return found
