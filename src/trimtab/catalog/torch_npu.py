@@ -53,11 +53,16 @@ def _queue_applies(context: Context) -> str | None:
 
 
 def _queue_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
-    """Level 1 and 2 have the thread alike: that it is level 2, only the delivery proves."""
-    return (
-        Check(CheckKind.ENVIRON, _QUEUE, str(value), roles=("api",), proves=Proves.DELIVERY),
-        Check(CheckKind.THREAD_NAMED, "acl_thread", value != "0"),
+    """Level 1 and 2 have the thread alike: that it is level 2, only the delivery proves.
+
+    Without torch_npu nothing could have the thread: the guide, verbatim, is an arm elsewhere too.
+    """
+    delivered = Check(
+        CheckKind.ENVIRON, _QUEUE, str(value), roles=("api",), proves=Proves.DELIVERY
     )
+    if "torch-npu" not in facts.packages:
+        return (delivered,)
+    return (delivered, Check(CheckKind.THREAD_NAMED, "acl_thread", value != "0"))
 
 
 def _queue_and_graphs(scene: Scene) -> Iterator[Hit]:

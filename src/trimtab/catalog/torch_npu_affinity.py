@@ -71,14 +71,15 @@ def _affinity_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Ch
     """Mode 1 binds the dispatching thread to the slice of its device, of two or more visible ones.
 
     With one visible device the slice is every CPU, which is what happens anyway; with several
-    workers each has another slice; and without the queue there is no such thread.
+    workers each has another slice; and without torch_npu, or its queue, there is no such thread.
     """
     delivered = Check(CheckKind.ENVIRON, _NAME, str(value), roles=("api",), proves=Proves.DELIVERY)
     env = dict(settings.env)
     devices = [one for one in env.get("ASCEND_RT_VISIBLE_DEVICES", "").split(",") if one.strip()]
     online = facts.cpu.online.value
     workers = Argument("--tensor-parallel-size").parse(settings) not in (None, "1", 1)
-    if value != "1" or online is None or workers or env.get("TASK_QUEUE_ENABLE") == "0":
+    queue = "torch-npu" in facts.packages and env.get("TASK_QUEUE_ENABLE") != "0"
+    if value != "1" or online is None or workers or not queue:
         return (delivered,)
     share = len(online) // len(devices) if len(devices) > 1 else 0
     if share == 0:
