@@ -41,7 +41,8 @@ def write_answer(
         StudyError: a profile or the report cannot be written.
     """
     command = f"trimtab tune --study {shlex.quote(str(folder))} --resume"
-    conclusion = replace(conclusion, notes=(*_caveats(session), *conclusion.notes))
+    said = (*session.caveats, _ON_HARDWARE) if session.caveats else ()
+    conclusion = replace(conclusion, notes=(*said, *conclusion.notes))
     files: dict[str, str] = {}
     for name, chosen in _profiles(conclusion).items():
         path = _path(folder, name)
@@ -64,16 +65,6 @@ _ON_HARDWARE = (
     "what is kept here would have to be confirmed on hardware: 'trimtab compare stock PROFILE' on "
     "the NPU for the gain, and 'make test-ascend' for the verification"
 )
-
-
-def _caveats(session: Session) -> tuple[str, ...]:
-    """Return what must be said with every number of the study, and what would have to be shown."""
-    if not session.engine.caveat:
-        return ()
-    return (
-        session.engine.caveat,
-        _ON_HARDWARE,
-    )
 
 
 def as_json(

@@ -78,6 +78,11 @@ class Session:
         given = self.options.noise
         return _NOISE if given is None else parse_share("--noise", given)
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What must be said with every number measured on the engine."""
+        return (self.engine.caveat,) if self.engine.caveat else ()
+
     def compile(self, chosen: Candidate, *, guide: bool = False) -> Plan:
         """Compile a candidate; the guide's arm is taken verbatim, contradictions included."""
         return compile_plan(
@@ -175,17 +180,19 @@ def _timed(engine: Engine, options: Options) -> Engine:
         UsageError: host overhead is asked for where the device takes time, or a model of the
             device's time on an engine that has a real device.
     """
-    overhead = HOST_OVERHEAD in parse_objectives(options.objective)
-    if overhead and (not engine.caveat or options.device_time):
+    if options.device_time is not None:
+        if not isinstance(engine, Rehearsal):
+            raise UsageError(
+                f"--device-time is a model for ascend-rehearsal, not for {engine.name}"
+            )
+        engine = engine.with_device_time(options.device_time)
+    idle = isinstance(engine, Rehearsal) and not engine.stand_in.clock
+    if HOST_OVERHEAD in parse_objectives(options.objective) and not idle:
         raise UsageError(
             f"--objective {HOST_OVERHEAD} needs a device that takes no time: "
             "add --engine ascend-rehearsal, without --device-time"
         )
-    if options.device_time is None:
-        return engine
-    if not isinstance(engine, Rehearsal):
-        raise UsageError(f"--device-time is a model for ascend-rehearsal, not for {engine.name}")
-    return engine.with_device_time(options.device_time)
+    return engine
 
 
 def _context(

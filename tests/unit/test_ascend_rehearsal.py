@@ -96,6 +96,11 @@ def test_a_device_that_takes_time_says_that_it_is_a_model(tmp_path: Path) -> Non
         engine.with_device_time("20ms")
 
 
+def test_the_clock_of_the_described_machine_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ascend_rehearsal.MACHINE, "clock=fixed:20")
+    assert "is a model, not a measurement" in ascend_rehearsal.assume("ascend-rehearsal").caveat
+
+
 def test_another_value_is_named_in_words() -> None:
     assert parse_tries(["a=b=c", "d=1"]) == {"a": "b=c", "d": "1"}
     for words in (["a"], ["=1"], ["a="], ["a=1", "a=2"]):

@@ -34,7 +34,7 @@ from trimtab.pooled import over_windows
 from trimtab.progress import Display, open_display
 from trimtab.question import Options, parse_share, parse_windows, require_same
 from trimtab.search.remarks import remarks
-from trimtab.session import Session, windowed
+from trimtab.session import windowed
 from trimtab.stop import Stop
 from trimtab.study import LEDGER, clear_wreckage
 from trimtab.targets import open_target
@@ -64,15 +64,10 @@ def of_starts(
         "metrics": [asdict(m) for m in found],
         "noise": precision.noise(starts, options.objective),
         "notes": [
-            *caveats(session),
+            *session.caveats,
             *remarks(starts, options.objective, [one.metric for one in found]),
         ],
     }
-
-
-def caveats(session: Session) -> list[str]:
-    """Return what must be said with every number of the session's engine."""
-    return [session.engine.caveat] if session.engine.caveat else []
 
 
 def of_pairs(
@@ -122,7 +117,7 @@ def of_pairs(
             name: [asdict(one) for one in table]
             for name, table in zip(("a", "b"), tables, strict=True)
         },
-        "notes": [*caveats(session), *remarks(starts, metric, shown)],
+        "notes": [*session.caveats, *remarks(starts, metric, shown)],
     }
 
 

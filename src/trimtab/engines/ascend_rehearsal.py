@@ -42,10 +42,14 @@ EAGER = "--enforce-eager"
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal(Vllm):
-    """The rehearsal's installation, and the machine it plays."""
+    """The rehearsal's installation, and the machine it plays; the caveat follows from that."""
 
     stand_in: StandIn = field(default_factory=StandIn)
-    caveat: str = LABEL
+    caveat: str = field(init=False, default=LABEL)
+
+    def __post_init__(self) -> None:
+        if self.stand_in.clock:
+            object.__setattr__(self, "caveat", f"{LABEL}; {MODELLED}")
 
     def model(self, asked: str | None) -> tuple[str, tuple[str, ...]]:
         """Return the model and its arguments: dummy weights always, for no operator reads them."""
@@ -73,7 +77,7 @@ class Rehearsal(Vllm):
         """
         played = replace(self.stand_in, clock=clock)
         played.check()
-        return replace(self, stand_in=played, caveat=f"{LABEL}; {MODELLED}")
+        return replace(self, stand_in=played)
 
     def host(self) -> Host:
         """Return this machine with the NPUs that it plays."""
