@@ -51,7 +51,10 @@ def of_starts(
             made = measure.Measurement(session, (again,), *place, trial=bound).until(
                 lambda starts: _with(starts, capacity.VERIFIED) >= 1
             )
-    return _answer(target, asked, capacity.conclude(made), made)
+    return {
+        **_answer(target, asked, capacity.conclude(made), made),
+        "notes": list(session.caveats),
+    }
 
 
 def _with(starts: Sequence[Start], metric: str) -> int:
@@ -72,7 +75,7 @@ def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
         void = sorted({reason for window in found.windows for reason in window.void})
         raise UsageError(f"{url} cannot be measured: {found.failed or '; '.join(void)}")
     only = capacity.Capacity(found.capacity, None, (found.capacity,), None)
-    return {**_answer(url, asked, only, ()), "probes": [_probes(found.windows)]}
+    return {**_answer(url, asked, only, ()), "probes": [_probes(found.windows)], "notes": []}
 
 
 def _answer(
@@ -129,6 +132,8 @@ def show(found: Mapping[str, Any]) -> None:
             f"Each probe had {found['requests']} requests: a p99 of so few is nearly the largest "
             "value. --requests 1000 makes it a percentile."
         )
+    for note in found["notes"]:
+        console.print(f"note: {note}")
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
