@@ -81,6 +81,7 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(python: Path, played: StandIn, folder: Path) -> dict[str, str]:
     return {
         **os.environ,
+        "CI": "true",  # which must not reach torch
         **played.environment(build.libraries(environments.site_packages(python))),
         **tree.lay(played, folder / "machine", os.environ["PATH"]),
         "VLLM_CACHE_ROOT": str(folder / "cache"),
