@@ -133,9 +133,8 @@ def closed(runs: dict[str, list[Run]], start_up: dict[str, list[Run]], load: Loa
 
 def own_cpu(runs: Sequence[Run], load: Load) -> str:
     """Return what trimtab says of its own CPU seconds for 100k tokens."""
-    per = 1e5 / OUTPUT / load.requests
-    during = spread([run.told.cpu_run * per for run in runs], ".2f")
-    rest = spread([run.told.cpu_rest * per for run in runs], ".2f")
+    during = spread([1e5 * run.told.cpu_run for run in runs], ".2f")
+    rest = spread([1e5 * run.told.cpu_rest for run in runs], ".2f")
     return f"| {load.streams or 'open loop'} | {during} | {rest} |"
 
 

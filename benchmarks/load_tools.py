@@ -38,7 +38,7 @@ class Reported:
 
     Only trimtab measures itself: ``lags`` are the median, 99th percentile and largest delay from
     intended to sent, ``cpu_run`` the CPU seconds from the first request to the last token,
-    ``cpu_rest`` those for preparing the requests and reading the answers.
+    ``cpu_rest`` those for preparing the requests and reading the answers, both for one token.
     """
 
     ttft_p50: float
