@@ -54,7 +54,7 @@ def decode(pieces: Iterable[Piece]) -> Answer:
         if data == b"[DONE]":
             return Answer(tuple(chunks), prompt, output, finished=True)
         try:
-            event = json.loads(data)
+            event = json.loads(data.decode())  # a stream is UTF-8; json would guess each time
         except (ValueError, RecursionError):
             return Answer(tuple(chunks), prompt, output, False, f"not JSON: {_short(data)}")
         if not isinstance(event, dict) or event.get("error"):
