@@ -1,29 +1,23 @@
 """Host writes: journalled before they are made, and restored on any exit.
 
-The journal is a file of JSON lines, each on disk before what it announces (format 1):
-
-    {"do": "write", "path": ..., "before": ..., "after": ...}    about to be written
-    {"do": "restored", "path": ...}                              back to what it was
-    {"do": "left", "path": ..., "now": ...}                      changed by another since; not ours
-
-Restoring goes backwards, and compares first: what somebody else has changed in the meantime is
-theirs, and is left and reported.
+Every write has an entry in a journal on disk first (``journal.py``). Restoring goes backwards, and
+compares first: what somebody else has changed in the meantime is theirs, and is left and reported.
+A kernel setting that was written in an earlier boot is the reboot's, unless files that were
+written with it have made it again.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from trimtab import places
 from trimtab.errors import HostError, SettingRefusedError
-from trimtab.facts.text import selected
 from trimtab.host import Host
+from trimtab.journal import Pending, load, note
 from trimtab.model import HostWrite
 
 LOCK = Path("/run/trimtab-host.lock")
@@ -32,13 +26,6 @@ LOCK = Path("/run/trimtab-host.lock")
 
 Switch = Callable[[bool], None]
 """Makes the live writes, or restores them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    path: str
-    before: str
-    after: str
 
 
 @contextmanager
@@ -64,25 +51,23 @@ def applied(
 
     def switch(on: bool) -> None:
         if not on:
-            _report(_restore(host, journal, {write.path for write in live}))
+            _report(restore(host, journal, {write.path for write in live}))
             return
-        for write in live:
-            _write(host, journal, write)
+        make(live, host, journal)
 
     if not writes and not live:
         yield switch
         return
-    with _exclusive(lock):
-        _report(_restore(host, journal))
+    with exclusive(lock):
+        _report(restore(host, journal))
         try:
-            for write in writes:
-                _write(host, journal, write)
+            make(writes, host, journal)
             yield switch
         except BaseException as error:
-            for sentence in _restore(host, journal):
+            for sentence in restore(host, journal):
                 error.add_note(sentence)
             raise
-        _report(_restore(host, journal))
+        _report(restore(host, journal))
 
 
 def recover(journal: Path, host: Host, *, lock: Path = LOCK) -> tuple[str, ...]:
@@ -92,17 +77,22 @@ def recover(journal: Path, host: Host, *, lock: Path = LOCK) -> tuple[str, ...]:
     """
     if not pending(journal):
         return ()
-    with _exclusive(lock):
-        return _restore(host, journal)
+    with exclusive(lock):
+        return restore(host, journal)
 
 
 def pending(journal: Path) -> tuple[str, ...]:
-    """Return the paths that the journal still has to restore, in the order of their writes."""
-    return tuple(one.path for one in _open_entries(journal))
+    """Return the places that the journal still has to restore, in the order of their writes."""
+    return tuple(one.path for one in load(journal).pending)
 
 
 @contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the host's lock; the kernel lets go of it when the process ends, however it does.
+
+    Raises:
+        HostError: another process holds it, or it cannot be made.
+    """
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -125,103 +115,123 @@ def _report(sentences: Sequence[str]) -> None:
         raise HostError("; ".join(sentences))
 
 
-def _write(host: Host, journal: Path, write: HostWrite) -> None:
+def make(writes: Sequence[HostWrite], host: Host, journal: Path) -> None:
+    """Make the writes and leave them; the caller holds the lock.
+
+    Raises:
+        SettingRefusedError: one was refused; the journal says what the earlier ones were.
+        HostError: the journal cannot be written.
+    """
+    boot = places.boot(host)
+    for one in writes:
+        _write(host, journal, one, boot)
+
+
+def _write(host: Host, journal: Path, write: HostWrite, boot: str) -> None:
+    path, text = write.path, write.text
     try:
-        before = host.read(write.path)
+        before = places.read(host, path)
     except HostError as error:
         raise SettingRefusedError(str(error)) from error
-    if selected(before) == write.text:
+    if places.same(path, before, text):
         return
-    _note(journal, {"do": "write", "path": write.path, "before": before, "after": write.text})
+    _disown(journal, path, before)
+    note(journal, {"do": "write", "path": path, "before": before, "after": text, "boot": boot})
     try:
-        host.write(write.path, write.text)
-        now = selected(host.read(write.path))
+        places.write(host, path, text)
+        now = places.read(host, path)
     except HostError as error:
         raise SettingRefusedError(str(error)) from error
-    if now != write.text:
+    if not places.same(path, now, text):
         raise SettingRefusedError(
-            f"{write.path} must read {write.text!r} after the write, but reads {now!r}"
+            f"{path} must read {places.shown(path, text)!r} after the write, but reads "
+            f"{places.shown(path, now)!r}"
         )
 
 
-def _restore(host: Host, journal: Path, paths: Collection[str] | None = None) -> tuple[str, ...]:
+def _disown(journal: Path, path: str, now: str | None) -> None:
+    """Close an open entry whose place somebody else has changed: theirs is what comes before."""
+    for one in load(journal).pending:
+        known = (one.before, *one.afters)
+        if one.path == path and not any(places.same(path, now, text) for text in known):
+            note(journal, {"do": "left", "path": path, "now": now})
+
+
+def restore(
+    host: Host,
+    journal: Path,
+    paths: Collection[str] | None = None,
+    *,
+    force: bool = False,
+    forget: bool = True,
+) -> tuple[str, ...]:
     """Restore all open entries, last first; go on past failures and return their sentences.
 
-    Only those of ``paths``, if given.
+    Only those of ``paths``, if given. ``force`` restores also what somebody else has changed.
+    ``forget``: what is left to somebody else is closed in the journal, else it stays open there.
+    The caller holds the lock.
     """
     sentences: list[str] = []
-    for one in reversed(_open_entries(journal)):
+    entries = load(journal).pending
+    boot = places.boot(host)
+    lasting = any(places.lasts(one.path) for one in entries)
+    for one in reversed(entries):
         if paths is not None and one.path not in paths:
             continue
+        elsewhen = bool(one.boot and boot and one.boot != boot and not places.lasts(one.path))
         try:
-            now = selected(host.read(one.path))
-            if now not in (one.after, selected(one.before)):
-                _note(journal, {"do": "left", "path": one.path, "now": now})
-                sentences.append(
-                    f"{one.path} was left at {now!r}: somebody changed it after trimtab had "
-                    f"written {one.after!r} over {selected(one.before)!r}"
-                )
-                continue
-            if now != selected(one.before):
-                _put_back(host, one)
-            _note(journal, {"do": "restored", "path": one.path})
+            sentence = _close(host, journal, one, elsewhen, lasting, force, forget)
         except HostError as error:
-            sentences.append(
-                f"{one.path} must be set back to {selected(one.before)!r} by hand: {error}"
+            sentence = (
+                f"{one.path} must be set back to {places.shown(one.path, one.before)!r} by hand: "
+                f"{error}"
             )
+        sentences += [sentence] if sentence else []
     return tuple(sentences)
 
 
-def _put_back(host: Host, one: _Pending) -> None:
-    # A file that offers a choice ("always [madvise] never") takes only the chosen word.
-    is_choice = selected(one.before) != one.before.strip()
-    host.write(one.path, selected(one.before) if is_choice else one.before)
-    now = selected(host.read(one.path))
-    if now != selected(one.before):
-        raise HostError(f"the kernel keeps {now!r}")
+def _close(
+    host: Host,
+    journal: Path,
+    one: Pending,
+    elsewhen: bool,
+    lasting: bool,
+    force: bool,
+    forget: bool,
+) -> str:
+    """Restore one entry; return the sentence that says why it is not, or "".
+
+    ``elsewhen``: it was written in an earlier boot. ``lasting``: with files that outlive one.
+    """
+    if elsewhen and not lasting:
+        note(journal, {"do": "reset", "path": one.path})
+        return ""
+    now = places.read(host, one.path)
+    if now is None and one.path.startswith("rlimit:"):
+        note(journal, {"do": "gone", "path": one.path})
+        return ""
+    was = places.same(one.path, now, one.before)
+    ours = any(places.same(one.path, now, after) for after in one.afters)
+    if not was and not ours and not force:
+        if elsewhen:
+            note(journal, {"do": "reset", "path": one.path})
+            return ""
+        return _leave(journal, one, now, forget)
+    if not was:
+        places.restore(host, one.path, one.before)
+        now = places.read(host, one.path)
+        if not places.same(one.path, now, one.before):
+            raise HostError(f"the kernel keeps {places.shown(one.path, now)!r}")
+    places.tidy(host, one.path)
+    note(journal, {"do": "restored", "path": one.path})
+    return ""
 
 
-def _note(journal: Path, entry: dict[str, str]) -> None:
-    """Append one line and wait until it, and a new file's name, are on disk."""
-    fresh = not journal.exists()
-    line = json.dumps(entry, separators=(",", ":")) + "\n"
-    try:
-        if not fresh and not journal.read_bytes().endswith(b"\n"):
-            line = "\n" + line  # a torn last line must not swallow this one
-        handle = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(handle, line.encode())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if fresh:
-            folder = os.open(journal.parent, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except OSError as error:
-        raise HostError(f"cannot write the journal {journal}: {error.strerror}") from error
-
-
-def _open_entries(journal: Path) -> list[_Pending]:
-    """Replay the journal. A torn line was never acted upon, and is skipped."""
-    try:
-        lines = journal.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise HostError(f"cannot read the journal {journal}: {error.strerror}") from error
-    entries: dict[str, _Pending] = {}
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if entry["do"] == "write":
-            entries.setdefault(
-                entry["path"], _Pending(entry["path"], entry["before"], entry["after"])
-            )
-        else:
-            entries.pop(entry["path"], None)
-    return list(entries.values())
+def _leave(journal: Path, one: Pending, now: str | None, forget: bool) -> str:
+    if forget:
+        note(journal, {"do": "left", "path": one.path, "now": now})
+    return (
+        f"{one.path} was left at {places.shown(one.path, now)!r}: somebody changed it after "
+        f"trimtab had written {places.shown(one.path, one.afters[-1])!r} over "
+        f"{places.shown(one.path, one.before)!r}"
+    )

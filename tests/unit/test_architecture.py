@@ -16,11 +16,11 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"host", "caches", "proctree", "leftovers", "keeper", "kept", "strict_yaml", "wording"}
     ),
     frozenset({"facts", "redaction", "stop", "enginelog"}),
-    frozenset({"knobs", "engines", "rehearsal"}),
+    frozenset({"knobs", "engines", "rehearsal", "places"}),
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
     frozenset({"plan"}),
-    frozenset({"server", "live", "verify", "apply", "records"}),
+    frozenset({"server", "live", "verify", "apply", "journal", "records"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
     frozenset({"simulated"}),
     frozenset(

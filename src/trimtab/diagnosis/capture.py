@@ -103,6 +103,22 @@ class RecordingHost:
         """Refuse: a capture only reads."""
         raise HostError(f"cannot write {path}: a capture only reads")
 
+    def install(self, path: str, data: bytes) -> None:
+        """Refuse: a capture only reads."""
+        self.write(path, "")
+
+    def link(self, path: str, target: str) -> None:
+        """Refuse: a capture only reads."""
+        self.write(path, "")
+
+    def mkdir(self, path: str) -> None:
+        """Refuse: a capture only reads."""
+        self.write(path, "")
+
+    def remove(self, path: str) -> None:
+        """Refuse: a capture only reads."""
+        self.write(path, "")
+
     def run(self, argv: Sequence[str], timeout: float = 10.0) -> str:
         """See `Host.run`."""
         text = self._host.run(argv, timeout)

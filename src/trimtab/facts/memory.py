@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,15 @@ from trimtab.host import Host
 from trimtab.model import Fact
 
 THP = "/sys/kernel/mm/transparent_hugepage"
+
+
+@dataclass(frozen=True, slots=True)
+class SwapArea:
+    """A swap device or file that is on; ``used`` in bytes."""
+
+    name: str
+    used: int
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,7 @@ class MemoryFacts:
     thp_enabled: Fact[str]
     thp_defrag: Fact[str]
     swap_total: Fact[int]
+    swaps: Fact[tuple[SwapArea, ...]]
 
 
 def parse_meminfo(text: str, key: str) -> int | None:
@@ -32,6 +43,16 @@ def parse_meminfo(text: str, key: str) -> int | None:
         if name == key and words:
             return int(words[0]) * (1024 if words[1:] == ["kB"] else 1)
     return None
+
+
+def parse_swaps(text: str) -> tuple[SwapArea, ...]:
+    """Return the areas of ``/proc/swaps``; blanks in a name are written as octal escapes."""
+    areas = []
+    for line in text.splitlines()[1:]:
+        name, _, _, used, priority = line.split()[-5:]
+        plain = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), name)
+        areas.append(SwapArea(plain, int(used) * 1024, int(priority)))
+    return tuple(areas)
 
 
 def _field(key: str) -> Callable[[str], int | None]:
@@ -51,4 +72,5 @@ def read(host: Host) -> MemoryFacts:
         thp_enabled=read_fact(host, f"{THP}/enabled", _word),
         thp_defrag=read_fact(host, f"{THP}/defrag", _word),
         swap_total=read_fact(host, "/proc/meminfo", _field("SwapTotal")),
+        swaps=read_fact(host, "/proc/swaps", parse_swaps),
     )

@@ -225,7 +225,9 @@ def _no_tuned(one: HostWrite) -> str | None:
 
 def _no_file(one: HostWrite) -> str | None:
     if not one.path.startswith("/"):
-        return "it is no file: what makes it lasting is said by 'trimtab host plan'"
+        return "it is no kernel setting, but " + one.path.partition(":")[0]
+    if one.path.startswith("/proc/irq/"):
+        return "an interrupt may have another number after the next boot"
     return _unsafe(one)
 
 

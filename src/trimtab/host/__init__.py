@@ -1,0 +1,13 @@
+"""The machine as a narrow port: every read of it and every write to it goes through here.
+
+``LocalHost`` is the machine we run on. ``SnapshotHost`` is a captured one: a folder with
+``root/`` (files under their absolute paths), ``commands/`` (outputs of commands) and
+``meta.yaml`` (what no file shows). Fact parsers and checks see only the protocol, so every one
+of them can be shown any machine.
+"""
+
+from trimtab.host.local import LocalHost
+from trimtab.host.port import LIMIT, Host, beside, command_slug
+from trimtab.host.snapshot import SnapshotHost
+
+__all__ = ["LIMIT", "Host", "LocalHost", "SnapshotHost", "beside", "command_slug"]

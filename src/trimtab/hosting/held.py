@@ -1,0 +1,227 @@
+"""Applied settings: made, told about, and taken back. One journal holds all that is known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from trimtab import journal, places
+from trimtab.apply import LOCK, exclusive, make, restore
+from trimtab.errors import HostError
+from trimtab.host import Host
+from trimtab.journal import Pending, State
+from trimtab.model import HostWrite
+
+FOLDER = Path("/var/lib/trimtab/host")
+"""Where the journal lies: root's, and not emptied by a reboot."""
+
+JOURNAL = "journal.jsonl"
+
+
+class Standing(StrEnum):
+    """How an applied setting stands now."""
+
+    HOLDS = "in effect"
+    CHANGED = "changed since by somebody else"
+    UNMADE = "not written: the apply was interrupted"
+    REBOOT = "reset by a reboot"
+    GONE = "its process has ended"
+    UNREADABLE = "cannot be read"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One applied setting. Texts are as `places.shown` gives them; ``now`` may be a reason.
+
+    ``journalled``: a rollback puts ``before`` back; else it had the value before the apply.
+    """
+
+    place: str
+    before: str
+    after: str
+    now: str
+    standing: Standing
+    journalled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is applied. ``label`` is "" if nothing is; ``at`` in UTC, ISO 8601."""
+
+    label: str = ""
+    at: str = ""
+    persist: str = ""
+    complete: bool = False
+    settings: tuple[Held, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing is applied."""
+        return not self.label and not self.settings
+
+    @property
+    def stands(self) -> bool:
+        """Whether all of it was made and is in effect."""
+        return self.complete and all(one.standing is Standing.HOLDS for one in self.settings)
+
+
+def apply(
+    writes: Sequence[HostWrite],
+    host: Host,
+    *,
+    label: str,
+    persist: str = "",
+    folder: Path = FOLDER,
+    lock: Path = LOCK,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Make the writes, in order, and leave them; settings of an earlier apply give way.
+
+    Files that keep settings over a boot come first in ``writes``, so that they go last: as long
+    as one of them is there, a reboot does not end the kernel settings.
+
+    Raises:
+        SettingRefusedError: one was refused; all of them were taken back.
+        HostError: another trimtab holds the host, or a setting could not be taken back.
+    """
+    with exclusive(lock):
+        _make_folder(folder)
+        book = folder / JOURNAL
+        _give_way(host, book, {one.path for one in writes})
+        journal.note(
+            book,
+            {
+                "do": "apply",
+                "label": label,
+                "at": clock().isoformat(timespec="seconds"),
+                "boot": places.boot(host),
+                "persist": persist,
+                "writes": [asdict(one) for one in writes],
+            },
+        )
+        try:
+            make(writes, host, book)
+            journal.note(book, {"do": "applied"})
+        except BaseException as error:
+            for sentence in restore(host, book, forget=False):
+                error.add_note(sentence)
+            _erase_if_done(book)
+            raise
+
+
+def rollback(
+    host: Host,
+    *,
+    force: bool = False,
+    forget: bool = False,
+    folder: Path = FOLDER,
+    lock: Path = LOCK,
+) -> tuple[str, ...]:
+    """Take back everything, last first; return a sentence for each setting that was not.
+
+    ``force`` takes back also what somebody else has changed; ``forget`` leaves it, for good.
+    """
+    book = folder / JOURNAL
+    if not book.exists():
+        return ()
+    with exclusive(lock):
+        sentences = restore(host, book, force=force, forget=forget)
+        _erase_if_done(book)
+    return sentences
+
+
+def status(host: Host, *, folder: Path = FOLDER) -> Status:
+    """Return what is applied, and how each setting stands now.
+
+    Raises:
+        HostError: the journal cannot be read.
+    """
+    state = journal.load(folder / JOURNAL)
+    if state.apply is None and not state.pending:
+        return Status()
+    entry = state.apply or {}
+    return Status(
+        label=str(entry.get("label", "?")),
+        at=str(entry.get("at", "?")),
+        persist=str(entry.get("persist", "")),
+        complete=state.complete,
+        settings=tuple(_settings(host, state)),
+    )
+
+
+def _settings(host: Host, state: State) -> Iterator[Held]:
+    pending = {one.path: one for one in state.pending}
+    wanted = {one["path"]: str(one["text"]) for one in (state.apply or {}).get("writes", ())}
+    applied_in = str((state.apply or {}).get("boot", ""))
+    for place, one in pending.items():
+        wanted.setdefault(place, one.afters[-1])
+    for place, after in wanted.items():
+        yield _held(host, place, after, pending.get(place), state, applied_in)
+
+
+def _held(
+    host: Host, place: str, after: str, one: Pending | None, state: State, applied_in: str
+) -> Held:
+    before = after if one is None else one.before
+    told: dict[str, Any] = {
+        "place": place,
+        "before": places.shown(place, before),
+        "after": places.shown(place, after),
+        "journalled": one is not None,
+    }
+    try:
+        now = places.read(host, place)
+    except HostError as error:
+        return Held(now=str(error), standing=Standing.UNREADABLE, **told)
+    boot = places.boot(host)
+    made_in = applied_in if one is None else one.boot
+    if places.same(place, now, after):
+        standing = Standing.HOLDS
+    elif now is None and place.startswith("rlimit:"):
+        standing = Standing.GONE
+    elif made_in and boot and made_in != boot and not places.lasts(place):
+        standing = Standing.REBOOT
+    elif not state.complete and places.same(place, now, before):
+        standing = Standing.UNMADE
+    else:
+        standing = Standing.CHANGED
+    return Held(now=places.shown(place, now), standing=standing, **told)
+
+
+def _give_way(host: Host, book: Path, wanted: set[str]) -> None:
+    """Take back what is applied and not wanted any more, and close what a reboot has ended."""
+    boot = places.boot(host)
+    entries = journal.load(book).pending
+    lasting = any(places.lasts(one.path) for one in entries)
+    ended = {one.path for one in entries if one.boot and boot and one.boot != boot and not lasting}
+    others = {one.path for one in entries if one.path not in wanted}
+    if sentences := restore(host, book, others | ended, forget=False):
+        raise HostError(
+            f"{'; '.join(sentences)}: 'trimtab host rollback --force' sets it back, --forget "
+            "leaves it for good"
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        for one in reversed(missing):
+            one.mkdir(mode=0o700 if one == folder else 0o755)
+            journal.sync_folder(one.parent)
+    except OSError as error:
+        raise HostError(f"cannot make {folder} for the journal: {error.strerror}") from error
+
+
+def _erase_if_done(book: Path) -> None:
+    """Remove a journal that has nothing left to restore."""
+    if not journal.load(book).pending:
+        try:
+            os.unlink(book)  # noqa: PTH108  the tests kill the process at each call of the system
+            journal.sync_folder(book.parent)
+        except OSError as error:
+            raise HostError(f"cannot remove the journal {book}: {error.strerror}") from error
