@@ -3,6 +3,7 @@
     {"do": "apply", ...}                     a profile is about to be applied (trimtab host)
     {"do": "write", "path": ..., "before": ..., "after": ..., "boot": ...}    about to be written
     {"do": "applied"}                        all of its writes are made
+    {"do": "rollback"}                       they are about to be taken back
     {"do": "restored", "path": ...}          back to what it was
     {"do": "left", "path": ..., "now": ...}  changed by another since; not ours any more
     {"do": "reset", "path": ...}             a reboot has ended it
@@ -49,12 +50,13 @@ class State:
     """What a journal says: what is to be restored, in the order of the writes, and by whose apply.
 
     ``apply`` is the last "apply" entry, ``None`` if there is none; ``complete``: its writes are
-    all made.
+    all made. ``undoing``: they are being taken back.
     """
 
     pending: tuple[Pending, ...] = ()
     apply: Mapping[str, Any] | None = None
     complete: bool = False
+    undoing: bool = False
 
 
 def note(journal: Path, entry: Mapping[str, Any]) -> None:
@@ -99,7 +101,7 @@ def load(journal: Path) -> State:
     """
     pending: dict[str, Pending] = {}
     apply: Mapping[str, Any] | None = None
-    complete = False
+    complete = undoing = False
     for entry in _entries(journal):
         do = entry["do"]
         if do == "write":
@@ -111,10 +113,12 @@ def load(journal: Path) -> State:
         elif do in _CLOSES:
             pending.pop(entry["path"], None)
         elif do == "apply":
-            apply, complete = entry, False
+            apply, complete, undoing = entry, False, False
         elif do == "applied":
             complete = True
-    return State(tuple(pending.values()), apply, complete)
+        elif do == "rollback":
+            complete, undoing = False, True
+    return State(tuple(pending.values()), apply, complete, undoing)
 
 
 def _again(old: Pending, new: Pending) -> Pending:

@@ -36,6 +36,9 @@ def rich_host(folder: Path) -> SnapshotHost:
         siblings = f"{cpu % 2},{cpu % 2 + 2}\n"
         put(f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list", siblings)
         put(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor", "powersave\n")
+        put(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/energy_performance_preference", "power\n")
+    put("sys/kernel/debug/sched/migration_cost_ns", "500000\n")
+    put("sys/block/nvme0n1/queue/read_ahead_kb", "128\n")
     put("proc/sys/kernel/sched_migration_cost_ns", "500000\n")
     (folder / "meta.yaml").write_text("affinity: [0, 1, 2, 3]\neuid: 0\n")
     return SnapshotHost(folder)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from trimtab.catalog._accepts import ANY_TEXT, Accepts
 from trimtab.catalog._rule import Rule
-from trimtab.catalog._tuning import Claim, Relation, Source, Tuning
+from trimtab.catalog._tuning import Claim, Context, Relation, Source, Tuning, always
 from trimtab.knobs import Env, Knob
 from trimtab.model import RestartCost, Risk, RiskLevel, Scope
 
@@ -42,6 +44,7 @@ def known(
     since: str = "",
     removed_in: str = "",
     package: str = "",
+    applies: Callable[[Context], str | None] = always,
 ) -> Tuning:
     """Return an advisory entry. A knob given as text is the variable of that name."""
     return Tuning(
@@ -68,5 +71,6 @@ def known(
         since=since,
         removed_in=removed_in,
         package=package,
+        applies=applies,
         advisory=True,
     )

@@ -169,6 +169,16 @@ def _already(catalog: Mapping[str, Tuning], tuning: Tuning, context: Context) ->
     return None
 
 
+def unavailable(tuning: Tuning, context: Context) -> str | None:
+    """Return why an entry cannot be set here, whoever asks for it, ``None`` if it can."""
+    return (
+        _not_here(tuning, context)
+        or tuning.applies(context)
+        or _out_of_reach(tuning)
+        or _absent(tuning, context)
+    )
+
+
 def host_refusal(tuning: Tuning, context: Context, wanted: Value) -> str | None:
     """Return why a host setting is not set here; ``None`` if it is, or is no host setting."""
     if tuning.scope is not Scope.HOST:
@@ -189,11 +199,20 @@ def _host_setting(tuning: Tuning, context: Context, wanted: Value) -> str | None
     """Return why a kernel setting cannot be, or need not be, given the value ``wanted``."""
     if not isinstance(tuning.knob, (Sysctl, Sysfs)):
         return None
+    if absent := _absent(tuning, context):
+        return absent
+    now = context.facts.kernel.settings[tuning.knob.probe]
+    if now.value == str(wanted):
+        return f"{tuning.knob.place} is {wanted} already"
+    return None
+
+
+def _absent(tuning: Tuning, context: Context) -> str | None:
+    if not isinstance(tuning.knob, (Sysctl, Sysfs)):
+        return None
     now = context.facts.kernel.settings.get(tuning.knob.probe)
     if now is None or now.value is None:
         return f"this kernel has no {tuning.knob.place} that can be read"
-    if now.value == str(wanted):
-        return f"{tuning.knob.place} is {wanted} already"
     return None
 
 

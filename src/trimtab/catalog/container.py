@@ -117,40 +117,4 @@ TUNINGS = (
         scope=Scope.CONTAINER,
         rules=(traps.FEW_FILES,),
     ),
-    known(
-        "irq-affinity",
-        "host",
-        "Which CPUs serve the NPU's and the NIC's interrupts.",
-        Manual("/proc/irq/*/smp_affinity_list", "irq-affinity"),
-        Source(f"{VA}, CPU binding", "docs, cpu_binding.md"),
-        stock="spread by irqbalance",
-        details=(
-            "vllm-ascend binds sq_send_trigger_irq near each worker where /proc/irq is writable, "
-            "which irqbalance undoes while it runs."
-        ),
-        platforms=_ASCEND,
-        scope=Scope.HOST,
-        restart=RestartCost.LIVE,
-    ),
-    known(
-        "swap",
-        "host",
-        "Whether the host swaps at all.",
-        Manual("swapoff -a", "swap"),
-        Source("swapon(8)", "man7.org/linux/man-pages/man8/swapon.8.html"),
-        stock="what the host has",
-        details="Kubernetes nodes have none as a rule. VmSwap of /proc/PID/status shows its use.",
-        scope=Scope.HOST,
-        restart=RestartCost.LIVE,
-        risk=Risk(RiskLevel.MEDIUM, "Without swap the kernel kills a process sooner."),
-    ),
-    known(
-        "file-limit",
-        "host",
-        "How many files and connections a process may have open.",
-        Manual("ulimit -n", "nofile"),
-        Source("getrlimit(2)", "man7.org/linux/man-pages/man2/getrlimit.2.html"),
-        stock="1024 in many shells",
-        details="Each request's connection takes one.",
-    ),
 )

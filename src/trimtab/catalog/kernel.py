@@ -112,6 +112,32 @@ TUNINGS = (
             _GUIDE,
         ),
     ),
+    # Before the governor, so that it is restored after it: with the governor performance the
+    # drivers refuse every preference but performance.
+    Tuning(
+        name="energy-preference",
+        layer="kernel",
+        summary="Tell the processor to prefer speed to energy.",
+        knob=Sysfs("/sys/devices/system/cpu/cpu{cpu}/cpufreq/energy_performance_preference"),
+        values=(None, "performance"),
+        stock="balance_performance as a rule",
+        accepts=Choice(
+            ("default", "performance", "balance_performance", "balance_power", "power"),
+            "the kernel refuses it with EINVAL unless "
+            "energy_performance_available_preferences lists it",
+        ),
+        details=(
+            "Only with intel_pstate or amd-pstate in active mode, where the governor is a hint "
+            "and this is what the processor goes by. TuneD's throughput-performance sets it too."
+        ),
+        scope=Scope.HOST,
+        restart=RestartCost.LIVE,
+        risk=Risk(RiskLevel.LOW, "The machine draws more power and runs hotter."),
+        sources=(
+            Source("Linux admin guide", "Documentation/admin-guide/pm/intel_pstate.rst"),
+            Source("TuneD", "profiles/throughput-performance/tuned.conf"),
+        ),
+    ),
     Tuning(
         name="cpu-governor",
         layer="kernel",
@@ -133,42 +159,6 @@ TUNINGS = (
         restart=RestartCost.LIVE,
         risk=Risk(RiskLevel.LOW, "The machine draws more power and runs hotter."),
         sources=(_GUIDE, Source("Linux admin guide", "Documentation/admin-guide/pm/cpufreq.rst")),
-    ),
-    Tuning(
-        name="sched-migration-cost",
-        layer="kernel",
-        summary="Set how long a task counts as cache-hot, in nanoseconds.",
-        knob=Sysctl("kernel.sched_migration_cost_ns"),
-        values=(None, 5_000_000, 50_000),
-        stock="500000; the guide's 50000 lowers it, against its own words",
-        accepts=Whole(-1, 4_294_967_295, "the kernel refuses it with EINVAL", unit="ns"),
-        details=(
-            "The sysctl went away in kernel 5.13: from then on it is "
-            "/sys/kernel/debug/sched/migration_cost_ns, which needs debugfs and no lockdown. A "
-            "higher value keeps tasks on their CPU, a lower one moves them sooner. TuneD's "
-            "profiles use 500000 (the default) to 50000000."
-        ),
-        rules=(traps.LOWERED, traps.MOVED),
-        scope=Scope.HOST,
-        restart=RestartCost.LIVE,
-        risk=Risk(RiskLevel.MEDIUM, "Tasks of the whole host move to idle cores later."),
-        sources=(
-            _GUIDE,
-            Source("Linux scheduler", "kernel/sched/fair.c, sysctl_sched_migration_cost"),
-        ),
-    ),
-    known(
-        "sched-migration-cost-debugfs",
-        "kernel",
-        "Set how long a task counts as cache-hot, where the sysctl is gone.",
-        Sysfs("/sys/kernel/debug/sched/migration_cost_ns", int),
-        Source("Linux scheduler", "kernel/sched/debug.c, migration_cost_ns"),
-        stock="500000",
-        accepts=Whole(0, 4_294_967_295, "the kernel refuses it", unit="ns"),
-        details="Kernel 5.13 and later; unsigned, so -1 is refused. It needs root and debugfs.",
-        scope=Scope.HOST,
-        restart=RestartCost.LIVE,
-        risk=Risk(RiskLevel.MEDIUM, "Tasks of the whole host move to idle cores later."),
     ),
     known(
         "thp-defrag",

@@ -17,6 +17,7 @@ from trimtab.commands import (
     compare,
     doctor,
     engine,
+    host,
     lint,
     oracle,
     tune,
@@ -55,6 +56,7 @@ def _root(
 tune.register(app)
 doctor.register(app)
 lint.register(app)
+host.register(app)
 oracle.register(app)
 catalog.register(app)
 engine.register(app)

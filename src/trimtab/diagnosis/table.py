@@ -59,8 +59,8 @@ def _row(tuning: Tuning, view: View) -> Row:
         return Row(tuning.name, tuning.layer, State.NOT_APPLICABLE, said, "platform")
     if isinstance(tuning.knob, Sysctl | Sysfs):
         return _kernel(tuning, view)
-    if isinstance(tuning.knob, Manual):
-        observer = OBSERVERS.get(tuning.name)
+    observer = OBSERVERS.get(tuning.name)
+    if observer is not None or isinstance(tuning.knob, Manual):
         if observer is None:
             return Row(
                 tuning.name, tuning.layer, State.UNKNOWN, "only a text shows it", "",

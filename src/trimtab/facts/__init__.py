@@ -17,6 +17,8 @@ from trimtab.facts import (
     container,
     cpu,
     cuda,
+    disks,
+    interrupts,
     kernel,
     libraries,
     limits,
@@ -27,6 +29,8 @@ from trimtab.facts.ascend import AscendFacts
 from trimtab.facts.container import ContainerFacts
 from trimtab.facts.cpu import CpuFacts
 from trimtab.facts.cuda import CudaFacts
+from trimtab.facts.disks import DiskFacts
+from trimtab.facts.interrupts import InterruptFacts
 from trimtab.facts.kernel import KernelFacts
 from trimtab.facts.libraries import LibraryFacts
 from trimtab.facts.limits import LimitFacts
@@ -40,7 +44,9 @@ __all__ = [
     "ContainerFacts",
     "CpuFacts",
     "CudaFacts",
+    "DiskFacts",
     "Facts",
+    "InterruptFacts",
     "KernelFacts",
     "LibraryFacts",
     "LimitFacts",
@@ -68,6 +74,8 @@ class Facts:
     libraries: LibraryFacts
     ascend: AscendFacts
     cuda: CudaFacts
+    disks: DiskFacts
+    interrupts: InterruptFacts
     packages: Mapping[str, str]
     platform: str
 
@@ -103,6 +111,8 @@ def inspect(
         libraries=libraries.read(host, processor.arch.value, library_folders),
         ascend=ascend.read(host),
         cuda=cuda.read(host),
+        disks=disks.read(host),
+        interrupts=interrupts.read(host),
         packages=MappingProxyType(dict(engine_packages)),
         platform=platform,
     )

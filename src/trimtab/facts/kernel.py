@@ -19,12 +19,15 @@ SETTINGS = (
     "/proc/sys/kernel/numa_balancing",
     "/proc/sys/kernel/sched_migration_cost_ns",
     "/sys/kernel/debug/sched/migration_cost_ns",
+    "/proc/sys/kernel/sched_min_granularity_ns",
+    "/sys/kernel/debug/sched/base_slice_ns",
     "/proc/sys/vm/zone_reclaim_mode",
     "/proc/sys/vm/nr_hugepages",
     "/proc/sys/net/core/somaxconn",
     f"{THP}/enabled",
     f"{THP}/defrag",
     "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+    "/sys/devices/system/cpu/cpu0/cpufreq/energy_performance_preference",
 )
 """Files of the kernel settings that the catalogue knows; of one per CPU, the first CPU's."""
 

@@ -51,12 +51,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is applied. ``label`` is "" if nothing is; ``at`` in UTC, ISO 8601."""
+    """What is applied. ``label`` is "" if nothing is; ``at`` in UTC, ISO 8601.
+
+    ``complete``: all of it was made. ``undoing``: it was taken back, but for ``settings``.
+    """
 
     label: str = ""
     at: str = ""
     persist: str = ""
     complete: bool = False
+    undoing: bool = False
     settings: tuple[Held, ...] = ()
 
     @property
@@ -130,9 +134,21 @@ def rollback(
     if not book.exists():
         return ()
     with exclusive(lock):
+        journal.note(book, {"do": "rollback"})
         sentences = restore(host, book, force=force, forget=forget)
         _erase_if_done(book)
     return sentences
+
+
+def reload_units(host: Host) -> str:
+    """Let systemd read a unit that was made or removed; return a sentence if it does not."""
+    if not host.exists("/run/systemd/system"):
+        return ""
+    try:
+        host.run(["systemctl", "daemon-reload"], 60.0)
+    except HostError as error:
+        return f"run 'systemctl daemon-reload' yourself: {error}"
+    return ""
 
 
 def status(host: Host, *, folder: Path = FOLDER) -> Status:
@@ -150,6 +166,7 @@ def status(host: Host, *, folder: Path = FOLDER) -> Status:
         at=str(entry.get("at", "?")),
         persist=str(entry.get("persist", "")),
         complete=state.complete,
+        undoing=state.undoing,
         settings=tuple(_settings(host, state)),
     )
 
@@ -158,6 +175,8 @@ def _settings(host: Host, state: State) -> Iterator[Held]:
     pending = {one.path: one for one in state.pending}
     wanted = {one["path"]: str(one["text"]) for one in (state.apply or {}).get("writes", ())}
     applied_in = str((state.apply or {}).get("boot", ""))
+    if state.undoing:
+        wanted = {place: text for place, text in wanted.items() if place in pending}
     for place, one in pending.items():
         wanted.setdefault(place, one.afters[-1])
     for place, after in wanted.items():

@@ -8,6 +8,7 @@ settings has a name with a scheme, so that one journal holds it all in one order
     folder:/etc/tuned/trimtab            a folder that must be there
     service:irqbalance.service           "active" or "inactive"
     swap:/dev/sda2                       "on PRIORITY" or "off"
+    limits:nofile                        what sessions begin with (pam_limits)
     rlimit:4242:9876:nofile              "SOFT:HARD" of the process that began at that tick
 """
 
@@ -21,6 +22,7 @@ from trimtab.host import Host
 from trimtab.places.files import File, Folder, Link
 from trimtab.places.kernel import KernelFile
 from trimtab.places.kind import Kind
+from trimtab.places.limits import SessionLimit
 from trimtab.places.rlimit import ProcessLimit
 from trimtab.places.service import Service
 from trimtab.places.swap import SwapArea
@@ -37,10 +39,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "folder": Folder(),
         "service": Service(),
         "swap": SwapArea(),
+        "limits": SessionLimit(),
         "rlimit": ProcessLimit(),
     }
 )
-_LASTING = ("file:", "link:", "folder:")
+_LASTING = ("file:", "link:", "folder:", "limits:")
 
 
 def kind_of(place: str) -> tuple[Kind, str]:

@@ -16,9 +16,13 @@ from trimtab.knobs import (
     Argument,
     Env,
     EnvList,
+    Interrupts,
     JsonKey,
     Knob,
+    LoginLimit,
     Preload,
+    ReadAhead,
+    SwapAreas,
     Switch,
     Sysctl,
     Sysfs,
@@ -164,8 +168,10 @@ def _verified(knob: Knob) -> str:
             return "the environment of the API server, /proc/PID/environ: it arrived"
         case Argument() | Switch() | JsonKey():
             return "the configuration that the server reports"
-        case Sysctl() | Sysfs():
+        case Sysctl() | Sysfs() | ReadAhead() | Interrupts():
             return "the file is read back"
+        case SwapAreas() | LoginLimit():
+            return "'trimtab host' reads it back"
         case _:
             return "not by a check of a plan: 'trimtab doctor' looks where the machine shows it"
 

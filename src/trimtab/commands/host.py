@@ -1,0 +1,261 @@
+"""``trimtab host``: kernel-level settings, journalled before they are written, taken back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trimtab.commands.shared import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trimtab.host import Host
+    from trimtab.hosting.plan import HostPlan
+    from trimtab.model import Candidate
+
+app = typer.Typer(help="Settings of the whole host, and the way back.", no_args_is_help=True)
+
+_PLAN_HELP = """Show what would be written on this host: value now, value after, why or why not.
+
+Changes nothing. Exit code 1 where nothing can be changed from here (in a container, or not as
+root); then the commands and manifests for somebody who may are printed.
+
+Example: trimtab host plan --preset guide
+"""
+
+_APPLY_HELP = """Make the host settings of a profile or preset, and leave them in effect.
+
+Each value is journalled with what was there before, on disk, before it is written, and is read
+back. If one is refused, all are taken back. They hold until the next boot, or with --persist over
+it. Safe to repeat; settings of an earlier apply that are not wanted any more are taken back.
+
+Example: trimtab host apply profile.proven.yaml --persist systemd
+"""
+
+_STATUS_HELP = """Show what is applied on this host, and how each setting stands now.
+
+Example: trimtab host status --json
+"""
+
+_VERIFY_HELP = """Check that everything that was applied is in effect.
+
+Exit code 0: it is. 1: something is not, or nothing is applied.
+
+Example: trimtab host verify
+"""
+
+_ROLLBACK_HELP = """Put every setting back to what it was, in reverse order; remove the files made.
+
+A setting that somebody else has changed since is left, and said: --force puts it back too,
+--forget leaves it for good. Exit code 1 if something was not put back.
+
+Example: trimtab host rollback
+"""
+
+Profile = Annotated[Path | None, typer.Argument(help="A profile that trimtab tune wrote.")]
+Preset = Annotated[str, typer.Option(help="A preset instead, such as guide.")]
+Single = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="One setting, such as swappiness=1."),
+]
+Persist = Annotated[str, typer.Option(help="Keep over a boot by sysctl, systemd or tuned.")]
+Pid = Annotated[
+    int | None, typer.Option(help="Set limits in this process, not for later sessions.")
+]
+State = Annotated[
+    Path | None, typer.Option(help="Folder of the journal. [default: /var/lib/trimtab/host]")
+]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command group to the application."""
+    root.add_typer(app, name="host")
+
+
+@app.command("plan", help=_PLAN_HELP)
+def plan(
+    profile: Profile = None,
+    preset: Preset = "",
+    settings: Single = None,
+    persist: Persist = "",
+    pid: Pid = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Plan for a captured machine (trimtab doctor --capture).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Plan, print, and set the exit code."""
+    from trimtab.host import LocalHost, SnapshotHost
+
+    host: Host = LocalHost() if snapshot is None else SnapshotHost(snapshot)
+    made = _planned(host, profile, preset, settings or [], persist, pid, local=snapshot is None)
+    _show(made, as_json=as_json)
+    if made.refusal:
+        raise typer.Exit(1)
+
+
+@app.command("apply", help=_APPLY_HELP)
+def apply(
+    profile: Profile = None,
+    preset: Preset = "",
+    settings: Single = None,
+    persist: Persist = "",
+    pid: Pid = None,
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Plan, make, and say what was made."""
+    from trimtab.host import LocalHost
+    from trimtab.hosting import held
+    from trimtab.hosting.plan import Fate
+
+    host = LocalHost()
+    made = _planned(host, profile, preset, settings or [], persist, pid, local=True)
+    possible = not made.refusal and bool(made.writes)
+    if possible:
+        held.apply(
+            made.writes, host, label=made.label, persist=made.persist, folder=state or held.FOLDER
+        )
+    _show(made, as_json=as_json, applied=possible)
+    if not possible and (made.refusal or any(row.fate is Fate.REFUSED for row in made.rows)):
+        raise typer.Exit(1)
+    if not as_json and possible:
+        for line in _afterwards(host, made):
+            typer.echo(line)
+
+
+@app.command("status", help=_STATUS_HELP)
+def status(state: State = None, as_json: Json = False) -> None:
+    """Print what is applied."""
+    _stands(state, as_json=as_json)
+
+
+@app.command("verify", help=_VERIFY_HELP)
+def verify(state: State = None, as_json: Json = False) -> None:
+    """Print what is applied, and set the exit code."""
+    if not _stands(state, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command("rollback", help=_ROLLBACK_HELP)
+def rollback(
+    force: Annotated[
+        bool, typer.Option("--force", help="Put back also what somebody else has changed.")
+    ] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Leave for good what somebody else has changed.")
+    ] = False,
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Take everything back."""
+    from trimtab.errors import UsageError
+    from trimtab.host import LocalHost
+    from trimtab.hosting import held
+
+    if force and forget:
+        raise UsageError("--force puts back what --forget leaves: give one of the two")
+    host, folder = LocalHost(), state or held.FOLDER
+    before = held.status(host, folder=folder)
+    said = held.rollback(host, force=force, forget=forget, folder=folder)
+    count = sum(one.journalled for one in before.settings)
+    if before.persist == "systemd":
+        held.reload_units(host)
+    if as_json:
+        typer.echo(json.dumps({"settings": count, "not_restored": said}, indent=1))
+    elif before.nothing:
+        typer.echo("trimtab has applied nothing on this host.")
+    else:
+        typer.echo(f"{count - len(said)} of {count} settings put back ({before.label})")
+        for sentence in said:
+            typer.echo(f"not put back: {sentence}")
+        if said and not forget:
+            typer.echo("--force puts back also what somebody else has changed, --forget leaves it")
+    if said:
+        raise typer.Exit(1)
+
+
+def _planned(
+    host: Host,
+    profile: Path | None,
+    preset: str,
+    words: list[str],
+    persist: str,
+    pid: int | None,
+    *,
+    local: bool,
+) -> HostPlan:
+    from trimtab.errors import UsageError
+    from trimtab.hosting import plan as planning
+    from trimtab.hosting import wanted
+    from trimtab.hosting.machine import context
+
+    if (profile is not None) + bool(preset) + bool(words) == 0:
+        raise UsageError("name what to set: a profile, --preset guide, or --set swappiness=1")
+    if profile is not None and preset:
+        raise UsageError("a profile and a preset are two answers: name one of them")
+    here = context(host, local=local)
+    chosen: Candidate = ()
+    parts: list[str] = []
+    if profile is not None:
+        from trimtab.profile import read_profile
+
+        read = read_profile(profile)
+        chosen, parts = wanted.of_host(read.candidate), [f"profile {read.name} ({profile})"]
+    if preset:
+        chosen, parts = wanted.of_preset(preset, here), [f"preset {preset}"]
+    chosen = wanted.with_words(chosen, words)
+    label = " and ".join([*parts, *([" ".join(words)] if words else [])])
+    return planning.plan(chosen, here, host, label, persist=persist, pid=pid)
+
+
+def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
+    from trimtab.report import host as report
+
+    if as_json:
+        data: dict[str, Any] = {**report.plan_data(made), "applied": applied}
+        typer.echo(json.dumps(data, indent=1))
+        return
+    console = _console()
+    report.show_plan(made, console)
+    if made.refusal:
+        report.show_instead(made, console)
+
+
+def _afterwards(host: Host, made: HostPlan) -> list[str]:
+    """Return what to say after an apply; makes systemd read a new unit."""
+    from trimtab.hosting import held
+
+    told = {
+        "": "in effect until the next boot",
+        "sysctl": "in effect, and kept over a boot by sysctl.d",
+        "systemd": "in effect, and kept over a boot by trimtab-host.service",
+        "tuned": "in effect; TuneD takes the profile over when it starts next",
+    }
+    lines = [f"{told[made.persist]}; take it back with: trimtab host rollback"]
+    if made.persist == "systemd" and (sentence := held.reload_units(host)):
+        lines.append(sentence)
+    return lines
+
+
+def _stands(state: Path | None, *, as_json: bool) -> bool:
+    from trimtab.host import LocalHost
+    from trimtab.hosting import held
+    from trimtab.report import host as report
+
+    found = held.status(LocalHost(), folder=state or held.FOLDER)
+    if as_json:
+        typer.echo(json.dumps(report.status_data(found), indent=1))
+    else:
+        report.show_status(found, _console())
+    return found.stands
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False)

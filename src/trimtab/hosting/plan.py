@@ -1,0 +1,203 @@
+"""What would be written on this host, value by value, and why the rest is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from trimtab import places
+from trimtab.catalog import CATALOG, Context, Tuning, unavailable
+from trimtab.catalog._accepts import Taken
+from trimtab.errors import HostError, UsageError
+from trimtab.facts import Facts
+from trimtab.host import Host
+from trimtab.hosting import irqbalance, keep
+from trimtab.knobs import Draft
+from trimtab.model import Candidate, HostWrite, Settings, Value
+from trimtab.places.rlimit import started
+from trimtab.places.service import ACTIVE
+
+_SESSIONS = "limits:"
+
+
+class Fate(StrEnum):
+    """What becomes of one setting."""
+
+    WRITE = "write"
+    ALREADY = "already"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One place. ``now`` and ``after`` are as `places.shown` gives them, ``now`` "" if unknown.
+
+    ``tuning`` is "" for what only keeps the others over a boot. ``why`` is the sentence of a
+    refusal, or what the setting is good for. ``kept`` says why a boot ends it, "" if none does.
+    """
+
+    tuning: str
+    place: str
+    now: str
+    after: str
+    fate: Fate
+    why: str
+    kept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """The rows, the writes in the order in which they are made, and why none can be made here.
+
+    ``settings`` are the writes without the files that keep them over a boot.
+    """
+
+    label: str
+    rows: tuple[Row, ...]
+    writes: tuple[HostWrite, ...]
+    settings: tuple[HostWrite, ...]
+    persist: str = ""
+    refusal: str = ""
+    container: str = ""
+
+
+def plan(
+    chosen: Candidate,
+    context: Context,
+    host: Host,
+    label: str,
+    *,
+    persist: str = "",
+    pid: int | None = None,
+) -> HostPlan:
+    """Plan the host settings of a candidate on this machine. Nothing is changed.
+
+    ``pid``: limits are set in this process instead of for sessions that begin later.
+
+    Raises:
+        UsageError: there is no process ``pid``, or no form ``persist``.
+        HostError: the host lacks what ``persist`` needs.
+    """
+    rows: list[Row] = []
+    settings: list[HostWrite] = []
+    values = dict(chosen)
+    for name in (name for name in CATALOG if name in values):
+        for row, write in _planned(CATALOG[name], values[name], context, host, pid):
+            rows.append(row)
+            settings += [write] if write is not None else []
+    rows, settings = _beside_irqbalance(rows, settings, host)
+    files: tuple[HostWrite, ...] = ()
+    kept: dict[str, str] = {one.path: "until the next boot" for one in settings}
+    refused = refusal(context.facts)
+    if persist and not refused:
+        made = keep.keep(persist, settings, label, host)
+        kept = {one.path: reason for one, reason in made.left_out}
+        files = made.writes if len(made.left_out) < len(settings) else ()
+        rows += [_file_row(one, persist, host) for one in files]
+    return HostPlan(
+        label=label,
+        rows=tuple(_told(row, kept) for row in rows),
+        writes=(*files, *settings),
+        settings=tuple(settings),
+        persist=persist if files else "",
+        refusal=refused,
+        container=_container(context.facts),
+    )
+
+
+def refusal(facts: Facts) -> str:
+    """Return why no setting of the host can be made from here, "" if it can."""
+    if kind := _container(facts):
+        return (
+            f"this is inside a container ({kind}), from where the host is not changed: make the "
+            "settings on the host"
+        )
+    if facts.privileges.root.value is not True:
+        return "host settings need root: run it as root, or let somebody who is make them"
+    return ""
+
+
+def _container(facts: Facts) -> str:
+    kind = facts.container.kind.value
+    return "" if kind in ("none", None) else str(kind)
+
+
+def _planned(
+    tuning: Tuning, value: Value, context: Context, host: Host, pid: int | None
+) -> Iterator[tuple[Row, HostWrite | None]]:
+    """Yield the rows of one tuning, each with its write if there is one to make."""
+    reading = tuning.accepts.read(str(value))
+    why = None if reading.taken is Taken.AS_WRITTEN else reading.sentence
+    why = why or unavailable(tuning, context)
+    draft = Draft.of(Settings(argv=("serve",)))
+    try:
+        if why is None:
+            tuning.knob.contribute(draft, value, context.facts)
+    except UsageError as error:
+        why = str(error)
+    writes = draft.host_writes()
+    if not writes:
+        fate = Fate.ALREADY if why is None else Fate.REFUSED
+        said = why or "every one of them has that much already"
+        yield Row(tuning.name, tuning.knob.place, "", str(value), fate, said), None
+        return
+    for one in _of_process(writes, host, pid):
+        row = _row(tuning, one, host)
+        yield row, None if row.fate is Fate.REFUSED else one
+
+
+def _beside_irqbalance(
+    rows: list[Row], settings: list[HostWrite], host: Host
+) -> tuple[list[Row], list[HostWrite]]:
+    """Stop irqbalance first where interrupts are placed, or refuse to place them beside it."""
+    stop, why = irqbalance.stopping(host, settings)
+    if why:
+        settings = [one for one in settings if not irqbalance.is_interrupt(one.path)]
+        rows = [
+            replace(row, fate=Fate.REFUSED, why=why) if irqbalance.is_interrupt(row.place) else row
+            for row in rows
+        ]
+    if stop is None:
+        return rows, settings
+    said = "it would move the interrupts back; a rollback starts it again"
+    stopped = Row("irqbalance", stop.path, ACTIVE, stop.text, Fate.WRITE, said)
+    return [stopped, *rows], [stop, *settings]
+
+
+def _row(tuning: Tuning, write: HostWrite, host: Host) -> Row:
+    after = places.shown(write.path, write.text)
+    try:
+        now = places.read(host, write.path)
+    except HostError as error:
+        return Row(tuning.name, write.path, "", after, Fate.REFUSED, str(error))
+    is_same = places.same(write.path, now, write.text)
+    fate = Fate.ALREADY if is_same else Fate.WRITE
+    return Row(tuning.name, write.path, places.shown(write.path, now), after, fate, tuning.summary)
+
+
+def _file_row(write: HostWrite, persist: str, host: Host) -> Row:
+    now = places.read(host, write.path)
+    fate = Fate.ALREADY if places.same(write.path, now, write.text) else Fate.WRITE
+    shown = places.shown(write.path, now)
+    after = places.shown(write.path, write.text)
+    return Row("", write.path, shown, after, fate, f"keeps the settings over a boot ({persist})")
+
+
+def _told(row: Row, kept: dict[str, str]) -> Row:
+    lasts = row.fate is Fate.REFUSED or places.lasts(row.place)
+    reason = "" if lasts else kept.get(row.place, "")
+    return replace(row, kept=reason)
+
+
+def _of_process(writes: Sequence[HostWrite], host: Host, pid: int | None) -> Iterator[HostWrite]:
+    """Turn limits of sessions into those of one process, if one is named."""
+    start = None if pid is None else started(host, str(pid))
+    if pid is not None and start is None:
+        raise UsageError(f"--pid must be a process that runs, but {pid} is none")
+    for one in writes:
+        if start is None or not one.path.startswith(_SESSIONS):
+            yield one
+            continue
+        name = one.path.removeprefix(_SESSIONS)
+        yield HostWrite(f"rlimit:{pid}:{start}:{name}", f"{one.text}:{one.text}")

@@ -1,0 +1,69 @@
+"""The limits that sessions begin with: lines of a file of ours that pam_limits(8) reads.
+
+A service of systemd does not begin as a session: its unit says LimitNOFILE= and LimitMEMLOCK=.
+"""
+
+from __future__ import annotations
+
+from trimtab.errors import HostError
+from trimtab.host import Host
+from trimtab.places.files import File
+
+FILE = "/etc/security/limits.d/99-trimtab.conf"
+_WHO = ("*", "root")  # the wildcard does not mean root (limits.conf(5))
+_KINDS = ("soft", "hard")
+_UNIT = {"memlock": 1024}
+"""Bytes of a unit of limits.conf(5), where it is not 1."""
+
+
+class SessionLimit:
+    """``nofile`` or ``memlock``, the latter in bytes; other lines of the file are kept."""
+
+    def read(self, host: Host, name: str) -> str | None:
+        """See `Kind.read`."""
+        for line in (_file.read(host, FILE) or "").splitlines():
+            words = line.split()
+            if words[:3] == ["*", "hard", name] and len(words) == 4:
+                return _bytes(name, words[3])
+        return None
+
+    def write(self, host: Host, name: str, text: str) -> None:
+        """See `Kind.write`."""
+        folder = FILE.rpartition("/")[0]
+        if not host.exists(folder):
+            raise HostError(f"{folder} must be there to set {name}, but is not: use --pid")
+        lines = self._others(host, name)
+        value = _units(name, text)
+        lines += [f"{who} {kind} {name} {value}" for who in _WHO for kind in _KINDS]
+        _file.write(host, FILE, "".join(f"{line}\n" for line in lines))
+
+    def restore(self, host: Host, name: str, before: str | None) -> None:
+        """See `Kind.restore`. A file without a line is removed."""
+        if before is not None:
+            self.write(host, name, before)
+            return
+        lines = self._others(host, name)
+        _file.restore(host, FILE, "".join(f"{line}\n" for line in lines) if lines else None)
+
+    def tidy(self, host: Host, name: str) -> None:
+        """See `Kind.tidy`."""
+        _file.tidy(host, FILE)
+
+    def canonical(self, name: str, text: str) -> str:
+        """See `Kind.canonical`."""
+        return _bytes(name, _units(name, text))
+
+    def _others(self, host: Host, name: str) -> list[str]:
+        lines = (_file.read(host, FILE) or "").splitlines()
+        return [line for line in lines if line.split()[2:3] != [name]]
+
+
+_file = File()
+
+
+def _units(name: str, text: str) -> str:
+    return str(int(text) // _UNIT.get(name, 1)) if text.isdigit() else text
+
+
+def _bytes(name: str, text: str) -> str:
+    return str(int(text) * _UNIT.get(name, 1)) if text.isdigit() else text

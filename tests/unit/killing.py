@@ -1,0 +1,119 @@
+"""Kill a process that applies or takes back host settings at each of its steps, and look.
+
+Run as ``python -m tests.unit.killing FOLDER OPERATION``: for each step a copy of the tree is made,
+a child does the operation and is killed (SIGKILL) at that step, and what it left is taken back by
+another process. Prints the number of steps; any difference to the tree before ends it.
+
+A step is the time before, within and after each call that changes a file or waits for the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tests.trees import WRITES, WritableHost, tree
+from trimtab.hosting import held
+from trimtab.model import HostWrite
+
+CALLS = ("fsync", "replace", "unlink", "rmdir", "mkdir", "symlink", "fchmod")
+OTHER = (
+    HostWrite("/proc/sys/vm/swappiness", "0"),
+    HostWrite("/proc/sys/kernel/numa_balancing", "0"),
+)
+
+
+class Killer:
+    """Counts steps, and kills this process at one of them."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.step = at, 0
+
+    def __call__(self) -> None:
+        self.step += 1
+        if self.step == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def arm(self) -> None:
+        """Make every call of the system that changes something a step."""
+        for name in CALLS:
+            setattr(os, name, self._around(getattr(os, name)))
+        write = os.write
+
+        def torn(handle: int, data: bytes) -> int:
+            self()
+            half = write(handle, data[: len(data) // 2])
+            self()
+            return half + write(handle, data[half:])
+
+        os.write = torn  # type: ignore[assignment]
+
+    def _around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def stepped(*args: Any, **options: Any) -> Any:
+            self()
+            result = call(*args, **options)
+            self()
+            return result
+
+        return stepped
+
+
+def operate(operation: str, host: WritableHost, folder: Path) -> None:
+    """Do what is to be interrupted."""
+    places = {"folder": folder / "state", "lock": folder / "lock"}
+    if operation == "rollback":
+        assert held.rollback(host, **places) == ()  # type: ignore[arg-type]
+    else:
+        writes = OTHER if operation == "replace" else WRITES
+        held.apply(writes, host, label=operation, **places)  # type: ignore[arg-type]
+
+
+def in_child(operation: str, folder: Path, at: int) -> bool:
+    """Do an operation in a child that is killed at a step; return whether it lived to its end."""
+    pid = os.fork()
+    if pid == 0:
+        killer = Killer(at)
+        host = WritableHost(folder / "host", killer)
+        killer.arm()
+        operate(operation, host, folder)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return False
+    assert os.WEXITSTATUS(status) == 0, f"{operation} failed by itself"
+    return True
+
+
+def main(root: Path, operation: str) -> int:
+    """Return the number of steps after each of which nothing was lost."""
+    for step in count(1):
+        folder = root / str(step)
+        host = tree(folder / "host")
+        before = host.image()
+        if operation != "apply":
+            operate("apply", host, folder)
+        lived = in_child(operation, folder, step)
+        held.status(host, folder=folder / "state")
+        if step % 2 and operation == "apply":  # to apply again is a way out, too
+            operate("apply", host, folder)
+            assert held.status(host, folder=folder / "state").stands
+        said = held.rollback(host, folder=folder / "state", lock=folder / "lock")
+        assert said == (), f"step {step}: {said}"
+        after = host.image()
+        assert after == before, f"step {step}: {set(after.items()) ^ set(before.items())}"
+        assert not (folder / "state" / held.JOURNAL).exists()
+        shutil.rmtree(folder)
+        if lived:
+            return step - 1
+    raise AssertionError("unreachable")
+
+
+if __name__ == "__main__":
+    print(main(Path(sys.argv[1]), sys.argv[2]))
