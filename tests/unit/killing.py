@@ -2,7 +2,8 @@
 
 Run as ``python -m tests.unit.killing FOLDER OPERATION``: for each step a copy of the tree is made,
 a child does the operation and is killed (SIGKILL) at that step, and what it left is taken back by
-another process. Prints the number of steps; any difference to the tree before ends it.
+another process. Prints the number of steps; any difference to the tree before ends it. With more
+words, each PATH=VALUE, it is done to these files of the real machine instead.
 
 A step is the time before, within and after each call that changes a file or waits for the disk.
 """
@@ -13,12 +14,14 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tests.trees import WRITES, WritableHost, tree
+from trimtab.host import Host, LocalHost
 from trimtab.hosting import held
 from trimtab.model import HostWrite
 
@@ -64,24 +67,44 @@ class Killer:
         return stepped
 
 
-def operate(operation: str, host: WritableHost, folder: Path) -> None:
+class RealHost(LocalHost):
+    """This machine, whose kernel files take a value whole: before it, and after it."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        self._tick = tick
+
+    def write(self, path: str, text: str) -> None:
+        self._tick()
+        Path(path).write_text(text)  # not by os.write, which is torn below
+        self._tick()
+
+
+def operate(
+    operation: str, host: Host, folder: Path, writes: Sequence[HostWrite] = WRITES
+) -> None:
     """Do what is to be interrupted."""
-    places = {"folder": folder / "state", "lock": folder / "lock"}
+    state, lock = folder / "state", folder / "lock"
     if operation == "rollback":
-        assert held.rollback(host, **places) == ()  # type: ignore[arg-type]
+        assert held.rollback(host, folder=state, lock=lock) == ()
     else:
-        writes = OTHER if operation == "replace" else WRITES
-        held.apply(writes, host, label=operation, **places)  # type: ignore[arg-type]
+        chosen = OTHER if operation == "replace" else writes
+        held.apply(chosen, host, label=operation, folder=state, lock=lock)
 
 
-def in_child(operation: str, folder: Path, at: int) -> bool:
+def in_child(
+    make: Callable[[Callable[[], None]], Host],
+    at: int,
+    operation: str,
+    folder: Path,
+    writes: Sequence[HostWrite] = WRITES,
+) -> bool:
     """Do an operation in a child that is killed at a step; return whether it lived to its end."""
     pid = os.fork()
     if pid == 0:
         killer = Killer(at)
-        host = WritableHost(folder / "host", killer)
+        host = make(killer)
         killer.arm()
-        operate(operation, host, folder)
+        operate(operation, host, folder, writes)
         os._exit(0)
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status):
@@ -99,7 +122,7 @@ def main(root: Path, operation: str) -> int:
         before = host.image()
         if operation != "apply":
             operate("apply", host, folder)
-        lived = in_child(operation, folder, step)
+        lived = in_child(partial(WritableHost, folder / "host"), step, operation, folder)
         held.status(host, folder=folder / "state")
         if step % 2 and operation == "apply":  # to apply again is a way out, too
             operate("apply", host, folder)
@@ -115,5 +138,24 @@ def main(root: Path, operation: str) -> int:
     raise AssertionError("unreachable")
 
 
+def really(root: Path, operation: str, writes: Sequence[HostWrite]) -> int:
+    """Do the same to the real machine."""
+    host = LocalHost()
+    before = {one.path: host.read(one.path) for one in writes}
+    for step in count(1):
+        if operation == "rollback":
+            operate("apply", host, root, writes)
+        lived = in_child(RealHost, step, operation, root, writes)
+        said = held.rollback(host, folder=root / "state", lock=root / "lock")
+        after = {path: host.read(path) for path in before}
+        assert said == (), f"step {step}: {said}"
+        assert after == before, f"step {step}: {after}"
+        if lived:
+            return step - 1
+    raise AssertionError("unreachable")
+
+
 if __name__ == "__main__":
-    print(main(Path(sys.argv[1]), sys.argv[2]))
+    folder, operation, *words = sys.argv[1:]
+    real = [HostWrite(*word.split("=")) for word in words]
+    print(really(Path(folder), operation, real) if real else main(Path(folder), operation))

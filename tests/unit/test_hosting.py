@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -87,10 +90,21 @@ def test_applied_stands_and_goes_back_byte_for_byte(box: Box) -> None:
     assert box.rollback() == ()
 
 
+@pytest.fixture
+def fast(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory if there is one: the steps wait for the disk some thousand times."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="trimtab-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("operation", ["apply", "rollback", "replace"])
-def test_killed_at_every_step_nothing_is_lost(operation: str, tmp_path: Path) -> None:
+def test_killed_at_every_step_nothing_is_lost(operation: str, fast: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.killing", str(_fast(tmp_path)), operation],
+        [sys.executable, "-m", "tests.unit.killing", str(fast), operation],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -100,16 +114,6 @@ def test_killed_at_every_step_nothing_is_lost(operation: str, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     # Each write has an entry (torn, whole, on disk) and at least one change, before and after.
     assert int(done.stdout) > 4 * len(WRITES)
-
-
-def _fast(tmp_path: Path) -> Path:
-    """A folder in memory if there is one: the steps wait for the disk some thousand times."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir():
-        return tmp_path
-    folder = memory / f"trimtab-{tmp_path.name}"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def test_what_had_the_value_already_is_not_ours(box: Box) -> None:
@@ -251,9 +255,11 @@ def test_a_running_study_keeps_an_apply_out_and_the_other_way_round(box: Box) ->
             held.apply((ONE,), box.host, label="x", folder=box.folder, lock=box.lock)
     assert box.is_as_before()
     box.apply(ONE)
-    with applied((HostWrite(SWAPPINESS, "0"),), box.host, study, lock=box.lock):
-        with pytest.raises(HostError, match="another trimtab"):
-            box.rollback()
+    with (
+        applied((HostWrite(SWAPPINESS, "0"),), box.host, study, lock=box.lock),
+        pytest.raises(HostError, match="another trimtab"),
+    ):
+        box.rollback()
     assert box.status().stands, "a study puts back what it found"
     assert box.rollback() == ()
 

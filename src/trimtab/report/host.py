@@ -29,7 +29,7 @@ def show_plan(plan: HostPlan, console: Console) -> None:
         _line(console, row.fate.value, _STYLES[row.fate], f"{name}{change}  [{_places(rows)}]")
         why = f"{row.why} Ends with a boot: {row.kept}." if _ends(row) else row.why
         _line(console, "", "", why)
-    console.print(Text(summary(plan)))
+    console.print(Text(summary(plan)), soft_wrap=True)
 
 
 def _line(console: Console, word: str, style: str, text: str) -> None:
@@ -114,13 +114,13 @@ def show_status(status: Status, console: Console) -> None:
         console.print("trimtab has applied nothing on this host.")
         return
     kept = f", kept over a boot by {status.persist}" if status.persist else ""
-    console.print(Text(f"{status.label}, applied {status.at}{kept}", style="bold"))
+    console.print(Text(f"{status.label}, applied {status.at}{kept}", style="bold"), soft_wrap=True)
     if status.undoing:
         said = "It was taken back, except what follows: 'trimtab host rollback' goes on."
-        console.print(Text(said, style="bold red"))
+        console.print(Text(said, style="bold red"), soft_wrap=True)
     elif not status.complete:
         said = "The apply was interrupted: roll it back, or apply it again."
-        console.print(Text(said, style="bold red"))
+        console.print(Text(said, style="bold red"), soft_wrap=True)
     for rows in _alike(status.settings):
         row = rows[0]
         style = "green" if row.standing is Standing.HOLDS else "bold red"

@@ -1,0 +1,157 @@
+"""``trimtab host`` as it is typed, on the real machine's own values where it may write them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from trimtab.commands.app import app
+from trimtab.errors import HostError, UsageError
+from trimtab.facts import container
+from trimtab.facts.text import selected
+from trimtab.host import LocalHost
+
+ROOT = Path(__file__).parents[2]
+HOSTS = ROOT / "tests" / "hosts"
+SWAPPINESS = "/proc/sys/vm/swappiness"
+PAGE_CLUSTER = "/proc/sys/vm/page-cluster"
+DEFRAG = "/sys/kernel/mm/transparent_hugepage/defrag"
+HARMLESS = {
+    SWAPPINESS: ("59", "58"),
+    PAGE_CLUSTER: ("2", "1"),
+    DEFRAG: ("madvise", "defer+madvise"),
+}
+"""Two values each that nothing notices for a second; one of them differs from the one there."""
+
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def machine() -> Iterator[dict[str, str]]:
+    """New values for the real machine's files; whatever the test does, the old ones come back."""
+    host = LocalHost()
+    kind = container.read(host).kind.value
+    if os.geteuid() != 0 or kind not in ("none", None):
+        pytest.skip("only root on a host may write kernel settings: sudo make test")
+    before = {}
+    for path in HARMLESS:
+        try:
+            before[path] = host.read(path)
+            host.write(path, selected(before[path]))
+        except HostError as error:
+            pytest.skip(f"this kernel's settings cannot be written: {error}")
+    yield {
+        path: next(text for text in texts if text != selected(before[path]))
+        for path, texts in HARMLESS.items()
+    }
+    changed = [path for path, text in before.items() if host.read(path) != text]
+    for path in changed:
+        host.write(path, selected(before[path]))
+    assert changed == [], "the test left the machine changed"
+
+
+@pytest.mark.parametrize("operation", ["apply", "rollback"])
+def test_killed_at_every_step_on_the_real_machine(
+    machine: dict[str, str], operation: str, tmp_path: Path
+) -> None:
+    words = [f"{path}={text}" for path, text in machine.items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.unit.killing", str(tmp_path), operation, *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 4 * len(machine)
+
+
+def test_there_and_back_as_a_user_types_it(machine: dict[str, str], tmp_path: Path) -> None:
+    before = Path(DEFRAG).read_text()
+    state = ["--state", str(tmp_path / "state")]
+    made = run(app, ["host", "apply", "--set", f"thp-defrag={machine[DEFRAG]}", *state])
+    assert made.exit_code == 0, made.output
+    assert "take it back with: trimtab host rollback" in made.output
+    assert selected(Path(DEFRAG).read_text()) == machine[DEFRAG]
+    told = json.loads(run(app, ["host", "status", "--json", *state]).output)
+    (setting,) = told["settings"]
+    assert (setting["standing"], setting["now"]) == ("in effect", machine[DEFRAG])
+    assert run(app, ["host", "verify", *state]).exit_code == 0
+    LocalHost().write(DEFRAG, "never")
+    assert run(app, ["host", "verify", *state]).exit_code == 1
+    left = run(app, ["host", "rollback", *state])
+    assert left.exit_code == 1
+    assert "somebody changed it" in left.output
+    assert run(app, ["host", "rollback", "--force", *state]).exit_code == 0
+    assert Path(DEFRAG).read_text() == before
+    assert "applied nothing" in run(app, ["host", "status", *state]).output
+    assert run(app, ["host", "verify", *state]).exit_code == 1
+
+
+def test_a_plan_changes_nothing_and_is_data(tmp_path: Path) -> None:
+    a2 = ["--preset", "guide", "--snapshot", str(HOSTS / "a2-openeuler")]
+    done = run(app, ["host", "plan", *a2])
+    assert done.exit_code == 0
+    assert "swappiness: 10 -> 0  [vm.swappiness]" in done.output
+    assert "(191 files)" in done.output, "a line a tuning, not one a CPU"
+    told = json.loads(run(app, ["host", "plan", *a2, "--json"]).output)
+    assert told["applied"] is False
+    assert told["refusal"] == ""
+    assert {row["fate"] for row in told["rows"]} <= {"write", "already", "refused"}
+
+
+def test_in_a_container_it_says_what_to_do_and_fails() -> None:
+    pod = ["--preset", "guide", "--snapshot", str(HOSTS / "k8s-pod")]
+    done = run(app, ["host", "plan", *pod])
+    assert done.exit_code == 1
+    assert "Nothing was changed: this is inside a container (kubernetes)" in done.output
+    assert "sysctl -w kernel.numa_balancing=0" in done.output
+    assert "kind: DaemonSet" in done.output
+    told = json.loads(run(app, ["host", "plan", *pod, "--json"]).output)
+    assert told["instead"]["commands"] == ["sysctl -w kernel.numa_balancing=0"]
+
+
+def test_without_root_nothing_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalHost, "euid", lambda self: 1000)
+    before = Path(DEFRAG).read_text() if Path(DEFRAG).exists() else ""
+    done = run(
+        app, ["host", "apply", "--set", "thp-defrag=defer", "--state", str(tmp_path / "state")]
+    )
+    assert done.exit_code == 1
+    assert "Nothing was changed" in done.output
+    assert not (tmp_path / "state").exists()
+    assert (Path(DEFRAG).read_text() if before else "") == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name what to set"),
+        (["p.yaml", "--preset", "guide"], "two answers"),
+        (["--preset", "gide"], "--preset must be one of"),
+        (["--set", "swappiness"], "NAME=VALUE"),
+        (["--set", "swappiness=1", "--persist", "cron"], "--persist must be one of"),
+    ],
+)
+def test_usage_is_told_in_one_line(words: list[str], message: str) -> None:
+    done = run(app, ["host", "plan", *words])
+    assert isinstance(done.exception, UsageError)
+    assert message in str(done.exception)
+
+
+def test_force_and_forget_exclude_each_other(tmp_path: Path) -> None:
+    done = run(app, ["host", "rollback", "--force", "--forget", "--state", str(tmp_path)])
+    assert isinstance(done.exception, UsageError)
+
+
+@pytest.mark.parametrize("name", ["plan", "apply", "status", "verify", "rollback"])
+def test_every_help_has_an_example(name: str) -> None:
+    assert "Example: trimtab host" in run(app, ["host", name, "--help"]).output
