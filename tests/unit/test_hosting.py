@@ -128,7 +128,7 @@ def test_what_had_the_value_already_is_not_ours(box: Box) -> None:
 
 
 def test_a_refused_write_takes_all_back(box: Box) -> None:
-    with pytest.raises(SettingRefusedError, match="Invalid argument"):
+    with pytest.raises(SettingRefusedError, match="Invalid argument; all was put back"):
         box.apply(*WRITES, HostWrite("/sys/kernel/mm/transparent_hugepage/defrag", "sometimes"))
     assert box.is_as_before()
 

@@ -143,6 +143,8 @@ def test_limits_are_of_sessions_or_of_a_process(ascend: WritableHost) -> None:
     put(ascend, "/proc/99/limits", "Max open files            1024       4096       files\n")
     made = planned(ascend, "", "file-limit=65536", pid=99)
     assert made.settings == (HostWrite("rlimit:99:4711:nofile", "65536:65536"),)
+    made = planned(ascend, "", "file-limit=2048", pid=99)
+    assert made.settings == (HostWrite("rlimit:99:4711:nofile", "2048:4096"),), "never lowered"
     with pytest.raises(UsageError, match="98 is none"):
         planned(ascend, "", "file-limit=65536", pid=98)
 

@@ -78,7 +78,8 @@ TUNINGS = (
         stock="spread by irqbalance",
         details=(
             "'local' gives each interrupt the CPUs of its card's NUMA node; a CPU list keeps "
-            f"them away from the CPUs that serve. {_IRQBALANCE}"
+            "them away from the CPUs that serve. One that the kernel manages itself refuses every "
+            f"list. {_IRQBALANCE}"
         ),
         applies=_nic_applies,
         scope=Scope.HOST,

@@ -231,7 +231,7 @@ def _afterwards(host: Host, made: HostPlan) -> list[str]:
     from trimtab.hosting import held
 
     told = {
-        "": "in effect until the next boot",
+        "": "in effect; kernel settings end with the next boot",
         "sysctl": "in effect, and kept over a boot by sysctl.d",
         "systemd": "in effect, and kept over a boot by trimtab-host.service",
         "tuned": "in effect; TuneD takes the profile over when it starts next",

@@ -12,7 +12,7 @@ from typing import Any
 
 from trimtab import journal, places
 from trimtab.apply import LOCK, exclusive, make, restore
-from trimtab.errors import HostError
+from trimtab.errors import HostError, SettingRefusedError
 from trimtab.host import Host
 from trimtab.journal import Pending, State
 from trimtab.model import HostWrite
@@ -112,10 +112,12 @@ def apply(
             make(writes, host, book)
             journal.note(book, {"do": "applied"})
         except BaseException as error:
-            for sentence in restore(host, book, forget=False):
-                error.add_note(sentence)
+            sentences = restore(host, book, forget=False)
             _erase_if_done(book)
-            raise
+            if not isinstance(error, HostError):
+                raise
+            but = f", except: {'; '.join(sentences)}" if sentences else ""
+            raise SettingRefusedError(f"{error}; all was put back{but}") from error
 
 
 def rollback(

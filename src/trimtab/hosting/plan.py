@@ -14,6 +14,7 @@ from trimtab.facts import Facts
 from trimtab.host import Host
 from trimtab.hosting import irqbalance, keep
 from trimtab.knobs import Draft
+from trimtab.knobs.login_limit import UNLIMITED
 from trimtab.model import Candidate, HostWrite, Settings, Value
 from trimtab.places.rlimit import started
 from trimtab.places.service import ACTIVE
@@ -199,5 +200,13 @@ def _of_process(writes: Sequence[HostWrite], host: Host, pid: int | None) -> Ite
         if start is None or not one.path.startswith(_SESSIONS):
             yield one
             continue
-        name = one.path.removeprefix(_SESSIONS)
-        yield HostWrite(f"rlimit:{pid}:{start}:{name}", f"{one.text}:{one.text}")
+        place = f"rlimit:{pid}:{start}:{one.path.removeprefix(_SESSIONS)}"
+        hard = (places.read(host, place) or ":").partition(":")[2]
+        # A hard limit is only raised: one that was lowered needs a capability to go back.
+        yield HostWrite(place, f"{one.text}:{_larger(one.text, hard)}")
+
+
+def _larger(one: str, other: str) -> str:
+    if UNLIMITED in (one, other):
+        return UNLIMITED
+    return max(one, other, key=lambda text: int(text or 0))
