@@ -34,6 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "question",
             "lint",
             "diagnosis",
+            "hosting",
             "oracle",
         }
     ),
@@ -62,6 +63,7 @@ PURE = (
 )
 PURE_FILES = (
     "report/rows.py",
+    "hosting/render.py",
     "load/sse.py",
     "load/guards.py",
     "load/requests.py",

@@ -1,0 +1,1 @@
+"""Kernel settings that outlive a command: planned, applied, kept over a boot, and taken back."""

@@ -1,0 +1,274 @@
+"""Host writes as the files that hold them over a boot, and as commands. Pure.
+
+Each form carries only some writes: what it leaves out is named with its reason, never dropped.
+A form that has a parser reads back to the same writes.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from trimtab.model import HostWrite
+
+SYSCTL = "/proc/sys/"
+SYSFS = "/sys/"
+DEBUGFS = "/sys/kernel/debug/"
+
+_NUMBERED = re.compile(r"^(?P<before>.*?[a-z_])(?P<number>\d+)(?P<after>/.*)?$")
+_COMMENT = ("#", ";")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The text of a file, and the writes that it cannot carry, each with the reason."""
+
+    text: str
+    left_out: tuple[tuple[HostWrite, str], ...] = ()
+
+
+def sysctl_name(path: str) -> str:
+    """Return a file under ``/proc/sys`` as sysctl.d(5) names it.
+
+    Names are written with dots; with slashes where a part holds a dot itself (``eth0.100``),
+    because a name whose first separator is a slash is taken as it stands.
+    """
+    name = path.removeprefix(SYSCTL)
+    return name if "." in name else name.replace("/", ".")
+
+
+def sysctl_path(name: str) -> str:
+    """Return the file behind a name of sysctl.d(5); the inverse of `sysctl_name`."""
+    first = re.search(r"[./]", name)
+    if first is not None and first[0] == ".":
+        name = name.translate(str.maketrans("./", "/."))
+    return SYSCTL + name
+
+
+def sysctl_d(writes: Sequence[HostWrite], comments: Iterable[str] = ()) -> Rendered:
+    """Return the writes as a file for ``/etc/sysctl.d``, with ``comments`` at its top."""
+    kept, left_out = _sort(writes, _no_sysctl)
+    lines = [f"{sysctl_name(one.path)} = {one.text}" for one in kept]
+    return Rendered(_joined(_commented(comments), lines), left_out)
+
+
+def parse_sysctl_d(text: str) -> tuple[HostWrite, ...]:
+    """Return the writes of a file of sysctl.d(5).
+
+    Raises:
+        ValueError: a line is neither empty, a comment nor NAME = VALUE.
+    """
+    found = []
+    for line in text.splitlines():
+        stripped = line.strip()
+        if not stripped or stripped.startswith(_COMMENT):
+            continue
+        name, equals, value = stripped.removeprefix("-").partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"a line of sysctl.d must be NAME = VALUE, but is {line!r}")
+        found.append(HostWrite(sysctl_path(name.strip()), value.strip()))
+    return tuple(found)
+
+
+def tuned_profile(
+    writes: Sequence[HostWrite], summary: str, comments: Iterable[str] = ()
+) -> Rendered:
+    """Return the writes as the ``tuned.conf`` of a TuneD profile.
+
+    TuneD's plug-ins sysctl and sysfs carry files under ``/proc/sys`` and ``/sys``; nothing else.
+    """
+    kept, left_out = _sort(writes, _no_tuned)
+    sysctl = [one for one in kept if one.path.startswith(SYSCTL)]
+    sysfs = [one for one in kept if not one.path.startswith(SYSCTL)]
+    lines = ["[main]", f"summary={' '.join(summary.split())}"]
+    if sysctl:
+        lines += ["", "[sysctl]", *(f"{sysctl_name(one.path)}={one.text}" for one in sysctl)]
+    if sysfs:
+        lines += ["", "[sysfs]", *(f"{one.path}={one.text}" for one in sysfs)]
+    return Rendered(_joined(_commented(comments), lines), left_out)
+
+
+def parse_tuned_profile(text: str) -> tuple[HostWrite, ...]:
+    """Return the writes of a ``tuned.conf`` as `tuned_profile` makes it.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    reader = configparser.RawConfigParser(
+        delimiters=("=",), comment_prefixes=_COMMENT, strict=True, interpolation=None
+    )
+    reader.optionxform = str  # type: ignore[method-assign, assignment]  # paths have cases
+    try:
+        reader.read_string(text)
+    except configparser.Error as error:
+        raise ValueError(f"no TuneD profile: {' '.join(str(error).split())}") from error
+    found: list[HostWrite] = []
+    if reader.has_section("sysctl"):
+        found += [HostWrite(sysctl_path(name), value) for name, value in reader.items("sysctl")]
+    if reader.has_section("sysfs"):
+        found += [HostWrite(path, value) for path, value in reader.items("sysfs")]
+    return tuple(found)
+
+
+def systemd_unit(
+    writes: Sequence[HostWrite], description: str, comments: Iterable[str] = ()
+) -> Rendered:
+    """Return a unit that makes the writes once in each boot, before what is wanted by users.
+
+    It needs no trimtab at boot: one ``sh`` for each write, whose failure fails the unit.
+    """
+    kept, left_out = _sort(writes, _no_file)
+    debugfs = any(one.path.startswith(DEBUGFS) for one in kept)
+    lines = [
+        "[Unit]",
+        f"Description={' '.join(description.split()).replace('%', '%%')}",
+        "DefaultDependencies=no",
+        "After=local-fs.target systemd-modules-load.service systemd-sysctl.service",
+        *(["After=sys-kernel-debug.mount", "Wants=sys-kernel-debug.mount"] if debugfs else []),
+        "Before=multi-user.target",
+        "Conflicts=shutdown.target",
+        "Before=shutdown.target",
+        "",
+        "[Service]",
+        "Type=oneshot",
+        "RemainAfterExit=yes",
+        *(_exec_start(one) for one in kept),
+        "",
+        "[Install]",
+        "WantedBy=multi-user.target",
+    ]
+    return Rendered(_joined(_commented(comments), lines), left_out)
+
+
+def parse_systemd_unit(text: str) -> tuple[HostWrite, ...]:
+    """Return the writes of a unit as `systemd_unit` makes it."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("ExecStart="):
+            words = [_unescaped(word) for word in re.findall(r'"((?:[^"\\]|\\.)*)"', line)]
+            found.append(HostWrite(words[-1], words[-2]))
+    return tuple(found)
+
+
+def commands(writes: Sequence[HostWrite]) -> tuple[str, ...]:
+    """Return the shell commands that make the writes; one loop for the files of many CPUs."""
+    lines: list[str] = []
+    for group in _groups(writes):
+        first = group[0]
+        match = _NUMBERED.match(first.path)
+        if len(group) > 1 and match is not None:
+            numbers = " ".join(_numbered(one.path)[1] for one in group)
+            before, after = shlex.quote(match["before"]), shlex.quote(match["after"] or "")
+            lines.append(
+                f"for n in {numbers}; do printf %s {shlex.quote(first.text)} > "
+                f'{before}"$n"{after if match["after"] else ""}; done'
+            )
+        elif first.path.startswith(SYSCTL) and _nameable(first.path):
+            lines.append(f"sysctl -w {shlex.quote(f'{sysctl_name(first.path)}={first.text}')}")
+        else:
+            lines.append(f"printf %s {shlex.quote(first.text)} > {shlex.quote(first.path)}")
+    return tuple(lines)
+
+
+def _nameable(path: str) -> bool:
+    name = sysctl_name(path)
+    return not name.startswith("-") and sysctl_path(name) == path
+
+
+def _groups(writes: Sequence[HostWrite]) -> list[list[HostWrite]]:
+    """Put neighbours together that write one text to files that differ in one number."""
+    groups: list[list[HostWrite]] = []
+    for one in writes:
+        if groups and groups[-1][0].text == one.text and _alike(groups[-1][0].path, one.path):
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _alike(one: str, other: str) -> bool:
+    (before, number, after), (before2, number2, after2) = _numbered(one), _numbered(other)
+    return bool(number and number2) and (before, after) == (before2, after2)
+
+
+def _numbered(path: str) -> tuple[str, str, str]:
+    match = _NUMBERED.match(path)
+    return (path, "", "") if match is None else (match["before"], match["number"], match["after"])
+
+
+def _sort(
+    writes: Sequence[HostWrite], refuse: Callable[[HostWrite], str | None]
+) -> tuple[list[HostWrite], tuple[tuple[HostWrite, str], ...]]:
+    reasons = [(one, refuse(one)) for one in writes]
+    kept = [one for one, reason in reasons if reason is None]
+    return kept, tuple((one, reason) for one, reason in reasons if reason is not None)
+
+
+def _no_sysctl(one: HostWrite) -> str | None:
+    if not one.path.startswith(SYSCTL):
+        return "sysctl.d holds only what is under /proc/sys"
+    return _unsafe(one) or _awkward(one)
+
+
+def _no_tuned(one: HostWrite) -> str | None:
+    if not one.path.startswith((SYSCTL, SYSFS)):
+        return "TuneD's plug-ins sysctl and sysfs write only under /proc/sys and /sys"
+    if "${" in one.text or "%" in one.text or one.text.startswith(("<", ">")):
+        return "TuneD takes ${, % and a leading < or > for its own"
+    if re.search(r"[\[\]*?:]", one.path.removeprefix(SYSCTL)):
+        return "TuneD takes [ ] * ? in a path for a pattern, and : for a separator"
+    return _unsafe(one) or _awkward(one)
+
+
+def _no_file(one: HostWrite) -> str | None:
+    if not one.path.startswith("/"):
+        return "it is no file: what makes it lasting is said by 'trimtab host plan'"
+    return _unsafe(one)
+
+
+def _unsafe(one: HostWrite) -> str | None:
+    if not one.text.isprintable() or not one.path.isprintable():
+        return "it holds a control character"
+    return None
+
+
+def _awkward(one: HostWrite) -> str | None:
+    """Return why a line NAME=VALUE does not give the text back: both ends are stripped."""
+    if not one.text or one.text != one.text.strip():
+        return "its value is empty, or begins or ends with a blank"
+    if one.path.startswith(SYSCTL) and not _nameable(one.path):
+        return "sysctl has no name for this path"
+    if re.search(r"[=#;\s]", one.path) or one.text.startswith(_COMMENT) or "#" in one.text:
+        return "its name or value holds a character with a meaning of its own"
+    return None
+
+
+def _exec_start(one: HostWrite) -> str:
+    script = 'printf %%s \\"$$1\\" > \\"$$2\\"'
+    words = " ".join(f'"{_escape(word)}"' for word in ("write", one.text, one.path))
+    return f'ExecStart=/bin/sh -c "{script}" {words}'
+
+
+def _escape(word: str) -> str:
+    """Quote for man 7 systemd.syntax, with ``%%`` and ``$$`` as units want them."""
+    for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
+        word = word.replace(plain, escaped)
+    return word
+
+
+def _unescaped(word: str) -> str:
+    word = re.sub(r"\\(.)", r"\1", word)
+    return word.replace("$$", "$").replace("%%", "%")
+
+
+def _commented(lines: Iterable[str]) -> list[str]:
+    # A backslash at a line's end would continue a comment of a unit into the next line.
+    return [f"# {' '.join(line.split())}".rstrip().rstrip("\\") for line in lines]
+
+
+def _joined(comments: list[str], lines: list[str]) -> str:
+    head = [*comments, ""] if comments and lines else comments
+    return "".join(f"{line}\n" for line in (*head, *lines))
