@@ -17,6 +17,7 @@ from trimtab.commands import (
     compare,
     doctor,
     engine,
+    export,
     lint,
     oracle,
     tune,
@@ -61,6 +62,7 @@ engine.register(app)
 bench.register(app)
 capacity.register(app)
 compare.register(app)
+export.register(app)
 workload.register(app)
 
 
