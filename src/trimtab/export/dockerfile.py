@@ -1,8 +1,9 @@
 """``Dockerfile``: an image that serves the plan by itself, and back.
 
-Values of ENV and LABEL are double-quoted, with a backslash before a backslash, a quote and a
-dollar sign (Dockerfile reference, Environment replacement); the command is in exec form, which is
-JSON and is not expanded.
+Values of ENV and LABEL are single-quoted, which keeps everything as it is; with a single quote in
+them they are double-quoted, with a backslash before a backslash, a quote and a dollar sign
+(Dockerfile reference, Environment replacement). The command is in exec form, which is JSON and is
+not expanded.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ FILE = "Dockerfile"
 
 _REFERENCE = "# secret: "
 _CPUS = "trimtab.cpus"
-_PAIR = re.compile(r'(?P<name>[\w.]+)="(?P<value>(?:[^"\\]|\\.)*)"')
+_PAIR = re.compile(r"""(?P<name>[\w.]+)=(?:'(?P<plain>[^']*)'|"(?P<value>(?:[^"\\]|\\.)*)")""")
 
 
 def render(order: Order) -> str:
@@ -118,6 +119,8 @@ def _variable(name: str, value: str | None) -> str:
 
 
 def _quoted(value: str) -> str:
+    if "'" not in value:
+        return f"'{value}'"
     return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
 
 
@@ -157,7 +160,8 @@ def _parse(text: str) -> Carried:
             match = _PAIR.fullmatch(rest)
             if match is None:
                 raise StudyError(f'a line of {FILE} must be NAME="VALUE", but is {line!r}')
-            value = re.sub(r"\\(.)", r"\1", match["value"])
+            plain = match["plain"]
+            value = re.sub(r"\\(.)", r"\1", match["value"]) if plain is None else plain
             if keyword == "ENV":
                 env.append((match["name"], value))
             else:
