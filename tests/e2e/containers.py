@@ -75,10 +75,9 @@ def _make(env: dict[str, str], root: Path) -> None:
     )
     if made.returncode != 0:
         pytest.skip(f"debootstrap cannot fetch Debian here: {made.stdout[-200:]}")
-    tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
-    imported = subprocess.run(
-        ["podman", "import", "-", IMAGE], env=env, stdin=tar.stdout, capture_output=True, text=True
-    )
-    assert tar.wait() == 0
-    assert imported.returncode == 0, imported.stderr
+    with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
+        imported = subprocess.run(
+            ["podman", "import", "-", IMAGE], env=env, stdin=tar.stdout, capture_output=True
+        )
+    assert (tar.returncode, imported.returncode) == (0, 0), imported.stderr
     shutil.rmtree(root, ignore_errors=True)

@@ -2,9 +2,12 @@
 and each live tree is the profile's plan, check by check.
 """
 
+import json
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -18,10 +21,13 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.contracts.test_export import ARTEFACTS, order_for
 from tests.e2e import as_systemd, containers
 from tests.e2e.cli import trimtab, until
+from tests.unit.test_export_consumers import PRINTABLE
 from trimtab import __version__, engines
-from trimtab.model import Answer, Effect, Plan, Verdict, candidate
+from trimtab.export import render
+from trimtab.model import Answer, Effect, Plan, Settings, Verdict, candidate
 from trimtab.profile import EngineId, Profile, write_profile
 from trimtab.question import Options
 from trimtab.session import open_session
@@ -197,3 +203,77 @@ def test_the_compose_file_serves_the_plan(
         pid = container_pid(podman)
         ready(port, lambda: psutil.pid_exists(pid))
         verified(pid, profile)
+
+
+def test_podman_builds_the_same_image(podman: dict[str, str], tmp_path: Path) -> None:
+    """A builder reads ENV, LABEL and the command as they were meant, whatever is in them."""
+    order = replace(order_for(ARTEFACTS["Dockerfile"], PRINTABLE), image=containers.IMAGE)
+    text = render(ARTEFACTS["Dockerfile"], order)
+    file = tmp_path / "Dockerfile"
+    # The image has the library; installing it again would only try the mirror.
+    file.write_text(re.sub(r"RUN apt-get (?:.*\\\n)+.*\n", "", text))
+    built = ("podman", "build", "--layers=false", "--isolation=chroot", "--quiet")
+    try:
+        made = containers.run(
+            podman, *built, "--tag", NAME, "--file", str(file), str(tmp_path), seconds=120
+        )
+        assert made.returncode == 0, made.stderr
+        shown = containers.run(podman, "podman", "image", "inspect", NAME)
+    finally:
+        containers.run(podman, "podman", "image", "rm", "--force", NAME)
+    config = json.loads(shown.stdout)[0]["Config"]
+    env = dict(one.split("=", 1) for one in config["Env"])
+    assert {name: env[name] for name, _ in PRINTABLE.env} == dict(PRINTABLE.env)
+    prefix = ["/usr/bin/env", "-u", "PYTHONDONTWRITEBYTECODE", "vllm"]
+    assert config["Entrypoint"] == [*prefix, *PRINTABLE.argv[1:]]
+    assert config["Cmd"] == ["--host", "0.0.0.0", "--port", "8000"]
+    assert config["Labels"]["trimtab.program"] == json.dumps(PRINTABLE.argv[:1])
+
+
+PARSE = """
+import json, sys
+from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+top = FlexibleArgumentParser()
+serve = top.add_subparsers(dest="subparser").add_parser("serve")
+make_arg_parser(serve)
+found = []
+for argv in json.load(sys.stdin):
+    said = {key: repr(value) for key, value in vars(top.parse_args(argv)).items()}
+    tag = said.pop("model_tag")
+    said["model"] = said["model"] if tag == "None" else tag
+    found.append(said)
+sys.stderr.write(json.dumps(found))
+"""
+ARGUMENTS = (
+    *("--load-format", "dummy", "--enforce-eager", "--no-enable-prefix-caching", "-tp", "2"),
+    *("--served-model-name", "a b", "it's", "${X}", "--max-num-seqs=8", "--dtype", "float32"),
+    *("--additional-config", '{"a": "b c", "n": [1, 2]}', "--seed", "7"),
+)
+
+
+def test_vllm_takes_the_same_arguments_from_its_file(
+    engine: engines.Engine, tmp_path: Path
+) -> None:
+    """vLLM's own parser gives equal arguments for the command line and for the file."""
+    model, _ = engine.model(None)
+    wanted = Settings((engine.where, "serve", model, *ARGUMENTS))
+    file = tmp_path / "vllm.yaml"
+    file.write_text(render(ARTEFACTS["vllm.yaml"], order_for(ARTEFACTS["vllm.yaml"], wanted)))
+    lines = (list(wanted.argv[1:]), ["serve", "--config", str(file)], ["serve", model])
+    done = subprocess.run(
+        [str(Path(engine.where).with_name("python")), "-c", PARSE],
+        input=json.dumps(lines),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    by_hand, by_file, plain = json.loads(done.stderr.splitlines()[-1])
+    ignored = {"config"}
+    assert {k: v for k, v in by_file.items() if k not in ignored} == {
+        k: v for k, v in by_hand.items() if k not in ignored
+    }
+    assert by_hand["tensor_parallel_size"] == "2"
+    assert by_hand != plain

@@ -170,7 +170,7 @@ def _deliver(
 
     texts: list[tuple[Artefact, str]] = []
     absent: dict[str, str] = {}
-    refused: dict[str, str] = {}
+    refused: dict[str, StudyError | UsageError] = {}
     for one in (one for name in FORMATS if format_ in (ALL, name) for one in FORMATS[name]):
         if reason := one.absent(order):
             absent[one.file] = reason
@@ -178,17 +178,17 @@ def _deliver(
         try:
             texts.append((one, render(one, order)))
         except (StudyError, UsageError) as error:
-            if len(FORMATS.get(format_, "both")) == 1:
-                raise
-            refused[one.file] = " ".join(str(error).split())
+            refused[one.file] = error
     if not texts:
-        reasons = {**absent, **refused}
-        raise StudyError("; ".join(f"{file}: {reason}" for file, reason in reasons.items()))
+        if refused:
+            raise next(iter(refused.values()))
+        raise StudyError("; ".join(f"{file}: {reason}" for file, reason in absent.items()))
     if output is None and not as_json:
         _print(texts)
         return
     written = {} if output is None else _write(texts, output, force=force)
-    _report(texts, written, {**absent, **refused}, as_json=as_json)
+    reasons = {file: " ".join(str(error).split()) for file, error in refused.items()}
+    _report(texts, written, {**absent, **reasons}, as_json=as_json)
     if refused:
         raise typer.Exit(1)
 
