@@ -12,6 +12,9 @@ from trimtab.commands.shared import Engine, EnginePython, Json, Model
 
 if TYPE_CHECKING:
     from trimtab.export import Artefact, Order
+    from trimtab.model import Plan
+    from trimtab.profile import Profile
+    from trimtab.session import Session
 
 _HELP = """Write a profile, or a preset, as the files of a deployment.
 
@@ -116,30 +119,37 @@ def _of_preset(
 ) -> Order:
     """Compile a preset with the facts of this machine; nothing is measured, written or started."""
     import sys
-    from datetime import UTC, datetime
 
-    from trimtab import __version__, presets
+    from trimtab import presets
     from trimtab.errors import UsageError
     from trimtab.export import Order
-    from trimtab.profile import EngineId, Profile
     from trimtab.question import Options
-    from trimtab.session import fingerprint, open_session
+    from trimtab.session import open_session
 
     if name not in presets.PRESETS:
         raise UsageError(f"--preset must be one of {', '.join(presets.PRESETS)}, not {name!r}")
     options = Options(model=model, engine=engine, engine_python=engine_python, allow_host=True)
     session = open_session(options, lambda said: print(said, file=sys.stderr), install=False)
-    chosen = presets.PRESETS[name](session.context)
-    found = Profile(
+    plan = session.compile(presets.PRESETS[name](session.context), guide=True)
+    skipped = presets.guide_skipped(session.context) if name == "guide" else ()
+    left_out = tuple((one.name, one.reason) for one in skipped)
+    return Order(_unmeasured(name, session, plan), Path(name), preset=name, skipped=left_out)
+
+
+def _unmeasured(name: str, session: Session, plan: Plan) -> Profile:
+    """Return a profile in which nothing is answered: what the exporters read of a preset."""
+    from datetime import UTC, datetime
+
+    from trimtab import __version__
+    from trimtab.profile import EngineId, Profile
+    from trimtab.session import fingerprint
+
+    engine = session.engine
+    return Profile(
         name=name,
         made=datetime.now(UTC),
         trimtab=__version__,
-        engine=EngineId(
-            session.engine.name,
-            session.engine.version,
-            session.engine.packages,
-            session.engine.caveat,
-        ),
+        engine=EngineId(engine.name, engine.version, engine.packages, engine.caveat),
         model=session.model,
         workload={},
         objective=session.space.objective,
@@ -147,13 +157,12 @@ def _of_preset(
         answers=(),
         risks={},
         comparisons=(),
-        plan=session.compile(chosen, guide=True),
+        plan=plan,
         evidence=None,
         facts=fingerprint(session),
         seed=0,
         command=f"trimtab export --preset {name}",
     )
-    return Order(found, Path(name), preset=name)
 
 
 def _deliver(

@@ -203,7 +203,7 @@ def _sysctls(order: Order) -> tuple[HostWrite, ...]:
 
 
 def _notes(settings: Settings, prefix: tuple[str, ...], program: str) -> tuple[str, ...]:
-    measured = " ".join(prefix)
-    notes = [f"the program is the image's {program}; measured was {measured}"]
+    here = " ".join(prefix)
+    notes = [f"the program is the image's {program}; on the host of the plan it is {here}"]
     notes += [f"the image must hold {path}: ld.so ignores it if not" for path in settings.preload]
     return tuple(notes)
