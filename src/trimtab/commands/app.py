@@ -18,6 +18,7 @@ from trimtab.commands import (
     doctor,
     engine,
     host,
+    export,
     lint,
     oracle,
     tune,
@@ -63,6 +64,7 @@ engine.register(app)
 bench.register(app)
 capacity.register(app)
 compare.register(app)
+export.register(app)
 workload.register(app)
 
 

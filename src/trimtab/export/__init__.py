@@ -1,46 +1,157 @@
-"""Artefacts that carry a proven plan: one module each, with ``render`` and ``parse``."""
+"""Artefacts that carry a plan: how each is rendered, and read back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.errors import StudyError
-from trimtab.export import envfile, shell, systemd
+from trimtab.export import (
+    compose,
+    docker,
+    dockerfile,
+    envfile,
+    host_files,
+    kubernetes,
+    shell,
+    systemd,
+    vllm_config,
+)
+from trimtab.export.order import Carried, Order
+from trimtab.model import Settings
 from trimtab.profile import Profile
 
-Render = Callable[[Profile, Path], str]
+__all__ = ["ALL", "FORMATS", "Artefact", "Carried", "Order", "render", "write", "write_all"]
 
-ARTEFACTS: Mapping[str, tuple[Render, int]] = {
-    shell.FILE: (shell.render, 0o755),
-    envfile.FILE: (envfile.render, 0o644),
-    systemd.FILE: (systemd.render, 0o644),
+ALL = "all"
+MARK = "written by trimtab"
+"""What every artefact's heading says: a file without it is somebody else's."""
+
+
+def _always(order: Order) -> str:
+    return ""
+
+
+def _read(parse: Callable[[str], Settings]) -> Callable[[str], Carried]:
+    return lambda text: Carried(parse(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One file. ``absent`` says why an order has none of it; "" if it has."""
+
+    file: str
+    render: Callable[[Order], str]
+    parse: Callable[[str], Carried]
+    absent: Callable[[Order], str] = _always
+    mode: int = 0o644
+
+
+_SCRIPT = Artefact(shell.FILE, shell.render, _read(shell.parse), mode=0o755)
+_ENVIRONMENT = Artefact(envfile.FILE, envfile.render, _read(envfile.parse))
+_UNIT = Artefact(systemd.FILE, systemd.render, _read(systemd.parse))
+
+FORMATS: Mapping[str, tuple[Artefact, ...]] = {
+    "shell": (_SCRIPT, _ENVIRONMENT),
+    "systemd": (
+        _UNIT,
+        Artefact(
+            f"{systemd.FILE}.d/{systemd.DROP_IN}", systemd.render_drop_in, _read(systemd.parse)
+        ),
+    ),
+    "docker": (Artefact(docker.FILE, docker.render, docker.parse, mode=0o755),),
+    "compose": (Artefact(compose.FILE, compose.render, compose.parse),),
+    "kubernetes": (
+        Artefact(
+            kubernetes.DEPLOYMENT,
+            kubernetes.render_deployment,
+            kubernetes.parse_deployment,
+            kubernetes.absent_deployment,
+        ),
+        Artefact(
+            kubernetes.GROUP,
+            kubernetes.render_group,
+            kubernetes.parse_group,
+            kubernetes.absent_group,
+        ),
+    ),
+    "dockerfile": (Artefact(dockerfile.FILE, dockerfile.render, dockerfile.parse),),
+    "sysctl": (
+        Artefact(
+            host_files.SYSCTL,
+            host_files.render_sysctl,
+            host_files.parse_sysctl,
+            host_files.absent_sysctl,
+        ),
+    ),
+    "tuned": (
+        Artefact(
+            host_files.TUNED,
+            host_files.render_tuned,
+            host_files.parse_tuned,
+            host_files.absent_tuned,
+        ),
+    ),
+    "vllm": (Artefact(vllm_config.FILE, vllm_config.render, vllm_config.parse),),
 }
-"""File name → how to render it, and its mode."""
+"""Format → its files, the main one first."""
 
-__all__ = ["ARTEFACTS", "envfile", "shell", "systemd", "write_all"]
+OF_A_STUDY = (_SCRIPT, _ENVIRONMENT, _UNIT)
+"""What a study writes at its end: what needs no image, and nothing that it does not know."""
+
+
+def render(artefact: Artefact, order: Order) -> str:
+    """Return an artefact's text.
+
+    Raises:
+        StudyError: it cannot carry the plan, or would not say the engine's caveat.
+        UsageError: it needs an option that was not given.
+    """
+    text = artefact.render(order)
+    if order.profile.engine.caveat not in text:
+        raise StudyError(f"{artefact.file} must carry the caveat of its numbers, but does not")
+    return text
 
 
 def write_all(profile: Profile, file: Path, folder: Path) -> dict[str, str]:
-    """Write every artefact of ``profile``, whose own file is ``file``, into ``folder``.
+    """Write what a study exports of ``profile``, whose own file is ``file``, into ``folder``.
 
     Returns what each file is, mapped to its path.
 
     Raises:
         StudyError: an artefact cannot carry the plan, or cannot be written.
     """
-    texts = {name: render(profile, file) for name, (render, _) in ARTEFACTS.items()}
-    for name, text in texts.items():
-        if profile.engine.caveat not in text:
-            raise StudyError(f"{name} must carry the caveat of its numbers, but does not")
-    written: dict[str, str] = {}
+    order = Order(profile, file)
+    texts = [(one, render(one, order)) for one in OF_A_STUDY]
+    return {f"export {one.file}": str(path) for one, path in write(texts, folder)}
+
+
+def write(texts: Iterable[tuple[Artefact, str]], folder: Path) -> list[tuple[Artefact, Path]]:
+    """Write rendered artefacts into ``folder``, each complete or not at all.
+
+    Raises:
+        StudyError: one cannot be written.
+    """
+    return [(one, write_file(folder / one.file, text, one.mode)) for one, text in texts]
+
+
+def write_file(path: Path, text: str, mode: int) -> Path:
+    """Write one file through a temporary one beside it, so that none is ever half there.
+
+    Raises:
+        StudyError: it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            path = folder / name
-            path.write_bytes(text.encode("utf-8"))
-            path.chmod(ARTEFACTS[name][1])
-            written[f"export {name}"] = str(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.write_bytes(text.encode("utf-8"))
+            beside.chmod(mode)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
-        raise StudyError(f"the export to {folder} cannot be written: {error.strerror}") from error
-    return written
+        raise StudyError(f"the export to {path} cannot be written: {error.strerror}") from error
+    return path

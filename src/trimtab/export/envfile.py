@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 from trimtab.errors import StudyError
 from trimtab.export.guard import exportable
-from trimtab.export.heading import heading, origins
-from trimtab.profile import Profile
+from trimtab.export.heading import comment, heading, origins
+from trimtab.export.order import Order
+from trimtab.model import Settings
 from trimtab.redaction import looks_secret, marker
 
 FILE = "serve.env"
@@ -23,41 +23,45 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _REFERENCE = "# secret: "
+_UNDO = "leave it out: it sets nothing until it is read"
 
 
-def render(profile: Profile, file: Path) -> str:
-    """Return the env file of ``profile``, whose own file is ``file``.
+def render(order: Order) -> str:
+    """Return the env file.
 
     Raises:
         StudyError: the plan holds something that an env file cannot carry.
     """
-    settings = exportable(profile.plan.settings)
-    worth = origins(profile)
-    lines = [f"# {line}".rstrip() for line in heading(profile, file, "vLLM environment")]
-    lines += [f"# cannot be said in an env file: unset {name}" for name in settings.unset]
-    lines.append("")
+    settings = exportable(order.profile.plan.settings)
+    worth = origins(order.profile)
+    left = [f"cannot be said in an env file: unset {name}" for name in settings.unset]
+    if settings.affinity is not None:
+        left.append("cannot be said in an env file: the CPUs that the server is bound to")
+    left.append("cannot be said in an env file: the server's command; serve.sh has it")
+    lines = [comment(heading(order, "vLLM environment", _UNDO, more=left)), "\n"]
     for name, value in settings.env:
-        lines += [f"# {worth[name]}"] if name in worth else []
+        lines.append(comment([worth[name]] if name in worth else []))
         if looks_secret(name):
-            lines.append(f"{_REFERENCE}{name} (set it yourself: secrets are never written here)")
+            lines.append(f"{_REFERENCE}{name} (set it yourself: secrets are never written here)\n")
         else:
-            lines.append(f"{name}={shlex.quote(value)}")
+            lines.append(f"{name}={shlex.quote(value)}\n")
     if settings.preload:
-        lines += [f"# {worth[path]}" for path in settings.preload if path in worth]
-        lines.append(f"LD_PRELOAD={shlex.quote(':'.join(settings.preload))}")
-    return "\n".join(lines) + "\n"
+        lines.append(comment(worth[path] for path in settings.preload if path in worth))
+        lines.append(f"LD_PRELOAD={shlex.quote(':'.join(settings.preload))}\n")
+    return "".join(lines)
 
 
-def parse(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Return ``(env, preload)`` of a file that :func:`render` wrote.
+def parse(text: str) -> Settings:
+    """Return what a file that :func:`render` wrote sets: variables and preloads.
 
     Raises:
         StudyError: a line is not an assignment.
     """
     try:
-        return _parse(text)
+        env, preload = _parse(text)
     except ValueError as error:
         raise StudyError(f"{FILE} must be as trimtab wrote it, but: {error}") from error
+    return Settings((), env, (), preload)
 
 
 def _parse(text: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:

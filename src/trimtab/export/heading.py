@@ -3,35 +3,75 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
 
 from trimtab import wording
-from trimtab.model import Answer, CheckKind, Comparison, Plan
+from trimtab.export.order import Order
+from trimtab.model import Answer, CheckKind, Comparison
 from trimtab.profile import Profile
 
 
-def heading(profile: Profile, file: Path, what: str) -> list[str]:
+def heading(
+    order: Order,
+    what: str,
+    undo: str,
+    *,
+    pid: str = "PID",
+    done: Collection[str] = (),
+    more: Sequence[str] = (),
+) -> list[str]:
     """Return the lines of the comment, each one line of printable text, without comment marks.
 
-    ``file`` is the profile's own file, named in the verify command; ``what`` says what the
-    artefact is ("vLLM launch script").
+    ``what`` says what the artefact is ("vLLM launch script"), ``undo`` is the command that takes
+    it back, ``pid`` what stands for the server's process id in the verify command. ``done`` are
+    the paths of the plan's host writes that this artefact makes; ``more`` is said at the end.
     """
-    origin = f"from the profile '{profile.name}' ({wording.instant(profile.made)})"
+    profile = order.profile
+    wanted = "" if order.preset else f" --profile {shlex.quote(str(order.file))}"
     lines = [
-        f"{what}, written by trimtab {profile.trimtab} {origin}",
+        f"{what}, written by trimtab {profile.trimtab} {_origin(order)}",
         f"model {profile.model} on {profile.engine.name} {profile.engine.version}",
         *([profile.engine.caveat] if profile.engine.caveat else []),
+        *(_preset(order) if order.preset else _measured(profile)),
+        "",
+        f"plan {profile.plan.digest}, evidence {profile.evidence or 'none'}",
+        f"verify while it runs: trimtab doctor --pid {pid}{wanted}",
+        f"rollback: {undo}",
+        *_beside(order, done),
+        *(["", *more] if more else []),
+    ]
+    return [_keep_indent(line) for line in lines]
+
+
+def _origin(order: Order) -> str:
+    made = wording.instant(order.profile.made)
+    if order.preset:
+        return f"from the preset '{order.preset}', compiled with the facts of one host ({made})"
+    return f"from the profile '{order.profile.name}' ({made})"
+
+
+def _measured(profile: Profile) -> list[str]:
+    return [
         *(f"{one.arm} against baseline: {wording.comparison(one)}" for one in _own(profile)),
         "",
         "What each tuning is worth (better is greater; 95 % interval):",
         *(line for answer in profile.answers for line in _worth(answer, profile)),
         *([] if profile.answers else ["  none: no tuning was proven, this is the baseline"]),
-        "",
-        f"plan {profile.plan.digest}, evidence {profile.evidence or 'none'}",
-        f"verify while it runs: trimtab doctor --pid PID --profile {shlex.quote(str(file))}",
-        *_beside(profile.plan),
     ]
-    return [_keep_indent(line) for line in lines]
+
+
+def _preset(order: Order) -> list[str]:
+    chosen = order.profile.candidate
+    return [
+        "NOTHING OF THIS WAS MEASURED: it is what is published, as far as this host can set it.",
+        "'trimtab tune' measures it as an arm, and says what each tuning is worth here.",
+        "",
+        "It sets:",
+        *(f"  {name} = {wording.value(value)}" for name, value in chosen),
+        *([] if chosen else ["  nothing"]),
+        *(["It leaves out here:"] if order.skipped else []),
+        *(f"  {name}: {reason}" for name, reason in order.skipped),
+    ]
 
 
 def origins(profile: Profile) -> dict[str, str]:
@@ -46,6 +86,11 @@ def origins(profile: Profile) -> dict[str, str]:
         for check in profile.plan.checks
         if check.kind in (CheckKind.ENVIRON, CheckKind.MAPPED) and check.tuning in answers
     }
+
+
+def comment(lines: Iterable[str]) -> str:
+    """Return the lines as ``#`` comments; none ends in a backslash, which would continue it."""
+    return "".join(f"# {line}".rstrip().rstrip("\\") + "\n" for line in lines)
 
 
 def _own(profile: Profile) -> list[Comparison]:
@@ -65,15 +110,21 @@ def _short(answer: Answer) -> str:
     )
 
 
-def _beside(plan: Plan) -> list[str]:
-    """Say what the plan holds that a launch file cannot do."""
-    if not plan.writes:
+def _beside(order: Order, done: Collection[str]) -> list[str]:
+    """Say what the plan holds of the host that this artefact does not do."""
+    left = [write for write in order.profile.plan.writes if write.path not in done]
+    if not left:
         return []
+    how = (
+        "write each as root, it is not kept over a reboot"
+        if order.preset
+        else f"trimtab host apply {shlex.quote(str(order.file))}; back: trimtab host rollback"
+    )
     return [
         "",
-        "NOT done by this file: host settings of the plan (write each as root, it is not kept",
-        "over a reboot):",
-        *(f"  {write.path} = {write.text}" for write in plan.writes),
+        "NOT done by this file: host settings of the plan. On the host, as root:",
+        f"({how})",
+        *(f"  {write.path} = {write.text}" for write in left),
     ]
 
 

@@ -7,16 +7,14 @@ references to host, port, an inherited ``LD_PRELOAD``, and secrets.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
-from pathlib import Path
 
 from trimtab.errors import StudyError
 from trimtab.export.envfile import logical_lines
 from trimtab.export.guard import exportable
-from trimtab.export.heading import heading, origins
+from trimtab.export.heading import comment, heading, origins
+from trimtab.export.order import Order
 from trimtab.facts.text import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
-from trimtab.profile import Profile
 from trimtab.redaction import argv_secrets, looks_secret, marker
 
 FILE = "serve.sh"
@@ -24,6 +22,7 @@ FILE = "serve.sh"
 _LISTEN = '--host "${TRIMTAB_HOST:-127.0.0.1}" --port "${TRIMTAB_PORT:-8000}"'
 _FORMER_PRELOAD = '"${LD_PRELOAD:+:$LD_PRELOAD}"'
 _PIN = ("taskset", "-cp")
+_UNDO = "end the server: this file changes nothing else"
 _CONTINUED = " \\\n  "
 
 _PREAMBLE = """\
@@ -32,26 +31,22 @@ set -eu
 """
 
 
-def render(profile: Profile, file: Path) -> str:
-    """Return the script that starts the server of ``profile``, whose own file is ``file``.
+def render(order: Order) -> str:
+    """Return the script that starts the server.
 
     Raises:
         StudyError: the plan holds something that a script cannot carry.
     """
-    settings = exportable(profile.plan.settings)
+    settings = exportable(order.profile.plan.settings)
     blocks = [
-        "#!/bin/sh\n" + "".join(_comment(heading(profile, file, "vLLM launch script"))),
+        "#!/bin/sh\n" + comment(heading(order, "vLLM launch script", _UNDO)),
         _PREAMBLE,
         "".join(f"unset {name}\n" for name in settings.unset),
         _pin(settings),
-        _exports(settings, origins(profile)),
+        _exports(settings, origins(order.profile)),
         _command(settings.argv),
     ]
     return "\n".join(block for block in blocks if block)
-
-
-def _comment(lines: Iterable[str]) -> list[str]:
-    return [f"# {line}".rstrip() + "\n" for line in lines]
 
 
 def _pin(settings: Settings) -> str:
@@ -63,13 +58,13 @@ def _pin(settings: Settings) -> str:
 def _exports(settings: Settings, worth: dict[str, str]) -> str:
     lines: list[str] = []
     for name, value in settings.env:
-        lines += _comment([worth[name]] if name in worth else [])
+        lines.append(comment([worth[name]] if name in worth else []))
         if looks_secret(name):
             lines.append(f'export {name}="{_required(name)}"\n')
         else:
             lines.append(f"export {name}={shlex.quote(value)}\n")
     if settings.preload:
-        lines += _comment(worth[path] for path in settings.preload if path in worth)
+        lines.append(comment(worth[path] for path in settings.preload if path in worth))
         paths = shlex.quote(":".join(settings.preload))
         lines.append(f"export LD_PRELOAD={paths}{_FORMER_PRELOAD}\n")
     return "".join(lines)

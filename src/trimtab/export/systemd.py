@@ -1,4 +1,4 @@
-"""``vllm.service``: the plan as a systemd unit, and back.
+"""``vllm.service`` and a drop-in: the plan as a systemd unit, and back.
 
 Quoting follows ``man 7 systemd.syntax`` (double quotes with C escapes), ``%%`` for the percent
 sign (``man 5 systemd.unit``, Specifiers) and ``$$`` for the dollar sign on command lines
@@ -10,24 +10,26 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from trimtab import wording
 from trimtab.errors import StudyError
 from trimtab.export.guard import exportable
-from trimtab.export.heading import heading, origins
+from trimtab.export.heading import comment, heading, origins
+from trimtab.export.order import Order
 from trimtab.facts.text import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
-from trimtab.profile import Profile
 from trimtab.redaction import argv_secrets, looks_secret, marker
 
 FILE = "vllm.service"
+DROP_IN = "trimtab.conf"
 SECRETS = "/etc/trimtab/secrets.env"
 """Where the unit looks for secrets: lines of NAME=VALUE, mode 0600, absent if there are none."""
 
 _LISTEN = ("--host", "${TRIMTAB_HOST}", "--port", "${TRIMTAB_PORT}")
 _LISTEN_ENV = (("TRIMTAB_HOST", "127.0.0.1"), ("TRIMTAB_PORT", "8000"))
+_LISTENING = ("Host and port: set TRIMTAB_HOST and TRIMTAB_PORT with systemctl edit.",)
 _PLAIN = re.compile(r"[\w@=+:,./-]+", re.ASCII)
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"\\]+)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|(.))")
@@ -69,30 +71,68 @@ WantedBy=multi-user.target
 """
 
 
-def render(profile: Profile, file: Path) -> str:
-    """Return the unit that runs the server of ``profile``, whose own file is ``file``.
+def render(order: Order) -> str:
+    """Return the unit that runs the server.
 
     Raises:
         StudyError: the plan holds something that a unit cannot carry.
     """
-    settings = exportable(profile.plan.settings)
-    _check(settings)
+    profile = order.profile
+    lines = own_lines(order)
     described = wording.line(f"vLLM {profile.model} (trimtab profile {profile.name})")
-    parts = [
-        *_comment(heading(profile, file, "vLLM systemd unit")),
-        *_comment(["Host and port: set TRIMTAB_HOST and TRIMTAB_PORT with systemctl edit."]),
-        "\n",
-        _UNIT.format(
-            description=described.replace("%", "%%"), user=_user(), folder=_folder(Path.cwd())
+    said = heading(
+        order,
+        "vLLM systemd unit",
+        f"systemctl disable --now {FILE}; rm /etc/systemd/system/{FILE}",
+        pid=main_pid(FILE),
+        more=_LISTENING,
+    )
+    unit = _UNIT.format(
+        description=described.replace("%", "%%"), user=_user(), folder=_folder(Path.cwd())
+    )
+    return "".join((comment(said), "\n", unit, *lines, _SERVICE, _INSTALL))
+
+
+def render_drop_in(order: Order) -> str:
+    """Return the drop-in that gives the plan to a unit that exists already.
+
+    Raises:
+        StudyError: the plan holds something that a unit cannot carry.
+    """
+    lines = own_lines(order)
+    said = heading(
+        order,
+        "drop-in for a systemd unit that serves vLLM already",
+        f"rm UNIT.d/{DROP_IN}; systemctl daemon-reload; systemctl restart UNIT",
+        pid=main_pid("UNIT"),
+        more=(
+            f"Put it into /etc/systemd/system/UNIT.d/{DROP_IN}, then systemctl daemon-reload. The",
+            "unit's own command is replaced; its variables stay, and these win.",
+            *_LISTENING,
         ),
+    )
+    return "".join((comment(said), "\n[Service]\n", *lines[:-1], "ExecStart=\n", lines[-1]))
+
+
+def main_pid(unit: str) -> str:
+    """Return what stands for the process id of a unit's server in a shell."""
+    return f'"$(systemctl show --property MainPID --value {unit})"'
+
+
+def own_lines(order: Order) -> list[str]:
+    """Return the directives that carry the plan; the last is the command.
+
+    Raises:
+        StudyError: the plan holds something that a unit cannot carry.
+    """
+    settings = exportable(order.profile.plan.settings)
+    _check(settings)
+    return [
         *(f"CPUAffinity={format_cpu_list(cpus)}\n" for cpus in [settings.affinity] if cpus),
         *(f"UnsetEnvironment={_unset(name, settings)}\n" for name in settings.unset),
-        *_environment(settings, origins(profile)),
+        *_environment(settings, origins(order.profile)),
         _command(settings.argv),
-        _SERVICE,
-        _INSTALL,
     ]
-    return "".join(parts)
 
 
 def _user() -> str:
@@ -122,11 +162,6 @@ def _check(settings: Settings) -> None:
         raise StudyError(f"a unit's program must have no $ in its path, but is {settings.argv[0]}")
 
 
-def _comment(lines: Iterable[str]) -> list[str]:
-    # A backslash at the end would continue the comment into the next line.
-    return [f"# {line}".rstrip().rstrip("\\") + "\n" for line in lines]
-
-
 def _unset(name: str, settings: Settings) -> str:
     # systemd removes after it sets: the plan's own LD_PRELOAD must survive, and a service has
     # inherited none. The form NAME=VALUE removes exactly that value, here the empty one.
@@ -136,14 +171,14 @@ def _unset(name: str, settings: Settings) -> str:
 def _environment(settings: Settings, worth: dict[str, str]) -> list[str]:
     lines = [f"Environment={name}={value}\n" for name, value in _LISTEN_ENV]
     for name, value in settings.env:
-        lines += _comment([worth[name]] if name in worth else [])
+        lines.append(comment([worth[name]] if name in worth else []))
         if looks_secret(name):
-            lines += _comment([f"a secret: write {name}=... into {SECRETS} (mode 0600)"])
+            lines.append(comment([f"a secret: write {name}=... into {SECRETS} (mode 0600)"]))
             lines.append(f"PassEnvironment={name}\n")
         else:
             lines.append(f"Environment={_quote(f'{name}={value}')}\n")
     if settings.preload:
-        lines += _comment(worth[path] for path in settings.preload if path in worth)
+        lines.append(comment(worth[path] for path in settings.preload if path in worth))
         lines.append(f"Environment={_quote('LD_PRELOAD=' + ':'.join(settings.preload))}\n")
     lines.append(f"EnvironmentFile=-{SECRETS}\n")
     return lines
@@ -213,7 +248,7 @@ def _parse(text: str) -> Settings:
                 preload = tuple(content.split(":"))
             elif (name, content) not in _LISTEN_ENV:
                 env.append((name, content))
-        elif key == "ExecStart":
+        elif key == "ExecStart" and value:
             argv = _own_words(_words(value))
     return Settings(argv, tuple(env), tuple(unset), preload, affinity)
 

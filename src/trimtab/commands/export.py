@@ -1,0 +1,251 @@
+"""``trimtab export``: a profile or a preset as the files of a deployment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.commands.shared import Engine, EnginePython, Json, Model
+
+if TYPE_CHECKING:
+    from trimtab.export import Artefact, Order
+    from trimtab.model import Plan
+    from trimtab.profile import Profile
+    from trimtab.session import Session
+
+_HELP = """Write a profile, or a preset, as the files of a deployment.
+
+Formats: shell (script and env file), systemd (unit and drop-in), docker (docker run or podman
+run), compose, kubernetes (Deployment; with --hosts a LeaderWorkerSet), dockerfile, sysctl
+(sysctl.d), tuned (TuneD profile), vllm (vllm serve --config), all.
+
+Each file says in its comments what was measured, how to verify it while it runs, how to take it
+back, and what of the plan its format cannot carry. Secrets are never written. A preset is not
+measured, and its files say so.
+
+Without --output one file is printed. With it, it is the file to write, or a folder (it exists, or
+there are several files). A file that trimtab did not write is left alone without --force.
+
+Exit code 0: written. 1: a file of the format cannot carry the plan. 2: usage.
+
+Examples:
+
+  trimtab export profile.proven.yaml --format kubernetes --cpus 16 --memory 128
+
+  trimtab export profile.proven.yaml --format all --output deploy/
+
+  trimtab export --preset guide --format tuned
+"""
+
+_Format = Annotated[str, typer.Option("--format", help="One of the formats above, or all.")]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("export", help=_HELP)(export)
+
+
+def export(
+    profile: Annotated[Path | None, typer.Argument(help="A profile that tune wrote.")] = None,
+    preset: Annotated[str, typer.Option(help="A preset instead, such as guide.")] = "",
+    format_: _Format = "shell",
+    output: Annotated[Path | None, typer.Option(help="File or folder. [default: print]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what others wrote.")] = False,
+    image: Annotated[str, typer.Option(help="Image. [default: the engine's official one]")] = "",
+    program: Annotated[str, typer.Option(help="The server's command in the image.")] = "vllm",
+    chip: Annotated[
+        str, typer.Option(help="A2, A3, 310P, 950, cuda or cpu. [default: the measured one]")
+    ] = "",
+    devices: Annotated[
+        int | None, typer.Option(min=0, help="Devices of a host. [default: as the plan shares]")
+    ] = None,
+    hosts: Annotated[int, typer.Option(min=1, help="Hosts that serve one model together.")] = 1,
+    cpus: Annotated[int | None, typer.Option(min=1, help="CPUs of the container.")] = None,
+    memory: Annotated[int | None, typer.Option(min=1, help="Its memory, in GiB.")] = None,
+    shm: Annotated[int, typer.Option(min=1, help="Its shared memory at most, in GiB.")] = 16,
+    mount: Annotated[
+        list[str] | None, typer.Option(help="A path that it sees too, read-only; repeatable.")
+    ] = None,
+    network: Annotated[str, typer.Option(help="Its network: bridge or host.")] = "bridge",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = 8000,
+    name: Annotated[str, typer.Option(help="Its name.")] = "vllm",
+    model: Model = None,
+    engine: Engine = None,
+    engine_python: EnginePython = None,
+    as_json: Json = False,
+) -> None:
+    """Render, write or print, and say what was left out."""
+    from dataclasses import replace
+
+    from trimtab.errors import UsageError
+    from trimtab.export import ALL, FORMATS
+
+    if format_ not in (*FORMATS, ALL):
+        raise UsageError(f"--format must be one of {', '.join(FORMATS)} or all, not {format_!r}")
+    if (profile is None) == (not preset):
+        raise UsageError("name a profile, or a preset with --preset, and not both")
+    if profile is not None and (model or engine or engine_python):
+        raise UsageError("a profile names its model and engine: leave those options out")
+    order = replace(
+        _of_profile(profile) if profile else _of_preset(preset, model, engine, engine_python),
+        image=image,
+        program=program,
+        chip=chip,
+        devices=devices,
+        hosts=hosts,
+        cpus=cpus,
+        memory=memory,
+        shm=shm,
+        mounts=tuple(mount or ()),
+        network=network,
+        port=port,
+        name=name,
+    )
+    _deliver(order, format_, output, force=force, as_json=as_json)
+
+
+def _of_profile(path: Path) -> Order:
+    from trimtab.export import Order
+    from trimtab.profile import read_profile
+
+    return Order(read_profile(path), path)
+
+
+def _of_preset(
+    name: str, model: str | None, engine: str | None, engine_python: str | None
+) -> Order:
+    """Compile a preset with the facts of this machine; nothing is measured, written or started."""
+    import sys
+
+    from trimtab import presets
+    from trimtab.errors import UsageError
+    from trimtab.export import Order
+    from trimtab.question import Options
+    from trimtab.session import open_session
+
+    if name not in presets.PRESETS:
+        raise UsageError(f"--preset must be one of {', '.join(presets.PRESETS)}, not {name!r}")
+    options = Options(model=model, engine=engine, engine_python=engine_python, allow_host=True)
+    session = open_session(options, lambda said: print(said, file=sys.stderr), install=False)
+    plan = session.compile(presets.PRESETS[name](session.context), guide=True)
+    skipped = presets.guide_skipped(session.context) if name == "guide" else ()
+    left_out = tuple((one.name, one.reason) for one in skipped)
+    return Order(_unmeasured(name, session, plan), Path(name), preset=name, skipped=left_out)
+
+
+def _unmeasured(name: str, session: Session, plan: Plan) -> Profile:
+    """Return a profile in which nothing is answered: what the exporters read of a preset."""
+    from datetime import UTC, datetime
+
+    from trimtab import __version__
+    from trimtab.profile import EngineId, Profile
+    from trimtab.session import fingerprint
+
+    engine = session.engine
+    return Profile(
+        name=name,
+        made=datetime.now(UTC),
+        trimtab=__version__,
+        engine=EngineId(engine.name, engine.version, engine.packages, engine.caveat),
+        model=session.model,
+        workload={},
+        objective=session.space.objective,
+        slo=None,
+        answers=(),
+        risks={},
+        comparisons=(),
+        plan=plan,
+        evidence=None,
+        facts=fingerprint(session),
+        seed=0,
+        command=f"trimtab export --preset {name}",
+    )
+
+
+def _deliver(
+    order: Order, format_: str, output: Path | None, *, force: bool, as_json: bool
+) -> None:
+    """Render all files first, so that a refusal leaves nothing half written; then deliver them.
+
+    Raises:
+        StudyError: the one format asked for cannot carry the plan.
+        UsageError: several files have nowhere to go, or one would replace somebody else's.
+    """
+    from trimtab.errors import StudyError, UsageError
+    from trimtab.export import ALL, FORMATS, render
+
+    texts: list[tuple[Artefact, str]] = []
+    absent: dict[str, str] = {}
+    refused: dict[str, StudyError | UsageError] = {}
+    for one in (one for name in FORMATS if format_ in (ALL, name) for one in FORMATS[name]):
+        if reason := one.absent(order):
+            absent[one.file] = reason
+            continue
+        try:
+            texts.append((one, render(one, order)))
+        except (StudyError, UsageError) as error:
+            refused[one.file] = error
+    if not texts:
+        if refused:
+            raise next(iter(refused.values()))
+        raise StudyError("; ".join(f"{file}: {reason}" for file, reason in absent.items()))
+    if output is None and not as_json:
+        _print(texts)
+        return
+    written = {} if output is None else _write(texts, output, force=force)
+    reasons = {file: " ".join(str(error).split()) for file, error in refused.items()}
+    _report(texts, written, {**absent, **reasons}, as_json=as_json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _print(texts: list[tuple[Artefact, str]]) -> None:
+    from trimtab.errors import UsageError
+
+    if len(texts) > 2:
+        raise UsageError(f"{len(texts)} files cannot be printed as one: name a folder, --output")
+    (main, text), *more = texts
+    typer.echo(text, nl=False)
+    for one, _ in more:
+        typer.echo(f"this is {main.file}; --output FOLDER writes {one.file} too", err=True)
+
+
+def _write(texts: list[tuple[Artefact, str]], output: Path, *, force: bool) -> dict[str, Path]:
+    from trimtab.errors import UsageError
+    from trimtab.export import MARK, write_file
+
+    alone = len(texts) == 1 and not output.is_dir()
+    paths = {one.file: output if alone else output / one.file for one, _ in texts}
+    for path in paths.values():
+        if path.exists() and not force and MARK not in _text(path):
+            raise UsageError(f"{path} is not trimtab's: name another --output, or add --force")
+    return {one.file: write_file(paths[one.file], text, one.mode) for one, text in texts}
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
+
+
+def _report(
+    texts: list[tuple[Artefact, str]],
+    written: dict[str, Path],
+    left_out: dict[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        files = (
+            {file: str(path) for file, path in written.items()}
+            if written
+            else {one.file: text for one, text in texts}
+        )
+        key = "files" if written else "texts"
+        typer.echo(json.dumps({key: files, "left_out": left_out}, indent=1))
+        return
+    for path in written.values():
+        typer.echo(f"wrote {path}")
+    for file, reason in left_out.items():
+        typer.echo(f"left out {file}: {reason}", err=True)

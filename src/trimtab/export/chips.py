@@ -1,0 +1,54 @@
+"""Chips: the names that Kubernetes, images and device nodes have for them. Data.
+
+Resource names: MindCluster's device plugin (huawei.com/Ascend910 for A2 and A3, Ascend310P) and
+NVIDIA's; other plugins name them otherwise (CCE: huawei.com/ascend-1980), which a manifest's
+comment says. Image names: vllm-ascend's installation guide, vLLM's docker and CPU pages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MANAGERS = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
+DRIVER = (
+    "/usr/local/dcmi",
+    "/usr/local/bin/npu-smi",
+    "/usr/local/Ascend/driver/lib64",
+    "/usr/local/Ascend/driver/version.info",
+    "/etc/ascend_install.info",
+)
+"""The driver's nodes and files that a container of an NPU needs, from the guide's command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """``resource`` is "" for a CPU. ``distribution`` is whose version the image's tag carries.
+
+    ``own_entry``: whether the image's entry point must be replaced. That of vLLM's images is
+    ``vllm serve``; that of Ascend's sets the variables of CANN, and runs what it is given.
+    """
+
+    name: str
+    platform: str
+    resource: str
+    repository: str
+    suffix: str
+    distribution: str
+    own_entry: bool
+
+
+def _npu(name: str, resource: str, suffix: str) -> Chip:
+    repository = "quay.io/ascend/vllm-ascend"
+    return Chip(name, "ascend", resource, repository, suffix, "vllm-ascend", False)
+
+
+_CPU = "public.ecr.aws/q9t5s3a7/vllm-cpu-release-repo"
+
+CHIPS = {
+    "A2": _npu("A2", "huawei.com/Ascend910", ""),
+    "A3": _npu("A3", "huawei.com/Ascend910", "-a3"),
+    "310P": _npu("310P", "huawei.com/Ascend310P", "-310p"),
+    "950": _npu("950", "huawei.com/npu", "-a5"),
+    "cuda": Chip("cuda", "cuda", "nvidia.com/gpu", "vllm/vllm-openai", "", "vllm", True),
+    "cpu": Chip("cpu", "cpu", "", _CPU, "", "vllm", True),
+}

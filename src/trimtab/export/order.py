@@ -1,0 +1,174 @@
+"""What is exported, and for where: the plan with what it does not say about its deployment."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.engines.vllm import platform
+from trimtab.errors import UsageError
+from trimtab.export.chips import CHIPS, Chip
+from trimtab.model import HostWrite, Settings
+from trimtab.profile import Profile
+
+NETWORKS = ("bridge", "host")
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
+_WORLD = {
+    "--tensor-parallel-size": "-tp",
+    "--pipeline-parallel-size": "-pp",
+    "--data-parallel-size": "-dp",
+    "--prefill-context-parallel-size": "-pcp",
+}
+"""Options whose product is the number of devices, and their short names (vLLM 0.32)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One export.
+
+    ``file`` is the profile's own file. ``preset`` names the preset if that is what is exported:
+    then nothing was measured, and ``skipped`` holds what it leaves out here, with reasons.
+    ``program`` is the server's command inside an image; ``mounts`` are host paths that a container
+    sees read-only at the same place, besides the model. ``memory`` and ``shm`` are in GiB; of
+    ``memory`` and ``cpus``, ``None`` means that nobody said. ``hosts`` is the number of hosts that
+    serve one model together.
+    """
+
+    profile: Profile
+    file: Path
+    preset: str = ""
+    skipped: tuple[tuple[str, str], ...] = ()
+    image: str = ""
+    chip: str = ""
+    program: str = "vllm"
+    name: str = "vllm"
+    port: int = 8000
+    network: str = "bridge"
+    mounts: tuple[str, ...] = ()
+    devices: int | None = None
+    hosts: int = 1
+    cpus: int | None = None
+    memory: int | None = None
+    shm: int = 16
+
+    def __post_init__(self) -> None:
+        """Refuse what no artefact could use.
+
+        Raises:
+            UsageError: an option is not what it must be.
+        """
+        if not _NAME.fullmatch(self.name):
+            raise UsageError(
+                "--name must be lower-case letters, digits and dashes (Kubernetes), but is "
+                f"{self.name!r}"
+            )
+        if self.network not in NETWORKS:
+            raise UsageError(f"--network must be bridge or host, but is {self.network!r}")
+        if self.chip and self.chip not in CHIPS:
+            raise UsageError(f"--chip must be one of {', '.join(CHIPS)}, but is {self.chip!r}")
+        for path in self.mounts:
+            if not path.startswith("/") or ":" in path or not path.isprintable():
+                raise UsageError(f"--mount must be an absolute path without colon, not {path!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What an artefact says of a plan, read back; what its format cannot carry is empty."""
+
+    settings: Settings
+    writes: tuple[HostWrite, ...] = ()
+
+
+def chip(order: Order) -> Chip:
+    """Return the chip that the plan was made for.
+
+    Raises:
+        UsageError: it is an Ascend plan, and neither facts nor options say of which chip.
+    """
+    if order.chip:
+        return CHIPS[order.chip]
+    kind = platform(order.profile.engine.packages)
+    if kind != "ascend":
+        return CHIPS[kind]
+    found = _measured_chip(order.profile)
+    if found not in CHIPS:
+        raise UsageError("the profile does not say its chip: add --chip A2, A3, 310P or 950")
+    return CHIPS[found]
+
+
+def _measured_chip(profile: Profile) -> str:
+    """Return the chip among the facts, whose sections are kept as printed literals."""
+    try:
+        section = ast.literal_eval(profile.facts["ascend"])
+        return str(section["chip"]["value"])
+    except (KeyError, ValueError, SyntaxError, TypeError):
+        return ""
+
+
+def devices(order: Order) -> int:
+    """Return how many devices one host's server takes; 0 where it computes on the CPU.
+
+    Raises:
+        UsageError: they cannot be shared equally among the hosts.
+    """
+    if not chip(order).resource:
+        return 0
+    if order.devices is not None:
+        return order.devices
+    world = world_size(order.profile.plan.settings.argv)
+    if world % order.hosts:
+        raise UsageError(
+            f"--hosts must divide the {world} devices of the plan, but is {order.hosts}"
+        )
+    return world // order.hosts
+
+
+def world_size(argv: Sequence[str]) -> int:
+    """Return the number of devices that a ``vllm serve`` command asks for."""
+    size = 1
+    for long, short in _WORLD.items():
+        text = option(argv, long, short)
+        size *= int(text) if text is not None and text.isdecimal() and int(text) else 1
+    return size
+
+
+def option(argv: Sequence[str], *names: str) -> str | None:
+    """Return the value of an option, the last one if it stands twice, ``None`` without."""
+    found = None
+    for index, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        if name in names and equals:
+            found = value
+        elif word in names and index + 1 < len(argv):
+            found = argv[index + 1]
+    return found
+
+
+def image(order: Order) -> str:
+    """Return the image: the one asked for, or the engine's official one of the same version.
+
+    Raises:
+        UsageError: there is no official one that the measured versions name.
+    """
+    if order.image:
+        if not re.fullmatch(r"[\w./:@-]+", order.image, re.ASCII):
+            raise UsageError(f"--image must be the name of an image, but is {order.image!r}")
+        return order.image
+    one = chip(order)
+    found = order.profile.engine.packages.get(one.distribution, "").partition("+")[0]
+    if not found and one.distribution == "vllm":
+        found = order.profile.engine.version.partition("+")[0]
+    if not re.fullmatch(r"\d[\w.]*", found):
+        raise UsageError(f"the profile does not say its {one.distribution}: name the --image")
+    return f"{one.repository}:v{found}{one.suffix}"
+
+
+def model(argv: Sequence[str]) -> str | None:
+    """Return the model of a ``vllm serve`` command."""
+    for index, word in enumerate(argv[:-1]):
+        if word == "serve" and not argv[index + 1].startswith("-"):
+            return argv[index + 1]
+    return option(argv, "--model")

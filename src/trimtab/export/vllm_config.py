@@ -1,0 +1,137 @@
+"""``vllm.yaml``: the server arguments as vLLM's own configuration file, and back.
+
+``vllm serve --config vllm.yaml``: vLLM 0.32 turns ``key: value`` into ``--key value``, ``true``
+into ``--key`` and a list into one option with several values (utils/argparse_utils.py). Values are
+text here, so that they reach the parser byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from trimtab import strict_yaml
+from trimtab.errors import StudyError
+from trimtab.export.guard import exportable
+from trimtab.export.heading import comment, heading
+from trimtab.export.order import Carried, Order
+from trimtab.model import Settings
+from trimtab.redaction import argv_secrets, marker
+
+FILE = "vllm.yaml"
+
+_LONG = {
+    "-tp": "--tensor-parallel-size",
+    "-pp": "--pipeline-parallel-size",
+    "-dp": "--data-parallel-size",
+    "-dpl": "--data-parallel-size-local",
+    "-pcp": "--prefill-context-parallel-size",
+    "-dcp": "--decode-context-parallel-size",
+    "-asc": "--api-server-count",
+}
+"""A key of the file is always a long name."""
+
+_REFERENCE = "# secret: --"
+_OPTION = re.compile(r"--[A-Za-z][\w.-]*")
+
+
+def render(order: Order) -> str:
+    """Return the configuration file.
+
+    Raises:
+        StudyError: the command is not one of ``vllm serve`` that such a file can carry.
+    """
+    settings = exportable(order.profile.plan.settings)
+    head, model, words = _split(settings.argv)
+    content: dict[str, object] = {"model": model}
+    lines = []
+    for name, values in _options(words):
+        key = name.removeprefix("--")
+        if key in content:
+            raise StudyError(
+                f"{FILE} can say an option once, but the command has --{key} twice: export shell"
+            )
+        if any(True for _ in argv_secrets([name, *values])):
+            lines.append(f"{_REFERENCE}{key} (give it on the command line, never in this file)\n")
+            continue
+        content[key] = _value(values)
+    said = heading(
+        order,
+        "vLLM configuration file",
+        "leave --config out: the file sets nothing until it is read",
+        more=(
+            f"Start it with: {' '.join((*head, 'serve'))} --config {FILE}",
+            *_left(settings),
+        ),
+    )
+    return comment(said) + "\n" + strict_yaml.dump(content) + "".join(lines)
+
+
+def _left(settings: Settings) -> list[str]:
+    parts = {
+        "variables (serve.env has them)": settings.env,
+        "variables to unset": settings.unset,
+        "preloaded libraries (serve.env has them)": settings.preload,
+        "the CPUs it is bound to": settings.affinity or (),
+    }
+    left = [name for name, there in parts.items() if there]
+    return [f"It cannot say {', '.join(left)}: serve.sh and the unit do."] if left else []
+
+
+def _split(argv: Sequence[str]) -> tuple[tuple[str, ...], str, list[str]]:
+    """Return what starts the program, the model, and the other arguments."""
+    if "serve" not in argv[:-1]:
+        raise StudyError(f"{FILE} can carry a 'vllm serve MODEL' command only")
+    at = list(argv).index("serve")
+    model, words = argv[at + 1], list(argv[at + 2 :])
+    if not model.startswith("-"):
+        return tuple(argv[:at]), model, words
+    raise StudyError(f"{FILE} needs the model right after 'serve', but has {model!r} there")
+
+
+def _options(words: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return each option with its values.
+
+    Raises:
+        StudyError: a word belongs to no option, or an option has no long name here.
+    """
+    found: list[tuple[str, list[str]]] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if _OPTION.fullmatch(name) or name in _LONG:
+            found.append((_LONG.get(name, name), [value] if equals else []))
+        elif re.match(r"-[A-Za-z]", word):
+            raise StudyError(f"{FILE} can say long options only, but the command has {word!r}")
+        elif not found:
+            raise StudyError(f"{FILE} cannot carry {word!r}: it belongs to no option")
+        else:
+            found[-1][1].append(word)
+    return found
+
+
+def _value(values: list[str]) -> object:
+    if not values:
+        return True
+    return values[0] if len(values) == 1 else values
+
+
+def parse(text: str) -> Carried:
+    """Return the command of a file that :func:`render` wrote; its program is just ``vllm``.
+
+    Raises:
+        StudyError: it is none.
+    """
+    try:
+        content = strict_yaml.load(text)
+        argv = ["vllm", "serve", str(content.pop("model"))]
+        for key, value in content.items():
+            values = value if isinstance(value, list) else [value]
+            argv += [f"--{key}", *(str(one) for one in values if one is not True)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StudyError(f"{FILE} must be as trimtab wrote it, but: {error}") from error
+    for line in text.split("\n"):
+        if line.startswith(_REFERENCE):
+            option = line.removeprefix("# secret: ").split(" ", 1)[0]
+            ((_, _, name),) = argv_secrets([option, ""])
+            argv += [option, marker(name)]
+    return Carried(Settings(tuple(argv)))
