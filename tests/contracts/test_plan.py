@@ -135,7 +135,7 @@ def test_unknown_and_missing_are_one_line() -> None:
 
 def test_stock_preset_is_the_baseline(plain: Context) -> None:
     assert presets.stock(plain) == BASELINE
-    assert set(presets.PRESETS) == {"stock", "guide"}
+    assert {"stock", "guide", "guide-v1", "guide-v2", "image-a2"} < set(presets.PRESETS)
 
 
 def test_the_guide_on_the_recorded_machine(plain: Context) -> None:
@@ -178,6 +178,4 @@ def test_the_guides_host_settings_by_edition(rich: Context) -> None:
     plan = compile_plan(candidate(new), STOCK, rich.facts, allow_conflicts=True)
     governors = [write for write in plan.writes if write.path.endswith("scaling_governor")]
     assert len(governors) == 4
-    from trimtab.presets.guide import OLD, guide
-
-    assert "swappiness" not in dict(guide(allowed, OLD))
+    assert "swappiness" not in dict(presets.PRESETS["guide-v1"](allowed))

@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"knobs", "engines", "rehearsal"}),
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
-    frozenset({"plan"}),
+    frozenset({"plan", "differences"}),
     frozenset({"server", "live", "verify", "apply", "records"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
     frozenset({"simulated"}),
@@ -58,6 +58,7 @@ PURE = (
     "stats",
     "search",
     "presets",
+    "differences",
     "knobs",
 )
 PURE_FILES = (

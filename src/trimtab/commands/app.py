@@ -15,6 +15,7 @@ from trimtab.commands import (
     capacity,
     catalog,
     compare,
+    diff,
     doctor,
     engine,
     lint,
@@ -61,6 +62,7 @@ engine.register(app)
 bench.register(app)
 capacity.register(app)
 compare.register(app)
+diff.register(app)
 workload.register(app)
 
 
