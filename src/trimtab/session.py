@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from trimtab import __version__, baseline, engines, facts, presets
@@ -18,7 +19,7 @@ from trimtab.host import Host
 from trimtab.load.workload import Workload, load_workload, validated
 from trimtab.metrics import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
-from trimtab.plan import compile_plan
+from trimtab.plan import as_it_stands, compile_plan
 from trimtab.question import (
     Options,
     parse_arm,
@@ -85,10 +86,9 @@ class Session:
         return (self.engine.caveat,) if self.engine.caveat else ()
 
     def compile(self, chosen: Candidate, *, guide: bool = False) -> Plan:
-        """Compile a candidate; the guide's arm is taken verbatim, contradictions included."""
-        return compile_plan(
-            chosen, self.base, self.facts, catalog=self.catalog, allow_conflicts=guide
-        )
+        """Compile a candidate; a preset's (``guide``) is taken as it stands."""
+        compiled = partial(compile_plan, chosen, self.base, self.facts, catalog=self.catalog)
+        return as_it_stands(compiled(allow_conflicts=True)) if guide else compiled()
 
     def question(self) -> dict[str, object]:
         """Return what identifies the study: two studies with equal questions may be pooled."""
