@@ -71,7 +71,7 @@ PURE_FILES = (
         f"oracle/{name}.py"
         for name in (
             *("allocator", "effective", "events", "gather", "judge", "messages", "model"),
-            *("compare", "findings", "probes", "relations", "show"),
+            *("compare", "findings", "probes", "reference", "relations", "show"),
         )
     ),
 )
