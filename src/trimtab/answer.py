@@ -250,5 +250,5 @@ def _plans(session: Session, conclusion: Conclusion) -> dict[str, Plan]:
         **{name: session.compile(chosen) for name, chosen in _profiles(conclusion).items()},
     }
     if session.space.guide is not None:
-        plans["guide"] = session.compile(session.space.guide, guide=True)
+        plans[session.space.preset] = session.compile(session.space.guide, guide=True)
     return plans

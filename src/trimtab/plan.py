@@ -14,7 +14,7 @@ from trimtab.catalog import CATALOG, Tuning, conflict, require_known
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.knobs import Draft
-from trimtab.model import Candidate, Check, Plan, Settings, Value, candidate
+from trimtab.model import Candidate, Check, CheckKind, Plan, Settings, Value, candidate
 
 
 def compile_plan(
@@ -59,6 +59,16 @@ def compile_plan(
             for check in _checks(catalog[name], values[name], default, facts, settings)
         ),
     )
+
+
+def as_it_stands(plan: Plan) -> Plan:
+    """Return a plan that proves what the server was given, not what it made of it.
+
+    For a preset: a setting of it that vLLM overrules (OMP_NUM_THREADS beside a worker process) is
+    part of what it gives, and no reason not to measure it.
+    """
+    made = (CheckKind.CONFIG, CheckKind.ROLES)
+    return replace(plan, checks=tuple(one for one in plan.checks if one.kind not in made))
 
 
 def _checks(

@@ -34,7 +34,7 @@ ENGINE: Final = "simulated"
 
 _NO_PART: Final = (
     *("model", "engine_python", "baseline", "baseline_file"),
-    *("workload", "allow_host", "aa", "windows", "tries", "device_time"),
+    *("workload", "allow_host", "aa", "windows", "tries", "device_time", "arm"),
 )
 """Options that say how a server is started or loaded, and mean nothing here."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab import presets
 from trimtab.errors import StudyMismatchError, UsageError
 from trimtab.metrics import (
     FURTHER_OBJECTIVES,
@@ -16,6 +17,7 @@ from trimtab.metrics import (
     Slo,
 )
 from trimtab.model import Budget, RiskLevel
+from trimtab.presets import Preset
 
 AUTO = "auto"
 """The number of windows that the noise of a study's own starts asks for."""
@@ -35,7 +37,8 @@ class Options:
     of a start are a number, or AUTO: as the noise asks. ``noise`` is the standard deviation
     between starts that a design assumes. ``tries`` are ``tuning=value`` words: the value
     to test where it is not the recommended one. ``device_time``: the model by which the
-    rehearsal's device takes time (``StandIn.clock``).
+    rehearsal's device takes time (``StandIn.clock``). ``arm`` is the preset whose candidate is
+    measured as it stands, in the first block.
     """
 
     model: str | None = None
@@ -60,6 +63,7 @@ class Options:
     noise: str | None = None
     tries: tuple[str, ...] = ()
     device_time: str | None = None
+    arm: str = "guide"
 
 
 def parse_tries(words: Iterable[str]) -> dict[str, str]:
@@ -148,6 +152,17 @@ def parse_windows(text: str | None) -> int | None:
     if not re.fullmatch(r"[1-9]\d{0,3}", text):
         raise UsageError(f"--windows must be a number of at least 1 or {AUTO}, but is {text!r}")
     return int(text)
+
+
+def parse_arm(text: str) -> Preset:
+    """Return the preset that is an arm of a study.
+
+    Raises:
+        UsageError: there is no such preset, or it is the baseline.
+    """
+    if (found := presets.find(text)) is presets.stock:
+        raise UsageError("--arm stock is the baseline, which is measured anyway: leave it out")
+    return found
 
 
 def parse_share(option: str, text: str) -> float:

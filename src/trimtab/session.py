@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from trimtab import __version__, baseline, engines, facts, presets
@@ -18,9 +19,10 @@ from trimtab.host import Host
 from trimtab.load.workload import Workload, load_workload, validated
 from trimtab.metrics import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
-from trimtab.plan import compile_plan
+from trimtab.plan import as_it_stands, compile_plan
 from trimtab.question import (
     Options,
+    parse_arm,
     parse_budget,
     parse_objectives,
     parse_risk,
@@ -84,15 +86,15 @@ class Session:
         return (self.engine.caveat,) if self.engine.caveat else ()
 
     def compile(self, chosen: Candidate, *, guide: bool = False) -> Plan:
-        """Compile a candidate; the guide's arm is taken verbatim, contradictions included."""
-        return compile_plan(
-            chosen, self.base, self.facts, catalog=self.catalog, allow_conflicts=guide
-        )
+        """Compile a candidate; a preset's (``guide``) is taken as it stands."""
+        compiled = partial(compile_plan, chosen, self.base, self.facts, catalog=self.catalog)
+        return as_it_stands(compiled(allow_conflicts=True)) if guide else compiled()
 
     def question(self) -> dict[str, object]:
         """Return what identifies the study: two studies with equal questions may be pooled."""
         cpu, base = self.facts.cpu, redact_settings(self.base)
         more = {"objectives": list(self.space.objectives)} if self.space.objectives else {}
+        arm = {} if self.space.preset == presets.GUIDE else {"arm": self.space.preset}
         return {
             "trimtab": __version__,
             "engine": self.engine.name,
@@ -103,6 +105,7 @@ class Session:
             "workload": self.workload.model_dump(mode="json"),
             "objective": self.space.objective,
             **more,
+            **arm,
             "slo": self.options.slo,
             "budget": asdict(self.space.budget),
             "seed": self.space.seed,
@@ -156,6 +159,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
             factors=asked.factors,
             conflicts=asked.conflicts,
             guide=asked.guide,
+            preset=options.arm,
             objective=objectives[0],
             higher_is_better=METRICS[objectives[0]].higher_is_better,
             budget=budget,
@@ -249,8 +253,9 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
             for one in entries.values()
         )
         return _Asked(tuple(factors), (), frozenset(), None, entries)
+    preset = parse_arm(options.arm)
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
-    return _Asked(tuple(found), tuple(left_out), conflicts, presets.guide(context), CATALOG)
+    return _Asked(tuple(found), tuple(left_out), conflicts, preset(context), CATALOG)
 
 
 def windowed(workload: Workload, windows: int | None) -> Workload:

@@ -1,10 +1,12 @@
-"""What ``bench`` and ``compare`` measure: a profile, a file with a vllm command, or stock."""
+"""What ``bench`` and ``compare`` measure: a profile, a file with a vllm command, or a preset."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+from trimtab import presets
+from trimtab.errors import UsageError
 from trimtab.measure import Target
 from trimtab.profile import read_profile
 from trimtab.question import Options
@@ -16,15 +18,16 @@ STOCK = "stock"
 def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target]:
     """Return a target, and the session to measure it in.
 
-    ``given`` is "stock", a profile (``.yaml``), or a file that holds a ``vllm serve`` command.
+    ``given`` is a preset ("stock" is one), a profile (``.yaml``), or a file that holds a
+    ``vllm serve`` command.
 
     Raises:
-        UsageError: the file cannot be read, or is neither.
+        UsageError: the file cannot be read or is neither, or a preset sets nothing here.
         EngineError: the engine is missing.
     """
-    if given == STOCK:
+    if given in presets.DOCUMENTED:
         session = open_session(options, say)
-        return session, Target(STOCK, session.compile(()))
+        return session, _of_preset(given, session, say)
     path = Path(given)
     if path.suffix in (".yaml", ".yml"):
         profile = read_profile(path)
@@ -36,6 +39,20 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
         return open_session(asked, say), Target(path.name, profile.plan)
     session = open_session(replace(options, baseline_file=path), say)
     return session, Target(path.name, session.compile(()))
+
+
+def _of_preset(name: str, session: Session, say: Say) -> Target:
+    """Return a preset as it stands, contradictions included; say what of it is not set here.
+
+    Raises:
+        UsageError: nothing of it can be set here, so that it would be stock under another name.
+    """
+    chosen = presets.PRESETS[name](session.context)
+    for one in presets.skipped(name, session.context):
+        say(f"{name} without {one.name}: {one.reason}")
+    if not chosen and name != STOCK:
+        raise UsageError(f"{name} sets nothing that can be set here: measure {STOCK} instead")
+    return Target(name, session.compile(chosen, guide=True))
 
 
 def _own_model(model: str) -> str | None:

@@ -24,6 +24,7 @@ from trimtab.model import (
     StartRequest,
     Window,
 )
+from trimtab.presets import DOCUMENTED
 from trimtab.progress import Display
 from trimtab.records import write_json, write_lines
 from trimtab.redaction import redact_plan
@@ -67,7 +68,7 @@ def run_trial(
         KeyboardInterrupt: the user or the system asked trimtab to stop; the server is gone.
         TrimtabError: trouble that is not the candidate's (no room on disk, no privilege).
     """
-    plan = session.compile(request.candidate, guide=request.stem == "guide")
+    plan = session.compile(request.candidate, guide=request.stem in DOCUMENTED)
     return run_plan(session, plan, request, number, folder, display, stop)
 
 

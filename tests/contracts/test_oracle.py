@@ -6,6 +6,7 @@ catalogue: the code is right.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from trimtab.catalog import CATALOG
-from trimtab.oracle import table
+from trimtab.oracle import reference, table
 from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND, Given, Verdict
-from trimtab.oracle.probes import entries
+from trimtab.oracle.probes import entries, probes
 from trimtab.oracle.relations import CASES, Case
 from trimtab.oracle.runs import Setup
 from trimtab.oracle.session import Oracle
@@ -63,6 +64,21 @@ def test_cases_are_about_rules_and_conflicts_of_the_catalogue() -> None:
     assert {one.rule for one in CASES} <= set(all_rules())
 
 
+def test_statements_are_about_entries_that_are_asked_and_fit_texts_that_are_tried() -> None:
+    asked = {one.name: [probe.text for probe in probes(one)] for one in entries()}
+    assert set(reference.STATEMENTS) <= set(asked)
+    for name, said in reference.STATEMENTS.items():
+        for form, _ in said:
+            assert any(re.fullmatch(form, text) for text in asked[name]), f"{name}: {form}"
+
+
+def test_what_reading_had_wrong_is_marked(rows: dict[str, list[Row]]) -> None:
+    found = {one.probe.given.place: one.kept for name in rows for one in rows[name]}
+    assert found["TASK_QUEUE_ENABLE=3"]
+    assert not found["PYTORCH_NPU_ALLOC_CONF=garbage_collection_threshold:0.5abc"]
+    assert not found["MULTI_STREAM_MEMORY_REUSE=abc"]
+
+
 def test_every_fatal_conflict_of_the_asked_layers_is_tried() -> None:
     tried = " ".join(given.text for one in CASES for given in one.givens)
     for tuning in CATALOG.values():
@@ -79,7 +95,7 @@ def test_the_page_in_docs_is_what_the_code_says(
         layer: [one for name in rows for one in rows[name] if CATALOG[name].layer == layer]
         for layer in table.KINDS
     }
-    page = table.page(found, outcomes.values())
+    page = table.page(found, list(outcomes.values()))
     assert (DOCS / "oracle.md").read_text() == page, "run 'trimtab oracle table'"
 
 

@@ -14,7 +14,7 @@ from trimtab import presets
 from trimtab.catalog import CATALOG, Context, conflict
 from trimtab.errors import LibraryMissingError, UnknownTuningError, UsageError
 from trimtab.model import BASELINE, CheckKind, Proves, Settings, Value, candidate
-from trimtab.plan import compile_plan
+from trimtab.plan import as_it_stands, compile_plan
 
 CONTEXT = context_of(facts_of(plain_host()))
 ALTERNATIVES = {
@@ -135,7 +135,17 @@ def test_unknown_and_missing_are_one_line() -> None:
 
 def test_stock_preset_is_the_baseline(plain: Context) -> None:
     assert presets.stock(plain) == BASELINE
-    assert set(presets.PRESETS) == {"stock", "guide"}
+    assert {"stock", "guide", "guide-v1", "guide-v2", "image-a2"} < set(presets.PRESETS)
+
+
+def test_a_preset_is_proven_as_given_not_as_the_server_takes_it(plain: Context) -> None:
+    chosen = presets.PRESETS["image-a2"](plain)
+    plan = compile_plan(chosen, STOCK, plain.facts, allow_conflicts=True)
+    left = as_it_stands(plan)
+    assert {CheckKind.CONFIG, CheckKind.ROLES} < {check.kind for check in plan.checks}
+    assert {check.kind for check in left.checks} == {CheckKind.ENVIRON}
+    assert {check.tuning for check in left.checks} == set(dict(chosen))
+    assert left.settings == plan.settings
 
 
 def test_the_guide_on_the_recorded_machine(plain: Context) -> None:
@@ -178,6 +188,4 @@ def test_the_guides_host_settings_by_edition(rich: Context) -> None:
     plan = compile_plan(candidate(new), STOCK, rich.facts, allow_conflicts=True)
     governors = [write for write in plan.writes if write.path.endswith("scaling_governor")]
     assert len(governors) == 4
-    from trimtab.presets.guide import OLD, guide
-
-    assert "swappiness" not in dict(guide(allowed, OLD))
+    assert "swappiness" not in dict(presets.PRESETS["guide-v1"](allowed))

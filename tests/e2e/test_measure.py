@@ -44,6 +44,22 @@ def test_a_planted_gain_is_better_and_all_starts_are_kept(planted: Path) -> None
     assert "holds a study with" in other.err
 
 
+def test_a_preset_is_measured_as_it_stands(planted: Path) -> None:
+    words = ("compare", "stock", "guide-v1", *ENGINE, "--pairs", "2", "--study", "p", "--json")
+    ran = trimtab(*words, cwd=planted)
+    assert ran.code == 0, ran.err
+    assert (ran.json()["a"], ran.json()["b"]) == ("stock", "guide-v1")
+    assert "guide-v1 without npu-max-split-size: line 151 replaces it" in ran.err
+    plans = [json.loads(path.read_text()) for path in planted.glob("p/starts/*/plan.json")]
+    given = [dict(plan["settings"]["env"]).get("TASK_QUEUE_ENABLE") for plan in plans]
+    assert sorted(given, key=str) == ["2", "2", None, None]
+    ran = trimtab("compare", "stock", "image-cuda", *ENGINE, cwd=planted)
+    assert (ran.code, ran.err.splitlines()[-1]) == (
+        2,
+        "trimtab: image-cuda sets nothing that can be set here: measure stock instead",
+    )
+
+
 def test_bench_gives_an_interval_over_starts(planted: Path) -> None:
     ran = trimtab("bench", *ENGINE, "--starts", "3", "--study", "b", "--json", cwd=planted)
     assert ran.code == 0, ran.err

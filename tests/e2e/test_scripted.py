@@ -89,6 +89,19 @@ def test_a_study_is_not_overwritten_nor_mixed_with_another_question(
     assert "seed" in one_line(ran)
 
 
+def test_another_preset_is_the_arm_of_the_first_block(tmp_path: Path) -> None:
+    words = (*SCRIPTED, "--budget", "24", "--arm", "image-a2")
+    shown = trimtab(*words, "--dry-run", "--json", cwd=tmp_path).json()
+    assert (shown["preset"], shown["guide"]["task-queue"]) == ("image-a2", "1")
+    ran = trimtab(*words, "--json", "--study", "s", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    assert "image-a2" in {one["arm"] for one in ran.json()["comparisons"]}
+    lines = (tmp_path / "s" / "ledger.jsonl").read_text().splitlines()
+    assert json.loads(lines[0])["question"]["question"]["arm"] == "image-a2"
+    assert "image-a2" in (tmp_path / "s" / "report.html").read_text()
+    assert trimtab(*words[:-2], "--arm", "stock", "--dry-run", cwd=tmp_path).code == 2
+
+
 def test_dry_run_prints_the_question_and_starts_nothing(tmp_path: Path) -> None:
     ran = trimtab(*SCRIPTED, "--dry-run", "--json", cwd=tmp_path)
     assert ran.code == 0, ran.err

@@ -21,6 +21,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
     frozenset({"plan"}),
     frozenset({"server", "live", "verify", "apply", "journal", "records"}),
+    frozenset({"plan", "differences"}),
+    frozenset({"server", "live", "verify", "apply", "records"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
     frozenset({"simulated"}),
     frozenset(
@@ -59,6 +61,7 @@ PURE = (
     "stats",
     "search",
     "presets",
+    "differences",
     "knobs",
 )
 PURE_FILES = (
@@ -72,7 +75,7 @@ PURE_FILES = (
         f"oracle/{name}.py"
         for name in (
             *("allocator", "effective", "events", "gather", "judge", "messages", "model"),
-            *("compare", "findings", "probes", "relations", "show"),
+            *("compare", "findings", "probes", "reference", "relations", "show"),
         )
     ),
 )

@@ -118,7 +118,7 @@ class Pip:
         if self.fails and self.fails in self.calls[-1]:
             return 1, "ERROR: No matching distribution found for torch-npu==2.13.0"
         if " -m venv " in self.calls[-1]:
-            site = managed.folder(environments.NAME) / "lib" / "python3.11" / "site-packages"
+            site = Path(argv[-1]) / "lib" / "python3.11" / "site-packages"
             site.mkdir(parents=True)
             (site.parents[2] / "bin").mkdir()
             (site.parents[2] / "bin" / "python").touch(0o755)
@@ -179,6 +179,21 @@ def test_another_python_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_version_that_is_none(version: str) -> None:
     with pytest.raises(UsageError, match="--torch-npu must be a version such as"):
         environments.torch_npu(version)
+
+
+def test_without_torch_for_cpu_the_one_for_cuda_is_taken(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "libraries", lambda site: tmp_path / "libraries")
+    pip = Pip(fails="+cpu")
+    said: list[str] = []
+    recipe = environments.torch_npu("2.10.0.post4")
+    managed.install(recipe, run=pip, free=lambda _: 10**12, progress=said.append)
+    installed = [call for call in pip.calls if " install " in call]
+    assert "torch==2.10.0+cpu torch-npu==2.10.0.post4" in installed[0]
+    assert " torch==2.10.0 numpy" in installed[-2]
+    assert installed[-1].endswith("--no-deps torch-npu==2.10.0.post4")
+    assert any("taking the one for CUDA" in line for line in said)
 
 
 def test_other_versions_get_an_environment_each(home: Path) -> None:

@@ -37,6 +37,19 @@ def findings(*words: str) -> list[dict[str, Any]]:
     return found
 
 
+def test_a_preset_is_linted_in_the_lines_of_its_source(script: Path) -> None:
+    found = findings("--preset", "guide-v1", "--preset", "image-a2")
+    places = {(one["rule"], one["file"], one["line"]) for one in found}
+    assert ("lost-by-space", "guide-v1.md", 113) in places
+    assert ("interactive-only", "image-a2.dockerfile", 88) in places
+    assert run("--preset", "stock") == (0, run("--preset", "stock")[1])
+    assert len(findings(str(script), "--preset", "guide-v2")) > len(findings(str(script)))
+    with pytest.raises(UsageError, match="no preset is called 'guide-v3'"):
+        run("--preset", "guide-v3")
+    with pytest.raises(UsageError, match="or --preset NAME"):
+        run()
+
+
 def test_the_exit_code_tells_whether_something_is_wrong(script: Path) -> None:
     assert run(str(script))[0] == 1
     script.write_text(GOOD)

@@ -4,7 +4,7 @@ import pytest
 
 from trimtab.errors import StudyMismatchError, UsageError
 from trimtab.model import Budget, RiskLevel
-from trimtab.question import parse_budget, parse_objectives, parse_risk, require_same
+from trimtab.question import parse_arm, parse_budget, parse_objectives, parse_risk, require_same
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,14 @@ def test_objectives() -> None:
     assert parse_objectives("goodput, ttft_p99,startup") == ("goodput", "ttft_p99", "startup")
     with pytest.raises(UsageError, match="once, but has 'ttft_p99' twice"):
         parse_objectives("goodput,ttft_p99,ttft_p99")
+
+
+def test_an_arm_is_a_preset_other_than_the_baseline() -> None:
+    assert parse_arm("guide-v1").name == "guide-v1"
+    with pytest.raises(UsageError, match="stock is the baseline"):
+        parse_arm("stock")
+    with pytest.raises(UsageError, match="no preset is called"):
+        parse_arm("tuned")
 
 
 def test_risk() -> None:

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.unit.rehearsal import GCC, Runtime, compiled
+from tests.unit.rehearsal import GCC, Runtime
 
 pytestmark = pytest.mark.skipif(GCC is None, reason="no gcc on PATH")
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(tmp_path_factory.mktemp("runtime"))
-
-
 @pytest.fixture
-def runtime(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
-    for name in [name for name in os.environ if name.startswith("TRIMTAB_STANDIN")]:
-        monkeypatch.delenv(name)
+def runtime(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    """Return a runtime whose device takes time by a roofline of round numbers."""
     monkeypatch.setenv("TRIMTAB_STANDIN_CLOCK", "chip")
     monkeypatch.setenv("TRIMTAB_STANDIN_BANDWIDTH", "1000000000")  # a byte a nanosecond
     monkeypatch.setenv("TRIMTAB_STANDIN_FLOPS", "1000000000000")
     monkeypatch.setenv("TRIMTAB_STANDIN_LATENCY", "1000")
-    made = Runtime(library, tmp_path)
-    made.c.standin_cost.restype = ctypes.c_int64
-    return made
+    runtime.c.standin_cost.restype = ctypes.c_int64
+    return runtime
 
 
 def cost(runtime: Runtime, name: str) -> int:

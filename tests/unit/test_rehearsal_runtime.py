@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import subprocess
 import sys
 import time
@@ -11,21 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.rehearsal import FULL, GCC, GIB, LOST, Runtime, compiled
+from tests.unit.rehearsal import FULL, GCC, GIB, LOST, Runtime
 
 pytestmark = pytest.mark.skipif(GCC is None, reason="no gcc on PATH")
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(tmp_path_factory.mktemp("runtime"))
-
-
-@pytest.fixture
-def runtime(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
-    for name in [name for name in os.environ if name.startswith(("TRIMTAB_STANDIN", "ASCEND"))]:
-        monkeypatch.delenv(name)
-    return Runtime(library, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -103,10 +90,10 @@ time.sleep(60)
 
 
 def test_another_process_on_the_device_is_seen_while_it_lives(
-    runtime: Runtime, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, standin_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIMTAB_STANDIN_STATE", str(tmp_path))
-    words = [sys.executable, "-c", OTHER, str(library)]
+    words = [sys.executable, "-c", OTHER, str(standin_library)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
         try:
             assert other.stdout is not None

@@ -15,10 +15,11 @@ from trimtab.commands import (
     capacity,
     catalog,
     compare,
+    diff,
     doctor,
     engine,
-    host,
     export,
+    host,
     lint,
     oracle,
     tune,
@@ -65,6 +66,7 @@ bench.register(app)
 capacity.register(app)
 compare.register(app)
 export.register(app)
+diff.register(app)
 workload.register(app)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab.commands.shared import (
+    AllowHost,
     DeviceTime,
     Engine,
     EnginePython,
@@ -24,7 +25,8 @@ from trimtab.commands.shared import (
     Workload,
 )
 
-_HELP = """Measure one target under a workload: a profile, a file with a vllm command, or 'stock'.
+_HELP = """Measure one target under a workload: a profile, a file with a vllm command, or a
+preset ('stock', 'guide-v2', 'image-a2': docs/presets.md).
 
 Each start is a fresh server with new requests, verified before it is measured; the interval is
 over starts, because windows and requests of one start share its luck. With --url a server that
@@ -55,6 +57,7 @@ def bench(
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
+    allow_host: AllowHost = False,
     shared_host: SharedHost = False,
     device_time: DeviceTime = None,
     seed: Seed = 0,
@@ -75,6 +78,7 @@ def bench(
         slo=slo,
         windows=windows,
         seed=seed,
+        allow_host=allow_host,
         shared_host=shared_host,
         device_time=device_time,
     )

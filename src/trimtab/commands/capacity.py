@@ -23,7 +23,7 @@ from trimtab.commands.shared import (
 )
 
 _HELP = """Find the highest request rate at which a target meets its SLO: a profile, a file with a
-vllm command, or 'stock'.
+vllm command, or a preset ('stock').
 
 Each start is probed at a dozen rates of Poisson arrivals; the capacity is the rate at which the
 margin to the SLO crosses zero. Over the starts it gets a lower bound (95 %, one-sided), which is

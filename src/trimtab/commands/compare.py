@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab.commands.shared import (
+    AllowHost,
     DeviceTime,
     Engine,
     EnginePython,
@@ -23,7 +24,7 @@ from trimtab.commands.shared import (
     Workload,
 )
 
-_HELP = """Compare B with A: profiles, files with a vllm command, or 'stock'.
+_HELP = """Compare B with A: profiles, files with a vllm command, or presets ('stock', 'guide-v2').
 
 Makes pairs of fresh starts in alternating order (ABBA), both with the same requests, and looks
 after 4, 6, 8 and 12 pairs, at levels that keep the error of all looks together at 5 %. It ends
@@ -35,6 +36,8 @@ Examples:
 
   trimtab compare stock profile.proven.yaml
 
+  trimtab compare stock guide-v2
+
   trimtab compare today.sh tomorrow.sh --margin 2% --objective request_throughput
 """
 
@@ -45,7 +48,7 @@ def register(root: typer.Typer) -> None:
 
 
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="A profile, a file, or stock.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="A profile, a file, or a preset.")],
     second: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
     margin: Annotated[
         str, typer.Option(help="Within this, two are equivalent: 1%, or 0.01.")
@@ -59,6 +62,7 @@ def compare(
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
+    allow_host: AllowHost = False,
     shared_host: SharedHost = False,
     device_time: DeviceTime = None,
     seed: Seed = 0,
@@ -80,6 +84,7 @@ def compare(
         noise=noise,
         objective=objective,
         seed=seed,
+        allow_host=allow_host,
         shared_host=shared_host,
         device_time=device_time,
     )

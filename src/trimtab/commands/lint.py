@@ -22,7 +22,8 @@ Reads shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd u
 sysctl files and the shell blocks of Markdown guides; of a folder, the files whose names say so. It
 works out what each process would be given, and what will be refused, misread, overwritten or
 without effect. '-' reads standard input. With --oracle torch_npu and vllm-ascend themselves are
-asked, over a stand-in for CANN: no NPU is used.
+asked, over a stand-in for CANN: no NPU is used. With --preset the settings of a preset are read,
+each in the line that it has in its source (docs/presets.md).
 
 Exit code 0: nothing of severity warning or above. 1: something. 2: usage.
 
@@ -38,7 +39,12 @@ def register(root: typer.Typer) -> None:
 
 
 def lint(
-    files: Annotated[list[str], typer.Argument(help="Files or folders; '-' is standard input.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files or folders; '-' is standard input.")
+    ] = None,
+    preset: Annotated[
+        list[str] | None, typer.Option(help="A preset, such as guide-v1 (repeatable).")
+    ] = None,
     context: Annotated[
         str, typer.Option(help="What the files do not tell: chip=A2,graphs=on,vllm=0.32 ...")
     ] = "",
@@ -70,7 +76,10 @@ def lint(
         raise UsageError(f"--min-severity must be info, warning or error, not {min_severity!r}")
     choice = Choice(select or (), ignore or (), Severity(min_severity))
     situation = parse_context(context)
-    documents, trouble = _documents(files, stdin_filename)
+    if not files and not preset:
+        raise UsageError("lint needs a file, a folder, '-', or --preset NAME")
+    documents, trouble = _documents(files or [], stdin_filename)
+    documents += _of_presets(preset or [])
     report = report_on(documents, situation, choice)
     if oracle:
         from trimtab.commands.asking import with_answers
@@ -101,6 +110,18 @@ def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], l
         except UsageError as error:
             trouble.append(" ".join(str(error).split()))
     return documents, trouble
+
+
+def _of_presets(names: list[str]) -> list[Document]:
+    """Return the texts of presets.
+
+    Raises:
+        UsageError: there is no preset of a name.
+    """
+    from trimtab import presets
+    from trimtab.lint import read
+
+    return [read(*presets.text_of(presets.find(name))) for name in names]
 
 
 def _expanded(name: str) -> list[Path | None]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Target = Annotated[str, typer.Argument(help="A profile, a command file, or stock.")]
+Target = Annotated[str, typer.Argument(help="A profile, a command file, or a preset (stock).")]
 Url = Annotated[str | None, typer.Option(help="A server that runs already.")]
 Workload = Annotated[
     str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
@@ -39,6 +39,10 @@ Noise = Annotated[
     typer.Option(
         help="Noise between starts to plan with, such as 2%, from an earlier study. [default: 5%]"
     ),
+]
+AllowHost = Annotated[
+    bool,
+    typer.Option("--allow-host", help="Also set a preset's kernel settings; restored afterwards."),
 ]
 DeviceTime = Annotated[
     str | None,

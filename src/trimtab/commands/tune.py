@@ -93,6 +93,10 @@ def tune(
         list[str] | None,
         typer.Option("--try", help="TUNING=VALUE: test this value of it (repeatable)."),
     ] = None,
+    arm: Annotated[
+        str | None,
+        typer.Option(help="The preset measured as it stands in the first block. [default: guide]"),
+    ] = None,
     max_risk: Annotated[
         str | None, typer.Option(help="none, low, medium or high. [default: medium]")
     ] = None,
@@ -143,6 +147,7 @@ def tune(
         "only": tuple(only) if only else None,
         "skip": tuple(skip) if skip else None,
         "tries": tuple(try_) if try_ else None,
+        "arm": arm,
         "max_risk": max_risk,
         "allow_host": allow_host,
         "seed": seed,

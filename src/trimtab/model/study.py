@@ -58,7 +58,8 @@ class Space:
     """Everything the search needs to know of the question.
 
     ``conflicts`` are pairs of tunings that must not both be off stock. ``guide`` is the
-    vllm-ascend guide's candidate on this machine (``None`` when it has nothing here).
+    candidate of a preset on this machine (``None`` when it has nothing here), by default of the
+    vllm-ascend guide; ``preset`` is that preset's name, and the arm's.
     ``seconds`` are the expected wall seconds of a start: at the baseline, and once the leads
     have won. ``limits`` are latencies that a profile must keep: metric, and the most it may be
     in the metric's unit. ``objectives`` are further metrics, which make a Pareto set together
@@ -68,6 +69,7 @@ class Space:
     factors: tuple[Factor, ...]
     conflicts: frozenset[frozenset[str]] = frozenset()
     guide: Candidate | None = None
+    preset: str = "guide"
     objective: str = "output_throughput"
     higher_is_better: bool = True
     budget: Budget = Budget(starts=24)

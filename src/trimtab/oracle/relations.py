@@ -16,7 +16,8 @@ class Case:
     """Settings that are given together.
 
     ``rule`` is the rule or conflict of the catalogue that is about them. ``outcome`` is "refused",
-    "misread" or "taken".
+    "misread" or "taken"; ``said`` what was known before anybody asked (see ``reference``), "" if
+    nothing.
     """
 
     rule: str
@@ -25,6 +26,7 @@ class Case:
     through: str = TORCH_NPU
     switches: Givens = ()
     graph: bool = False
+    said: str = ""
 
     @property
     def words(self) -> str:
@@ -44,37 +46,55 @@ def _config(text: str) -> Given:
 _SPLIT, _ON = "max_split_size_mb:250", "expandable_segments:True"
 
 CASES: tuple[Case, ...] = (
-    Case("alloc-conf-both-names", (_conf(_ON), Given(_ALIAS, _ON)), "refused"),
-    Case("alloc-conf-both-names", (Given(_ALIAS, _ON),), "taken"),
-    Case("alloc-conf-both-names", (Given(_ALIAS, _ON),), "refused", VLLM_ASCEND),
-    Case("alloc-conf-both-names", (Given(_ALIAS, _SPLIT),), "refused", VLLM_ASCEND),
-    Case("conflict", (_conf(f"{_SPLIT},{_ON}"),), "refused"),
-    Case("conflict", (_conf(f"garbage_collection_threshold:0.8,{_ON}"),), "refused"),
+    Case("alloc-conf-both-names", (_conf(_ON), Given(_ALIAS, _ON)), "refused", said="refused"),
+    Case("alloc-conf-both-names", (Given(_ALIAS, _ON),), "taken", said="taken"),
+    Case("alloc-conf-both-names", (Given(_ALIAS, _ON),), "refused", VLLM_ASCEND, said="refused"),
+    Case(
+        "alloc-conf-both-names", (Given(_ALIAS, _SPLIT),), "refused", VLLM_ASCEND, said="refused"
+    ),
+    Case("conflict", (_conf(f"{_SPLIT},{_ON}"),), "refused", said="refused"),
+    Case(
+        "conflict", (_conf(f"garbage_collection_threshold:0.8,{_ON}"),), "refused", said="refused"
+    ),
     Case("conflict", (_conf(f"{_SPLIT},expandable_segments:False"),), "taken"),
     Case(
         "alloc-conf-split-segment",
         (_conf("max_split_size_mb:30,large_segment_size_mb:40"),),
         "refused",
+        said="refused",
     ),
     Case(
         "alloc-conf-split-segment",
         (_conf("max_split_size_mb:40,large_segment_size_mb:40"),),
         "taken",
+        said="taken",
     ),
     Case("alloc-conf-syntax", (_conf(""),), "taken"),
-    Case("alloc-conf-syntax", (_conf(""),), "refused", VLLM_ASCEND),
-    Case("alloc-conf-syntax", (_conf(f",{_ON}"),), "refused"),
+    Case("alloc-conf-syntax", (_conf(""),), "refused", VLLM_ASCEND, said="refused"),
+    Case("alloc-conf-syntax", (_conf(f",{_ON}"),), "refused", said="refused"),
     Case("alloc-conf-syntax", (_conf(f"{_SPLIT},"),), "taken"),
-    Case("alloc-conf-syntax", (_conf("max_split_size_mb"),), "refused"),
-    Case("alloc-conf-key", (_conf("nonsense:1"),), "refused"),
-    Case("task-queue-graphs", (Given(_QUEUE, "2"),), "refused", graph=True),
-    Case("task-queue-graphs", (Given(_QUEUE, "2"),), "taken"),
-    Case("task-queue-blocking", (Given(_QUEUE, "1"), Given(_BLOCKING, "1")), "misread"),
+    Case("alloc-conf-syntax", (_conf("max_split_size_mb"),), "refused", said="refused"),
+    Case("alloc-conf-key", (_conf("nonsense:1"),), "refused", said="refused"),
+    Case("task-queue-graphs", (Given(_QUEUE, "2"),), "refused", graph=True, said="refused"),
+    Case("task-queue-graphs", (Given(_QUEUE, "2"),), "taken", said="taken"),
+    Case(
+        "task-queue-blocking",
+        (Given(_QUEUE, "1"), Given(_BLOCKING, "1")),
+        "misread",
+        said="misread",
+    ),
     Case("task-queue-blocking", (Given(_QUEUE, "1"), Given(_BLOCKING, "0")), "taken"),
-    Case("launch-blocking-graphs", (Given(_BLOCKING, "1"),), "refused", VLLM_ASCEND),
+    Case(
+        "launch-blocking-graphs", (Given(_BLOCKING, "1"),), "refused", VLLM_ASCEND, said="refused"
+    ),
     Case("launch-blocking-graphs", (Given(_BLOCKING, "1"),), "taken", VLLM_ASCEND, (_EAGER,)),
     Case("launch-blocking-graphs", (Given(_BLOCKING, "2"),), "misread", VLLM_ASCEND),
-    Case("per-stream-queue-off", (Given("PER_STREAM_QUEUE", "1"), Given(_QUEUE, "0")), "misread"),
+    Case(
+        "per-stream-queue-off",
+        (Given("PER_STREAM_QUEUE", "1"), Given(_QUEUE, "0")),
+        "misread",
+        said="misread",
+    ),
     Case("inf-nan-chip", (Given("INF_NAN_MODE_ENABLE", "0"),), "refused"),
     Case(
         "inf-nan-chip",
@@ -86,24 +106,38 @@ CASES: tuple[Case, ...] = (
         (_config('{"enable_fused_mc2": 1, "enable_mc2_hierarchy_comm": true}'),),
         "refused",
         VLLM_ASCEND,
+        said="refused",
     ),
     Case(
         "fused-mc2-rivals",
         (_config('{"enable_fused_mc2": 1, "multistream_overlap_shared_expert": true}'),),
         "misread",
         VLLM_ASCEND,
+        said="refused",
     ),
-    Case("expandable-with-sleep-mode", (_conf(_ON),), "refused", VLLM_ASCEND, (_SLEEP,)),
+    Case(
+        "expandable-with-sleep-mode",
+        (_conf(_ON),),
+        "refused",
+        VLLM_ASCEND,
+        (_SLEEP,),
+        said="refused",
+    ),
     Case("expandable-with-sleep-mode", (_conf(_SPLIT),), "taken", VLLM_ASCEND, (_SLEEP,)),
     Case(
         "recompute-scheduler-role",
         (_config('{"recompute_scheduler_enable": true}'),),
         "refused",
         VLLM_ASCEND,
+        said="refused",
     ),
     Case("additional-config-json", (_config("{"),), "refused", VLLM_ASCEND),
     Case(
-        "additional-config-quoted", (_config('{"enable_mlapo": "False"}'),), "misread", VLLM_ASCEND
+        "additional-config-quoted",
+        (_config('{"enable_mlapo": "False"}'),),
+        "misread",
+        VLLM_ASCEND,
+        said="misread",
     ),
     Case(
         "value-refused",

@@ -21,6 +21,7 @@ from trimtab.oracle.model import (
     Verdict,
 )
 from trimtab.oracle.probes import Probe, entries, probes
+from trimtab.oracle.reference import stated
 from trimtab.oracle.relations import CASES, Case
 from trimtab.oracle.runs import Setup
 from trimtab.oracle.session import Oracle
@@ -35,6 +36,7 @@ BARE = Situation(platform="ascend", chip="A2", graphs=False, versions=_VERSIONS)
 SERVED = Situation(platform="ascend", chip="A2", arch="x86_64", graphs=True, versions=_VERSIONS)
 """What lint is told about a server of vllm-ascend."""
 
+_ASKED = {"torch_npu": _VERSIONS["torch-npu"], "vllm_ascend": _VERSIONS["vllm-ascend"]}
 KINDS: Mapping[str, str] = {"torch_npu": TORCH_NPU, "vllm_ascend": VLLM_ASCEND}
 """Layer of the catalogue → the software whose code reads its settings."""
 
@@ -59,6 +61,16 @@ class Row:
         """Whether the code did what lint foresees."""
         return agrees(self.probe.tuning, self.foreseen, self.answer)
 
+    @property
+    def stated(self) -> Taken | None:
+        """What was read of the text, ``None`` if nothing was."""
+        return stated(self.probe.tuning, self.probe.text)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the code does what was read of it, or nothing was."""
+        return self.stated is None or agrees(self.probe.tuning, self.stated, self.answer)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -67,6 +79,11 @@ class Outcome:
     case: Case
     outcome: str
     sentence: str
+
+    @property
+    def kept(self) -> bool:
+        """Whether the code does what was read of it, or nothing was."""
+        return self.case.said in ("", self.outcome)
 
 
 def rows(python: Path, layer: str) -> Iterator[Row]:
@@ -110,7 +127,7 @@ def _outcome(oracle: Oracle, case: Case) -> Outcome:
     return Outcome(case, "taken", "")
 
 
-def page(found: Mapping[str, Sequence[Row]], outcomes: Iterable[Outcome]) -> str:
+def page(found: Mapping[str, Sequence[Row]], outcomes: Sequence[Outcome]) -> str:
     """Return the page of all that was asked, as Markdown; ``found`` are the rows of each layer."""
     lines = [
         "# What the vendors' own code says",
@@ -119,12 +136,16 @@ def page(found: Mapping[str, Sequence[Row]], outcomes: Iterable[Outcome]) -> str
         f"vllm-ascend {_VERSIONS['vllm-ascend']} were asked; the chip is an Ascend 910B3 (A2).",
         "Each text was set alone, in a process of its own. An answer is about reading and",
         "refusing, never about an NPU. What lint foresees is what `trimtab lint` says of the same",
-        "text; `tests/contracts/test_oracle.py` fails where the two differ.",
+        "text; `tests/contracts/test_oracle.py` fails where the two differ. What was read is what",
+        "the sources and guides said of it before anybody asked, as far as they did; **no** marks",
+        "a statement that the code does not keep. What lint foresees was mended by them.",
+        "",
+        _kept(found, outcomes),
         "",
         CORRECTIONS.read_text(encoding="utf-8").strip(),
     ]
     for layer, rows_ in found.items():
-        lines += ["", f"## {layer}", "", *_rows(rows_)]
+        lines += ["", f"## {layer} {_ASKED[layer]}", "", *_rows(rows_)]
     lines += ["", "## Together", "", *_outcomes(outcomes)]
     lines += ["", "## Not decided here", ""]
     lines += [f"- `{name}`: {why}." for name, why in UNDECIDED.items()]
@@ -132,12 +153,13 @@ def page(found: Mapping[str, Sequence[Row]], outcomes: Iterable[Outcome]) -> str
 
 
 def _rows(found: Iterable[Row]) -> Iterator[str]:
-    yield "| setting | text | lint foresees | the code |"
-    yield "|---|---|---|---|"
+    yield "| setting | text | was read | lint foresees | the code |"
+    yield "|---|---|---|---|---|"
     for one in found:
         place = CATALOG[one.probe.tuning].knob.place
         told = one.foreseen.value if one.foreseen is not None else "nothing reads it"
-        yield f"| `{place}` | `{_cell(one.probe.text) or ' '}` | {told} | {_said(one)} |"
+        text = _cell(one.probe.text) or " "
+        yield f"| `{place}` | `{text}` | {_read(one.stated, one.kept)} | {told} | {_said(one)} |"
 
 
 def _said(row: Row) -> str:
@@ -148,11 +170,24 @@ def _said(row: Row) -> str:
 
 
 def _outcomes(found: Iterable[Outcome]) -> Iterator[str]:
-    yield "| settings | through | rule | the code |"
-    yield "|---|---|---|---|"
+    yield "| settings | through | rule | was read | the code |"
+    yield "|---|---|---|---|---|"
     for one in found:
         said = f"{one.outcome}: {_cell(one.sentence)}" if one.sentence else one.outcome
-        yield f"| `{_cell(one.case.words)}` | {one.case.through} | `{one.case.rule}` | {said} |"
+        case, read = one.case, _read(one.case.said, one.kept)
+        words = _cell(case.words)
+        yield f"| `{words}` | {case.through} | `{case.rule}` | {read} | {said} |"
+
+
+def _read(said: str | None, kept: bool) -> str:
+    return (said if kept else f"{said}: **no**") if said else ""
+
+
+def _kept(found: Mapping[str, Sequence[Row]], outcomes: Iterable[Outcome]) -> str:
+    """Return how many statements there were, and how many the code does not keep."""
+    kept = [one.kept for rows_ in found.values() for one in rows_ if one.stated is not None]
+    kept += [one.kept for one in outcomes if one.case.said]
+    return f"Of {len(kept)} statements the code does not keep {kept.count(False)}."
 
 
 def _cell(text: str) -> str:

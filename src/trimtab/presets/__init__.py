@@ -1,22 +1,75 @@
-"""Presets: named candidates, as data."""
+"""Presets: named candidates, as data with their sources.
+
+A preset is what a public text sets: the vllm-ascend guide in two editions, the official images.
+Called with a context it gives the candidate that can be set on that machine.
+"""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from trimtab.catalog import Context
-from trimtab.model import BASELINE, Candidate
-from trimtab.presets.guide import guide, guide_skipped
+from trimtab.catalog import Context, LeftOut
+from trimtab.errors import UsageError
+from trimtab.model import Candidate
+from trimtab.presets.guide import GUIDE_V1, GUIDE_V2
+from trimtab.presets.image import IMAGES
+from trimtab.presets.preset import Origin, Preset, Step
+from trimtab.presets.text import text_of
 
-__all__ = ["PRESETS", "guide", "guide_skipped", "stock"]
+__all__ = [
+    "DOCUMENTED",
+    "GUIDE",
+    "PRESETS",
+    "Origin",
+    "Preset",
+    "Step",
+    "find",
+    "guide",
+    "guide_skipped",
+    "skipped",
+    "stock",
+    "text_of",
+]
 
+GUIDE = "guide"
+"""The name of the guide's newest edition."""
 
-def stock(context: Context) -> Candidate:
-    """Return the baseline itself: nothing is set."""
-    return BASELINE
+stock = Preset("stock", "The baseline itself: nothing is set.")
+guide = GUIDE_V2.named(GUIDE, "The newest edition of the vllm-ascend guide: guide-v2.")
 
-
-PRESETS: Mapping[str, Callable[[Context], Candidate]] = MappingProxyType(
-    {"stock": stock, "guide": guide}
+DOCUMENTED: Mapping[str, Preset] = MappingProxyType(
+    {one.name: one for one in (stock, guide, GUIDE_V1, GUIDE_V2, *IMAGES)}
 )
+"""Name → preset with its steps and sources."""
+
+PRESETS: Mapping[str, Callable[[Context], Candidate]] = DOCUMENTED
+"""Name → what gives the candidate on a machine."""
+
+
+def find(name: str) -> Preset:
+    """Return the preset of that name.
+
+    Raises:
+        UsageError: there is none; the message names the nearest.
+    """
+    if (found := DOCUMENTED.get(name)) is not None:
+        return found
+    near = difflib.get_close_matches(name, DOCUMENTED, n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else f"it is one of {', '.join(DOCUMENTED)}"
+    raise UsageError(f"no preset is called {name!r}: {hint}")
+
+
+def skipped(name: str, context: Context) -> tuple[LeftOut, ...]:
+    """Return the steps of a preset that its candidate does not have here, with their reasons.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    return find(name).skipped(context)
+
+
+def guide_skipped(context: Context) -> tuple[LeftOut, ...]:
+    """Return the steps of the newest guide that cannot be set here, each with its reason."""
+    return guide.skipped(context)

@@ -1,70 +1,133 @@
-"""The vllm-ascend guide "Optimization and Tuning", verbatim, as far as it can be set here.
+"""The vllm-ascend guide "Optimization and Tuning" in both editions, verbatim as to its settings.
 
-The steps are facts of the guide's two editions (vllm-ascend, Apache-2.0); none of its wording is
-repeated. Verbatim means: contradictions included. It preloads jemalloc and then tcmalloc, so the
-first one serves; where it exports one variable twice, the second export is what is left.
+The steps are facts of the guide (vllm-ascend, Apache-2.0); none of its wording is repeated.
+Verbatim means: contradictions included. It preloads jemalloc and then tcmalloc, so the first one
+serves; where it exports one variable twice, the second export is what is left.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from trimtab.catalog import CATALOG, Context, LeftOut, host_refusal
-from trimtab.model import Candidate, Value, candidate
-
-OLD, NEW = "v1", "v2"
-"""The edition of the v0.7 to v0.9 era, and the one of August 2026."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One setting of the guide. ``sonames``: the library it preloads, the named one first."""
-
-    tuning: str
-    value: Value
-    editions: tuple[str, ...] = (OLD, NEW)
-    sonames: tuple[str, ...] = ()
-
-
-STEPS = (
-    Step("jemalloc", "libjemalloc.so.2", sonames=("libjemalloc.so.2",)),
-    Step("tcmalloc", "libtcmalloc.so.4", sonames=("libtcmalloc.so.4", "libtcmalloc_minimal.so.4")),
-    Step("npu-expandable-segments", "True"),
-    Step("task-queue", "2"),
-    Step("cpu-affinity-conf", "1"),
-    Step("hccl-op-expansion", "AIV"),
-    Step("cpu-governor", "performance", (NEW,)),
-    Step("swappiness", 0, (NEW,)),
-    Step("numa-balancing", 0, (NEW,)),
-    Step("sched-migration-cost", 50000, (NEW,)),
+from trimtab.presets._guide_steps import (
+    APT_MIRROR,
+    EXPANDABLE,
+    HCCL_MODE,
+    KERNEL,
+    MAX_SPLIT,
+    MISPLACED,
+    OR,
+    OS_PACKAGES,
+    PYTHON,
+    at,
+    container,
+    jemalloc,
+    named_only,
+    pip,
+    tcmalloc,
 )
+from trimtab.presets.preset import Origin, Preset, Step
 
+_REPOSITORY = "vllm-project/vllm-ascend"
 
-def guide(context: Context, edition: str = NEW) -> Candidate:
-    """Return the guide's candidate on this machine."""
-    steps = (step for step in STEPS if _skip(step, context, edition) is None)
-    return candidate({step.tuning: _value(step, context) for step in steps})
+GUIDE_V1 = Preset(
+    "guide-v1",
+    "The vllm-ascend guide, older edition, verbatim.",
+    Origin(
+        _REPOSITORY,
+        "docs/source/developer_guide/performance/optimization_and_tuning.md",
+        "00ba07102212c7c7a40de427f09848f2e203c498",
+        "tag v0.11.0rc0; v0.10.0rc1 has the same text, and earlier releases nearly",
+    ),
+    "markdown",
+    (
+        *container("TAG", 15),
+        at(APT_MIRROR, 35),
+        at(OS_PACKAGES, 45),
+        *pip(53),
+        Step(
+            tuning="vllm-use-modelscope",
+            value="true",
+            line=57,
+            written=("VLLM_USE_MODELSCOPE=true",),
+            lost="it is not exported, so no server gets it",
+        ),
+        Step(
+            tuning="mindie-turbo",
+            value="installed",
+            line=60,
+            written=("Install vllm, vllm-ascend and mindie-turbo.",),
+            prose=True,
+        ),
+        Step(
+            tuning="install-order",
+            value="after the optimized Python",
+            line=63,
+            written=("Install them after the optimized Python.",),
+            prose=True,
+        ),
+        *PYTHON,
+        *jemalloc(109, " $LD_PRELOAD"),
+        *tcmalloc(123, export=132, check=136),
+        at(MAX_SPLIT, 148, lost="line 151 replaces it: the last export of a name is what is left"),
+        at(MISPLACED, 150),
+        at(EXPANDABLE, 151),
+        Step(tuning="task-queue", value="2", line=159, written=("export TASK_QUEUE_ENABLE=2",)),
+        Step(
+            tuning="cpu-affinity-conf",
+            value="1",
+            line=162,
+            written=("export CPU_AFFINITY_CONF=1",),
+        ),
+        at(HCCL_MODE, 175),
+        *named_only(180),
+    ),
+)
+"""Compilation, operating system, torch_npu and CANN; nothing about the kernel."""
 
-
-def guide_skipped(context: Context, edition: str = NEW) -> tuple[LeftOut, ...]:
-    """Return the guide's steps that cannot be set here, each with its reason."""
-    reasons = ((step, _skip(step, context, edition)) for step in STEPS)
-    return tuple(LeftOut(step.tuning, reason) for step, reason in reasons if reason is not None)
-
-
-def _value(step: Step, context: Context) -> Value:
-    libraries = context.facts.libraries
-    for soname in step.sonames:
-        if libraries.path(soname).value is not None:
-            return soname
-    return step.value
-
-
-def _skip(step: Step, context: Context, edition: str) -> str | None:
-    tuning = CATALOG[step.tuning]
-    if edition not in step.editions:
-        return f"edition {edition} of the guide does not have it"
-    libraries = context.facts.libraries
-    if step.sonames and all(libraries.path(name).value is None for name in step.sonames):
-        return f"{' or '.join(step.sonames)} is not installed: install {tuning.package}"
-    return host_refusal(tuning, context, step.value)
+GUIDE_V2 = Preset(
+    "guide-v2",
+    "The vllm-ascend guide, newer edition, verbatim.",
+    Origin(
+        _REPOSITORY,
+        "docs/source/developer_guide/performance_and_debug/optimization_and_tuning.md",
+        "182b75ea84ff13ece27b57391331ef8935410aea",
+        "August 2026, for vllm-ascend 0.23 and later",
+    ),
+    "markdown",
+    (
+        *container("9.1.0-910b-ubuntu22.04-py3.12", 14, "--shm-size=1g"),
+        at(APT_MIRROR, 34),
+        at(OS_PACKAGES, 44),
+        *pip(51),
+        Step(
+            tuning="vllm-use-modelscope",
+            value="True",
+            line=55,
+            written=("export VLLM_USE_MODELSCOPE=True",),
+            aside="it chooses the hub that weights come from, and changes nothing in serving",
+        ),
+        Step(
+            tuning="install-order",
+            value="after the optimized Python",
+            line=62,
+            written=("Install vLLM and vllm-ascend after the optimized Python.",),
+            prose=True,
+        ),
+        *jemalloc(74, ":$LD_PRELOAD"),
+        *tcmalloc(87, export=96, check=100),
+        at(MAX_SPLIT, 111, lost="the guide offers it as the alternative to line 118"),
+        at(OR, 114),
+        at(MISPLACED, 117),
+        at(EXPANDABLE, 118),
+        Step(tuning="task-queue", value="2", line=125, written=("export TASK_QUEUE_ENABLE=2",)),
+        Step(
+            tuning="cpu-affinity-conf",
+            value="1",
+            line=128,
+            written=("export CPU_AFFINITY_CONF=1",),
+        ),
+        at(HCCL_MODE, 140),
+        *named_only(145),
+        *KERNEL,
+    ),
+)
+"""No optimized Python any more; four kernel settings, for the host and as root."""

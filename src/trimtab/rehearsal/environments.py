@@ -15,7 +15,7 @@ from pathlib import Path
 
 from trimtab.engines import managed
 from trimtab.engines.managed import Job, Recipe
-from trimtab.errors import UsageError
+from trimtab.errors import EngineInstallError, UsageError
 from trimtab.rehearsal import build
 from trimtab.rehearsal.machine import StandIn
 
@@ -33,7 +33,12 @@ LOCK = Path(__file__).with_name("locks") / "engine.txt"
 NEEDED_BYTES = 4 * 1000**3
 """The environment takes 2.5 GB; wheels are unpacked beside it for a while."""
 
+_NEEDED_WITH_CUDA = 10 * 1000**3
+"""A torch_npu whose torch exists for CUDA alone takes 7 GB."""
+
 PROOF_SECONDS = 900.0
+_BESIDE = ("numpy<3", "pyyaml")
+"""What torch_npu imports and does not ask for."""
 _GLIBC = (2, 34)
 """vllm-ascend's wheel is of manylinux_2_34, the others of older ones."""
 
@@ -76,7 +81,7 @@ def torch_npu(version: str) -> Recipe:
         )
     if version == TORCH_NPU:
         return engine()
-    wanted = (f"torch=={match[1]}+cpu", f"torch-npu=={version}", "numpy<3", "pyyaml")
+    wanted = (f"torch=={match[1]}+cpu", f"torch-npu=={version}", *_BESIDE)
     return Recipe(
         name=f"torch-npu-{version}",
         what=f"torch_npu {version}",
@@ -86,11 +91,11 @@ def torch_npu(version: str) -> Recipe:
             "environment": ("making a virtual environment", _make_environment),
             "packages": (
                 f"installing torch_npu {version} and the torch it is built for",
-                lambda job: managed.pip_install(job, *wanted),
+                lambda job: _install_version(job, match[1], version),
             ),
             "proof": ("building the stand-in, and proving that torch_npu runs", _prove),
         },
-        needs=NEEDED_BYTES,
+        needs=_NEEDED_WITH_CUDA,
         pythons=((3, 9), (3, 13)),
     )
 
@@ -124,6 +129,23 @@ def _make_environment(job: Job) -> None:
 
 def _install_locked(job: Job) -> None:
     managed.pip_install(job, "--no-deps", "--require-hashes", "--requirement", str(LOCK))
+
+
+def _install_version(job: Job, torch: str, version: str) -> None:
+    """Install a torch_npu with torch for CPU; where no index has that build, with torch for CUDA.
+
+    torch_npu is pinned to the build for CPU, so it comes without its dependency then. It runs on
+    the other build as well: the two differ in libraries that it does not use.
+
+    Raises:
+        EngineInstallError: pip failed.
+    """
+    try:
+        managed.pip_install(job, f"torch=={torch}+cpu", f"torch-npu=={version}", *_BESIDE)
+    except EngineInstallError:
+        job.say(f"{job.name} no build of torch {torch} for CPU: taking the one for CUDA (7 GB)")
+        managed.pip_install(job, f"torch=={torch}", *_BESIDE)
+        managed.pip_install(job, "--no-deps", f"torch-npu=={version}")
 
 
 def _add_metadata(job: Job) -> None:

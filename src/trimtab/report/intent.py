@@ -38,6 +38,7 @@ def describe(
             for factor in space.factors
         ],
         "left_out": [{"name": one.name, "reason": one.reason} for one in left_out],
+        "preset": space.preset,
         "guide": None if space.guide is None else dict(space.guide),
         "design": {
             "starts": design.starts,

@@ -16,8 +16,15 @@ from trimtab.redaction import redact_settings
 from trimtab.report.machine import readings
 from trimtab.report.study import Study
 
-ARMS = ("baseline", "guide", "proven", "max")
-"""The arms every reader wants to see, in this order."""
+
+def arms_of(study: Study) -> tuple[str, ...]:
+    """Return the arms every reader wants to see, in this order."""
+    return ("baseline", _preset(study), "proven", "max")
+
+
+def _preset(study: Study) -> str:
+    return str(study.question.get("arm", "guide"))
+
 
 _ORDER = (
     Verdict.WIN,
@@ -134,7 +141,7 @@ def arms(study: Study) -> tuple[ArmRow, ...]:
     own = [s for s in _starts_of(study, "baseline") if s.metrics.get(study.objective, 0.0) > 0]
     first = ArmRow("baseline", base, unit, None, len(own))
     rows = [ArmRow(c.arm, _beside(base, c), unit, c.effect, c.effect.starts) for c in compared]
-    return (first, *sorted(rows, key=lambda row: _arm_rank(row.arm)))
+    return (first, *sorted(rows, key=lambda row: _arm_rank(study, row.arm)))
 
 
 def _beside(base: float, one: Comparison) -> float:
@@ -151,8 +158,9 @@ def _comparisons(study: Study) -> list[Comparison]:
     return [one for one in found if one.metric == study.objective]
 
 
-def _arm_rank(arm: str) -> tuple[int, str]:
-    return (ARMS.index(arm) if arm in ARMS else len(ARMS), arm)
+def _arm_rank(study: Study, arm: str) -> tuple[int, str]:
+    known = arms_of(study)
+    return (known.index(arm) if arm in known else len(known), arm)
 
 
 def headline(study: Study) -> Comparison | None:
@@ -167,7 +175,7 @@ def metrics(study: Study) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
     The starts are those of the confirmation, or of the first phase for an arm that was only
     there (the guide). A profile that the confirmation rejected is no arm of the report.
     """
-    by_arm = {arm: group for arm in ARMS if (group := _starts_of(study, arm))}
+    by_arm = {arm: group for arm in arms_of(study) if (group := _starts_of(study, arm))}
     names = dict.fromkeys(name for group in by_arm.values() for s in group for name in s.metrics)
     rows = (
         MetricRow(
@@ -189,7 +197,7 @@ def _starts_of(study: Study, arm: str) -> list[Start]:
         chosen = found.proven if arm == "proven" else found.best
         return [start for start in fresh if start.request.candidate == chosen]
     own = [start for start in measured if start.request.stem == arm]
-    first = [s.request.phase for s in measured if s.request.stem == "guide"]
+    first = [s.request.phase for s in measured if s.request.stem == _preset(study)]
     phases = [Phase.CONFIRM] if found.confirmed else first[:1]
     return [start for start in own if start.request.phase in phases] or own
 
@@ -243,7 +251,7 @@ def _components(spread: Spread | None) -> tuple[tuple[str, str], ...]:
 
 def commands(study: Study) -> dict[str, str]:
     """Return the command line of each arm's plan, in the readers' order."""
-    ranked = sorted(study.plans, key=_arm_rank)
+    ranked = sorted(study.plans, key=lambda arm: _arm_rank(study, arm))
     return {arm: command_line(study.plans[arm]) for arm in ranked}
 
 

@@ -1,8 +1,8 @@
 """Arms and candidates: names, membership, conflicts, and the seeds of blocks.
 
-An arm's name is "baseline", "guide", "proven", "max", ``tuning=value`` for a lead alone,
-``row-N`` for a row of the screen's design, ``without-tuning`` for the proven profile less one of
-its tunings, ``for-metric`` or "compromise" for a further objective. ``tuning=value`` and
+An arm's name is "baseline", a preset's ("guide"), "proven", "max", ``tuning=value`` for a lead
+alone, ``row-N`` for a row of the screen's design, ``without-tuning`` for the proven profile less
+one of its tunings, ``for-metric`` or "compromise" for a further objective. ``tuning=value`` and
 ``without-tuning`` with ``/N`` behind are plot N of a host setting; one that is ``live`` alternates
 inside a start of the arm ``tuning=value``. A second
 attempt of an arm in the same block is analysed as the arm (``StartRequest.stem``).
@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 
 from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest, candidate
+from trimtab.presets import DOCUMENTED
 
 BASELINE_ARM: Final = "baseline"
-GUIDE_ARM: Final = "guide"
 PROVEN_ARM: Final = "proven"
 MAX_ARM: Final = "max"
 
@@ -47,6 +47,11 @@ def without(factors: Sequence[Factor]) -> tuple[tuple[str, Candidate], ...]:
 def without_arm(factor: Factor) -> str:
     """Return the name of the arm that leaves a factor out."""
     return _WITHOUT + factor.tuning
+
+
+def is_preset(arm: str) -> bool:
+    """Whether an arm is a preset as it stands, contradictions included."""
+    return arm in DOCUMENTED
 
 
 def is_without(arm: str) -> bool:

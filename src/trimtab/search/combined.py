@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from trimtab.model import Factor, Phase, Space, Start
-from trimtab.search.arms import GUIDE_ARM, clash, is_on, of_phase
+from trimtab.search.arms import clash, is_on, is_preset, of_phase
 from trimtab.search.covariate import NAME, machine_speed
 from trimtab.search.looks import Analysis, sign_of, usable
 from trimtab.stats.surface import Posterior, Rows, Surface, fit_surface
@@ -145,7 +145,7 @@ def _measured(starts: Sequence[Start], phase: Phase, metric: str) -> list[Start]
     return [
         start
         for start in of_phase(starts, phase)
-        if usable(start, metric) and start.request.stem != GUIDE_ARM
+        if usable(start, metric) and not is_preset(start.request.stem)
     ]
 
 

@@ -10,7 +10,7 @@ from itertools import product
 from trimtab.metrics import geometric_mean
 from trimtab.model import Candidate, Comparison, Effect, Factor, Phase, Space
 from trimtab.search import confirm
-from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, MAX_ARM, PROVEN_ARM, of_phase, together
+from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, of_phase, together
 from trimtab.search.contrasts import contrast
 from trimtab.search.failures import FAILED
 from trimtab.search.limits import broken
@@ -127,9 +127,9 @@ def main_metric(space: Space, factors: Sequence[Factor]) -> str:
 
 
 def guide_comparison(analysis: Analysis) -> Comparison | None:
-    """Compare the guide's candidate with the baseline in the phase that had it as an arm."""
+    """Compare the preset's candidate with the baseline in the phase that had it as an arm."""
     for phase in LOOKS:
-        found = compare(analysis, phase, GUIDE_ARM, analysis.space.objective)
+        found = compare(analysis, phase, analysis.space.preset, analysis.space.objective)
         if found is not None:
             return found
     return None

@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Final
 
 from trimtab.model import Outcome, Phase, Space, Start
-from trimtab.search.arms import GUIDE_ARM
+from trimtab.search.arms import is_preset
 from trimtab.search.failures import FAILED
 
 _ENOUGH: Final = 3
@@ -32,7 +32,7 @@ def crashing(starts: Sequence[Start]) -> frozenset[Pair]:
     failures: where two do, neither is blamed yet. Failures with a tuning on that never worked at
     all are left to that one (:mod:`trimtab.search.failures`).
     """
-    made = [s for s in starts if s.request.phase in _PHASES and s.request.stem != GUIDE_ARM]
+    made = [s for s in starts if s.request.phase in _PHASES and not is_preset(s.request.stem)]
     worked = [_on(start) for start in made if start.valid or start.outcome is Outcome.VOID]
     able = frozenset().union(*worked)
     failed = [on for on in (_on(start) for start in made if start.outcome in FAILED) if on <= able]

@@ -21,7 +21,7 @@ from trimtab.model import (
     Start,
     Verdict,
 )
-from trimtab.search.arms import GUIDE_ARM, is_on, of_phase
+from trimtab.search.arms import is_on, is_preset, of_phase
 
 FAILED = frozenset({Outcome.INEFFECTIVE, Outcome.START_FAILED, Outcome.LOAD_FAILED})
 
@@ -56,7 +56,7 @@ def failures(space: Space, starts: Sequence[Start]) -> dict[str, Failure]:
         ended = [
             start
             for start in of_phase(starts, phase)
-            if start.request.stem != GUIDE_ARM and start.outcome is not Outcome.VOID
+            if not is_preset(start.request.stem) and start.outcome is not Outcome.VOID
         ]
         for name, failure in _of_rows(space, ended, alone=phase is Phase.LEAD).items():
             found.setdefault(name, failure)

@@ -9,7 +9,6 @@ from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, Star
 from trimtab.search import screen
 from trimtab.search.arms import (
     BASELINE_ARM,
-    GUIDE_ARM,
     blocks_of,
     shuffled,
     together,
@@ -105,7 +104,7 @@ def _arms(space: Space, leads: Sequence[Factor], *, guide: bool) -> list[tuple[s
     arms = [(BASELINE_ARM, BASELINE)]
     arms += [(wording.setting(lead.tuning, lead.value), together([lead])) for lead in leads]
     if guide and space.guide:
-        arms.append((GUIDE_ARM, space.guide))
+        arms.append((space.preset, space.guide))
     return arms
 
 

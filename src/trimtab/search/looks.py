@@ -17,7 +17,7 @@ import numpy as np
 
 from trimtab.metrics import METRICS
 from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
-from trimtab.search.arms import BASELINE_ARM, GUIDE_ARM, is_on, of_phase
+from trimtab.search.arms import BASELINE_ARM, is_on, is_preset, of_phase
 from trimtab.search.covariate import fit_with_speed
 from trimtab.search.host_effects import host_effect
 from trimtab.stats.combination import two_looks
@@ -91,7 +91,7 @@ class Analysis:
         rows = [
             start.request
             for start in of_phase(self.starts, phase)
-            if usable(start, metric) and start.request.stem != GUIDE_ARM
+            if usable(start, metric) and not is_preset(start.request.stem)
         ]
         if phase is not Phase.LEAD:
             return len(rows)
@@ -204,7 +204,7 @@ def fit_phase(
     sign = sign_of(space, metric)
     rows = [start for start in of_phase(starts, phase) if usable(start, metric)]
     y = [sign * math.log(start.metrics[metric]) for start in rows]
-    arms: Sequence[str] = (GUIDE_ARM,)
+    arms: Sequence[str] = (space.preset,)
     if phase is Phase.CONFIRM:
         arms = sorted({start.request.stem for start in rows} - {reference})
     columns = {
@@ -216,7 +216,8 @@ def fit_phase(
             columns[factor.tuning] = np.array(
                 [
                     float(
-                        start.request.stem != GUIDE_ARM and is_on(factor, start.request.candidate)
+                        not is_preset(start.request.stem)
+                        and is_on(factor, start.request.candidate)
                     )
                     for start in rows
                 ],

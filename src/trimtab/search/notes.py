@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from trimtab import wording
 from trimtab.model import Phase, Space, Start
+from trimtab.presets import GUIDE
 from trimtab.search import lead, screen
 from trimtab.search.answers import Findings, false_alarm
-from trimtab.search.arms import GUIDE_ARM
 from trimtab.search.covariate import NAME as SPEED
 from trimtab.search.failures import blocked
 from trimtab.search.limits import untold
@@ -23,7 +23,9 @@ def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str
     if len(known.space.factors) > 1 and known.plan is None and starts:
         notes.append(_no_screen(known))
     if space.guide and starts and not _asked(space, known):
-        notes.append("the guide is not compared: the budget has no start to spare for it")
+        notes.append(
+            f"{_called(space.preset)} is not compared: the budget has no start to spare for it"
+        )
     notes += [
         f"{wording.factors([factor])} won alone, but every start failed in which it was on "
         f"together with {wording.factors(known.centre)}: it is left out"
@@ -37,6 +39,10 @@ def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str
     ]
     remarked = remarks(starts, space.objective, metrics_of(space))
     return [*notes, *_taken_out(known), *remarked]
+
+
+def _called(preset: str) -> str:
+    return "the guide" if preset == GUIDE else preset
 
 
 def _taken_out(known: Findings) -> list[str]:
@@ -75,7 +81,7 @@ def _asked(space: Space, known: Findings) -> bool:
     """Whether the guide is an arm of this study's first block."""
     if lead.tested(space):
         return lead.guided(space)
-    return known.plan is not None and any(arm == GUIDE_ARM for arm, _ in known.plan.opening)
+    return known.plan is not None and any(arm == space.preset for arm, _ in known.plan.opening)
 
 
 def _no_screen(known: Findings) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
 from trimtab.search.arms import (
     BASELINE_ARM,
-    GUIDE_ARM,
     SOME,
     block_rng,
     blocks_of,
@@ -90,7 +89,7 @@ def plan_within(
     lead = bool(of_phase(before, Phase.LEAD)) or bool(around)
     extra = [] if lead else [(BASELINE_ARM, BASELINE)]
     if extra and space.guide:
-        extra.append((GUIDE_ARM, space.guide))
+        extra.append((space.preset, space.guide))
     rows = 0
     whole = False
     asked = _PROFILES + room(space)
