@@ -15,7 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"host", "caches", "proctree", "leftovers", "keeper", "kept", "strict_yaml", "wording"}
     ),
-    frozenset({"facts", "redaction", "stop", "enginelog"}),
+    frozenset({"facts", "redaction", "inherited", "stop", "enginelog"}),
     frozenset({"knobs", "engines", "rehearsal"}),
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
@@ -37,7 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "oracle",
         }
     ),
-    frozenset({"session"}),
+    frozenset({"session", "running"}),
     frozenset({"driven", "trial", "toggled", "answer", "playing", "pacing"}),
     frozenset({"tune", "measure", "capacity"}),
     frozenset({"study", "targets"}),
@@ -59,8 +59,11 @@ PURE = (
     "search",
     "presets",
     "knobs",
+    "inherited",
 )
 PURE_FILES = (
+    "running/differences.py",
+    "running/told.py",
     "report/rows.py",
     "load/sse.py",
     "load/guards.py",

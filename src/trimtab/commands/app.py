@@ -22,6 +22,7 @@ from trimtab.commands import (
     tune,
     workload,
 )
+from trimtab.commands import run as run_command
 from trimtab.errors import TrimtabError
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ bench.register(app)
 capacity.register(app)
 compare.register(app)
 workload.register(app)
+run_command.register(app)
 
 
 def run() -> int:
