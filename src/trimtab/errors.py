@@ -14,6 +14,7 @@
     ├── HostError (OSError)         the machine refused a read or a write     exit code 1
     │   └── SettingRefusedError     a kernel setting did not take the value a plan wants
     ├── LibraryMissingError         a library to preload is not installed     exit code 1
+    ├── RunRefusedError             a plan is not for this machine, or not in effect   exit code 78
     └── StudyError                  a ledger or profile cannot be read or written   exit code 1
 
 A message says what must hold, what came instead, and what to do about it, in one line.
@@ -80,6 +81,12 @@ class SettingRefusedError(HostError):
 
 class LibraryMissingError(TrimtabError):
     """A library to preload is not installed; the message names its package."""
+
+
+class RunRefusedError(TrimtabError):
+    """A plan is not for this machine, or is not in effect and must be."""
+
+    exit_code: ClassVar[int] = 78  # EX_CONFIG of sysexits.h: starting it again does not help
 
 
 class StudyError(TrimtabError):

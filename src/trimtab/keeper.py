@@ -2,8 +2,10 @@
 
 Run as ``python -I -S keeper.py`` (standard library only, imports nothing of ours) in a session of
 its own. Standard input carries one line of JSON (:func:`main` reads it) and is then the life
-line: a further line or its end, which the kernel brings when the parent dies of anything, even
-of SIGKILL, means stop. Standard output carries status, one JSON object a line:
+line: its end, which the kernel brings when the parent dies of anything, even of SIGKILL, means
+stop, and so does a further line, unless it is ``{"signal": N, "group": false}``: then the server
+gets that signal, with ``true`` its process group. Standard output carries status, one JSON object
+a line:
 
 * ``{"event": "started", "pid": N}``: the server was executed;
 * ``{"event": "failed", "error": "..."}``: it could not be;
@@ -11,7 +13,8 @@ of SIGKILL, means stop. Standard output carries status, one JSON object a line:
 * ``{"event": "gone", "killed": [...], "left": [...]}``: the tree was ended; ``killed`` needed
   SIGKILL, ``left`` could not be ended.
 
-Standard error is the engine's log and becomes the server's standard output and error.
+Standard error is the engine's log and becomes the server's standard output and error, unless the
+specification names other descriptors.
 
 The keeper is a child subreaper (prctl(2), PR_SET_CHILD_SUBREAPER): a process of the tree whose
 parent ends, or that leaves its process group or session, becomes the keeper's child, so the tree
@@ -34,7 +37,10 @@ from collections.abc import Callable
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 TICK = 0.1
-"""Seconds between looks at the children and the parent."""
+"""Seconds between looks at a tree that is being ended."""
+
+WATCH = 1.0
+"""Seconds between looks at the parent. All else wakes the keeper by itself."""
 
 KILL_SECONDS = 3.0
 """Seconds to insist on SIGKILL; what is left then is stuck in the kernel."""
@@ -48,10 +54,15 @@ class Keeper:
         self._parent = os.getppid()
         self._stop = False
         self._server = 0
+        self._orders = b""
+        self._wake, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGCHLD, _ignore)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             # A handler, not SIG_IGN: execve resets handlers, but would pass SIG_IGN on.
             signal.signal(number, _ignore)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent may wait for signals blocked
 
     def run(self) -> int:
         """Start the command, watch it until it ends or a stop comes, end the tree."""
@@ -83,26 +94,47 @@ class Keeper:
             if os.getppid() != keeper:  # it died before the line above
                 os._exit(127)
 
+        streams = self._spec.get("streams") or [subprocess.DEVNULL, 2, 2]
         # Held: a forgotten Popen reaps its child by itself, and the exit code would be lost.
         self._process = subprocess.Popen(
             self._spec["argv"],  # type: ignore[call-overload]
             env=self._spec["env"],
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            stderr=sys.stderr,
+            stdin=streams[0],  # type: ignore[index]
+            stdout=streams[1],  # type: ignore[index]
+            stderr=streams[2],  # type: ignore[index]
             process_group=0,
             preexec_fn=prepare,  # safe: this process has one thread
         )
         self._server = self._process.pid
+        for handle in {*streams} - {subprocess.DEVNULL, 2}:  # type: ignore[misc]
+            os.close(handle)  # the reader must see their end when the tree ends
 
     def _on_stop(self, number: int, frame: object) -> None:
         self._stop = True
 
     def _watch(self) -> None:
-        ready, _, _ = select.select([0], [], [], TICK)
+        ready, _, _ = select.select([0, self._wake], [], [], WATCH)
+        if self._wake in ready:
+            os.read(self._wake, 4096)
+        if 0 in ready:
+            self._obey(os.read(0, 65536))
         # A forked copy of the parent could hold the pipe open, so its death is looked for too.
-        if ready or os.getppid() != self._parent:
+        if os.getppid() != self._parent:
             self._stop = True
+
+    def _obey(self, data: bytes) -> None:
+        *orders, self._orders = (self._orders + data).split(b"\n")
+        for order in orders:
+            try:
+                asked = json.loads(order)
+                number, group = int(asked["signal"]), bool(asked["group"])
+            except (ValueError, TypeError, KeyError):
+                self._stop = True
+                return
+            self._reap()  # its id is its own until it is reaped
+            if self._server:
+                _signal({-self._server if group else self._server}, number)
+        self._stop = self._stop or not data
 
     def _reap(self) -> None:
         while True:
@@ -182,7 +214,8 @@ def main() -> int:
     """Read the specification and keep its command.
 
     Keys: ``argv``; ``env``, the whole environment; ``affinity``, CPU numbers or null; ``grace``,
-    seconds between SIGTERM and SIGKILL.
+    seconds between SIGTERM and SIGKILL; ``streams``, inherited descriptors that become the
+    command's standard input, output and error, or null.
     """
     line = bytearray()
     while b"\n" not in line:  # unbuffered: the rest of the pipe is the life line

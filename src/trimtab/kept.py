@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,20 +32,24 @@ class Kept:
     Both ends are safe: whatever ends this process ends the tree, and a keeper that is killed is
     noticed at once and its tree ended from here. Use :meth:`stop` in a ``finally``.
 
-    ``folder`` receives the record that a later run finds leftovers by.
+    ``folder`` receives the record that a later run finds leftovers by; ``None``: none is kept.
     """
 
     def __init__(
         self,
         argv: Sequence[str],
         env: Mapping[str, str],
-        log: Path,
-        folder: Path,
+        log: Path | None,
+        folder: Path | None,
         *,
         affinity: Sequence[int] | None = None,
         grace: float = GRACE,
+        streams: Sequence[int] = (),
     ) -> None:
         """Start ``argv`` with exactly the environment ``env``, its output appended to ``log``.
+
+        Without a ``log`` the descriptors ``streams`` become its standard input, output and error.
+        They are above 2, and the caller's to close.
 
         Raises:
             EngineError: the command could not be executed.
@@ -58,20 +62,29 @@ class Kept:
         self._error = ""
         self._record: Running | None = None
         self._started, self._ended, self._orderly = (threading.Event() for _ in range(3))
-        with log.open("ab") as output:
+        with nullcontext() if log is None else log.open("ab") as output:
             self._keeper = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_KEEPER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
                 start_new_session=True,
+                pass_fds=streams,
             )
         self._listener = threading.Thread(target=self._listen, daemon=True)
         try:
             self._record = self._put_on_record()
             self._listener.start()
             own = {**env, leftovers.COOKIE: self._record.cookie}
-            self._ask({"argv": [*argv], "env": own, "affinity": affinity, "grace": grace})
+            self._ask(
+                {
+                    "argv": [*argv],
+                    "env": own,
+                    "affinity": affinity,
+                    "grace": grace,
+                    "streams": [*streams] or None,
+                }
+            )
         except BaseException:
             self.stop()
             raise
@@ -108,7 +121,15 @@ class Kept:
             members = tuple(stat.identity for stat in self.tree())
             if members != self._record.members:
                 self._record = replace(self._record, members=members)
-                leftovers.record(self._folder, self._record)
+                self._write(self._record)
+
+    def signal(self, number: int, *, group: bool = False) -> None:
+        """Send the command a signal, or all of its process group; nothing once it has ended."""
+        order = json.dumps({"signal": number, "group": group}).encode() + b"\n"
+        assert self._keeper.stdin is not None
+        with suppress(BrokenPipeError, ValueError):  # the keeper is gone, or was told to stop
+            self._keeper.stdin.write(order)
+            self._keeper.stdin.flush()
 
     def wait(self, seconds: float) -> bool:
         """Wait until the tree is gone, at most ``seconds``; return whether it is."""
@@ -142,7 +163,8 @@ class Kept:
         if left:
             names = ", ".join(f"{stat.pid} ({stat.comm})" for stat in left)
             raise EngineError(f"every process of the server must end, but {names} did not")
-        leftovers.erase(self._folder)
+        if self._folder is not None:
+            leftovers.erase(self._folder)
 
     def _put_on_record(self) -> Running:
         running = Running(
@@ -151,8 +173,12 @@ class Kept:
             owner=_identity(os.getpid()),
             keeper=_identity(self._keeper.pid),
         )
-        leftovers.record(self._folder, running)
+        self._write(running)
         return running
+
+    def _write(self, running: Running) -> None:
+        if self._folder is not None:
+            leftovers.record(self._folder, running)
 
     def _ask(self, spec: Mapping[str, object]) -> None:
         assert self._keeper.stdin is not None

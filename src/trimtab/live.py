@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -41,16 +42,7 @@ class LiveServer:
         everything = proctree.snapshot()
         root = everything.get(self.pid)
         tree = [*([root] if root else []), *proctree.below(self.pid, everything)]
-        bare = [
-            Process(stat.pid, stat.ppid, "", stat.comm, proctree.cmdline(stat.pid))
-            for stat in tree
-            if stat.alive
-        ]
-        roles = self._engine.roles(bare)
-        return tuple(
-            Process(one.pid, one.ppid, roles.get(one.pid, "helper"), one.comm, one.cmdline)
-            for one in bare
-        )
+        return described((stat for stat in tree if stat.alive), self._engine)
 
     def reported_config(self) -> Mapping[str, Value]:
         """Return the configuration in effect, as far as the server or its log reports it."""
@@ -75,6 +67,15 @@ class LiveServer:
             if ports:
                 return f"http://127.0.0.1:{min(ports)}"
         return None
+
+
+def described(tree: Iterable[proctree.Stat], engine: Observer) -> tuple[Process, ...]:
+    """Return living processes with the roles that the engine gives them, in the same order."""
+    bare = [
+        Process(stat.pid, stat.ppid, "", stat.comm, proctree.cmdline(stat.pid)) for stat in tree
+    ]
+    roles = engine.roles(bare)
+    return tuple(replace(one, role=roles.get(one.pid, "helper")) for one in bare)
 
 
 def read_ends(path: Path, limit: int = LOG_LIMIT) -> str:

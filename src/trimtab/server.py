@@ -18,6 +18,7 @@ from trimtab.engines import Engine
 from trimtab.errors import EngineError, StartFailedError
 from trimtab.kept import GRACE, Kept
 from trimtab.leftovers import reap_leftovers
+from trimtab.live import described
 from trimtab.model import Plan, Process, Settings, Value
 
 __all__ = ["LOG", "Server", "child_environment", "launch", "reap_leftovers"]
@@ -60,15 +61,7 @@ class Server:
 
     def processes(self) -> tuple[Process, ...]:
         """Return the living tree with the engine's roles, parents first. Read anew each time."""
-        bare = [
-            Process(stat.pid, stat.ppid, "", stat.comm, proctree.cmdline(stat.pid))
-            for stat in self._kept.tree()
-        ]
-        roles = self._engine.roles(bare)
-        return tuple(
-            Process(one.pid, one.ppid, roles.get(one.pid, "helper"), one.comm, one.cmdline)
-            for one in bare
-        )
+        return described(self._kept.tree(), self._engine)
 
     def cpu_seconds(self) -> float:
         """Return the CPU seconds the tree has used since its launch."""

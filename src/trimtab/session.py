@@ -16,6 +16,7 @@ from trimtab.engines.ascend_rehearsal import Rehearsal
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
+from trimtab.inherited import reaches_engine
 from trimtab.load.workload import Workload, load_workload, validated
 from trimtab.metrics import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
@@ -31,19 +32,13 @@ from trimtab.question import (
     parse_windows,
     resolve_objectives,
 )
-from trimtab.redaction import looks_secret, redact_settings
+from trimtab.redaction import redact_settings
 
 DEFAULT_ENGINE = "vllm-cpu"
 DEFAULT_BUDGET = "30"
 _NOISE = 0.05
 """What is assumed where nobody knows better: restarts of vLLM on a small shared CPU machine."""
 _DEFAULT_WORKLOAD = {"scripted": "tiny"}
-
-_ENGINE_VARIABLES = (
-    *("VLLM_", "OMP_", "KMP_", "GOMP_", "MKL_", "MALLOC_", "TCMALLOC_", "LD_PRELOAD"),
-    *("TORCH", "PYTORCH_", "TASK_QUEUE_", "CPU_AFFINITY_CONF", "HCCL_", "ASCEND_", "ACL_"),
-)
-"""How the names begin of variables that change how an engine serves."""
 
 Say = Callable[[str], None]
 
@@ -283,18 +278,13 @@ def _base(engine: Engine, model: str, given: baseline.ServeCommand, say: Say) ->
     Variables of ours that an engine reads are part of what the user runs: they are taken into
     the settings, so that they are recorded, compared on resume, and exported.
     """
-    ours = {name: value for name, value in os.environ.items() if _reaches_engine(name)}
+    ours = {name: value for name, value in os.environ.items() if reaches_engine(name)}
     if ours:
         say(f"the baseline includes what your environment sets: {', '.join(sorted(ours))}")
     env = {**engine.environment(model), **ours, **dict(given.env)}
     return Settings(argv=engine.command(model, given.args), env=tuple(sorted(env.items())))
 
 
-def _reaches_engine(name: str) -> bool:
-    return name.startswith(_ENGINE_VARIABLES) and not looks_secret(name)
-
-
 def fingerprint(session: Session) -> Mapping[str, str]:
     """Return the facts that a reader needs to judge a result, as text."""
-    shown = facts.to_dict(session.facts)
-    return {key: str(value) for key, value in shown.items() if value is not None}
+    return facts.as_text(session.facts)

@@ -15,14 +15,12 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"host", "caches", "proctree", "leftovers", "keeper", "kept", "strict_yaml", "wording"}
     ),
-    frozenset({"facts", "redaction", "stop", "enginelog"}),
+    frozenset({"facts", "redaction", "inherited", "stop", "enginelog"}),
     frozenset({"knobs", "engines", "rehearsal", "places"}),
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
-    frozenset({"plan"}),
-    frozenset({"server", "live", "verify", "apply", "journal", "records"}),
     frozenset({"plan", "differences"}),
-    frozenset({"server", "live", "verify", "apply", "records"}),
+    frozenset({"server", "live", "verify", "apply", "journal", "records"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
     frozenset({"simulated"}),
     frozenset(
@@ -40,7 +38,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "oracle",
         }
     ),
-    frozenset({"session"}),
+    frozenset({"session", "running"}),
     frozenset({"driven", "trial", "toggled", "answer", "playing", "pacing"}),
     frozenset({"tune", "measure", "capacity"}),
     frozenset({"study", "targets"}),
@@ -63,8 +61,11 @@ PURE = (
     "presets",
     "differences",
     "knobs",
+    "inherited",
 )
 PURE_FILES = (
+    "running/differences.py",
+    "running/told.py",
     "report/rows.py",
     "hosting/render.py",
     "load/sse.py",

@@ -25,6 +25,7 @@ from trimtab.commands import (
     tune,
     workload,
 )
+from trimtab.commands import run as run_command
 from trimtab.errors import TrimtabError
 
 app = typer.Typer(
@@ -68,6 +69,7 @@ compare.register(app)
 export.register(app)
 diff.register(app)
 workload.register(app)
+run_command.register(app)
 
 
 def run() -> int:

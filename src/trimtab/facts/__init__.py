@@ -52,6 +52,7 @@ __all__ = [
     "LimitFacts",
     "MemoryFacts",
     "PrivilegeFacts",
+    "as_text",
     "inspect",
     "to_dict",
 ]
@@ -123,6 +124,11 @@ def to_dict(facts: Facts) -> dict[str, Any]:
     plain = _plain(facts)
     assert isinstance(plain, dict)
     return plain
+
+
+def as_text(facts: Facts) -> dict[str, str]:
+    """Return the facts as a profile holds them: each group as text."""
+    return {key: str(value) for key, value in to_dict(facts).items() if value is not None}
 
 
 def _key(key: object) -> str:

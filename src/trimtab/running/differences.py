@@ -1,0 +1,222 @@
+"""Where this machine is not the one that was studied: each difference by a rule. Pure.
+
+An ERROR means that the settings may not work here, or that nothing of what was measured carries
+over: ``trimtab run`` refuses. A WARNING means that the plan can be run, but that its effects were
+measured on something else. What the study did not know differs from nothing; what is decisive,
+and was known there but cannot be read here, is a warning.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trimtab.model.finding import Severity
+
+DECISIVE = ("vllm", "vllm-ascend", "torch", "torch-npu")
+"""Distributions whose release decides whether a setting exists, and what it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference: the rule's name, how bad, and the sentence for the user."""
+
+    rule: str
+    severity: Severity
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """``read`` takes the value from facts as `parsed` gives them, ``None`` for unknown."""
+
+    name: str
+    severity: Severity
+    what: str
+    why: str
+    read: Callable[[Mapping[str, Any]], object]
+    same: Callable[[Any, Any], bool] = lambda study, here: bool(study == here)
+
+
+def parsed(facts: Mapping[str, str]) -> dict[str, Any]:
+    """Return a profile's facts as data; a group that is no literal stays text."""
+    found: dict[str, Any] = {}
+    for group, text in facts.items():
+        try:
+            found[group] = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            found[group] = text
+    return found
+
+
+def differences(study: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Return how ``here`` differs from the machine of the study, worst first."""
+    found = [one for rule in _RULES if (one := _judged(rule, study, here)) is not None]
+    found += _packages(_mapping(study, "packages"), _mapping(here, "packages"))
+    return tuple(sorted(found, key=lambda one: -one.severity.rank))
+
+
+def _judged(rule: _Rule, study: Mapping[str, Any], here: Mapping[str, Any]) -> Difference | None:
+    there, now = rule.read(study), rule.read(here)
+    if there is None:
+        return None
+    if now is None:
+        if rule.severity is not Severity.ERROR:
+            return None
+        sentence = f"{rule.what} was {there} in the study, and cannot be read here: {rule.why}"
+        return Difference(rule.name, Severity.WARNING, sentence)
+    if rule.same(there, now):
+        return None
+    sentence = f"{rule.what} was {there} in the study, but is {now} here: {rule.why}"
+    return Difference(rule.name, rule.severity, sentence)
+
+
+def _packages(study: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Difference]:
+    if study and not here:
+        yield Difference(
+            "engine-unknown",
+            Severity.WARNING,
+            "the command does not tell which vLLM it starts: its versions are not compared with "
+            "those of the study",
+        )
+        return
+    others: list[str] = []
+    for name in sorted(study):
+        there, now = str(study[name]), str(here.get(name, "not installed"))
+        if there == now:
+            continue
+        if name in DECISIVE and _minor(there) != _minor(now):
+            yield Difference(
+                "engine-release",
+                Severity.ERROR,
+                f"{name} was {there} in the study, but is {now} here: what its settings do "
+                "changes between releases",
+            )
+        else:
+            others.append(f"{name} {there} -> {now}")
+    if others:
+        yield Difference(
+            "packages",
+            Severity.WARNING,
+            f"packages of the engine differ from the study's: {', '.join(others)}",
+        )
+
+
+def _mapping(facts: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    found: Any = facts
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _fact(group: str, name: str) -> Callable[[Mapping[str, Any]], Any]:
+    return lambda facts: _mapping(facts, group, name).get("value")
+
+
+def _count(group: str, name: str) -> Callable[[Mapping[str, Any]], object]:
+    def read(facts: Mapping[str, Any]) -> object:
+        found = _fact(group, name)(facts)
+        return len(found) if isinstance(found, (list, tuple)) else None
+
+    return read
+
+
+def _platform(facts: Mapping[str, Any]) -> object:
+    found = facts.get("platform")
+    return found if isinstance(found, str) and found else None
+
+
+def _gpus(facts: Mapping[str, Any]) -> object:
+    gpus = _fact("cuda", "gpus")(facts) or ()
+    names = [one["name"] for one in gpus if isinstance(one, Mapping) and "name" in one]
+    return ", ".join(sorted({str(name) for name in names})) or None
+
+
+def _major(group: str, name: str) -> Callable[[Mapping[str, Any]], object]:
+    def read(facts: Mapping[str, Any]) -> object:
+        found = _fact(group, name)(facts)
+        return None if found is None else _minor(str(found))
+
+    return read
+
+
+def _minor(version: str) -> str:
+    """Return "0.32" of "0.32.1+cpu"."""
+    return ".".join(version.split(".")[:2])
+
+
+def _gib(facts: Mapping[str, Any]) -> object:
+    found = _fact("memory", "total")(facts)
+    return None if not isinstance(found, (int, float)) else f"{found / 2**30:.0f} GiB"
+
+
+def _enough(study: str, here: str) -> bool:
+    there, now = (float(text.split()[0]) for text in (study, here))
+    return now >= 0.9 * there
+
+
+_MEASURED = "its effects were measured on the other"
+_RULES = (
+    _Rule(
+        "platform",
+        Severity.ERROR,
+        "what the engine computes on",
+        "its settings are another device's",
+        _platform,
+    ),
+    _Rule(
+        "architecture",
+        Severity.ERROR,
+        "the architecture",
+        "libraries and defaults are others",
+        _fact("cpu", "arch"),
+    ),
+    _Rule("chip", Severity.ERROR, "the NPU", _MEASURED, _fact("ascend", "chip")),
+    _Rule("gpu", Severity.ERROR, "the GPU", _MEASURED, _gpus),
+    _Rule(
+        "cann",
+        Severity.ERROR,
+        "CANN",
+        "what its settings do changes between releases",
+        _major("ascend", "cann"),
+    ),
+    _Rule(
+        "npu-count", Severity.WARNING, "the number of NPUs", _MEASURED, _count("ascend", "devices")
+    ),
+    _Rule("gpu-count", Severity.WARNING, "the number of GPUs", _MEASURED, _count("cuda", "gpus")),
+    _Rule("npu-driver", Severity.WARNING, "the NPU driver", _MEASURED, _fact("ascend", "driver")),
+    _Rule("gpu-driver", Severity.WARNING, "the GPU driver", _MEASURED, _fact("cuda", "driver")),
+    _Rule("cpu-model", Severity.WARNING, "the CPU", _MEASURED, _fact("cpu", "model")),
+    _Rule(
+        "cpu-count",
+        Severity.WARNING,
+        "the number of CPUs it may use",
+        "thread counts and bindings depend on it",
+        _count("limits", "allowed"),
+    ),
+    _Rule(
+        "cpu-quota",
+        Severity.WARNING,
+        "the CPU quota",
+        "thread counts depend on it",
+        _fact("limits", "cpu_quota"),
+    ),
+    _Rule(
+        "numa",
+        Severity.WARNING,
+        "the number of NUMA nodes",
+        "bindings depend on it",
+        _count("cpu", "nodes"),
+    ),
+    _Rule("memory", Severity.WARNING, "the memory", "it may not suffice", _gib, _enough),
+    _Rule(
+        "page-size",
+        Severity.WARNING,
+        "the page size",
+        "allocators are built for one",
+        _fact("memory", "page_size"),
+    ),
+    _Rule("kernel", Severity.WARNING, "the kernel", _MEASURED, _major("kernel", "release")),
+)

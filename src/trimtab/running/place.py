@@ -1,0 +1,89 @@
+"""Where a run keeps what the next one cleans up after, should everything be killed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import platformdirs
+
+from trimtab import apply, leftovers, proctree
+from trimtab.errors import HostError
+from trimtab.host import Host
+from trimtab.model import HostWrite
+
+ROOT = Path("/run/trimtab")
+"""Root's folder: a reboot, which undoes kernel settings, empties it too."""
+
+JOURNAL = "run.journal"
+_RUN = "run-"
+
+
+def base() -> Path:
+    """Return the folder for the records of all runs of this user."""
+    return ROOT if os.geteuid() == 0 else platformdirs.user_state_path("trimtab")
+
+
+def journal() -> Path:
+    """Return the journal of host settings; one is enough, for one trimtab holds the host."""
+    return base() / JOURNAL
+
+
+def tidy(host: Host) -> tuple[str, ...]:
+    """Undo what killed runs left: processes and host settings. Return a sentence for each."""
+    said: list[str] = []
+    for folder in sorted(base().glob(f"{_RUN}*")):
+        if ended := leftovers.reap_leftovers(folder):
+            said.append(f"an earlier run left processes, which were ended: {_list(ended)}")
+        if not _alive(folder.name.removeprefix(_RUN)):  # otherwise it may be about to write
+            with suppress(OSError):
+                folder.rmdir()
+    try:
+        open_paths = apply.pending(journal())
+        sentences = apply.recover(journal(), host)
+    except HostError:
+        return tuple(said)  # another run holds the host, and restores it itself
+    if open_paths:
+        said.append(f"an earlier run left host settings, which were restored: {_list(open_paths)}")
+    return (*said, *sentences)
+
+
+@contextmanager
+def applied(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
+    """Make host writes while the body runs; see `trimtab.apply.applied`."""
+    if not writes:
+        yield
+        return
+    path = journal()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with apply.applied(writes, host, path):
+        yield
+    if not apply.pending(path):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def record() -> Iterator[Path | None]:
+    """Yield a folder for this run's record, ``None`` where there is no place to write."""
+    folder = base() / f"{_RUN}{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    except OSError:
+        yield None  # a read-only container: the keeper alone must do
+        return
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _alive(pid: str) -> bool:
+    stat = proctree.read(int(pid)) if pid.isdigit() else None
+    return stat is not None and stat.alive
+
+
+def _list(items: Sequence[object]) -> str:
+    return ", ".join(str(item) for item in items)

@@ -1,0 +1,124 @@
+"""The supervisor: waits for signals and for the server's end, and passes both on.
+
+Signals are blocked and waited for (sigwaitinfo(2)), in this thread and all that it starts. So
+none is lost between two looks, and they arrive even as process 1 of a container, for which the
+kernel drops every signal that has its default action. What was ignored at the start (nohup) stays
+so.
+
+A signal from the terminal goes to the server's whole process group, as the terminal would have
+sent it; one from anywhere else goes to the server's first process, as ``kill`` would have.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from trimtab.kept import Kept
+
+PASSED = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1),
+    *(signal.SIGUSR2, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT),
+)
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+PATIENCE = 3
+"""The Ctrl-C of a terminal that ends the tree from here. The first two are the server's: uvicorn
+waits for open requests after the first, and drops them after the second."""
+
+LOOK = 5.0
+"""Seconds between looks that no signal caused."""
+
+_FROM_KERNEL = 0x80  # SI_KERNEL of siginfo(2): a terminal's, not kill's
+_UNKNOWN = 128 + signal.SIGKILL
+
+
+def block() -> set[signal.Signals]:
+    """Block what is waited for, and return it. Call it before the first thread is started."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, children would vanish unseen
+    heard = {one for one in PASSED if signal.getsignal(one) is not signal.SIG_IGN}
+    heard.add(signal.SIGCHLD)
+    signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+    return heard
+
+
+class Supervisor:
+    """Keeps one server until its end. ``told`` is called once, when it is told to stop.
+
+    ``was_told`` says whether it was.
+    """
+
+    def __init__(
+        self,
+        kept: Kept,
+        heard: set[signal.Signals],
+        say: Callable[[str], None],
+        told: Callable[[], None],
+    ) -> None:
+        self._kept = kept
+        self._heard = heard
+        self._say = say
+        self._told = told
+        self._interrupts = 0
+        self.was_told = False
+        self._refused = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server was told to stop, or has ended."""
+        return self.was_told or bool(self._kept.ended)
+
+    def refuse(self) -> None:
+        """End the tree from another thread."""
+        self._refused.set()
+        os.kill(os.getpid(), signal.SIGCHLD)  # wakes the wait
+
+    def wait(self) -> int:
+        """Wait for the server's end, and return its exit code as a shell tells it.
+
+        Raises:
+            EngineError: a process of the tree could not be ended.
+        """
+        while not self._kept.wait(0):
+            info = signal.sigtimedwait(self._heard, LOOK)
+            if reap(self._kept.keeper):
+                self._kept.wait(LOOK)
+                break
+            if self._refused.is_set():
+                self._kept.stop()
+            elif info is not None and info.si_signo != signal.SIGCHLD:
+                self._pass(signal.Signals(info.si_signo), terminal=info.si_code == _FROM_KERNEL)
+        self._kept.stop()
+        reap(self._kept.keeper)
+        code = self._kept.exit_code
+        return _UNKNOWN if code is None else code if code >= 0 else 128 - code
+
+    def _pass(self, number: signal.Signals, *, terminal: bool) -> None:
+        if number in STOPPING and not self.was_told:
+            self.was_told = True
+            self._told()
+        self._interrupts += terminal and number is signal.SIGINT
+        if self._interrupts >= PATIENCE:
+            self._say("interrupted three times: the server is ended")
+            self._kept.stop()
+            return
+        self._kept.signal(number, group=terminal or number in (signal.SIGTSTP, signal.SIGCONT))
+        if number is signal.SIGTSTP:
+            os.kill(os.getpid(), signal.SIGSTOP)  # as the shell that pressed Ctrl-Z expects
+
+
+def reap(keeper: int) -> bool:
+    """Reap the children that process 1 inherits; return whether the keeper itself has ended.
+
+    The keeper is left for who started it. A process of the tree is never ours: it becomes the
+    keeper's.
+    """
+    with suppress(ChildProcessError):
+        look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while (ended := os.waitid(os.P_ALL, 0, look)) is not None:
+            if ended.si_pid == keeper:
+                return True
+            os.waitpid(ended.si_pid, 0)
+    return False

@@ -1,0 +1,239 @@
+"""What is to be run: a profile or preset, compiled for this host on top of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from trimtab import facts
+from trimtab.catalog import Context
+from trimtab.engines import Engine, Observer
+from trimtab.errors import UsageError
+from trimtab.facts import Facts
+from trimtab.host import Host, LocalHost
+from trimtab.inherited import reaches_engine
+from trimtab.model import Plan, Settings
+from trimtab.model.finding import Severity
+from trimtab.plan import compile_plan
+from trimtab.presets import PRESETS
+from trimtab.profile import Profile
+from trimtab.redaction import is_marker, redact_plan, restore_words
+from trimtab.running import program
+from trimtab.running.differences import Difference, differences, parsed
+from trimtab.server import child_environment
+
+_DROPPED = ("PYTHONDONTWRITEBYTECODE",)
+"""What a study keeps from its servers, but a user's image may need (a read-only file system)."""
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", "8000"
+"""Where a profile's own command listens, unless TRIMTAB_HOST and TRIMTAB_PORT say otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A plan with what is needed to run and judge it.
+
+    ``name`` says what it is for people; ``differences`` is what speaks against running it here,
+    ``notes`` what is said beside it. ``environment`` is the server's whole one. ``listen`` is
+    appended to the plan's command: it is no part of the plan.
+    """
+
+    name: str
+    plan: Plan
+    observer: Observer
+    engine: Engine | None
+    host: Host
+    environment: Mapping[str, str]
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    listen: tuple[str, ...] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The complete command."""
+        return (*self.plan.settings.argv, *self.listen)
+
+
+def of_profile(
+    profile: Profile, command: Sequence[str], environment: Mapping[str, str], *, allow_host: bool
+) -> Wanted:
+    """Compile a profile's candidate over ``command``, or over its own where there is none.
+
+    Raises:
+        UsageError: a secret of its command is not in the environment, or the candidate and the
+            command exclude each other.
+        LibraryMissingError: a library to preload is not installed here.
+        EngineMissingError: the engine that it was measured on is needed, and not installed.
+    """
+    base = _base(command, environment) if command else _own(profile, environment)
+    engine = program.engine_of(base.argv, environment, profile.engine.name)
+    host = LocalHost() if engine is None else engine.host()
+    here = _facts(engine, host)
+    plan = compile_plan(profile.candidate, base, here)
+    found = (
+        *_identity(profile, engine, base.argv),
+        *differences(parsed(profile.facts), parsed(facts.as_text(here))),
+        *_of_plan(plan, here, allow_host=allow_host),
+        *(() if command else _strays(profile, environment)),
+    )
+    return Wanted(
+        name=f"profile {profile.name}",
+        plan=plan,
+        observer=program.observer_of(engine, profile.engine.name),
+        engine=engine,
+        host=host,
+        environment=_environment(plan, environment, own=not command),
+        differences=tuple(sorted(found, key=lambda one: -one.severity.rank)),
+        notes=_notes(profile, plan, own=not command),
+        listen=() if command else _listen(environment),
+    )
+
+
+def of_running(profile: Profile) -> Wanted:
+    """Compile a profile for a server that runs already; its secrets need not be known."""
+    base = profile.plan.settings
+    engine = program.engine_of(base.argv, {}, profile.engine.name)
+    host = LocalHost() if engine is None else engine.host()
+    return Wanted(
+        name=f"profile {profile.name}",
+        plan=compile_plan(profile.candidate, base, _facts(engine, host)),
+        observer=program.observer_of(engine, profile.engine.name),
+        engine=engine,
+        host=host,
+        environment={},
+    )
+
+
+def of_preset(
+    name: str, command: Sequence[str], environment: Mapping[str, str], *, allow_host: bool
+) -> Wanted:
+    """Compile a preset, contradictions included, over ``command``.
+
+    Raises:
+        UsageError: there is no such preset, or no command.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"--preset must be one of {', '.join(sorted(PRESETS))}, not {name!r}")
+    if not command:
+        raise UsageError("--preset needs the command to run, after '--'")
+    base = _base(command, environment)
+    engine = program.engine_of(base.argv, environment, "")
+    host = LocalHost() if engine is None else engine.host()
+    here = _facts(engine, host)
+    chosen = PRESETS[name](_context(engine, here, base, allow_host=allow_host))
+    plan = compile_plan(chosen, base, here, allow_conflicts=True)
+    return Wanted(
+        name=f"preset {name}",
+        plan=plan,
+        observer=program.observer_of(engine, "vllm"),
+        engine=engine,
+        host=host,
+        environment=_environment(plan, environment, own=False),
+        differences=_of_plan(plan, here, allow_host=allow_host),
+        notes=("nothing is measured about a preset: trimtab tune does",),
+    )
+
+
+def _base(command: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Return the user's own command with what of the environment reaches an engine."""
+    given = {name: value for name, value in environment.items() if reaches_engine(name)}
+    return Settings(argv=tuple(command), env=tuple(sorted(given.items())))
+
+
+def _own(profile: Profile, environment: Mapping[str, str]) -> Settings:
+    """Return the settings that were measured, with their secrets from the environment."""
+    settings = profile.plan.settings
+    env = []
+    for name, value in settings.env:
+        if is_marker(value):
+            (value,) = restore_words([value], environment)
+        env.append((name, value))
+    return replace(settings, argv=restore_words(settings.argv, environment), env=tuple(env))
+
+
+def _environment(plan: Plan, given: Mapping[str, str], *, own: bool) -> dict[str, str]:
+    """Return the server's environment: what is given, changed by the plan and by nothing else.
+
+    A plan over the user's command has taken in what reaches an engine, and may have removed it.
+    """
+    left = {name: value for name, value in given.items() if own or not reaches_engine(name)}
+    found = child_environment(plan.settings, left)
+    return {**{name: given[name] for name in _DROPPED if name in given}, **found}
+
+
+def _listen(environment: Mapping[str, str]) -> tuple[str, ...]:
+    host = environment.get("TRIMTAB_HOST") or DEFAULT_HOST
+    return ("--host", host, "--port", environment.get("TRIMTAB_PORT") or DEFAULT_PORT)
+
+
+def _facts(engine: Engine | None, host: Host) -> Facts:
+    if engine is None:
+        return facts.inspect(host, {}, "")
+    return facts.inspect(host, engine.packages, engine.platform, engine.library_folders)
+
+
+def _context(engine: Engine | None, here: Facts, base: Settings, *, allow_host: bool) -> Context:
+    return Context(
+        facts=here,
+        engine_name="vllm" if engine is None else engine.name,
+        engine_version="" if engine is None else engine.version,
+        platform=here.platform,
+        packages=here.packages,
+        baseline=base,
+        allow_host=allow_host,
+    )
+
+
+def _identity(profile: Profile, engine: Engine | None, argv: Sequence[str]) -> list[Difference]:
+    """Judge whether it is the same engine and model at all."""
+    found = []
+    measured = program.kind(profile.engine.name)
+    if engine is not None and program.kind(engine.name) != measured:
+        sentence = f"the study measured {profile.engine.name}, the command starts {engine.name}"
+        found.append(Difference("engine", Severity.ERROR, f"{sentence}: nothing carries over"))
+    model = program.model_of(argv)
+    if model is None:
+        sentence = f"the study served {profile.model}: the command does not tell what it serves"
+        found.append(Difference("model", Severity.WARNING, sentence))
+    elif _last(model) != _last(profile.model):
+        sentence = f"the study served {profile.model}, but the command serves {model}"
+        found.append(Difference("model", Severity.ERROR, f"{sentence}: nothing carries over"))
+    return found
+
+
+def _last(model: str) -> str:
+    """Return a model's last part: a folder of one machine may be an id on another."""
+    return model.rstrip("/").rpartition("/")[2]
+
+
+def _of_plan(plan: Plan, here: Facts, *, allow_host: bool) -> tuple[Difference, ...]:
+    """Judge what the plan needs of this host."""
+    found = []
+    allowed, bound = here.limits.allowed.value, plan.settings.affinity
+    if bound is not None and allowed is not None and not set(bound) <= set(allowed):
+        missing = ", ".join(str(cpu) for cpu in sorted(set(bound) - set(allowed)))
+        sentence = f"the plan binds to CPUs that it may not use here: {missing}"
+        found.append(Difference("affinity", Severity.ERROR, sentence))
+    if plan.writes and not allow_host:
+        told = ", ".join(f"{write.path} = {write.text}" for write in plan.writes)
+        sentence = f"host settings of the plan are not made without --allow-host: {told}"
+        found.append(Difference("host-settings", Severity.WARNING, sentence))
+    return tuple(found)
+
+
+def _strays(profile: Profile, environment: Mapping[str, str]) -> list[Difference]:
+    """Judge what the environment adds to the measured one."""
+    settings = profile.plan.settings
+    known = {name for name, _ in settings.env} | set(settings.unset)
+    names = sorted(name for name in environment if reaches_engine(name) and name not in known)
+    if not names:
+        return []
+    sentence = f"the environment sets what the study did not have: {', '.join(names)}"
+    return [Difference("environment", Severity.WARNING, sentence)]
+
+
+def _notes(profile: Profile, plan: Plan, *, own: bool) -> tuple[str, ...]:
+    said = [profile.engine.caveat] if profile.engine.caveat else []
+    if own and redact_plan(plan).digest != profile.plan.digest:
+        said.append("this host compiles the candidate to another plan than the measured one")
+    return tuple(said)
