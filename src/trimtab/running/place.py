@@ -17,6 +17,7 @@ from trimtab.model import HostWrite
 ROOT = Path("/run/trimtab")
 """Root's folder: a reboot, which undoes kernel settings, empties it too."""
 
+LOCK = apply.LOCK
 JOURNAL = "run.journal"
 _RUN = "run-"
 
@@ -42,7 +43,7 @@ def tidy(host: Host) -> tuple[str, ...]:
                 folder.rmdir()
     try:
         open_paths = apply.pending(journal())
-        sentences = apply.recover(journal(), host)
+        sentences = apply.recover(journal(), host, lock=LOCK)
     except HostError:
         return tuple(said)  # another run holds the host, and restores it itself
     if open_paths:
@@ -58,7 +59,7 @@ def applied(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
         return
     path = journal()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with apply.applied(writes, host, path):
+    with apply.applied(writes, host, path, lock=LOCK):
         yield
     if not apply.pending(path):
         path.unlink(missing_ok=True)
