@@ -36,6 +36,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "diagnosis",
             "hosting",
             "oracle",
+            "prepare",
         }
     ),
     frozenset({"session"}),
@@ -64,6 +65,7 @@ PURE = (
 PURE_FILES = (
     "report/rows.py",
     "hosting/render.py",
+    *(f"prepare/{name}.py" for name in ("change", "matrix", "mirrors", "recipe", "target")),
     "load/sse.py",
     "load/guards.py",
     "load/requests.py",

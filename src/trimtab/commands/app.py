@@ -20,6 +20,7 @@ from trimtab.commands import (
     host,
     lint,
     oracle,
+    prepare,
     tune,
     workload,
 )
@@ -60,6 +61,7 @@ host.register(app)
 oracle.register(app)
 catalog.register(app)
 engine.register(app)
+prepare.register(app)
 bench.register(app)
 capacity.register(app)
 compare.register(app)
