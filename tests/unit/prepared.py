@@ -38,7 +38,7 @@ class Machine:
         self.put("/usr/bin/python3.11", "\x7fELF")
         (self.root / "usr/bin/python3").symlink_to("python3.11")
         commands = folder / "commands"
-        commands.mkdir()
+        commands.mkdir(parents=True)
         (commands / "uname_-m.txt").write_text("x86_64\n")
         (folder / "meta.yaml").write_text("affinity: [0, 1]\neuid: 0\n")
         self.host = SnapshotHost(folder)

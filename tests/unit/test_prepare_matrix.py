@@ -1,4 +1,4 @@
-"""Versions that belong together: every row of the matrix by itself, and one sentence for others."""
+"""Versions that belong together: every row of the matrix, and one sentence for all others."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def scene_of(host: Host, wish: Wish | None, target: str, python: str, *, local: 
     here = system.read(host, facts.cpu.arch.value)
     given = python or _default_python(host, local=local)
     scene = Scene(host, facts, here, wanted, given, {}, local, bool(python))
-    return refreshed(scene)
+    return _with_environment(scene)
 
 
 def _default_python(host: Host, *, local: bool) -> str:
@@ -76,14 +76,18 @@ def _default_python(host: Host, *, local: bool) -> str:
 
 
 def refreshed(scene: Scene) -> Scene:
-    """Return the scene with what is installed now: in the engine's environment if there is one."""
+    """Return the scene as the machine is after a step."""
+    return _with_environment(replace(scene, facts=all_facts.inspect(scene.host, {}, "cpu")))
+
+
+def _with_environment(scene: Scene) -> Scene:
+    """Return the scene with its interpreter and packages: the engine's, if there are any."""
     own = environment_python(scene)
     span = matrix.pythons(scene.wish.target, scene.wish.release)
     made = interpreters.made(scene.host, span) if scene.local and not scene.chosen else ""
     base = made or scene.python
     python = own if own and scene.host.exists(own) else base
-    facts = all_facts.inspect(scene.host, {}, "cpu")
-    return replace(scene, facts=facts, python=base, packages=packages.read(scene.host, python))
+    return replace(scene, python=base, packages=packages.read(scene.host, python))
 
 
 def environment_python(scene: Scene) -> str:
