@@ -122,7 +122,7 @@ def _apt_lines(here: System) -> tuple[str, ...]:
     hosts = (
         r"[a-z.-]*(archive|security|ports)\.ubuntu\.com"
         if ubuntu
-        else (r"(deb|security)\.debian\.org")
+        else (r"(deb|security|ftp\.[a-z]+)\.debian\.org")
     )
     folders = "ubuntu(-ports)?" if ubuntu else "debian(-security)?"
     where = (
@@ -156,7 +156,7 @@ _DNF_LINES = (
     "  for list in /etc/yum.repos.d/*.repo; do",
     '    [ -f "${list}" ] || continue',
     f'    [ -e "{_KEPT}/${{list##*/}}" ] || cp -p "${{list}}" "{_KEPT}/"',
-    f'    sed -Ei -e "{_MOVE_BASE}" -e "s/^(metalink|mirrorlist) *=/#&/" "${{list}}"',
+    f'    sed -Ei -e "{_MOVE_BASE}" -e "s/^(metalink|mirrorlist) *=.*openeuler/#&/" "${{list}}"',
     "  done",
     "fi",
 )
