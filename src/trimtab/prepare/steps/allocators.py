@@ -31,25 +31,25 @@ class Allocators:
 
     def check(self, scene: Scene) -> Finding:
         """See `Step.check`. What the loader finds counts, not the database of packages."""
-        found: list[str] = []
-        missing: list[str] = []
-        for role, sonames in _LIBRARIES.items():
-            paths = [scene.facts.libraries.path(one).value for one in sonames]
-            path = next((one for one in paths if one is not None), None)
-            (missing if path is None else found).append(role if path is None else path)
+        paths = {role: _path(scene, role) for role in _LIBRARIES}
+        missing = [role for role, path in paths.items() if path is None]
         if not missing:
-            return Finding(State.SATISFIED, f"here: {', '.join(found)}")
+            return Finding(State.SATISFIED, f"here: {', '.join(map(str, paths.values()))}")
         packages = systems.packages(scene.system, tuple(missing))
         hint = f" (packages {' '.join(packages)})" if scene.system.manager else ""
         return Finding(State.MISSING, f"not here: {', '.join(missing)}{hint}")
 
     def changes(self, scene: Scene) -> tuple[Change, ...]:
         """See `Step.changes`."""
-        if self.check(scene).state is State.SATISFIED:
-            return ()
-        return missing_packages(scene, tuple(_LIBRARIES))
+        missing = tuple(role for role in _LIBRARIES if _path(scene, role) is None)
+        return missing_packages(scene, missing) if missing else ()
 
     def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`."""
         names = systems.packages(base.system, tuple(_LIBRARIES))
         return (install_script(base.system.manager, names),)
+
+
+def _path(scene: Scene, role: str) -> str | None:
+    paths = (scene.facts.libraries.path(one).value for one in _LIBRARIES[role])
+    return next((one for one in paths if one is not None), None)
