@@ -36,6 +36,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "diagnosis",
             "hosting",
             "oracle",
+            "prepare",
         }
     ),
     frozenset({"session", "running"}),
@@ -68,6 +69,7 @@ PURE_FILES = (
     "running/told.py",
     "report/rows.py",
     "hosting/render.py",
+    *(f"prepare/{name}.py" for name in ("change", "matrix", "mirrors", "recipe", "target")),
     "load/sse.py",
     "load/guards.py",
     "load/requests.py",

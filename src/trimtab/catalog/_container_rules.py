@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from trimtab.catalog._install_rules import pip_installs
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.model.finding import Hit, Problem, Severity
@@ -126,6 +127,9 @@ def _privileged(document: Document, situation: Situation) -> Iterator[Hit]:
 
 
 def _cann(document: Document, situation: Situation) -> Iterator[Hit]:
+    installs = {name for command in document.commands for name in pip_installs(command)}
+    if document.kind == "dockerfile" and "vllm-ascend" in installs:
+        return  # it is what the advice asks for
     for made in document.containers:
         if re.search(r"(^|/)ascend/cann(:|@|$)", made.image):
             yield Hit(

@@ -22,6 +22,7 @@ from trimtab.commands import (
     host,
     lint,
     oracle,
+    prepare,
     tune,
     workload,
 )
@@ -63,6 +64,7 @@ host.register(app)
 oracle.register(app)
 catalog.register(app)
 engine.register(app)
+prepare.register(app)
 bench.register(app)
 capacity.register(app)
 compare.register(app)

@@ -1,0 +1,31 @@
+"""The steps as a Dockerfile or a shell script, for machines that trimtab is not on."""
+
+from __future__ import annotations
+
+from trimtab.errors import UsageError
+from trimtab.prepare import matrix
+from trimtab.prepare.emit import dockerfile, shell
+from trimtab.prepare.step import Step
+from trimtab.prepare.system import BASES, base_of
+from trimtab.prepare.target import Wish
+
+FORMATS = {"dockerfile": dockerfile.render, "shell": shell.render}
+
+
+def emit(kind: str, steps: tuple[Step, ...], wish: Wish, base: str) -> str:
+    """Return the steps as text of the format ``kind``, for images on the distribution ``base``.
+
+    Raises:
+        UsageError: there is no such format or base, or no image of it for the target.
+    """
+    if kind not in FORMATS:
+        raise UsageError(f"--emit must be {' or '.join(FORMATS)}, but is {kind!r}")
+    if base not in BASES:
+        raise UsageError(f"--base must be one of {', '.join(BASES)}, but is {base!r}")
+    found = base_of(wish.target, base, matrix.ASCEND[wish.release or matrix.NEWEST].cann)
+    if found is None:
+        raise UsageError(
+            f"--base must be ubuntu or openeuler for {wish.target.name}, of which CANN's images "
+            f"are made, but is {base}"
+        )
+    return FORMATS[kind](steps, wish, found)

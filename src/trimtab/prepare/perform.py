@@ -1,0 +1,188 @@
+"""Doing the changes of a step: each is journalled before it is made."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trimtab import engines
+from trimtab.engines import installing
+from trimtab.errors import HostError
+from trimtab.host import Host
+from trimtab.prepare import files, installed
+from trimtab.prepare.change import Change, Commands, Managed, Packages, Replace, install_command
+from trimtab.prepare.journal import Journal, digest
+
+Run = Callable[[Sequence[str], Mapping[str, str]], tuple[int, str]]
+"""Runs a command with further variables; returns its exit code and output."""
+
+SECONDS = 7200.0
+MARK = ".trimtab-prepare"
+"""A file in a folder that was made here: undo removes no other folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What changes a machine. ``root`` is put before the paths of files and folders.
+
+    ``say`` gets what goes on, ``run`` runs commands; both are there for tests.
+    """
+
+    host: Host
+    journal: Journal
+    say: Callable[[str], None] = field(default=lambda _: None)
+    run: Run | None = None
+    root: Path = Path("/")
+
+    def path(self, name: str) -> Path:
+        """Return where a path of the machine lies."""
+        return self.root / name.lstrip("/")
+
+    def command(self, words: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+        """Run a command, and return its output.
+
+        Raises:
+            HostError: it failed; the message has its last line and where all of it lies.
+        """
+        self.say(f"  {' '.join(words)}"[:160])
+        code, output = (self.run or self._kept)(words, env or {})
+        if code != 0:
+            last = installing.last_line(output)
+            log = self.journal.folder / "install.log"
+            raise HostError(f"'{' '.join(words[:4])} …' ended with {code}: {last}; log: {log}")
+        return output
+
+    def _kept(self, words: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
+        given = [f"{name}={value}" for name, value in env.items()]
+        command = ["env", *given, *words] if given else [*words]
+        return installing.runner(self.journal.folder, self.say)(command, SECONDS)
+
+
+def perform(change: Change, step: str, hands: Hands) -> None:
+    """Make one change.
+
+    Raises:
+        HostError: it could not be made; what the journal holds of it can be undone.
+        EngineInstallError: an engine's installation failed.
+    """
+    match change:
+        case Replace():
+            _replace(change, step, hands)
+        case Packages():
+            _packages(change, step, hands)
+        case Commands():
+            _commands(change, step, hands)
+        case Managed():
+            _managed(change, step, hands)
+
+
+def _replace(change: Replace, step: str, hands: Hands) -> None:
+    path = hands.path(change.path)
+    try:
+        before = path.read_bytes()
+    except OSError as error:
+        raise HostError(f"cannot read {change.path}: {error.strerror}") from error
+    if before.decode(errors="replace") != change.before:
+        raise HostError(f"{change.path} was changed since it was looked at: try again")
+    after = change.after.encode()
+    entry = {
+        "do": "replace",
+        "step": step,
+        "path": change.path,
+        "backup": hands.journal.keep(before),
+        "before": digest(before),
+        "after": digest(after),
+    }
+    number = hands.journal.begin(entry)
+    files.replace(path, after)
+    hands.journal.done(number)
+
+
+def _packages(change: Packages, step: str, hands: Hands) -> None:
+    earlier = hands.journal.open()
+    present = _present(hands, change.manager)
+    kept = hands.journal.keep("\n".join(sorted(present)).encode())
+    entry = {
+        "do": "install",
+        "step": step,
+        "manager": change.manager,
+        "names": list(change.names),
+        "present": kept,
+    }
+    number = hands.journal.begin(entry)
+    env = {"DEBIAN_FRONTEND": "noninteractive"} if change.manager == "apt" else {}
+    if change.manager == "apt":
+        if any(one.entry["do"] == "install" and not one.whole for one in earlier):
+            hands.command(("dpkg", "--configure", "-a"), env)
+        hands.command(("apt-get", "update"))
+    hands.command((*install_command(change.manager), *change.names), env)
+    now = _present(hands, change.manager)
+    hands.journal.done(number, tuple(sorted(now - present)))
+
+
+def _present(hands: Hands, manager: str) -> frozenset[str]:
+    found = installed.read(hands.host, manager)
+    if found is None:
+        raise HostError("the database of the system's packages must be readable, but is not")
+    return found
+
+
+def _commands(change: Commands, step: str, hands: Hands) -> None:
+    number = _claim(change.folder, step, hands)
+    if number is not None and not change.makes:
+        _sign(change.folder, number, hands)
+    for words in change.commands:
+        hands.command(words, change.env)
+    if number is not None:
+        if change.makes:
+            _sign(change.folder, number, hands)
+        hands.journal.done(number)
+
+
+def _managed(change: Managed, step: str, hands: Hands) -> None:
+    number = _claim(change.path, step, hands)
+    with _variables(change.env):
+        engines.install(change.name, python=change.python, progress=hands.say)
+    if number is not None:
+        _sign(change.path, number, hands)  # not earlier: its first step clears the folder
+        hands.journal.done(number)
+
+
+@contextmanager
+def _variables(env: Mapping[str, str]) -> Iterator[None]:
+    """Hold variables in our own environment, which the managed engines' pip inherits."""
+    before = {name: os.environ.get(name) for name in env}
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _claim(folder: str, step: str, hands: Hands) -> int | None:
+    """Journal a folder that is about to be made; ``None`` for one that was there already."""
+    for one in hands.journal.open():
+        if one.entry.get("path") == folder and one.entry["do"] == "folder" and not one.whole:
+            return one.id  # an earlier run was ended in the middle of it
+    if hands.path(folder).exists():
+        return None
+    entry = {"do": "folder", "step": step, "path": folder, "mark": uuid.uuid4().hex}
+    return hands.journal.begin(entry)
+
+
+def _sign(folder: str, number: int, hands: Hands) -> None:
+    mark = next(str(one.entry["mark"]) for one in hands.journal.open() if one.id == number)
+    path = hands.path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / MARK).write_text(mark)
+    except OSError as error:
+        raise HostError(f"cannot write into {folder}: {error.strerror}") from error

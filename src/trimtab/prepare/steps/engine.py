@@ -1,0 +1,108 @@
+"""The engine, in the order and the versions that belong together."""
+
+from __future__ import annotations
+
+from trimtab.engines import managed, vllm_install
+from trimtab.errors import EngineInstallError
+from trimtab.prepare import installing, matrix
+from trimtab.prepare.change import Change, Commands, Managed
+from trimtab.prepare.recipe import Argument, Instruction, Script, Setting
+from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.steps.devices import host_versions
+from trimtab.prepare.steps.package_index import environment as index_environment
+from trimtab.prepare.steps.python import build_of
+from trimtab.prepare.system import Base
+from trimtab.prepare.target import Target, Wish
+
+
+class EngineStep:
+    """vLLM, and on Ascend its plugin with torch_npu, in an environment of its own."""
+
+    name = "engine"
+    summary = "The engine in an environment of its own: vLLM, then vllm-ascend with torch_npu."
+    reason = (
+        "After the interpreter, for which its native parts are built. vLLM comes before "
+        "vllm-ascend, which brings the torch that it is made for; triton goes last, since both "
+        "pull one that does not work on NPUs."
+    )
+
+    def check(self, scene: Scene) -> Finding:
+        """See `Step.check`."""
+        target, packages = scene.wish.target, scene.packages
+        release = release_of(scene)
+        wrong = matrix.refusals(target, _versions(scene, release, mended=False), release)
+        if wrong:
+            return Finding(State.MISSING, "; ".join(wrong))
+        wanted = pins(target, release)
+        lacking = [name for name in wanted if name not in packages]
+        if lacking:
+            which = ", ".join(f"{name} {wanted[name]}" for name in lacking)
+            return Finding(State.MISSING, f"not installed beside {scene.python}: {which}")
+        here = ", ".join(f"{name} {packages[name]}" for name in wanted)
+        differs = any(
+            packages[name].partition("+")[0] != wanted[name].partition("+")[0] for name in wanted
+        )
+        said = "; these versions do not exclude one another" if differs else ""
+        return Finding(State.SATISFIED, f"{here}{said}")
+
+    def changes(self, scene: Scene) -> tuple[Change, ...]:
+        """See `Step.changes`. What cannot work on this machine is refused before a download."""
+        target = scene.wish.target
+        release = release_of(scene)
+        wrong = matrix.refusals(target, _versions(scene, release, mended=True), release)
+        if wrong:
+            raise EngineInstallError(wrong[0])
+        if self.check(scene).state is not State.MISSING:
+            return ()
+        env = index_environment(scene.wish)
+        if target.platform == "cpu":
+            folder = str(managed.folder(vllm_install.NAME))
+            return (Managed(vllm_install.NAME, folder, scene.python, env),)
+        folder = scene.wish.environment
+        words = installing.commands(target, release, scene.python, folder)
+        return (Commands(folder, words, env),)
+
+    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+        """See `Step.recipe`."""
+        target, folder = wish.target, wish.environment
+        arguments = [
+            Argument(name, comment, default)
+            for name, comment, default in installing.arguments(target)
+        ]
+        release = wish.release or matrix.NEWEST
+        lines = installing.lines(target, release, folder)
+        return (
+            *arguments,
+            Script(lines, once=installing.proof(target, release, folder)),
+            Setting("VIRTUAL_ENV", folder),
+            Setting("PATH", f"{folder}/bin:${{PATH}}"),
+        )
+
+
+def release_of(scene: Scene) -> str:
+    """Return the release of vllm-ascend to prepare: the asked one, or what the machine fits."""
+    asked = scene.wish.release
+    return asked or matrix.release_for(scene.facts.ascend.cann.value, build_of(scene).version)
+
+
+def pins(target: Target, release: str) -> dict[str, str]:
+    """Return the distributions that tell whether the engine is there, with the versions."""
+    if target.platform != "ascend":
+        return dict(matrix.WITHOUT_NPU[target.platform])
+    row = matrix.ASCEND[release]
+    return {"vllm": row.vllm, "vllm-ascend": release, "torch-npu": row.torch_npu}
+
+
+def _versions(scene: Scene, release: str, *, mended: bool) -> dict[str, str]:
+    """Return what is on the machine; with ``mended``, with the engine as it would be installed.
+
+    What is installed by hand in another environment is not in the way of a new one.
+    """
+    target = scene.wish.target
+    found = {} if mended else dict(scene.packages)
+    found.update(host_versions(scene))
+    if mended and target.platform == "ascend":
+        found |= {**pins(target, release), "torch": matrix.ASCEND[release].torch}
+    if version := build_of(scene).version:
+        found["python"] = version
+    return found

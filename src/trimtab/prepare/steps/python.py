@@ -1,0 +1,116 @@
+"""The interpreter: of a version that the engine has builds for, and an optimized build."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trimtab.errors import UsageError
+from trimtab.facts import python_build
+from trimtab.facts.python_build import PythonBuild
+from trimtab.prepare import interpreters, matrix
+from trimtab.prepare.change import Change, Commands
+from trimtab.prepare.recipe import Argument, Instruction, Script
+from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.system import APT, Base
+from trimtab.prepare.target import Wish
+
+
+class OptimizedPython:
+    """An interpreter with PGO and LTO, of a version that fits."""
+
+    name = "python"
+    summary = "Optimized Python (PGO and LTO), beside the system's, which is never replaced."
+    reason = (
+        "After the compiler, which builds it; before the engine and all that compiles, since "
+        "native parts are built for the Python that installs them."
+    )
+
+    def check(self, scene: Scene) -> Finding:
+        """See `Step.check`."""
+        build = build_of(scene)
+        if not build.executable:
+            return Finding(State.UNKNOWN, f"no interpreter at {scene.python}: {build.reason}")
+        wrong = _refused(scene, build)
+        if wrong:
+            return Finding(State.MISSING, f"{wrong[0]} ({build.executable})")
+        if build.pgo and build.lto:
+            return Finding(
+                State.SATISFIED, f"{build.executable} is built with PGO and LTO ({build.source})"
+            )
+        if scene.system.distribution in APT and build.executable.startswith("/usr/bin/"):
+            return Finding(
+                State.SATISFIED,
+                f"{build.executable} is {scene.system.distribution}'s own, built with PGO and LTO "
+                "(its sysconfig describes another build)",
+            )
+        if build.pgo is None or build.lto is None:
+            return Finding(State.UNKNOWN, f"how {build.executable} was built: {build.reason}")
+        lacks = " and ".join(
+            name for name, there in (("PGO", build.pgo), ("LTO", build.lto)) if not there
+        )
+        return Finding(
+            State.MISSING, f"{build.executable} is built without {lacks} ({build.source})"
+        )
+
+    def changes(self, scene: Scene) -> tuple[Change, ...]:
+        """See `Step.changes`."""
+        finding = self.check(scene)
+        if finding.state is not State.MISSING:
+            return ()
+        if not interpreters.available():
+            if _refused(scene, build_of(scene)):
+                raise UsageError(f"{finding.sentence}: {interpreters.BY_HAND}")
+            return ()  # slower, and not wrong: the last check says it again
+        version = wanted_version(scene)
+        own = python_build.read(scene.host, _SYSTEM, scene.system.distribution)
+        distribution = scene.system.manager == "apt" and own.version == version
+        command = interpreters.command(version, distribution=distribution)
+        return (Commands(interpreters.folder(), (command,), makes=True),)
+
+    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+        """See `Step.recipe`: the interpreter is a value of the build, and is checked."""
+        low, high = matrix.pythons(wish.target, wish.release)
+        test = f"({low[0]}, {low[1]}) <= sys.version_info[:2] < ({high[0]}, {high[1]})"
+        note = (
+            "The interpreter that the engine is installed for: name an optimized one here, and "
+            "install it before this line."
+        )
+        what = f"Python must be {low[0]}.{low[1]} to {high[0]}.{high[1] - 1}, but is "
+        lines = (
+            f'"${{PYTHON}}" -c \'import sys; {test} or sys.exit("{what}" + sys.version)\'',
+            f"\"${{PYTHON}}\" -c '{_SAID}'",
+        )
+        return (Argument("PYTHON", note, "python3"), Script(lines))
+
+
+_SYSTEM: Final = "/usr/bin/python3"
+_SAID: Final = (
+    "import sysconfig as s; v = s.get_config_var; "
+    'f = str(v("PY_CFLAGS_NODIST")) + str(v("PY_LDFLAGS_NODIST")); '
+    'print("PGO:", "-fprofile-use" in f, "LTO:", "-flto" in f, '
+    '"(of Debian and Ubuntu sysconfig describes another build; theirs has both)")'
+)
+
+
+def build_of(scene: Scene) -> PythonBuild:
+    """Return how the interpreter of a scene was built."""
+    return python_build.read(scene.host, scene.python, scene.system.distribution)
+
+
+def _release(scene: Scene, build: PythonBuild) -> str:
+    asked = scene.wish.release
+    return asked or matrix.release_for(scene.facts.ascend.cann.value, build.version)
+
+
+def _refused(scene: Scene, build: PythonBuild) -> tuple[str, ...]:
+    versions = {"python": build.version} if build.version else {}
+    return matrix.refusals(scene.wish.target, versions, _release(scene, build))
+
+
+def wanted_version(scene: Scene) -> str:
+    """Return the interpreter's own version where it fits, else the newest that does."""
+    build = build_of(scene)
+    if build.version and not _refused(scene, build):
+        return build.version
+    _, (major, minor) = matrix.pythons(scene.wish.target, _release(scene, build))
+    return f"{major}.{minor - 1}"
