@@ -14,6 +14,7 @@
     ├── HostError (OSError)         the machine refused a read or a write     exit code 1
     │   └── SettingRefusedError     a kernel setting did not take the value a plan wants
     ├── LibraryMissingError         a library to preload is not installed     exit code 1
+    ├── InterpreterError            a Python cannot be built, fetched or read exit code 1
     └── StudyError                  a ledger or profile cannot be read or written   exit code 1
 
 A message says what must hold, what came instead, and what to do about it, in one line.
@@ -80,6 +81,10 @@ class SettingRefusedError(HostError):
 
 class LibraryMissingError(TrimtabError):
     """A library to preload is not installed; the message names its package."""
+
+
+class InterpreterError(TrimtabError):
+    """A Python could not be built, fetched, or read; the message names the log if there is one."""
 
 
 class StudyError(TrimtabError):

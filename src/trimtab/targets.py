@@ -1,13 +1,15 @@
-"""What ``bench`` and ``compare`` measure: a profile, a file with a vllm command, or stock."""
+"""What ``bench`` and ``compare`` measure: stock, one value of a tuning, a profile, or a file."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+from trimtab.errors import UsageError
 from trimtab.measure import Target
+from trimtab.model import candidate
 from trimtab.profile import read_profile
-from trimtab.question import Options
+from trimtab.question import Options, parse_tries
 from trimtab.session import Say, Session, open_session
 
 STOCK = "stock"
@@ -16,16 +18,19 @@ STOCK = "stock"
 def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target]:
     """Return a target, and the session to measure it in.
 
-    ``given`` is "stock", a profile (``.yaml``), or a file that holds a ``vllm serve`` command.
+    ``given`` is "stock", a value of a tuning (``interpreter=NAME``), a profile (``.yaml``), or a
+    file that holds a ``vllm serve`` command.
 
     Raises:
-        UsageError: the file cannot be read, or is neither.
+        UsageError: the file cannot be read, or it is none of these.
         EngineError: the engine is missing.
     """
     if given == STOCK:
         session = open_session(options, say)
         return session, Target(STOCK, session.compile(()))
     path = Path(given)
+    if "=" in given and not path.exists():
+        return _one_tuning(given, options, say)
     if path.suffix in (".yaml", ".yml"):
         profile = read_profile(path)
         asked = replace(
@@ -36,6 +41,20 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
         return open_session(asked, say), Target(path.name, profile.plan)
     session = open_session(replace(options, baseline_file=path), say)
     return session, Target(path.name, session.compile(()))
+
+
+def _one_tuning(given: str, options: Options, say: Say) -> tuple[Session, Target]:
+    """Return stock but for one tuning.
+
+    Raises:
+        UsageError: there is no such tuning, or not with this value on this machine.
+    """
+    ((name, _),) = parse_tries((given,)).items()
+    session = open_session(replace(options, tries=(given,)), say)
+    if name not in session.catalog:
+        raise UsageError(f"no tuning is called {name!r}: 'trimtab catalog' lists all")
+    value = session.catalog[name].recommended_for(session.context)
+    return session, Target(given, session.compile(candidate({name: value})))
 
 
 def _own_model(model: str) -> str | None:

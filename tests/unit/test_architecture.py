@@ -35,6 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "lint",
             "diagnosis",
             "oracle",
+            "interpreters",
         }
     ),
     frozenset({"session"}),
@@ -61,6 +62,8 @@ PURE = (
     "knobs",
 )
 PURE_FILES = (
+    "interpreters/options.py",
+    "interpreters/failures.py",
     "report/rows.py",
     "load/sse.py",
     "load/guards.py",

@@ -19,6 +19,7 @@ from trimtab.commands import (
     engine,
     lint,
     oracle,
+    python,
     tune,
     workload,
 )
@@ -62,6 +63,7 @@ bench.register(app)
 capacity.register(app)
 compare.register(app)
 workload.register(app)
+python.register(app)
 
 
 def run() -> int:

@@ -23,7 +23,7 @@ from trimtab.commands.shared import (
     Workload,
 )
 
-_HELP = """Compare B with A: profiles, files with a vllm command, or 'stock'.
+_HELP = """Compare B with A: profiles, files with a vllm command, tuning=value, or 'stock'.
 
 Makes pairs of fresh starts in alternating order (ABBA), both with the same requests, and looks
 after 4, 6, 8 and 12 pairs, at levels that keep the error of all looks together at 5 %. It ends
@@ -36,6 +36,8 @@ Examples:
   trimtab compare stock profile.proven.yaml
 
   trimtab compare today.sh tomorrow.sh --margin 2% --objective request_throughput
+
+  trimtab compare stock interpreter=3.11.2-pgo-lto
 """
 
 

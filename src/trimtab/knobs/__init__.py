@@ -4,6 +4,7 @@ from trimtab.knobs.affinity import Affinity
 from trimtab.knobs.draft import Draft
 from trimtab.knobs.env import Env
 from trimtab.knobs.env_list import EnvList
+from trimtab.knobs.interpreter import Interpreter
 from trimtab.knobs.json_key import JsonKey
 from trimtab.knobs.manual import Manual
 from trimtab.knobs.preload import Preload
@@ -18,6 +19,7 @@ __all__ = [
     "Draft",
     "Env",
     "EnvList",
+    "Interpreter",
     "JsonKey",
     "Knob",
     "Manual",
