@@ -197,7 +197,7 @@ def _make(wanted: Wanted, site: Site) -> None:
     make = ["make", f"-j{wanted.jobs}"]
     if wanted.training is None:
         long = " twice, with CPython's own training between" if wanted.options.pgo else ""
-        site.do(f"[4/6] compiling{long} (minutes)", make, MAKE_SECONDS)
+        _complete(site.do(f"[4/6] compiling{long} (minutes)", make, MAKE_SECONDS), site)
         return
     training = wanted.training
     task = f"PROFILE_TASK={training.write(site.work)}"
@@ -209,7 +209,17 @@ def _make(wanted: Wanted, site: Site) -> None:
     )
     if (why := training.failed(site.work)) is not None:
         raise InterpreterError(f"the training on serving failed: {why}; log: {site.log}")
-    site.do("[4/6] compiling with the profile (minutes)", [*make, task], MAKE_SECONDS)
+    told = site.do("[4/6] compiling with the profile (minutes)", [*make, task], MAKE_SECONDS)
+    _complete(told, site)
+
+
+def _complete(output: str, site: Site) -> None:
+    """Make sure that CPython's build, which goes on without a module, left none out."""
+    if modules := failures.unbuilt(output):
+        raise InterpreterError(
+            f"every module of CPython must compile, but {', '.join(modules)} did not; "
+            f"log: {site.log}"
+        )
 
 
 def _stage(site: Site, home: Path) -> Path:

@@ -17,22 +17,32 @@ _CAUSES = {
         "PGO with clang needs llvm-profdata: install the llvm of the compiler's version"
     ),
 }
-_ERRORS = re.compile(
-    r"(?:^|: )(?:fatal error|error): .+|^make(?:\[\d+\])?: \*\*\* .+|^\w*Error: .+|^ERROR.+"
-    r"|^configure: error: .+",
-    re.MULTILINE,
-)
+_COMPILER = re.compile(r"(?:^|: )((?:fatal error|error): .+)", re.MULTILINE)
+_SPOKEN = re.compile(r"^(\w*Error: .+|ERROR.+|configure: error: .+)$", re.MULTILINE)
+_MAKE = re.compile(r"^(make(?:\[\d+\])?: \*\*\* .+)$", re.MULTILINE)
+_UNBUILT = re.compile(r"^Failed to build these modules:\n((?:\S.*\n)+)", re.MULTILINE)
 
 
 def cause(output: str) -> str:
-    """Return the cause in one line: a known one, else the first error, else the last line."""
+    """Return the cause in one line: a known one, else the last error said, else the last line.
+
+    An error of the compiler may be one that ``configure`` or ``setup.py`` tried and lived with:
+    what a program said last counts before it.
+    """
     for pattern, sentence in _CAUSES.items():
         if re.search(pattern, output):
             return sentence
-    if found := _ERRORS.search(output):
-        return found[0].lstrip(": ").strip()[:300]
+    for errors in (_SPOKEN, _COMPILER, _MAKE):
+        if found := errors.findall(output):
+            return " ".join(str(found[-1]).split())[:300]
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1][:300] if lines else "it said nothing"
+
+
+def unbuilt(output: str) -> list[str]:
+    """Return the modules that CPython's build could not compile, as it lists them at its end."""
+    found = _UNBUILT.findall(output)
+    return found[-1].split() if found else []
 
 
 def apt(output: str) -> str:

@@ -34,7 +34,7 @@ HEADERS: dict[str, Need] = {
     "lzma.h": Need("liblzma's headers (lzma)", "liblzma-dev", "xz-devel"),
     "sqlite3.h": Need("SQLite's headers (sqlite3)", "libsqlite3-dev", "sqlite-devel"),
 }
-MODULES = ("ssl", "zlib", "ctypes", "bz2", "lzma", "sqlite3", "hashlib", "ensurepip")
+MODULES = ("ssl", "zlib", "ctypes", "bz2", "lzma", "sqlite3", "hashlib", "pyexpat", "ensurepip")
 """What the finished interpreter must be able to import."""
 
 _COMPILER = Need("a C compiler", "gcc", "gcc")

@@ -21,6 +21,10 @@ _VERSION = re.compile(r'^#define\s+PY_VERSION\s+"([^"]+)"', re.MULTILINE)
 _LARGEST = 600 * 1000**2
 """Bytes that the unpacked source may take: CPython's is 120 to 150 million."""
 _PATCH_SECONDS = 60.0
+_INTERNAL = re.compile(r'^\+#\s*include "(?:internal/)?pycore_', re.MULTILINE)
+_TOUCHED = re.compile(r"^\+\+\+ b/(Modules/\S+\.c)$", re.MULTILINE)
+_DEFINE = "#ifndef Py_BUILD_CORE_BUILTIN\n#  define Py_BUILD_CORE_MODULE 1\n#endif\n"
+"""What CPython's own modules begin with that include its internal headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +124,12 @@ def patch(source: Source, tree: Path, run: Run, say: Say) -> tuple[Sequence[str]
     """
     applied, left = [], []
     for one in source.patches:
-        command = ["patch", "-d", str(tree), "-p1", "-s", "-f", "-i", str(one)]
+        command = ["patch", "-d", str(tree), "-p1", "-F0", "-s", "-f", "-i", str(one)]
         if run([*command, "--dry-run"], _PATCH_SECONDS)[0] == 0:
             code, _ = run(command, _PATCH_SECONDS)
             if code != 0:
                 raise InterpreterError(f"the patch {one.name} was tried, and then failed")
+            _open_internals(one, tree)
             applied.append(one.name)
         else:
             left.append(one.name)
@@ -132,3 +137,19 @@ def patch(source: Source, tree: Path, run: Run, say: Say) -> tuple[Sequence[str]
         rest = f"; does not fit: {', '.join(left)}" if left else ""
         say(f"  {len(applied)} of {len(source.patches)} fixes of the distribution applied{rest}")
     return applied, left
+
+
+def _open_internals(patch: Path, tree: Path) -> None:
+    """Let a module include the internal headers that a fix makes it include.
+
+    The distribution compiles its modules into the interpreter, where that needs no define; here
+    they are shared ones, as upstream. Debian's fix of CVE-2026-4224 is such a one (pyexpat).
+    """
+    text = patch.read_text(encoding="utf-8", errors="replace")
+    if not _INTERNAL.search(text):
+        return
+    for name in _TOUCHED.findall(text):
+        module = tree / name
+        code = module.read_text(encoding="utf-8")
+        if "pycore_" in code and "Py_BUILD_CORE" not in code:
+            module.write_text(_DEFINE + code, encoding="utf-8")
