@@ -15,6 +15,7 @@
     │   └── SettingRefusedError     a kernel setting did not take the value a plan wants
     ├── LibraryMissingError         a library to preload is not installed     exit code 1
     ├── RunRefusedError             a plan is not for this machine, or not in effect   exit code 78
+    ├── InterpreterError            a Python cannot be built, fetched or read exit code 1
     └── StudyError                  a ledger or profile cannot be read or written   exit code 1
 
 A message says what must hold, what came instead, and what to do about it, in one line.
@@ -87,6 +88,10 @@ class RunRefusedError(TrimtabError):
     """A plan is not for this machine, or is not in effect and must be."""
 
     exit_code: ClassVar[int] = 78  # EX_CONFIG of sysexits.h: starting it again does not help
+
+
+class InterpreterError(TrimtabError):
+    """A Python could not be built, fetched, or read; the message names the log if there is one."""
 
 
 class StudyError(TrimtabError):

@@ -204,7 +204,11 @@ def _context(
     objective: str,
 ) -> Context:
     found = facts.inspect(
-        host, engine.packages, engine.platform, library_folders=engine.library_folders
+        host,
+        engine.packages,
+        engine.platform,
+        library_folders=engine.library_folders,
+        environments=engines.environments(engine),
     )
     return Context(
         facts=found,

@@ -1,4 +1,4 @@
-"""What ``bench`` and ``compare`` measure: a profile, a file with a vllm command, or a preset."""
+"""What ``bench`` and ``compare`` measure: a preset, one value of a tuning, a profile, or a file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from trimtab import presets
 from trimtab.errors import UsageError
 from trimtab.measure import Target
+from trimtab.model import candidate
 from trimtab.profile import read_profile
-from trimtab.question import Options
+from trimtab.question import Options, parse_tries
 from trimtab.session import Say, Session, open_session
 
 STOCK = "stock"
@@ -18,17 +19,19 @@ STOCK = "stock"
 def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target]:
     """Return a target, and the session to measure it in.
 
-    ``given`` is a preset ("stock" is one), a profile (``.yaml``), or a file that holds a
-    ``vllm serve`` command.
+    ``given`` is a preset ("stock" is one), a value of a tuning (``interpreter=NAME``), a profile
+    (``.yaml``), or a file that holds a ``vllm serve`` command.
 
     Raises:
-        UsageError: the file cannot be read or is neither, or a preset sets nothing here.
+        UsageError: the file cannot be read, it is none of these, or a preset sets nothing here.
         EngineError: the engine is missing.
     """
     if given in presets.DOCUMENTED:
         session = open_session(options, say)
         return session, _of_preset(given, session, say)
     path = Path(given)
+    if "=" in given and not path.exists():
+        return _one_tuning(given, options, say)
     if path.suffix in (".yaml", ".yml"):
         profile = read_profile(path)
         asked = replace(
@@ -53,6 +56,20 @@ def _of_preset(name: str, session: Session, say: Say) -> Target:
     if not chosen and name != STOCK:
         raise UsageError(f"{name} sets nothing that can be set here: measure {STOCK} instead")
     return Target(name, session.compile(chosen, guide=True))
+
+
+def _one_tuning(given: str, options: Options, say: Say) -> tuple[Session, Target]:
+    """Return stock but for one tuning.
+
+    Raises:
+        UsageError: there is no such tuning, or not with this value on this machine.
+    """
+    ((name, _),) = parse_tries((given,)).items()
+    session = open_session(replace(options, tries=(given,)), say)
+    if name not in session.catalog:
+        raise UsageError(f"no tuning is called {name!r}: 'trimtab catalog' lists all")
+    value = session.catalog[name].recommended_for(session.context)
+    return session, Target(given, session.compile(candidate({name: value})))
 
 
 def _own_model(model: str) -> str | None:

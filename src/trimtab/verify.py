@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 from trimtab.errors import HostError
 from trimtab.facts import process
-from trimtab.facts.text import format_cpu_list, parse_cpu_list, selected
+from trimtab.facts.text import format_cpu_list, parse_cpu_list, same, selected
 from trimtab.host import Host
 from trimtab.knobs.preload import name_matches
 from trimtab.model import Check, CheckKind, Evidence, Plan, Process, Seen, Value
@@ -119,6 +119,14 @@ def _not_mapped(check: Check, scene: _Scene) -> Evidence:
         return _yes_no(not found), f"{min(found)} mapped" if found else "not mapped"
 
     return _each(check, scene, "maps", look)
+
+
+def _executable(check: Check, scene: _Scene) -> Evidence:
+    def look(one: Process, folder: str) -> Sight:
+        found = scene.host.readlink(f"{folder}/exe")
+        return _yes_no(found == check.expected), f"{found} runs"
+
+    return _each(check, scene, "exe", look)
 
 
 def _environ(check: Check, scene: _Scene) -> Evidence:
@@ -266,15 +274,6 @@ def _config(check: Check, scene: _Scene) -> Evidence:
     return Evidence(check, _yes_no(same(found, check.expected)), str(found), where)
 
 
-def same(one: Value, other: Value) -> bool:
-    """Whether two values of a configuration mean the same: "torch.float32" and "float32"."""
-    return _word(one) == _word(other)
-
-
-def _word(value: Value) -> str:
-    return str(value).removeprefix("torch.").lower()
-
-
 def _host_file(check: Check, scene: _Scene) -> Evidence:
     try:
         found = selected(scene.host.read(check.subject))
@@ -294,5 +293,6 @@ _OBSERVERS: Mapping[CheckKind, Callable[[Check, _Scene], Evidence]] = {
     CheckKind.CONFIG: _config,
     CheckKind.ARENAS: _arenas,
     CheckKind.HUGE_PAGES: _huge_pages,
+    CheckKind.EXECUTABLE: _executable,
     CheckKind.HOST_FILE: _host_file,
 }

@@ -19,8 +19,13 @@ def plain_host() -> SnapshotHost:
     return SnapshotHost(HOSTS / "debian-vm")
 
 
+ENVIRONMENTS = "/data/engines/vllm-cpu@"
+"""How the folders begin of the rich machine's environments on other interpreters."""
+
+
 def rich_host(folder: Path) -> SnapshotHost:
-    """The recorded machine with every library, four CPUs on two cores, and all kernel files."""
+    """The recorded machine with every library, four CPUs on two cores, all kernel files, and the
+    engine on two more interpreters."""
     shutil.copytree(HOSTS / "debian-vm", folder, symlinks=True)
 
     def put(path: str, text: str) -> None:
@@ -40,12 +45,22 @@ def rich_host(folder: Path) -> SnapshotHost:
     put("sys/kernel/debug/sched/migration_cost_ns", "500000\n")
     put("sys/block/nvme0n1/queue/read_ahead_kb", "128\n")
     put("proc/sys/kernel/sched_migration_cost_ns", "500000\n")
+    for name, arguments in (("plain", ""), ("optimized", "--enable-optimizations --with-lto")):
+        put(f"opt/{name}/bin/python", "\x7fELF")
+        put(
+            f"opt/{name}/lib/python3.11/_sysconfigdata__linux.py",
+            f"v = {{'CONFIG_ARGS': '{arguments}'}}",
+        )
+        put(f"{ENVIRONMENTS[1:]}{name}/bin/python", "\x7fELF")
+        put(f"{ENVIRONMENTS[1:]}{name}/pyvenv.cfg", f"home = /opt/{name}/bin\n")
     (folder / "meta.yaml").write_text("affinity: [0, 1, 2, 3]\neuid: 0\n")
     return SnapshotHost(folder)
 
 
 def facts_of(host: SnapshotHost, platform: str = "cpu") -> Facts:
-    return inspect(host, {"vllm": "0.32.0"}, platform)
+    folders = host.glob(f"{ENVIRONMENTS}*")
+    environments = {one.removeprefix(ENVIRONMENTS): one for one in folders}
+    return inspect(host, {"vllm": "0.32.0"}, platform, environments=environments)
 
 
 def context_of(facts: Facts, **changes: object) -> Context:

@@ -256,6 +256,31 @@ def test_a_quota_below_the_cpus_limits_the_threads(plain: Context) -> None:
     assert found["omp-threads"].value == 2
 
 
+def test_the_interpreter_to_test_is_an_optimized_one(plain: Context, rich: Context) -> None:
+    assert "trimtab python build" in reasons(plain)["interpreter"]
+    assert CATALOG["interpreter"].values_for(rich) == (None, "optimized", "plain")
+    assert chosen(rich)["interpreter"].value == "optimized"
+    assert chosen(replace(rich, tries={"interpreter": "plain"}))["interpreter"].value == "plain"
+    with pytest.raises(UsageError, match="must be one of optimized, plain"):
+        chosen(replace(rich, tries={"interpreter": "another"}))
+    (_, slow) = rich.facts.environments
+    only_plain = replace(rich, facts=replace(rich.facts, environments=(slow,)))
+    assert "no value here other than stock" in reasons(only_plain)["interpreter"]
+
+
+def test_the_interpreter_is_proved_in_every_process(rich: Context) -> None:
+    fast, _ = rich.facts.environments
+    plan = compile_plan((("interpreter", "optimized"),), STOCK, rich.facts)
+    assert plan.settings.argv == (f"{fast.folder}/bin/vllm", *STOCK.argv[1:])
+    (check,) = plan.checks
+    assert (check.kind, check.expected) == (CheckKind.EXECUTABLE, fast.executable)
+    assert check.roles == ("api", "engine", "worker")
+    own = ("/opt/own/bin/python3.11", "-m", "vllm.entrypoints.cli.main", "serve", "m")
+    by_module = compile_plan((("interpreter", "plain"),), Settings(argv=own), rich.facts)
+    assert by_module.settings.argv[0].endswith("vllm-cpu@plain/bin/python")
+    assert by_module.settings.argv[1:] == own[1:]
+
+
 def test_large_pages_keep_jemalloc_out(rich: Context) -> None:
     memory = replace(rich.facts.memory, page_size=Fact(65536, "test"))
     context = replace(rich, facts=replace(rich.facts, memory=memory))

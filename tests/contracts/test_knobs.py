@@ -17,6 +17,7 @@ from trimtab.knobs import (
     Draft,
     Env,
     EnvList,
+    Interpreter,
     JsonKey,
     Knob,
     Switch,
@@ -164,6 +165,26 @@ def test_what_cannot_be_expressed_is_refused() -> None:
         Argument("--dtype").parse(Settings(argv=("vllm", "--dtype")))
     with pytest.raises(UsageError, match="must not hold"):
         render(EnvList("CONF", "key"), "a,b")
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (("/d/engines/vllm-cpu@a-1.2/bin/vllm", "serve"), "a-1.2"),
+        (("/d/engines/vllm-cpu@x/bin/python", "/d/engines/vllm-cpu@x/bin/vllm"), "x"),
+        (("/usr/bin/python3", "/d/engines/vllm-cpu@x/bin/vllm", "serve"), "x"),
+        (("/d/engines/vllm-cpu/bin/vllm", "serve"), None),
+        (("vllm", "serve", "/d/engines/vllm-cpu@x/bin/vllm"), None),
+        ((), None),
+    ],
+)
+def test_interpreters_are_told_by_the_program(argv: tuple[str, ...], name: Value) -> None:
+    assert Interpreter().parse(Settings(argv=argv)) == name
+
+
+def test_an_interpreter_that_has_no_environment_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"there is none yet.*'x'.*engine install"):
+        render(Interpreter(), "x")
 
 
 def test_a_missing_library_names_its_package() -> None:

@@ -115,6 +115,27 @@ def test_mapped(library: Path) -> None:
         assert f"api {has}" not in mixed.observed
 
 
+def test_executable(tmp_path: Path) -> None:
+    own = Path(sys.executable).resolve()
+    check = Check(CheckKind.EXECUTABLE, "exe", str(own), roles=("api", "engine"))
+    sleep = shutil.which("sleep")
+    assert sleep
+    copy = tmp_path / "another"
+    shutil.copy(sleep, copy)
+    with child() as has, subprocess.Popen([str(copy), "60"]) as other:
+        try:
+            assert look(check, process(has), process(has, "engine")).verdict is YES
+            mixed = look(check, process(has), process(other.pid, "engine"))
+            assert mixed.verdict is NO
+            assert mixed.observed == f"{copy} runs in engine {other.pid}"
+            copy.unlink()  # an interpreter that was replaced under the server
+            again = replace(check, expected=str(copy))
+            assert look(again, process(other.pid)).verdict is NO
+        finally:
+            other.kill()
+    assert look(check, process(GONE)).verdict is NO
+
+
 def test_not_mapped(library: Path) -> None:
     check = Check(CheckKind.NOT_MAPPED, "libtrimtabtest.so", True)
     with child(LD_PRELOAD=str(library)) as has, child() as has_not:

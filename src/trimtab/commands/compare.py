@@ -24,7 +24,7 @@ from trimtab.commands.shared import (
     Workload,
 )
 
-_HELP = """Compare B with A: profiles, files with a vllm command, or presets ('stock', 'guide-v2').
+_HELP = """Compare B with A: profiles, files with a vllm command, tuning=value, or presets.
 
 Makes pairs of fresh starts in alternating order (ABBA), both with the same requests, and looks
 after 4, 6, 8 and 12 pairs, at levels that keep the error of all looks together at 5 %. It ends
@@ -39,6 +39,8 @@ Examples:
   trimtab compare stock guide-v2
 
   trimtab compare today.sh tomorrow.sh --margin 2% --objective request_throughput
+
+  trimtab compare stock interpreter=3.11.2-pgo-lto
 """
 
 

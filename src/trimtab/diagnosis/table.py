@@ -10,13 +10,13 @@ from trimtab.catalog import CATALOG, Tuning
 from trimtab.diagnosis.allocator import family
 from trimtab.diagnosis.manual import OBSERVERS
 from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
+from trimtab.facts.text import same
 from trimtab.knobs import Argument, Manual, Preload, Switch, Sysctl, Sysfs
 from trimtab.knobs.preload import name_matches
 from trimtab.knobs.server_arg import AUTO
 from trimtab.model.finding import Finding, Problem, Severity
 from trimtab.redaction import looks_secret
 from trimtab.rules.generic import acts, set_to
-from trimtab.verify import same
 
 _STATES = {
     Problem.WRONG_VALUE: State.WRONG_VALUE,

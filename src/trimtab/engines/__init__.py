@@ -34,6 +34,7 @@ __all__ = [
     "api_key",
     "available",
     "caveat",
+    "environments",
     "find",
     "install",
     "names",
@@ -241,6 +242,13 @@ def survey(python: str | None = None) -> list[Listed]:
 def available(python: str | None = None) -> list[Engine]:
     """Return the engines of :func:`survey` that can be used."""
     return [one.engine for one in survey(python) if one.engine is not None]
+
+
+def environments(engine: Engine) -> dict[str, str]:
+    """Return name → folder of an engine's finished environments on other interpreters."""
+    from trimtab.engines import elsewhere
+
+    return elsewhere.of(engine.name, engine.where)
 
 
 def caveat(name: str) -> str:

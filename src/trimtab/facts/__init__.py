@@ -24,6 +24,7 @@ from trimtab.facts import (
     limits,
     memory,
     privileges,
+    python_build,
 )
 from trimtab.facts.ascend import AscendFacts
 from trimtab.facts.container import ContainerFacts
@@ -36,6 +37,7 @@ from trimtab.facts.libraries import LibraryFacts
 from trimtab.facts.limits import LimitFacts
 from trimtab.facts.memory import MemoryFacts
 from trimtab.facts.privileges import PrivilegeFacts
+from trimtab.facts.python_build import Environment
 from trimtab.host import Host
 from trimtab.model import Fact
 
@@ -63,7 +65,8 @@ class Facts:
     """Everything read from one machine, and the engine it is read for.
 
     ``packages`` are distributions of the engine's environment (name → version), ``platform``
-    what the engine computes on ("cpu", "cuda", "ascend").
+    what the engine computes on ("cpu", "cuda", "ascend"). ``environments`` are those of the engine
+    on other interpreters.
     """
 
     cpu: CpuFacts
@@ -79,6 +82,7 @@ class Facts:
     interrupts: InterruptFacts
     packages: Mapping[str, str]
     platform: str
+    environments: tuple[Environment, ...] = ()
 
     @property
     def allowed_cores(self) -> tuple[tuple[int, ...], ...]:
@@ -95,17 +99,19 @@ def inspect(
     engine_packages: Mapping[str, str],
     platform: str,
     library_folders: Sequence[str] = (),
+    environments: Mapping[str, str] = MappingProxyType({}),
 ) -> Facts:
     """Read all facts of a machine.
 
     ``library_folders`` are further places to look for libraries, such as ``lib`` of the engine's
-    environment (where pip puts ``libiomp5.so`` of intel-openmp).
+    environment (where pip puts ``libiomp5.so`` of intel-openmp). ``environments`` maps names to
+    folders of the engine's environments on other interpreters.
     """
-    processor = cpu.read(host)
+    processor, system = cpu.read(host), kernel.read(host)
     return Facts(
         cpu=processor,
         memory=memory.read(host),
-        kernel=kernel.read(host),
+        kernel=system,
         limits=limits.read(host),
         container=container.read(host),
         privileges=privileges.read(host),
@@ -116,6 +122,7 @@ def inspect(
         interrupts=interrupts.read(host),
         packages=MappingProxyType(dict(engine_packages)),
         platform=platform,
+        environments=python_build.environments(host, environments, system.os_id.value or ""),
     )
 
 

@@ -44,6 +44,38 @@ class PythonBuild:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """An environment of the engine on an interpreter of ours, beside the one it has by default.
+
+    ``name`` is the interpreter's, ``folder`` the environment's. ``executable`` is the program that
+    ``/proc/PID/exe`` names when a server runs from it; ``build`` how it was built.
+    """
+
+    name: str
+    folder: str
+    executable: str
+    build: PythonBuild
+
+    @property
+    def optimized(self) -> bool:
+        """Whether it is known to have been built with PGO and LTO."""
+        return self.build.pgo is True and self.build.lto is True
+
+
+def environments(
+    host: Host, folders: Mapping[str, str], distribution: str = ""
+) -> tuple[Environment, ...]:
+    """Return the environments in ``folders`` (name → folder) whose interpreter is a program."""
+    found = []
+    for name, folder in sorted(folders.items()):
+        python = f"{folder}/bin/python"
+        build = read(host, python, distribution)
+        if build.executable:
+            found.append(Environment(name, folder, host.resolve(python), build))
+    return tuple(found)
+
+
 def parse_sysconfig(text: str) -> Mapping[str, object] | None:
     """Return the variables of a ``_sysconfigdata`` module: one assignment of one literal."""
     try:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from trimtab.errors import HostError
 from trimtab.host import Host
-from trimtab.model import Fact
+from trimtab.model import Fact, Value
 
 T = TypeVar("T")
 
@@ -47,6 +47,15 @@ def selected(text: str) -> str:
         if word.startswith("[") and word.endswith("]"):
             return word[1:-1]
     return text.strip()
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether two values of a configuration mean the same: "torch.float32" and "float32"."""
+    return _word(one) == _word(other)
+
+
+def _word(value: Value) -> str:
+    return str(value).removeprefix("torch.").lower()
 
 
 def read_fact(host: Host, path: str, parse: Callable[[str], T | None]) -> Fact[T]:

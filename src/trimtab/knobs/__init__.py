@@ -5,6 +5,7 @@ from trimtab.knobs.disk_file import ReadAhead
 from trimtab.knobs.draft import Draft
 from trimtab.knobs.env import Env
 from trimtab.knobs.env_list import EnvList
+from trimtab.knobs.interpreter import Interpreter
 from trimtab.knobs.interrupts import Interrupts
 from trimtab.knobs.json_key import JsonKey
 from trimtab.knobs.login_limit import LoginLimit
@@ -22,6 +23,7 @@ __all__ = [
     "Draft",
     "Env",
     "EnvList",
+    "Interpreter",
     "Interrupts",
     "JsonKey",
     "Knob",

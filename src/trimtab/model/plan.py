@@ -41,6 +41,7 @@ class CheckKind(StrEnum):
     CONFIG = "config"  # subject: key of the engine's reported configuration
     ARENAS = "arenas"  # subject: "glibc"; expected: largest number of arenas
     HUGE_PAGES = "huge-pages"  # subject: "anonymous"; expected: whether there are any
+    EXECUTABLE = "executable"  # subject: "exe"; expected: path of the program that runs
     HOST_FILE = "host-file"  # subject: path under /proc or /sys; expected: its text
 
 

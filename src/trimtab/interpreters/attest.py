@@ -1,0 +1,176 @@
+"""Attesting an interpreter: what its record, files and sysconfig say, and whether they agree.
+
+Three verdicts a row, as everywhere: what cannot be seen is never a yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimtab.errors import HostError, UsageError
+from trimtab.facts import kernel, python_build
+from trimtab.facts.python_build import PythonBuild
+from trimtab.host import LocalHost
+from trimtab.interpreters import elf, store
+from trimtab.interpreters.elf import Elf
+from trimtab.interpreters.store import Record
+from trimtab.model import Seen
+
+if TYPE_CHECKING:
+    from trimtab.interpreters.speed import Speed
+
+_SHOWN = ("CONFIG_ARGS", "OPT", "PY_CFLAGS", "PY_CFLAGS_NODIST", "PY_LDFLAGS_NODIST")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An interpreter to attest: its program (links followed), and its record if it is ours."""
+
+    told: str
+    program: Path
+    record: Record | None
+    home: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that was looked at: what it is, the verdict, what was seen, and where."""
+
+    what: str
+    verdict: Seen
+    observed: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """The rows, and what they rest on."""
+
+    subject: Subject
+    build: PythonBuild
+    elf: Elf
+    variables: Mapping[str, str]
+    rows: tuple[Row, ...]
+
+
+def resolve(told: str) -> Subject:
+    """Return the interpreter that a name or a path means.
+
+    Raises:
+        UsageError: it is neither.
+        InterpreterError: its record cannot be read.
+    """
+    if "/" not in told:
+        record, program = store.find(told)
+        return Subject(told, program.resolve(), record, store.folder() / told)
+    path = Path(told).expanduser()
+    if not path.is_file():
+        raise UsageError(f"there must be an interpreter at {told}, but there is no file")
+    program = path.resolve()
+    home = program.parent.parent
+    ours = home.parent == store.folder().resolve()
+    return Subject(told, program, store.read(home.name) if ours else None, home)
+
+
+def attest(subject: Subject) -> Attested:
+    """Look at everything but the speed."""
+    host = LocalHost()
+    system = kernel.read(host).os_id.value or ""
+    build = python_build.read(host, str(subject.program), system)
+    seen = elf.read(subject.program)
+    return Attested(
+        subject,
+        build,
+        seen,
+        _variables(host, build),
+        (*_checksums(subject), *_optimizations(subject, build, seen), _linked(build, seen)),
+    )
+
+
+def refuted(found: Attested) -> bool:
+    """Whether a row speaks against it."""
+    return any(row.verdict is Seen.NO for row in found.rows)
+
+
+def _variables(host: LocalHost, build: PythonBuild) -> dict[str, str]:
+    if not build.source:
+        return {}
+    try:
+        known = python_build.parse_sysconfig(host.read(build.source)) or {}
+    except HostError:
+        return {}
+    return {name: str(known[name]) for name in _SHOWN if name in known}
+
+
+def _checksums(subject: Subject) -> tuple[Row, ...]:
+    if subject.record is None:
+        return (Row("record", Seen.UNOBSERVABLE, "it was not made by trimtab", ""),)
+    rows = []
+    for name, wanted in subject.record.sha256.items():
+        path = subject.home / name
+        found = store.checksum(path) if path.is_file() else "no file"
+        verdict = Seen.YES if found == wanted else Seen.NO
+        told = "as recorded" if verdict is Seen.YES else f"recorded {wanted}"
+        rows.append(Row(f"SHA-256 of {name}", verdict, f"{found}, {told}", str(path)))
+    return tuple(rows)
+
+
+def _optimizations(subject: Subject, build: PythonBuild, seen: Elf) -> tuple[Row, ...]:
+    """Say of each optimization whether it is there; what the record promises must be."""
+    traces = {
+        "pgo": f"{seen.cold} functions split as cold",
+        "lto": f"{seen.lto_private} symbols made private by LTO",
+        "bolt": "BOLT's sections" if seen.bolt else "no section of BOLT",
+    }
+    rows = []
+    for name, trace in traces.items():
+        there: bool | None = getattr(build, name)
+        promised = None if subject.record is None else subject.record.options.get(name)
+        if promised is None:
+            verdict = Seen.UNOBSERVABLE if there is None else Seen.YES
+        else:
+            verdict = Seen.UNOBSERVABLE if there is None else _yes_no(there is bool(promised))
+        said = {True: "yes", False: "no", None: f"unknown: {build.reason}"}[there]
+        wanted = "" if promised is None else f", recorded {'yes' if promised else 'no'}"
+        rows.append(
+            Row(name.upper(), verdict, f"{said}{wanted}; {trace}", build.source or "sysconfig")
+        )
+    return tuple(rows)
+
+
+def _linked(build: PythonBuild, seen: Elf) -> Row:
+    if seen.reason:
+        return Row("ELF", Seen.UNOBSERVABLE, seen.reason, build.executable)
+    inside = f"needs {seen.libpython}" if seen.libpython else "libpython inside"
+    symbols = f"{seen.symbols} symbols" if seen.symbols else "stripped"
+    told = f"{inside}, {symbols}, build id {seen.build_id or 'none'}, {seen.compiler}"
+    return Row("ELF", Seen.YES, told, build.executable)
+
+
+def _yes_no(condition: bool) -> Seen:
+    return Seen.YES if condition else Seen.NO
+
+
+def as_data(found: Attested, speed: Speed | None) -> dict[str, Any]:
+    """Return everything as plain data."""
+    return {
+        "python": found.subject.told,
+        "program": str(found.subject.program),
+        "record": None if found.subject.record is None else asdict(found.subject.record),
+        "build": asdict(found.build),
+        "elf": asdict(found.elf),
+        "sysconfig": dict(found.variables),
+        "rows": [asdict(row) for row in found.rows],
+        "speed": None if speed is None else asdict(speed),
+    }
+
+
+def lines(found: Attested, speed: Speed | None) -> Sequence[str]:
+    """Return everything as lines for people."""
+    shown = [f"{found.subject.told}: {found.subject.program}, Python {found.build.version}"]
+    shown += [f"{row.verdict.value:<13} {row.what}: {row.observed}" for row in found.rows]
+    shown += [f"{'sysconfig':<13} {name} = {text}" for name, text in found.variables.items()]
+    return shown if speed is None else [*shown, *speed.lines()]

@@ -1,0 +1,155 @@
+"""The source to build: a local archive, an upstream release, or a distribution's package.
+
+An archive is unpacked by the standard library with its filter for untrusted data. The version is
+read in ``Include/patchlevel.h``, whatever the file is called.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.engines.installing import Run, Say
+from trimtab.errors import InterpreterError, UsageError
+from trimtab.interpreters import debian, store, upstream
+
+_RELEASE = re.compile(r"3\.\d+\.\d+")
+_VERSION = re.compile(r'^#define\s+PY_VERSION\s+"([^"]+)"', re.MULTILINE)
+_LARGEST = 600 * 1000**2
+"""Bytes that the unpacked source may take: CPython's is 120 to 150 million."""
+_PATCH_SECONDS = 60.0
+_INTERNAL = re.compile(r'^\+#\s*include "(?:internal/)?pycore_', re.MULTILINE)
+_TOUCHED = re.compile(r"^\+\+\+ b/(Modules/\S+\.c)$", re.MULTILINE)
+_DEFINE = "#ifndef Py_BUILD_CORE_BUILTIN\n#  define Py_BUILD_CORE_MODULE 1\n#endif\n"
+"""What CPython's own modules begin with that include its internal headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An archive at hand. ``told`` says where it came from; ``patches`` are for ``patch -p1``."""
+
+    kind: str
+    archive: Path
+    sha256: str
+    told: str
+    patches: tuple[Path, ...] = ()
+
+
+def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> Source:
+    """Return the source that ``asked`` names: a file, "distribution", or a version.
+
+    Raises:
+        UsageError: it is none of these, or the checksum is missing or no checksum.
+        InterpreterError: it cannot be had, or has another checksum.
+    """
+    wanted = None if sha256 is None else store.require_checksum(sha256)
+    work.mkdir(parents=True, exist_ok=True)
+    if asked == "distribution":
+        package = debian.download(work, run, say)
+        found = Source(
+            "distribution", package.archive, package.sha256, package.told, package.patches
+        )
+    elif _RELEASE.fullmatch(asked) and not Path(asked).exists():
+        wanted = wanted or upstream.known(asked)
+        path = upstream.download(asked, work, say)
+        found = Source("upstream", path, store.checksum(path), f"python.org, {path.name}")
+    else:
+        path = Path(asked).expanduser()
+        if not path.is_file():
+            raise UsageError(
+                "--source must be an archive, 'distribution', or a version such as 3.11.15, but "
+                f"there is no file {asked}"
+            )
+        found = Source("file", path, store.checksum(path), path.name)
+    if wanted is not None and found.sha256 != wanted:
+        raise InterpreterError(
+            f"{found.archive.name} must have the SHA-256 {wanted}, but has {found.sha256}: "
+            "do not build it; get it again"
+        )
+    return found
+
+
+def unpack(source: Source, tree: Path) -> str:
+    """Unpack an archive so that ``tree`` is CPython's folder; return its version.
+
+    Raises:
+        InterpreterError: it is no archive of CPython.
+    """
+    tree.mkdir(parents=True)
+    try:
+        with tarfile.open(source.archive) as archive:
+            members = archive.getmembers()
+            if sum(one.size for one in members) > _LARGEST:
+                raise InterpreterError(f"{source.archive.name} is too large for CPython's source")
+            archive.extractall(tree, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise InterpreterError(
+            f"{source.archive.name} must be an archive of CPython's source, but cannot be "
+            f"unpacked: {error}"
+        ) from error
+    inside = list(tree.iterdir())
+    if len(inside) == 1 and inside[0].is_dir():
+        outer = inside[0].rename(tree.with_name(f"{tree.name}.inner"))
+        tree.rmdir()
+        outer.rename(tree)
+    return version(tree, source.archive.name)
+
+
+def version(tree: Path, told: str) -> str:
+    """Return the version of the source in a folder.
+
+    Raises:
+        InterpreterError: it is not CPython's, or one that has no release number.
+    """
+    try:
+        text = (tree / "Include" / "patchlevel.h").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    found = _VERSION.search(text)
+    if found is None or not (tree / "configure").is_file():
+        raise InterpreterError(
+            f"{told} must hold CPython's source (configure, Include/patchlevel.h), but does not"
+        )
+    return found[1].rstrip("+")
+
+
+def patch(source: Source, tree: Path, run: Run, say: Say) -> tuple[Sequence[str], Sequence[str]]:
+    """Apply the source's patches in order; return the names of those applied, and of the others.
+
+    Each is tried first: one that does not fit (it builds on a change of the packaging) is left
+    out whole, said, and put on record.
+    """
+    applied, left = [], []
+    for one in source.patches:
+        command = ["patch", "-d", str(tree), "-p1", "-F0", "-s", "-f", "-i", str(one)]
+        if run([*command, "--dry-run"], _PATCH_SECONDS)[0] == 0:
+            code, _ = run(command, _PATCH_SECONDS)
+            if code != 0:
+                raise InterpreterError(f"the patch {one.name} was tried, and then failed")
+            _open_internals(one, tree)
+            applied.append(one.name)
+        else:
+            left.append(one.name)
+    if source.patches:
+        rest = f"; does not fit: {', '.join(left)}" if left else ""
+        say(f"  {len(applied)} of {len(source.patches)} fixes of the distribution applied{rest}")
+    return applied, left
+
+
+def _open_internals(patch: Path, tree: Path) -> None:
+    """Let a module include the internal headers that a fix makes it include.
+
+    The distribution compiles its modules into the interpreter, where that needs no define; here
+    they are shared ones, as upstream. Debian's fix of CVE-2026-4224 is such a one (pyexpat).
+    """
+    text = patch.read_text(encoding="utf-8", errors="replace")
+    if not _INTERNAL.search(text):
+        return
+    for name in _TOUCHED.findall(text):
+        module = tree / name
+        code = module.read_text(encoding="utf-8")
+        if "pycore_" in code and "Py_BUILD_CORE" not in code:
+            module.write_text(_DEFINE + code, encoding="utf-8")
