@@ -1,4 +1,4 @@
-"""What ``bench`` and ``compare`` measure: a preset, one value of a tuning, a profile, or a file."""
+"""What ``bench`` and ``compare`` measure: a preset, a tuning's value, a profile, or a file."""
 
 from __future__ import annotations
 

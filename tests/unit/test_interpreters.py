@@ -267,7 +267,7 @@ def test_what_is_missing_is_named_with_its_packages(monkeypatch: pytest.MonkeyPa
     if needs.compiler() is not None:
         with pytest.raises(InterpreterError, match=r"OpenSSL.*apt-get install libssl-dev, or dnf"):
             needs.check(run, bolt=False)
-    monkeypatch.setattr(needs.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InterpreterError, match=r"a C compiler, make: apt-get install gcc make"):
         needs.check(run, bolt=False)
     with pytest.raises(InterpreterError, match="--bolt needs llvm-bolt and merge-fdata"):

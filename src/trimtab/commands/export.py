@@ -131,7 +131,7 @@ def _of_preset(
     options = Options(model=model, engine=engine, engine_python=engine_python, allow_host=True)
     session = open_session(options, lambda said: print(said, file=sys.stderr), install=False)
     plan = session.compile(presets.PRESETS[name](session.context), guide=True)
-    skipped = presets.guide_skipped(session.context) if name == "guide" else ()
+    skipped = presets.skipped(name, session.context)
     left_out = tuple((one.name, one.reason) for one in skipped)
     return Order(_unmeasured(name, session, plan), Path(name), preset=name, skipped=left_out)
 
