@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 
 from trimtab.model import Start
 from trimtab.pooled import over_windows
+from trimtab.search.memo import Same
 
 
 def comparable(starts: Sequence[Start]) -> list[Start]:
@@ -39,10 +41,13 @@ def _shared(members: Sequence[Start]) -> list[Start]:
     common = set.intersection(*usable.values()) if usable else set()
     if not common:
         return list(members)
-    return [_over(start, common) if start.number in usable else start for start in members]
+    shared = frozenset(common)
+    return [_over(Same(start), shared) if start.number in usable else start for start in members]
 
 
-def _over(start: Start, common: set[int]) -> Start:
+@lru_cache(maxsize=1024)
+def _over(one: Same[Start], common: frozenset[int]) -> Start:
+    (start,) = one.records
     windows = [window for window in start.windows if window.index in common]
     own = {name: start.metrics[name] for name in start.metrics if name not in windows[0].metrics}
     return replace(start, metrics={**own, **over_windows(windows)})

@@ -23,6 +23,7 @@ from trimtab.search.arms import (
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED
 from trimtab.search.further import further
+from trimtab.search.memo import remembered
 from trimtab.search.profiles import Profiles, profiles, published
 from trimtab.search.refine import refined
 from trimtab.search.stopping import LONG, confidence, settled
@@ -48,6 +49,7 @@ def planned(space: Space, before: Sequence[Start]) -> Profiles:
     return refined(space, seen, profiles(space, seen))
 
 
+@remembered
 def plan(space: Space, before: Sequence[Start]) -> tuple[Arms, int]:
     """Return the arms and the number of blocks that follow from the earlier phases."""
     seen = [start for start in before if start.request.phase is not Phase.CONFIRM]

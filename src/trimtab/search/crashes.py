@@ -15,6 +15,7 @@ from typing import Final
 from trimtab.model import Outcome, Phase, Space, Start
 from trimtab.search.arms import is_preset
 from trimtab.search.failures import FAILED
+from trimtab.search.memo import remembered
 
 _ENOUGH: Final = 3
 """Failures that a pair must have. A pair that the design set on together 4 times and that fails by
@@ -56,6 +57,7 @@ def _guilty(failed: Sequence[frozenset[str]], worked: Sequence[frozenset[str]]) 
     return named[0] if most >= _ENOUGH and len(named) == 1 else None
 
 
+@remembered
 def learned(space: Space, starts: Sequence[Start]) -> Space:
     """Return the question with the pairs that fail together among its conflicts."""
     found = crashing(starts)

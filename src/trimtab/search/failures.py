@@ -22,6 +22,7 @@ from trimtab.model import (
     Verdict,
 )
 from trimtab.search.arms import is_on, is_preset, of_phase
+from trimtab.search.memo import remembered
 
 FAILED = frozenset({Outcome.INEFFECTIVE, Outcome.START_FAILED, Outcome.LOAD_FAILED})
 
@@ -49,6 +50,7 @@ def blocked(space: Space, starts: Sequence[Start]) -> str:
     )
 
 
+@remembered
 def failures(space: Space, starts: Sequence[Start]) -> dict[str, Failure]:
     """Return the tunings that make starts fail, with the reason."""
     found: dict[str, Failure] = {}

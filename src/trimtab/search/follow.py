@@ -27,6 +27,7 @@ from trimtab.search.cost import left, price
 from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
 from trimtab.search.looks import Analysis, analyse
+from trimtab.search.memo import remembered
 from trimtab.search.profiles import ALPHA, adjusted, adjusted_worse, harms, profiles
 from trimtab.search.screen import FOLLOW_ROWS, conflicting
 from trimtab.stats import designs
@@ -69,6 +70,7 @@ def owed(space: Space, before: Sequence[Start], index: int) -> float:
     return later + CONFIRM_BLOCKS * (stock + 2 * price(space, before, Phase.CONFIRM, best))
 
 
+@remembered
 def plan(space: Space, before: Sequence[Start]) -> tuple[tuple[tuple[str, Candidate], ...], ...]:
     """Return the arms of each block, none where fewer than two tunings are undecided."""
     factors = chosen(space, before)

@@ -20,6 +20,7 @@ from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
 from trimtab.search.arms import BASELINE_ARM, is_on, is_preset, of_phase
 from trimtab.search.covariate import fit_with_speed
 from trimtab.search.host_effects import host_effect
+from trimtab.search.memo import remembered
 from trimtab.stats.combination import two_looks
 from trimtab.stats.effects import Estimate, Fit, Noise
 from trimtab.stats.pooling import alike
@@ -146,6 +147,7 @@ class Analysis:
         return screened / (screened + followed) if followed else 1.0
 
 
+@remembered
 def analyse(space: Space, starts: Sequence[Start]) -> Analysis:
     """Fit every phase on every metric that a factor is about."""
     fits: dict[tuple[Phase, str], Fit] = {}

@@ -12,6 +12,7 @@ from trimtab.search.combined import combined
 from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
 from trimtab.search.looks import ENOUGH_DF, SETTLING, Analysis, analyse, metric_of
+from trimtab.search.memo import remembered
 from trimtab.search.within import within
 from trimtab.stats.multiplicity import benjamini_hochberg, holm, step_down
 
@@ -46,6 +47,7 @@ def centre(space: Space, starts: Sequence[Start]) -> tuple[Factor, ...]:
     return kept[:1] if _fails_together(starts) else kept
 
 
+@remembered
 def winning_leads(space: Space, starts: Sequence[Start]) -> list[Factor]:
     """Return the leads that won the lead phase, largest effect first."""
     analysis = analyse(space, of_phase(starts, Phase.LEAD))
@@ -158,6 +160,7 @@ def winners(space: Space, starts: Sequence[Start], analysis: Analysis) -> tuple[
     )
 
 
+@remembered
 def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
     """Return the profiles that lead phase, screen and host settings suggest.
 

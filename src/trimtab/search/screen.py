@@ -24,6 +24,7 @@ from trimtab.search.cost import left, price
 from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
 from trimtab.search.further import room
+from trimtab.search.memo import remembered
 from trimtab.search.profiles import centre, winning_leads
 from trimtab.stats import designs
 from trimtab.stats.effects import fit
@@ -64,6 +65,7 @@ class Plan:
     follows: bool = False
 
 
+@remembered
 def plan(space: Space, before: Sequence[Start]) -> Plan | None:
     """Return the plan that follows from the lead phase, ``None`` when there is no screen."""
     out = failures(space, of_phase(before, Phase.LEAD)).keys()

@@ -1,0 +1,50 @@
+"""Answers are kept for the very same starts, and never mixed up with others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from trimtab.model import Budget, Space, Start
+from trimtab.search import Phased, conclude
+from trimtab.search.memo import Same, remembered
+from trimtab.simulated import Machine, load_landscape, play, space_of
+
+
+def test_records_are_the_same_only_as_objects() -> None:
+    one, equal = [1], [1]
+    assert Same(one) == Same(one)
+    assert hash(Same(one)) == hash(Same(one))
+    assert Same(one) != Same(equal)
+    assert Same(one) != Same(one, one)
+    assert Same(one) != one
+
+
+def test_a_question_is_worked_out_once_for_the_same_starts() -> None:
+    asked: list[int] = []
+
+    @remembered
+    def count(space: Space, starts: Sequence[Start]) -> int:
+        asked.append(len(starts))
+        return len(starts)
+
+    landscape = load_landscape("L1")
+    space = space_of(landscape, Budget(starts=24))
+    starts = play(Phased(), space, Machine(landscape))
+    assert [count(space, starts), count(space, [*starts]), count(space, starts[:-1])] == [
+        24,
+        24,
+        23,
+    ]
+    assert count(replace(space, seed=1), starts) == 24
+    assert asked == [24, 23, 24]
+
+
+def test_a_conclusion_follows_the_starts_and_not_what_was_kept() -> None:
+    landscape = load_landscape("L1")
+    space = space_of(landscape, Budget(starts=40), 3)
+    starts = play(Phased(), space, Machine(landscape, 3))
+    before = conclude(space, starts)
+    slower = [replace(s, metrics={**s.metrics, space.objective: 1.0}, windows=()) for s in starts]
+    assert conclude(space, slower) != before
+    assert conclude(space, [replace(start) for start in starts]) == before
