@@ -92,11 +92,15 @@ def test_what_won_its_tests_stands_unless_the_fresh_starts_contradict() -> None:
     assert [n for n in found.notes if "the confirmation alone does not show it: +5.0 %" in n]
 
 
-def test_a_profile_whose_fresh_starts_gave_less_is_max_until_shown_worse() -> None:
+def test_a_profile_that_only_came_out_low_stands_so_that_its_claim_is_not_the_lucky_half() -> None:
     found = judge(SAME, arm("proven", (A, B), BAD))
-    assert (names(found.proven), names(found.best)) == ("", "ab")
-    assert confirmed(found) == {"max": 0.97}
-    assert [n for n in found.notes if "kept as max only" in n and "-3.0 %" in n]
+    assert names(found.proven) == names(found.best) == "ab"
+    assert confirmed(found) == {"proven": 0.97}
+    assert [n for n in found.notes if "the confirmation alone does not show it: -3.0 %" in n]
+
+
+def test_a_profile_that_was_not_measured_does_not_stand() -> None:
+    assert judge(SAME, arm("proven", (A, B), None)).proven == ()
 
 
 def test_a_max_that_won_throughout_ends_as_proven_under_that_name() -> None:
@@ -116,11 +120,11 @@ def test_a_max_that_is_shown_to_give_less_is_the_proven_one(won: str) -> None:
     assert [n for n in found.notes if n.startswith("tested and not confirmed: a=on, b=on, c=on")]
 
 
-def test_of_two_that_are_not_proven_max_is_the_larger_that_is_not_shown_worse() -> None:
+def test_of_two_that_came_out_low_max_is_the_larger_that_is_not_shown_worse() -> None:
     for bad, kept in ((False, "abc"), (True, "ab")):
         most = arm("max", (A, B, C), (1.02, 0.9, 1.2), worse=bad)
         found = judge(BOTH, arm("proven", (A, B), BAD), most)
-        assert (names(found.proven), names(found.best)) == ("", kept)
+        assert (names(found.proven), names(found.best)) == ("ab", kept)
     beaten = arm("proven", (A, B), BAD, worse=True), arm("max", (A, B, C), BAD, worse=True)
     worse = judge(BOTH, *beaten)
     assert (worse.proven, worse.best, worse.confirmed) == ((), (), ())

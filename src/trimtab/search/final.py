@@ -86,13 +86,14 @@ def _holds(space: Space, one: Contender) -> bool:
     """Whether an arm served reliably and the fresh starts do not contradict it.
 
     Each of its tunings has passed a test already; the confirmation says what they give together.
-    To ask of it to be significant once more would cost gain and inflate the claim: on L4, at 40
-    starts and 2 % noise, 7.6 % were kept and .8 points too much claimed, so it is 10.9 % and -.1
-    (benchmarks/search.py).
+    To ask of it to be significant once more, or only to come out above 1, would cost gain and
+    inflate the claim, because the unlucky half of the errors would never be told: on L1, at 40
+    starts and 5 % noise, all of the .4 points by which claims were too high came from it
+    (docs/search.md).
     """
     if one.failed >= UNRELIABLE or one.broken or one.worse or one.faded:
         return False
-    return (one.ratio(main_metric(space, one.factors)) or 0.0) > 1.0
+    return one.ratio(main_metric(space, one.factors)) is not None
 
 
 def _highest(arms: Sequence[Contender], metric: str) -> Contender | None:
