@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import count
+from functools import cached_property
+from itertools import count, product
 
 import numpy as np
 from scipy import stats
 
-from trimtab.model import Candidate, Phase, StartRequest, candidate
+from trimtab.model import BASELINE, Candidate, Phase, StartRequest, Value, candidate
 from trimtab.simulated import Machine
 from trimtab.simulated.machine import OBJECTIVE
 
@@ -44,19 +45,28 @@ class Bench:
     numbers: count[int] = field(default_factory=lambda: count(1))
     used: int = 0
 
-    @property
-    def names(self) -> list[str]:
-        """The tunings, the inert one included: a peer cannot know that it is."""
-        return list(self.machine.landscape.tunings)
+    @cached_property
+    def choices(self) -> Mapping[str, tuple[Value, ...]]:
+        """The values of each tuning, ``None`` for stock: off and on, or the levels in order.
 
-    def candidate(self, names: set[str] | frozenset[str]) -> Candidate:
-        """Return the candidate with these tunings on."""
-        return candidate({name: self.machine.on(name) for name in names})
+        The inert tuning is among them: a peer cannot know that it is.
+        """
+        found: dict[str, tuple[Value, ...]] = {}
+        for name, tuning in self.machine.landscape.tunings.items():
+            if tuning.numeric is None:
+                found[name] = (None, self.machine.on(name))
+            else:
+                stock = tuning.numeric.stock
+                found[name] = tuple(
+                    None if level == stock else level
+                    for level in sorted({stock, *tuning.numeric.levels})
+                )
+        return found
 
-    def measure(self, names: set[str] | frozenset[str]) -> float:
+    def measure(self, chosen: Candidate) -> float:
         """Make one start and return its log throughput; a failed one counts, and is -inf."""
         self.used += 1
-        request = StartRequest(Phase.SCREEN, self.used, "arm", self.candidate(names), self.used)
+        request = StartRequest(Phase.SCREEN, self.used, "arm", chosen, self.used)
         start = self.machine.start(request, next(self.numbers))
         return math.log(start.metrics[OBJECTIVE]) if start.valid else -math.inf
 
@@ -64,73 +74,106 @@ class Bench:
 Scheme = Callable[[Bench, np.random.Generator], Claim]
 
 
-def best_of(bench: Bench, seen: Mapping[frozenset[str], float], base: float) -> Claim:
+def setting(values: Mapping[str, Value]) -> Candidate:
+    """Return the candidate of these values, ``None`` being stock."""
+    return candidate({name: value for name, value in values.items() if value is not None})
+
+
+def best_of(seen: Mapping[Candidate, float], base: float) -> Claim:
     """Return the claim of a tuner that takes the best single measurement as it is."""
-    best = max(seen, key=lambda names: seen[names])
-    if seen[best] <= base:
-        best, gain = frozenset[str](), 0.0
-    else:
-        gain = seen[best] - base
-    return Claim(bench.candidate(best), gain, kept=best)
+    best = max(seen, key=lambda values: seen[values])
+    return claimed(best, seen[best] - base) if seen[best] > base else claimed(BASELINE, 0.0)
+
+
+def claimed(chosen: Candidate, gain: float) -> Claim:
+    """Return the claim of a tuner that keeps all that it sets."""
+    return Claim(chosen, gain, kept=frozenset(name for name, _ in chosen))
 
 
 def random_search(bench: Bench, rng: np.random.Generator) -> Claim:
     """Measure random candidates once each, and take the best."""
-    base = bench.measure(frozenset())
-    seen: dict[frozenset[str], float] = {}
+    base = bench.measure(BASELINE)
+    seen: dict[Candidate, float] = {}
     while bench.used < bench.budget:
-        names = frozenset(name for name in bench.names if rng.random() < 0.5)
-        seen[names] = max(seen.get(names, -math.inf), bench.measure(names))
-    return best_of(bench, seen, base)
+        values = setting(
+            {
+                name: of[len(of) - 1 - int(rng.random() * len(of))]
+                for name, of in bench.choices.items()
+            }
+        )
+        seen[values] = max(seen.get(values, -math.inf), bench.measure(values))
+    return best_of(seen, base)
 
 
 def tpe(bench: Bench, rng: np.random.Generator) -> Claim:
-    """Optuna's TPE, one measurement a trial, the best trial wins (auto-tuning-vllm's scheme)."""
+    """Optuna's TPE, one measurement a trial, the best trial wins (auto-tuning-vllm's scheme).
+
+    A switch is categorical, an integer tuning one over its levels.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    base = bench.measure(frozenset())
+    base = bench.measure(BASELINE)
     sampler = optuna.samplers.TPESampler(
         n_startup_trials=min(10, bench.budget // 2), seed=int(rng.integers(2**31))
     )
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    seen: dict[frozenset[str], float] = {}
+    seen: dict[Candidate, float] = {}
     while bench.used < bench.budget:
         trial = study.ask()
-        names = frozenset(
-            name for name in bench.names if trial.suggest_categorical(name, [False, True])
+        values = setting(
+            {
+                name: of[
+                    trial.suggest_categorical(name, [False, True])
+                    if len(of) == 2
+                    else trial.suggest_int(name, 0, len(of) - 1)
+                ]
+                for name, of in bench.choices.items()
+            }
         )
-        value = bench.measure(names)
-        seen[names] = max(seen.get(names, -math.inf), value)
+        value = bench.measure(values)
+        seen[values] = max(seen.get(values, -math.inf), value)
         study.tell(trial, value if math.isfinite(value) else base - 5.0)
-    return best_of(bench, seen, base)
+    return best_of(seen, base)
 
 
 def one_at_a_time(bench: Bench, rng: np.random.Generator) -> Claim:
-    """Try each tuning alone, as often as the budget allows, and keep what gains 1 %."""
-    names = bench.names
-    repeats = max(1, bench.budget // (len(names) + 1))
-    base = float(np.mean([bench.measure(frozenset()) for _ in range(repeats)]))
+    """Try each value alone, as often as the budget allows, and keep what gains 1 %."""
+    alone = _alone(bench)
+    repeats = max(1, bench.budget // (len(alone) + 1))
+    base = float(np.mean([bench.measure(BASELINE) for _ in range(repeats)]))
     gains = {
-        name: float(np.mean([bench.measure({name}) for _ in range(repeats)])) - base
-        for name in names
+        pair: float(np.mean([bench.measure((pair,)) for _ in range(repeats)])) - base
+        for pair in alone
     }
-    kept = frozenset(name for name, gain in gains.items() if gain > 0.01)
-    return Claim(bench.candidate(kept), sum(gains[name] for name in kept), kept=kept)
+    return _together({pair: gain for pair, gain in gains.items() if gain > 0.01})
 
 
 def t_tests(bench: Bench, rng: np.random.Generator) -> Claim:
-    """Try each tuning alone three times; keep what an uncorrected t-test calls better."""
-    names = bench.names[: max(1, bench.budget // 3 - 1)]
-    base = [bench.measure(frozenset()) for _ in range(3)]
-    gains, kept = {}, set()
-    for name in names:
-        values = [bench.measure({name}) for _ in range(3)]
-        gains[name] = float(np.mean(values) - np.mean(base))
+    """Try each value alone three times; keep what an uncorrected t-test calls better."""
+    base = [bench.measure(BASELINE) for _ in range(3)]
+    gains = {}
+    for pair in _alone(bench)[: max(1, bench.budget // 3 - 1)]:
+        values = [bench.measure((pair,)) for _ in range(3)]
         finite = bool(np.isfinite(values).all())
         if finite and stats.ttest_ind(values, base, alternative="greater").pvalue < 0.05:
-            kept.add(name)
-    return Claim(bench.candidate(kept), sum(gains[n] for n in kept), kept=frozenset(kept))
+            gains[pair] = float(np.mean(values) - np.mean(base))
+    return _together(gains)
+
+
+def _alone(bench: Bench) -> list[tuple[str, Value]]:
+    """Return every value but stock of every tuning."""
+    return [(name, one) for name, of in bench.choices.items() for one in of if one is not None]
+
+
+def _together(gains: Mapping[tuple[str, Value], float]) -> Claim:
+    """Return the claim of the best value of each tuning, whose gains are added up."""
+    best: dict[str, tuple[float, Value]] = {}
+    for (name, value), gain in gains.items():
+        if name not in best or gain > best[name][0]:
+            best[name] = (gain, value)
+    chosen = setting({name: value for name, (_, value) in best.items()})
+    return claimed(chosen, sum(gain for gain, _ in best.values()))
 
 
 def sweep(bench: Bench, rng: np.random.Generator) -> Claim:
@@ -140,29 +183,31 @@ def sweep(bench: Bench, rng: np.random.Generator) -> Claim:
     holds as many tunings, the most promising first, as the budget has room for.
     """
     landscape = bench.machine.landscape.tunings
-    names = sorted(bench.names, key=lambda name: -landscape[name].prior)
-    names = names[: int(math.log2(bench.budget))]
-    cells = [
-        frozenset(name for i, name in enumerate(names) if cell >> i & 1)
-        for cell in range(2 ** len(names))
-    ]
-    seen = {cell: bench.measure(cell) for cell in cells}
-    return best_of(bench, seen, seen[frozenset()])
+    names = sorted(bench.choices, key=lambda name: -landscape[name].prior)
+    while math.prod(len(bench.choices[name]) for name in names) > bench.budget:
+        names.pop()
+    names.reverse()
+    seen = {}
+    for cell in product(*(bench.choices[name] for name in names)):
+        values = setting(dict(zip(names, cell, strict=True)))
+        seen[values] = bench.measure(values)
+    return best_of(seen, seen[BASELINE])
 
 
 def greedy(bench: Bench, rng: np.random.Generator) -> Claim:
-    """Add one tuning after another in random order; keep it if the measurement rose."""
-    base = best = bench.measure(frozenset())
-    kept: frozenset[str] = frozenset()
+    """Change one tuning after another in random order; keep it if the measurement rose."""
+    base = best = bench.measure(BASELINE)
+    kept: dict[str, Value] = {}
     while bench.used < bench.budget:
-        for name in rng.permutation(bench.names):
+        for name in map(str, rng.permutation(list(bench.choices))):
             if bench.used >= bench.budget:
                 break
-            tried = kept ^ {str(name)}
-            value = bench.measure(tried)
+            others = [one for one in bench.choices[name] if one != kept.get(name)]
+            other = others[0] if len(others) == 1 else others[int(rng.integers(len(others)))]
+            value = bench.measure(setting({**kept, name: other}))
             if value > best:
-                kept, best = tried, value
-    return Claim(bench.candidate(kept), best - base, kept=kept)
+                kept, best = {**kept, name: other}, value
+    return claimed(setting(kept), best - base)
 
 
 def smac(repeats: int) -> Scheme:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from scipy import stats
 from trimtab.model import Budget, Verdict, candidate
 from trimtab.search import Phased, conclude
 from trimtab.simulated import NAMES, Landscape, Machine, load_landscape, play, space_of
+
+_loaded = cache(load_landscape)
 
 OURS = ("trimtab proven", "trimtab max")
 PROBABLE = "trimtab proven + probable"
@@ -42,7 +45,7 @@ class Case:
 
     def load(self) -> Landscape:
         """Return the landscape with the case's noise; a replay has its own."""
-        found = load_landscape(self.landscape)
+        found = _loaded(self.landscape)
         if found.replay:
             return found
         noise = found.noise.model_copy(
@@ -114,7 +117,8 @@ def _ours(landscape: Landscape, machine: Machine, case: Case, seed: int) -> dict
 
 def _result(name: str, claim: Claim, machine: Machine, best: float) -> Result:
     true = machine.truth(claim.chosen)
-    kept = candidate({one: machine.on(one) for one in claim.kept})
+    values = dict(claim.chosen)
+    kept = candidate({one: values.get(one, machine.on(one)) for one in claim.kept})
     useless = {
         one
         for one in claim.kept
@@ -123,7 +127,7 @@ def _result(name: str, claim: Claim, machine: Machine, best: float) -> Result:
     covered = None
     if claim.low is not None and claim.high is not None:
         covered = claim.low <= true <= claim.high
-    null = sum(machine.average(one) <= 0 for one in claim.kept)
+    null = sum(machine.average(*one) <= 0 for one in kept)
     return Result(name, true, claim.gain, covered, claim.kept, null, len(useless), best)
 
 
@@ -225,7 +229,7 @@ def cases(asked: argparse.Namespace) -> list[Case]:
     """Return the cells; a replay has one noise, that of its machine."""
     found = []
     for landscape in asked.landscapes:
-        own = [0.0] if load_landscape(landscape).replay else asked.noise
+        own = [0.0] if _loaded(landscape).replay else asked.noise
         found += [Case(landscape, noise, starts) for noise in own for starts in asked.starts]
     return found
 

@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from peers import Bench, Claim, best_of
+from peers import Bench, Claim, best_of, setting
+
+from trimtab.model import BASELINE, Candidate
 
 _FAILED = 5.0
 """Cost of a start that failed, above the baseline's (log scale)."""
@@ -21,15 +23,20 @@ _FAILED = 5.0
 
 def smac(bench: Bench, rng: np.random.Generator, repeats: int) -> Claim:
     """Let SMAC's hyperparameter facade choose, and take the candidate with the best mean."""
-    from ConfigSpace import Categorical, ConfigurationSpace
+    from ConfigSpace import Categorical, ConfigurationSpace, Integer
     from smac import HyperparameterOptimizationFacade, Scenario
     from smac.runhistory.dataclasses import TrialValue
 
-    base = float(np.mean([bench.measure(frozenset()) for _ in range(repeats)]))
+    base = float(np.mean([bench.measure(BASELINE) for _ in range(repeats)]))
     seed = int(rng.integers(2**31))
     space = ConfigurationSpace(seed=seed)
-    space.add([Categorical(name, [False, True]) for name in bench.names])
-    seen: dict[frozenset[str], float] = {}
+    space.add(
+        [
+            Categorical(name, [False, True]) if len(of) == 2 else Integer(name, (0, len(of) - 1))
+            for name, of in bench.choices.items()
+        ]
+    )
+    seen: dict[Candidate, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         scenario = Scenario(
             space, n_trials=bench.budget, seed=seed, deterministic=True,
@@ -44,9 +51,11 @@ def smac(bench: Bench, rng: np.random.Generator, repeats: int) -> Claim:
         )  # fmt: skip
         while bench.used + repeats <= bench.budget:
             asked = facade.ask()
-            names = frozenset(name for name in bench.names if asked.config[name])
-            value = float(np.mean([bench.measure(names) for _ in range(repeats)]))
-            seen[names] = max(seen.get(names, -math.inf), value)
+            values = setting(
+                {name: of[int(asked.config[name])] for name, of in bench.choices.items()}
+            )
+            value = float(np.mean([bench.measure(values) for _ in range(repeats)]))
+            seen[values] = max(seen.get(values, -math.inf), value)
             cost = -value if math.isfinite(value) else _FAILED - base
             facade.tell(asked, TrialValue(cost=cost))
-    return best_of(bench, seen, base)
+    return best_of(seen, base)

@@ -29,6 +29,21 @@ def test_the_search_against_peers(tmp_path: Path) -> None:
     assert "| a 5 % gain is proven" in page
 
 
+def test_the_search_against_peers_over_levels(tmp_path: Path) -> None:
+    ran = run(
+        *("search.py", "--studies", "2", "--landscapes", "L5", "--noise", "0.02"),
+        *("--starts", "24", "--peers", "random", "grid (vllm bench sweep)", "one at a time"),
+        *("t-tests, 3 repeats", "greedy", "--out", "t.md"),
+        cwd=tmp_path,
+    )
+    assert ran.returncode == 0, ran.stderr
+    page = (tmp_path / "t.md").read_text()
+    assert page.count("| L5, 2 %, 24 | ") >= 7
+    grid = next(line for line in page.splitlines() if "| grid (vllm bench sweep) |" in line)
+    # 5 levels of one tuning times 4 of another fill the budget, so the third gain is never tried
+    assert grid.split(" | ")[7].startswith("0.00")
+
+
 @pytest.mark.skipif(find_spec("optuna") is not None, reason="optuna is there")
 def test_a_peer_that_is_not_installed_is_named(tmp_path: Path) -> None:
     ran = run("search.py", "--studies", "1", cwd=tmp_path)

@@ -72,6 +72,17 @@ def test_the_best_candidate_avoids_what_crashes() -> None:
     assert machine.truth(BASELINE) == 0.0
 
 
+def test_the_best_candidate_has_each_integer_tuning_at_its_best_level() -> None:
+    machine = Machine(load_landscape("L5"))
+    levels = {"batched-tokens": (1024, 2048, 4096, 8192, 16384), "max-seqs": (128, 256, 512, 1024)}
+    effects = {
+        name: [machine.truth(((name, level),)) for level in of] for name, of in levels.items()
+    }
+    assert machine.best() == pytest.approx(0.0488 + sum(map(max, effects.values())))
+    # graph-sizes is best at stock: its published level loses
+    assert machine.average("graph-sizes", machine.on("graph-sizes")) < 0
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -18,7 +18,7 @@ from trimtab import strict_yaml
 from trimtab.errors import UsageError
 from trimtab.model import RestartCost, Scope, Value
 
-NAMES: Final = ("L0", "L1", "L2", "L2-strong", "L3", "L4", "L5", "L6")
+NAMES: Final = ("L0", "L1", "L1-clean", "L2", "L2-strong", "L3", "L4", "L5", "L6")
 """The landscapes that trimtab ships; each file says what it is for."""
 
 _Effect = Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=False)]

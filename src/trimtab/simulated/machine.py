@@ -81,10 +81,10 @@ class Machine:
         )
 
     def best(self) -> float:
-        """Return the largest true effect that any candidate of two-level tunings reaches."""
+        """Return the largest true effect that any candidate reaches."""
         names = [name for name, one in self.landscape.tunings.items() if not one.dummy]
         on = (np.arange(2 ** len(names))[:, None] >> np.arange(len(names))) % 2 == 1
-        gain = on @ np.array([self._alone(name, self.on(name)) for name in names])
+        gain = on @ np.array([self._highest(name) for name in names])
         column = {name: on[:, index] for index, name in enumerate(names)}
         for pair, effect in self.pairs.items():
             gain += effect * np.logical_and(*(column[name] for name in pair))
@@ -95,12 +95,11 @@ class Machine:
             gain[np.all([column[name] for name in fatal], axis=0)] = -np.inf
         return float(gain.max())
 
-    def average(self, name: str) -> float:
-        """Return the true effect of a tuning on average over the others, each half of the time.
+    def average(self, name: str, value: Value) -> float:
+        """Return the true effect of a setting on average over the others, each half of the time.
 
         That is what a screen estimates; beside a given profile the tuning may give something else.
         """
-        value = self.on(name)
         alone = self._alone(name, value)
         if self.replay is not None:
             alone += self.replay.average(name)
@@ -154,6 +153,12 @@ class Machine:
         if tuning is None:
             return 0.0  # the dummy that every study carries
         return tuning.effect if tuning.numeric is None else tuning.numeric.effect(value)
+
+    def _highest(self, name: str) -> float:
+        """Return the effect of a tuning's best value other than stock."""
+        numeric = self.landscape.tunings[name].numeric
+        values = (self.on(name), *(() if numeric is None else numeric.levels))
+        return max(self._alone(name, value) for value in values)
 
     def _scatter(self, request: StartRequest, number: int, own: np.random.Generator) -> float:
         noise = self.landscape.noise
