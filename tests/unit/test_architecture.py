@@ -81,7 +81,7 @@ PURE_FILES = (
         f"oracle/{name}.py"
         for name in (
             *("allocator", "effective", "events", "gather", "judge", "messages", "model"),
-            *("compare", "findings", "probes", "reference", "relations", "show"),
+            *("compare", "findings", "matrix", "probes", "reference", "relations", "show"),
         )
     ),
 )

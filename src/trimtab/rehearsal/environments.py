@@ -134,8 +134,9 @@ def _install_locked(job: Job) -> None:
 def _install_version(job: Job, torch: str, version: str) -> None:
     """Install a torch_npu with torch for CPU; where no index has that build, with torch for CUDA.
 
-    torch_npu is pinned to the build for CPU, so it comes without its dependency then. It runs on
-    the other build as well: the two differ in libraries that it does not use.
+    torch_npu is pinned to the build for CPU, so it comes without its dependency then. Up to 2.10
+    it runs on the other build as well. From 2.11 on it ends at its import there: it registers
+    allocator keys that the build for CUDA has registered (c10, "Duplicated key"). The proof tells.
 
     Raises:
         EngineInstallError: pip failed.

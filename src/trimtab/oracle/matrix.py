@@ -1,0 +1,105 @@
+"""Several versions of one software asked the same: which know a setting, where they differ. Pure.
+
+A version knows an entry if it takes one of its texts, as written or as something else. What it
+refuses whatever the text, or never asks for, it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from trimtab.oracle import LABEL
+from trimtab.oracle.model import Verdict
+
+_TAKES = (Verdict.ACCEPTED, Verdict.READ_AS)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one version says to one text of one entry; ``sentence`` is the whole answer."""
+
+    tuning: str
+    place: str
+    verdict: Verdict
+    sentence: str
+
+
+Found = Mapping[str, Sequence[Told]]
+"""Version → its answers; versions in ascending order."""
+
+
+def known(found: Found) -> dict[str, tuple[str, ...]]:
+    """Return entry → the versions that know it, for each entry that any can be seen to know."""
+    entries: dict[str, list[str]] = {}
+    for version, told in found.items():
+        for name in dict.fromkeys(one.tuning for one in told if one.verdict in _TAKES):
+            entries.setdefault(name, []).append(version)
+    return {name: tuple(versions) for name, versions in entries.items()}
+
+
+def differing(found: Found) -> Iterator[tuple[str, list[Told | None]]]:
+    """Yield each text that is not taken alike by all, with every version's answer."""
+    by_place = [{one.place: one for one in told} for told in found.values()]
+    for place in dict.fromkeys(place for answers in by_place for place in answers):
+        row = [answers.get(place) for answers in by_place]
+        if len({_short(one) for one in row}) > 1:
+            yield place, row
+
+
+def page(found: Found, not_asked: Sequence[str], command: str) -> str:
+    """Return the matrix as Markdown; ``not_asked`` are sentences about versions left out."""
+    versions = list(found)
+    lines = [
+        "# torch_npu's settings over its versions",
+        "",
+        f"Made by `{command}`:",
+        f"{LABEL}. Each text was set alone, in a process of its own;",
+        "[the page of one version](oracle.md) has the words of the answers. A version knows a",
+        "setting if it takes any of its texts; where it does not let a value be read back,",
+        "accepted means that it took the text without an error.",
+        "",
+        *(f"- {sentence}" for sentence in not_asked),
+        *([""] if not_asked else []),
+        "## Since and until",
+        "",
+        "Known to all versions asked, unless it is listed here.",
+        "",
+        "| entry | since | until | between, not in |",
+        "|---|---|---|---|",
+    ]
+    lines += list(_lives(found, versions))
+    lines += ["", "## Texts taken differently", ""]
+    lines += ["| setting | " + " | ".join(versions) + " |", "|---" * (len(versions) + 1) + "|"]
+    for place, row in differing(found):
+        cells = " | ".join(_cell(_short(one)) for one in row)
+        lines.append(f"| `{_cell(place)}` | {cells} |")
+    return "\n".join([*lines, ""])
+
+
+def _lives(found: Found, versions: Sequence[str]) -> Iterator[str]:
+    for name, those in known(found).items():
+        if len(those) == len(versions):
+            continue
+        first, last = those[0], those[-1]
+        since = first if first != versions[0] else ""
+        until = last if last != versions[-1] else ""
+        span = versions[versions.index(first) : versions.index(last) + 1]
+        gaps = ", ".join(one for one in span if one not in those)
+        yield f"| `{name}` | {since} | {until} | {gaps} |"
+
+
+def _short(told: Told | None) -> str:
+    """Return an answer without the vendor's words, which change from version to version.
+
+    Not every version lets the value in force be read back, and where threads are bound depends on
+    the machine's CPUs.
+    """
+    if told is None:
+        return "not asked"
+    whole = told.verdict is Verdict.READ_AS and told.tuning != "cpu-affinity-conf"
+    return told.sentence if whole else told.verdict.value
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,73 @@
+"""The matrix over versions: who knows a setting, where versions differ, what the page says."""
+
+from __future__ import annotations
+
+from trimtab.oracle import matrix
+from trimtab.oracle.matrix import Told
+from trimtab.oracle.model import Verdict
+
+TAKEN, NO, OTHER = Verdict.ACCEPTED, Verdict.REJECTED, Verdict.READ_AS
+
+
+def told(place: str, verdict: Verdict, sentence: str = "", tuning: str = "") -> Told:
+    return Told(tuning or place.partition("=")[0].lower(), place, verdict, sentence)
+
+
+FOUND = {
+    "1.0": [
+        told("A=1", TAKEN, "accepted, in force: 1"),
+        told("A=x", NO, "rejected: old words"),
+        told("B=1", NO, "rejected: unknown"),
+        told("C=1", OTHER, "read as 0"),
+    ],
+    "2.0": [
+        told("A=1", TAKEN, "accepted, in force: 1"),
+        told("A=x", NO, "rejected: new words"),
+        told("B=1", TAKEN, "accepted"),
+        told("C=1", Verdict.IGNORED, "ignored"),
+        told("D=1", TAKEN, "accepted"),
+    ],
+}
+
+
+def test_a_version_knows_what_it_takes_any_text_of() -> None:
+    assert matrix.known(FOUND) == {
+        "a": ("1.0", "2.0"),
+        "c": ("1.0",),
+        "b": ("2.0",),
+        "d": ("2.0",),
+    }
+
+
+def test_a_gap_between_versions_is_told() -> None:
+    page = matrix.page({**FOUND, "3.0": FOUND["1.0"]}, [], "made")
+    assert "| `c` |  |  | 2.0 |" in page
+    assert "\n\n\n" not in page
+
+
+def test_other_words_for_the_same_are_no_difference() -> None:
+    assert [place for place, _ in matrix.differing(FOUND)] == ["B=1", "C=1", "D=1"]
+
+
+def test_what_is_read_back_is_a_difference_and_a_binding_is_not() -> None:
+    found = {
+        "1.0": [
+            told("A=1", OTHER, "read as 0"),
+            told("F=1", TAKEN, "accepted, in force: x on 0", "cpu-affinity-conf"),
+        ],
+        "2.0": [
+            told("A=1", OTHER, "read as 1"),
+            told("F=1", TAKEN, "accepted, in force: x on 1", "cpu-affinity-conf"),
+        ],
+    }
+    assert [place for place, _ in matrix.differing(found)] == ["A=1"]
+
+
+def test_the_page_has_since_until_and_each_difference() -> None:
+    page = matrix.page(FOUND, ["3.0 is not asked: it aborts"], "scripts/oracle-matrix 1.0 2.0")
+    assert "- 3.0 is not asked: it aborts" in page
+    assert "| `b` | 2.0 |  |  |" in page
+    assert "| `c` |  | 1.0 |  |" in page
+    assert "| `B=1` | rejected | accepted |" in page
+    assert "| `D=1` | not asked | accepted |" in page
+    assert "`a`" not in page
