@@ -1,8 +1,12 @@
 """The micro-benchmark's program, run by the interpreter that is judged: ``loops.py SECONDS``.
 
 Small loops of what a server's Python does: JSON, attributes and calls, formatting, regular
-expressions, sorting and heaps, generators, and turns of an event loop. Prints JSON: name → seconds
-of one round, the median over rounds that fill the given time. Uses the standard library alone.
+expressions, sorting and heaps, generators, and turns of an event loop. Prints JSON: name → CPU
+seconds of one round, the median over rounds that fill the given time. Uses the standard library
+alone.
+
+CPU seconds, because another program on the machine makes a round longer but no slower; the loops
+take turns, so that a disturbance of the caches falls on all of them.
 """
 
 import asyncio
@@ -12,7 +16,7 @@ import re
 import sys
 from collections.abc import Callable
 from statistics import median
-from time import perf_counter
+from time import process_time
 
 _BODY = {
     "model": "m",
@@ -85,18 +89,17 @@ LOOPS: tuple[Callable[[], None], ...] = (
 
 
 def main(seconds: float) -> dict[str, float]:
-    """Return the seconds of one round of each loop."""
-    found = {}
+    """Return the CPU seconds of one round of each loop."""
     for loop in LOOPS:
         loop()
-        rounds: list[float] = []
-        begin = perf_counter()
-        while len(rounds) < 3 or perf_counter() - begin < seconds / len(LOOPS):
-            at = perf_counter()
+    rounds: dict[str, list[float]] = {loop.__name__.strip("_"): [] for loop in LOOPS}
+    until = process_time() + seconds
+    while process_time() < until or any(len(one) < 3 for one in rounds.values()):
+        for loop, taken in zip(LOOPS, rounds.values(), strict=True):
+            begin = process_time()
             loop()
-            rounds.append(perf_counter() - at)
-        found[loop.__name__.strip("_")] = median(rounds)
-    return found
+            taken.append(process_time() - begin)
+    return {name: median(taken) for name, taken in rounds.items()}
 
 
 if __name__ == "__main__":

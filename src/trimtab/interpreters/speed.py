@@ -1,7 +1,8 @@
 """One interpreter's speed against another's: fresh processes in alternating order, and pairs.
 
 Each pair holds one process of both, in the order AB, BA, AB ..., so that a drift of the machine
-does not favour one. Of a pair the ratio counts; the interval is over pairs (t, on the log scale).
+does not favour one. Of a pair the ratio of CPU times counts; the interval is over pairs (t, on the
+log scale).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from trimtab.interpreters.attest import Subject
 
 PROGRAM = Path(__file__).with_name("loops.py")
 SECONDS = 1.0
-"""Of each process, spread over the loops."""
+"""CPU time of each process, over all loops."""
 
 _PATIENCE = 120.0
 Once = Callable[[Path], dict[str, float]]
