@@ -11,7 +11,8 @@ import pytest
 from tests.unit.prepared import SITE, SOURCES_PATH, Machine, package
 from trimtab.errors import EngineInstallError, HostError, UsageError
 from trimtab.host import SnapshotHost
-from trimtab.prepare import examine, installed, system
+from trimtab.interpreters import store
+from trimtab.prepare import examine, installed, interpreters, system
 from trimtab.prepare.change import Commands, Managed, Packages, Replace
 from trimtab.prepare.perform import perform
 from trimtab.prepare.step import State, Step
@@ -214,6 +215,29 @@ def test_the_interpreter(machine: Machine, python: str, state: State) -> None:
     data = f"/usr/lib/python{python}/_sysconfigdata__linux.py"
     machine.put(data, f"build_time_vars = {flags}\n")
     assert step("python").check(machine.scene()).state is state
+
+
+def test_an_interpreter_is_made_where_it_does_not_fit(machine: Machine, home: Path) -> None:
+    scene = examine.scene_of(SnapshotHost(HOSTS / "a3"), None, "ascend-a3", "", local=False)
+    (change,) = step("python").changes(scene)
+    assert isinstance(change, Commands)
+    assert change.folder == str(home / "data/trimtab/pythons/prepared-3.11")
+    assert change.commands[0][3:] == ("python", "fetch", "3.11", "--name", "prepared-3.11")
+    machine.put("/usr/lib/python3.11/_sysconfigdata__linux.py", "build_time_vars = {}\n")
+    assert step("python").changes(machine.scene()) == ()  # the distribution's own is optimized
+
+
+def test_an_interpreter_of_ours_is_taken(home: Path) -> None:
+    place = store.folder() / "mine"
+    place.mkdir(parents=True)
+    span = ((3, 11), (3, 13))
+    for version, options, taken in (
+        ("3.11.2", {"pgo": True, "lto": True}, True),
+        ("3.11.2", {"pgo": True}, False),
+        ("3.13.0", {"pgo": True, "lto": True}, False),
+    ):
+        store.write(place, store.Record("mine", "built", version, {}, options=options))
+        assert bool(interpreters.made(span)) == taken
 
 
 def test_names_of_packages() -> None:

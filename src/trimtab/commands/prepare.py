@@ -171,7 +171,7 @@ def _dry_run(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
         for change in one.changes:
             typer.echo("".join(f"    {line}\n" for line in str(change).splitlines()), nl=False)
         if one.refusal:
-            typer.echo(f"    refused: {one.refusal}")
+            typer.echo(f"    refused, as the machine is now: {one.refusal}")
     if any(one.refusal for one in plan):
         raise typer.Exit(1)
 

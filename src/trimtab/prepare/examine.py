@@ -84,7 +84,7 @@ def _with_environment(scene: Scene) -> Scene:
     """Return the scene with its interpreter and packages: the engine's, if there are any."""
     own = environment_python(scene)
     span = matrix.pythons(scene.wish.target, scene.wish.release)
-    made = interpreters.made(scene.host, span) if scene.local and not scene.chosen else ""
+    made = interpreters.made(span) if scene.local and not scene.chosen else ""
     base = made or scene.python
     python = own if own and scene.host.exists(own) else base
     return replace(scene, python=base, packages=packages.read(scene.host, python))

@@ -1,41 +1,23 @@
 """Where an optimized Python comes from: the one place that knows of ``trimtab python``.
 
-Three commands of it are used: ``build`` (from the distribution's source), ``fetch`` (a ready build
-with PGO and LTO) and ``list --json``, whose rows have ``version``, ``options`` and ``python``.
+Two commands of it are run: ``build`` (from the distribution's source) and ``fetch`` (a ready build
+with PGO and LTO); what they have made is on its record.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import sys
 from typing import Final
 
-import platformdirs
-
-from trimtab.errors import HostError
-from trimtab.host import Host
+from trimtab.interpreters import store
 from trimtab.prepare.matrix import Span
 
-BY_HAND: Final = (
-    "build CPython with --enable-optimizations --with-lto, or take an interpreter that is built "
-    "so, and name it with --python"
-)
-NAME: Final = "prepared"
-"""What the interpreter is called in the list of ``trimtab python``."""
-
-_COMMAND: Final = "trimtab.commands.python"
 _TRIMTAB: Final = (sys.executable, "-m", "trimtab", "python")
 
 
-def available() -> bool:
-    """Whether this trimtab can build an interpreter."""
-    return importlib.util.find_spec(_COMMAND) is not None
-
-
-def folder() -> str:
-    """Return where the interpreter is made."""
-    return str(platformdirs.user_data_path("trimtab") / "pythons" / NAME)
+def folder(version: str) -> str:
+    """Return where the interpreter of a version ("3.12") is made."""
+    return str(store.folder() / _name(version))
 
 
 def command(version: str, *, distribution: bool) -> tuple[str, ...]:
@@ -45,21 +27,19 @@ def command(version: str, *, distribution: bool) -> tuple[str, ...]:
     its security fixes; else a ready build is fetched.
     """
     if distribution:
-        return (*_TRIMTAB, "build", "--source", "distribution", "--name", NAME)
-    return (*_TRIMTAB, "fetch", version, "--name", NAME)
+        return (*_TRIMTAB, "build", "--source", "distribution", "--name", _name(version))
+    return (*_TRIMTAB, "fetch", version, "--name", _name(version))
 
 
-def made(host: Host, span: Span) -> str:
+def made(span: Span) -> str:
     """Return an interpreter that ``trimtab python`` has made of a fitting version; "" if none."""
-    if not available():
-        return ""
-    try:
-        rows = json.loads(host.run((*_TRIMTAB, "list", "--json"), timeout=60.0))
-    except (HostError, ValueError):
-        return ""
-    for row in rows if isinstance(rows, list) else ():
-        options = row.get("options", {})
-        version = tuple(int(part) for part in str(row.get("version", "0")).split(".")[:2])
-        if options.get("pgo") and options.get("lto") and span[0] <= version < span[1]:
-            return str(row.get("python", ""))
+    for one in store.listed():
+        version = tuple(int(part) for part in one.version.split(".")[:2])
+        if one.options.get("pgo") and one.options.get("lto") and span[0] <= version < span[1]:
+            return str(store.binary(store.folder() / one.name, one.version))
     return ""
+
+
+def _name(version: str) -> str:
+    """Return what the interpreter is called in the list of ``trimtab python``."""
+    return f"prepared-{version}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimtab.errors import UsageError
 from trimtab.facts import python_build
 from trimtab.facts.python_build import PythonBuild
 from trimtab.prepare import interpreters, matrix
@@ -57,15 +56,11 @@ class OptimizedPython:
         finding = self.check(scene)
         if finding.state is not State.MISSING:
             return ()
-        if not interpreters.available():
-            if _refused(scene, build_of(scene)):
-                raise UsageError(f"{finding.sentence}: {interpreters.BY_HAND}")
-            return ()  # slower, and not wrong: the last check says it again
         version = wanted_version(scene)
         own = python_build.read(scene.host, _SYSTEM, scene.system.distribution)
         distribution = scene.system.manager == "apt" and own.version == version
         command = interpreters.command(version, distribution=distribution)
-        return (Commands(interpreters.folder(), (command,), makes=True),)
+        return (Commands(interpreters.folder(version), (command,), makes=True),)
 
     def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`: the interpreter is a value of the build, and is checked."""
