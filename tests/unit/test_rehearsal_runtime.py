@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 import time
@@ -93,6 +94,8 @@ def test_another_process_on_the_device_is_seen_while_it_lives(
     runtime: Runtime, standin_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIMTAB_STANDIN_STATE", str(tmp_path))
+    # of a process that ended, and whose number another got
+    (tmp_path / f"3.{os.getppid()}").write_bytes(GIB.to_bytes(8, "little"))
     words = [sys.executable, "-c", OTHER, str(standin_library)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -64,8 +65,11 @@ def test_processes_are_listed_while_they_live(tmp_path: Path) -> None:
     state = tmp_path / "state"
     (state / f"3.{os.getpid()}").write_bytes((5 << 20).to_bytes(8, "little"))
     (state / "2.4194305").write_bytes(bytes(8))  # above the largest pid
+    (state / f"1.{os.getppid()}").write_bytes(bytes(8))  # its owner ended: no lock
     (state / "note.txt").write_text("")
-    (found,) = smi.processes(state)
+    with (state / f"3.{os.getpid()}").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        (found,) = smi.processes(state)
     assert (found.device, found.pid, found.taken) == (3, os.getpid(), 5 << 20)
     text = smi.listing(machine(tmp_path), [found])
     assert npu_smi.parse_list(text)[3].memory == (261, 8192)

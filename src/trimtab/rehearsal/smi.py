@@ -7,6 +7,7 @@ tables have the columns of npu-smi 24 and 25, on cards of one chip (A2) and of t
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -53,11 +54,22 @@ def processes(state: Path) -> list[Process]:
             continue
         try:
             name = Path("/proc", pid, "comm").read_text(encoding="utf-8").strip()
-            taken = int.from_bytes(file.read_bytes()[:8], sys.byteorder)
+            taken = _taken(file)
         except OSError:  # the process has ended
             continue
-        found.append(Process(int(device), int(pid), name, taken))
+        if taken is not None:
+            found.append(Process(int(device), int(pid), name, taken))
     return sorted(found, key=lambda one: (one.device, one.pid))
+
+
+def _taken(file: Path) -> int | None:
+    """Return the bytes a process has taken, ``None`` if it has ended: then its lock is free."""
+    with file.open("rb") as counter:
+        try:
+            fcntl.flock(counter, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int.from_bytes(counter.read(8), sys.byteorder)
+        return None
 
 
 def listing(machine: Machine, running: list[Process]) -> str:

@@ -10,11 +10,10 @@
 #include "standin.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -29,7 +28,8 @@ size_t standin_whole(void)
     return (size_t)standin_number("MEMORY", 8LL << 30);
 }
 
-/* A page of a file, so that what a process took is known as long as it lives, however it ends. */
+/* A page of a file, so that what a process took is known as long as it lives, however it ends. The
+ * lock ends with the process: by its number alone, another that got the same one would owe it. */
 static _Atomic size_t *share(int device)
 {
     char path[512];
@@ -41,10 +41,12 @@ static _Atomic size_t *share(int device)
     if (file < 0)
         return &alone[device];
     void *page = MAP_FAILED;
-    if (ftruncate(file, sizeof(size_t)) == 0)
+    if (flock(file, LOCK_EX) == 0 && ftruncate(file, sizeof(size_t)) == 0)
         page = mmap(NULL, sizeof(size_t), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (page != MAP_FAILED)
+        return page; /* the file stays open, and locked */
     close(file);
-    return page == MAP_FAILED ? &alone[device] : page;
+    return &alone[device];
 }
 
 static _Atomic size_t *counter(int device)
@@ -60,6 +62,7 @@ static _Atomic size_t *counter(int device)
     return found;
 }
 
+/* What a process took, 0 if it has ended: then nobody holds the lock. */
 static size_t read_counter(const char *folder, const char *name)
 {
     char path[512];
@@ -68,7 +71,8 @@ static size_t read_counter(const char *folder, const char *name)
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return 0;
-    if (read(file, &bytes, sizeof bytes) != (ssize_t)sizeof bytes)
+    if (flock(file, LOCK_SH | LOCK_NB) == 0
+        || read(file, &bytes, sizeof bytes) != (ssize_t)sizeof bytes)
         bytes = 0;
     close(file);
     return bytes;
@@ -86,8 +90,7 @@ static size_t others(int device)
         int owner, pid;
         if (sscanf(one->d_name, "%d.%d", &owner, &pid) != 2 || owner != device || pid == getpid())
             continue;
-        if (kill(pid, 0) == 0 || errno == EPERM)
-            sum += read_counter(folder, one->d_name);
+        sum += read_counter(folder, one->d_name);
     }
     closedir(list);
     return sum;
