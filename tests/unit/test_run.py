@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from tests.servers.profiles import profile_for, with_plan
 from tests.unit.test_export import any_settings
@@ -36,7 +36,7 @@ from trimtab.model import (
 )
 from trimtab.model.finding import Severity
 from trimtab.profile import Profile
-from trimtab.redaction import redact_plan
+from trimtab.redaction import redact_plan, redact_settings
 from trimtab.running import existing, place, program, told, wanted
 from trimtab.running.notify import VARIABLE, Notifier
 from trimtab.running.supervise import reap
@@ -154,12 +154,14 @@ def test_a_program_must_be_there() -> None:
 
 
 @given(any_settings())
+@example(Settings(("/v",), env=(("XTOKEN", ""),)))
 def test_the_shell_line_reads_back_word_by_word(settings: Settings) -> None:
     preload = ":".join(settings.preload)
     words = shlex.split(told.shell_line(settings, ("--port", "1"), preload))
     argv = words[len(words) - len(settings.argv) - 2 :]
-    assert argv == [*settings.argv, "--port", "1"]
-    for name, value in settings.env:
+    shown = redact_settings(settings)  # a secret stands as its variable
+    assert argv == [*shown.argv, "--port", "1"]
+    for name, value in shown.env:
         assert f"{name}={value}" in words
     for name in settings.unset:
         assert words[words.index(name) - 1] == "-u"
