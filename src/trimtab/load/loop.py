@@ -11,9 +11,6 @@ from typing import Final
 _LARGEST: Final = 1023
 """The highest descriptor that select(2) takes."""
 
-_COARSE: Final = 0.001
-"""Seconds of sleep from which epoll, which counts in milliseconds, takes the first part."""
-
 
 def event_loop() -> asyncio.AbstractEventLoop:
     """Return a new event loop: a punctual one on Linux, else the platform's own."""
@@ -29,16 +26,12 @@ if sys.platform == "linux":
 
         An epoll descriptor is readable when it has events, and select(2) waits for that to the
         microsecond. Polling through the last millisecond would be as punctual, for half a
-        millisecond of CPU time at each timer. Whole milliseconds before the last are epoll's own,
-        which takes half the time when something is ready; the loop then asks again for the rest.
+        millisecond of CPU time at each timer.
         """
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             """Return what is ready, after at most ``timeout`` seconds."""
             if timeout is None or timeout <= 0 or self.fileno() > _LARGEST:
                 return super().select(timeout)
-            if timeout >= _COARSE:
-                # half a millisecond off, because epoll's wrapper rounds up to the next whole one
-                return super().select(int(timeout * 1000) / 1000 - 0.0005)
             select.select((self,), (), (), timeout)
             return super().select(0)
