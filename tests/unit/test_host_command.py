@@ -7,16 +7,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from trimtab.catalog import CATALOG
+from trimtab.catalog._accepts import ANY_TEXT
 from trimtab.commands.app import app
-from trimtab.errors import HostError, UsageError
+from trimtab.errors import HostError, SettingRefusedError, UsageError
 from trimtab.facts import container
 from trimtab.facts.text import selected
 from trimtab.host import LocalHost
+from trimtab.hosting import plan as planning
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ROOT / "tests" / "hosts"
@@ -94,6 +98,40 @@ def test_there_and_back_as_a_user_types_it(machine: dict[str, str], tmp_path: Pa
     assert Path(DEFRAG).read_text() == before
     assert "applied nothing" in run(app, ["host", "status", *state]).output
     assert run(app, ["host", "verify", *state]).exit_code == 1
+
+
+@pytest.mark.parametrize("bad", ["swappiness=999", "cpu-governor=nonsense", "thp=sometimes"])
+def test_one_bad_value_is_told_before_the_first_write(
+    machine: dict[str, str], bad: str, tmp_path: Path
+) -> None:
+    before = Path(DEFRAG).read_text()
+    state = tmp_path / "state"
+    words = ["--set", f"thp-defrag={machine[DEFRAG]}", "--set", bad]
+    made = run(app, ["host", "apply", *words, "--state", str(state)])
+    assert made.exit_code == 1
+    assert f"Nothing was changed: {bad.partition('=')[0]} is refused" in made.output
+    assert "in effect" not in made.output
+    assert Path(DEFRAG).read_text() == before
+    assert not state.exists()
+    told = json.loads(run(app, ["host", "plan", *words, "--json"]).output)
+    assert told["unmet"] == [bad.partition("=")[0]]
+    assert run(app, ["host", "plan", *words]).exit_code == 1, "as apply would"
+
+
+def test_what_the_kernel_refuses_takes_the_others_back(
+    machine: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A value that only the kernel can tell to be bad: here because the catalogue lets it pass."""
+    entry = replace(CATALOG["thp"], accepts=ANY_TEXT)
+    monkeypatch.setattr(planning, "CATALOG", {"thp-defrag": CATALOG["thp-defrag"], "thp": entry})
+    before = Path(DEFRAG).read_text()
+    words = ["--set", f"thp-defrag={machine[DEFRAG]}", "--set", "thp=sometimes"]
+    made = run(app, ["host", "apply", *words, "--state", str(tmp_path / "state")])
+    assert isinstance(made.exception, SettingRefusedError)
+    assert made.exit_code != 0
+    assert "Invalid argument; all was put back" in str(made.exception)
+    assert Path(DEFRAG).read_text() == before
+    assert run(app, ["host", "verify", "--state", str(tmp_path / "state")]).exit_code == 1
 
 
 def test_a_plan_changes_nothing_and_is_data(tmp_path: Path) -> None:
