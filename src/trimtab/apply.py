@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from trimtab import places
 from trimtab.errors import HostError, SettingRefusedError
 from trimtab.host import Host
-from trimtab.journal import Pending, load, note
+from trimtab.journal import Pending, erase_if_done, load, note
 from trimtab.model import HostWrite
 
 LOCK = Path("/run/trimtab-host.lock")
@@ -36,12 +36,14 @@ def applied(
     *,
     live: Sequence[HostWrite] = (),
     lock: Path = LOCK,
+    erase: bool = False,
 ) -> Iterator[Switch]:
     """Make the writes, hold them while the body runs, restore them however it ends.
 
     A write is read back; one that the kernel did not take undoes the earlier ones. The ``live``
     ones are made and restored meanwhile, by calling what is yielded; in the end they are restored
     like the others. That call raises as this does, and must have returned before the body ends.
+    ``erase`` removes the journal in the end, if nothing is left to restore.
 
     Raises:
         SettingRefusedError: a write was refused.
@@ -64,21 +66,31 @@ def applied(
             make(writes, host, journal)
             yield switch
         except BaseException as error:
-            for sentence in restore(host, journal):
+            for sentence in _finish(host, journal, erase=erase):
                 error.add_note(sentence)
             raise
-        _report(restore(host, journal))
+        _report(_finish(host, journal, erase=erase))
 
 
-def recover(journal: Path, host: Host, *, lock: Path = LOCK) -> tuple[str, ...]:
+def recover(
+    journal: Path, host: Host, *, lock: Path = LOCK, erase: bool = False
+) -> tuple[str, ...]:
     """Restore what a killed run left behind; return a sentence for each setting not restored.
 
-    Safe to repeat, and does nothing without a journal.
+    Safe to repeat, and does nothing without a journal. ``erase`` removes the journal, if nothing
+    is left to restore.
     """
-    if not pending(journal):
+    if not pending(journal) and not (erase and journal.exists()):
         return ()
     with exclusive(lock):
-        return restore(host, journal)
+        return _finish(host, journal, erase=erase)
+
+
+def _finish(host: Host, journal: Path, *, erase: bool) -> tuple[str, ...]:
+    sentences = restore(host, journal)
+    if erase:
+        erase_if_done(journal)
+    return sentences
 
 
 def pending(journal: Path) -> tuple[str, ...]:

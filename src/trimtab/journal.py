@@ -84,6 +84,21 @@ def note(journal: Path, entry: Mapping[str, Any]) -> None:
         raise HostError(f"cannot write the journal {journal}: {error.strerror}") from error
 
 
+def erase_if_done(journal: Path) -> None:
+    """Remove a journal that has nothing left to restore; whoever writes it holds the host's lock.
+
+    Raises:
+        HostError: it cannot be read or removed.
+    """
+    if not journal.exists() or load(journal).pending:
+        return
+    try:
+        os.unlink(journal)  # noqa: PTH108  the tests kill the process at each call of the system
+        sync_folder(journal.parent)
+    except OSError as error:
+        raise HostError(f"cannot remove the journal {journal}: {error.strerror}") from error
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)

@@ -17,6 +17,7 @@ from trimtab import caches, enginelog, proctree
 from trimtab.engines import Engine
 from trimtab.errors import EngineError, StartFailedError
 from trimtab.kept import GRACE, Kept
+from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.leftovers import reap_leftovers
 from trimtab.live import described
 from trimtab.model import Plan, Process, Settings, Value
@@ -170,15 +171,15 @@ def launch(
 def child_environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of a launch: ``inherited``, changed by ``settings``.
 
-    Preloads go in front of inherited ones. PYTHONDONTWRITEBYTECODE never reaches an engine: its
-    first start would compile every module again, each time.
+    An inherited LD_PRELOAD never reaches it beside the settings': a plan has taken in what it
+    keeps of it, and what it has removed must not come back. PYTHONDONTWRITEBYTECODE never reaches
+    an engine either: its first start would compile every module again, each time.
     """
-    gone = {*settings.unset, "PYTHONDONTWRITEBYTECODE"}
+    gone = {*settings.unset, PRELOAD, "PYTHONDONTWRITEBYTECODE"}
     env = {name: value for name, value in inherited.items() if name not in gone}
     env.update(settings.env)
     if settings.preload:
-        former = [env["LD_PRELOAD"]] if env.get("LD_PRELOAD") else []
-        env["LD_PRELOAD"] = ":".join([*settings.preload, *former])
+        env[PRELOAD] = ":".join(preloaded(settings))
     return env
 
 

@@ -5,6 +5,7 @@ and each live tree is the profile's plan, check by check.
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -203,6 +204,46 @@ def test_the_compose_file_serves_the_plan(
         pid = container_pid(podman)
         ready(port, lambda: psutil.pid_exists(pid))
         verified(pid, profile)
+
+
+@pytest.mark.timeout(420)  # two containers to set up before the same start as the others'
+def test_the_deployment_serves_the_plan(
+    profile: Path, podman: dict[str, str], container_options: list[str], tmp_path: Path
+) -> None:
+    """podman runs the manifest as it is, without a cluster, in a pod with a network of its own."""
+    for program in ("catatonit", "slirp4netns"):  # a pod's pause; a network without a bridge
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}: run scripts/consumers as root")
+    port = free_port()
+    own = [*container_options, "--network", "bridge", "--port", str(port)]
+    file = exported(profile, tmp_path, "kubernetes", *own) / "deployment.yaml"
+    with played(podman, file) as pid:
+        ready(port, lambda: psutil.pid_exists(pid))
+        verified(pid, profile)
+
+
+@contextmanager
+def played(podman: dict[str, str], file: Path) -> Iterator[int]:
+    """Run a manifest, yield the server's process, and see that nothing of it is left."""
+    pid = 0
+    try:
+        started = containers.run(
+            podman,
+            *("podman", "kube", "play", "--network", "slirp4netns", str(file)),
+            seconds=180,
+        )
+        assert started.returncode == 0, started.stderr
+        name = f"{NAME}-pod-0-{NAME}"
+        shown = containers.run(podman, "podman", "inspect", "--format", "{{.State.Pid}}", name)
+        assert shown.returncode == 0, shown.stderr
+        pid = int(shown.stdout)
+        yield pid
+    finally:
+        containers.run(podman, "podman", "pod", "rm", "--force", "--time", "20", f"{NAME}-pod-0",
+                       seconds=120)  # fmt: skip
+        for volume in ("shm", "cache"):
+            containers.run(podman, "podman", "volume", "rm", "--force", volume)
+    assert not psutil.pid_exists(pid)
 
 
 def test_podman_builds_the_same_image(podman: dict[str, str], tmp_path: Path) -> None:

@@ -67,14 +67,36 @@ def test_two_interpreters_are_compared_and_proved_live(data: Path, tmp_path: Pat
 
 
 def test_a_study_tries_it_and_its_profile_holds_it(data: Path, tmp_path: Path) -> None:
-    words = ("--only", "interpreter", "--try", "interpreter=copy", "--budget", "8")
+    # The smallest budget that has room for a screen of one tuning beside the inert control.
+    words = ("--only", "interpreter", "--try", "interpreter=copy", "--budget", "14")
     ran = trimtab("tune", *words, *ENGINE, "--study", "s", "--json", cwd=tmp_path,
                   XDG_DATA_HOME=str(data), timeout=280)  # fmt: skip
     assert ran.code == 0, ran.err
-    (verdict,) = (one for one in ran.json()["verdicts"] if one["name"] == "interpreter")
-    assert verdict["verdict"] not in ("NOT-IN-EFFECT", "START-FAILED", "NOT-APPLICABLE")
-    study = yaml.safe_load((tmp_path / "s" / "study.yaml").read_text())
-    assert "copy" in json.dumps(study, default=str)
+    found = ran.json()
+    (verdict,) = (one for one in found["verdicts"] if one["name"] == "interpreter")
+    assert (verdict["value"], verdict["metric"]) == ("copy", "output_throughput")
+    assert verdict["verdict"] in ("WIN", "PROBABLE", "NOT-PROVEN", "NO-EFFECT", "LOSS"), verdict
+    assert verdict["starts"] >= 8, verdict
+    assert verdict["low"] < verdict["effect"] < verdict["high"], verdict
+
+    starts = [one for one in ledger(tmp_path / "s") if one.get("outcome") == "measured"]
+    assert len(starts) == found["starts"]
+    program = str(data / "trimtab" / "engines" / "scripted@copy" / "bin" / "python")
+    tried = [one for one in starts if ["interpreter", "copy"] in one["request"]["candidate"]]
+    assert 4 <= len(tried) < len(starts)
+    for start in tried:
+        (seen,) = (one for one in start["evidence"] if one["check"]["kind"] == "executable")
+        assert (seen["check"]["expected"], seen["verdict"]) == (program, "yes")
+        assert (seen["where"], seen["check"]["proves"]) == ("/proc/PID/exe", "effect")
+    for start in starts:
+        assert start in tried or program not in json.dumps(start["evidence"]), "stock is another"
+    held = yaml.safe_load((tmp_path / found["profiles"]["max"]).read_text())
+    chosen = found["max"] == {"interpreter": "copy"}
+    assert (held["plan"]["settings"]["argv"][0] == program) is chosen
+
+
+def ledger(study: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (study / "ledger.jsonl").read_text().splitlines()]
 
 
 def test_an_interpreter_that_is_not_there_is_one_line(data: Path, tmp_path: Path) -> None:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from tests.contracts.test_export import ARTEFACTS, order_for
+from trimtab.catalog import CATALOG
+from trimtab.catalog._accepts import ANY_TEXT
 from trimtab.commands.app import app
-from trimtab.errors import HostError, UsageError
+from trimtab.errors import HostError, SettingRefusedError, UsageError
+from trimtab.export import render
 from trimtab.facts import container
 from trimtab.facts.text import selected
 from trimtab.host import LocalHost
+from trimtab.hosting import plan as planning
+from trimtab.model import HostWrite, Settings
 
 ROOT = Path(__file__).parents[2]
 HOSTS = ROOT / "tests" / "hosts"
@@ -94,6 +102,87 @@ def test_there_and_back_as_a_user_types_it(machine: dict[str, str], tmp_path: Pa
     assert Path(DEFRAG).read_text() == before
     assert "applied nothing" in run(app, ["host", "status", *state]).output
     assert run(app, ["host", "verify", *state]).exit_code == 1
+
+
+@pytest.mark.parametrize("bad", ["swappiness=999", "cpu-governor=nonsense", "thp=sometimes"])
+def test_one_bad_value_is_told_before_the_first_write(
+    machine: dict[str, str], bad: str, tmp_path: Path
+) -> None:
+    before = Path(DEFRAG).read_text()
+    state = tmp_path / "state"
+    words = ["--set", f"thp-defrag={machine[DEFRAG]}", "--set", bad]
+    made = run(app, ["host", "apply", *words, "--state", str(state)])
+    assert made.exit_code == 1
+    assert f"Nothing was changed: {bad.partition('=')[0]} is refused" in made.output
+    assert "in effect" not in made.output
+    assert Path(DEFRAG).read_text() == before
+    assert not state.exists()
+    told = json.loads(run(app, ["host", "plan", *words, "--json"]).output)
+    assert told["unmet"] == [bad.partition("=")[0]]
+    assert run(app, ["host", "plan", *words]).exit_code == 1, "as apply would"
+
+
+def test_what_the_kernel_refuses_takes_the_others_back(
+    machine: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A value that only the kernel can tell to be bad: here because the catalogue lets it pass."""
+    entry = replace(CATALOG["thp"], accepts=ANY_TEXT)
+    monkeypatch.setattr(planning, "CATALOG", {"thp-defrag": CATALOG["thp-defrag"], "thp": entry})
+    before = Path(DEFRAG).read_text()
+    words = ["--set", f"thp-defrag={machine[DEFRAG]}", "--set", "thp=sometimes"]
+    made = run(app, ["host", "apply", *words, "--state", str(tmp_path / "state")])
+    assert isinstance(made.exception, SettingRefusedError)
+    assert made.exit_code != 0
+    assert "Invalid argument; all was put back" in str(made.exception)
+    assert Path(DEFRAG).read_text() == before
+    assert run(app, ["host", "verify", "--state", str(tmp_path / "state")]).exit_code == 1
+
+
+TUNED = """
+import json, sys, time
+import tuned.consts as consts
+from pathlib import Path
+folder, *paths = sys.argv[1:]
+consts.LOAD_DIRECTORIES = [folder]
+for name in ("ACTIVE_PROFILE_FILE", "PROFILE_MODE_FILE", "POST_LOADED_PROFILE_FILE"):
+    setattr(consts, name, f"{folder}/{name.lower()}")
+import tuned.daemon
+from tuned.utils.global_config import GlobalConfig
+config = GlobalConfig()
+config.set("reapply_sysctl", "0")  # of the profile alone, not of this machine's files
+config.set("dynamic_tuning", "0")
+daemon = tuned.daemon.Application("trimtab-vllm", config)._daemon
+read = lambda: [Path(path).read_text() for path in paths]
+assert daemon.start()
+assert daemon._profile_applied.wait(60)
+applied, verified = read(), daemon.verify_profile(False)
+assert daemon.stop()
+sys.stdout.write(json.dumps([applied, verified, read()]))
+"""
+
+
+def test_tuned_applies_the_exported_profile_and_takes_it_back(
+    machine: dict[str, str], tmp_path: Path
+) -> None:
+    """TuneD's own daemon, without D-Bus, over a folder of its own instead of /etc/tuned."""
+    if shutil.which("tuned-adm", path="/usr/sbin:/usr/bin") is None:
+        pytest.skip("needs tuned: run scripts/consumers as root")
+    before = [Path(path).read_text() for path in machine]
+    order = order_for(ARTEFACTS["tuned.conf"], Settings(("vllm",)))
+    writes = tuple(HostWrite(path, text) for path, text in machine.items())
+    plan = replace(order.profile.plan, writes=writes)
+    text = render(
+        ARTEFACTS["tuned.conf"], replace(order, profile=replace(order.profile, plan=plan))
+    )
+    (tmp_path / "trimtab-vllm").mkdir()
+    (tmp_path / "trimtab-vllm" / "tuned.conf").write_text(text)
+    words = ["/usr/bin/python3", "-c", TUNED, str(tmp_path), *machine]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    applied, verified, after = json.loads(done.stdout.splitlines()[-1])
+    assert [selected(one) for one in applied] == list(machine.values())
+    assert verified is True
+    assert after == before
 
 
 def test_a_plan_changes_nothing_and_is_data(tmp_path: Path) -> None:

@@ -94,6 +94,31 @@ def test_what_cannot_be_set_here_is_refused_with_its_reason() -> None:
     assert "0 to 200" in row.why
 
 
+def test_what_is_named_is_made_whole_or_not_at_all(ascend: WritableHost) -> None:
+    words = ("swappiness=999", "thp=sometimes", "numa-balancing=0")
+    named = planned(ascend, "guide", *words, required=["swappiness", "thp", "numa-balancing"])
+    assert set(named.unmet) == {"swappiness", "thp"}
+    assert not named.possible
+    told = report.unmet(named)
+    assert "swappiness" in told
+    assert "\n" not in told
+    left_out = planned(ascend, "guide", "swappiness=999")
+    assert (left_out.unmet, left_out.possible) == ((), True), "a preset is made as far as it goes"
+    assert planned(ascend, "", "swappiness=1", required=["swappiness"]).possible
+
+
+@pytest.mark.parametrize(("limit", "fate"), [("4096", Fate.WRITE), ("4097", Fate.REFUSED)])
+def test_no_session_is_given_a_limit_that_ends_it(
+    ascend: WritableHost, limit: str, fate: Fate
+) -> None:
+    put(ascend, "/proc/sys/fs/nr_open", "4096\n")
+    (row,) = planned(ascend, "", f"file-limit={limit}").rows
+    assert row.fate is fate
+    assert ("fs.nr_open, 4096" in row.why) is (fate is Fate.REFUSED)
+    (row,) = planned(ascend, "", "file-limit=0").rows
+    assert row.fate is Fate.REFUSED
+
+
 def test_interrupts_go_to_their_devices_node(ascend: WritableHost) -> None:
     made = planned(ascend, "", "irq-affinity=local", "nic-irq-affinity=2,3")
     texts = {one.path: one.text for one in made.settings}
@@ -197,11 +222,11 @@ def test_in_a_container_commands_and_manifests_are_told() -> None:
 
 def test_what_is_no_kernel_setting_is_a_command_too(ascend: WritableHost) -> None:
     put(ascend, "/proc/77/comm", "irqbalance\n")
-    made = planned(ascend, "", "irq-affinity=local", "swap=off", "file-limit=9")
+    made = planned(ascend, "", "irq-affinity=local", "swap=off", "file-limit=9000")
     told = report.instead(made)["commands"]
     for line in ("systemctl stop irqbalance.service", "swapoff /dev/sda2"):
         assert line in told
-    assert any("file-limit=9" in line for line in told)
+    assert any("file-limit=9000" in line for line in told)
 
 
 def test_sysctls_of_a_pod_are_its_own() -> None:

@@ -271,7 +271,40 @@ def test_a_killed_run_is_tidied_by_the_next(
     (said,) = place.tidy(LocalHost())
     assert str(setting) in said
     assert setting.read_text() == "60\n"
+    assert not place.journal().exists()
     assert place.tidy(LocalHost()) == ()
+    closed = {"do": "restored", "path": str(setting)}
+    place.journal().write_bytes(journal + json.dumps(closed).encode())  # killed right after it
+    assert place.tidy(LocalHost()) == ()
+    assert not place.journal().exists()
+
+
+def test_the_journal_of_a_run_that_holds_the_host_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(place, "base", lambda: tmp_path)
+    setting = tmp_path / "setting"
+    setting.write_text("60\n")
+    with place.applied([HostWrite(str(setting), "10")], LocalHost()):
+        before = place.journal().read_bytes()
+        assert place.tidy(LocalHost()) == ()
+        assert place.journal().read_bytes() == before
+        assert setting.read_text() == "10"
+    assert setting.read_text() == "60\n"
+    assert not place.journal().exists()
+
+
+def test_what_else_is_preloaded_stays_behind_a_profiles_own(profile: Profile) -> None:
+    stray = {**BARE, "LD_PRELOAD": "/lib/other.so"}
+    found = compiled(profile, environment=stray)
+    assert found.environment["LD_PRELOAD"] == "/lib/other.so"
+    assert rules(found) == {"environment": Severity.WARNING}
+    settings = replace(profile.plan.settings, preload=("/lib/own.so", "/lib/other.so"))
+    own = replace(profile, plan=replace(profile.plan, settings=settings))
+    found = compiled(own, environment=stray)
+    assert found.environment["LD_PRELOAD"] == "/lib/own.so:/lib/other.so", "and none twice"
+    assert found.differences == ()
 
 
 def test_without_a_place_to_write_a_run_keeps_no_record(

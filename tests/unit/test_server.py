@@ -14,11 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.contracts.machines import facts_of, plain_host
 from tests.servers.tree_engine import TreeEngine
 from trimtab import leftovers, proctree, server
 from trimtab.engines.scripted import Scripted
 from trimtab.errors import StartFailedError
 from trimtab.model import Plan, Settings
+from trimtab.plan import compile_plan
 from trimtab.server import Server, child_environment, launch
 
 ROOT = Path(__file__).parents[2]
@@ -351,9 +353,21 @@ def test_the_environment_is_the_inherited_one_changed_by_the_plan() -> None:
         "KEPT": "1",
         "LD_PRELOAD": "/x.so:/y.so",
     }
-    with_preload = child_environment(settings, {"LD_PRELOAD": "/old.so"})
-    assert with_preload["LD_PRELOAD"] == "/x.so:/y.so:/old.so"
     assert "LD_PRELOAD" not in child_environment(Settings(("vllm",)), {})
+    given = Settings(("vllm",), env=(("LD_PRELOAD", "/old.so"),), preload=("/x.so",))
+    assert child_environment(given, {})["LD_PRELOAD"] == "/x.so:/old.so"
+
+
+def test_a_preload_that_the_plan_has_removed_does_not_come_back() -> None:
+    """What we inherit is in the base already: kept once, or taken away by the candidate."""
+    inherited = {"LD_PRELOAD": "/usr/lib/libjemalloc.so.2 /lib/other.so"}
+    base = Settings(("vllm",), env=tuple(inherited.items()))
+    facts = facts_of(plain_host())
+    kept = compile_plan((), base, facts).settings
+    removed = compile_plan((("jemalloc", None),), base, facts).settings
+    both = "/usr/lib/libjemalloc.so.2:/lib/other.so"
+    assert child_environment(kept, inherited) == {"LD_PRELOAD": both}
+    assert child_environment(removed, inherited) == {"LD_PRELOAD": "/lib/other.so"}
 
 
 def test_the_environment_reaches_the_server_and_no_file(

@@ -47,6 +47,16 @@ def test_starts_scatter_around_the_truth() -> None:
     assert float(np.std(found)) == pytest.approx(math.sqrt(0.02**2 + 0.02**2 / 3), rel=0.15)
 
 
+def test_where_the_machine_has_drifted_depends_on_the_start_alone() -> None:
+    walking = Landscape.model_validate({
+        **load_landscape("L1").model_dump(), "noise": {"walk": 0.01}
+    })  # fmt: skip
+    late = Machine(walking, seed=5).start(request({}), 3000)
+    machine = Machine(walking, seed=5)
+    assert [machine.start(request({}), number) for number in (1, 2999, 3000)][-1] == late
+    assert machine.start(request({}), 2) != machine.start(request({}), 3)
+
+
 def test_a_numeric_optimum_lies_inside_and_the_cliff_behind_it() -> None:
     landscape = load_landscape("L5")
     numeric = landscape.tunings["max-seqs"].numeric

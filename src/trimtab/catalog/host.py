@@ -128,6 +128,7 @@ TUNINGS = (
         LoginLimit("nofile", "ulimit -n"),
         Source("getrlimit(2)", "man7.org/linux/man-pages/man2/getrlimit.2.html"),
         stock="1024 in many shells",
+        accepts=Whole(64, None, "no session can begin with it"),
         details=(
             "Each request's connection takes one. 'trimtab host apply' sets it for sessions that "
             "begin later, or with --pid in a process that runs; a unit of systemd says "

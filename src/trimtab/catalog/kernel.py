@@ -50,6 +50,7 @@ TUNINGS = (
         summary="Back all anonymous memory with huge pages: fewer TLB misses.",
         knob=Sysfs(f"{THP}/enabled"),
         values=(None, "always", "madvise", "never"),
+        accepts=Choice(("always", "madvise", "never"), "the kernel refuses it with EINVAL"),
         stock="what the host has, 'madvise' as a rule",
         checks=_thp_checks,
         scope=Scope.HOST,

@@ -21,8 +21,9 @@ app = typer.Typer(help="Settings of the whole host, and the way back.", no_args_
 
 _PLAN_HELP = """Show what would be written on this host: value now, value after, why or why not.
 
-Changes nothing. Exit code 1 where nothing can be changed from here (in a container, or not as
-root); then the commands and manifests for somebody who may are printed.
+Changes nothing. Exit code 1 where apply would not start: nothing can be changed from here (in a
+container, or not as root; the commands and manifests for somebody who may are printed), or
+something that --set or the profile names is refused.
 
 Example: trimtab host plan --preset guide
 """
@@ -30,7 +31,9 @@ Example: trimtab host plan --preset guide
 _APPLY_HELP = """Make the host settings of a profile or preset, and leave them in effect.
 
 Each value is journalled with what was there before, on disk, before it is written, and is read
-back. If one is refused, all are taken back. They hold until the next boot, or with --persist over
+back. What --set or the profile names is made whole or not at all: one that cannot be is told
+before the first write, one that the kernel refuses takes all back, and the exit code is 1. Of a
+preset, what does not apply here is left out. They hold until the next boot, or with --persist over
 it. Safe to repeat; settings of an earlier apply that are not wanted any more are taken back.
 
 Example: trimtab host apply profile.proven.yaml --persist systemd
@@ -94,7 +97,7 @@ def plan(
     host: Host = LocalHost() if snapshot is None else SnapshotHost(snapshot)
     made = _planned(host, profile, preset, settings or [], persist, pid, local=snapshot is None)
     _show(made, as_json=as_json)
-    if made.refusal:
+    if not made.possible:
         raise typer.Exit(1)
 
 
@@ -115,7 +118,7 @@ def apply(
 
     host = LocalHost()
     made = _planned(host, profile, preset, settings or [], persist, pid, local=True)
-    possible = not made.refusal and bool(made.writes)
+    possible = made.possible and bool(made.writes)
     if possible:
         held.apply(
             made.writes, host, label=made.label, persist=made.persist, folder=state or held.FOLDER
@@ -200,17 +203,20 @@ def _planned(
         raise UsageError("a profile and a preset are two answers: name one of them")
     here = context(host, local=local)
     chosen: Candidate = ()
+    required: set[str] = set()
     parts: list[str] = []
     if profile is not None:
         from trimtab.profile import read_profile
 
         read = read_profile(profile)
         chosen, parts = wanted.of_host(read.candidate), [f"profile {read.name} ({profile})"]
+        required = {name for name, _ in chosen}
     if preset:
         chosen, parts = wanted.of_preset(preset, here), [f"preset {preset}"]
     chosen = wanted.with_words(chosen, words)
     label = " and ".join([*parts, *([" ".join(words)] if words else [])])
-    return planning.plan(chosen, here, host, label, persist=persist, pid=pid)
+    required |= {word.partition("=")[0] for word in words}
+    return planning.plan(chosen, here, host, label, persist=persist, pid=pid, required=required)
 
 
 def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
@@ -224,6 +230,8 @@ def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
     report.show_plan(made, console)
     if made.refusal:
         report.show_instead(made, console)
+    elif made.unmet:
+        console.print(report.unmet(made), style="bold", soft_wrap=True)
 
 
 def _afterwards(host: Host, made: HostPlan) -> list[str]:

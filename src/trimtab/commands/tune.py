@@ -167,14 +167,16 @@ def tune(
 
 
 def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
-    from trimtab import search
+    from trimtab import presets, search
     from trimtab.question import Options
     from trimtab.report import intent
     from trimtab.study import resolve
 
     session = resolve(Options(**asked), _say, install=False)
-    design = search.design(session.space, session.noise)
-    shown = intent.describe(session.space, design, session.left_out, session.catalog)
+    space = session.space
+    design = search.design(space, session.noise)
+    without = () if space.guide is None else presets.skipped(space.preset, session.context)
+    shown = intent.describe(space, design, session.left_out, session.catalog, without)
     typer.echo(json.dumps(shown, indent=1) if as_json else intent.text(shown))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -113,7 +112,7 @@ def apply(
             journal.note(book, {"do": "applied"})
         except BaseException as error:
             sentences = restore(host, book, forget=False)
-            _erase_if_done(book)
+            journal.erase_if_done(book)
             if not isinstance(error, HostError):
                 raise
             but = f", except: {'; '.join(sentences)}" if sentences else ""
@@ -138,7 +137,7 @@ def rollback(
     with exclusive(lock):
         journal.note(book, {"do": "rollback"})
         sentences = restore(host, book, force=force, forget=forget)
-        _erase_if_done(book)
+        journal.erase_if_done(book)
     return sentences
 
 
@@ -236,13 +235,3 @@ def _make_folder(folder: Path) -> None:
             journal.sync_folder(one.parent)
     except OSError as error:
         raise HostError(f"cannot make {folder} for the journal: {error.strerror}") from error
-
-
-def _erase_if_done(book: Path) -> None:
-    """Remove a journal that has nothing left to restore."""
-    if not journal.load(book).pending:
-        try:
-            os.unlink(book)  # noqa: PTH108  the tests kill the process at each call of the system
-            journal.sync_folder(book.parent)
-        except OSError as error:
-            raise HostError(f"cannot remove the journal {book}: {error.strerror}") from error

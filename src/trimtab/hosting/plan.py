@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -20,6 +20,8 @@ from trimtab.places.rlimit import started
 from trimtab.places.service import ACTIVE
 
 _SESSIONS = "limits:"
+_FILES = "nofile"
+_MOST_FILES = "/proc/sys/fs/nr_open"
 
 
 class Fate(StrEnum):
@@ -51,7 +53,8 @@ class Row:
 class HostPlan:
     """The rows, the writes in the order in which they are made, and why none can be made here.
 
-    ``settings`` are the writes without the files that keep them over a boot.
+    ``settings`` are the writes without the files that keep them over a boot. ``unmet`` are the
+    tunings that were required and are refused: with any, none of the others is to be made.
     """
 
     label: str
@@ -61,6 +64,12 @@ class HostPlan:
     persist: str = ""
     refusal: str = ""
     container: str = ""
+    unmet: tuple[str, ...] = ()
+
+    @property
+    def possible(self) -> bool:
+        """Whether its writes may be made here."""
+        return not self.refusal and not self.unmet
 
 
 def plan(
@@ -71,10 +80,13 @@ def plan(
     *,
     persist: str = "",
     pid: int | None = None,
+    required: Collection[str] = (),
 ) -> HostPlan:
     """Plan the host settings of a candidate on this machine. Nothing is changed.
 
     ``pid``: limits are set in this process instead of for sessions that begin later.
+    ``required`` names the tunings that must all be possible; the others are made as far as they
+    are.
 
     Raises:
         UsageError: there is no process ``pid``, or no form ``persist``.
@@ -104,6 +116,7 @@ def plan(
         persist=persist if files else "",
         refusal=refused,
         container=_container(context.facts),
+        unmet=_unmet(rows, required),
     )
 
 
@@ -117,6 +130,11 @@ def refusal(facts: Facts) -> str:
     if facts.privileges.root.value is not True:
         return "host settings need root: run it as root, or let somebody who is make them"
     return ""
+
+
+def _unmet(rows: Sequence[Row], required: Collection[str]) -> tuple[str, ...]:
+    refused = (row.tuning for row in rows if row.fate is Fate.REFUSED and row.tuning in required)
+    return tuple(dict.fromkeys(refused))
 
 
 def _container(facts: Facts) -> str:
@@ -172,9 +190,27 @@ def _row(tuning: Tuning, write: HostWrite, host: Host) -> Row:
         now = places.read(host, write.path)
     except HostError as error:
         return Row(tuning.name, write.path, "", after, Fate.REFUSED, str(error))
+    if why := _too_many_files(write, host):
+        return Row(
+            tuning.name, write.path, places.shown(write.path, now), after, Fate.REFUSED, why
+        )
     is_same = places.same(write.path, now, write.text)
     fate = Fate.ALREADY if is_same else Fate.WRITE
     return Row(tuning.name, write.path, places.shown(write.path, now), after, fate, tuning.summary)
+
+
+def _too_many_files(write: HostWrite, host: Host) -> str:
+    """Return why a limit of files cannot be had, "" if it can: pam_limits then ends the login."""
+    if write.path.rpartition(":")[2] != _FILES or not host.exists(_MOST_FILES):
+        return ""
+    most = int(host.read(_MOST_FILES))
+    limit = write.text.partition(":")[0]
+    if int(limit) <= most:
+        return ""
+    return (
+        f"the kernel gives no process more than fs.nr_open, {most}, and a session whose limit "
+        "is refused does not begin"
+    )
 
 
 def _file_row(write: HostWrite, persist: str, host: Host) -> Row:

@@ -45,6 +45,15 @@ def summary(plan: HostPlan) -> str:
     )
 
 
+def unmet(plan: HostPlan) -> str:
+    """Return in one line why nothing is made although something could be."""
+    be, them = ("is", "it") if len(plan.unmet) == 1 else ("are", "them")
+    return (
+        f"Nothing was changed: {', '.join(plan.unmet)} {be} refused, and what --set or a profile "
+        f"names is made whole or not at all: mend {them}, or name only the others, by --set."
+    )
+
+
 def _ends(row: Row) -> bool:
     return row.fate is Fate.WRITE and row.kept not in ("", "until the next boot")
 

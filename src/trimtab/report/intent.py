@@ -14,11 +14,13 @@ def describe(
     design: Design,
     left_out: Sequence[LeftOut],
     catalog: Mapping[str, Tuning] = CATALOG,
+    arm_left_out: Sequence[LeftOut] = (),
 ) -> dict[str, Any]:
     """Return the object that ``trimtab tune --dry-run --json`` prints.
 
     ``detectable_effect`` is a relative gain (0.05 = 5 %), ``None`` where the budget leaves no
     room for a test. ``objectives`` is there where there are several, the one that decides first.
+    ``guide`` is the preset's arm; ``arm_left_out`` are the steps of the preset that are not in it.
     """
     return {
         "objective": space.objective,
@@ -40,6 +42,7 @@ def describe(
         "left_out": [{"name": one.name, "reason": one.reason} for one in left_out],
         "preset": space.preset,
         "guide": None if space.guide is None else dict(space.guide),
+        "guide_left_out": [{"name": one.name, "reason": one.reason} for one in arm_left_out],
         "design": {
             "starts": design.starts,
             "lead_starts": design.lead_starts,
@@ -70,6 +73,7 @@ def text(shown: Mapping[str, Any]) -> str:
     if shown["left_out"]:
         lines += ["", "Left out:"]
     lines += [f"  {one['name']:<24} {one['reason']}" for one in shown["left_out"]]
+    lines += _arm(shown)
     lines += [
         "",
         (
@@ -81,6 +85,21 @@ def text(shown: Mapping[str, Any]) -> str:
         _detectable(design),
     ]
     return "\n".join(lines)
+
+
+def _arm(shown: Mapping[str, Any]) -> list[str]:
+    """Return what the preset's arm sets here, as it stands, and what it leaves out."""
+    if shown["guide"] is None:
+        return []
+    name = shown["preset"]
+    lines = ["", f"Arm {name}, as it stands, in the first block:"]
+    lines += [f"  {one:<24} {value}" for one, value in shown["guide"].items()]
+    if not shown["guide"]:
+        lines.append("  nothing of it can be set here, so it is not measured")
+    if shown["guide_left_out"]:
+        lines += ["", f"Left out of {name}:"]
+    left_out = (f"  {one['name']:<24} {one['reason']}" for one in shown["guide_left_out"])
+    return [*lines, *dict.fromkeys(left_out)]  # some steps are told twice in their source
 
 
 def _objective(shown: Mapping[str, Any]) -> str:

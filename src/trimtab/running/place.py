@@ -43,7 +43,7 @@ def tidy(host: Host) -> tuple[str, ...]:
                 folder.rmdir()
     try:
         open_paths = apply.pending(journal())
-        sentences = apply.recover(journal(), host, lock=LOCK)
+        sentences = apply.recover(journal(), host, lock=LOCK, erase=True)
     except HostError:
         return tuple(said)  # another run holds the host, and restores it itself
     if open_paths:
@@ -59,10 +59,8 @@ def applied(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
         return
     path = journal()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with apply.applied(writes, host, path, lock=LOCK):
+    with apply.applied(writes, host, path, lock=LOCK, erase=True):
         yield
-    if not apply.pending(path):
-        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host, LocalHost
 from trimtab.inherited import reaches_engine
+from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.model import Plan, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import compile_plan
@@ -155,9 +156,12 @@ def _environment(plan: Plan, given: Mapping[str, str], *, own: bool) -> dict[str
     """Return the server's environment: what is given, changed by the plan and by nothing else.
 
     A plan over the user's command has taken in what reaches an engine, and may have removed it.
+    A profile's own has not: what else is preloaded here stays, behind the plan's.
     """
     left = {name: value for name, value in given.items() if own or not reaches_engine(name)}
     found = child_environment(plan.settings, left)
+    if own and (more := _stray_preloads(plan.settings, given)):
+        found[PRELOAD] = ":".join((*preloaded(plan.settings), *more))
     return {**{name: given[name] for name in _DROPPED if name in given}, **found}
 
 
@@ -225,11 +229,19 @@ def _strays(profile: Profile, environment: Mapping[str, str]) -> list[Difference
     """Judge what the environment adds to the measured one."""
     settings = profile.plan.settings
     known = {name for name, _ in settings.env} | set(settings.unset)
+    if not _stray_preloads(settings, environment):
+        known.add(PRELOAD)
     names = sorted(name for name in environment if reaches_engine(name) and name not in known)
     if not names:
         return []
     sentence = f"the environment sets what the study did not have: {', '.join(names)}"
     return [Difference("environment", Severity.WARNING, sentence)]
+
+
+def _stray_preloads(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """Return what the environment preloads and the settings do not."""
+    given = Settings(argv=(), env=((PRELOAD, environment.get(PRELOAD, "")),))
+    return [path for path in preloaded(given) if path not in preloaded(settings)]
 
 
 def _notes(profile: Profile, plan: Plan, *, own: bool) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ class Machine:
 
     landscape: Landscape
     seed: int = 0
-    _walk: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
+    _walk: list[float] = field(default_factory=lambda: [0.0], repr=False, compare=False)
+    """Where the walk stands at each start so far, from number 0 on."""
     _plots: dict[int, tuple[Candidate, int]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -193,12 +194,12 @@ class Machine:
 
     def _drift(self, number: int) -> float:
         """Return where the random walk stands at a start; it steps once for each."""
-        if number <= 0 or self.landscape.noise.walk == 0:
+        if self.landscape.noise.walk == 0:
             return 0.0
-        if number not in self._walk:
-            step = self.landscape.noise.walk * float(self._rng(4, number).normal())
-            self._walk[number] = self._drift(number - 1) + step
-        return self._walk[number]
+        for at in range(len(self._walk), number + 1):
+            step = self.landscape.noise.walk * float(self._rng(4, at).normal())
+            self._walk.append(self._walk[-1] + step)
+        return self._walk[max(number, 0)]
 
     def _of(self, level: float, index: int, own: np.random.Generator) -> float:
         cold = self.landscape.noise.cold if index == 0 else 0.0
