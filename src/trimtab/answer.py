@@ -168,6 +168,7 @@ def _profile(
     plan = session.compile(chosen)
     digest = redact_plan(plan).digest
     values = dict(chosen)
+    entry = {tuning: session.catalog[tuning].entry for tuning in values}
     member = _member(conclusion, name)
     return Profile(
         name=name,
@@ -183,8 +184,12 @@ def _profile(
         workload=session.workload.model_dump(mode="json"),
         objective=session.space.objective,
         slo=session.options.slo,
-        answers=tuple(one for one in conclusion.answers if one.tuning in values),
-        risks={tuning: session.catalog[tuning].warning(value) for tuning, value in chosen},
+        answers=tuple(
+            replace(one, tuning=entry[one.tuning])
+            for one in conclusion.answers
+            if one.tuning in values
+        ),
+        risks={entry[name]: session.catalog[name].warning(value) for name, value in chosen},
         comparisons=comparisons_of(conclusion, name),
         plan=plan,
         evidence=evidence_digest(
