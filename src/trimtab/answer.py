@@ -24,7 +24,7 @@ from trimtab.model import (
 )
 from trimtab.profile import EngineId, Profile, evidence_digest, write_profile
 from trimtab.redaction import redact_plan
-from trimtab.report import html, pareto
+from trimtab.report import hardware, html, pareto
 from trimtab.session import Session, fingerprint
 
 PROVEN, MAX = "proven", "max"
@@ -41,7 +41,7 @@ def write_answer(
         StudyError: a profile or the report cannot be written.
     """
     command = f"trimtab tune --study {shlex.quote(str(folder))} --resume"
-    said = (*session.caveats, _ON_HARDWARE) if session.caveats else ()
+    said = (*session.caveats, *hardware.notes(conclusion)) if session.caveats else ()
     conclusion = replace(conclusion, notes=(*said, *conclusion.notes))
     files: dict[str, str] = {}
     for name, chosen in _profiles(conclusion).items():
@@ -59,12 +59,6 @@ def write_answer(
     study = _study(session, starts, conclusion, files, command)
     html.write(study, folder / "report.html")
     return study
-
-
-_ON_HARDWARE = (
-    "what is kept here would have to be confirmed on hardware: 'trimtab compare stock PROFILE' on "
-    "the NPU for the gain, and 'make test-ascend' for the verification"
-)
 
 
 def as_json(

