@@ -470,3 +470,9 @@ def test_what_is_kept_over_a_stand_in_is_to_be_confirmed_on_hardware() -> None:
     assert "block-size" not in rest  # it was never measured
     (none,) = hardware.notes(replace(CONCLUSION, proven=(), best=(), answers=()))
     assert none.startswith("no tuning is kept")
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_the_timeline_has_a_sign_for_every_phase(phase: Phase) -> None:
+    one = replace(STUDY.starts[0], request=replace(STUDY.starts[0].request, phase=phase))
+    assert timeline.draw(replace(STUDY, starts=(one,))) is not None
