@@ -130,14 +130,15 @@ def _executable(check: Check, scene: _Scene) -> Evidence:
 
 
 def _given(scene: _Scene, one: Process) -> Mapping[str, str]:
-    """Return a process's variables; those of its parent where a title has written over them all.
+    """Return a process's variables; those of its parent where a title has written over them.
 
     Only several API servers are read so: the command that supervises them gave them its own.
     """
-    found = process.parse_environ(scene.host.read(f"/proc/{one.pid}/environ"))
+    text = scene.host.read(f"/proc/{one.pid}/environ")
     inside = any(other.pid == one.ppid for other in scene.processes)
-    if found or one.role not in TRUSTED or not inside:
-        return found
+    covered = not text or text.startswith("\0")  # the title's rest; a tail may be left
+    if not covered or one.role not in TRUSTED or not inside:
+        return process.parse_environ(text)
     return process.parse_environ(scene.host.read(f"/proc/{one.ppid}/environ"))
 
 
