@@ -24,7 +24,7 @@ from trimtab.model import (
 )
 from trimtab.profile import EngineId, Profile, evidence_digest, write_profile
 from trimtab.redaction import redact_plan
-from trimtab.report import html, pareto
+from trimtab.report import hardware, html, pareto
 from trimtab.session import Session, fingerprint
 
 PROVEN, MAX = "proven", "max"
@@ -41,7 +41,7 @@ def write_answer(
         StudyError: a profile or the report cannot be written.
     """
     command = f"trimtab tune --study {shlex.quote(str(folder))} --resume"
-    said = (*session.caveats, _ON_HARDWARE) if session.caveats else ()
+    said = (*session.caveats, *hardware.notes(conclusion)) if session.caveats else ()
     conclusion = replace(conclusion, notes=(*said, *conclusion.notes))
     files: dict[str, str] = {}
     for name, chosen in _profiles(conclusion).items():
@@ -59,12 +59,6 @@ def write_answer(
     study = _study(session, starts, conclusion, files, command)
     html.write(study, folder / "report.html")
     return study
-
-
-_ON_HARDWARE = (
-    "what is kept here would have to be confirmed on hardware: 'trimtab compare stock PROFILE' on "
-    "the NPU for the gain, and 'make test-ascend' for the verification"
-)
 
 
 def as_json(
@@ -168,6 +162,7 @@ def _profile(
     plan = session.compile(chosen)
     digest = redact_plan(plan).digest
     values = dict(chosen)
+    entry = {tuning: session.catalog[tuning].entry for tuning in values}
     member = _member(conclusion, name)
     return Profile(
         name=name,
@@ -183,8 +178,12 @@ def _profile(
         workload=session.workload.model_dump(mode="json"),
         objective=session.space.objective,
         slo=session.options.slo,
-        answers=tuple(one for one in conclusion.answers if one.tuning in values),
-        risks={tuning: session.catalog[tuning].warning(value) for tuning, value in chosen},
+        answers=tuple(
+            replace(one, tuning=entry[one.tuning])
+            for one in conclusion.answers
+            if one.tuning in values
+        ),
+        risks={entry[name]: session.catalog[name].warning(value) for name, value in chosen},
         comparisons=comparisons_of(conclusion, name),
         plan=plan,
         evidence=evidence_digest(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
 
-from trimtab.catalog import CATALOG, Tuning, conflict, require_known
+from trimtab.catalog import CATALOG, Tuning, conflict, exclusion, require_known
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.knobs import Draft
@@ -27,7 +27,8 @@ def compile_plan(
 ) -> Plan:
     """Compile a candidate on top of the baseline's settings.
 
-    A value of ``None`` takes away what the base sets. ``allow_conflicts`` is for a candidate that
+    A value of ``None`` takes away what the base sets. The plan names entries of the catalogue,
+    also for a study's entry of a further value. ``allow_conflicts`` is for a candidate that
     is measured as it stands, contradictions included (the guide); its checks still say what is
     true: a second allocator, for example, is expected to be mapped, not to serve.
 
@@ -50,11 +51,11 @@ def compile_plan(
         own[name] = draft.checks
     settings = draft.settings()
     return Plan(
-        candidate=candidate(values),
+        candidate=candidate({catalog[name].entry: value for name, value in values.items()}),
         settings=settings,
         writes=draft.host_writes(),
         checks=tuple(
-            replace(check, tuning=name)
+            replace(check, tuning=catalog[name].entry)
             for name, default in own.items()
             for check in _checks(catalog[name], values[name], default, facts, settings)
         ),
@@ -89,11 +90,12 @@ def _require_harmony(
     """Raise the sentence of the first conflict among the values, or between one and the base."""
     active = {name: value for name, value in values.items() if _moves(catalog[name], value)}
     for one, other in combinations(sorted(active), 2):
-        if sentence := conflict(catalog, one, other):
+        if sentence := exclusion(catalog, one, other):
             raise UsageError(f"{one} and {other} exclude each other: {sentence}")
+    entries = {catalog[name].entry for name in values}
     for name in sorted(active):
         for other, tuning in catalog.items():
-            if other in values or not _moves(tuning, tuning.knob.parse(base)):
+            if tuning.entry in entries or not _moves(tuning, tuning.knob.parse(base)):
                 continue
             if sentence := conflict(catalog, name, other):
                 raise UsageError(f"{name} excludes {other}, which the baseline sets: {sentence}")

@@ -35,7 +35,7 @@ class Options:
     ``shared_host``: what others do with the machine delays no start and voids no window.
     ``aa``: so many inert tunings take the place of the catalogue's (an A/A study). ``windows``
     of a start are a number, or AUTO: as the noise asks. ``noise`` is the standard deviation
-    between starts that a design assumes. ``tries`` are ``tuning=value`` words: the value
+    between starts that a design assumes. ``tries`` are ``tuning=value`` words: the values
     to test where it is not the recommended one. ``device_time``: the model by which the
     rehearsal's device takes time (``StandIn.clock``). ``arm`` is the preset whose candidate is
     measured as it stands, in the first block.
@@ -69,18 +69,21 @@ class Options:
 def parse_tries(words: Iterable[str]) -> dict[str, str]:
     """Parse ``tuning=value`` words; what values a tuning has, the catalogue decides.
 
+    A further value of a tuning stands under the word itself, as the entry of its own that it is
+    in the study (``catalog.with_further``).
+
     Raises:
-        UsageError: a word has no "=", or a tuning is given twice.
+        UsageError: a word has no "=", or is given twice.
     """
     found: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not (name and equals and value) or name in found:
+        if not (name and equals and value) or word in found or found.get(name) == value:
             raise UsageError(
-                "--try must be TUNING=VALUE, each tuning once, such as task-queue=0, but is "
+                "--try must be TUNING=VALUE, each value once, such as task-queue=0, but is "
                 f"{word!r}"
             )
-        found[name] = value
+        found[word if name in found else name] = value
     return found
 
 

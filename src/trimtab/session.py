@@ -9,7 +9,7 @@ from functools import partial
 from typing import ClassVar
 
 from trimtab import __version__, baseline, engines, facts, presets
-from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space
+from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further
 from trimtab.catalog.dummy import nothing
 from trimtab.engines import Engine
 from trimtab.engines.ascend_rehearsal import Rehearsal
@@ -254,7 +254,8 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
         return _Asked(tuple(factors), (), frozenset(), None, entries)
     preset = parse_arm(options.arm)
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
-    return _Asked(tuple(found), tuple(left_out), conflicts, preset(context), CATALOG)
+    known = with_further(CATALOG, context.tries)
+    return _Asked(tuple(found), tuple(left_out), conflicts, preset(context), known)
 
 
 def windowed(workload: Workload, windows: int | None) -> Workload:

@@ -56,5 +56,6 @@ def parted(session: Session, plan: Plan, request: StartRequest) -> tuple[Plan, A
     """Return what of a start's plan holds throughout, and what alternates."""
     steady = session.compile(request.steady) if request.live else plan
     writes = tuple(write for write in plan.writes if write not in steady.writes)
-    checks = tuple(check for check in plan.checks if check.tuning == request.live)
+    live = session.catalog[request.live].entry if request.live else ""
+    checks = tuple(check for check in plan.checks if check.tuning == live)
     return steady, Alternating(request, replace(plan, writes=writes, checks=checks))

@@ -129,9 +129,22 @@ def _executable(check: Check, scene: _Scene) -> Evidence:
     return _each(check, scene, "exe", look)
 
 
+def _given(scene: _Scene, one: Process) -> Mapping[str, str]:
+    """Return a process's variables; those of its parent where a title has written over them.
+
+    Only several API servers are read so: the command that supervises them gave them its own.
+    """
+    text = scene.host.read(f"/proc/{one.pid}/environ")
+    inside = any(other.pid == one.ppid for other in scene.processes)
+    covered = not text or text.startswith("\0")  # the title's rest; a tail may be left
+    if not covered or one.role not in TRUSTED or not inside:
+        return process.parse_environ(text)
+    return process.parse_environ(scene.host.read(f"/proc/{one.ppid}/environ"))
+
+
 def _environ(check: Check, scene: _Scene) -> Evidence:
     def look(one: Process, folder: str) -> Sight:
-        found = process.parse_environ(scene.host.read(f"{folder}/environ")).get(check.subject)
+        found = _given(scene, one).get(check.subject)
         if found is None and one.role not in TRUSTED:
             return Seen.UNOBSERVABLE, f"{check.subject} not seen (the title overwrote the start)"
         if found == check.expected:

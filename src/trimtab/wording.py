@@ -24,8 +24,8 @@ def value(setting: Value) -> str:
 
 
 def setting(tuning: str, chosen: Value) -> str:
-    """Return a tuning with its value: ``dtype=float32``."""
-    return f"{tuning}={value(chosen)}"
+    """Return a tuning with its value, which the name of a further one holds: ``dtype=float32``."""
+    return tuning if "=" in tuning else f"{tuning}={value(chosen)}"
 
 
 def settings(chosen: Candidate) -> str:

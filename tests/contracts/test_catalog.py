@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
-from trimtab.catalog import CATALOG, Context, Tuning, conflict, space
+from trimtab.catalog import CATALOG, Context, Tuning, conflict, space, with_further
 from trimtab.catalog._tuning import no_lead
 from trimtab.errors import UnknownTuningError, UsageError
 from trimtab.facts import Facts
@@ -545,15 +545,20 @@ def test_collectives_need_several_workers(plain: Context) -> None:
         assert chosen(many)["hccl-op-expansion"].value == "AIV"
 
 
-def test_another_value_can_be_tried(plain: Context) -> None:
-    ascend = replace(
+def rehearsed(plain: Context, *args: str) -> Context:
+    """Return the rehearsal's context, without graphs unless other arguments are given."""
+    return replace(
         plain,
         engine_name="ascend-rehearsal",
         engine_version="0.23.0",
         platform="ascend",
         packages={"vllm": "0.23.0", "vllm-ascend": "0.23.0", "torch-npu": "2.13.0"},
-        baseline=Settings(argv=("vllm", "serve", "m", "--enforce-eager")),
+        baseline=Settings(argv=("vllm", "serve", "m", *(args or ("--enforce-eager",)))),
     )
+
+
+def test_another_value_can_be_tried(plain: Context) -> None:
+    ascend = rehearsed(plain)
     values = {}
     for tries in ({}, {"task-queue": "0"}):
         factors, _, _ = space(replace(ascend, tries=tries), (), (), RiskLevel.MEDIUM)
@@ -562,3 +567,46 @@ def test_another_value_can_be_tried(plain: Context) -> None:
     assert values == {"2": True, "0": False}  # the published lead speaks of its own value only
     with pytest.raises(UsageError, match="task-queue must be one of 2, 1, 0, but is '7'"):
         CATALOG["task-queue"].recommended_for(replace(ascend, tries={"task-queue": "7"}))
+
+
+QUEUES = {"task-queue": "2", "task-queue=0": "0"}
+
+
+def test_a_further_value_is_an_entry_that_excludes_the_first(plain: Context) -> None:
+    context = replace(rehearsed(plain), tries=QUEUES)
+    factors, _, pairs = space(context, ["task-queue", "jemalloc"], (), RiskLevel.MEDIUM)
+    found = {factor.tuning: factor.value for factor in factors}
+    assert found.items() >= QUEUES.items()
+    assert [name for name in found if name in QUEUES] == list(QUEUES)  # one behind the other
+    assert frozenset(QUEUES) in pairs
+    assert not any(frozenset((name, "dummy")) in pairs for name in QUEUES)
+    left = reasons(context, only=["jemalloc"])
+    assert left.keys() >= QUEUES.keys()
+    with pytest.raises(UsageError, match="task-queue must be one of 2, 1, 0, but is '7'"):
+        chosen(replace(context, tries={"task-queue": "2", "task-queue=7": "7"}))
+
+
+def test_what_forbids_one_value_leaves_the_other(plain: Context) -> None:
+    graphs = replace(rehearsed(plain, "-tp", "1"), tries=QUEUES)
+    assert "graphs are captured" in reasons(graphs)["task-queue"]
+    assert chosen(graphs)["task-queue=0"].value == "0"
+
+
+def test_a_further_value_may_replace_what_the_baseline_sets(plain: Context) -> None:
+    baked = replace(rehearsed(plain).baseline, env=(("TASK_QUEUE_ENABLE", "1"),))
+    context = replace(rehearsed(plain), baseline=baked, tries=QUEUES)
+    assert chosen(context).keys() >= QUEUES.keys()
+    catalog = with_further(CATALOG, QUEUES)
+    plan = compile_plan((("task-queue=0", "0"),), baked, plain.facts, catalog=catalog)
+    assert dict(plan.settings.env)["TASK_QUEUE_ENABLE"] == "0"
+    assert plan.candidate == (("task-queue", "0"),)
+    assert {check.tuning for check in plan.checks} == {"task-queue"}
+    with pytest.raises(UsageError, match="two values of one setting"):
+        compile_plan(tuple(QUEUES.items()), baked, plain.facts, catalog=catalog)
+
+
+def test_an_entry_that_excludes_one_excludes_its_further_values() -> None:
+    catalog = with_further(CATALOG, ["jemalloc=/b.so"])
+    for one, other in (("jemalloc=/b.so", "tcmalloc"), ("tcmalloc", "jemalloc=/b.so")):
+        assert conflict(catalog, one, other) == conflict(catalog, "jemalloc", "tcmalloc")
+    assert conflict(catalog, "jemalloc", "tcmalloc")

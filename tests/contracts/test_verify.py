@@ -167,6 +167,25 @@ def test_environ() -> None:
         assert look(titled, process(without, "engine")).verdict is UNOBSERVABLE
 
 
+_WIPED = """
+import ctypes
+start, end = map(int, open("/proc/self/stat").read().rpartition(")")[2].split()[47:49])
+ctypes.memset(start, 0, end - start - 6)  # a tail may be left
+"""
+"""What setproctitle does to the variables at the head of a process's memory."""
+
+
+def test_environ_of_several_api_servers_is_what_their_command_gave_them() -> None:
+    check = Check(CheckKind.ENVIRON, "TRIMTAB_X", "1", roles=("api",))
+    with child(TRIMTAB_X="1") as has, child() as has_not, child(_WIPED, TRIMTAB_X="1") as titled:
+        below = {pid: Process(titled, pid, "api", "python", ()) for pid in (has, has_not)}
+        assert look(check, process(has, "helper"), below[has]).verdict is YES
+        assert look(check, process(has_not, "helper"), below[has_not]).verdict is NO
+        assert look(check, below[has]).verdict is NO  # the command is none of the tree
+        whole = Process(has_not, has, "api", "python", ())
+        assert look(check, process(has, "helper"), whole).verdict is NO
+
+
 def test_environ_never_tells_a_value() -> None:
     check = Check(CheckKind.ENVIRON, "API_TOKEN", "1", roles=("api",))
     with child(API_TOKEN="hush-hush") as pid:

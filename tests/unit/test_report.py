@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from tests.unit.show_samples import ANSWERS, CONCLUSION, OBJECTIVE, PLANS, STUDY
-from trimtab import report
+from trimtab import report, wording
 from trimtab.errors import StudyError
 from trimtab.model import (
     Check,
@@ -29,7 +29,7 @@ from trimtab.model import (
     Settings,
     Verdict,
 )
-from trimtab.report import figures, html, rows, text, timeline
+from trimtab.report import figures, hardware, html, rows, text, timeline
 
 EMPTY = replace(
     STUDY,
@@ -456,3 +456,23 @@ def test_write_html(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     with pytest.raises(StudyError, match="cannot be written"):
         report.write_html(STUDY, tmp_path / "absent" / "report.html")
+
+
+def test_what_is_kept_over_a_stand_in_is_to_be_confirmed_on_hardware() -> None:
+    kept, rest = hardware.notes(CONCLUSION)
+    assert kept.startswith("to confirm on hardware, of ")
+    for name, value in (*CONCLUSION.proven, *CONCLUSION.best):
+        assert wording.setting(name, value) in kept
+        assert f"{wording.setting(name, value)} (" not in rest
+    assert "'make test-ascend'" in kept
+    assert "max-num-seqs=2 (LOSS)" in rest
+    assert "dummy" not in rest  # no hardware changes it
+    assert "block-size" not in rest  # it was never measured
+    (none,) = hardware.notes(replace(CONCLUSION, proven=(), best=(), answers=()))
+    assert none.startswith("no tuning is kept")
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_the_timeline_has_a_sign_for_every_phase(phase: Phase) -> None:
+    one = replace(STUDY.starts[0], request=replace(STUDY.starts[0].request, phase=phase))
+    assert timeline.draw(replace(STUDY, starts=(one,))) is not None

@@ -86,6 +86,11 @@ def test_percent(gain: float | None, written: str) -> None:
     assert wording.percent(gain) == written
 
 
+def test_the_name_of_a_further_value_holds_it() -> None:
+    assert wording.setting("task-queue", "2") == "task-queue=2"
+    assert wording.setting("task-queue=0", "0") == "task-queue=0"
+
+
 def test_factors() -> None:
     chosen = (Factor("dtype", "float32"), Factor("mp", False), Factor("size", 32))
     assert wording.factors(chosen) == "dtype=float32, mp=off, size=32"

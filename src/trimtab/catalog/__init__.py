@@ -14,7 +14,15 @@ from types import MappingProxyType
 from trimtab.catalog import _space
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
-from trimtab.catalog._space import LeftOut, conflict, host_refusal, require_known, unavailable
+from trimtab.catalog._space import (
+    LeftOut,
+    conflict,
+    exclusion,
+    host_refusal,
+    require_known,
+    unavailable,
+    with_further,
+)
 from trimtab.catalog._tuning import Claim, Context, Relation, Source, Tuning
 from trimtab.model import Factor, RiskLevel
 
@@ -29,10 +37,12 @@ __all__ = [
     "Source",
     "Tuning",
     "conflict",
+    "exclusion",
     "host_refusal",
     "require_known",
     "space",
     "unavailable",
+    "with_further",
 ]
 
 
@@ -60,9 +70,11 @@ def space(
 ) -> tuple[list[Factor], list[LeftOut], frozenset[frozenset[str]]]:
     """Return the factors to test here, what is left out and why, and the conflicting pairs.
 
-    ``only`` and ``skip`` hold names or globs. The dummy is always a factor.
+    ``only`` and ``skip`` hold names or globs. The dummy is always a factor. Names of the result
+    are those of the catalogue with the further values of the context's tries.
 
     Raises:
         UnknownTuningError: a pattern matches nothing; the message names the nearest entries.
     """
-    return _space.choose(CATALOG, context, only, skip, max_risk)
+    catalog = with_further(CATALOG, context.tries)
+    return _space.choose(catalog, context, only, skip, max_risk)

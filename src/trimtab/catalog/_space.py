@@ -29,9 +29,29 @@ def conflict(catalog: Mapping[str, Tuning], one: str, other: str) -> str | None:
     """Return the sentence of the conflict between two entries, whichever side states it."""
     for name, rival in ((one, other), (other, one)):
         for relation in catalog[name].conflicts:
-            if relation.name == rival:
+            if relation.name == catalog[rival].entry:
                 return relation.sentence
     return None
+
+
+def exclusion(catalog: Mapping[str, Tuning], one: str, other: str) -> str | None:
+    """Return why two entries cannot be on together: a conflict, or one setting for both."""
+    if catalog[one].entry == catalog[other].entry:
+        return "they are two values of one setting"
+    return conflict(catalog, one, other)
+
+
+def with_further(catalog: Mapping[str, Tuning], tries: Iterable[str]) -> Mapping[str, Tuning]:
+    """Return the catalogue with an entry for each further value, behind the one it belongs to.
+
+    ``tries`` are names as ``Context.tries`` has them; a further value's is ``tuning=value``.
+    """
+    further = [(name.partition("=")[0], name) for name in tries if "=" in name]
+    found: dict[str, Tuning] = {}
+    for name, tuning in catalog.items():
+        found[name] = tuning
+        found |= {own: tuning.further(own) for entry, own in further if entry == name}
+    return found
 
 
 def require_known(catalog: Mapping[str, Tuning], patterns: Iterable[str]) -> None:
@@ -90,7 +110,7 @@ def choose(
         frozenset((one, other))
         for index, one in enumerate(names)
         for other in names[index + 1 :]
-        if conflict(catalog, one, other) is not None
+        if exclusion(catalog, one, other) is not None
     )
     return factors, left_out, pairs
 
@@ -161,7 +181,8 @@ def _already(catalog: Mapping[str, Tuning], tuning: Tuning, context: Context) ->
         if other.is_stock(other.knob.parse(context.baseline), context):
             return f"it needs {other.name} in the baseline: {needed.sentence}"
     for other in catalog.values():
-        sentence = None if other is tuning else conflict(catalog, tuning.name, other.name)
+        same = other.entry == tuning.entry
+        sentence = None if same else conflict(catalog, tuning.name, other.name)
         if sentence is None:
             continue
         if not other.is_stock(other.knob.parse(context.baseline), context):
@@ -219,15 +240,15 @@ def _absent(tuning: Tuning, context: Context) -> str | None:
 def _unwanted(
     tuning: Tuning, value: Value, only: Sequence[str], skip: Sequence[str], max_risk: RiskLevel
 ) -> str | None:
-    if any(fnmatchcase(tuning.name, pattern) for pattern in skip):
+    if any(fnmatchcase(tuning.entry, pattern) for pattern in skip):
         return "left out by --skip"
-    if only and not any(fnmatchcase(tuning.name, pattern) for pattern in only):
+    if only and not any(fnmatchcase(tuning.entry, pattern) for pattern in only):
         return "not among --only"
     if tuning.risk.level.rank > max_risk.rank:
         return (
             f"its risk is {tuning.risk.level.value}, above --max-risk {max_risk.value}: "
             f"{tuning.risk.sentence}"
         )
-    if value in tuning.lowers_fidelity and tuning.name not in only:
-        return f"it may change answers: name it with --only {tuning.name} to test it"
+    if value in tuning.lowers_fidelity and tuning.entry not in only:
+        return f"it may change answers: name it with --only {tuning.entry} to test it"
     return None

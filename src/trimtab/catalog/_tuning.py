@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from trimtab.catalog._accepts import ANY_TEXT, Accepts
@@ -21,7 +21,8 @@ class Context:
     ``baseline`` is what the user runs today. ``checkpoint_dtype`` is the type the weights are
     stored in, ``concurrency`` the workload's fixed number of streams (``None`` in open loop).
     ``allow_host``: the user lets trimtab change kernel settings. ``tries`` maps an entry to the
-    text of the value to test where that is not the recommended one.
+    text of the value to test where that is not the recommended one; a further value stands under
+    the name of an entry of its own (``Tuning.further``).
     """
 
     facts: Facts
@@ -113,7 +114,8 @@ class Tuning:
     what others published about its effect. ``default`` is the text that does what happens anyway
     when it is not set, where there is one for every machine. ``inert`` says why nothing reads it
     any more. ``advisory``: known to doctor and lint, but no study tries it, for it buys no speed
-    by itself or is no launch setting.
+    by itself or is no launch setting. ``further_of`` names the entry that this is a further value
+    of, in a study that tests several (:func:`further`).
     """
 
     name: str
@@ -150,6 +152,12 @@ class Tuning:
     inert: str = ""
     advisory: bool = False
     dummy: bool = False
+    further_of: str = ""
+
+    @property
+    def entry(self) -> str:
+        """The name in the catalogue: what a plan and a profile say."""
+        return self.further_of or self.name
 
     @property
     def executed(self) -> str:
@@ -186,8 +194,17 @@ class Tuning:
             if str(value) == text:
                 return value
         offered = ", ".join(str(value) for value in others) or "nothing but stock"
-        raise UsageError(f"--try: {self.name} must be one of {offered}, but is {text!r}")
+        raise UsageError(f"--try: {self.entry} must be one of {offered}, but is {text!r}")
 
     def is_stock(self, value: Value, context: Context) -> bool:
         """Whether a value is what the engine does anyway."""
         return value is None or value == self.values_for(context)[0]
+
+    def further(self, name: str) -> Tuning:
+        """Return the entry ``name`` for a further value, which ``Context.tries`` has under it."""
+
+        def applies(context: Context) -> str | None:
+            alone = {**context.tries, self.name: context.tries[name]}
+            return self.applies(replace(context, tries=alone))
+
+        return replace(self, name=name, applies=applies, further_of=self.name)

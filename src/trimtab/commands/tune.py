@@ -91,7 +91,9 @@ def tune(
     ] = None,
     try_: Annotated[
         list[str] | None,
-        typer.Option("--try", help="TUNING=VALUE: test this value of it (repeatable)."),
+        typer.Option(
+            "--try", help="TUNING=VALUE: test this value of it (repeatable; several are rivals)."
+        ),
     ] = None,
     arm: Annotated[
         str | None,

