@@ -51,9 +51,8 @@ def said(packages: Path, program: str) -> list[str]:
         ("import heavy; print(heavy.RATE == 2)", ["heavy runs", "part runs", "True"]),
         ("import heavy.other", ["heavy runs", "part runs", "other runs"]),
         (
-            "import user\nclass Mine(user.Part): ...\n"
-            "print(Mine.kind, isinstance(Mine(), user.Part))",
-            ["heavy runs", "part runs", "a part True"],
+            "import user\nclass Mine(user.Part): ...\nprint(isinstance(Mine(), user.Part))",
+            ["heavy runs", "part runs", "True"],
         ),
         ("import heavy; heavy.RATE = 3; print(heavy.RATE)", ["heavy runs", "part runs", "3"]),
     ],

@@ -123,14 +123,22 @@ class _Loader(importlib.abc.Loader):
         module.__class__ = Module
 
 
-class _Made(importlib.abc.Loader):
-    """Gives back a module that is there already: the patch of it has imported it."""
+class _Then(importlib.abc.Loader):
+    """Runs a module's code, and then the patches of it that wait."""
+
+    def __init__(self, own: importlib.abc.Loader, patches: Sequence[str]) -> None:
+        self._own = own
+        self._patches = patches
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
-        return sys.modules.get(spec.name)
+        return self._own.create_module(spec)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Do nothing: its code has run."""
+        """Run the module, then its patches, as far as anybody has imported them."""
+        self._own.exec_module(module)
+        for patch in self._patches:
+            if patch in sys.modules:
+                run(sys.modules[patch])
 
 
 class Finder(importlib.abc.MetaPathFinder):
@@ -138,35 +146,21 @@ class Finder(importlib.abc.MetaPathFinder):
 
     def __init__(self, names: Mapping[str, str], patches: Mapping[str, tuple[str, ...]]) -> None:
         self._names = frozenset({*names, *patches})
-        self._patches = dict(patches)
+        self._patches = patches
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return the spec of a module of the list, with a loader that waits."""
-        if fullname in self._names:
-            spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _Loader(spec.loader)
-            return spec
-        _run_parent(fullname)
-        if self._patch(fullname) and fullname in sys.modules:
-            return importlib.machinery.ModuleSpec(fullname, _Made())
-        return None
-
-    def _patch(self, fullname: str) -> bool:
-        """Run the patches that wait for a package, now that something of it is imported."""
-        due = [
-            patch
-            for patch, packages in self._patches.items()
-            if any(f"{fullname}.".startswith(f"{one}.") for one in packages)
-        ]
-        for patch in due:
-            del self._patches[patch]
-        for patch in due:
-            if patch in sys.modules:
-                run(sys.modules[patch])
-        return bool(due)
+        """Return the spec of a module that waits, or that others wait for."""
+        due = [patch for patch, packages in self._patches.items() if fullname in packages]
+        if fullname not in self._names:
+            _run_parent(fullname)
+            if not due:
+                return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Then(spec.loader, due) if due else _Loader(spec.loader)
+        return spec
 
 
 def defer(names: Mapping[str, str], patches: Mapping[str, tuple[str, ...]]) -> None:
