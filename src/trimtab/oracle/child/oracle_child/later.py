@@ -98,7 +98,7 @@ def run(module: types.ModuleType) -> None:
     spec = module.__spec__
     assert spec is not None
     _run_parent(spec.name)
-    module.__class__ = types.ModuleType
+    module.__class__ = types.ModuleType  # type: ignore[assignment]  # as importlib.util.LazyLoader does
     loader: Any = spec.loader
     loader.own.exec_module(module)
 
