@@ -24,7 +24,7 @@ def prepare(kind: str) -> dict[str, str]:
     """
     os.environ.pop("LD_PRELOAD", None)  # torch_npu looks symbols up in another way if it is set
     os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
-    gc.disable()  # what is imported stays: to look for garbage in it again and again takes a tenth
+    gc.disable()  # what is imported stays: to look for garbage in it again and again costs time
     if kind == "vllm-ascend":
         later.defer(unneeded.MODULES, unneeded.PATCHES)
     importlib.import_module("torch")
