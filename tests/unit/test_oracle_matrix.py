@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from trimtab.catalog import CATALOG
+from trimtab.catalog._versions import Versions, life, parse, torch_npu
 from trimtab.oracle import matrix
 from trimtab.oracle.matrix import Told
 from trimtab.oracle.model import Verdict
@@ -40,7 +48,7 @@ def test_a_version_knows_what_it_takes_any_text_of() -> None:
 
 
 def test_a_gap_between_versions_is_told() -> None:
-    page = matrix.page({**FOUND, "3.0": FOUND["1.0"]}, [], "made")
+    page = matrix.page(matrix.versions({**FOUND, "3.0": FOUND["1.0"]}, [], "made"))
     assert "| `c` |  |  | 2.0 |" in page
     assert "\n\n\n" not in page
 
@@ -64,10 +72,62 @@ def test_what_is_read_back_is_a_difference_and_a_binding_is_not() -> None:
 
 
 def test_the_page_has_since_until_and_each_difference() -> None:
-    page = matrix.page(FOUND, ["3.0 is not asked: it aborts"], "scripts/oracle-matrix 1.0 2.0")
+    left_out = ["3.0 is not asked: it aborts"]
+    page = matrix.page(matrix.versions(FOUND, left_out, "scripts/oracle-matrix 1.0 2.0"))
     assert "- 3.0 is not asked: it aborts" in page
     assert "| `b` | 2.0 |  |  |" in page
     assert "| `c` |  | 1.0 |  |" in page
     assert "| `B=1` | rejected | accepted |" in page
     assert "| `D=1` | not asked | accepted |" in page
     assert "`a`" not in page
+
+
+def test_the_page_in_docs_is_made_of_the_data_that_lint_reads() -> None:
+    page = Path(__file__).parents[2] / "docs/oracle-versions.md"
+    assert page.read_text(encoding="utf-8") == matrix.page(torch_npu())
+    assert set(torch_npu().known) <= set(CATALOG)
+
+
+@pytest.fixture
+def three() -> Versions:
+    return matrix.versions({**FOUND, "3.0": FOUND["2.0"]}, [], "made")
+
+
+def test_what_is_written_is_read_back(three: Versions) -> None:
+    assert parse(json.dumps(asdict(three))) == three
+
+
+@pytest.mark.parametrize(
+    ("version", "like", "beyond"),
+    [
+        ("0.9", ("1.0",), True),
+        ("1.0.post3", ("1.0",), False),
+        ("1.5", ("1.0", "2.0"), False),
+        ("2", ("2.0",), False),
+        ("4", ("3.0",), True),
+        ("main", (), False),
+    ],
+)
+def test_a_version_is_judged_by_its_release_or_its_neighbours(
+    three: Versions, version: str, like: tuple[str, ...], beyond: bool
+) -> None:
+    assert three.like(version) == like
+    assert three.beyond(version) is beyond
+
+
+def test_a_version_refuses_an_entry_it_does_not_know_and_a_text_it_does_not_take(
+    three: Versions,
+) -> None:
+    assert three.refusing("b", "B=1") == ("1.0",)
+    assert three.refusing("b", "B=another text") == ("1.0",)
+    assert three.refusing("c", "C=1") == ("2.0", "3.0")
+    assert three.refusing("a", "A=1") == ()
+
+
+def test_since_and_until_are_seen_from_a_version() -> None:
+    versions = ("1", "2", "3")
+    assert life(("1", "3"), ("2",), versions) == "until 1 and again since 3"
+    assert life(("2", "3"), ("1",), versions) == "since 2"
+    assert life(("1", "2"), ("3",), versions) == "until 2"
+    assert life((), ("1", "2", "3"), versions) == ""
+    assert life(versions, (), versions) == ""

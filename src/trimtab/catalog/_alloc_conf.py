@@ -87,6 +87,8 @@ def _unknown_keys(scene: Scene) -> Iterator[Hit]:
         if not (key and colon) or key in _OLD_KEYS:
             continue
         if key in _NEW_KEYS:
+            if scene.version("torch-npu"):
+                continue  # judged by that: torch-npu-version
             yield Hit(
                 NAME,
                 f"{key} exists since TorchNPU 26.2: an older torch_npu refuses it as unknown",

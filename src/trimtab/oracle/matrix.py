@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from trimtab.catalog._versions import Versions
 from trimtab.oracle import LABEL
 from trimtab.oracle.model import Verdict
 
@@ -47,20 +48,30 @@ def differing(found: Found) -> Iterator[tuple[str, list[Told | None]]]:
             yield place, row
 
 
-def page(found: Found, not_asked: Sequence[str], command: str) -> str:
-    """Return the matrix as Markdown; ``not_asked`` are sentences about versions left out."""
-    versions = list(found)
+def versions(found: Found, not_asked: Sequence[str], command: str) -> Versions:
+    """Return what lint reads; ``not_asked`` are sentences about versions left out."""
+    return Versions(
+        command,
+        tuple(found),
+        tuple(not_asked),
+        {name: those for name, those in known(found).items() if len(those) < len(found)},
+        {place: tuple(_short(one) for one in row) for place, row in differing(found)},
+    )
+
+
+def page(told: Versions) -> str:
+    """Return the matrix as Markdown."""
     lines = [
         "# torch_npu's settings over its versions",
         "",
-        f"Made by `{command}`:",
+        f"Made by `{told.command}`:",
         f"{LABEL}. Each text was set alone, in a process of its own;",
         "[the page of one version](oracle.md) has the words of the answers. A version knows a",
         "setting if it takes any of its texts; where it does not let a value be read back,",
         "accepted means that it took the text without an error.",
         "",
-        *(f"- {sentence}" for sentence in not_asked),
-        *([""] if not_asked else []),
+        *(f"- {sentence}" for sentence in told.not_asked),
+        *([""] if told.not_asked else []),
         "## Since and until",
         "",
         "Known to all versions asked, unless it is listed here.",
@@ -68,25 +79,22 @@ def page(found: Found, not_asked: Sequence[str], command: str) -> str:
         "| entry | since | until | between, not in |",
         "|---|---|---|---|",
     ]
-    lines += list(_lives(found, versions))
+    lines += [_life(name, those, told.versions) for name, those in told.known.items()]
     lines += ["", "## Texts taken differently", ""]
-    lines += ["| setting | " + " | ".join(versions) + " |", "|---" * (len(versions) + 1) + "|"]
-    for place, row in differing(found):
-        cells = " | ".join(_cell(_short(one)) for one in row)
-        lines.append(f"| `{_cell(place)}` | {cells} |")
+    width = len(told.versions) + 1
+    lines += ["| setting | " + " | ".join(told.versions) + " |", "|---" * width + "|"]
+    for place, row in told.answers.items():
+        lines.append(f"| `{_cell(place)}` | {' | '.join(map(_cell, row))} |")
     return "\n".join([*lines, ""])
 
 
-def _lives(found: Found, versions: Sequence[str]) -> Iterator[str]:
-    for name, those in known(found).items():
-        if len(those) == len(versions):
-            continue
-        first, last = those[0], those[-1]
-        since = first if first != versions[0] else ""
-        until = last if last != versions[-1] else ""
-        span = versions[versions.index(first) : versions.index(last) + 1]
-        gaps = ", ".join(one for one in span if one not in those)
-        yield f"| `{name}` | {since} | {until} | {gaps} |"
+def _life(name: str, those: Sequence[str], versions: Sequence[str]) -> str:
+    first, last = those[0], those[-1]
+    since = first if first != versions[0] else ""
+    until = last if last != versions[-1] else ""
+    span = versions[versions.index(first) : versions.index(last) + 1]
+    gaps = ", ".join(one for one in span if one not in those)
+    return f"| `{name}` | {since} | {until} | {gaps} |"
 
 
 def _short(told: Told | None) -> str:

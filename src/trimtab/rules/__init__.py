@@ -12,7 +12,7 @@ from trimtab.catalog import CATALOG, Rule, Scene, Tuning
 from trimtab.model.finding import Finding, Hit, Severity
 from trimtab.model.script import Document
 from trimtab.model.situation import Situation
-from trimtab.rules import generic
+from trimtab.rules import generic, versions
 from trimtab.rules.making import MAKING
 from trimtab.rules.names import NAMES
 from trimtab.rules.prose import PROSE
@@ -30,7 +30,7 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
     found: dict[str, tuple[Rule, str]] = {}
     owned = [(rule, tuning.name) for tuning in CATALOG.values() for rule in tuning.rules]
     for rule, owner in (
-        *((rule, "") for rule in (*generic.RULES, *MAKING, *NAMES, *PROSE)),
+        *((rule, "") for rule in (*generic.RULES, versions.RULE, *MAKING, *NAMES, *PROSE)),
         *owned,
     ):
         if rule.id in found:
@@ -50,7 +50,7 @@ def in_process(scene: Scene) -> tuple[Finding, ...]:
 
 def of_tuning(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
     """Yield what the general rules and the entry's own say about one entry."""
-    for rule, check in generic.PER_TUNING:
+    for rule, check in (*generic.PER_TUNING, (versions.RULE, versions.check)):
         yield from _finished(rule, tuning.name, check(tuning, scene), scene)
     for rule in tuning.rules:
         if rule.process is not None:

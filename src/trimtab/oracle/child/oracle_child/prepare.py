@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from importlib import metadata
 
-from . import plugin
+from . import later, plugin, unneeded
 
 _BEFORE_TORCH_NPU = ("sympy", "torch._dynamo", "torch.distributed", "torch._inductor.config")
 """Modules that torch_npu imports first. They are PyTorch's own, and slow."""
@@ -23,12 +24,17 @@ def prepare(kind: str) -> dict[str, str]:
     """
     os.environ.pop("LD_PRELOAD", None)  # torch_npu looks symbols up in another way if it is set
     os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] = "0"
+    gc.disable()  # what is imported stays: to look for garbage in it again and again costs time
+    if kind == "vllm-ascend":
+        later.defer(unneeded.MODULES, unneeded.PATCHES)
     importlib.import_module("torch")
     if kind == "vllm-ascend":
         plugin.prepare()
     else:
         for name in _BEFORE_TORCH_NPU:
             importlib.import_module(name)
+    gc.freeze()  # a fork would copy every page of it at its first collection
+    gc.enable()
     return {name: found for name in _PACKAGES if (found := _version(name))}
 
 

@@ -1,0 +1,79 @@
+"""Modules that wait in the oracle's child program: run when used, and only then, and once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trimtab.oracle.zygote import CHILD
+
+MODULES = {
+    "heavy/__init__.py": "print('heavy runs')\nfrom .part import Part\nRATE = 2\n",
+    "heavy/part.py": "print('part runs')\nclass Part:\n    kind = 'a part'\n",
+    "heavy/other.py": "print('other runs')\nLEFT = 1\n",
+    "user.py": (
+        "import heavy\nfrom heavy import Part\n"
+        "def use(part: Part | None = None) -> str:\n    return Part().kind\n"
+    ),
+    "changes.py": "print('changes runs')\nimport server.api\nserver.api.answer = lambda: 'new'\n",
+    "server/__init__.py": "",
+    "server/api.py": "print('api runs')\ndef answer():\n    return 'old'\n",
+}
+START = "from oracle_child import later\nlater.defer({'heavy': ''}, {'changes': ('server',)})\n"
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    for name, text in MODULES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def said(packages: Path, program: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", START + program],
+        env={"PYTHONPATH": f"{CHILD}:{packages}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("import user", []),
+        ("import user; print(user.use())", ["heavy runs", "part runs", "a part"]),
+        ("import heavy; print(heavy.RATE == 2)", ["heavy runs", "part runs", "True"]),
+        ("import heavy.other", ["heavy runs", "part runs", "other runs"]),
+        (
+            "import user\nclass Mine(user.Part): ...\nprint(isinstance(Mine(), user.Part))",
+            ["heavy runs", "part runs", "True"],
+        ),
+        ("import heavy; heavy.RATE = 3; print(heavy.RATE)", ["heavy runs", "part runs", "3"]),
+    ],
+    ids=["imported", "called", "a value", "a part of it", "a base", "changed"],
+)
+def test_a_module_runs_when_it_is_used(packages: Path, program: str, expected: list[str]) -> None:
+    assert said(packages, program) == expected
+
+
+def test_a_patch_waits_for_what_it_changes_and_comes_before_anybody_uses_it(
+    packages: Path,
+) -> None:
+    assert said(packages, "import changes") == []
+    ran = ["changes runs", "api runs", "new"]
+    assert said(packages, "import changes\nimport server.api\nprint(server.api.answer())") == ran
+
+
+def test_what_is_not_there_is_missed_as_always(packages: Path) -> None:
+    (packages / "heavy" / "__init__.py").unlink()
+    (packages / "heavy" / "part.py").unlink()
+    (packages / "heavy" / "other.py").unlink()
+    (packages / "heavy").rmdir()
+    program = "try:\n    import heavy\nexcept ImportError:\n    print('missing')"
+    assert said(packages, program) == ["missing"]
