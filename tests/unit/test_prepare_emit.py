@@ -201,11 +201,11 @@ def test_the_emitted_mirror_does_what_the_step_does(
 def test_every_release_of_the_matrix_can_be_emitted() -> None:
     for release in matrix.ASCEND:
         assert f"vllm-ascend=={release}" in text(
-            "shell", "ascend-a3", "openeuler", release=release
+            "shell", "ascend-a2", "openeuler", release=release
         )
 
 
-@pytest.mark.parametrize("target", ["ascend-a2", "ascend-310p", "cuda", "cpu"])
+@pytest.mark.parametrize("target", ["cuda", "cpu"])
 def test_the_emitted_proof_is_false_where_the_versions_are_not(target: str) -> None:
     """Run the program that the script asserts versions with, over played metadata."""
     from trimtab.prepare import installing

@@ -45,6 +45,7 @@ def test_each_other_version_is_refused_in_one_sentence(release: str, component: 
         ({"vllm-ascend": "0.19.1rc1", "python": "3.12.11"}, "no builds for Python 3.12"),
         ({"mindie-turbo": "2.0rc1"}, "mindie-turbo cannot work"),
         ({"torch-npu": "2.10.0.post4", "torch": "2.11.0"}, "cannot load torch 2.11.0"),
+        ({"torch-npu": "2.7.1.post1", "torch": "2.5.1"}, "is built for torch 2.7.1, and cannot"),
         ({"torch-npu": "2.10.0", "torch": "2.10.0", "triton": "3.5"}, "triton takes the place"),
     ],
 )

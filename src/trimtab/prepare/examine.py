@@ -11,7 +11,7 @@ from trimtab.engines import managed, vllm_install
 from trimtab.errors import HostError, TrimtabError
 from trimtab.facts import packages, situation
 from trimtab.host import Host
-from trimtab.prepare import interpreters, matrix, system
+from trimtab.prepare import builds, interpreters, matrix, system
 from trimtab.prepare.change import Change
 from trimtab.prepare.step import Finding, Scene, Step
 from trimtab.prepare.target import Wish, parse_target, target_of
@@ -87,7 +87,12 @@ def _with_environment(scene: Scene) -> Scene:
     made = interpreters.made(span) if scene.local and not scene.chosen else ""
     base = made or scene.python
     python = own if own and scene.host.exists(own) else base
-    return replace(scene, python=base, packages=packages.read(scene.host, python))
+    return replace(
+        scene,
+        python=base,
+        packages=packages.read(scene.host, python),
+        built_for=builds.read(scene.host, python),
+    )
 
 
 def environment_python(scene: Scene) -> str:

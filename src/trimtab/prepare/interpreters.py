@@ -1,7 +1,8 @@
 """Where an optimized Python comes from: the one place that knows of ``trimtab python``.
 
 Two commands of it are run: ``build`` (from the distribution's source) and ``fetch`` (a ready build
-with PGO and LTO); what they have made is on its record.
+with PGO and LTO); what they have made is on its record. What is emitted runs where there is no
+trimtab: there uv, from the package index, fetches the same ready build.
 """
 
 from __future__ import annotations
@@ -11,6 +12,14 @@ from typing import Final
 
 from trimtab.interpreters import store
 from trimtab.prepare.matrix import Span
+
+UV: Final = "0.13.9"
+PLACE: Final = "/opt/trimtab-python"
+FETCHED: Final = f"{PLACE}/current/bin/python3"
+"""The interpreter that the emitted lines fetch; ``current`` is made last, when it is whole."""
+
+CHOICE: Final = f'if [ -n "${{OPTIMIZED_PYTHON:-}}" ]; then PYTHON={FETCHED}; fi'
+"""A line of sh for each script that uses ``${PYTHON}``: a Dockerfile's RUNs share no variables."""
 
 _TRIMTAB: Final = (sys.executable, "-m", "trimtab", "python")
 
@@ -29,6 +38,36 @@ def command(version: str, *, distribution: bool) -> tuple[str, ...]:
     if distribution:
         return (*_TRIMTAB, "build", "--source", "distribution", "--name", _name(version))
     return (*_TRIMTAB, "fetch", version, "--name", _name(version))
+
+
+def fetch_lines(span: Span) -> tuple[str, ...]:
+    """Return lines of sh that fetch an optimized Python where OPTIMIZED_PYTHON asks, once.
+
+    It is of the version of ``${PYTHON}`` where that fits, else the newest that does. uv comes into
+    an environment that is removed again; it holds the checksums of what it fetches.
+    """
+    (low, high), tool = span, f"{PLACE}/uv"
+    version = (
+        f"import sys; v = sys.version_info[:2]; "
+        f'print("%d.%d" % (v if {low} <= v < {high} else {(high[0], high[1] - 1)}))'
+    )
+    pip = "-m pip --disable-pip-version-check --no-input install --no-cache-dir"
+    refusal = 'echo "OPTIMIZED_PYTHON must be fetch or empty, but is ${OPTIMIZED_PYTHON}" >&2'
+    variables = f"UV_PYTHON_INSTALL_DIR={PLACE} UV_NO_PROGRESS=1"
+    install = f'{tool}/bin/uv python install --no-bin --no-cache "${{version}}"'
+    link = f'ln -sfn "${{one}}" {PLACE}/current'
+    return (
+        f'case "${{OPTIMIZED_PYTHON:-}}" in "" | fetch) ;; *) {refusal}; exit 1 ;; esac',
+        f'if [ -n "${{OPTIMIZED_PYTHON:-}}" ] && [ ! -x {FETCHED} ]; then',
+        f"  version=$(\"${{PYTHON}}\" -c '{version}')",
+        f'  "${{PYTHON}}" -m venv --clear {tool}',
+        f"  {tool}/bin/python {pip} uv=={UV}",
+        f"  env {variables} {install}",
+        f"  rm -rf {tool}",
+        f'  for one in {PLACE}/cpython-"${{version}}".*; do {link}; done',
+        "fi",
+        CHOICE,
+    )
 
 
 def made(span: Span) -> str:

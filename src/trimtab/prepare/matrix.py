@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trimtab.engines import vllm_install
+from trimtab.prepare import chips
 from trimtab.prepare.target import Target
 
 Span = tuple[tuple[int, int], tuple[int, int]]
@@ -58,6 +59,11 @@ ASCEND: Final[Mapping[str, Row]] = MappingProxyType(
 )
 """By release of vllm-ascend; of candidates before a release, the release alone."""
 
+_CANN_310P: Final = MappingProxyType(
+    dict.fromkeys(("0.22.1rc1", "0.21.0rc1", "0.20.2rc1"), "9.1.0-beta.1")
+)
+"""Releases that are made for another CANN on 310P (their ``Dockerfile.310p``)."""
+
 NEWEST: Final = "0.23.0"
 """The release of vllm-ascend that is prepared by default; elsewhere it is `WITHOUT_NPU`."""
 
@@ -90,6 +96,11 @@ def release_for(cann: str | None, python: str) -> str:
     return (both or fitting or [NEWEST])[0]
 
 
+def cann(target: Target, release: str) -> str:
+    """Return the CANN that a release is made for on a chip."""
+    return (_CANN_310P if target.chip == "310P" else {}).get(release) or ASCEND[release].cann
+
+
 def pythons(target: Target, release: str = "") -> Span:
     """Return the versions of Python that the prepared engine has builds for."""
     if target.platform == "ascend":
@@ -105,7 +116,8 @@ def refusals(target: Target, versions: Mapping[str, str], release: str = "") -> 
 
     ``release`` of vllm-ascend is judged where none is installed. ``versions`` holds what is
     installed: python ("3.11"), vllm, vllm-ascend, torch, torch-npu, cann, driver, firmware,
-    mindie-turbo, triton, triton-ascend. What it does not hold is not judged.
+    mindie-turbo, triton, triton-ascend, and under `chips.KEY` what vllm-ascend is built for. What
+    it does not hold is not judged.
     """
     found: list[str] = []
     if "mindie-turbo" in versions:
@@ -140,6 +152,8 @@ def _ascend(target: Target, versions: Mapping[str, str], release: str) -> Iterat
     row = ASCEND.get(plugin) or ASCEND.get(plugin.partition(".post")[0])
     if row is not None:
         yield from _python(row.pythons, f"vllm-ascend {plugin}", versions)
+    if wrong := chips.refusal(target.chip, versions.get(chips.KEY, "")):
+        yield wrong
     if target.chip == "310P" and "triton-ascend" in versions:
         yield "triton-ascend does not support 310P: uninstall it"
     if "triton" in versions and "torch-npu" in versions:
@@ -147,7 +161,9 @@ def _ascend(target: Target, versions: Mapping[str, str], release: str) -> Iterat
     if row is None:
         yield from _pair(versions)
         return
-    wanted = {"vllm": row.vllm, "torch": row.torch, "torch-npu": row.torch_npu, "cann": row.cann}
+    base = plugin if plugin in ASCEND else plugin.partition(".post")[0]
+    wanted = {"vllm": row.vllm, "torch": row.torch, "torch-npu": row.torch_npu}
+    wanted["cann"] = cann(target, base)
     for component, version in wanted.items():
         here = versions.get(component, "")
         if here and not _same(component, here, version):
@@ -161,7 +177,8 @@ def _pair(versions: Mapping[str, str]) -> Iterator[str]:
     """Judge torch_npu's own pin: it is built for the torch of the same release."""
     npu, torch = versions.get("torch-npu", ""), versions.get("torch", "")
     if npu and torch and _numbers(npu)[:3] != _numbers(torch)[:3]:
-        yield f"torch_npu {npu} is built for torch {npu[:6]}, and cannot load torch {torch}"
+        made_for = ".".join(map(str, _numbers(npu)[:3]))
+        yield f"torch_npu {npu} is built for torch {made_for}, and cannot load torch {torch}"
 
 
 def _hdk(versions: Mapping[str, str]) -> Iterator[str]:

@@ -38,7 +38,8 @@ class Scene:
 
     ``python`` is the interpreter that the engine's environment is made with, or has; ``packages``
     are the distributions of that environment (name → version). ``local``: it is this machine, not
-    a captured one. ``chosen``: the user named the interpreter.
+    a captured one. ``chosen``: the user named the interpreter. ``built_for`` is what the installed
+    vllm-ascend says its chip is (`trimtab.prepare.chips`), "" where that cannot be read.
     """
 
     host: Host
@@ -49,6 +50,7 @@ class Scene:
     packages: Mapping[str, str] = field(default_factory=dict)
     local: bool = True
     chosen: bool = False
+    built_for: str = ""
 
 
 class Step(Protocol):

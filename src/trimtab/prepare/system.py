@@ -11,6 +11,7 @@ from typing import Final
 from trimtab.errors import HostError
 from trimtab.facts.kernel import parse_os_release
 from trimtab.host import Host
+from trimtab.prepare import chips
 from trimtab.prepare.target import Target
 
 APT: Final = frozenset({"debian", "ubuntu"})
@@ -72,17 +73,18 @@ _CANN: Final = {
 BASES: Final = tuple(_PLAIN)
 
 
-def base_of(target: Target, name: str, cann: str) -> Base | None:
+def base_of(target: Target, name: str, cann: str, python: str = "3.12") -> Base | None:
     """Return the base for a target; ``None`` where there is no image to start from.
 
-    On Ascend it is CANN's image of release ``cann``, which its makers build on two distributions.
+    On Ascend it is CANN's image of release ``cann`` with ``python``; its makers build it on two
+    distributions.
     """
     if target.platform != "ascend":
         return _PLAIN[name]
     system = _CANN.get(name)
     if system is None:
         return None
-    tag = f"{cann}-{target.image}-{system.distribution}{system.release}-py3.12"
+    tag = f"{cann.lower()}-{target.image}-{system.distribution}{system.release}-py{python}"
     return Base(system, f"ascend/cann:{tag}", "quay.io")
 
 
@@ -100,6 +102,9 @@ _APT_PACKAGES: Final = {
     "wget": "wget",
     "pci": "pciutils",
     "clang": "clang",
+    "cmake": "cmake",
+    "make": "make",
+    "patch": "patch",
     "jemalloc": "libjemalloc2",
     "tcmalloc": "libgoogle-perftools4",
 }
@@ -117,6 +122,9 @@ _DNF_PACKAGES: Final = {
     "wget": "wget",
     "pci": "pciutils",
     "clang": "clang",
+    "cmake": "cmake",
+    "make": "make",
+    "patch": "patch",
     "jemalloc": "jemalloc",
     "tcmalloc": "gperftools",
 }
@@ -167,6 +175,9 @@ def roles_of(target: Target) -> Mapping[str, str]:
         "git": "packages built from source",
         "wget": "the guide's downloads",
     }
+    if chips.from_source(target.chip):
+        building = "vllm-ascend's kernels, built from source for this chip"
+        ascend |= dict.fromkeys(("cmake", "make", "patch"), building)
     if target.chip == "310P":
         return {**ascend, "pci": "lspci, by which 310P's boards are told apart"}
     return {**ascend, "clang": "triton-ascend, which compiles with it"}

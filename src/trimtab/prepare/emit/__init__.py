@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trimtab.errors import UsageError
-from trimtab.prepare import matrix
+from trimtab.prepare import chips, matrix
 from trimtab.prepare.emit import dockerfile, shell
 from trimtab.prepare.step import Step
 from trimtab.prepare.system import BASES, base_of
@@ -22,7 +22,11 @@ def emit(kind: str, steps: tuple[Step, ...], wish: Wish, base: str) -> str:
         raise UsageError(f"--emit must be {' or '.join(FORMATS)}, but is {kind!r}")
     if base not in BASES:
         raise UsageError(f"--base must be one of {', '.join(BASES)}, but is {base!r}")
-    found = base_of(wish.target, base, matrix.ASCEND[wish.release or matrix.NEWEST].cann)
+    release = wish.release or matrix.NEWEST
+    if unprepared := chips.unprepared(wish.target.chip, release):
+        raise UsageError(f"--release: {unprepared}")
+    _, (major, minor) = matrix.ASCEND[release].pythons
+    found = base_of(wish.target, base, matrix.cann(wish.target, release), f"{major}.{minor - 1}")
     if found is None:
         raise UsageError(
             f"--base must be ubuntu or openeuler for {wish.target.name}, of which CANN's images "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trimtab.engines import managed, vllm_install
 from trimtab.errors import EngineInstallError
-from trimtab.prepare import installing, matrix
+from trimtab.prepare import chips, installing, matrix
 from trimtab.prepare.change import Change, Commands, Managed
 from trimtab.prepare.recipe import Argument, Instruction, Script, Setting
 from trimtab.prepare.step import Finding, Scene, State
@@ -39,11 +39,17 @@ class EngineStep:
             which = ", ".join(f"{name} {wanted[name]}" for name in lacking)
             return Finding(State.MISSING, f"not installed beside {scene.python}: {which}")
         here = ", ".join(f"{name} {packages[name]}" for name in wanted)
+        plugin = packages["vllm-ascend"] if target.platform == "ascend" else ""
+        if plugin and chips.says_kind(plugin) and not scene.built_for:
+            return Finding(
+                State.UNKNOWN, f"{here}; which chip vllm-ascend is built for cannot be read"
+            )
         differs = any(
             packages[name].partition("+")[0] != wanted[name].partition("+")[0] for name in wanted
         )
         said = "; these versions do not exclude one another" if differs else ""
-        return Finding(State.SATISFIED, f"{here}{said}")
+        chip = f", built for {target.chip}" if scene.built_for else ""
+        return Finding(State.SATISFIED, f"{here}{chip}{said}")
 
     def changes(self, scene: Scene) -> tuple[Change, ...]:
         """See `Step.changes`. What cannot work on this machine is refused before a download."""
@@ -52,6 +58,8 @@ class EngineStep:
         wrong = matrix.refusals(target, _versions(scene, release, mended=True), release)
         if wrong:
             raise EngineInstallError(wrong[0])
+        if unprepared := chips.unprepared(target.chip, release):
+            raise EngineInstallError(unprepared)
         if self.check(scene).state is not State.MISSING:
             return ()
         env = index_environment(scene.wish)
@@ -100,6 +108,8 @@ def _versions(scene: Scene, release: str, *, mended: bool) -> dict[str, str]:
     """
     target = scene.wish.target
     found = {} if mended else dict(scene.packages)
+    if scene.built_for and not mended:
+        found[chips.KEY] = scene.built_for
     found.update(host_versions(scene))
     if mended and target.platform == "ascend":
         found |= {**pins(target, release), "torch": matrix.ASCEND[release].torch}

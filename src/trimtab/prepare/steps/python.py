@@ -63,28 +63,55 @@ class OptimizedPython:
         return (Commands(interpreters.folder(version), (command,), makes=True),)
 
     def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
-        """See `Step.recipe`: the interpreter is a value of the build, and is checked."""
+        """See `Step.recipe`: the interpreter is a value of the build, or fetched, and checked."""
         low, high = matrix.pythons(wish.target, wish.release)
         test = f"({low[0]}, {low[1]}) <= sys.version_info[:2] < ({high[0]}, {high[1]})"
-        note = (
-            "The interpreter that the engine is installed for: name an optimized one here, and "
-            "install it before this line."
+        note = "The interpreter that the engine is installed for."
+        fetch = (
+            "fetch: uv fetches a build with PGO and LTO, and the engine is installed for that "
+            "(an environment of another one is made anew); unset: PYTHON as it is."
         )
+        mirror = "Where uv fetches it from; unset: GitHub's releases of python-build-standalone."
         what = f"Python must be {low[0]}.{low[1]} to {high[0]}.{high[1] - 1}, but is "
         lines = (
+            *interpreters.fetch_lines((low, high)),
             f'"${{PYTHON}}" -c \'import sys; {test} or sys.exit("{what}" + sys.version)\'',
-            f"\"${{PYTHON}}\" -c '{_SAID}'",
+            f'"${{PYTHON}}" -c \'{judge(base)}\' "${{OPTIMIZED_PYTHON:-}}"',
         )
-        return (Argument("PYTHON", note, "python3"), Script(lines))
+        return (
+            Argument("PYTHON", note, "python3"),
+            Argument("OPTIMIZED_PYTHON", fetch),
+            Argument("UV_PYTHON_INSTALL_MIRROR", mirror),
+            Script(lines),
+        )
 
 
 _SYSTEM: Final = "/usr/bin/python3"
-_SAID: Final = (
-    "import sysconfig as s; v = s.get_config_var; "
-    'f = str(v("PY_CFLAGS_NODIST")) + str(v("PY_LDFLAGS_NODIST")); '
-    'print("PGO:", "-fprofile-use" in f, "LTO:", "-flto" in f, '
-    '"(of Debian and Ubuntu sysconfig describes another build; theirs has both)")'
-)
+
+
+def judge(base: Base) -> str:
+    """Return a program that says how the interpreter that runs it was built, and warns.
+
+    The signs are those of `trimtab.facts.python_build`. A build without PGO or LTO is only slower:
+    the program fails for it where its argument says that an optimized one was asked for. Debian's
+    and Ubuntu's sysconfig describes another build than theirs, which has both.
+    """
+    own = 'os.path.realpath(sys.executable).startswith("/usr/bin/")'
+    return (
+        "import os, re, sys, sysconfig; "
+        'g = lambda n: str(sysconfig.get_config_var(n) or ""); '
+        'a, c = g("CONFIG_ARGS"), g("PY_CFLAGS_NODIST"); '
+        f"o = {own if base.system.distribution in APT else False}; "
+        'h = re.findall("--with-lto(?:=([a-z]+))?", a); '
+        'p = o or "--enable-optimizations" in a '
+        'or bool(re.search("-(fprofile-use|fprofile-instr-use|prof-use)", c)); '
+        'l = o or "-flto" in c + g("PY_LDFLAGS_NODIST") or bool(h and h[-1] != "no"); '
+        'w = " and ".join(n for n, y in (("PGO", p), ("LTO", l)) if not y); '
+        'print(sys.executable, "PGO:", p, "LTO:", l); '
+        's = f"WARNING: {sys.executable} is built without {w}, and slower for it: '
+        'give OPTIMIZED_PYTHON=fetch, or name an optimized one in PYTHON"; '
+        "w and print(s, file=sys.stderr); sys.exit(bool(w and sys.argv[1]))"
+    )
 
 
 def build_of(scene: Scene) -> PythonBuild:
