@@ -14,7 +14,7 @@ from types import MappingProxyType
 from trimtab.catalog import _space
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
-from trimtab.catalog._space import LeftOut, conflict, host_refusal, require_known, unavailable
+from trimtab.catalog._space import LeftOut, conflict, host_refusal, require_known, unfit
 from trimtab.catalog._tuning import Claim, Context, Relation, Source, Tuning
 from trimtab.model import Factor, RiskLevel
 
@@ -32,7 +32,7 @@ __all__ = [
     "host_refusal",
     "require_known",
     "space",
-    "unavailable",
+    "unfit",
 ]
 
 
