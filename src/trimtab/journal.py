@@ -11,6 +11,11 @@
 
 ``before`` is null where nothing was (a file that was made). ``boot`` names the boot of the write.
 
+An append that was interrupted leaves the beginning of an entry at the end of the file. What it
+would have announced was never done, so it is skipped, and cut off by the next append. Whatever
+else is no entry is damage: then nothing the journal says is acted upon, and it is left as it is,
+for what is in force can only be told from it.
+
 Format history:
     1 (trimtab 0.1): write, restored, left; no ``boot``, ``before`` is never null.
     2: the others. A journal of format 1 is read as one of an unknown boot.
@@ -20,14 +25,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from trimtab import places
 from trimtab.errors import HostError
 
 _CLOSES = ("restored", "left", "reset", "gone")
+_MARKS = ("applied", "rollback")
+_HEADS = tuple(f'{{"do":"{do}"' for do in ("apply", "write", *_MARKS, *_CLOSES))
+_TEXT = r'"(?:[^"\\]|\\u[0-9a-f]{4}|\\[^u])*'
+_STRING = re.compile(_TEXT + '"')
+_BEGUN = re.compile(rf"({_TEXT})(?:\\(?:u[0-9a-f]{{0,3}})?)?\Z")
+_CLOSERS = {"{": "}", "[": "]"}
+_TAILS = ("", ":0", "0", '"":0', "ull", "ll", "l")
+"""What makes a JSON text whole, its brackets apart, that ends between two tokens, or in a null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +77,27 @@ class State:
 def note(journal: Path, entry: Mapping[str, Any]) -> None:
     """Append one line and wait until it, and a new file's name, are on disk.
 
+    What an interrupted append has left at the end is cut off first.
+
     Raises:
-        HostError: it cannot be written; what it announces must not be done.
+        HostError: it cannot be written, or the journal's end is damaged; what it announces must
+            not be done.
     """
-    fresh = not journal.exists()
-    line = json.dumps(entry, separators=(",", ":")) + "\n"
+    if not _whole(entry):  # nobody could read it back
+        raise HostError(f"an entry of the journal {journal} must name a place, but is {entry!r}")
+    line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
     try:
-        if not fresh and not journal.read_bytes().endswith(b"\n"):
-            line = "\n" + line  # a torn last line must not swallow this one
+        fresh = not journal.exists()
+        lines = [] if fresh else journal.read_bytes().split(b"\n")
+        last = lines[-1] if lines else b""
+        torn = _is_torn(last)
+        if not torn and _entry(last) is None:
+            raise _damaged(journal, len(lines), last)
         handle = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            data = line.encode()
+            if torn and last:
+                os.ftruncate(handle, os.fstat(handle).st_size - len(last))
+            data = line if torn else b"\n" + line  # a whole line that lacks its end alone
             while data:
                 data = data[os.write(handle, data) :]
             os.fsync(handle)
@@ -80,6 +105,8 @@ def note(journal: Path, entry: Mapping[str, Any]) -> None:
             os.close(handle)
         if fresh:
             sync_folder(journal.parent)
+    except HostError:
+        raise
     except OSError as error:
         raise HostError(f"cannot write the journal {journal}: {error.strerror}") from error
 
@@ -142,36 +169,114 @@ def _again(old: Pending, new: Pending) -> Pending:
     return replace(old, afters=afters, boot=new.boot)
 
 
-def _entries(journal: Path) -> Iterator[dict[str, Any]]:
-    """Yield the entries. A torn line was never acted upon, and is skipped."""
+def _entries(journal: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the entries, without a torn last one."""
     try:
-        lines = journal.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = journal.read_bytes().split(b"\n")
     except FileNotFoundError:
         return
     except OSError as error:
         raise HostError(f"cannot read the journal {journal}: {error.strerror}") from error
     for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if not _whole(entry):
-            raise HostError(
-                f"line {number} of the journal {journal} must be an entry of a journal, but is "
-                f"{line[:80]!r}: put back what it says by hand, then move it away"
-            )
+        if number == len(lines) and _is_torn(line):
+            return
+        entry = _entry(line)
+        if entry is None:
+            raise _damaged(journal, number, line)
         yield entry
 
 
-def _whole(entry: object) -> bool:
-    if not isinstance(entry, dict) or not isinstance(entry.get("do"), str):
-        return False
-    if entry["do"] in _CLOSES:
-        return isinstance(entry.get("path"), str)
-    if entry["do"] != "write":
-        return True
-    before = entry.get("before", 0)
-    texts = (entry.get("path"), entry.get("after"))
-    return all(isinstance(text, str) for text in texts) and (
-        before is None or isinstance(before, str)
+def _damaged(journal: Path, number: int, line: bytes) -> HostError:
+    return HostError(
+        f"line {number} of the journal {journal} must be an entry of a journal, but is "
+        f"{line[:80].decode(errors='replace')!r}: it was left as it is, for what to put back "
+        "cannot be told; put back by hand what its write lines give as before, then move the file "
+        f"away (mv {journal} {journal}.damaged)"
     )
+
+
+def _entry(line: bytes) -> Mapping[str, Any] | None:
+    """Return the entry of a line, ``None`` if it is none."""
+    try:
+        entry = _parsed(line.decode())
+    except UnicodeDecodeError:
+        return None
+    return entry if isinstance(entry, Mapping) and _whole(entry) else None
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a line without its end is what an interrupted append of an entry leaves.
+
+    That is a beginning of what `note` writes: plain ASCII in which nothing is wrong but that it
+    ends.
+    """
+    text = line.decode(errors="replace")
+    if not text.isascii() or not any(
+        text.startswith(head) or head.startswith(text) for head in _HEADS
+    ):
+        return False
+    if _parsed(text) is not None:
+        return False
+    return any(_parsed(one) is not None for one in _completed(text))
+
+
+def _completed(text: str) -> Iterator[str]:
+    """Yield the shortest JSON texts that begin with ``text``, one of which parses if any does."""
+    outside, quote, _ = _STRING.sub("", text).partition('"')
+    if quote:
+        text = _BEGUN.sub(r'\1"', text)
+    opened: list[str] = []
+    for sign in outside:
+        if sign in _CLOSERS:
+            opened.append(_CLOSERS[sign])
+        elif opened and sign == opened[-1]:
+            opened.pop()
+    closing = "".join(reversed(opened))
+    yield from (text + tail + closing for tail in _TAILS)
+
+
+def _parsed(text: str) -> object:
+    """Return the data of a JSON text, ``None`` if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _whole(entry: Mapping[str, Any]) -> bool:
+    """Whether it is an entry, with all that is read of it."""
+    do = entry.get("do")
+    if do in _MARKS:
+        return True
+    if do in _CLOSES:
+        return places.is_place(entry.get("path"))
+    if do == "apply":
+        told = (entry.get(name, "") for name in ("label", "at", "boot", "persist"))
+        writes = entry.get("writes")
+        return (
+            all(isinstance(one, str) for one in told)
+            and isinstance(writes, (list, tuple))
+            and all(_is_write(one) for one in writes)
+        )
+    return (
+        do == "write"
+        and places.is_place(entry.get("path"))
+        and _is_text(entry.get("after"))
+        and "before" in entry
+        and (entry["before"] is None or _is_text(entry["before"]))
+        and isinstance(entry.get("boot") or "", str)
+    )
+
+
+def _is_write(one: object) -> bool:
+    return (
+        isinstance(one, Mapping) and places.is_place(one.get("path")) and _is_text(one.get("text"))
+    )
+
+
+def _is_text(text: object) -> bool:
+    """Whether it is text that a file can hold: bytes that are not UTF-8 are lone surrogates."""
+    try:
+        return isinstance(text, str) and text.encode(errors="surrogateescape") is not None
+    except UnicodeEncodeError:
+        return False

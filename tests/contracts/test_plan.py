@@ -13,7 +13,7 @@ from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
 from trimtab import presets
 from trimtab.catalog import CATALOG, Context, conflict
 from trimtab.errors import LibraryMissingError, UnknownTuningError, UsageError
-from trimtab.model import BASELINE, CheckKind, Proves, Settings, Value, candidate
+from trimtab.model import BASELINE, CheckKind, Fact, Proves, Settings, Value, candidate
 from trimtab.plan import as_it_stands, compile_plan
 
 CONTEXT = context_of(facts_of(plain_host()))
@@ -163,7 +163,7 @@ def test_the_guide_on_the_recorded_machine(plain: Context) -> None:
     assert {check.proves for check in plan.checks} == {Proves.DELIVERY}  # no torch_npu is here
     skipped = {one.name: one.reason for one in presets.guide_skipped(plain)}
     assert "not installed" in skipped["jemalloc"]
-    assert "--allow-host" in skipped["swappiness"]
+    assert "no swap" in skipped["swappiness"]
     assert "no kernel.sched_migration_cost_ns" in skipped["sched-migration-cost"]
     assert set(skipped).isdisjoint(dict(chosen))
 
@@ -180,6 +180,10 @@ def test_the_guide_verbatim_preloads_both_allocators(rich: Context) -> None:
 
 
 def test_the_guides_host_settings_by_edition(rich: Context) -> None:
+    swap = replace(rich.facts.memory, swap_total=Fact(2**30, "assumed"))
+    rich = replace(rich, facts=replace(rich.facts, memory=swap))
+    skipped = {one.name: one.reason for one in presets.guide_skipped(rich)}
+    assert "--allow-host" in skipped["swappiness"]
     allowed = replace(rich, allow_host=True)
     new = dict(presets.guide(allowed))
     assert new["swappiness"] == 0

@@ -13,7 +13,9 @@ from trimtab.catalog import CATALOG, Context
 from trimtab.errors import UsageError
 from trimtab.facts import inspect, situation
 from trimtab.host import SnapshotHost
+from trimtab.hosting.plan import Fate, plan
 from trimtab.lint import check, parse_context, read
+from trimtab.model import Fact, Scope
 from trimtab.plan import compile_plan
 from trimtab.rules import all_rules
 
@@ -106,6 +108,30 @@ def test_the_guide_is_its_newest_edition() -> None:
     here = context("a3")
     assert presets.guide(here) == presets.PRESETS["guide-v2"](here)
     assert presets.guide_skipped(here) == presets.skipped("guide-v2", here)
+
+
+@every
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_plan_for_the_host_and_a_candidate_agree(name: str, machine: str) -> None:
+    """One judge: what a preset leaves out of a launch is refused by ``host plan``, and back."""
+    host = SnapshotHost(HOSTS / machine)
+    here = context(machine)
+    free = replace(
+        here.facts,
+        privileges=replace(here.facts.privileges, root=Fact(True, "assumed")),
+        container=replace(here.facts.container, kind=Fact("none", "assumed")),
+    )
+    here = replace(here, facts=free)
+    rows = plan(presets.find(name).of_host(), here, host, "test").rows
+    chosen = {one for one, _ in presets.find(name)(here) if CATALOG[one].scope is Scope.HOST}
+    assert {row.tuning for row in rows if row.fate is Fate.WRITE} == chosen
+    lost = {one.name: one.reason for one in presets.skipped(name, here)}
+    refused = {
+        row.tuning: row.why
+        for row in rows
+        if row.fate is Fate.REFUSED and not row.why.startswith("cannot read")  # not captured
+    }
+    assert {name: lost.get(name) for name in refused} == refused
 
 
 def test_an_image_gives_a_server_its_env_and_not_its_bashrc() -> None:

@@ -25,7 +25,7 @@ from trimtab.host import Host, LocalHost
 from trimtab.hosting import held
 from trimtab.model import HostWrite
 
-CALLS = ("fsync", "replace", "unlink", "rmdir", "mkdir", "symlink", "fchmod")
+CALLS = ("fsync", "ftruncate", "replace", "unlink", "rmdir", "mkdir", "symlink", "fchmod")
 OTHER = (
     HostWrite("/proc/sys/vm/swappiness", "0"),
     HostWrite("/proc/sys/kernel/numa_balancing", "0"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -11,8 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.contracts.machines import HOSTS
+from tests.servers.profiles import written
+from tests.unit.show_samples import PROFILE
 from trimtab.commands.app import app
 from trimtab.errors import UsageError
+from trimtab.model import Plan, Settings
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -84,6 +88,32 @@ def test_a_wrong_call_names_what_to_do(words: tuple[str, ...], says: str) -> Non
 def test_a_process_that_is_no_server_is_refused() -> None:
     with pytest.raises(UsageError, match="no vLLM server"):
         run("doctor", "--pid", str(os.getpid()))
+
+
+@pytest.mark.parametrize("text", [None, "", "name: x\n", "{"])
+def test_what_is_no_profile_is_not_taken_for_one_that_is_not_in_effect(
+    text: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "profile.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=f"--profile must name a profile, but .*{path}"):
+        run("doctor", "--pid", str(os.getpid()), "--profile", str(path))
+
+
+def test_a_plan_that_changes_nothing_is_said(tmp_path: Path) -> None:
+    plan = Plan((), Settings(("vllm", "serve", "m")))
+    made = replace(PROFILE, answers=(), risks={}, plan=plan)
+    path = written(made, tmp_path)
+    code, out = run("doctor", "--pid", str(os.getpid()), "--profile", str(path))
+    assert (code, out) == (
+        0,
+        f"{made.name}: plan {plan.digest} has nothing to verify: it changes nothing\n",
+    )
+    assert run("doctor", "--pid", str(os.getpid()), "--profile", str(path), "--json") == (
+        0,
+        "[]\n",
+    )
 
 
 def test_what_an_image_bakes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

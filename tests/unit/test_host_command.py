@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -17,13 +18,15 @@ from typer.testing import CliRunner
 from tests.contracts.test_export import ARTEFACTS, order_for
 from trimtab.catalog import CATALOG
 from trimtab.catalog._accepts import ANY_TEXT
+from trimtab.commands import host as host_command
 from trimtab.commands.app import app
 from trimtab.errors import HostError, SettingRefusedError, UsageError
 from trimtab.export import render
 from trimtab.facts import container
 from trimtab.facts.text import selected
-from trimtab.host import LocalHost
+from trimtab.host import Host, LocalHost, SnapshotHost
 from trimtab.hosting import plan as planning
+from trimtab.hosting.plan import HostPlan
 from trimtab.model import HostWrite, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -218,6 +221,56 @@ def test_without_root_nothing_is_changed(tmp_path: Path, monkeypatch: pytest.Mon
     assert "Nothing was changed" in done.output
     assert not (tmp_path / "state").exists()
     assert (Path(DEFRAG).read_text() if before else "") == before
+
+
+@pytest.mark.parametrize(
+    ("words", "machine", "code"),
+    [
+        (["--preset", "guide"], "debian-vm", 1),  # nothing of it applies there
+        (["--preset", "guide"], "a2-openeuler", 0),
+        (["--preset", "stock"], "debian-vm", 0),  # nothing is asked for
+        (["--set", "numa-balancing=abc"], "a2-openeuler", 1),
+        (["--set", "swappiness=1"], "a2-openeuler", 0),
+    ],
+)
+def test_a_plan_that_apply_would_not_start_ends_with_1(
+    words: list[str], machine: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run(app, ["host", "plan", *words, "--snapshot", str(HOSTS / machine)])
+    assert done.exit_code == code, done.output
+    assert ("Nothing was changed" in done.output) is bool(code)
+
+    made: list[object] = []
+    planned = host_command._planned
+
+    def elsewhere(_: Host, *args: Any, **options: Any) -> HostPlan:
+        return planned(SnapshotHost(HOSTS / machine), *args, **{**options, "local": False})
+
+    monkeypatch.setattr(host_command, "_planned", elsewhere)
+    monkeypatch.setattr("trimtab.hosting.held.apply", lambda *args, **_: made.append(args))
+    assert run(app, ["host", "apply", *words, "--state", str(tmp_path)]).exit_code == code
+    assert not (made and code)
+
+
+def test_a_damaged_journal_is_told_and_left(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    journal.write_bytes(b"garbage\n\xff\x00\x12\n")
+    for verb in ("status", "verify", "rollback"):
+        done = run(app, ["host", verb, "--state", str(tmp_path)])
+        assert done.exit_code == 1
+        assert isinstance(done.exception, HostError)
+        assert f"line 1 of the journal {journal}" in str(done.exception)
+    assert journal.read_bytes() == b"garbage\n\xff\x00\x12\n"
+
+
+@pytest.mark.parametrize("words", [["--preset", "guide"], ["--set", "swappiness=abc"]])
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_a_process_that_does_not_run_is_told_whatever_is_planned(
+    words: list[str], verb: str
+) -> None:
+    done = run(app, ["host", verb, *words, "--pid", "4194301"])
+    assert isinstance(done.exception, UsageError)
+    assert "--pid must be a process that runs" in str(done.exception)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.trees import (
+    HOSTS,
     IRQ,
     KEEPS_NOTHING,
     SWAPS,
@@ -24,10 +29,12 @@ from tests.trees import (
     reboot,
     tree,
 )
-from trimtab.apply import applied
+from trimtab.apply import applied, recover
 from trimtab.errors import HostError, SettingRefusedError, UsageError
+from trimtab.host import SnapshotHost
 from trimtab.hosting import held, keep, render
 from trimtab.hosting.held import Standing
+from trimtab.journal import Pending, State, erase_if_done, load, note
 from trimtab.model import HostWrite
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +73,20 @@ class Box:
 
     def is_as_before(self) -> bool:
         return self.host.image() == self.before and not (self.folder / held.JOURNAL).exists()
+
+
+class Damaged:
+    """A captured machine, not to be written, with a journal of one write of every kind."""
+
+    def __init__(self, folder: Path) -> None:
+        self.host = SnapshotHost(HOSTS / "a2-openeuler")
+        self.folder, self.lock = folder / "state", folder / "lock"
+        self.folder.mkdir()
+        self.journal = self.folder / held.JOURNAL
+        note(self.journal, {**APPLY, "writes": [asdict(one) for one in WRITES]})
+        for one in WRITES:
+            entry = {"do": "write", "path": one.path, "before": None, "after": one.text}
+            note(self.journal, entry)
 
 
 @pytest.fixture
@@ -236,13 +257,138 @@ def test_an_apply_that_was_killed_shows(box: Box) -> None:
     assert box.is_as_before()
 
 
-def test_a_damaged_journal_is_one_line_and_nothing_is_done(box: Box) -> None:
+WRITE = {"do": "write", "path": SWAPPINESS, "before": "10\n", "after": "1", "boot": ""}
+APPLY = {"do": "apply", "label": "x", "writes": [{"path": SWAPPINESS, "text": "1"}]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"garbage",
+        bytes(range(1, 10)) + b"\xff\xfe",
+        b"\0" * 40,
+        b"",
+        b"[" * 100_000,
+        b"7",
+        b'{"do":"writ',
+        *(
+            json.dumps(one).encode()
+            for one in (
+                {"do": "written"},
+                {"do": ["write"]},
+                {**WRITE, "path": 7},
+                {**WRITE, "path": "vm.swappiness"},
+                {**WRITE, "path": "/proc/sys/vm/swap\0piness"},
+                {**WRITE, "path": "rlimit:12:nofile"},
+                {**WRITE, "path": "rlimit:1:2:core"},
+                {**WRITE, "before": 10},
+                {**WRITE, "after": "\ud800"},
+                {**WRITE, "boot": 7},
+                {"do": "write", "path": SWAPPINESS, "after": "1"},
+                {"do": "restored"},
+                {"do": "apply", "label": "x"},
+                {**APPLY, "writes": 5},
+                {**APPLY, "writes": ["x"]},
+                {**APPLY, "writes": [{"x": 1}]},
+                {**APPLY, "writes": [{"path": SWAPPINESS, "text": 1}]},
+                {**APPLY, "label": None},
+            )
+        ),
+    ],
+    ids=lambda line: repr(line[:40]),
+)
+@pytest.mark.parametrize("where", ["alone", "before", "after"])
+def test_a_damaged_journal_is_one_line_and_nothing_is_done(
+    line: bytes, where: str, box: Box
+) -> None:
     box.apply(ONE)
     journal = box.folder / held.JOURNAL
-    journal.write_text(journal.read_text() + '{"do":"write","path":7}\n')
-    with pytest.raises(HostError, match=r"line 4 of the journal .* by hand"):
-        box.rollback()
-    assert box.host.read(SWAPPINESS) == "1\n"
+    whole = b"" if where == "alone" else journal.read_bytes()
+    damaged = line + b"\n" + whole if where == "before" else whole + line + b"\n"
+    journal.write_bytes(damaged)
+    now = box.host.image()
+    number = 4 if where == "after" else 1
+    told = rf"line {number} of the journal {journal} must be .* by hand.*\(mv {journal} "
+    for act in (
+        box.rollback,
+        lambda: box.rollback(force=True),
+        lambda: box.apply(HostWrite(THP, "always")),
+        box.status,
+        lambda: recover(journal, box.host, lock=box.lock, erase=True),
+    ):
+        with pytest.raises(HostError, match=told) as caught:
+            act()
+        assert "\n" not in str(caught.value)
+    assert box.host.image() == now
+    assert journal.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("entry", [WRITE, {**APPLY, "at": "\u00e9"}, {"do": "applied"}])
+def test_what_an_interrupted_append_leaves_is_skipped_and_cut_off(
+    entry: dict[str, object], tmp_path: Path
+) -> None:
+    """Every beginning of an entry; the same line with its end is damage."""
+    first = {**WRITE, "path": THP}
+    whole = tmp_path / "whole"
+    note(whole, first)
+    before = whole.read_bytes()
+    note(whole, entry)
+    line = whole.read_bytes().removeprefix(before)
+    torn = tmp_path / "torn"
+    for length in range(len(line) - 1):
+        torn.write_bytes(before + line[:length])
+        assert load(torn) == State((Pending(THP, "10\n", ("1",)),))
+        note(torn, entry)
+        assert torn.read_bytes() == whole.read_bytes()
+        torn.write_bytes(before + line[:length] + b"\n")
+        with pytest.raises(HostError, match="line 2"):
+            load(torn)
+    torn.write_bytes((before + line)[:-1])
+    assert load(torn) == load(whole)
+    note(torn, {"do": "applied"})
+    assert torn.read_bytes() == before + line + b'{"do":"applied"}\n'
+
+
+@pytest.mark.parametrize("end", [b"garbage", b'{"do":"zzz', b'{"do":"write","path":7}', b"\0"])
+def test_nothing_is_written_after_an_end_that_is_no_torn_entry(end: bytes, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    note(journal, WRITE)
+    damaged = journal.read_bytes() + end
+    journal.write_bytes(damaged)
+    for act in (
+        lambda: note(journal, WRITE),
+        lambda: load(journal),
+        lambda: erase_if_done(journal),
+    ):
+        with pytest.raises(HostError, match="line 2"):
+            act()
+    assert journal.read_bytes() == damaged
+
+
+def test_no_entry_is_written_that_could_not_be_read_back(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="must name a place"):
+        note(tmp_path / "journal", {**WRITE, "path": "swap:/with\nnewline"})
+    assert not (tmp_path / "journal").exists()
+
+
+@hypothesis.settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_happens_to_a_journal_it_is_understood_or_left(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        box = Damaged(Path(folder))
+        whole = box.journal.read_bytes()
+        start = data.draw(st.integers(0, len(whole)))
+        end = data.draw(st.integers(start, min(len(whole), start + 60)))
+        damaged = whole[:start] + data.draw(st.binary(max_size=8)) + whole[end:]
+        box.journal.write_bytes(damaged)
+        try:
+            load(box.journal)
+        except HostError:
+            with pytest.raises(HostError, match="journal"):
+                held.rollback(box.host, force=True, folder=box.folder, lock=box.lock)
+            assert box.journal.read_bytes() == damaged
+            return
+        held.status(box.host, folder=box.folder)
 
 
 def test_a_running_study_keeps_an_apply_out_and_the_other_way_round(box: Box) -> None:

@@ -30,7 +30,7 @@ NMI:          0          0   Non-maskable interrupts
 
 def planned(host: SnapshotHost, preset: str = "", *words: str, **options: Any) -> HostPlan:
     here = context(host, local=False)
-    chosen = wanted.of_preset(preset, here) if preset else ()
+    chosen = wanted.of_preset(preset) if preset else ()
     return plan.plan(wanted.with_words(chosen, words), here, host, "test", **options)
 
 
@@ -202,7 +202,7 @@ def test_unknown_names_and_presets_name_what_there_is() -> None:
     with pytest.raises(UnknownTuningError, match="swappiness"):
         wanted.with_words((), ["swapiness=1"])
     with pytest.raises(UsageError, match="guide"):
-        wanted.of_preset("gide", context(SnapshotHost(HOSTS / "debian-vm"), local=False))
+        wanted.of_preset("gide")
 
 
 def test_only_settings_of_the_host_are_taken_from_a_profile() -> None:

@@ -20,7 +20,7 @@ from trimtab.catalog._space import (
     exclusion,
     host_refusal,
     require_known,
-    unavailable,
+    unfit,
     with_further,
 )
 from trimtab.catalog._tuning import Claim, Context, Relation, Source, Tuning
@@ -41,7 +41,7 @@ __all__ = [
     "host_refusal",
     "require_known",
     "space",
-    "unavailable",
+    "unfit",
     "with_further",
 ]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from trimtab.catalog._accepts import Taken
 from trimtab.catalog._rules import before
 from trimtab.catalog._tuning import Context, Tuning
 from trimtab.errors import UnknownTuningError
@@ -190,10 +191,17 @@ def _already(catalog: Mapping[str, Tuning], tuning: Tuning, context: Context) ->
     return None
 
 
-def unavailable(tuning: Tuning, context: Context) -> str | None:
-    """Return why an entry cannot be set here, whoever asks for it, ``None`` if it can."""
+def unfit(tuning: Tuning, context: Context, wanted: Value) -> str | None:
+    """Return why a value is not worth setting here, whoever asks for it, ``None`` if it is.
+
+    The one judge of host settings for studies, presets and ``trimtab host``. Whether the value is
+    there already, and who may write it, are other questions.
+    """
+    reading = tuning.accepts.read(str(wanted))
+    refused = "" if reading.taken is Taken.AS_WRITTEN else reading.sentence
     return (
-        _not_here(tuning, context)
+        refused
+        or _not_here(tuning, context)
         or tuning.applies(context)
         or _out_of_reach(tuning)
         or _absent(tuning, context)
@@ -204,8 +212,8 @@ def host_refusal(tuning: Tuning, context: Context, wanted: Value) -> str | None:
     """Return why a host setting is not set here; ``None`` if it is, or is no host setting."""
     if tuning.scope is not Scope.HOST:
         return None
-    if absent := _host_setting(tuning, context, wanted):
-        return absent
+    if reason := unfit(tuning, context, wanted) or _there(tuning, context, wanted):
+        return reason
     if not context.allow_host:
         return f"it changes the whole host ({tuning.knob.place}): add --allow-host to test it"
     if context.facts.privileges.root.value is not True:
@@ -216,12 +224,10 @@ def host_refusal(tuning: Tuning, context: Context, wanted: Value) -> str | None:
     return None
 
 
-def _host_setting(tuning: Tuning, context: Context, wanted: Value) -> str | None:
-    """Return why a kernel setting cannot be, or need not be, given the value ``wanted``."""
+def _there(tuning: Tuning, context: Context, wanted: Value) -> str | None:
+    """Return why a kernel setting that can be read need not be given the value ``wanted``."""
     if not isinstance(tuning.knob, (Sysctl, Sysfs)):
         return None
-    if absent := _absent(tuning, context):
-        return absent
     now = context.facts.kernel.settings[tuning.knob.probe]
     if now.value == str(wanted):
         return f"{tuning.knob.place} is {wanted} already"

@@ -25,7 +25,7 @@ a running server, process by process. With --pid and --profile: whether the prof
 Read-only; needs no root. What cannot be read is reported with its reason, never as a yes. Nothing
 is waited for longer than a few seconds.
 
-Exit code 0: nothing is wrong. 1: something is. 2: usage.
+Exit code 0: nothing is wrong. 1: something is. 2: usage, or the profile is none.
 
 Examples: trimtab doctor; trimtab doctor --pid 4242; trimtab doctor --snapshot captured/;
 trimtab doctor --pid 4242 --profile profile.proven.yaml
@@ -196,12 +196,17 @@ def _asked(view: View) -> tuple[Finding, ...]:
 def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None:
     """Verify the server under ``pid`` against ``profile``, and print the evidence."""
     from trimtab import engines
+    from trimtab.errors import StudyError, UsageError
     from trimtab.host import LocalHost
     from trimtab.live import LiveServer
     from trimtab.profile import read_profile
+    from trimtab.running import told
     from trimtab.verify import refuted, verify
 
-    wanted = read_profile(profile)
+    try:
+        wanted = read_profile(profile)
+    except StudyError as error:  # 1 would say that the server does not have it
+        raise UsageError(f"--profile must name a profile, but {error}") from error
     server = LiveServer(pid, engines.observer(wanted.engine.name), log)
     evidence = verify(wanted.plan, server, LocalHost())
     if as_json:
@@ -209,6 +214,9 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
     else:
         from trimtab.report.text import print_evidence
 
-        print_evidence(evidence)
+        if evidence:
+            print_evidence(evidence)
+        else:
+            typer.echo(told.verdict(wanted.name, wanted.plan, evidence))
     if refuted(evidence):
         raise typer.Exit(1)

@@ -22,8 +22,8 @@ app = typer.Typer(help="Settings of the whole host, and the way back.", no_args_
 _PLAN_HELP = """Show what would be written on this host: value now, value after, why or why not.
 
 Changes nothing. Exit code 1 where apply would not start: nothing can be changed from here (in a
-container, or not as root; the commands and manifests for somebody who may are printed), or
-something that --set or the profile names is refused.
+container, or not as root; the commands and manifests for somebody who may are printed),
+something that --set or the profile names is refused, or nothing of a preset applies here.
 
 Example: trimtab host plan --preset guide
 """
@@ -33,8 +33,9 @@ _APPLY_HELP = """Make the host settings of a profile or preset, and leave them i
 Each value is journalled with what was there before, on disk, before it is written, and is read
 back. What --set or the profile names is made whole or not at all: one that cannot be is told
 before the first write, one that the kernel refuses takes all back, and the exit code is 1. Of a
-preset, what does not apply here is left out. They hold until the next boot, or with --persist over
-it. Safe to repeat; settings of an earlier apply that are not wanted any more are taken back.
+preset, what does not apply here is left out; if nothing of it does, the exit code is 1. They hold
+until the next boot, or with --persist over it. Safe to repeat; settings of an earlier apply that
+are not wanted any more are taken back.
 
 Example: trimtab host apply profile.proven.yaml --persist systemd
 """
@@ -114,7 +115,6 @@ def apply(
     """Plan, make, and say what was made."""
     from trimtab.host import LocalHost
     from trimtab.hosting import held
-    from trimtab.hosting.plan import Fate
 
     host = LocalHost()
     made = _planned(host, profile, preset, settings or [], persist, pid, local=True)
@@ -124,7 +124,7 @@ def apply(
             made.writes, host, label=made.label, persist=made.persist, folder=state or held.FOLDER
         )
     _show(made, as_json=as_json, applied=possible)
-    if not possible and (made.refusal or any(row.fate is Fate.REFUSED for row in made.rows)):
+    if not made.possible:
         raise typer.Exit(1)
     if not as_json and possible:
         for line in _afterwards(host, made):
@@ -212,7 +212,7 @@ def _planned(
         chosen, parts = wanted.of_host(read.candidate), [f"profile {read.name} ({profile})"]
         required = {name for name, _ in chosen}
     if preset:
-        chosen, parts = wanted.of_preset(preset, here), [f"preset {preset}"]
+        chosen, parts = wanted.of_preset(preset), [f"preset {preset}"]
     chosen = wanted.with_words(chosen, words)
     label = " and ".join([*parts, *([" ".join(words)] if words else [])])
     required |= {word.partition("=")[0] for word in words}
@@ -232,6 +232,9 @@ def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
         report.show_instead(made, console)
     elif made.unmet:
         console.print(report.unmet(made), style="bold", soft_wrap=True)
+    elif made.futile:
+        said = "Nothing was changed: nothing of it can be made here."
+        console.print(said, style="bold", soft_wrap=True)
 
 
 def _afterwards(host: Host, made: HostPlan) -> list[str]:

@@ -130,11 +130,15 @@ def rollback(
     """Take back everything, last first; return a sentence for each setting that was not.
 
     ``force`` takes back also what somebody else has changed; ``forget`` leaves it, for good.
+
+    Raises:
+        HostError: the journal cannot be read; nothing is taken back, and it is left as it is.
     """
     book = folder / JOURNAL
     if not book.exists():
         return ()
     with exclusive(lock):
+        journal.load(book)  # one that is damaged is not written to
         journal.note(book, {"do": "rollback"})
         sentences = restore(host, book, force=force, forget=forget)
         journal.erase_if_done(book)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from trimtab import places
-from trimtab.catalog import CATALOG, Context, Tuning, unavailable
-from trimtab.catalog._accepts import Taken
+from trimtab.catalog import CATALOG, Context, Tuning, unfit
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
@@ -69,7 +68,12 @@ class HostPlan:
     @property
     def possible(self) -> bool:
         """Whether its writes may be made here."""
-        return not self.refusal and not self.unmet
+        return not self.refusal and not self.unmet and not self.futile
+
+    @property
+    def futile(self) -> bool:
+        """Whether something is asked for, and each of it is refused."""
+        return bool(self.rows) and all(row.fate is Fate.REFUSED for row in self.rows)
 
 
 def plan(
@@ -92,11 +96,12 @@ def plan(
         UsageError: there is no process ``pid``, or no form ``persist``.
         HostError: the host lacks what ``persist`` needs.
     """
+    start = None if pid is None else _began(host, pid)
     rows: list[Row] = []
     settings: list[HostWrite] = []
     values = dict(chosen)
     for name in (name for name in CATALOG if name in values):
-        for row, write in _planned(CATALOG[name], values[name], context, host, pid):
+        for row, write in _planned(CATALOG[name], values[name], context, host, pid, start):
             rows.append(row)
             settings += [write] if write is not None else []
     rows, settings = _beside_irqbalance(rows, settings, host)
@@ -143,12 +148,15 @@ def _container(facts: Facts) -> str:
 
 
 def _planned(
-    tuning: Tuning, value: Value, context: Context, host: Host, pid: int | None
+    tuning: Tuning,
+    value: Value,
+    context: Context,
+    host: Host,
+    pid: int | None,
+    start: str | None,
 ) -> Iterator[tuple[Row, HostWrite | None]]:
     """Yield the rows of one tuning, each with its write if there is one to make."""
-    reading = tuning.accepts.read(str(value))
-    why = None if reading.taken is Taken.AS_WRITTEN else reading.sentence
-    why = why or unavailable(tuning, context)
+    why = unfit(tuning, context, value)
     draft = Draft.of(Settings(argv=("serve",)))
     try:
         if why is None:
@@ -161,7 +169,7 @@ def _planned(
         said = why or "every one of them has that much already"
         yield Row(tuning.name, tuning.knob.place, "", str(value), fate, said), None
         return
-    for one in _of_process(writes, host, pid):
+    for one in _of_process(writes, host, pid, start):
         row = _row(tuning, one, host)
         yield row, None if row.fate is Fate.REFUSED else one
 
@@ -227,11 +235,18 @@ def _told(row: Row, kept: dict[str, str]) -> Row:
     return replace(row, kept=reason)
 
 
-def _of_process(writes: Sequence[HostWrite], host: Host, pid: int | None) -> Iterator[HostWrite]:
-    """Turn limits of sessions into those of one process, if one is named."""
-    start = None if pid is None else started(host, str(pid))
-    if pid is not None and start is None:
+def _began(host: Host, pid: int) -> str:
+    """Return when a process began, in ticks after boot."""
+    start = started(host, str(pid))
+    if start is None:
         raise UsageError(f"--pid must be a process that runs, but {pid} is none")
+    return start
+
+
+def _of_process(
+    writes: Sequence[HostWrite], host: Host, pid: int | None, start: str | None
+) -> Iterator[HostWrite]:
+    """Turn limits of sessions into those of one process, if one is named."""
     for one in writes:
         if start is None or not one.path.startswith(_SESSIONS):
             yield one

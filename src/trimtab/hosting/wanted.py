@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from types import MappingProxyType
 
-from trimtab.catalog import CATALOG, Context, require_known
+from trimtab.catalog import CATALOG, require_known
 from trimtab.errors import UsageError
-from trimtab.model import Candidate, Fact, Scope, Value, candidate
-from trimtab.presets import PRESETS
+from trimtab.model import Candidate, Scope, Value, candidate
+from trimtab.presets import DOCUMENTED
 
 
-def of_preset(name: str, context: Context) -> Candidate:
+def of_preset(name: str) -> Candidate:
     """Return the host settings of a preset, also those that cannot be made on this machine.
 
-    A preset leaves out what its machine cannot take; a plan has to show it with the reason. So
-    the preset is asked for a machine where everything can be written and nothing is set yet.
+    A preset's candidate leaves these out; a plan has to show them with the reason.
 
     Raises:
         UsageError: there is no such preset.
     """
-    if name not in PRESETS:
-        raise UsageError(f"--preset must be one of {', '.join(PRESETS)}, but is {name!r}")
-    facts = context.facts
-    unset = {path: Fact("not set yet", path) for path in facts.kernel.settings}
-    willing = replace(
-        facts,
-        privileges=replace(facts.privileges, root=Fact(True, "assumed")),
-        container=replace(facts.container, kind=Fact("none", "assumed")),
-        kernel=replace(facts.kernel, settings=MappingProxyType(unset)),
-    )
-    return of_host(PRESETS[name](replace(context, facts=willing, allow_host=True)))
+    if name not in DOCUMENTED:
+        raise UsageError(f"--preset must be one of {', '.join(DOCUMENTED)}, but is {name!r}")
+    return DOCUMENTED[name].of_host()
 
 
 def of_host(chosen: Candidate) -> Candidate:

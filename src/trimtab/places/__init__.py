@@ -23,11 +23,22 @@ from trimtab.places.files import File, Folder, Link
 from trimtab.places.kernel import KernelFile
 from trimtab.places.kind import Kind
 from trimtab.places.limits import SessionLimit
-from trimtab.places.rlimit import ProcessLimit
+from trimtab.places.rlimit import LABELS, ProcessLimit
 from trimtab.places.service import Service
 from trimtab.places.swap import SwapArea
 
-__all__ = ["KINDS", "Kind", "boot", "kind_of", "lasts", "read", "restore", "same", "write"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "boot",
+    "is_place",
+    "kind_of",
+    "lasts",
+    "read",
+    "restore",
+    "same",
+    "write",
+]
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -58,6 +69,20 @@ def kind_of(place: str) -> tuple[Kind, str]:
     if scheme not in KINDS or not name:
         raise HostError(f"a host write must address one of {', '.join(KINDS)}, but is {place!r}")
     return KINDS[scheme], name
+
+
+def is_place(place: object) -> bool:
+    """Whether it is text that addresses a place, of which there need be none."""
+    if not isinstance(place, str) or not place.isprintable():
+        return False
+    try:
+        _, name = kind_of(place)
+    except HostError:
+        return False
+    if place.startswith("rlimit:"):
+        parts = name.split(":")
+        return len(parts) == 3 and parts[-1] in LABELS
+    return True
 
 
 def read(host: Host, place: str) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, host_refusal
 from trimtab.knobs import Manual
-from trimtab.model import Candidate, Value, candidate
+from trimtab.model import Candidate, Scope, Value, candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,13 @@ class Preset:
         steps = (step for step in self.steps if _refusal(step, context) is None)
         return candidate({step.tuning: _value(step, context) for step in steps})
 
+    def of_host(self) -> Candidate:
+        """Return all that it sets of the host; whether that fits a machine is not asked."""
+        steps = (step for step in self.steps if _never(step) is None)
+        return candidate(
+            {step.tuning: step.value for step in steps if CATALOG[step.tuning].scope is Scope.HOST}
+        )
+
     def skipped(self, context: Context) -> tuple[LeftOut, ...]:
         """Return the steps that are not part of the candidate here, each with its reason."""
         reasons = ((step, _refusal(step, context)) for step in self.steps)
@@ -97,14 +104,19 @@ def _value(step: Step, context: Context) -> Value:
     return step.value
 
 
-def _refusal(step: Step, context: Context) -> str | None:
+def _never(step: Step) -> str | None:
+    """Return why no candidate has a step, on whatever machine."""
     if step.lost or step.aside:
         return step.lost or step.aside
     if not step.tuning:
         return f"{step.setting} belongs to no tuning"
-    tuning = CATALOG[step.tuning]
-    if reason := by_hand(tuning):
+    return by_hand(CATALOG[step.tuning])
+
+
+def _refusal(step: Step, context: Context) -> str | None:
+    if reason := _never(step):
         return reason
+    tuning = CATALOG[step.tuning]
     libraries = context.facts.libraries
     if step.sonames and all(libraries.path(name).value is None for name in step.sonames):
         return f"{' or '.join(step.sonames)} is not installed: install {tuning.package}"
