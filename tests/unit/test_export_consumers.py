@@ -156,7 +156,8 @@ def test_the_pods_of_a_group_are_valid(tmp_path: Path) -> None:
     """LeaderWorkerSet itself is a custom kind, without a schema in the checker: its pods have."""
     import yaml
 
-    path = written("leaderworkerset.yaml", tmp_path, **chip("A3"), devices=16)
+    wanted = replace(WANTED, argv=(*WANTED.argv, "-tp", "16", "-pp", "2"))
+    path = written("leaderworkerset.yaml", tmp_path, wanted, **chip("A3"), devices=16)
     _, group = yaml.safe_load_all(path.read_bytes())
     templates = group["spec"]["leaderWorkerTemplate"]
     for role in ("leaderTemplate", "workerTemplate"):
@@ -222,7 +223,7 @@ def test_a_drop_in_is_read_over_another_unit(tmp_path: Path) -> None:
 
 
 def test_sysctl_would_set_the_values(tmp_path: Path) -> None:
-    done = run(program("sysctl"), "--dry-run", "--load", written("90-trimtab.conf", tmp_path))
+    done = run(program("sysctl"), "--dry-run", "--load", written("99-trimtab-vllm.conf", tmp_path))
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == [
         "kernel.shmmax = 68719476736",
@@ -276,7 +277,7 @@ def findings(path: Path, context: str) -> set[str]:
         ("compose.yaml", {}),
         ("deployment.yaml", {}),
         ("Dockerfile", {}),
-        ("90-trimtab.conf", {}),
+        ("99-trimtab-vllm.conf", {}),
     ],
 )
 def test_our_own_lint_has_no_objection(tmp_path: Path, file: str, options: dict[str, Any]) -> None:

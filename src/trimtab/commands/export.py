@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,9 +13,7 @@ from trimtab.commands.shared import Engine, EnginePython, Json, Model
 
 if TYPE_CHECKING:
     from trimtab.export import Artefact, Order
-    from trimtab.model import Plan
-    from trimtab.profile import Profile
-    from trimtab.session import Session
+    from trimtab.export.target import Wish
 
 _HELP = """Write a profile, or a preset, as the files of a deployment.
 
@@ -23,8 +22,11 @@ run), compose, kubernetes (Deployment; with --hosts a LeaderWorkerSet), dockerfi
 (sysctl.d), tuned (TuneD profile), vllm (vllm serve --config), all.
 
 Each file says in its comments what was measured, how to verify it while it runs, how to take it
-back, and what of the plan its format cannot carry. Secrets are never written. A preset is not
-measured, and its files say so.
+back, and what of the plan its format cannot carry. Secrets are never written.
+
+A preset is not measured, and its files say so. It is compiled for the machine where it will serve:
+this one, a captured one (--snapshot), or, where --chip or --image name another machine than this,
+for what is known of that chip's image.
 
 Without --output one file is printed. With it, it is the file to write, or a folder (it exists, or
 there are several files). A file that trimtab did not write is left alone without --force.
@@ -38,6 +40,10 @@ Examples:
   trimtab export profile.proven.yaml --format all --output deploy/
 
   trimtab export --preset guide --format tuned
+
+  trimtab export --preset guide --chip A2 --model /models/qwen --format kubernetes
+
+  trimtab export --preset guide --snapshot captured/ --model Qwen/Qwen3-8B --format docker
 """
 
 _Format = Annotated[str, typer.Option("--format", help="One of the formats above, or all.")]
@@ -57,7 +63,7 @@ def export(
     image: Annotated[str, typer.Option(help="Image. [default: the engine's official one]")] = "",
     program: Annotated[str, typer.Option(help="The server's command in the image.")] = "vllm",
     chip: Annotated[
-        str, typer.Option(help="A2, A3, 310P, 950, cuda or cpu. [default: the measured one]")
+        str, typer.Option(help="A2, A3, 310P, 950, cuda or cpu. [default: the machine's]")
     ] = "",
     devices: Annotated[
         int | None, typer.Option(min=0, help="Devices of a host. [default: as the plan shares]")
@@ -72,6 +78,9 @@ def export(
     network: Annotated[str, typer.Option(help="Its network: bridge or host.")] = "bridge",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = 8000,
     name: Annotated[str, typer.Option(help="Its name.")] = "vllm",
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Compile a preset for a captured machine.")
+    ] = None,
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
@@ -82,6 +91,8 @@ def export(
 
     from trimtab.errors import UsageError
     from trimtab.export import ALL, FORMATS
+    from trimtab.export.target import Wish
+    from trimtab.session import DEFAULT_ENGINE
 
     if format_ not in (*FORMATS, ALL):
         raise UsageError(f"--format must be one of {', '.join(FORMATS)} or all, not {format_!r}")
@@ -89,84 +100,82 @@ def export(
         raise UsageError("name a profile, or a preset with --preset, and not both")
     if profile is not None and (model or engine or engine_python):
         raise UsageError("a profile names its model and engine: leave those options out")
-    order = replace(
-        _of_profile(profile) if profile else _of_preset(preset, model, engine, engine_python),
-        image=image,
-        program=program,
-        chip=chip,
-        devices=devices,
-        hosts=hosts,
-        cpus=cpus,
-        memory=memory,
-        shm=shm,
-        mounts=tuple(mount or ()),
-        network=network,
-        port=port,
-        name=name,
-    )
-    _deliver(order, format_, output, force=force, as_json=as_json)
+    if profile is not None and snapshot is not None:
+        raise UsageError("a profile was measured on its machine: --snapshot is for a preset")
+    options: dict[str, Any] = {
+        "image": image,
+        "program": program,
+        "devices": devices,
+        "hosts": hosts,
+        "cpus": cpus,
+        "memory": memory,
+        "shm": shm,
+        "mounts": tuple(mount or ()),
+        "network": network,
+        "port": port,
+        "name": name,
+    }
+    wish = Wish(DEFAULT_ENGINE, chip, image, snapshot, engine, engine_python)
+    formats = FORMATS if format_ == ALL else (format_,)
+    if profile is not None:
+        order = replace(_of_profile(profile, wish), **options)
+        orders = dict.fromkeys(formats, order)
+    else:
+        made = _of_preset(preset, formats, model, program, wish)
+        orders = {one: replace(order, **options) for one, order in made.items()}
+    _deliver(orders, output, force=force, as_json=as_json)
 
 
-def _of_profile(path: Path) -> Order:
+def _of_profile(path: Path, wish: Wish) -> Order:
+    """Return the order of a profile.
+
+    Raises:
+        UsageError: chip or image are of another platform than the one that it was measured on.
+    """
+    from trimtab.engines.vllm import platform
     from trimtab.export import Order
+    from trimtab.export.target import require_same_platform
     from trimtab.profile import read_profile
 
-    return Order(read_profile(path), path)
+    profile = read_profile(path)
+    measured = platform(profile.engine.packages)
+    require_same_platform(wish.chip, wish.image, measured, f"the profile {profile.name}")
+    return Order(profile, path, chip=wish.chip)
+
+
+_CONTAINED = ("docker", "compose", "kubernetes", "dockerfile")
+_AS_IT_IS = ("docker", "compose", "kubernetes")
+"""Formats that run an image, and of these the ones that take it as it is."""
+_OF_THE_HOST = ("sysctl", "tuned")
 
 
 def _of_preset(
-    name: str, model: str | None, engine: str | None, engine_python: str | None
-) -> Order:
-    """Compile a preset with the facts of this machine; nothing is measured, written or started."""
-    import sys
+    name: str, formats: Iterable[str], model: str | None, program: str, wish: Wish
+) -> dict[str, Order]:
+    """Compile a preset for each format: a container has its image's libraries, a host its own.
 
-    from trimtab import presets
-    from trimtab.errors import UsageError
-    from trimtab.export import Order
-    from trimtab.question import Options
-    from trimtab.session import open_session
+    Nothing is measured, written or started.
+    """
+    from trimtab.export import preset
+    from trimtab.export.target import target_of
 
-    if name not in presets.PRESETS:
-        raise UsageError(f"--preset must be one of {', '.join(presets.PRESETS)}, not {name!r}")
-    options = Options(model=model, engine=engine, engine_python=engine_python, allow_host=True)
-    session = open_session(options, lambda said: print(said, file=sys.stderr), install=False)
-    plan = session.compile(presets.PRESETS[name](session.context), guide=True)
-    skipped = presets.skipped(name, session.context)
-    left_out = tuple((one.name, one.reason) for one in skipped)
-    return Order(_unmeasured(name, session, plan), Path(name), preset=name, skipped=left_out)
-
-
-def _unmeasured(name: str, session: Session, plan: Plan) -> Profile:
-    """Return a profile in which nothing is answered: what the exporters read of a preset."""
-    from datetime import UTC, datetime
-
-    from trimtab import __version__
-    from trimtab.profile import EngineId, Profile
-    from trimtab.session import fingerprint
-
-    engine = session.engine
-    return Profile(
-        name=name,
-        made=datetime.now(UTC),
-        trimtab=__version__,
-        engine=EngineId(engine.name, engine.version, engine.packages, engine.caveat),
-        model=session.model,
-        workload={},
-        objective=session.space.objective,
-        slo=None,
-        answers=(),
-        risks={},
-        comparisons=(),
-        plan=plan,
-        evidence=None,
-        facts=fingerprint(session),
-        seed=0,
-        command=f"trimtab export --preset {name}",
-    )
+    told: list[str] = []
+    orders: dict[str, Order] = {}
+    for one in formats:
+        contained, builds = one in _CONTAINED, one not in _AS_IT_IS
+        target = target_of(wish, contained=contained, builds=builds)
+        serves = one not in _OF_THE_HOST
+        orders[one] = preset.order_of(
+            name, target, model, told.append, program=program, serves=serves
+        )
+        told += target.told if target.host is None else ()
+    for sentence in dict.fromkeys(told):
+        typer.echo(sentence, err=True)
+    return orders
 
 
 def _deliver(
-    order: Order, format_: str, output: Path | None, *, force: bool, as_json: bool
+    orders: Mapping[str, Order], output: Path | None, *, force: bool, as_json: bool
 ) -> None:
     """Render all files first, so that a refusal leaves nothing half written; then deliver them.
 
@@ -175,12 +184,12 @@ def _deliver(
         UsageError: several files have nowhere to go, or one would replace somebody else's.
     """
     from trimtab.errors import StudyError, UsageError
-    from trimtab.export import ALL, FORMATS, render
+    from trimtab.export import FORMATS, render
 
     texts: list[tuple[Artefact, str]] = []
     absent: dict[str, str] = {}
     refused: dict[str, StudyError | UsageError] = {}
-    for one in (one for name in FORMATS if format_ in (ALL, name) for one in FORMATS[name]):
+    for one, order in ((one, order) for name, order in orders.items() for one in FORMATS[name]):
         if reason := one.absent(order):
             absent[one.file] = reason
             continue

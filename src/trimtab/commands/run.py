@@ -18,6 +18,7 @@ The profile's settings are compiled for this machine on top of the command: its 
 environment, preloads and CPU binding. Without a command the profile's own is run, on
 TRIMTAB_HOST:TRIMTAB_PORT (127.0.0.1:8000). Host settings are made only with --allow-host, and
 restored at the end. Where this machine is not that of the study, it warns or refuses by rule.
+A preset needs the command, unless it is only verified: then it is the running server's.
 
 Once the server answers, each setting is looked up in its processes, and the evidence is printed on
 standard error. Signals go to the server, its output and its exit code come back; it may be process
@@ -33,6 +34,8 @@ Examples:
   trimtab run --profile profile.proven.yaml --strict --json evidence.json
 
   trimtab run --profile profile.proven.yaml --verify-only --pid 4242
+
+  trimtab run --preset guide --verify-only --pid 4242
 """
 
 
@@ -92,7 +95,10 @@ def run(
     if not verify_only and (pid is not None or log is not None):
         raise UsageError("--pid and --log name a server that runs: add --verify-only")
     notifier = Notifier()
-    wanted = _wanted(profile, preset, command or (), allow_host=allow_host, live=verify_only)
+    if verify_only and profile is None and not command:
+        wanted, pid = _running_preset(preset, pid, allow_host=allow_host)
+    else:
+        wanted = _wanted(profile, preset, command or (), allow_host=allow_host, live=verify_only)
     if verify_only:
         _verify(wanted, pid, log, as_json)
         return
@@ -129,6 +135,18 @@ def _wanted(
     if live:
         return wanted.of_running(read)
     return wanted.of_profile(read, command, os.environ, allow_host=allow_host)
+
+
+def _running_preset(preset: str, pid: int | None, *, allow_host: bool) -> tuple[Wanted, int]:
+    """Compile a preset over the command that runs under ``pid``, or in the only server here."""
+    from trimtab import engines
+    from trimtab.running import existing, wanted
+
+    found = existing.only_server(engines.observer("vllm")) if pid is None else pid
+    made = wanted.of_running_preset(preset, found, allow_host=allow_host)
+    for note in made.notes:
+        say(note)
+    return made, found
 
 
 def _judge(wanted: Wanted, *, force: bool) -> list[str]:

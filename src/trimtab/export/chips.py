@@ -52,3 +52,33 @@ CHIPS = {
     "cuda": Chip("cuda", "cuda", "nvidia.com/gpu", "vllm/vllm-openai", "", "vllm", True),
     "cpu": Chip("cpu", "cpu", "", _CPU, "", "vllm", True),
 }
+
+IMAGE_LIBRARIES = {
+    "ascend": {"libjemalloc.so.2": ""},
+    "cuda": {},
+    "cpu": {"libtcmalloc_minimal.so.4": "", "libiomp5.so": "/opt/venv/lib"},
+}
+"""Libraries to preload that the official images hold, by platform, and the folder: "" for the
+distribution's own (vllm-ascend's Dockerfiles; vLLM's docker/Dockerfile.cpu, stage base-amd64)."""
+
+APT_LIBRARIES = ("libjemalloc.so.2", "libtcmalloc_minimal.so.4")
+"""What the packages of the catalogue bring on Debian and Ubuntu: the Dockerfile installs them."""
+
+MACHINES = {"ascend": "aarch64", "cuda": "x86_64", "cpu": "x86_64"}
+"""The architecture that is assumed where no machine was looked at: servers with NPUs are Kunpeng
+ones in the vendors' documents. The images of vllm-ascend exist for both."""
+
+
+def named_by(image: str) -> Chip | None:
+    """Return the chip that an official image is for, ``None`` if its name does not tell."""
+    name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
+    tag = tag.removesuffix("-openeuler")
+    ours = [one for one in CHIPS.values() if one.repository.rpartition("/")[2] == name]
+    # The suffix "" fits every tag, so it is asked last.
+    ours.sort(key=lambda one: -len(one.suffix))
+    return next((one for one in ours if tag.endswith(one.suffix)), None)
+
+
+def is_openeuler(image: str) -> bool:
+    """Whether an image's name says that it is built on openEuler; Ubuntu otherwise."""
+    return "openeuler" in image.lower()

@@ -87,7 +87,7 @@ def container_of(order: Order) -> Container:
         capabilities=("SYS_NICE",) if chip.platform == "cpu" else (),
         affinity=settings.affinity,
         sysctls=_sysctls(order),
-        notes=_notes(settings, prefix, order.program),
+        notes=(*_notes(settings, prefix, order.program), *_idle(order)),
     )
 
 
@@ -200,6 +200,13 @@ def _sysctls(order: Order) -> tuple[HostWrite, ...]:
     if order.network == "host":  # then the network's parameters are the host's
         ours = [one for one in ours if not one.path.startswith("/proc/sys/net/")]
     return tuple(ours)
+
+
+def _idle(order: Order) -> tuple[str, ...]:
+    count = ordered.idle_devices(order)
+    if not count:
+        return ()
+    return (f"{count} of the devices are reserved, and the plan uses none of them",)
 
 
 def _notes(settings: Settings, prefix: tuple[str, ...], program: str) -> tuple[str, ...]:

@@ -19,15 +19,16 @@ def heading(
     pid: str = "PID",
     done: Collection[str] = (),
     more: Sequence[str] = (),
+    verify: str = "",
 ) -> list[str]:
     """Return the lines of the comment, each one line of printable text, without comment marks.
 
     ``what`` says what the artefact is ("vLLM launch script"), ``undo`` is the command that takes
     it back, ``pid`` what stands for the server's process id in the verify command. ``done`` are
     the paths of the plan's host writes that this artefact makes; ``more`` is said at the end.
+    ``verify`` is the command that verifies it, where that is not one that looks at a server.
     """
     profile = order.profile
-    wanted = "" if order.preset else f" --profile {shlex.quote(str(order.file))}"
     lines = [
         f"{what}, written by trimtab {profile.trimtab} {_origin(order)}",
         f"model {profile.model} on {profile.engine.name} {profile.engine.version}",
@@ -35,7 +36,7 @@ def heading(
         *(_preset(order) if order.preset else _measured(profile)),
         "",
         f"plan {profile.plan.digest}, evidence {profile.evidence or 'none'}",
-        f"verify while it runs: trimtab doctor --pid {pid}{wanted}",
+        f"verify while it runs: {verify or _verify(order, pid)}",
         f"rollback: {undo}",
         *_beside(order, done),
         *(["", *more] if more else []),
@@ -43,10 +44,22 @@ def heading(
     return [_keep_indent(line) for line in lines]
 
 
+def _verify(order: Order, pid: str) -> str:
+    if order.preset:
+        return f"trimtab run --preset {order.preset} --verify-only --pid {pid}"
+    return f"trimtab doctor --pid {pid} --profile {shlex.quote(str(order.file))}"
+
+
+def of_host(order: Order, verb: str) -> str:
+    """Return ``trimtab host VERB`` for the order's profile or preset."""
+    what = f"--preset {order.preset}" if order.preset else shlex.quote(str(order.file))
+    return f"trimtab host {verb} {what}"
+
+
 def _origin(order: Order) -> str:
     made = wording.instant(order.profile.made)
     if order.preset:
-        return f"from the preset '{order.preset}', compiled with the facts of one host ({made})"
+        return f"from the preset '{order.preset}' ({made})"
     return f"from the profile '{order.profile.name}' ({made})"
 
 
@@ -63,13 +76,16 @@ def _measured(profile: Profile) -> list[str]:
 def _preset(order: Order) -> list[str]:
     chosen = order.profile.candidate
     return [
-        "NOTHING OF THIS WAS MEASURED: it is what is published, as far as this host can set it.",
+        *order.told,
+        "NOTHING OF THIS WAS MEASURED: it is what is published, as far as it can be set there.",
         "'trimtab tune' measures it as an arm, and says what each tuning is worth here.",
         "",
         "It sets:",
         *(f"  {name} = {wording.value(value)}" for name, value in chosen),
         *([] if chosen else ["  nothing"]),
-        *(["It leaves out here:"] if order.skipped else []),
+        *(["What the rules say against it there (trimtab lint):"] if order.objections else []),
+        *(f"  {sentence}" for sentence in order.objections),
+        *(["It leaves out:"] if order.skipped else []),
         *(f"  {name}: {reason}" for name, reason in order.skipped),
     ]
 
@@ -115,11 +131,7 @@ def _beside(order: Order, done: Collection[str]) -> list[str]:
     left = [write for write in order.profile.plan.writes if write.path not in done]
     if not left:
         return []
-    how = (
-        "write each as root, it is not kept over a reboot"
-        if order.preset
-        else f"trimtab host apply {shlex.quote(str(order.file))}; back: trimtab host rollback"
-    )
+    how = f"{of_host(order, 'apply')}; back: trimtab host rollback"
     return [
         "",
         "NOT done by this file: host settings of the plan. On the host, as root:",

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import shlex
+
 from trimtab.errors import StudyError
-from trimtab.export.heading import comment, heading
+from trimtab.export.heading import comment, heading, of_host
 from trimtab.export.order import Carried, Order
 from trimtab.hosting.render import (
     Rendered,
     parse_sysctl_d,
     parse_tuned_profile,
     sysctl_d,
+    sysctl_name,
     tuned_profile,
 )
 from trimtab.model import Settings
 
-SYSCTL = "90-trimtab.conf"
+SYSCTL = "99-trimtab-vllm.conf"
+"""Read after distributions' ``99-sysctl.conf``: of files that set one name, the last one by
+alphabet wins (sysctl.d(5)). ``trimtab host apply --persist sysctl`` writes ``99-trimtab.conf``."""
+
 TUNED = "tuned.conf"
+
+_BEFORE = "/root/before-trimtab.sysctl"
+_PROFILE_BEFORE = "/root/before-trimtab.tuned"
+"""Where the values before are noted, by the commands that the files name."""
 
 _EMPTY = Settings(())
 
@@ -38,14 +48,21 @@ def absent_tuned(order: Order) -> str:
 
 def render_sysctl(order: Order) -> str:
     """Return the file for /etc/sysctl.d."""
+    made = sysctl_d(order.profile.plan.writes)
+    names = " ".join(shlex.quote(sysctl_name(one.path)) for one in parse_sysctl_d(made.text))
     return _written(
         order,
-        sysctl_d(order.profile.plan.writes),
+        made,
         "kernel parameters for sysctl.d",
-        f"rm /etc/sysctl.d/{SYSCTL}; trimtab host rollback, or a reboot, for the values before",
+        f"rm /etc/sysctl.d/{SYSCTL}; sysctl --load {_BEFORE}",
         (
-            f"Put it into /etc/sysctl.d/{SYSCTL} (root, 0644); it acts at every boot, and now by:",
+            "As root, first note the values before, for the rollback above:",
+            f"sysctl {names} > {_BEFORE}",
+            f"Then put it into /etc/sysctl.d/{SYSCTL} (0644); it acts at every boot, and now by:",
             f"sysctl --load /etc/sysctl.d/{SYSCTL}",
+            "(sysctl names what a kernel lacks, and goes on with the rest.)",
+            "Or let trimtab note, set and take back all of the plan, in place of this file:",
+            f"{of_host(order, 'apply')} --persist sysctl",
         ),
     )
 
@@ -57,9 +74,12 @@ def render_tuned(order: Order) -> str:
         order,
         tuned_profile(order.profile.plan.writes, f"trimtab: {order.profile.name} for vLLM"),
         "TuneD profile",
-        f"tuned-adm off (TuneD puts the values before back); rm -r /etc/tuned/{name}",
+        f"tuned-adm profile $(cat {_PROFILE_BEFORE}); rm -r /etc/tuned/{name}",
         (
-            f"Put it into /etc/tuned/{name}/{TUNED} (root, 0644), then: tuned-adm profile {name}",
+            "As root, first note the profile that is active, for the rollback above:",
+            f"cp /etc/tuned/active_profile {_PROFILE_BEFORE}",
+            "(Where it is empty or absent none is active, and the way back is: tuned-adm off)",
+            f"Then put it into /etc/tuned/{name}/{TUNED} (0644): tuned-adm profile {name}",
             "TuneD has one profile at a time: 'include=' in [main] keeps another one's settings.",
         ),
     )
@@ -70,7 +90,9 @@ def _written(order: Order, made: Rendered, what: str, undo: str, use: tuple[str,
     without = {one.path for one, _ in made.left_out}
     done = {one.path for one in order.profile.plan.writes} - without
     more = (*use, "It starts no server: serve.sh, the unit and the containers do.", *left)
-    return comment(heading(order, what, undo, done=done, more=more)) + "\n" + made.text
+    verify = of_host(order, "plan") if order.preset else ""  # says 'already' for what is in effect
+    said = heading(order, what, undo, done=done, more=more, verify=verify)
+    return comment(said) + "\n" + made.text
 
 
 def parse_sysctl(text: str) -> Carried:

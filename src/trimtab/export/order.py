@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab import wording
 from trimtab.engines.vllm import platform
 from trimtab.errors import UsageError
-from trimtab.export.chips import CHIPS, Chip
+from trimtab.export.chips import CHIPS, Chip, named_by
 from trimtab.model import HostWrite, Settings
 from trimtab.profile import Profile
 
@@ -30,7 +31,9 @@ class Order:
     """One export.
 
     ``file`` is the profile's own file. ``preset`` names the preset if that is what is exported:
-    then nothing was measured, and ``skipped`` holds what it leaves out here, with reasons.
+    then nothing was measured, ``skipped`` holds what it leaves out, with reasons, and ``told``
+    are the sentences about whose facts it was compiled with. ``objections`` are what the rules
+    say against it on that machine.
     ``program`` is the server's command inside an image; ``mounts`` are host paths that a container
     sees read-only at the same place, besides the model. ``memory`` and ``shm`` are in GiB; of
     ``memory`` and ``cpus``, ``None`` means that nobody said. ``hosts`` is the number of hosts that
@@ -41,6 +44,8 @@ class Order:
     file: Path
     preset: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
+    told: tuple[str, ...] = ()
+    objections: tuple[str, ...] = ()
     image: str = ""
     chip: str = ""
     program: str = "vllm"
@@ -69,6 +74,11 @@ class Order:
             raise UsageError(f"--network must be bridge or host, but is {self.network!r}")
         if self.chip and self.chip not in CHIPS:
             raise UsageError(f"--chip must be one of {', '.join(CHIPS)}, but is {self.chip!r}")
+        if self.memory is not None and self.shm >= self.memory:
+            raise UsageError(
+                "--shm must be less than --memory, of which shared memory is a part (a container "
+                f"that fills it is killed), but is {self.shm} of {self.memory} GiB"
+            )
         for path in self.mounts:
             if not path.startswith("/") or ":" in path or not path.isprintable():
                 raise UsageError(f"--mount must be an absolute path without colon, not {path!r}")
@@ -94,6 +104,8 @@ def chip(order: Order) -> Chip:
     if kind != "ascend":
         return CHIPS[kind]
     found = _measured_chip(order.profile)
+    if found not in CHIPS and (named := named_by(order.image)) is not None:
+        return named
     if found not in CHIPS:
         raise UsageError("the profile does not say its chip: add --chip A2, A3, 310P or 950")
     return CHIPS[found]
@@ -112,18 +124,31 @@ def devices(order: Order) -> int:
     """Return how many devices one host's server takes; 0 where it computes on the CPU.
 
     Raises:
-        UsageError: they cannot be shared equally among the hosts.
+        UsageError: they cannot be shared equally among the hosts, or are not what the plan takes.
     """
     if not chip(order).resource:
         return 0
-    if order.devices is not None:
-        return order.devices
     world = world_size(order.profile.plan.settings.argv)
+    if order.devices is not None:
+        given = order.devices * order.hosts
+        if given < world or (order.hosts > 1 and given != world):
+            exactly = "as many" if order.hosts > 1 else "as many or more"
+            raise UsageError(
+                f"--devices must make {exactly} as the plan's parallel sizes, {world}, but "
+                f"{order.devices} on {wording.count(order.hosts, 'host')} make {given}"
+            )
+        return order.devices
     if world % order.hosts:
         raise UsageError(
             f"--hosts must divide the {world} devices of the plan, but is {order.hosts}"
         )
     return world // order.hosts
+
+
+def idle_devices(order: Order) -> int:
+    """Return how many devices are reserved that the plan does not use."""
+    world = world_size(order.profile.plan.settings.argv)
+    return max(devices(order) * order.hosts - world, 0) if chip(order).resource else 0
 
 
 def world_size(argv: Sequence[str]) -> int:

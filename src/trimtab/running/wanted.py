@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from trimtab import facts
+from trimtab import facts, proctree
 from trimtab.catalog import Context
 from trimtab.engines import Engine, Observer
 from trimtab.errors import UsageError
@@ -15,11 +15,11 @@ from trimtab.inherited import reaches_engine
 from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.model import Plan, Settings
 from trimtab.model.finding import Severity
-from trimtab.plan import compile_plan
-from trimtab.presets import PRESETS
+from trimtab.plan import as_it_stands, compile_plan
+from trimtab.presets import PRESETS, find
 from trimtab.profile import Profile
 from trimtab.redaction import is_marker, redact_plan, restore_words
-from trimtab.running import program
+from trimtab.running import inside, program
 from trimtab.running.differences import Difference, differences, parsed
 from trimtab.server import child_environment
 
@@ -132,6 +132,36 @@ def of_preset(
         environment=_environment(plan, environment, own=False),
         differences=_of_plan(plan, here, allow_host=allow_host),
         notes=("nothing is measured about a preset: trimtab tune does",),
+    )
+
+
+def of_running_preset(name: str, pid: int, *, allow_host: bool) -> Wanted:
+    """Compile a preset over what the server under ``pid`` was started with.
+
+    Libraries are looked for where that server has them: in a container, in its own root.
+
+    Raises:
+        UsageError: there is no such preset or process, or its command cannot be read.
+    """
+    preset = find(name)
+    argv, environment = proctree.cmdline(pid), proctree.environment(pid)
+    if not argv:
+        raise UsageError(f"--pid must name a running server, but there is none with id {pid}")
+    base = _base(argv, environment)
+    engine = program.engine_of(argv, environment, "")
+    host = LocalHost() if engine is None else engine.host()
+    here = inside.facts_of(pid, _facts(engine, host))
+    context = _context(engine, here, base, allow_host=allow_host)
+    plan = compile_plan(preset(context), base, here, allow_conflicts=True)
+    skipped = preset.skipped(context)
+    return Wanted(
+        name=f"preset {name}",
+        plan=as_it_stands(plan),
+        observer=program.observer_of(engine, "vllm"),
+        engine=engine,
+        host=host,
+        environment={},
+        notes=tuple(f"not looked at: {one.name}: {one.reason}" for one in skipped),
     )
 
 
