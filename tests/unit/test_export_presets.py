@@ -191,7 +191,7 @@ def test_export_and_host_plan_agree(folder: Path) -> None:
     """A captured machine holds the first CPU's file of those that each CPU has."""
     host = SnapshotHost(folder)
     here = context(host, local=False)
-    rows = hosting.plan(wanted.of_preset("guide-v2", here), here, host, "").rows
+    rows = hosting.plan(wanted.of_preset("guide-v2"), here, host, "").rows
     possible = {(every(row.place), row.after) for row in rows if row.fate is not Fate.REFUSED}
     text = guide("--snapshot", folder, format_="shell", model="m")
     written = re.findall(r"^#   (/\S+) = (.*)$", text, re.MULTILINE)

@@ -61,7 +61,7 @@ def order_of(
         allow_host=True,
     )
     willing = _willing(context)
-    refused = _refused(wanted.of_preset(name, context), target, context)
+    refused = _refused(wanted.of_preset(name), target, context)
     chosen = tuple(pair for pair in presets.PRESETS[name](willing) if pair[0] not in refused)
     plan = compile_plan(chosen, base, target.facts, allow_conflicts=True)
     skipped = [(one.name, one.reason) for one in presets.skipped(name, willing)]
