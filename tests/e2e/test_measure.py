@@ -60,12 +60,28 @@ def test_a_preset_is_measured_as_it_stands(planted: Path) -> None:
     )
 
 
+def test_a_comparison_by_what_no_start_has_ends(planted: Path) -> None:
+    # an answer of one token has no time per further token
+    (planted / "one.yaml").write_text(
+        "input_tokens: 8\noutput_tokens: 1\narrival: {concurrency: 4}\nwindow_requests: 12\n"
+        "windows: 1\n"
+    )
+    words = ("--objective", "tpot_p50", "--pairs", "2", "--workload", "one.yaml")
+    ran = trimtab("compare", "stock", "stock", *ENGINE, *words, "--study", "o", cwd=planted)
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1].startswith(
+        "trimtab: tpot_p50 must decide, but no start has it: this workload does not give it"
+    )
+    assert len((planted / "o" / "ledger.jsonl").read_text().splitlines()) - 1 == 2
+
+
 def test_bench_gives_an_interval_over_starts(planted: Path) -> None:
     ran = trimtab("bench", *ENGINE, "--starts", "3", "--study", "b", "--json", cwd=planted)
     assert ran.code == 0, ran.err
     metrics = {one["metric"]: one for one in ran.json()["metrics"]}
     own = metrics["output_throughput"]
     assert own["starts"] == 3
+    assert "3 starts of up to 2 windows: expect an interval of -11.7 % to +13.2 %" in ran.err
     assert own["low"] < own["value"] < own["high"]
     one = trimtab("bench", *ENGINE, "--starts", "1", "--study", "o", cwd=planted)
     assert "One start gives no interval" in one.out

@@ -32,9 +32,8 @@ from trimtab.metrics import METRICS, parse_slo
 from trimtab.model import BASELINE, Outcome, Phase, Settings, Start, StartRequest
 from trimtab.pooled import over_windows
 from trimtab.progress import Display, open_display
-from trimtab.question import Options, parse_share, parse_windows, require_same
+from trimtab.question import AUTO, Options, parse_share, parse_windows, require_same
 from trimtab.search.remarks import remarks
-from trimtab.session import windowed
 from trimtab.stop import Stop
 from trimtab.study import LEDGER, clear_wreckage
 from trimtab.targets import open_target
@@ -53,6 +52,8 @@ def of_starts(
     """Measure one target over some starts."""
     session, one = open_target(target, options, say)
     asked = measure.question(session, (one,), kind="bench")
+    auto = options.windows == AUTO
+    say(precision.interval(session.noise, count, None if auto else session.workload.windows))
     with opened(asked, folder, options.objective, resume=resume, quiet=quiet) as place:
         starts = measure.Measurement(session, (one,), *place).until(
             lambda made: len(measure.of_target(made, 0)) >= count
@@ -90,8 +91,7 @@ def of_pairs(
     metric = options.objective
 
     def enough(made: Sequence[Start]) -> bool:
-        both = measure.differences(made, metric)
-        return bool(both) and measure.judged(made, metric, within, pairs).final
+        return measure.settled(made, metric, within, pairs)
 
     say(precision.before(session.noise, pairs))
     with opened(asked, folder, metric, resume=resume, quiet=quiet) as place:
@@ -117,8 +117,22 @@ def of_pairs(
             name: [asdict(one) for one in table]
             for name, table in zip(("a", "b"), tables, strict=True)
         },
-        "notes": [*session.caveats, *remarks(starts, metric, shown)],
+        "notes": [
+            *session.caveats,
+            *_absent(starts, metric),
+            *remarks(starts, metric, shown),
+        ],
     }
+
+
+def _absent(starts: Sequence[Start], metric: str) -> list[str]:
+    """Return the sentence how many pairs count for nothing, if any does."""
+    first, second = (measure.of_target(starts, index) for index in range(2))
+    pairs = len(first.keys() & second.keys())
+    without = pairs - len(measure.differences(starts, metric))
+    return [f"{metric} is missing in {without} of {pairs} pairs, which do not count"] * bool(
+        without
+    )
 
 
 @contextmanager
@@ -220,8 +234,8 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be measured.
     """
-    asked = load_workload(options.workload or "mixed-small")
-    load = Live(url, options).run(windowed(asked, parse_windows(options.windows)), options.seed)
+    asked = load_workload(options.workload or "mixed-small", parse_windows(options.windows))
+    load = Live(url, options).run(asked, options.seed)
     if load.failed:
         raise UsageError(f"{url} cannot be measured: {load.failed}")
     valid = [window for window in load.windows if not window.void]
