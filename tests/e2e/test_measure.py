@@ -118,16 +118,30 @@ def test_a_server_that_runs_already_is_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("bench", "none.sh"), "cannot be read"),
+        (
+            ("bench", "none.sh"),
+            "none.sh is neither a file, nor a tuning's value (NAME=VALUE), nor",
+        ),
+        (("bench", "guide-v3"), "did you mean guide-v2, guide-v1"),
+        (("bench", "task-queue"), "task-queue is a tuning: say which value of it, as task-queue="),
+        (("compare", "stock", "nosuch"), "nor a preset: these are stock, guide"),
+        (("compare", "stock", "nosuchtuning=3"), "'nosuchtuning': 'trimtab catalog' lists all"),
         (("bench", "--url", "localhost:1"), "--url must be such as"),
-        (("bench", "--url", "http://127.0.0.1:9"), "must name the served model"),
+        (("bench", "--url", "http://127.0.0.1:9"), "9: connection refused: start it, or give its"),
+        (
+            ("capacity", "--url", "http://127.0.0.1:9", "--slo", "ttft_p99<=1s"),
+            "connection refused",
+        ),
+        (("bench", "--study", __file__), "--study must be a folder, but"),
+        (("tune", "--study", __file__), "--study must be a folder, but"),
+        (("tune", "--study", "none", "--resume"), "none holds no study to resume"),
         (("compare", "stock", "stock", "--margin", "much"), "--margin must be a share"),
         (("bench", "--resume", "--study", "none"), "holds no measurement"),
     ],
 )
 def test_a_wrong_call_is_one_line(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
     ran = trimtab(*words, *ENGINE, cwd=tmp_path)
-    assert ran.code != 0
+    assert ran.code == (1 if "http://127.0.0.1:9" in words else 2)
     assert says in ran.err
     assert ran.err.count("\n") == 1, ran.err
 

@@ -40,8 +40,8 @@ def of_starts(
     session, one = open_target(target, options, say)
     asked = capacity.Asked(parse_slo(options.slo), session.workload, requests)
     question = measure.question(session, (one,), kind="capacity", requests=requests)
-    say(precision.bound(session.noise, count, requests))
     with opened(question, folder, capacity.NAME, resume=resume, quiet=quiet) as place:
+        say(precision.bound(session.noise, count, requests))
         search = partial(run_plan, drive=capacity.probing(asked))
         made = measure.Measurement(session, (one,), *place, trial=search).until(
             lambda starts: _with(starts, capacity.NAME) >= count

@@ -19,9 +19,9 @@ from rich.console import Console
 
 from trimtab import measure, wording
 from trimtab.commands import precision
-from trimtab.engines import api_key, checkpoint
+from trimtab.engines import api_key, checkpoint, loopback
 from trimtab.engines.vllm import served_name
-from trimtab.errors import UsageError
+from trimtab.errors import ServerLostError, UsageError
 from trimtab.ledger import Ledger
 from trimtab.load.drained import drain, incarnation
 from trimtab.load.guarded import guarded
@@ -35,7 +35,7 @@ from trimtab.progress import Display, open_display
 from trimtab.question import AUTO, Options, parse_share, parse_windows, require_same
 from trimtab.search.remarks import remarks
 from trimtab.stop import Stop
-from trimtab.study import LEDGER, clear_wreckage
+from trimtab.study import LEDGER, clear_wreckage, require_folder
 from trimtab.targets import open_target
 
 ROOT = Path("trimtab-bench")
@@ -52,9 +52,9 @@ def of_starts(
     """Measure one target over some starts."""
     session, one = open_target(target, options, say)
     asked = measure.question(session, (one,), kind="bench")
-    auto = options.windows == AUTO
-    say(precision.interval(session.noise, count, None if auto else session.workload.windows))
+    windows = None if options.windows == AUTO else session.workload.windows
     with opened(asked, folder, options.objective, resume=resume, quiet=quiet) as place:
+        say(precision.interval(session.noise, count, windows))
         starts = measure.Measurement(session, (one,), *place).until(
             lambda made: len(measure.of_target(made, 0)) >= count
         )
@@ -93,8 +93,8 @@ def of_pairs(
     def enough(made: Sequence[Start]) -> bool:
         return measure.settled(made, metric, within, pairs)
 
-    say(precision.before(session.noise, pairs))
     with opened(asked, folder, metric, resume=resume, quiet=quiet) as place:
+        say(precision.before(session.noise, pairs))
         starts = measure.Measurement(session, (first, second), *place).until(enough)
     look = measure.judged(starts, metric, within, pairs)
     tables = [measure.summary(starts, index) for index in range(2)]
@@ -172,6 +172,7 @@ def _ledger(folder: Path, asked: Mapping[str, object], *, resume: bool) -> Itera
     """
     from trimtab.host import LocalHost
 
+    require_folder(folder)
     path = folder / LEDGER
     if resume != path.exists():
         there = "holds no measurement to resume" if resume else "already holds a measurement"
@@ -188,11 +189,18 @@ def _ledger(folder: Path, asked: Mapping[str, object], *, resume: bool) -> Itera
         yield ledger
 
 
+_HINTS = dict.fromkeys(
+    ("/v1/models answers HTTP 401", "/v1/models answers HTTP 403"),
+    "set VLLM_API_KEY to the key that it demands",
+)
+
+
 class Live:
     """A server that runs already, and how load reaches it.
 
     Raises:
-        UsageError: the URL is none, or the server does not answer.
+        UsageError: the URL is none.
+        ServerLostError: the server does not answer as vLLM does.
     """
 
     def __init__(self, url: str, options: Options) -> None:
@@ -201,7 +209,10 @@ class Live:
             raise UsageError(f"--url must be such as http://127.0.0.1:8000, but is {url!r}")
         self._url = url.rstrip("/")
         self._key = api_key(Settings(argv=()), os.environ)
-        self._model = options.model or served_name(url, self._key)
+        if why := loopback.trouble(self._url, "/v1/models", 5.0, self._key):
+            hint = _HINTS.get(why, "start it, or give its address with --url")
+            raise ServerLostError(f"--url must be a vLLM server, but {self._url}: {why}: {hint}")
+        self._model = options.model or served_name(self._url, self._key)
         self._slo = parse_slo(options.slo) if options.slo else None
         self._shared_host = options.shared_host
 
