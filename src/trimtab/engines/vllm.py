@@ -286,7 +286,7 @@ def served_name(url: str, key: str | None = None) -> str:
     data = answer.get("data") if isinstance(answer, Mapping) else None
     if isinstance(data, list) and data and isinstance(data[0], Mapping) and "id" in data[0]:
         return str(data[0]["id"])
-    why = answer or loopback.trouble(url, "/v1/models", _ASK_SECONDS, key)
+    why = loopback.trouble(url, "/v1/models", _ASK_SECONDS, key) if answer is None else answer
     raise ServerLostError(f"{url}/v1/models must name the served model, but does not: {why}")
 
 
