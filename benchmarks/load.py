@@ -2,6 +2,7 @@
 """The load client against other tools, on a server whose delays are known.
 
     python benchmarks/load.py --rounds 2 --guidellm PROGRAM --aiperf PROGRAM
+    python benchmarks/load.py --costs --rounds 5
 
 Every tool sends the same number of requests of 128 tokens in and 64 out: in closed loop, then in
 open loop with Poisson arrivals. The server (`mock_server.py`) knows when the kernel received each
@@ -9,7 +10,8 @@ request and when it sent each token; an error is what a tool reports less what t
 of the same run. The arrival-time error is how much later than its schedule a request reached the
 server, against the promptest of the run (when a tool started its clock, it alone knows). Tools
 take turns within a round. CPU is user and system time of the tool's whole process tree; that for
-100k tokens is the CPU beyond a run of two requests, so without start-up.
+100k tokens is the CPU beyond a run of two requests, so without start-up. ``--costs`` is the last
+part alone: what trimtab's client costs for a token, for a request, to begin, and at 500 streams.
 """
 
 from __future__ import annotations
@@ -49,6 +51,16 @@ REQUESTS = {1: 8, 16: 128, 64: 256, 256: 768}
 OPEN = Load(requests=250, rate=50.0)
 TINY = Load(requests=2, streams=1)
 
+SHORT = Load(requests=512, streams=128, output=16)
+LONG = Load(requests=512, streams=128, output=144)
+"""Two lengths of the same answers: what differs is tokens, what is left is requests."""
+
+USUAL = Load(REQUESTS[256], 256)
+"""Whose 49,000 tokens the client's memory is to hold: it keeps all of a load's answers."""
+
+MANY = Load(requests=1000, streams=500, output=150)
+"""The server steps every 20 ms, so each stream gets 50 tokens/s."""
+
 TARGETS = "| {} | *target* | 0.3 | 0.3 | 2 | 0.1 | | 2.5 |"
 """Of trimtab: with the kernel's stamps, at any number of streams; CPU 1.5 in the run, 1 after."""
 
@@ -61,6 +73,8 @@ class Run:
     true: Reported
     received: Sequence[float]
     cpu: float
+    first: float
+    """Seconds from the tool's start to its first request at the server."""
 
 
 def free_port() -> int:
@@ -70,10 +84,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def truth(url: str) -> list[tuple[float, list[float]]]:
+def truth(url: str, output: int = OUTPUT) -> list[tuple[float, list[float]]]:
     """Take what the server remembers, by the time of receipt."""
     with urllib.request.urlopen(f"{url}/truth", timeout=30) as answer:
-        return sorted((at, sent) for at, sent in json.load(answer) if len(sent) == OUTPUT)
+        return sorted((at, sent) for at, sent in json.load(answer) if len(sent) == output)
 
 
 def cpu_of_children() -> float:
@@ -85,13 +99,14 @@ def cpu_of_children() -> float:
 def measure(name: str, tool: Tool, url: str, load: Load) -> Run:
     """Run one tool once."""
     truth(url)
-    before = cpu_of_children()
+    before, began = cpu_of_children(), time.perf_counter()
     told = tool.run(url, load)
     cpu = cpu_of_children() - before
     # other tools try the server before; trimtab's open loop goes on until all answers are whole
-    seen = truth(url)
+    seen = truth(url, load.output)
+    first = seen[0][0] - began
     seen = seen[: load.requests] if name == "trimtab" else seen[-load.requests :]
-    return Run(told, summary(seen), [received for received, _ in seen], cpu)
+    return Run(told, summary(seen), [received for received, _ in seen], cpu, first)
 
 
 def spread(values: Sequence[float], form: str = "+.1f") -> str:
@@ -171,8 +186,9 @@ def main() -> int:
     parser.add_argument("--guidellm", help="Its command, where it is installed.")
     parser.add_argument("--aiperf", help="Its command, where it is installed.")
     parser.add_argument("--alone", action="store_true", help="trimtab only.")
+    parser.add_argument("--costs", action="store_true", help="The costs of trimtab's client only.")
     asked = parser.parse_args()
-    tools = {"trimtab": trimtab()} | ({} if asked.alone else others(asked))
+    tools = {"trimtab": trimtab()} | ({} if asked.alone or asked.costs else others(asked))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     words = [sys.executable, str(Path(__file__).parent / "mock_server.py"), str(port)]
@@ -180,7 +196,9 @@ def main() -> int:
         try:
             time.sleep(1.0)
             print(f"Made by `python {shlex.join(sys.argv)}`; ms, median [range] of {asked.rounds}")
-            tables(tools, url, asked.streams, asked.rounds)
+            if not asked.costs:
+                tables(tools, url, asked.streams, asked.rounds)
+            costs(tools["trimtab"], url, asked.rounds)
         finally:
             server.kill()
     return 0
@@ -203,7 +221,9 @@ def others(asked: argparse.Namespace) -> dict[str, Tool]:
 def tables(tools: dict[str, Tool], url: str, streams: Sequence[int], rounds: int) -> None:
     """Measure and print."""
     print(
-        "\n| streams | tool | TTFT p50 error | TTFT p99 error | ITL p99 error | TPOT mean error | "
+        "\nThe target of 2.5 CPU s for 100k tokens is the sum of two: 1.5 in the run and 1 for "
+        "reading the answers after it.\n\n"
+        "| streams | tool | TTFT p50 error | TTFT p99 error | ITL p99 error | TPOT mean error | "
         "CPU s | CPU s for 100k tokens |\n|---|---|---|---|---|---|---|---|"
     )
     start_up = rounds_of(tools, url, TINY, rounds)
@@ -220,6 +240,51 @@ def tables(tools: dict[str, Tool], url: str, streams: Sequence[int], rounds: int
         "| streams | in the run (target 1.5) | before and after it (target 1) |\n|---|---|---|"
     )
     print("\n".join([*own, own_cpu(runs["trimtab"], OPEN)]))
+
+
+def costs(tool: Tool, url: str, rounds: int) -> None:
+    """Measure and print what trimtab's client costs, each part by itself.
+
+    CPU for a token is the difference of two loads that differ in the length of their answers
+    alone; for a request it is what a load of short ones takes beyond its tokens and beyond a load
+    of two requests.
+    """
+    tokens, each, first, first_cpu, share, rate, memory = ([] for _ in range(7))
+    for _ in range(rounds):
+        tiny, short, long, many = (
+            measure("trimtab", tool, url, load) for load in (TINY, SHORT, LONG, MANY)
+        )
+        usual = measure("trimtab", tool, url, USUAL)
+        more = long.told.own["tokens"] - short.told.own["tokens"]
+        parts = [(long.told.own[part] - short.told.own[part]) / more for part in ("run", "rest")]
+        tokens.append([1e5 * one for one in parts])
+        spent, idle = (one.told.own["run"] + one.told.own["rest"] for one in (short, tiny))
+        beyond = spent - idle - sum(parts) * short.told.own["tokens"]
+        each.append(1e3 * beyond / (SHORT.requests - TINY.requests))
+        first += [one.first for one in (tiny, short, long)]
+        first_cpu += [one.told.own["first_cpu"] for one in (tiny, short, long)]
+        share.append(100 * many.told.own["share"])
+        rate.append(many.told.own["token_rate"] / MANY.streams)
+        memory.append([one.told.own["memory"] for one in (usual, many)])
+    run, rest = zip(*tokens, strict=True)
+    held, most = zip(*memory, strict=True)
+    print(
+        f"\nWhat trimtab's client costs: answers of {SHORT.output} and {LONG.output} tokens, "
+        f"{SHORT.requests} requests on {SHORT.streams} streams; "
+        f"{MANY.requests} of {MANY.output} tokens on {MANY.streams}\n\n"
+        "| what | target | measured |\n|---|---|---|\n"
+        f"| CPU s for 100k tokens, in the run | 1.5 | {spread(run, '.2f')} |\n"
+        f"| CPU s for 100k tokens, before and after it | 1 | {spread(rest, '.2f')} |\n"
+        f"| CPU ms for a request, without its tokens | 0.6 | {spread(each, '.2f')} |\n"
+        f"| s from start to first request | 0.5 | {spread(first, '.2f')} |\n"
+        f"| CPU s from start to first request | 0.3 | {spread(first_cpu, '.2f')} |\n"
+        f"| share of a core at {MANY.streams} streams of {spread(rate, '.1f')} tokens/s, % | 30 | "
+        f"{spread(share, '.0f')} |\n"
+        f"| largest resident memory, MB, with {OUTPUT * USUAL.requests:,} tokens | 100 | "
+        f"{spread(held, '.0f')} |\n"
+        f"| largest resident memory, MB, with {MANY.output * MANY.requests:,} tokens | | "
+        f"{spread(most, '.0f')} |"
+    )
 
 
 if __name__ == "__main__":

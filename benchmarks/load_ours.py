@@ -8,10 +8,11 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-from load_tools import INPUT, OUTPUT, SEED, Load, Reported, Tool, percentile, summary
+from load_tools import INPUT, SEED, Load, Reported, Tool, percentile, summary
 
-from trimtab.load.client import Connection
+from trimtab.load.client import Connection, Exchange
 from trimtab.load.requests import build_requests
 from trimtab.load.run import run_load
 from trimtab.load.workload import Workload
@@ -40,17 +41,30 @@ def workload(load: Load) -> Workload:
     """Return the workload of a load: one window, no warm-up."""
     arrival = {"concurrency": load.streams} if load.rate is None else {"rate": load.rate}
     return Workload.model_validate({
-        "name": "b", "input_tokens": INPUT, "output_tokens": OUTPUT, "arrival": arrival,
+        "name": "b", "input_tokens": INPUT, "output_tokens": load.output, "arrival": arrival,
         "warmup": 0, "windows": 1, "window_requests": load.requests, "max_seconds": 600.0,
     })  # fmt: skip
 
 
 class Streamed:
-    """Counts the tokens that arrive: those of requests cut off at the end are in no record."""
+    """Counts the tokens that arrive: those of requests cut off at the end are in no record.
+
+    ``first_cpu`` are the CPU seconds of the process, its start included, at the first request.
+    """
 
     def __init__(self) -> None:
         self.tokens = 0
-        keep = Connection.on_body
+        self.first_cpu = 0.0
+        keep, send = Connection.on_body, Connection.send
+
+        def first(
+            connection: Connection, exchange: Exchange, payload: bytes, deadline: float
+        ) -> None:
+            self.first_cpu = time.process_time()
+            Connection.send = send  # type: ignore[method-assign]
+            send(connection, exchange, payload, deadline)
+
+        Connection.send = first  # type: ignore[method-assign]
 
         def on_body(connection: Connection, body: bytes) -> None:
             self.tokens += TOKEN in body
@@ -59,8 +73,21 @@ class Streamed:
         Connection.on_body = on_body  # type: ignore[method-assign]
 
 
+def peak() -> float:
+    """Return the largest resident memory of this process, in MB of 10**6 bytes.
+
+    Not ``ru_maxrss``, which begins with what the parent had when it forked.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+
+
 def main() -> int:
-    """Drive the load and print what trimtab reports of it."""
+    """Drive the load and print what trimtab reports of it.
+
+    Its own figures: CPU seconds of the whole load during and outside of it, for the tokens of
+    recorded requests and of others alike; tokens/s; the share of a core; memory in MB.
+    """
     url, asked = sys.argv[1], Load(**json.loads(sys.argv[2]))
     streamed = Streamed()
     began = time.process_time()
@@ -76,6 +103,15 @@ def main() -> int:
         lags=[percentile(lags, percent) for percent in (50, 99, 100)],
         cpu_run=during / streamed.tokens,
         cpu_rest=(cpu - during) / streamed.tokens,
+        own={
+            "run": during,
+            "rest": cpu - during,
+            "tokens": streamed.tokens,
+            "token_rate": streamed.tokens / (window.end - window.begin),
+            "share": load.client["cpu_share"],
+            "first_cpu": streamed.first_cpu,
+            "memory": peak(),
+        },
     )
     print(json.dumps(dataclasses.asdict(found)))
     return 0

@@ -13,8 +13,8 @@ import os
 import random
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -25,11 +25,15 @@ INPUT, OUTPUT, SEED = 128, 64, 7
 
 @dataclass(frozen=True)
 class Load:
-    """What a tool is to send: a closed loop of ``streams``, or Poisson arrivals at ``rate``."""
+    """What a tool is to send: a closed loop of ``streams``, or Poisson arrivals at ``rate``.
+
+    Only trimtab is asked for another ``output`` than the usual number of tokens.
+    """
 
     requests: int
     streams: int = 0
     rate: float | None = None
+    output: int = OUTPUT
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Reported:
     Only trimtab measures itself: ``lags`` are the median, 99th percentile and largest delay from
     intended to sent, ``cpu_run`` the CPU seconds from the first request to the last token,
     ``cpu_rest`` those for preparing the requests and reading the answers, both for one token.
+    ``own`` is what else it reads of itself (`load_ours.main`).
     """
 
     ttft_p50: float
@@ -48,6 +53,7 @@ class Reported:
     lags: Sequence[float] = ()
     cpu_run: float = math.nan
     cpu_rest: float = math.nan
+    own: Mapping[str, float] = field(default_factory=dict)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -34,6 +34,12 @@ _FAILED = frozenset({Outcome.START_FAILED, Outcome.LOAD_FAILED, Outcome.INEFFECT
 _FIRST: Final = 4
 """Blocks from whose noise AUTO takes the number of windows; all later ones then have as many."""
 
+FRESH: Final = 7
+"""The stream of seeds for starts that must share no request with those of a search before them."""
+
+_REQUESTS: Final = 6
+"""The stream of seeds for the requests of blocks."""
+
 _TRIES = 3
 """Starts of one arm in one pair after which the measurement is given up."""
 
@@ -70,10 +76,12 @@ class Measurement:
         display: Display,
         stop: Stop,
         trial: PlanTrial = run_plan,
+        stream: int = _REQUESTS,
     ) -> None:
         self._session, self._targets = session, tuple(targets)
         self._ledger, self._folder = ledger, folder
         self._display, self._stop, self._trial = display, stop, trial
+        self._stream = stream
 
     def until(self, enough: Callable[[Sequence[Start]], bool]) -> list[Start]:
         """Make blocks, each with every target once, until ``enough`` of all starts made.
@@ -109,7 +117,7 @@ class Measurement:
                 raise StudyError(f"{target.name} cannot be measured: {_why(made[-1])}")
             self._stop.check()
             request = StartRequest(
-                Phase.CONFIRM, block, arm, BASELINE, _seed(self._session, block)
+                Phase.CONFIRM, block, arm, BASELINE, _seed(self._session, self._stream, block)
             )
             made.append(self._run(target, request if not made else request.again()))
 
@@ -146,9 +154,9 @@ def _why(start: Start) -> str:
     return " ".join(start.detail.split()) or start.outcome.value
 
 
-def _seed(session: Session, block: int) -> int:
+def _seed(session: Session, stream: int, block: int) -> int:
     return int(
-        np.random.SeedSequence((session.options.seed, 6, block)).generate_state(1)[0] % 2**31
+        np.random.SeedSequence((session.options.seed, stream, block)).generate_state(1)[0] % 2**31
     )
 
 
@@ -214,6 +222,33 @@ def spread(starts: Sequence[Start], metric: str) -> Spread | None:
 def judged(starts: Sequence[Start], metric: str, margin: float, most: int = LOOKS[-1]) -> Look:
     """Return what the pairs made so far say of the second target against the first."""
     return look(differences(starts, metric), math.log1p(margin), most)
+
+
+def settled(starts: Sequence[Start], metric: str, margin: float, most: int) -> bool:
+    """Whether a comparison is over: its pairs are clear, or as many as asked for.
+
+    A pair counts against ``most`` whether or not both of its starts have the metric, so that
+    one which comes and goes does not keep it going.
+
+    Raises:
+        StudyError: no start has the metric, or none has it beside the other of its pair.
+    """
+    made = [of_target(starts, index) for index in range(2)]
+    pairs = len(made[0].keys() & made[1].keys())
+    if not pairs:
+        return False
+    have = [sum(metric in one.metrics for one in own.values()) for own in made]
+    if not any(have):
+        raise StudyError(
+            f"{metric} must decide, but no start has it: this workload does not give it; name "
+            "another --objective, or another --workload"
+        )
+    if pairs >= most and not differences(starts, metric):
+        raise StudyError(
+            f"{metric} must decide, but is above 0 on both sides of no pair (measured in "
+            f"{have[0]} starts of A and {have[1]} of B): name another --objective"
+        )
+    return pairs >= most or judged(starts, metric, margin, most).final
 
 
 def question(session: Session, targets: Sequence[Target], **asked: object) -> Mapping[str, object]:

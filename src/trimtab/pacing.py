@@ -8,9 +8,10 @@ from typing import Final
 
 from trimtab import search
 from trimtab.errors import WorkloadError
+from trimtab.load.workload import windowed
 from trimtab.model import Phase, Spread, Start, StartRequest
 from trimtab.question import AUTO
-from trimtab.session import Session, windowed
+from trimtab.session import Session
 
 ENOUGH_DF: Final = 3
 """Degrees of freedom between starts from which on the noise decides."""
@@ -40,6 +41,6 @@ def with_best(session: Session, found: Spread | None) -> Session:
         return session
     try:
         workload = windowed(session.workload, found.best)
-    except WorkloadError:  # as many do not fit into the load client's memory
+    except WorkloadError:  # its memory, or a trace, does not hold as many
         return session
     return replace(session, workload=workload)

@@ -72,7 +72,9 @@ def open_played(options: Options) -> Played:
     further = _further(options.objective)
     landscape = load_landscape(options.landscape)
     entries = catalogue(landscape)
-    require_known(entries, (*options.only, *options.skip))
+    tunings = [one.name for one in entries.values() if not one.dummy]
+    those = f"{landscape.name} has {', '.join(tunings)}"
+    require_known(entries, (*options.only, *options.skip), those)
     budget = parse_budget(options.budget or DEFAULT_BUDGET)
     machine = Machine(landscape, options.seed)
     space = space_of(landscape, budget, options.seed)

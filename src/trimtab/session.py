@@ -17,7 +17,7 @@ from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
 from trimtab.inherited import reaches_engine
-from trimtab.load.workload import Workload, load_workload, validated
+from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import as_it_stands, compile_plan
@@ -131,8 +131,8 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     objectives = resolve_objectives(options.objective, slo)
     options, command = baseline.applied(options)
     name = options.engine or ("python" if options.engine_python is not None else DEFAULT_ENGINE)
-    workload = load_workload(options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small"))
-    workload = windowed(workload, parse_windows(options.windows))
+    asked_load = options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small")
+    workload = load_workload(asked_load, parse_windows(options.windows))
     engine = engines.find(name, python=options.engine_python, install=install, progress=say)
     engine = _timed(engine, options)
     if engine.caveat:
@@ -256,18 +256,6 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
     known = with_further(CATALOG, context.tries)
     return _Asked(tuple(found), tuple(left_out), conflicts, preset(context), known)
-
-
-def windowed(workload: Workload, windows: int | None) -> Workload:
-    """Return the workload with another number of windows, if one is given.
-
-    Raises:
-        WorkloadError: as many do not fit into the load client's memory.
-    """
-    if windows is None:
-        return workload
-    given = workload.model_dump(exclude_none=True)
-    return validated(workload.name, {**given, "windows": windows})
 
 
 def limits(objective: str, slo: Slo | None) -> tuple[tuple[str, float], ...]:

@@ -21,7 +21,7 @@ import yaml
 
 from trimtab import playing, search
 from trimtab.apply import recover
-from trimtab.errors import StudyError, UsageError
+from trimtab.errors import UsageError
 from trimtab.export.guard import exportable
 from trimtab.host import Host, LocalHost
 from trimtab.ledger import Ledger
@@ -62,8 +62,10 @@ def create(
     """Resolve a new question and make its study folder.
 
     Raises:
-        UsageError: the folder already holds a study.
+        UsageError: the folder already holds a study, or is a file.
     """
+    if folder is not None:
+        require_folder(folder)
     if folder is not None and (folder / LEDGER).exists():
         raise UsageError(f"{folder} already holds a study: add --resume, or name another --study")
     options = Options(**asked)
@@ -90,12 +92,13 @@ def reopen(
     Options that are not given again are the study's own.
 
     Raises:
-        StudyError: there is no such study.
+        UsageError: there is no such study.
         StudyMismatchError: the options given make another question of it.
     """
     folder = folder or _newest()
+    require_folder(folder)
     if not (folder / LEDGER).exists():
-        raise StudyError(f"{folder} holds no study to resume: start one without --resume")
+        raise UsageError(f"{folder} holds no study to resume: start one without --resume")
     ledger = Ledger.open(folder / LEDGER)
     try:
         # First of all, because what is read of the host below must be its own state again.
@@ -108,6 +111,17 @@ def reopen(
         ledger.close()
         raise
     return session, ledger, folder
+
+
+def require_folder(folder: Path) -> None:
+    """Make sure that a study can lie in a folder.
+
+    Raises:
+        UsageError: it is something else, or below something else.
+    """
+    for one in (folder, *folder.parents):
+        if one.exists() and not one.is_dir():
+            raise UsageError(f"--study must be a folder, but {one} is a file: name another")
 
 
 def clear_wreckage(folder: Path, host: Host) -> list[str]:
@@ -125,7 +139,7 @@ def clear_wreckage(folder: Path, host: Host) -> list[str]:
 def _newest() -> Path:
     studies = sorted(DEFAULT_ROOT.glob(f"*/{LEDGER}"))
     if not studies:
-        raise StudyError(f"no study under {DEFAULT_ROOT} to resume: name its folder with --study")
+        raise UsageError(f"no study under {DEFAULT_ROOT} to resume: name its folder with --study")
     return studies[-1].parent
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 from pathlib import Path
 
 from trimtab import presets
+from trimtab.catalog import CATALOG
 from trimtab.errors import UsageError
 from trimtab.measure import Target
 from trimtab.model import candidate
@@ -30,8 +32,10 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
         session = open_session(options, say)
         return session, _of_preset(given, session, say)
     path = Path(given)
-    if "=" in given and not path.exists():
-        return _one_tuning(given, options, say)
+    if not path.exists():
+        if "=" in given:
+            return _one_tuning(given, options, say)
+        raise UsageError(_nothing(given))
     if path.suffix in (".yaml", ".yml"):
         profile = read_profile(path)
         asked = replace(
@@ -42,6 +46,18 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
         return open_session(asked, say), Target(path.name, profile.plan)
     session = open_session(replace(options, baseline_file=path), say)
     return session, Target(path.name, session.compile(()))
+
+
+def _nothing(given: str) -> str:
+    """Return the sentence that a word is nothing to measure, and what would be."""
+    if given in CATALOG:
+        return f"{given} is a tuning: say which value of it, as {given}=VALUE"
+    near = difflib.get_close_matches(given, [*presets.DOCUMENTED, *CATALOG], n=3, cutoff=0.7)
+    return f"{given} is neither a file, nor a tuning's value (NAME=VALUE), nor a preset: " + (
+        f"did you mean {', '.join(near)}?"
+        if near
+        else f"these are {', '.join(presets.DOCUMENTED)}"
+    )
 
 
 def _of_preset(name: str, session: Session, say: Say) -> Target:

@@ -56,3 +56,7 @@ def test_the_load_client_alone(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "| 1 | trimtab |" in ran.stdout
     assert "Open loop, Poisson" in ran.stdout
+    rows = [line.split(" | ") for line in ran.stdout.partition("| what |")[2].splitlines()[2:]]
+    targets = [row[1] for row in rows if len(row) > 2]
+    assert targets == ["1.5", "1", "0.6", "0.5", "0.3", "30", "100"]
+    assert all("nan" not in row[-1] for row in rows)

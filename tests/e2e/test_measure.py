@@ -60,12 +60,28 @@ def test_a_preset_is_measured_as_it_stands(planted: Path) -> None:
     )
 
 
+def test_a_comparison_by_what_no_start_has_ends(planted: Path) -> None:
+    # an answer of one token has no time per further token
+    (planted / "one.yaml").write_text(
+        "input_tokens: 8\noutput_tokens: 1\narrival: {concurrency: 4}\nwindow_requests: 12\n"
+        "windows: 1\n"
+    )
+    words = ("--objective", "tpot_p50", "--pairs", "2", "--workload", "one.yaml")
+    ran = trimtab("compare", "stock", "stock", *ENGINE, *words, "--study", "o", cwd=planted)
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1].startswith(
+        "trimtab: tpot_p50 must decide, but no start has it: this workload does not give it"
+    )
+    assert len((planted / "o" / "ledger.jsonl").read_text().splitlines()) - 1 == 2
+
+
 def test_bench_gives_an_interval_over_starts(planted: Path) -> None:
     ran = trimtab("bench", *ENGINE, "--starts", "3", "--study", "b", "--json", cwd=planted)
     assert ran.code == 0, ran.err
     metrics = {one["metric"]: one for one in ran.json()["metrics"]}
     own = metrics["output_throughput"]
     assert own["starts"] == 3
+    assert "3 starts of up to 2 windows: expect an interval of -11.7 % to +13.2 %" in ran.err
     assert own["low"] < own["value"] < own["high"]
     one = trimtab("bench", *ENGINE, "--starts", "1", "--study", "o", cwd=planted)
     assert "One start gives no interval" in one.out
@@ -102,16 +118,30 @@ def test_a_server_that_runs_already_is_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("bench", "none.sh"), "cannot be read"),
+        (
+            ("bench", "none.sh"),
+            "none.sh is neither a file, nor a tuning's value (NAME=VALUE), nor",
+        ),
+        (("bench", "guide-v3"), "did you mean guide-v2, guide-v1"),
+        (("bench", "task-queue"), "task-queue is a tuning: say which value of it, as task-queue="),
+        (("compare", "stock", "nosuch"), "nor a preset: these are stock, guide"),
+        (("compare", "stock", "nosuchtuning=3"), "'nosuchtuning': 'trimtab catalog' lists all"),
         (("bench", "--url", "localhost:1"), "--url must be such as"),
-        (("bench", "--url", "http://127.0.0.1:9"), "must name the served model"),
+        (("bench", "--url", "http://127.0.0.1:9"), "9: connection refused: start it, or give its"),
+        (
+            ("capacity", "--url", "http://127.0.0.1:9", "--slo", "ttft_p99<=1s"),
+            "connection refused",
+        ),
+        (("bench", "--study", __file__), "--study must be a folder, but"),
+        (("tune", "--study", __file__), "--study must be a folder, but"),
+        (("tune", "--study", "none", "--resume"), "none holds no study to resume"),
         (("compare", "stock", "stock", "--margin", "much"), "--margin must be a share"),
         (("bench", "--resume", "--study", "none"), "holds no measurement"),
     ],
 )
 def test_a_wrong_call_is_one_line(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
     ran = trimtab(*words, *ENGINE, cwd=tmp_path)
-    assert ran.code != 0
+    assert ran.code == (1 if "http://127.0.0.1:9" in words else 2)
     assert says in ran.err
     assert ran.err.count("\n") == 1, ran.err
 

@@ -77,6 +77,7 @@ def test_the_design_of_a_landscape_can_be_seen_before(tmp_path: Path) -> None:
         ((*ENGINE, "--landscape", "L99"), "none of L0"),
         ((*ENGINE, "--landscape", "L1", "--model", "m"), "leave --model out"),
         ((*ENGINE, "--landscape", "L1", "--only", "nul-1"), "did you mean null-1"),
+        ((*ENGINE, "--landscape", "L1", "--only", "x"), "'x': L1 has gain-8, gain-5, "),
         ((*ENGINE, "--landscape", "L1", "--objective", "goodput"), "leave --objective out"),
         ((*ENGINE, "--landscape", "L1", "--objective", "ttft_p99"), "leave --objective out"),
         (

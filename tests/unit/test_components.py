@@ -14,6 +14,7 @@ from trimtab import answer, measure, search
 from trimtab.commands import precision
 from trimtab.errors import UsageError
 from trimtab.ledger import Ledger
+from trimtab.load.workload import windowed
 from trimtab.model import (
     BASELINE,
     Budget,
@@ -31,7 +32,7 @@ from trimtab.progress import Silent
 from trimtab.question import Options, parse_share, parse_windows
 from trimtab.report import machine, rows
 from trimtab.search.intent import design
-from trimtab.session import Session, windowed
+from trimtab.session import Session
 from trimtab.simulated import Machine, load_landscape, space_of
 from trimtab.simulated.machine import play
 from trimtab.stats.components import best_windows, between, window_noise

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from tests.unit.scripted import Running, scripted
 from trimtab.commands import capacities, measuring
 from trimtab.commands.bench import bench
 from trimtab.engines import loopback
+from trimtab.engines.vllm import served_name
 from trimtab.errors import ServerLostError, UsageError
 from trimtab.load import drained
 from trimtab.question import Options
@@ -85,8 +89,44 @@ def test_capacity_is_refused_on_the_same_grounds(
 def test_an_address_that_is_none_and_a_server_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="--url must be such as"):
         measuring.of_url("https://127.0.0.1:8000", OPTIONS)
-    with pytest.raises(ServerLostError):
+    with pytest.raises(ServerLostError, match=r"127\.0\.0\.1:9: connection refused: start it, or"):
         measuring.of_url("http://127.0.0.1:9", OPTIONS)
+
+
+def test_what_answers_but_is_no_vllm_is_told(tmp_path: Path) -> None:
+    for status, says in (
+        (401, "/v1/models answers HTTP 401: set VLLM_API_KEY to the key"),
+        (404, "/v1/models answers HTTP 404: start it, or give its address"),
+        (200, "the answer of /v1/models is no JSON: start it"),
+    ):
+        with answering(status) as url, pytest.raises(ServerLostError, match=says):
+            measuring.of_url(url, OPTIONS)
+        with answering(status) as url, pytest.raises(ServerLostError, match="/v1/models"):
+            served_name(url)
+
+
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    """A server that gives every request the same answer without a body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_request(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_a_running_server_has_neither_a_target_nor_anything_to_resume() -> None:

@@ -10,7 +10,7 @@ import pytest
 from trimtab.errors import WorkloadError
 from trimtab.load.requests import build_requests
 from trimtab.load.trace import BLOCK, Entry, read_trace
-from trimtab.load.workload import load_workload
+from trimtab.load.workload import load_workload, windowed
 
 MOONCAKE = """\
 {"timestamp": 27482, "input_length": 1100, "output_length": 52, "hash_ids": [46, 47, 48]}
@@ -97,3 +97,40 @@ def test_another_content_than_the_named_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "w.yaml").write_text(f"arrival: {{trace: t.csv, sha256: '{'0' * 64}'}}\n")
     with pytest.raises(WorkloadError, match=r"not what arrival\.sha256 names"):
         load_workload(str(tmp_path / "w.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("named", "text", "says"),
+    [
+        ("arrival: {trace: f}", "garbage\n", "f, line 2: must be a request|but the trace holds 0"),
+        ("arrival: {trace: f}", '{"at": 0}\n', "f, line 1: must be a request"),
+        ("arrival: {trace: f}", OWN, "needs 3 requests, but the trace holds 2"),
+        ("prompts: f\narrival: {concurrency: 1}", "garbage\n", "f, line 1: must be JSON"),
+        (
+            "prompts: f\narrival: {concurrency: 1}",
+            '{"prompt": "a", "output_tokens": 1}\n',
+            "needs 3 different ones, but there are 1",
+        ),
+    ],
+)
+def test_a_file_without_a_load_in_it_is_refused_when_the_workload_is_loaded(
+    named: str, text: str, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_text(text)
+    size = "warmup: 1\nwindows: 1\nwindow_requests: 1\n"
+    (tmp_path / "w.yaml").write_text(f"{named}\n{size}")
+    with pytest.raises(WorkloadError, match=says):
+        load_workload(str(tmp_path / "w.yaml"))
+
+
+def test_fewer_windows_may_make_a_trace_long_enough(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text(OWN)
+    (tmp_path / "w.yaml").write_text(
+        "arrival: {trace: f}\nwarmup: 0\nwindows: 9\nwindow_requests: 1\n"
+    )
+    with pytest.raises(WorkloadError, match="needs 10 requests"):
+        load_workload(str(tmp_path / "w.yaml"))
+    asked = load_workload(str(tmp_path / "w.yaml"), windows=1)
+    assert len(build_requests(asked, 1, 8192)) == 2
+    with pytest.raises(WorkloadError, match="needs 3 requests"):
+        windowed(asked, 2)

@@ -17,6 +17,12 @@ from trimtab.model import Factor, RestartCost, RiskLevel, Scope, Value, Verdict
 _NOT_STUDIED = "no study tries it: doctor and lint know it, and the baseline may set it"
 
 
+_NEAR = 0.6
+"""Similarity from which on a name is suggested (difflib's ratio): below it, a chance likeness."""
+
+_CATALOG = "'trimtab catalog' lists all"
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """A tuning that is not tested, and the reason for the report."""
@@ -55,8 +61,10 @@ def with_further(catalog: Mapping[str, Tuning], tries: Iterable[str]) -> Mapping
     return found
 
 
-def require_known(catalog: Mapping[str, Tuning], patterns: Iterable[str]) -> None:
-    """Make sure that every name or glob matches an entry.
+def require_known(
+    catalog: Mapping[str, Tuning], patterns: Iterable[str], otherwise: str = _CATALOG
+) -> None:
+    """Make sure that every name or glob matches an entry; ``otherwise`` says where to find them.
 
     Raises:
         UnknownTuningError: one matches none; the message names the nearest.
@@ -64,8 +72,8 @@ def require_known(catalog: Mapping[str, Tuning], patterns: Iterable[str]) -> Non
     for pattern in patterns:
         if any(fnmatchcase(name, pattern) for name in catalog):
             continue
-        near = difflib.get_close_matches(pattern, catalog, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else "'trimtab catalog' lists all"
+        near = difflib.get_close_matches(pattern, catalog, n=3, cutoff=_NEAR)
+        hint = f"did you mean {', '.join(near)}?" if near else otherwise
         raise UnknownTuningError(f"no tuning is called {pattern!r}: {hint}")
 
 

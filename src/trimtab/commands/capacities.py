@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trimtab import capacity, measure, wording
+from trimtab.commands import precision
 from trimtab.commands.measuring import Live, opened, say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload
@@ -40,6 +41,7 @@ def of_starts(
     asked = capacity.Asked(parse_slo(options.slo), session.workload, requests)
     question = measure.question(session, (one,), kind="capacity", requests=requests)
     with opened(question, folder, capacity.NAME, resume=resume, quiet=quiet) as place:
+        say(precision.bound(session.noise, count, requests))
         search = partial(run_plan, drive=capacity.probing(asked))
         made = measure.Measurement(session, (one,), *place, trial=search).until(
             lambda starts: _with(starts, capacity.NAME) >= count
@@ -47,14 +49,24 @@ def of_starts(
         found = capacity.conclude(made)
         if found.low is not None:
             bound = partial(run_plan, drive=capacity.trying(asked, found.low))
-            again = measure.Target(f"{one.name} at the bound", one.plan)
-            made = measure.Measurement(session, (again,), *place, trial=bound).until(
-                lambda starts: _with(starts, capacity.VERIFIED) >= 1
-            )
+            # the arm says which bound, so that another one of a resumed search is tried too
+            again = measure.Target(f"{one.name} at {found.low:.6g}/s", one.plan)
+            made = measure.Measurement(
+                session, (again,), *place, trial=bound, stream=measure.FRESH
+            ).until(lambda starts: _tried(starts, again.name))
     return {
         **_answer(target, asked, capacity.conclude(made), made),
         "notes": list(session.caveats),
     }
+
+
+def _tried(starts: Sequence[Start], name: str) -> bool:
+    """Whether a bound was tried, on a start of the target of that name."""
+    return any(
+        capacity.VERIFIED in start.metrics and start.request.stem == f"1:{name}"
+        for start in starts
+        if start.valid
+    )
 
 
 def _with(starts: Sequence[Start], metric: str) -> int:

@@ -14,6 +14,7 @@ from trimtab.commands.shared import (
     Folder,
     Json,
     Model,
+    Noise,
     Resume,
     Seed,
     SharedHost,
@@ -54,6 +55,7 @@ def capacity(
         int, typer.Option(min=20, max=100_000, help="Requests of a probe; 1000 for a p99.")
     ] = 200,
     workload: Workload = None,
+    noise: Noise = None,
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
@@ -75,6 +77,7 @@ def capacity(
         engine_python=engine_python,
         workload=workload,
         slo=slo,
+        noise=noise,
         seed=seed,
         shared_host=shared_host,
         device_time=device_time,

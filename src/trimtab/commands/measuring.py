@@ -19,9 +19,9 @@ from rich.console import Console
 
 from trimtab import measure, wording
 from trimtab.commands import precision
-from trimtab.engines import api_key, checkpoint
+from trimtab.engines import api_key, checkpoint, loopback
 from trimtab.engines.vllm import served_name
-from trimtab.errors import UsageError
+from trimtab.errors import ServerLostError, UsageError
 from trimtab.ledger import Ledger
 from trimtab.load.drained import drain, incarnation
 from trimtab.load.guarded import guarded
@@ -32,11 +32,10 @@ from trimtab.metrics import METRICS, parse_slo
 from trimtab.model import BASELINE, Outcome, Phase, Settings, Start, StartRequest
 from trimtab.pooled import over_windows
 from trimtab.progress import Display, open_display
-from trimtab.question import Options, parse_share, parse_windows, require_same
+from trimtab.question import AUTO, Options, parse_share, parse_windows, require_same
 from trimtab.search.remarks import remarks
-from trimtab.session import windowed
 from trimtab.stop import Stop
-from trimtab.study import LEDGER, clear_wreckage
+from trimtab.study import LEDGER, clear_wreckage, require_folder
 from trimtab.targets import open_target
 
 ROOT = Path("trimtab-bench")
@@ -53,7 +52,9 @@ def of_starts(
     """Measure one target over some starts."""
     session, one = open_target(target, options, say)
     asked = measure.question(session, (one,), kind="bench")
+    windows = None if options.windows == AUTO else session.workload.windows
     with opened(asked, folder, options.objective, resume=resume, quiet=quiet) as place:
+        say(precision.interval(session.noise, count, windows))
         starts = measure.Measurement(session, (one,), *place).until(
             lambda made: len(measure.of_target(made, 0)) >= count
         )
@@ -90,11 +91,10 @@ def of_pairs(
     metric = options.objective
 
     def enough(made: Sequence[Start]) -> bool:
-        both = measure.differences(made, metric)
-        return bool(both) and measure.judged(made, metric, within, pairs).final
+        return measure.settled(made, metric, within, pairs)
 
-    say(precision.before(session.noise, pairs))
     with opened(asked, folder, metric, resume=resume, quiet=quiet) as place:
+        say(precision.before(session.noise, pairs))
         starts = measure.Measurement(session, (first, second), *place).until(enough)
     look = measure.judged(starts, metric, within, pairs)
     tables = [measure.summary(starts, index) for index in range(2)]
@@ -117,8 +117,22 @@ def of_pairs(
             name: [asdict(one) for one in table]
             for name, table in zip(("a", "b"), tables, strict=True)
         },
-        "notes": [*session.caveats, *remarks(starts, metric, shown)],
+        "notes": [
+            *session.caveats,
+            *_absent(starts, metric),
+            *remarks(starts, metric, shown),
+        ],
     }
+
+
+def _absent(starts: Sequence[Start], metric: str) -> list[str]:
+    """Return the sentence how many pairs count for nothing, if any does."""
+    first, second = (measure.of_target(starts, index) for index in range(2))
+    pairs = len(first.keys() & second.keys())
+    without = pairs - len(measure.differences(starts, metric))
+    return [f"{metric} is missing in {without} of {pairs} pairs, which do not count"] * bool(
+        without
+    )
 
 
 @contextmanager
@@ -158,6 +172,7 @@ def _ledger(folder: Path, asked: Mapping[str, object], *, resume: bool) -> Itera
     """
     from trimtab.host import LocalHost
 
+    require_folder(folder)
     path = folder / LEDGER
     if resume != path.exists():
         there = "holds no measurement to resume" if resume else "already holds a measurement"
@@ -174,11 +189,18 @@ def _ledger(folder: Path, asked: Mapping[str, object], *, resume: bool) -> Itera
         yield ledger
 
 
+_HINTS = dict.fromkeys(
+    ("/v1/models answers HTTP 401", "/v1/models answers HTTP 403"),
+    "set VLLM_API_KEY to the key that it demands",
+)
+
+
 class Live:
     """A server that runs already, and how load reaches it.
 
     Raises:
-        UsageError: the URL is none, or the server does not answer.
+        UsageError: the URL is none.
+        ServerLostError: the server does not answer as vLLM does.
     """
 
     def __init__(self, url: str, options: Options) -> None:
@@ -187,7 +209,10 @@ class Live:
             raise UsageError(f"--url must be such as http://127.0.0.1:8000, but is {url!r}")
         self._url = url.rstrip("/")
         self._key = api_key(Settings(argv=()), os.environ)
-        self._model = options.model or served_name(url, self._key)
+        if why := loopback.trouble(self._url, "/v1/models", 5.0, self._key):
+            hint = _HINTS.get(why, "start it, or give its address with --url")
+            raise ServerLostError(f"--url must be a vLLM server, but {self._url}: {why}: {hint}")
+        self._model = options.model or served_name(self._url, self._key)
         self._slo = parse_slo(options.slo) if options.slo else None
         self._shared_host = options.shared_host
 
@@ -220,8 +245,8 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be measured.
     """
-    asked = load_workload(options.workload or "mixed-small")
-    load = Live(url, options).run(windowed(asked, parse_windows(options.windows)), options.seed)
+    asked = load_workload(options.workload or "mixed-small", parse_windows(options.windows))
+    load = Live(url, options).run(asked, options.seed)
     if load.failed:
         raise UsageError(f"{url} cannot be measured: {load.failed}")
     valid = [window for window in load.windows if not window.void]

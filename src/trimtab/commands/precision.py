@@ -8,6 +8,8 @@ from dataclasses import asdict
 from statistics import stdev
 from typing import Any
 
+from scipy import special
+
 from trimtab import measure, search, wording
 from trimtab.model import Spread, Start
 from trimtab.stats.sequential import finest
@@ -27,10 +29,42 @@ def detectable(differences: Sequence[float], pairs: int) -> float | None:
 def before(assumed: float, pairs: int) -> str:
     """Say what a comparison can find, before its first start."""
     found = _finest(math.sqrt(2) * assumed, pairs)  # a difference has the noise of two starts
-    return (
-        f"{_found(found, pairs)}, assuming {wording.percent(assumed)} between starts "
-        "(--noise says otherwise)"
-    )
+    return f"{_found(found, pairs)}, {_assuming(assumed)}"
+
+
+def interval(assumed: float, starts: int, windows: int | None) -> str:
+    """Say which interval so many starts will give, before the first one.
+
+    ``windows`` of each start, at most; ``None`` where their number follows from the noise.
+    """
+    each = "windows as the noise asks" if windows is None else wording.count(windows, "window")
+    planned = f"{wording.count(starts, 'start')} of {'' if windows is None else 'up to '}{each}"
+    half = _half(assumed, starts, 0.975)
+    if half is None:
+        return f"{planned}: no interval, which takes --starts 2 or more"
+    low, high = (wording.percent(math.expm1(one)) for one in (-half, half))
+    return f"{planned}: expect an interval of {low} to +{high}, {_assuming(assumed)}"
+
+
+def bound(assumed: float, starts: int, requests: int) -> str:
+    """Say how far below a capacity its bound will lie, before the first start."""
+    planned = f"{wording.count(starts, 'start')} with probes of {requests} requests"
+    half = _half(assumed, starts, 0.95)
+    if half is None:
+        return f"{planned}: no bound, which takes --starts 2 or more"
+    below = wording.percent(-math.expm1(-half))
+    return f"{planned}: expect a bound {below} below the estimate, {_assuming(assumed)}"
+
+
+def _half(sd: float, starts: int, quantile: float) -> float | None:
+    """Return what Student's t allows on one side of the mean of some starts, log scale."""
+    if starts < 2:
+        return None
+    return float(special.stdtrit(starts - 1, quantile)) * sd / math.sqrt(starts)
+
+
+def _assuming(assumed: float) -> str:
+    return f"assuming {wording.percent(assumed)} between starts (--noise says otherwise)"
 
 
 def after(found: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import http.client
 import json
 from urllib.parse import urlsplit
@@ -32,9 +33,32 @@ def post_json(
     return _json(_ask("POST", url, path, json.dumps(content).encode(), timeout, key))
 
 
+def trouble(url: str, path: str, timeout: float, key: str | None = None) -> str:
+    """Return why ``GET url/path`` gets no JSON, in a few words; "" if it does."""
+    try:
+        status, body = _exchange("GET", url, path, None, timeout, key)
+    except OSError as error:
+        return (error.strerror or str(error) or type(error).__name__).lower()
+    except http.client.HTTPException as error:
+        return f"what answers speaks no HTTP ({type(error).__name__})"
+    if status != http.HTTPStatus.OK:
+        return f"{path} answers HTTP {status}"
+    return "" if _json(body) is not None else f"the answer of {path} is no JSON"
+
+
 def _ask(
     method: str, url: str, path: str, body: bytes | None, timeout: float, key: str | None
 ) -> bytes | None:
+    try:
+        status, found = _exchange(method, url, path, body, timeout, key)
+    except (OSError, http.client.HTTPException):
+        return None
+    return found if status == http.HTTPStatus.OK else None
+
+
+def _exchange(
+    method: str, url: str, path: str, body: bytes | None, timeout: float, key: str | None
+) -> tuple[int, bytes]:
     where = urlsplit(url)
     assert where.hostname is not None
     connection = http.client.HTTPConnection(where.hostname, where.port, timeout=timeout)
@@ -42,12 +66,9 @@ def _ask(
     try:
         connection.request(method, path, body, {"Connection": "close", **kind, **header(key)})
         answer = connection.getresponse()
-        found = answer.read(MAX_BYTES)
-    except (OSError, http.client.HTTPException):
-        return None
+        return answer.status, answer.read(MAX_BYTES)
     finally:
         connection.close()
-    return found if answer.status == 200 else None
 
 
 def _json(body: bytes | None) -> object:

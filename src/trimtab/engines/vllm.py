@@ -286,7 +286,8 @@ def served_name(url: str, key: str | None = None) -> str:
     data = answer.get("data") if isinstance(answer, Mapping) else None
     if isinstance(data, list) and data and isinstance(data[0], Mapping) and "id" in data[0]:
         return str(data[0]["id"])
-    raise ServerLostError(f"{url}/v1/models must name the served model, but does not: {answer!r}")
+    why = loopback.trouble(url, "/v1/models", _ASK_SECONDS, key) if answer is None else answer
+    raise ServerLostError(f"{url}/v1/models must name the served model, but does not: {why}")
 
 
 def _interpreter(python: str) -> Path:

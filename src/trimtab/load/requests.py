@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import islice
-from pathlib import Path
 
 from numpy.random import Generator, SeedSequence, default_rng
 
 from trimtab.errors import WorkloadError
 from trimtab.load.arrival import instants
 from trimtab.load.lengths import draw
-from trimtab.load.texts import Tokenize, pick, read_texts
-from trimtab.load.trace import BLOCK, Entry, read_trace
-from trimtab.load.workload import PROMPT_LIMIT, Workload
+from trimtab.load.texts import Tokenize, pick
+from trimtab.load.trace import BLOCK, Entry
+from trimtab.load.workload import Workload, recorded, written
 from trimtab.model import Request
 
 _DISTINCT = 8  # leading tokens that no two prompts share, no more than a small cache block
@@ -46,7 +45,7 @@ def build_requests(
     count = workload.requests
     if workload.prompts is not None:
         assert tokenize is not None
-        texts = read_texts(Path(workload.prompts))
+        texts = written(workload)
         drawn = pick(texts, count, lengths, tokenize, where=workload.prompts, say=say)
         at = instants(workload.arrival, count, arrivals)
         return tuple(
@@ -72,15 +71,8 @@ def build_requests(
 
 def _entries(workload: Workload, count: int, rng: Generator) -> tuple[Entry, ...]:
     """Return what each request is like: recorded, or drawn (its time then means nothing)."""
-    arrival = workload.arrival
-    if arrival.trace is not None:
-        entries = read_trace(Path(arrival.trace), count, arrival.speed)
-        if sum(entry.input_tokens for entry in entries) > PROMPT_LIMIT:
-            raise WorkloadError(
-                f"trace {arrival.trace}: its first {count} requests hold more than "
-                f"{PROMPT_LIMIT:,} prompt tokens; lower windows, window_requests or warmup"
-            )
-        return entries
+    if workload.arrival.trace is not None:
+        return recorded(workload)
     assert workload.input_tokens is not None
     assert workload.output_tokens is not None
     group = workload.window_requests

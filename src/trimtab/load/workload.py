@@ -15,6 +15,8 @@ from trimtab.errors import WorkloadError
 from trimtab.load.arrival import Arrival
 from trimtab.load.lengths import LengthsField
 from trimtab.load.presets import PRESETS
+from trimtab.load.texts import Text, read_texts
+from trimtab.load.trace import Entry, read_trace
 
 PROMPT_LIMIT: Final = 20_000_000  # prompt tokens of a whole load: all are held in memory
 
@@ -142,20 +144,73 @@ class Workload(_Strict):
         return self.measured + (self.concurrency or self.window_requests)
 
 
-def load_workload(source: str) -> Workload:
+def load_workload(source: str, windows: int | None = None) -> Workload:
     """Return the preset named ``source``, or the workload in the YAML file at that path.
+
+    A trace or prompts that it names are read too: what no load can be made of is refused here,
+    and not after a server was started for it. ``windows`` replaces the number it names.
 
     Raises:
         WorkloadError: no such preset or file, no YAML mapping, or a key that must be
-            different; the message names the key.
+            different; the message names the key. A file it names holds no load.
     """
     preset = PRESETS.get(source)
     if preset is not None:
-        return validated(source, {"name": source, **preset})
+        return windowed(validated(source, {"name": source, **preset}), windows)
     path = Path(source)
     content = _read(path)
     workload = validated(source, {"name": path.stem, **content})
-    return _with_files(workload, source)
+    return windowed(_with_files(workload, source), windows)
+
+
+def windowed(workload: Workload, windows: int | None) -> Workload:
+    """Return the workload with another number of windows, if one is given.
+
+    Raises:
+        WorkloadError: as many do not fit into the load client's memory, or its trace or prompts
+            hold no such load.
+    """
+    if windows is not None:
+        given = workload.model_dump(exclude_none=True)
+        workload = validated(workload.name, {**given, "windows": windows})
+    if workload.arrival.trace is not None:
+        recorded(workload)
+    elif workload.prompts is not None:
+        written(workload)
+    return workload
+
+
+def recorded(workload: Workload) -> tuple[Entry, ...]:
+    """Return the requests that a workload's trace holds for its load.
+
+    Raises:
+        WorkloadError: it cannot be read, or holds too few, or too many tokens.
+    """
+    arrival = workload.arrival
+    assert arrival.trace is not None
+    entries = read_trace(Path(arrival.trace), workload.requests, arrival.speed)
+    if sum(entry.input_tokens for entry in entries) > PROMPT_LIMIT:
+        raise WorkloadError(
+            f"trace {arrival.trace}: its first {workload.requests} requests hold more than "
+            f"{PROMPT_LIMIT:,} prompt tokens; lower windows, window_requests or warmup"
+        )
+    return entries
+
+
+def written(workload: Workload) -> list[Text]:
+    """Return the prompts of a workload's file, of which its load takes some.
+
+    Raises:
+        WorkloadError: it cannot be read, or holds fewer than the load needs.
+    """
+    assert workload.prompts is not None
+    texts = read_texts(Path(workload.prompts))
+    if len(texts) < workload.requests:
+        raise WorkloadError(
+            f"prompts {workload.prompts}: the load needs {workload.requests} different ones, but "
+            f"there are {len(texts)}: lower windows, window_requests or warmup"
+        )
+    return texts
 
 
 def _with_files(workload: Workload, source: str) -> Workload:

@@ -56,7 +56,7 @@ def find(name: str) -> Preset:
     """
     if (found := DOCUMENTED.get(name)) is not None:
         return found
-    near = difflib.get_close_matches(name, DOCUMENTED, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, DOCUMENTED, n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else f"it is one of {', '.join(DOCUMENTED)}"
     raise UsageError(f"no preset is called {name!r}: {hint}")
 

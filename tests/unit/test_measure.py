@@ -1,0 +1,136 @@
+"""Measuring without searching: when it ends, which requests it takes, what it says beforehand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.test_capacity import Formula
+from trimtab import measure
+from trimtab.capacity import VERIFIED
+from trimtab.commands import capacities, precision
+from trimtab.driven import Drive
+from trimtab.errors import StudyError
+from trimtab.load.marks import GiveUp
+from trimtab.load.run import LoadResult
+from trimtab.load.workload import Workload
+from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
+from trimtab.progress import Display
+from trimtab.question import Options
+from trimtab.session import Session
+from trimtab.stop import Stop
+from trimtab.study import resolve
+
+
+def start(block: int, arm: str, **metrics: float) -> Start:
+    request = StartRequest(Phase.CONFIRM, block, arm, BASELINE, 1)
+    return Start(1, request, "0" * 16, Outcome.MEASURED, metrics)
+
+
+def pair(block: int, **metrics: float) -> list[Start]:
+    return [start(block, arm, **metrics) for arm in ("1:a", "2:b")]
+
+
+def settled(starts: list[Start], most: int) -> bool:
+    return measure.settled(starts, "tpot_p50", 0.01, most)
+
+
+def test_a_comparison_by_a_metric_that_no_start_has_ends_after_a_pair() -> None:
+    assert not settled([], 2)
+    assert not settled([start(0, "1:a", ttft_p50=1.0)], 2), "a pair is not whole yet"
+    with pytest.raises(StudyError, match=r"but no start has it: .*objective"):
+        settled(pair(0, ttft_p50=1.0), 2)
+
+
+def test_pairs_without_the_metric_count_against_the_most() -> None:
+    made = pair(0, tpot_p50=1.0)
+    assert not settled(made, 3)
+    made += [start(1, "1:a", tpot_p50=1.0), start(1, "2:b", ttft_p50=1.0)]
+    assert not settled(made, 3)
+    assert settled([*made, *pair(2, ttft_p50=1.0)], 3)
+
+
+def test_a_metric_that_one_side_never_has_ends_at_the_most() -> None:
+    made = [start(0, "1:a", tpot_p50=1.0), start(0, "2:b", ttft_p50=1.0)]
+    assert not settled(made, 2)
+    made += [start(1, "1:a", tpot_p50=1.0), start(1, "2:b", tpot_p50=0.0)]
+    with pytest.raises(StudyError, match=r"of no pair .*2 starts of A and 1 of B"):
+        settled(made, 2)
+
+
+class Seeds:
+    """The seed of every load that a formula of a server was asked for."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self._server = Formula(10.0)
+
+    def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
+        self.seen.append(seed)
+        return self._server(workload, seed, give_up)
+
+    def trial(
+        self,
+        session: Session,
+        plan: Plan,
+        request: StartRequest,
+        number: int,
+        folder: Path,
+        display: Display,
+        stop: Stop,
+        drive: Drive,
+    ) -> Start:
+        self._server = Formula(10.0 + 0.1 * number)
+        loaded: Any = SimpleNamespace(run=self.run)
+        driven = drive(loaded, request)
+        return Start(number, request, plan.digest, Outcome.MEASURED, driven.metrics)
+
+
+def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds = Seeds()
+    session = resolve(Options(engine="simulated", landscape="L0"), print)
+    target = measure.Target("stock", session.compile(()))
+    monkeypatch.setattr(capacities, "open_target", lambda *_: (session, target))
+    monkeypatch.setattr(capacities, "run_plan", seeds.trial)
+    options = Options(slo="ttft_p90<=500ms")
+
+    def ask(count: int, *, resume: bool) -> dict[str, Any]:
+        return capacities.of_starts(
+            "stock", options, count, 40, tmp_path / "c", resume=resume, quiet=True
+        )
+
+    assert ask(2, resume=False)["verified"] is True
+    assert len(seeds.seen) > 20
+    assert len(set(seeds.seen)) == len(seeds.seen)
+    assert "2 starts with probes of 40 requests: expect a bound 20.0 % below the estimate" in (
+        capsys.readouterr().err
+    )
+    # more starts after the trial: none repeats its requests, and their bound is tried itself
+    tried = set(seeds.seen[-2:])
+    ask(4, resume=True)
+    searched = [one for one in seeds.seen if one not in tried]
+    assert seeds.seen[-2:] == sorted(tried)
+    assert len(set(searched)) == len(searched) == len(seeds.seen) - 4
+    lines = (tmp_path / "c" / "ledger.jsonl").read_text().splitlines()
+    assert sum(f'"{VERIFIED}"' in line for line in lines) == 2
+
+
+def test_what_is_to_be_expected_is_told_beforehand() -> None:
+    assert precision.interval(0.05, 3, 16) == (
+        "3 starts of up to 16 windows: expect an interval of -11.7 % to +13.2 %, assuming 5.0 % "
+        "between starts (--noise says otherwise)"
+    )
+    assert precision.interval(0.05, 1, 1) == (
+        "1 start of up to 1 window: no interval, which takes --starts 2 or more"
+    )
+    assert "5 starts of windows as the noise asks: expect" in precision.interval(0.02, 5, None)
+    assert precision.bound(0.05, 3, 200) == (
+        "3 starts with probes of 200 requests: expect a bound 8.1 % below the estimate, assuming "
+        "5.0 % between starts (--noise says otherwise)"
+    )
+    assert "no bound, which takes --starts 2" in precision.bound(0.05, 1, 200)
