@@ -311,6 +311,21 @@ def test_the_timeline_has_every_start_once() -> None:
     }
 
 
+@pytest.mark.parametrize("phase", Phase)
+def test_a_start_of_any_phase_is_drawn(phase: Phase) -> None:
+    first = STUDY.starts[0]
+    other = replace(first, request=replace(first.request, phase=phase, arm="an-arm"))
+    figure = timeline.draw(replace(STUDY, starts=(other, *STUDY.starts[1:])))
+    assert figure is not None
+    assert go.Figure(figure).data
+    assert phase.value in timeline.LEGEND
+    assert phase in timeline.PHASES
+
+
+def test_no_two_phases_look_alike() -> None:
+    assert len({drawn.symbol for drawn in timeline.PHASES.values()}) == len(Phase)
+
+
 def test_a_value_of_zero_is_marked_at_the_bottom_of_the_log_axis() -> None:
     first = replace(STUDY.starts[0], metrics={OBJECTIVE: 0.0})
     figure = timeline.draw(replace(STUDY, starts=(first, *STUDY.starts[1:])))
