@@ -22,7 +22,7 @@ from trimtab.search.arms import (
 )
 from trimtab.search.cost import left, price
 from trimtab.search.crashes import learned
-from trimtab.search.failures import failures
+from trimtab.search.failures import doubted, failures
 from trimtab.search.further import room
 from trimtab.search.memo import remembered
 from trimtab.search.profiles import centre, winning_leads
@@ -253,6 +253,7 @@ def _arms(
 ) -> list[tuple[str, Candidate]]:
     around = centre(space, before)
     out = failures(space, before).keys()
+    doubts = doubted(space, before)
     known = learned(space, before)
     rng = block_rng(space, Phase.SCREEN, -1)
     first = 1 + sum(len(block) for block in planned.design.blocks[:index])
@@ -263,6 +264,8 @@ def _arms(
             for factor, is_set in zip(planned.factors, row, strict=True)
             if is_set and factor.tuning not in out
         ]
+        beside = {name for factor in on for name in doubts.get(factor.tuning, ())}
+        on = [factor for factor in on if factor.tuning not in beside]
         kept = designs.repaired([True] * len(on), conflicting(known, on), rng)
         on = [factor for factor, stays in zip(on, kept, strict=True) if stays]
         arms.append((f"row-{number}", together([*around, *on])))
