@@ -26,6 +26,12 @@ noise: {start: 0.01, window: 0.01}
 """
 
 
+def test_the_help_names_every_landscape(tmp_path: Path) -> None:
+    words = trimtab("tune", "--help", cwd=tmp_path, COLUMNS="200").out.replace(",", " ").split()
+    assert {*NAMES} <= {*words}
+    assert {"L0", "L1-clean", "L6"} <= {*NAMES}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_landscape_is_tuned_by_name(name: str, tmp_path: Path) -> None:
     words = ("tune", *ENGINE, "--landscape", name, "--budget", "24", "--study", "s", "--json")
