@@ -29,6 +29,7 @@ PHASES: Final[Mapping[Phase, _Drawn]] = {
     Phase.REFINE: _Drawn("triangle-up", "refined", BLUE),
     Phase.HOST: _Drawn("hexagon", "host settings", BLUE),
     Phase.CONFIRM: _Drawn("square", "other", PURPLE),
+    Phase.ANSWERS: _Drawn("star", "other", PURPLE),
 }
 """Every phase: a test holds the table to that."""
 
