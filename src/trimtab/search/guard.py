@@ -2,7 +2,7 @@
 
 What the budget has left at the end pays for them, one start for each profile, and one of the
 baseline where it answered only once. Nothing is kept for them, so no design loses a row, and they
-enter no estimate. Where the baseline gave no answers there is nothing to compare with, and none is made.
+enter no estimate. Where the baseline gave no answers there is nothing to compare with.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def answering(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]
         enough = stock > 1 if chosen == BASELINE else _known(starts, chosen)
         if not enough and arm not in _tried(starts) and (arm == BASELINE_ARM or chosen):
             asked.setdefault(chosen, arm)
-    money, arms = left(space, starts), []
+    money = left(space, starts)
+    arms: list[tuple[str, Candidate]] = []
     for chosen, arm in asked.items():
         money -= price(space, starts, Phase.ANSWERS, chosen)
         if money >= 0 and (arm != BASELINE_ARM or arms or _tried(starts)):
