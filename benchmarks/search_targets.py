@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -14,21 +15,29 @@ if TYPE_CHECKING:
     from search import Case, Result
 
 Cells = Mapping["Case", Sequence["Result"]]
+_STATES = {True: "yes", False: "**no**", None: "not judged"}
 PROVEN, MAX, TPE = "trimtab proven", "trimtab max", "TPE (auto-tuning-vllm)"
+
+
+Judge = Callable[[Sequence["Result"]], tuple[str, bool | None]]
+
+ENOUGH = 30
+"""Intervals of a cell from which on their coverage is judged."""
 
 
 @dataclass(frozen=True)
 class Target:
     """One promise: what it is about, what must hold, and how a cell is judged.
 
-    ``judge`` returns what was measured, as text, and whether the target is met.
+    ``judge`` returns what was measured, as text, and whether the target is met: ``None`` where the
+    cell has too little to judge it by.
     """
 
     what: str
     must: str
     tuner: str
     holds: Callable[[Case], bool]
-    judge: Callable[[Sequence[Result]], tuple[str, bool]]
+    judge: Judge
 
 
 def _false(own: Sequence[Result]) -> tuple[str, bool]:
@@ -37,10 +46,14 @@ def _false(own: Sequence[Result]) -> tuple[str, bool]:
     return rate(hits, of), hits / of <= 0.05 and high < 0.06
 
 
-def _bias(limit: float) -> Callable[[Sequence[Result]], tuple[str, bool]]:
-    def judge(own: Sequence[Result]) -> tuple[str, bool]:
+def _bias(limit: float) -> Judge:
+    """Return the judge of claims. Where no study states an interval, none claims any gain."""
+
+    def judge(own: Sequence[Result]) -> tuple[str, bool | None]:
         found = errors(own)
-        return mean(found), not found or abs(fmean(found)) <= limit
+        if not found or not coverage(own)[1]:
+            return "no claims", None
+        return mean(found), abs(fmean(found)) <= limit
 
     return judge
 
@@ -50,17 +63,15 @@ def _discovery(own: Sequence[Result]) -> tuple[str, bool]:
     return mean(shares), fmean(shares) <= 0.05
 
 
-def _coverage(own: Sequence[Result]) -> tuple[str, bool]:
+def _coverage(own: Sequence[Result]) -> tuple[str, bool | None]:
     hits, of = coverage(own)
-    if of < 30:
-        return "too few", True
+    if of < ENOUGH:
+        return f"{of} intervals", None
     low, high = stats.binomtest(hits, of).proportion_ci(method="exact")
     return rate(hits, of), high >= 0.93 and low <= 0.97
 
 
-def _rate(
-    of: Callable[[Sequence[Result]], tuple[int, int]], least: float
-) -> Callable[[Sequence[Result]], tuple[str, bool]]:
+def _rate(of: Callable[[Sequence[Result]], tuple[int, int]], least: float) -> Judge:
     return lambda own: (rate(*of(own)), of(own)[0] / of(own)[1] >= least)
 
 
@@ -101,24 +112,41 @@ TARGETS = (
 
 
 def judged(cells: Cells) -> Iterator[str]:
-    """Yield a table: each target, what each cell shows, and whether it is met."""
+    """Yield how many cells meet their target, then a table of what each shows."""
+    lines = []
+    states: Counter[bool | None] = Counter()
+    for what, must, tuner, case, shown, met in _cells(cells):
+        states[met] += 1
+        lines.append(_line(what, must, tuner, case, shown, met))
+    yield headline(states)
+    yield ""
     yield "| target | must be | tuner | landscape, noise, starts | measured | met |"
     yield "|---|---|---|---|---|---|"
+    yield from lines
+
+
+def headline(states: Mapping[bool | None, int]) -> str:
+    """Return how many cells meet their target, of those that could be judged."""
+    met, unmet, unknown = (states.get(state, 0) for state in (True, False, None))
+    rest = f", {unknown} could not be judged" if unknown else ""
+    return f"{met} of {met + unmet} judged cells meet theirs{rest}."
+
+
+def _cells(cells: Cells) -> Iterator[tuple[str, str, str, Case, str, bool | None]]:
     for target in TARGETS:
         for case, found in cells.items():
             own = [one for one in found if one.tuner == target.tuner]
             if own and target.holds(case):
-                shown, met = target.judge(own)
-                yield _line(target.what, target.must, target.tuner, case, shown, met)
+                yield target.what, target.must, target.tuner, case, *target.judge(own)
     for case, found in cells.items():
         if case.landscape.startswith("L2") and any(one.tuner == TPE for one in found):
             ours, theirs = (
                 fmean(one.regret for one in found if one.tuner == tuner) for tuner in (MAX, TPE)
             )
             shown = f"{100 * ours:.1f} against {100 * theirs:.1f}"
-            yield _line("regret, pp (L2)", "<= TPE", MAX, case, shown, ours <= theirs)
+            yield "regret, pp (L2)", "<= TPE", MAX, case, shown, ours <= theirs
 
 
-def _line(what: str, must: str, tuner: str, case: Case, shown: str, met: bool) -> str:
+def _line(what: str, must: str, tuner: str, case: Case, shown: str, met: bool | None) -> str:
     where = f"{case.landscape}, {100 * case.noise:g} %, {case.starts}"
-    return f"| {what} | {must} | {tuner} | {where} | {shown} | {'yes' if met else '**no**'} |"
+    return f"| {what} | {must} | {tuner} | {where} | {shown} | {_STATES[met]} |"

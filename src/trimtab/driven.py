@@ -16,7 +16,7 @@ from trimtab.load.marks import GiveUp
 from trimtab.load.run import LoadResult, run_load
 from trimtab.load.toggle import Toggle
 from trimtab.load.workload import Workload
-from trimtab.model import Phase, Plan, RequestRecord, StartRequest, Window
+from trimtab.model import BASELINE, Phase, Plan, RequestRecord, StartRequest, Window
 from trimtab.pooled import over_windows
 from trimtab.progress import Display
 from trimtab.search import rounds
@@ -101,7 +101,8 @@ Drive = Callable[[Loaded, StartRequest], Driven]
 def one_load(loaded: Loaded, request: StartRequest) -> Driven:
     """Drive the session's workload once: what a study measures.
 
-    Where profiles are confirmed, the server's greedy answers are taken too, after the load. A
+    Where profiles are confirmed, and of the baseline in any phase, the server's greedy answers are
+    taken too, after the load. A
     start on an unsteady machine is void, as is one that the arrivals over-saturate; a second one
     counts as it is, for the arm may be so. One in which a setting alternates is void unless a
     round of its windows is whole.
@@ -121,6 +122,6 @@ def one_load(loaded: Loaded, request: StartRequest) -> Driven:
     )
     if void and not load.failed:
         return found
-    wanted = request.phase is Phase.CONFIRM and metrics and not load.failed
-    answers = loaded.greedy() if wanted else ()
+    compared = request.phase in (Phase.CONFIRM, Phase.ANSWERS) or request.candidate == BASELINE
+    answers = loaded.greedy() if compared and metrics and not load.failed else ()
     return replace(found, metrics=metrics, answers=answers, void="")

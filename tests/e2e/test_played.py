@@ -1,6 +1,9 @@
 """``trimtab tune --engine simulated``: the whole job over a landscape, without a server."""
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -23,6 +26,12 @@ noise: {start: 0.01, window: 0.01}
 """
 
 
+def test_the_help_names_every_landscape(tmp_path: Path) -> None:
+    words = trimtab("tune", "--help", cwd=tmp_path, COLUMNS="200").out.replace(",", " ").split()
+    assert {*NAMES} <= {*words}
+    assert {"L0", "L1-clean", "L6"} <= {*NAMES}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_landscape_is_tuned_by_name(name: str, tmp_path: Path) -> None:
     words = ("tune", *ENGINE, "--landscape", name, "--budget", "24", "--study", "s", "--json")
@@ -33,6 +42,28 @@ def test_a_shipped_landscape_is_tuned_by_name(name: str, tmp_path: Path) -> None
     again = trimtab("tune", "--study", "s", "--resume", "--json", cwd=tmp_path)
     assert again.json() == found
     assert "simulated" in (tmp_path / "s" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("budget", [24, 40, 60])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_budget_ends_with_its_report_and_figures(
+    name: str, budget: int, tmp_path: Path
+) -> None:
+    words = ("tune", *ENGINE, "--landscape", name, "--budget", str(budget), "--study", "s")
+    ran = trimtab(*words, cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    timeline = _figures((tmp_path / "s" / "report.html").read_text())["timeline"]
+    ledger = (tmp_path / "s" / "ledger.jsonl").read_text().splitlines()[1:]
+    assert sum(len(trace["x"]) for trace in timeline["data"]) == len(ledger) <= budget
+    phases = {json.loads(line)["request"]["phase"] for line in ledger}
+    assert {note["text"] for note in timeline["layout"]["annotations"]} == phases
+
+
+def _figures(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page)
+    assert found is not None
+    figures: dict[str, Any] = json.loads(found.group(1))
+    return figures
 
 
 def test_a_gain_of_ones_own_landscape_is_proven_and_nothing_is_exported(tmp_path: Path) -> None:

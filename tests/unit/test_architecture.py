@@ -13,7 +13,17 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"model"}),
     frozenset({"errors"}),
     frozenset(
-        {"host", "caches", "proctree", "leftovers", "keeper", "kept", "strict_yaml", "wording"}
+        {
+            "host",
+            "caches",
+            "proctree",
+            "leftovers",
+            "keeper",
+            "kept",
+            "landscapes",
+            "strict_yaml",
+            "wording",
+        }
     ),
     frozenset({"facts", "redaction", "inherited", "stop", "enginelog"}),
     frozenset({"knobs", "engines", "rehearsal", "places"}),

@@ -12,7 +12,7 @@ import pytest
 from trimtab.driven import Driven, Loaded, one_load
 from trimtab.load.run import LoadResult
 from trimtab.load.workload import Workload, load_workload
-from trimtab.model import BASELINE, Phase, StartRequest, Window
+from trimtab.model import BASELINE, Candidate, Phase, StartRequest, Window
 
 STEADY = [100.0, 102.0, 99.0, 101.0, 100.0, 98.0]
 UNSTEADY = [100.0, 20.0, 99.0, 50.0, 100.0, 30.0]
@@ -44,8 +44,14 @@ class Bench:
         return ((1, 2),)
 
 
-def drive(bench: Bench, phase: Phase = Phase.SCREEN, *, again: bool = False) -> Driven:
-    request = StartRequest(phase, 0, "arm", BASELINE, 1)
+def drive(
+    bench: Bench,
+    phase: Phase = Phase.SCREEN,
+    *,
+    again: bool = False,
+    values: Candidate = (("dtype", "float32"),),
+) -> Driven:
+    request = StartRequest(phase, 0, "arm", values, 1)
     return one_load(cast("Loaded", bench), request.again() if again else request)
 
 
@@ -95,3 +101,9 @@ def test_answers_are_taken_where_profiles_are_confirmed() -> None:
     drive(bench)
     drive(replace(bench, failed="x"), Phase.CONFIRM)
     assert bench.asked == 1
+    assert drive(bench, Phase.ANSWERS).answers == ((1, 2),)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_the_baseline_answers_in_every_start(phase: Phase) -> None:
+    assert drive(Bench(STEADY, CLOSED), phase, values=BASELINE).answers == ((1, 2),)

@@ -32,7 +32,11 @@ def test_quiet_starts_need_no_word() -> None:
 def test_each_mark_is_told_with_its_starts() -> None:
     marked = [start(n, no_steady_state="after 48 requests") for n in range(1, 6)]
     (note,) = remarks([*marked, start(9)], METRIC, [])
-    assert note.startswith("5 starts had not reached a steady state when measured, and count")
+    assert note.startswith(
+        "5 starts had not reached a steady state when measured, and count all the same: "
+    )
+    (one,) = remarks([start(1, over_saturated="rose")], METRIC, [])
+    assert "1 start got more requests than the server can do, and counts all the same: its" in one
     assert note.endswith("start 1 after 48 requests; start 2 after 48 requests; "
                          "start 3 after 48 requests and 2 more")  # fmt: skip
     both = [start(1, over_saturated="rose"), start(2, prompts_left_out="3 of 9")]
@@ -46,7 +50,7 @@ def test_a_change_of_speed_is_told_of_three_windows_too() -> None:
     later = replace(changed.windows[2], bins=(50.0, 50.5, 49.5, 50.2))
     changed = replace(changed, windows=(*changed.windows[:2], later))
     (note,) = remarks([start(1), start(2), changed], METRIC, [])
-    assert "changed speed while measured" in note
+    assert note.startswith("1 start changed speed while measured, and counts all the same: ")
     assert "start 3 by -5" in note
     assert "from window 3 on" in note
 

@@ -137,6 +137,17 @@ def test_metrics_are_means_over_the_starts_of_the_confirmation() -> None:
     assert by_name["error_rate"].values == (0.0, 0.0, 0.0, 0.0)
 
 
+def test_a_start_made_for_its_answers_is_in_no_mean() -> None:
+    last = STUDY.starts[-1]
+    request = replace(last.request, phase=Phase.ANSWERS, arm="baseline", candidate=())
+    extra = replace(last, number=99, request=request, metrics={OBJECTIVE: 1e9})
+    unconfirmed = replace(STUDY, conclusion=replace(CONCLUSION, confirmed=()))
+    for study in (STUDY, unconfirmed):
+        more = replace(study, starts=(*study.starts, extra))
+        assert rows.metrics(more) == rows.metrics(study)
+        assert rows.starts(more)[-1].phase == "answers"
+
+
 def test_starts_without_a_measurement_have_no_value() -> None:
     found = rows.starts(STUDY)
     assert [row.number for row in found] == list(range(1, len(STUDY.starts) + 1))
@@ -309,6 +320,21 @@ def test_the_timeline_has_every_start_once() -> None:
         "screen",
         "confirm",
     }
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_start_of_any_phase_is_drawn(phase: Phase) -> None:
+    first = STUDY.starts[0]
+    other = replace(first, request=replace(first.request, phase=phase, arm="an-arm"))
+    figure = timeline.draw(replace(STUDY, starts=(other, *STUDY.starts[1:])))
+    assert figure is not None
+    assert go.Figure(figure).data
+    assert phase.value in timeline.LEGEND
+    assert phase in timeline.PHASES
+
+
+def test_no_two_phases_look_alike() -> None:
+    assert len({drawn.symbol for drawn in timeline.PHASES.values()}) == len(Phase)
 
 
 def test_a_value_of_zero_is_marked_at_the_bottom_of_the_log_axis() -> None:

@@ -21,7 +21,10 @@ from trimtab.model import (
     Value,
     Verdict,
 )
-from trimtab.search import blocked, conclude
+from trimtab.search import Phased, blocked, conclude
+from trimtab.simulated import Machine as SimulatedMachine
+from trimtab.simulated import load_landscape, space_of
+from trimtab.simulated import play as replay
 
 SPACE = Space(factors(6, leads=("dtype",)), budget=Budget(starts=36))
 FAILURES = [Outcome.START_FAILED, Outcome.LOAD_FAILED, Outcome.INEFFECTIVE]
@@ -91,6 +94,22 @@ def test_a_pair_that_fails_together_blames_neither() -> None:
 
     found = study(SPACE, Machine({"dtype": 1.4}, sd=0.02, outcome=decide))
     assert Verdict.START_FAILED not in verdicts(found).values()
+
+
+@pytest.mark.parametrize("seed", [0, 29])
+def test_a_gain_is_not_blamed_for_a_crash_that_it_shares(seed: int) -> None:
+    # In these studies gain-8 is on in no other rows of block 0 than beside null-1; in the second
+    # one of them fails by chance, and so does a row without either.
+    landscape = load_landscape("L3")
+    space = space_of(landscape, Budget(starts=30), seed)
+    starts = replay(Phased(), space, SimulatedMachine(landscape, seed))
+    screened = [s for s in starts if s.request.phase is Phase.SCREEN]
+    tried = [s for s in screened if "gain-8" in dict(s.request.candidate)]
+    assert not any(start.valid for start in tried if start.request.block == 0)
+    assert any(start.valid for start in tried)
+    again = [s for s in tried if s.request.block == 1]
+    assert all("null-1" not in dict(start.request.candidate) for start in again)
+    assert Verdict.START_FAILED not in verdicts(conclude(space, starts)).values()
 
 
 def test_refuted_evidence_of_its_own_check_is_enough_once() -> None:

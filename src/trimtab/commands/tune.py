@@ -18,6 +18,7 @@ from trimtab.commands.shared import (
     SharedHost,
     Windows,
 )
+from trimtab.landscapes import NAMES
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
 
@@ -114,7 +115,7 @@ def tune(
     ] = None,
     landscape: Annotated[
         str | None,
-        typer.Option(help="What --engine simulated plays: L0 to L5, or a YAML file."),
+        typer.Option(help=f"What --engine simulated plays: {', '.join(NAMES)}, or a YAML file."),
     ] = None,
     aa: Annotated[
         int | None,

@@ -123,6 +123,7 @@ class Phase(StrEnum):
     REFINE = "refine"  # integer tunings worth turning, at more of their levels
     HOST = "host"  # settings of the whole host, each around the best profile so far
     CONFIRM = "confirm"  # the final profiles against the baseline, fresh
+    ANSWERS = "answers"  # profiles that were not confirmed, for their greedy answers alone
 
 
 class Outcome(StrEnum):

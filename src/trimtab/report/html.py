@@ -64,6 +64,7 @@ def _content(study: Study) -> dict[str, Any]:
         "pareto": pareto.rows(study),
         "pareto_note": pareto.NOTE,
         "starts": rows.starts(study),
+        "phases": timeline.LEGEND,
         "totals": rows.totals(study),
         "commands": rows.commands(study),
         "question": {key: _text(value) for key, value in study.question.items()},

@@ -189,7 +189,8 @@ def metrics(study: Study) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
 def _starts_of(study: Study, arm: str) -> list[Start]:
     """Return the measured starts that the numbers of an arm of the report rest on."""
     found = study.conclusion
-    measured = [start for start in study.starts if start.valid]
+    tested = (start for start in study.starts if start.request.phase is not Phase.ANSWERS)
+    measured = [start for start in tested if start.valid]
     fresh = [start for start in measured if start.request.phase is Phase.CONFIRM]
     if arm in ("proven", "max"):
         if arm not in {one.arm for one in found.confirmed}:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from trimtab import wording
 from trimtab.model import Phase, Start
@@ -12,22 +13,30 @@ from trimtab.report import rows
 from trimtab.report.figures import ARM_COLOURS, BLUE, GREY, PURPLE, SKY, VERMILION, Figure
 from trimtab.report.study import Study
 
-_OTHER_ARMS = {
-    Phase.LEAD: ("single leads", PURPLE),
-    Phase.SCREEN: ("screened", SKY),
-    Phase.FOLLOW: ("screened", SKY),
-    Phase.REFINE: ("refined", BLUE),
-    Phase.HOST: ("host settings", BLUE),
+
+class _Drawn(NamedTuple):
+    """How a phase is drawn: its symbol, and name and colour of its arms without a name."""
+
+    symbol: str
+    others: str
+    colour: str
+
+
+PHASES: Final[Mapping[Phase, _Drawn]] = {
+    Phase.LEAD: _Drawn("circle", "single leads", PURPLE),
+    Phase.SCREEN: _Drawn("diamond", "screened", SKY),
+    Phase.FOLLOW: _Drawn("pentagon", "followed up", SKY),
+    Phase.REFINE: _Drawn("triangle-up", "refined", BLUE),
+    Phase.HOST: _Drawn("hexagon", "host settings", BLUE),
+    Phase.CONFIRM: _Drawn("square", "other", PURPLE),
+    Phase.ANSWERS: _Drawn("star", "other", PURPLE),
 }
-_UNKNOWN_ARM = ("other", PURPLE)
-_PHASES = {
-    Phase.LEAD: "circle",
-    Phase.SCREEN: "diamond",
-    Phase.FOLLOW: "diamond-open",
-    Phase.REFINE: "triangle-up",
-    Phase.HOST: "hexagon",
-    Phase.CONFIRM: "square",
-}
+"""Every phase: a test holds the table to that."""
+
+LEGEND: Final = ", ".join(
+    f"{drawn.symbol.removesuffix('-up')}: {phase.value}" for phase, drawn in PHASES.items()
+)
+"""The phases' symbols for a reader."""
 
 
 def draw(study: Study) -> Figure | None:
@@ -93,7 +102,8 @@ def _group(start: Start) -> tuple[str, str]:
     arm = start.request.stem
     if arm in ARM_COLOURS:
         return arm, ARM_COLOURS[arm]
-    return _OTHER_ARMS.get(start.request.phase, _UNKNOWN_ARM)
+    drawn = PHASES[start.request.phase]
+    return drawn.others, drawn.colour
 
 
 def _group_order(item: tuple[tuple[str, Phase], list[Start]]) -> tuple[int, str, int]:
@@ -118,7 +128,7 @@ def _points(name: str, group: Sequence[Start], objective: str, *, legend: bool) 
         "hovertemplate": "start %{x}: %{y:.4g}<br>%{text}<extra></extra>",
         "marker": {
             "color": _group(group[0])[1],
-            "symbol": _PHASES[group[0].request.phase],
+            "symbol": PHASES[group[0].request.phase].symbol,
             "size": 9,
             "opacity": 0.9,
         },

@@ -29,7 +29,7 @@ SOME: Final[Candidate] = (("any tuning", None),)
 
 _STREAMS: Final = (
     *(Phase.LEAD, Phase.SCREEN, Phase.REFINE, Phase.CONFIRM),
-    *(Phase.HOST, Phase.FOLLOW),
+    *(Phase.HOST, Phase.FOLLOW, Phase.ANSWERS),
 )
 """The numbers of the phases in all seeds: a new one comes last, so that no study changes."""
 

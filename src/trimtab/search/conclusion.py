@@ -12,7 +12,7 @@ from trimtab.search.answers import Findings, answer, findings
 from trimtab.search.arms import MAX_ARM, PROVEN_ARM, blocks_of, without_arm
 from trimtab.search.comparable import comparable
 from trimtab.search.comparisons import Contender, contender, contenders, guide_comparison
-from trimtab.search.fidelity import fidelity, sentence
+from trimtab.search.fidelity import failed, fidelity, sentence
 from trimtab.search.final import final, one_by_one
 from trimtab.search.further import further
 from trimtab.search.looks import Analysis, analyse
@@ -27,7 +27,8 @@ from trimtab.stats.power import detectable
 
 def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     """Return the answer that the starts made so far support."""
-    starts = comparable(starts)
+    everything = comparable(starts)
+    starts = [start for start in everything if start.request.phase is not Phase.ANSWERS]
     analysis = analyse(space, starts)
     known = findings(space, starts, analysis)
     answers = tuple(answer(known, factor) for factor in space.factors)
@@ -35,7 +36,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     tried = contenders(analysis, planned)
     removed = removals(analysis, planned.proven)
     if not tried and _screened_whole(known, starts):
-        last = one_by_one(answers, planned)
+        last = one_by_one(answers, planned, everything)
     else:
         last = final(space, answers, planned, tried, _smaller(analysis, planned, removed))
     named = {PROVEN_ARM: last.proven}
@@ -43,7 +44,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         named[MAX_ARM] = last.best
     front = pareto(analysis, last.proven, last.best, further(space, starts, planned))
     named |= {one.arm: one.candidate for one in front.arms if one.member}
-    said = tuple(fidelity(starts, named.items()))
+    said = tuple(fidelity(everything, named.items()))
     noise = spread(starts, space.objective, study_noise(analysis))
     return Conclusion(
         answers=tuple(valued(labelled(space, one, removed), space, starts) for one in answers),
@@ -60,6 +61,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
                 *last.notes,
                 *front.notes,
                 *map(sentence, said),
+                *failed(everything),
                 told(noise) if noise else "",
             )
             if note

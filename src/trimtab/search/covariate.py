@@ -19,6 +19,10 @@ _SURE: Final = 3.0
 is slow already, and a column that explains nothing only costs power."""
 
 _READINGS: Final = ("gflops", "copy_gbps")
+"""What the clock, heat, the hypervisor and others leave of the machine. To ask each of these for
+itself costs honesty: the best of five columns that explain nothing passes the rule above in 8 % of
+screens instead of 1 %, narrows the intervals (93.6 % of them hold the truth instead of 94.6), and
+something null passes a test among 11 tunings in 7 % instead of 3 % (800 screens of 24 rows)."""
 
 
 def fit_with_speed(

@@ -50,28 +50,47 @@ def blocked(space: Space, starts: Sequence[Start]) -> str:
     )
 
 
-@remembered
 def failures(space: Space, starts: Sequence[Start]) -> dict[str, Failure]:
     """Return the tunings that make starts fail, with the reason."""
+    return _judged(space, starts)[0]
+
+
+def doubted(space: Space, starts: Sequence[Start]) -> dict[str, frozenset[str]]:
+    """Return the tunings that only failed so far, with those on in all of their failed starts.
+
+    A start with the one and without the others tells who is to blame.
+    """
+    return _judged(space, starts)[1]
+
+
+@remembered
+def _judged(
+    space: Space, starts: Sequence[Start]
+) -> tuple[dict[str, Failure], dict[str, frozenset[str]]]:
     found: dict[str, Failure] = {}
+    doubts: dict[str, frozenset[str]] = {}
     for phase in (Phase.LEAD, Phase.SCREEN, Phase.HOST):
         ended = [
             start
             for start in of_phase(starts, phase)
             if not is_preset(start.request.stem) and start.outcome is not Outcome.VOID
         ]
-        for name, failure in _of_rows(space, ended, alone=phase is Phase.LEAD).items():
-            found.setdefault(name, failure)
-    return found
+        blamed, open_ = _of_rows(space, ended, alone=phase is Phase.LEAD)
+        found = blamed | found
+        doubts |= open_
+    return found, {name: beside for name, beside in doubts.items() if name not in found}
 
 
-def _of_rows(space: Space, ended: Sequence[Start], *, alone: bool) -> dict[str, Failure]:
+def _of_rows(
+    space: Space, ended: Sequence[Start], *, alone: bool
+) -> tuple[dict[str, Failure], dict[str, frozenset[str]]]:
     failed = [start for start in ended if start.outcome in FAILED]
     worked = [start for start in ended if start.valid]
     never = [
         factor for factor in space.factors if _with(factor, failed) and not _with(factor, worked)
     ]
     found = {factor.tuning: why for factor in never if (why := _refuted(factor, failed))}
+    doubts: dict[str, frozenset[str]] = {}
     blamed = [factor for factor in never if factor.tuning in found]
     while failed and (worked or alone):
         failed = [start for start in failed if not _any_on(blamed, start)]
@@ -81,10 +100,39 @@ def _of_rows(space: Space, ended: Sequence[Start], *, alone: bool) -> dict[str, 
             for factor in suspects
             if _only(factor, suspects, failed) and _steady(factor, suspects, ended, failed)
         ]
+        beside = {each.tuning: _beside(space, each, suspects, ended, failed) for each in blamed}
+        doubts |= {name: others for name, others in beside.items() if others}
+        blamed = [factor for factor in blamed if not beside[factor.tuning]]
         if not blamed:
             break
         found |= {factor.tuning: _failure(_with(factor, failed)) for factor in blamed}
-    return found
+    return found, doubts
+
+
+def _beside(
+    space: Space,
+    factor: Factor,
+    suspects: Sequence[Factor],
+    ended: Sequence[Start],
+    failed: Sequence[Start],
+) -> frozenset[str]:
+    """Return the tunings on in all failed starts of a factor, except those on in every row.
+
+    As many of its failures as there were without any suspect may be by chance, as those were.
+    """
+    own, tuned = _with(factor, failed), [s for s in ended if s.request.candidate != BASELINE]
+    most = max(_TWICE, len(own) - _unexplained(suspects, failed))
+    return frozenset(
+        other.tuning
+        for other in space.factors
+        if other is not factor
+        and len(_with(other, own)) >= most
+        and len(_with(other, tuned)) < len(tuned)
+    )
+
+
+def _unexplained(suspects: Iterable[Factor], failed: Sequence[Start]) -> int:
+    return sum(not _any_on(suspects, start) for start in failed)
 
 
 def _with(factor: Factor, starts: Sequence[Start]) -> list[Start]:

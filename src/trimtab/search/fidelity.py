@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, product, takewhile
 
 from trimtab import wording
-from trimtab.model import BASELINE, Candidate, Fidelity, Start
+from trimtab.model import BASELINE, Candidate, Fidelity, Phase, Start
 
 Answers = tuple[tuple[int, ...], ...]
 
@@ -35,6 +35,22 @@ def fidelity(
         )
 
 
+def answered(start: Start, chosen: Candidate) -> bool:
+    """Whether a start of exactly this candidate has answers."""
+    return start.valid and bool(start.answers) and start.request.candidate == chosen
+
+
+def failed(starts: Sequence[Start]) -> Iterator[str]:
+    """Yield a sentence for each start that was to take answers only, and failed."""
+    for one in starts:
+        if one.request.phase is Phase.ANSWERS and not one.valid:
+            why = wording.line(one.detail) or one.outcome.value
+            yield (
+                f"{one.request.stem} failed in the start that was to take its answers "
+                f"(start {one.number}): {why}"
+            )
+
+
 def sentence(one: Fidelity) -> str:
     """Return what a reader must know of it."""
     itself = "" if one.floor is None else f"; the baseline with itself {_percent(one.floor)}"
@@ -51,11 +67,7 @@ def _percent(share: float) -> str:
 
 
 def _answers(starts: Sequence[Start], chosen: Candidate) -> list[Answers]:
-    return [
-        one.answers
-        for one in starts
-        if one.valid and one.answers and one.request.candidate == chosen
-    ]
+    return [one.answers for one in starts if answered(one, chosen)]
 
 
 def _same(one: Answers, other: Answers) -> list[int]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from trimtab import wording
-from trimtab.model import BASELINE, Answer, Candidate, Comparison, Space, Verdict
+from trimtab.model import BASELINE, Answer, Candidate, Comparison, Space, Start, Verdict
 from trimtab.search.arms import MAX_ARM, PROVEN_ARM, together
 from trimtab.search.comparisons import Contender, main_metric
+from trimtab.search.fidelity import answered
 from trimtab.search.profiles import Profiles
 
 UNRELIABLE = 2
@@ -62,7 +63,7 @@ def _lost(planned: Profiles, smaller: Contender) -> str:
     return f"{wording.factors(out)} gives less than the margin"
 
 
-def one_by_one(answers: Sequence[Answer], planned: Profiles) -> Final:
+def one_by_one(answers: Sequence[Answer], planned: Profiles, starts: Sequence[Start]) -> Final:
     """Return the profiles of a study that had no room for a confirmation.
 
     Each tuning of ``proven`` won its test, on average over the others. What they give together is
@@ -71,11 +72,22 @@ def one_by_one(answers: Sequence[Answer], planned: Profiles) -> Final:
     """
     won = {each.tuning for each in answers if each.verdict is Verdict.WIN}
     proven = together(factor for factor in planned.proven if factor.tuning in won)
+    best = together(planned.best)
     note = (
         "the budget had no room for a confirmation: each tuning of proven won its own test, and "
-        "what they give together was not measured, nor whether they change the answers"
+        f"what they give together was not measured{_unanswered(proven, best, starts)}"
     )
-    return Final(proven, together(planned.best), (), (note,))
+    return Final(proven, best, (), (note,))
+
+
+def _unanswered(proven: Candidate, best: Candidate, starts: Sequence[Start]) -> str:
+    """Say of which profiles no start took answers, beside a start of the baseline that did."""
+    if not any(answered(start, BASELINE) for start in starts):
+        return ", nor whether they change the answers"
+    named = {chosen: name for name, chosen in ((MAX_ARM, best), (PROVEN_ARM, proven)) if chosen}
+    lost = [name for one, name in named.items() if not any(answered(s, one) for s in starts)]
+    change = "change" if len(lost) > 1 else "changes"
+    return f", nor whether {' and '.join(reversed(lost))} {change} the answers" if lost else ""
 
 
 def _in(won: set[str], one: Contender) -> bool:

@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 
 from trimtab.model import BASELINE, Outcome, Phase, Space, Start, StartRequest
 from trimtab.search import confirm, follow, hosts, lead, refine, screen
+from trimtab.search.arms import of_phase
 from trimtab.search.comparable import comparable
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED, blocked
+from trimtab.search.guard import answering
 from trimtab.search.intent import require_budget
 
 
@@ -33,6 +35,8 @@ _PHASES: Final = {
 class Phased:
     """LEAD, SCREEN, FOLLOW, REFINE, HOST and CONFIRM (see the modules of those names).
 
+    What is left of the budget then takes answers of profiles (:mod:`trimtab.search.guard`).
+
     A void start is repeated once in its block where the budget allows, a failed one only when it
     is the baseline's. When the baseline fails twice in a row the study ends.
     """
@@ -47,7 +51,10 @@ class Phased:
         starts = comparable(starts)
         if blocked(space, starts):
             return None
-        rest = _rest(space, starts) or _next(space, starts)
+        rest: tuple[StartRequest, ...] = ()
+        if not of_phase(starts, Phase.ANSWERS):
+            rest = _rest(space, starts) or _next(space, starts)
+        rest = rest or answering(space, starts)
         if space.budget.starts is not None:
             rest = rest[: space.budget.starts - len(starts)]
         return rest or None

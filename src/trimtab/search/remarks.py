@@ -17,12 +17,15 @@ ENOUGH_FOR_P99: Final = 1000
 _SHOWN: Final = 3
 
 _KINDS: Final = {
-    "no-steady-state": "had not reached a steady state when measured, and counts all the same",
-    "over-saturated": "got more requests than the server can do, and counts all the same: its "
-    "latencies tell how long it was watched; lower the rate",
+    "no-steady-state": "had not reached a steady state when measured, and {count} all the same",
+    "over-saturated": "got more requests than the server can do, and {count} all the same: "
+    "{their} latencies tell how long {they} watched; lower the rate",
     "prompts-left-out": "could not send all of the file's prompts",
 }
 """What the marks of a start (`Start.marks`) mean, by kind."""
+
+_ONE: Final = {"count": "counts", "their": "its", "they": "it was"}
+_MANY: Final = {"count": "count", "their": "their", "they": "they were"}
 
 
 def remarks(starts: Sequence[Start], metric: str, used: Iterable[str]) -> list[str]:
@@ -51,12 +54,18 @@ def _shifted(starts: Sequence[Start], metric: str) -> list[str]:
         for one in found
     ]
     changed = wording.count(len(found), "start")
-    return [f"{changed} changed speed while measured, and count all the same: {_first(shown)}"]
+    count = _words(len(found))["count"]
+    return [f"{changed} changed speed while measured, and {count} all the same: {_first(shown)}"]
+
+
+def _words(many: int) -> dict[str, str]:
+    return _ONE if many == 1 else _MANY
 
 
 def _marked(starts: Sequence[Start], kind: str, means: str) -> str:
     found = [f"start {one.number} {one.marks[kind]}" for one in starts if kind in one.marks]
-    return f"{wording.count(len(found), 'start')} {means}: {_first(found)}" if found else ""
+    said = means.format(**_words(len(found)))
+    return f"{wording.count(len(found), 'start')} {said}: {_first(found)}" if found else ""
 
 
 def _coarse(starts: Sequence[Start]) -> list[str]:

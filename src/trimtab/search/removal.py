@@ -52,7 +52,8 @@ def redundant(space: Space, found: Mapping[str, Effect]) -> str | None:
     """Return the tuning that the profile does not need, ``None`` if it needs all or it is open.
 
     It is one whose removal is shown to cost less than the study's margin; of several the one
-    that gives least, because only one was left out at a time.
+    that gives least: only one was left out at a time, and two may stand in for each other, so
+    that what the profile gives without both was not measured.
     """
     spare = [
         (effect.ratio or 0.0, tuning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,7 @@ from trimtab.search.arms import (
 )
 from trimtab.search.cost import left, price
 from trimtab.search.crashes import learned
-from trimtab.search.failures import failures
+from trimtab.search.failures import doubted, failures
 from trimtab.search.further import room
 from trimtab.search.memo import remembered
 from trimtab.search.profiles import centre, winning_leads
@@ -43,6 +44,10 @@ _APART = 4
 """Arms of the confirmation that leave one tuning out, which a large budget has room for."""
 _FEW = 8
 """Factors that 16 rows screen well (resolution IV), so that a confirmation is affordable."""
+
+_DOUBTED_ROWS = 2
+"""Rows of a block that ask whether a doubted tuning fails by itself, without those that were on in
+its failed starts. If it does, all others would be lost too; one alone may fail by chance."""
 
 _TRIES = 8
 
@@ -253,6 +258,8 @@ def _arms(
 ) -> list[tuple[str, Candidate]]:
     around = centre(space, before)
     out = failures(space, before).keys()
+    doubts = doubted(space, before)
+    asked: Counter[str] = Counter()
     known = learned(space, before)
     rng = block_rng(space, Phase.SCREEN, -1)
     first = 1 + sum(len(block) for block in planned.design.blocks[:index])
@@ -263,6 +270,10 @@ def _arms(
             for factor, is_set in zip(planned.factors, row, strict=True)
             if is_set and factor.tuning not in out
         ]
+        on = [factor for factor in on if asked[factor.tuning] < _DOUBTED_ROWS]
+        beside = {name for factor in on for name in doubts.get(factor.tuning, ())}
+        on = [factor for factor in on if factor.tuning not in beside]
+        asked.update(factor.tuning for factor in on if factor.tuning in doubts)
         kept = designs.repaired([True] * len(on), conflicting(known, on), rng)
         on = [factor for factor, stays in zip(on, kept, strict=True) if stays]
         arms.append((f"row-{number}", together([*around, *on])))

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import math
 import reprlib
-from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trimtab import strict_yaml
 from trimtab.errors import UsageError
+from trimtab.landscapes import FOLDER, NAMES
 from trimtab.model import RestartCost, Scope, Value
-
-NAMES: Final = ("L0", "L1", "L1-clean", "L2", "L2-strong", "L3", "L4", "L5", "L6")
-"""The landscapes that trimtab ships; each file says what it is for."""
 
 _Effect = Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=False)]
 _Sd = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, strict=False)]
@@ -200,7 +197,7 @@ def load_landscape(source: str) -> Landscape:
         UsageError: no such landscape or file, or a key that must be different.
     """
     if source in NAMES:
-        text = (resources.files(__package__) / "landscapes" / f"{source}.yaml").read_bytes()
+        text = FOLDER.joinpath(f"{source}.yaml").read_bytes()
     else:
         try:
             text = Path(source).read_bytes()
