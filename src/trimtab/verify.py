@@ -11,16 +11,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from trimtab.errors import HostError
-from trimtab.facts import process
+from trimtab.facts import given, process
 from trimtab.facts.text import format_cpu_list, parse_cpu_list, same, selected
 from trimtab.host import Host
 from trimtab.knobs.preload import name_matches
 from trimtab.model import Check, CheckKind, Evidence, Plan, Process, Seen, Value
 from trimtab.redaction import is_marker
-
-TRUSTED = ("api",)
-"""Roles whose ``environ`` is whole. vLLM titles its other processes (setproctitle), which writes
-over the head of theirs: there a variable that is missing may still have been given."""
 
 
 class ServerView(Protocol):
@@ -129,23 +125,10 @@ def _executable(check: Check, scene: _Scene) -> Evidence:
     return _each(check, scene, "exe", look)
 
 
-def _given(scene: _Scene, one: Process) -> Mapping[str, str]:
-    """Return a process's variables; those of its parent where a title has written over them.
-
-    Only several API servers are read so: the command that supervises them gave them its own.
-    """
-    text = scene.host.read(f"/proc/{one.pid}/environ")
-    inside = any(other.pid == one.ppid for other in scene.processes)
-    covered = not text or text.startswith("\0")  # the title's rest; a tail may be left
-    if not covered or one.role not in TRUSTED or not inside:
-        return process.parse_environ(text)
-    return process.parse_environ(scene.host.read(f"/proc/{one.ppid}/environ"))
-
-
 def _environ(check: Check, scene: _Scene) -> Evidence:
     def look(one: Process, folder: str) -> Sight:
-        found = _given(scene, one).get(check.subject)
-        if found is None and one.role not in TRUSTED:
+        found = given.variables(scene.host, scene.processes, one).get(check.subject)
+        if found is None and one.role not in given.TRUSTED:
             return Seen.UNOBSERVABLE, f"{check.subject} not seen (the title overwrote the start)"
         if found == check.expected:
             return Seen.YES, f"{check.subject} as expected"

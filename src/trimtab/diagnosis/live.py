@@ -14,6 +14,7 @@ from trimtab.diagnosis.machine import settings_of
 from trimtab.diagnosis.row import Allocator, Inspected, View
 from trimtab.errors import HostError
 from trimtab.facts import process, python_build
+from trimtab.facts.given import TRUSTED
 from trimtab.facts.limits import parse_limit
 from trimtab.facts.memory import parse_meminfo
 from trimtab.facts.numa import parse_numa_maps
@@ -23,7 +24,6 @@ from trimtab.host import Host
 from trimtab.lint.readers.launch import Word, options_of
 from trimtab.model import Process
 from trimtab.model.script import Origin, Place
-from trimtab.verify import TRUSTED
 
 _SECONDS = 2.0
 SERVING = ("api", "engine", "worker")
