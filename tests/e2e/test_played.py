@@ -48,9 +48,7 @@ def test_a_shipped_landscape_is_tuned_by_name(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "budget"), [*((name, 60) for name in NAMES), ("L1", 40), ("L6", 40)]
 )
-def test_larger_budgets_end_with_report_and_figures(
-    name: str, budget: int, tmp_path: Path
-) -> None:
+def test_a_larger_budget_ends_with_its_figures(name: str, budget: int, tmp_path: Path) -> None:
     words = ("tune", *ENGINE, "--landscape", name, "--budget", str(budget), "--study", "s")
     ran = trimtab(*words, cwd=tmp_path)
     assert ran.code == 0, ran.err
@@ -58,7 +56,7 @@ def test_larger_budgets_end_with_report_and_figures(
 
 
 def _drawn(study: Path) -> list[str]:
-    """Return the ledger's starts, once the page's figure is seen to hold each, and their phases."""
+    """Return the starts of the ledger; the figure of the page must hold each, and their phases."""
     timeline = _figures((study / "report.html").read_text())["timeline"]
     ledger = (study / "ledger.jsonl").read_text().splitlines()[1:]
     assert sum(len(trace["x"]) for trace in timeline["data"]) == len(ledger)
