@@ -1,11 +1,26 @@
 """Shared fixtures: every test runs with its own user folders."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from trimtab.engines import managed
 from trimtab.rehearsal import environments
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_signals() -> Iterator[None]:
+    """Hear what nohup or a shell's background ignores: what a test starts would ignore it too."""
+    heard = {signal.SIGHUP: signal.SIG_DFL, signal.SIGQUIT: signal.SIG_DFL}
+    heard[signal.SIGINT] = signal.default_int_handler
+    ignored = [one for one in heard if signal.getsignal(one) is signal.SIG_IGN]
+    for one in ignored:
+        signal.signal(one, heard[one])
+    yield
+    for one in ignored:
+        signal.signal(one, signal.SIG_IGN)
 
 
 @pytest.fixture

@@ -136,6 +136,17 @@ def test_a_torn_last_line_does_no_harm(machine: Machine) -> None:
     assert machine.text(SOURCES_PATH) == SOURCES
 
 
+@pytest.mark.parametrize("line", ["garbage", "\0\0", "[1]", '{"id":"1","do":"replace"}', "{}"])
+def test_a_damaged_journal_is_told_and_undoes_nothing(machine: Machine, line: str) -> None:
+    perform(MOVE, "os-mirror", machine.hands())
+    whole = machine.journal.path.read_text()
+    machine.journal.path.write_text(f"{line}\n{whole}")
+    with pytest.raises(HostError, match="line 1 of the journal .* undo by hand"):
+        undo(machine.hands(), ALL)
+    assert machine.text(SOURCES_PATH) == AFTER
+    assert machine.journal.path.read_text() == f"{line}\n{whole}"
+
+
 def test_one_at_a_time(machine: Machine) -> None:
     other = Journal(machine.journal.folder)
     with machine.journal.locked(), pytest.raises(HostError, match="is preparing"), other.locked():

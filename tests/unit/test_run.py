@@ -279,6 +279,17 @@ def test_a_killed_run_is_tidied_by_the_next(
     assert not place.journal().exists()
 
 
+def test_a_damaged_journal_of_a_run_is_told_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(place, "base", lambda: tmp_path)
+    place.journal().write_text("garbage\n")
+    (said,) = place.tidy(LocalHost())
+    assert f"line 1 of the journal {place.journal()}" in said
+    assert place.journal().read_text() == "garbage\n"
+
+
 def test_the_journal_of_a_run_that_holds_the_host_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

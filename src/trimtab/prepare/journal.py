@@ -29,6 +29,9 @@ from trimtab.errors import HostError
 
 FORMAT = 1
 
+_BEGIN = '{"id":'
+"""What every line begins with: one that does, and is no JSON, was cut off as it was written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -139,7 +142,11 @@ class Journal:
             raise HostError(f"cannot make {self.folder}: {error.strerror}") from error
 
     def _lines(self) -> list[dict[str, Any]]:
-        """Return the lines. A torn last one was never acted upon, and is no line."""
+        """Return the lines. A torn one was never acted upon, and is no line.
+
+        Raises:
+            HostError: the journal cannot be read, or a line of it is damaged.
+        """
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
@@ -147,13 +154,20 @@ class Journal:
         except OSError as error:
             raise HostError(f"cannot read the journal {self.path}: {error.strerror}") from error
         found = []
-        for line in text.splitlines():
+        for number, line in enumerate(text.split("\n"), 1):
             try:
                 one = json.loads(line)
             except json.JSONDecodeError:
-                continue
-            if isinstance(one, dict) and "id" in one and "do" in one:
-                found.append(one)
+                if line.isascii() and line.startswith(_BEGIN[: len(line)]):
+                    continue
+                one = None
+            if not isinstance(one, dict) or type(one.get("id")) is not int or "do" not in one:
+                raise HostError(
+                    f"line {number} of the journal {self.path} must be a change that was made, but "
+                    f"is {line[:80]!r}: undo by hand what its lines tell (what was replaced lies "
+                    f"beside it), then move it away (mv {self.path} {self.path}.damaged)"
+                )
+            found.append(one)
         return found
 
     def _write(self, entry: Mapping[str, Any]) -> None:

@@ -43,6 +43,9 @@ def tidy(host: Host) -> tuple[str, ...]:
                 folder.rmdir()
     try:
         open_paths = apply.pending(journal())
+    except HostError as error:  # damaged: whoever reads this must put things back by hand
+        return (*said, str(error))
+    try:
         sentences = apply.recover(journal(), host, lock=LOCK, erase=True)
     except HostError:
         return tuple(said)  # another run holds the host, and restores it itself
