@@ -141,7 +141,7 @@ def test_a_damaged_journal_is_told_and_undoes_nothing(machine: Machine, line: st
     perform(MOVE, "os-mirror", machine.hands())
     whole = machine.journal.path.read_text()
     machine.journal.path.write_text(f"{line}\n{whole}")
-    with pytest.raises(HostError, match="line 1 of the journal .* undo by hand"):
+    with pytest.raises(HostError, match=r"line 1 of the journal .* undo by hand"):
         undo(machine.hands(), ALL)
     assert machine.text(SOURCES_PATH) == AFTER
     assert machine.journal.path.read_text() == f"{line}\n{whole}"

@@ -163,8 +163,8 @@ class Journal:
                 one = None
             if not isinstance(one, dict) or type(one.get("id")) is not int or "do" not in one:
                 raise HostError(
-                    f"line {number} of the journal {self.path} must be a change that was made, but "
-                    f"is {line[:80]!r}: undo by hand what its lines tell (what was replaced lies "
+                    f"line {number} of the journal {self.path} must be a change made here, but is "
+                    f"{line[:80]!r}: undo by hand what its lines tell (what was replaced lies "
                     f"beside it), then move it away (mv {self.path} {self.path}.damaged)"
                 )
             found.append(one)
