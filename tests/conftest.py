@@ -13,11 +13,11 @@ from trimtab.rehearsal import environments
 @pytest.fixture(scope="session", autouse=True)
 def heard_signals() -> Iterator[None]:
     """Hear what nohup or a shell's background ignores: what a test starts would ignore it too."""
-    heard = {signal.SIGHUP: signal.SIG_DFL, signal.SIGQUIT: signal.SIG_DFL}
-    heard[signal.SIGINT] = signal.default_int_handler
-    ignored = [one for one in heard if signal.getsignal(one) is signal.SIG_IGN]
+    every = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+    ignored = [one for one in every if signal.getsignal(one) is signal.SIG_IGN]
     for one in ignored:
-        signal.signal(one, heard[one])
+        interrupt = one is signal.SIGINT
+        signal.signal(one, signal.default_int_handler if interrupt else signal.SIG_DFL)
     yield
     for one in ignored:
         signal.signal(one, signal.SIG_IGN)
