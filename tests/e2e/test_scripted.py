@@ -212,7 +212,7 @@ def test_any_end_leaves_nothing_and_resume_goes_on(tmp_path: Path, number: int) 
 
 def test_resume_without_a_study_says_so(tmp_path: Path) -> None:
     ran = trimtab("tune", "--resume", cwd=tmp_path)
-    assert ran.code == 1
+    assert ran.code == 2
     assert "--study" in one_line(ran)
 
 
