@@ -7,15 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from trimtab.stats.sequential import LOOKS, Look, Word, look, mean_interval
+from trimtab.stats.sequential import LOOKS, Look, Word, finest, look, mean_interval
 
 
-def studied(effect: float, seed: int, margin: float = 0.01, sd: float = 0.02) -> Look:
+def studied(
+    effect: float, seed: int, margin: float = 0.01, sd: float = 0.02, most: int = LOOKS[-1]
+) -> Look:
     """One comparison, looked at after every pair, as the command does."""
-    drawn = np.random.default_rng(seed).normal(effect, sd, size=LOOKS[-1])
-    found = look([], margin)
-    for count in range(1, LOOKS[-1] + 1):
-        found = look([float(one) for one in drawn[:count]], margin)
+    drawn = np.random.default_rng(seed).normal(effect, sd, size=most)
+    found = look([], margin, most)
+    for count in range(1, most + 1):
+        found = look([float(one) for one in drawn[:count]], margin, most)
         if found.final:
             break
     return found
@@ -28,6 +30,19 @@ def test_two_that_are_equal_are_rarely_told_apart() -> None:
     )
     # 5 % asked; 3.8 to 6.3 % is what 3000 studies scatter at three standard errors
     assert 0.03 < wrong / studies < 0.063
+
+
+@pytest.mark.parametrize("most", [4, 6, 8, 10])
+def test_nor_where_fewer_pairs_are_asked_for(most: int) -> None:
+    """Three standard errors of 1000 studies around the level of the last look, or 5 %."""
+    words = [studied(0.0, seed, 1e-6, most=most).word for seed in range(1000)]
+    wrong = sum(word in (Word.BETTER, Word.WORSE) for word in words)
+    assert 0.022 < wrong / 1000 < 0.071
+
+
+def test_more_pairs_find_less() -> None:
+    found = [finest(0.07, most) or math.inf for most in range(2, LOOKS[-1] + 1)]
+    assert found == sorted(found, reverse=True)
 
 
 def test_the_interval_at_the_end_holds_the_truth() -> None:

@@ -87,9 +87,8 @@ def finest(sd: float, most: int) -> float | None:
 
 def _looked(pairs: int, most: int) -> tuple[float, int] | None:
     """Return level and pairs of the latest look that is due, ``None`` before the first."""
-    due = [(level, count) for level, count in zip(LEVELS, LOOKS, strict=True) if count <= most]
-    if most not in LOOKS:
-        due = [*due, (LEVELS[-1], most)]
+    early = [(level, count) for level, count in zip(LEVELS, LOOKS, strict=True) if count < most]
+    due = [*early, (LEVELS[-1], most)]  # fewer looks than the levels are for: their sum still holds
     taken = [one for one in due if one[1] <= pairs]
     return taken[-1] if taken and taken[-1][1] > 1 else None
 
