@@ -88,7 +88,7 @@ def finest(sd: float, most: int) -> float | None:
 def _looked(pairs: int, most: int) -> tuple[float, int] | None:
     """Return level and pairs of the latest look that is due, ``None`` before the first."""
     early = [(level, count) for level, count in zip(LEVELS, LOOKS, strict=True) if count < most]
-    due = [*early, (LEVELS[-1], most)]  # fewer looks than the levels are for: their sum still holds
+    due = [*early, (LEVELS[-1], most)]  # with fewer looks the sum of their levels holds as well
     taken = [one for one in due if one[1] <= pairs]
     return taken[-1] if taken and taken[-1][1] > 1 else None
 
