@@ -40,6 +40,11 @@ def answered(start: Start, chosen: Candidate) -> bool:
     return start.valid and bool(start.answers) and start.request.candidate == chosen
 
 
+def known(starts: Iterable[Start], chosen: Candidate) -> bool:
+    """Whether any start of exactly this candidate has answers."""
+    return any(answered(start, chosen) for start in starts)
+
+
 def failed(starts: Sequence[Start]) -> Iterator[str]:
     """Yield a sentence for each start that was to take answers only, and failed."""
     for one in starts:

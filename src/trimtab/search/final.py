@@ -9,7 +9,7 @@ from trimtab import wording
 from trimtab.model import BASELINE, Answer, Candidate, Comparison, Space, Start, Verdict
 from trimtab.search.arms import MAX_ARM, PROVEN_ARM, together
 from trimtab.search.comparisons import Contender, main_metric
-from trimtab.search.fidelity import answered
+from trimtab.search.fidelity import known
 from trimtab.search.profiles import Profiles
 
 UNRELIABLE = 2
@@ -82,10 +82,10 @@ def one_by_one(answers: Sequence[Answer], planned: Profiles, starts: Sequence[St
 
 def _unanswered(proven: Candidate, best: Candidate, starts: Sequence[Start]) -> str:
     """Say of which profiles no start took answers, beside a start of the baseline that did."""
-    if not any(answered(start, BASELINE) for start in starts):
+    if not known(starts, BASELINE):
         return ", nor whether they change the answers"
     named = {chosen: name for name, chosen in ((MAX_ARM, best), (PROVEN_ARM, proven)) if chosen}
-    lost = [name for one, name in named.items() if not any(answered(s, one) for s in starts)]
+    lost = [name for one, name in named.items() if not known(starts, one)]
     change = "change" if len(lost) > 1 else "changes"
     return f", nor whether {' and '.join(reversed(lost))} {change} the answers" if lost else ""
 

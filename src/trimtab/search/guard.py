@@ -13,7 +13,7 @@ from trimtab.model import BASELINE, Candidate, Phase, Space, Start, StartRequest
 from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, requests
 from trimtab.search.conclusion import conclude
 from trimtab.search.cost import left, price
-from trimtab.search.fidelity import answered
+from trimtab.search.fidelity import answered, known
 
 
 def answering(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]:
@@ -22,24 +22,17 @@ def answering(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]
     if not stock:
         return ()
     found = conclude(space, starts)
+    tried = {start.request.stem for start in starts if start.request.phase is Phase.ANSWERS}
     wanted = [(PROVEN_ARM, found.proven), (MAX_ARM, found.best), (BASELINE_ARM, BASELINE)]
     asked: dict[Candidate, str] = {}
     for arm, chosen in wanted:
-        enough = stock > 1 if chosen == BASELINE else _known(starts, chosen)
-        if not enough and arm not in _tried(starts) and (arm == BASELINE_ARM or chosen):
+        enough = stock > 1 if chosen == BASELINE else known(starts, chosen)
+        if not enough and arm not in tried and (arm == BASELINE_ARM or chosen):
             asked.setdefault(chosen, arm)
     money = left(space, starts)
     arms: list[tuple[str, Candidate]] = []
     for chosen, arm in asked.items():
         money -= price(space, starts, Phase.ANSWERS, chosen)
-        if money >= 0 and (arm != BASELINE_ARM or arms or _tried(starts)):
+        if money >= 0 and (arm != BASELINE_ARM or arms or tried):
             arms.append((arm, chosen))
     return requests(space, Phase.ANSWERS, 0, arms)
-
-
-def _known(starts: Sequence[Start], chosen: Candidate) -> bool:
-    return any(answered(start, chosen) for start in starts)
-
-
-def _tried(starts: Sequence[Start]) -> set[str]:
-    return {s.request.stem for s in starts if s.request.phase is Phase.ANSWERS}
