@@ -13,6 +13,7 @@ from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_furth
 from trimtab.catalog.dummy import nothing
 from trimtab.engines import Engine
 from trimtab.engines.ascend_rehearsal import Rehearsal
+from trimtab.engines.inspection import inspect
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
@@ -203,15 +204,8 @@ def _context(
     options: Options,
     objective: str,
 ) -> Context:
-    found = facts.inspect(
-        host,
-        engine.packages,
-        engine.platform,
-        library_folders=engine.library_folders,
-        environments=engines.environments(engine),
-    )
     return Context(
-        facts=found,
+        facts=inspect(engine, host),
         engine_name=engine.name,
         engine_version=engine.version,
         platform=engine.platform,

@@ -10,6 +10,7 @@ from trimtab import engines
 from trimtab import facts as all_facts
 from trimtab.diagnosis import machine
 from trimtab.engines import Engine
+from trimtab.engines.inspection import inspect
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.export import reference
 from trimtab.export.chips import CHIPS, Chip, is_openeuler, named_by
@@ -139,13 +140,7 @@ def _here(wish: Wish, wanted: Chip | None) -> Target | None:
 
 def _of_engine(engine: Engine, wish: Wish) -> Target:
     host = engine.host()
-    found = all_facts.inspect(
-        host,
-        engine.packages,
-        engine.platform,
-        library_folders=engine.library_folders,
-        environments=engines.environments(engine),
-    )
+    found = inspect(engine, host)
     told = (f"Compiled with the facts of one machine, where it was exported ({_shown(found)}).",)
     return Target(found, engine.platform, engine.packages, engine, host, wish.chip, told)
 
