@@ -11,7 +11,8 @@ of the same run. The arrival-time error is how much later than its schedule a re
 server, against the promptest of the run (when a tool started its clock, it alone knows). Tools
 take turns within a round. CPU is user and system time of the tool's whole process tree; that for
 100k tokens is the CPU beyond a run of two requests, so without start-up. ``--costs`` is the last
-part alone: what trimtab's client costs for a token, for a request, to begin, and at 500 streams.
+part alone: what trimtab's client costs for a token, beside the least that a client in Python can
+do (`load_bare.py`), for a request, to begin, and at 500 streams.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from load_bare import bare
 from load_ours import trimtab
 from load_tools import (
     OUTPUT,
@@ -57,6 +59,8 @@ LONG = Load(requests=512, streams=128, output=144)
 
 USUAL = Load(REQUESTS[256], 256)
 """Whose 49,000 tokens the client's memory is to hold: it keeps all of a load's answers."""
+
+PARTS = ("run", "rest")
 
 MANY = Load(requests=1000, streams=500, output=150)
 """The server steps every 20 ms, so each stream gets 50 tokens/s."""
@@ -242,6 +246,15 @@ def tables(tools: dict[str, Tool], url: str, streams: Sequence[int], rounds: int
     print("\n".join([*own, own_cpu(runs["trimtab"], OPEN)]))
 
 
+def for_a_token(short: Run, long: Run) -> tuple[float, float]:
+    """Return the CPU seconds of a token in the run and outside of it, from two loads."""
+    less, more = short.told.own, long.told.own
+    during, rest = (
+        (more[part] - less[part]) / (more["tokens"] - less["tokens"]) for part in PARTS
+    )
+    return during, rest
+
+
 def costs(tool: Tool, url: str, rounds: int) -> None:
     """Measure and print what trimtab's client costs, each part by itself.
 
@@ -249,15 +262,17 @@ def costs(tool: Tool, url: str, rounds: int) -> None:
     alone; for a request it is what a load of short ones takes beyond its tokens and beyond a load
     of two requests.
     """
-    tokens, each, first, first_cpu, share, rate, memory = ([] for _ in range(7))
+    tokens, least, times, each, first, first_cpu, share, rate, memory = ([] for _ in range(9))
     for _ in range(rounds):
         tiny, short, long, many = (
             measure("trimtab", tool, url, load) for load in (TINY, SHORT, LONG, MANY)
         )
         usual = measure("trimtab", tool, url, USUAL)
-        more = long.told.own["tokens"] - short.told.own["tokens"]
-        parts = [(long.told.own[part] - short.told.own[part]) / more for part in ("run", "rest")]
+        parts = for_a_token(short, long)
         tokens.append([1e5 * one for one in parts])
+        floor, _ = for_a_token(*(measure("bare", bare(), url, load) for load in (SHORT, LONG)))
+        least.append(1e5 * floor)
+        times.append(parts[0] / floor)
         spent, idle = (one.told.own["run"] + one.told.own["rest"] for one in (short, tiny))
         beyond = spent - idle - sum(parts) * short.told.own["tokens"]
         each.append(1e3 * beyond / (SHORT.requests - TINY.requests))
@@ -274,6 +289,8 @@ def costs(tool: Tool, url: str, rounds: int) -> None:
         f"{MANY.requests} of {MANY.output} tokens on {MANY.streams}\n\n"
         "| what | target | measured |\n|---|---|---|\n"
         f"| CPU s for 100k tokens, in the run | 1.5 | {spread(run, '.2f')} |\n"
+        f"| the same of a bare loop that only reads | | {spread(least, '.2f')} |\n"
+        f"| trimtab's in the run / the bare loop's | | {spread(times, '.2f')} |\n"
         f"| CPU s for 100k tokens, before and after it | 1 | {spread(rest, '.2f')} |\n"
         f"| CPU ms for a request, without its tokens | 0.6 | {spread(each, '.2f')} |\n"
         f"| s from start to first request | 0.5 | {spread(first, '.2f')} |\n"

@@ -46,31 +46,30 @@ def workload(load: Load) -> Workload:
     })  # fmt: skip
 
 
-class Streamed:
-    """Counts the tokens that arrive: those of requests cut off at the end are in no record.
+class Sent:
+    """Keeps what is sent, at no cost to a token: requests cut off at the end are in no record.
 
     ``first_cpu`` are the CPU seconds of the process, its start included, at the first request.
     """
 
     def __init__(self) -> None:
-        self.tokens = 0
         self.first_cpu = 0.0
-        keep, send = Connection.on_body, Connection.send
+        self._exchanges: list[Exchange] = []
+        send = Connection.send
 
-        def first(
+        def noted(
             connection: Connection, exchange: Exchange, payload: bytes, deadline: float
         ) -> None:
-            self.first_cpu = time.process_time()
-            Connection.send = send  # type: ignore[method-assign]
+            self.first_cpu = self.first_cpu or time.process_time()
+            self._exchanges.append(exchange)
             send(connection, exchange, payload, deadline)
 
-        Connection.send = first  # type: ignore[method-assign]
+        Connection.send = noted  # type: ignore[method-assign]
 
-        def on_body(connection: Connection, body: bytes) -> None:
-            self.tokens += TOKEN in body
-            keep(connection, body)
-
-        Connection.on_body = on_body  # type: ignore[method-assign]
+    @property
+    def tokens(self) -> int:
+        """The number of tokens that arrived."""
+        return sum(TOKEN in body for one in self._exchanges for _, body in one.pieces)
 
 
 def peak() -> float:
@@ -89,11 +88,12 @@ def main() -> int:
     recorded requests and of others alike; tokens/s; the share of a core; memory in MB.
     """
     url, asked = sys.argv[1], Load(**json.loads(sys.argv[2]))
-    streamed = Streamed()
+    sent = Sent()
     began = time.process_time()
     load = run_load(url, "mock", workload(asked), SEED, vocab=VOCABULARY)
     cpu = time.process_time() - began
     assert not load.failed, load.failed
+    tokens = sent.tokens
     done = [one for one in load.records if asked.rate is None or one.index < asked.requests]
     lags = [1000 * (one.sent - one.intended) for one in done]
     (window,) = load.windows
@@ -101,15 +101,15 @@ def main() -> int:
     found = dataclasses.replace(
         summary([(one.intended, one.chunks) for one in done]),
         lags=[percentile(lags, percent) for percent in (50, 99, 100)],
-        cpu_run=during / streamed.tokens,
-        cpu_rest=(cpu - during) / streamed.tokens,
+        cpu_run=during / tokens,
+        cpu_rest=(cpu - during) / tokens,
         own={
             "run": during,
             "rest": cpu - during,
-            "tokens": streamed.tokens,
-            "token_rate": streamed.tokens / (window.end - window.begin),
+            "tokens": tokens,
+            "token_rate": tokens / (window.end - window.begin),
             "share": load.client["cpu_share"],
-            "first_cpu": streamed.first_cpu,
+            "first_cpu": sent.first_cpu,
             "memory": peak(),
         },
     )

@@ -10,6 +10,7 @@ never 0.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -78,7 +79,7 @@ def _arrived_tokens(record: RequestRecord, sample: Sample) -> float:
     """Output tokens of ``record`` that arrived in the window, spread evenly over its chunks."""
     if not record.chunks:
         return 0.0
-    inside = sum(map(sample.holds, record.chunks))
+    inside = bisect_right(record.chunks, sample.end) - bisect_right(record.chunks, sample.begin)
     return record.output_tokens * inside / len(record.chunks)
 
 

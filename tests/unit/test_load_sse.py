@@ -103,6 +103,6 @@ def test_any_bytes_are_read_without_an_exception(body: bytes) -> None:
 def test_error_bodies() -> None:
     assert describe_error(b'{"error":{"message":"a\\nb"}}') == "a b"
     assert describe_error(b'{"message":"m"}') == "m"
-    assert describe_error(b'{"detail":"Not Found"}') == '{"detail": "Not Found"}'
+    assert describe_error(b'{"detail":"Not Found"}') == '{"detail":"Not Found"}'
     assert describe_error(b"<html>\n  no") == "<html> no"
     assert describe_error(b"") == ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import NormalDist
 from typing import Annotated, Final, Self
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from scipy.special import ndtr, ndtri
 
 LONGEST: Final = 1_000_000
 _TAIL: Final = 4.0
@@ -161,7 +161,8 @@ def _normal(
     points: NDArray[np.float64], mean: float, sd: float, low: float, high: float
 ) -> NDArray[np.float64]:
     """Return quantiles of the normal distribution cut off at ``low`` and ``high``."""
-    first, last = ndtr((low - mean) / sd), ndtr((high - mean) / sd)
-    quantiles: NDArray[np.float64] = mean + sd * ndtri(first + points * (last - first))
-    kept: NDArray[np.float64] = np.clip(quantiles, low, high)
+    usual = NormalDist(mean, sd)
+    first, last = usual.cdf(low), usual.cdf(high)
+    inside = np.clip(first + points * (last - first), np.nextafter(0, 1), np.nextafter(1, 0))
+    kept: NDArray[np.float64] = np.clip([usual.inv_cdf(one) for one in inside], low, high)
     return kept

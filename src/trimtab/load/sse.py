@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+import orjson
+
+_ONE_EVENT = re.compile(rb"data: ([^\r\n]*)\n\n").fullmatch
 
 Piece = tuple[float, bytes]
 """A part of a response body and the instant (seconds) at which it arrived."""
@@ -33,6 +37,9 @@ def split_events(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """
     rest = b""
     for instant, body in pieces:
+        if not rest and (whole := _ONE_EVENT(body)):  # nearly always, in a quarter of the time
+            yield instant, whole[1]
+            continue
         *events, rest = (rest + body).replace(b"\r\n", b"\n").split(b"\n\n")
         for event in events:
             lines = [line[5:] for line in event.split(b"\n") if line.startswith(b"data:")]
@@ -54,8 +61,8 @@ def decode(pieces: Iterable[Piece]) -> Answer:
         if data == b"[DONE]":
             return Answer(tuple(chunks), prompt, output, finished=True)
         try:
-            event = json.loads(data.decode())  # a stream is UTF-8; json would guess each time
-        except (ValueError, RecursionError):
+            event = orjson.loads(data)
+        except ValueError:
             return Answer(tuple(chunks), prompt, output, False, f"not JSON: {_short(data)}")
         if not isinstance(event, dict) or event.get("error"):
             return Answer(tuple(chunks), prompt, output, False, describe_error(data))
@@ -71,12 +78,12 @@ def decode(pieces: Iterable[Piece]) -> Answer:
 def describe_error(body: bytes) -> str:
     """Return what an error body says, in one short line."""
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        content = orjson.loads(body)
+    except ValueError:
         return _short(body)
     error = content.get("error", content) if isinstance(content, dict) else content
     message = error.get("message") if isinstance(error, dict) else None
-    return _short((message if isinstance(message, str) else json.dumps(error)).encode())
+    return _short(message.encode() if isinstance(message, str) else orjson.dumps(error))
 
 
 def _is_token(choices: object, *, first: bool) -> bool:

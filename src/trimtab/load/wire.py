@@ -17,6 +17,8 @@ from contextlib import ExitStack
 from time import perf_counter, time
 from typing import Final, Protocol
 
+from trimtab.load import loop
+
 _READ_BYTES: Final = 65_536
 _SO_TIMESTAMPNS: Final = 35
 """linux/asm-generic/socket.h; Python has no name for it."""
@@ -44,10 +46,11 @@ class Wire:
         self._socket, self._receiver = opened, receiver
         self._loop = asyncio.get_running_loop()
         self._unsent = b""
+        self._waits = False
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if sys.platform == "linux":
             opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self._loop.add_reader(opened, self._read)
+        loop.add_read(self._loop, opened, self._read)
 
     def write(self, data: bytes) -> None:
         """Send now what the kernel takes, the rest as soon as it can."""
@@ -58,8 +61,8 @@ class Wire:
     def abort(self) -> None:
         """Close at once; nothing is told any more."""
         if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
+            self._stop_waiting()
+            loop.remove_read(self._loop, self._socket)
             self._socket.close()
 
     def _send(self) -> None:
@@ -71,10 +74,22 @@ class Wire:
             self._lose(error)
             return
         self._unsent = self._unsent[taken:]
-        if self._unsent:
+        if not self._unsent:
+            self._stop_waiting()
+        elif not self._waits:
+            # the shortest way is for reads alone; a descriptor cannot go both
+            self._waits = True
+            loop.remove_read(self._loop, self._socket)
+            self._loop.add_reader(self._socket, self._read)
             self._loop.add_writer(self._socket, self._send)
-        else:
+
+    def _stop_waiting(self) -> None:
+        """Wait no longer for room to send in; read by the shortest way again."""
+        if self._waits:
+            self._waits = False
             self._loop.remove_writer(self._socket)
+            self._loop.remove_reader(self._socket)
+            loop.add_read(self._loop, self._socket, self._read)
 
     def _read(self) -> None:
         try:
