@@ -21,11 +21,11 @@ BASELINE = ("--enforce-eager", "--dtype", "float32", "--max-num-seqs", "1")
 WORKLOAD = """\
 name: short
 input_tokens: 32
-output_tokens: 24
+output_tokens: 16
 arrival: {concurrency: 8}
 warmup: 8
 windows: 2
-window_requests: 16
+window_requests: 8
 max_seconds: 30
 request_deadline: 60
 """

@@ -52,7 +52,7 @@ def test_this_process_is_found() -> None:
     assert own.sid == os.getsid(0)
     assert proctree.snapshot()[os.getpid()].identity == own.identity
     assert proctree.environment(os.getpid()).get("PATH") == os.environ["PATH"]
-    assert "pytest" in " ".join(proctree.cmdline(os.getpid()))
+    assert list(proctree.cmdline(os.getpid())) == sys.orig_argv
 
 
 def test_no_process_is_none_and_empty() -> None:

@@ -208,8 +208,12 @@ def _added(
 
 
 def published(space: Space) -> tuple[Factor, ...]:
-    """Return what the catalogue expects to gain, for a budget that can test only all together."""
-    gains = (factor for factor in space.factors if factor.prior > 0 and not factor.dummy)
+    """Return what the catalogue expects to gain, for a budget that can test only all together.
+
+    Where it expects nothing of any, as of one that a user named, that is all there is.
+    """
+    able = [factor for factor in space.factors if not factor.dummy]
+    gains = [factor for factor in able if factor.prior > 0] or able
     return without_conflicts(space, sorted(gains, key=lambda factor: -factor.prior))
 
 
