@@ -39,7 +39,8 @@ class Heard:
 async def connected(heard: Heard) -> tuple[wire.Wire, socket.socket]:
     listening = socket.create_server(("127.0.0.1", 0))
     with listening:
-        opened = await wire.connect("127.0.0.1", listening.getsockname()[1], heard)
+        addresses = await wire.resolve("127.0.0.1", listening.getsockname()[1])
+        opened = await wire.connect(addresses, heard)
         peer, _ = listening.accept()
     return opened, peer
 
@@ -132,7 +133,7 @@ def test_nobody_listens(in_loop: InLoop) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
         with pytest.raises(ConnectionRefusedError):
-            await wire.connect("localhost", port, heard)
+            await wire.connect(await wire.resolve("localhost", port), heard)
 
     in_loop(test)
 

@@ -1,6 +1,7 @@
 """Reading /proc: identities, descendants, CPU time."""
 
 import os
+import sys
 
 import pytest
 

@@ -222,8 +222,9 @@ def test_a_failed_start_is_repeated_only_for_the_baseline() -> None:
         (Space(factors(0, leads=("dtype",))), 8),
         (Space(factors(9, leads=("dtype", "mp"))), 8),
         (Space(factors(9)), 8),
+        (Space((Factor("named", "on"), *factors(0))), 8),
     ],
-    ids=["one", "lead-only", "two", "plain"],
+    ids=["one", "lead-only", "two", "plain", "nothing-expected"],
 )
 def test_the_smallest_useful_budget_is_named(space: Space, smallest: int) -> None:
     short = replace(space, budget=Budget(starts=smallest - 1))

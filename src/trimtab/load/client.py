@@ -194,6 +194,7 @@ class Client:
         self._on_end = on_end
         self._on_read = on_read
         self._spare = 0
+        self._addresses: list[wire.Address] = []
         self._free: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiting: set[asyncio.Task[None]] = set()
@@ -205,7 +206,8 @@ class Client:
         Once fewer than ``spare`` are free, each request opens one for those after it.
         """
         self._spare = spare
-        await asyncio.gather(*(self._add() for _ in range(connections)))
+        await self._add()  # which looks the server's address up for all
+        await asyncio.gather(*(self._add() for _ in range(connections - 1)))
 
     def submit(self, request: Request, intended: float | None) -> None:
         """Send a request now, or as soon as a new connection for it is open.
@@ -245,7 +247,9 @@ class Client:
         connection = Connection(self._ended, self._lost, self._on_read)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                opened = await wire.connect(self._target.host, self._target.port, connection)
+                if not self._addresses:
+                    self._addresses = await wire.resolve(self._target.host, self._target.port)
+                opened = await wire.connect(self._addresses, connection)
         except OSError as error:  # TimeoutError is one
             return str(error) or "timed out"
         connection.connection_made(opened)

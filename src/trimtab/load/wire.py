@@ -13,9 +13,10 @@ import asyncio
 import socket
 import struct
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from time import perf_counter, time
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from trimtab.load import loop
 
@@ -120,16 +121,30 @@ def _age(timespec: bytes) -> float:
     return age if 0 < age < _OLDEST else 0.0
 
 
-async def connect(host: str, port: int, receiver: Receiver) -> Wire:
-    """Open a connection to the first address of ``host`` that takes one.
+Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, tuple[Any, ...]]
+"""Family, kind, protocol and address of a place to connect to."""
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """Return the addresses of a server, which takes a thread: once is enough for a load.
+
+    Raises:
+        OSError: the name is not known.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
+
+
+async def connect(addresses: Iterable[Address], receiver: Receiver) -> Wire:
+    """Open a connection to the first of the addresses that takes one.
 
     Raises:
         OSError: none does.
     """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    trouble: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in found:
+    trouble = OSError("the host has no address")
+    for family, kind, protocol, address in addresses:
         with ExitStack() as unless_wired:
             opened = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
             unless_wired.enter_context(opened)
