@@ -148,6 +148,13 @@ try:
     server.serve_forever()
 except KeyboardInterrupt:
     open(os.environ["MARK"], "w").write("in order")
+    if os.environ.get("FAIL") == "kill":
+        print("force killing remaining process EngineCore", flush=True)
+"""
+MAKEFILE = """
+PYTHONPATH=$(COREPYTHONPATH)
+run_profile_task:
+\t$(PYTHON) $(PROFILE_TASK)
 """
 TRANSFORMERS = """
 class AutoTokenizer:
@@ -172,12 +179,15 @@ def packages(folder: Path) -> Path:
 
 
 def trained(work: Path, **env: str) -> tuple[Training, str | None]:
-    """Run the task as ``make`` does; return the training, and why it failed."""
+    """Let ``make`` run the task, as CPython's does; return the training, and why it failed."""
     work.mkdir(exist_ok=True)
     training = Training(packages(work / "site"), Path("m"), (), requests=6, streams=3)
     task = training.write(work)
-    told = {**os.environ, **training.environment(), "MARK": str(work / "mark"), **env}
-    subprocess.run([sys.executable, *task.split()], env=told, check=True, timeout=120)
+    told = {"PYTHONPATH": "", **os.environ, **training.environment(), **env}
+    (work / "Makefile").write_text(MAKEFILE)
+    command = ["make", "run_profile_task", f"PYTHON={sys.executable}", f"PROFILE_TASK={task}"]
+    told["MARK"] = str(work / "mark")
+    subprocess.run(command, cwd=work, env=told, check=True, timeout=120)
     return training, training.failed(work)
 
 
@@ -190,7 +200,12 @@ def test_training_drives_the_server_and_lets_it_end_in_order(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("fail", "why"), [("start", "ended with 3 before it was ready"), ("answer", "answered 500")]
+    ("fail", "why"),
+    [
+        ("start", "ended with 3 before it was ready"),
+        ("answer", "answered 500"),
+        ("kill", "the server killed its engine"),
+    ],
 )
 def test_a_training_that_was_none_is_told(tmp_path: Path, fail: str, why: str) -> None:
     _, told = trained(tmp_path, FAIL=fail)

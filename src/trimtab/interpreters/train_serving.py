@@ -1,8 +1,9 @@
 """The training load of a PGO build, run by the instrumented interpreter itself.
 
 Uses nothing but the standard library and the engine's packages, and nothing of trimtab. Usage:
-``train_serving.py QUESTION``, a JSON file with model, arguments, requests, streams, log and done;
-the answer goes into ``done``, ``{"error": ""}`` after a training that was one.
+``train_serving.py QUESTION``, a JSON file with packages (their folder), model, arguments,
+requests, streams, log and done; the answer goes into ``done``, ``{"error": ""}`` after a training
+that was one.
 
 What runs instrumented: the tokenizer (here), the API server and the engine core with its
 scheduler (children of ``sys.executable``), and an HTTP client. They end by SIGINT, because a
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import random
 import signal
 import socket
@@ -25,13 +27,18 @@ from typing import Any
 
 READY_SECONDS = 1800.0
 ANSWER_SECONDS = 600.0
-STOP_SECONDS = 180.0
+STOP_SECONDS = 900.0
+KILLED = b"force killing"
+"""What vLLM says of a process that it does not let end by itself."""
+
 _WORDS = ("server", "answers", "many", "short", "questions", "while", "it", "reads", "tokens")
 
 
 def main(path: str) -> int:
     """Train; write the answer; return 0, because ``make`` ignores anything else."""
     question = json.loads(Path(path).read_text(encoding="utf-8"))
+    sys.path.insert(0, question["packages"])
+    os.environ["PYTHONPATH"] = question["packages"]  # of the server
     try:
         tokenize(question["model"])
         serve(question)
@@ -80,6 +87,8 @@ def serve(question: dict[str, Any]) -> None:
                 raise RuntimeError("the server answered with no token")
         finally:
             stop(server)
+    if KILLED in Path(question["log"]).read_bytes():
+        raise RuntimeError("the server killed its engine, so what that has learned is lost")
 
 
 def wait_ready(server: subprocess.Popen[bytes], port: int) -> None:

@@ -2,8 +2,10 @@
 
 ``make`` runs PROFILE_TASK with the interpreter it has just instrumented. The task here is a
 program of ours (``train_serving.py``): it uses the packages of an engine environment of the same
-minor version through PYTHONPATH, so that no environment has to be made on an interpreter that is
-not installed yet. ``make`` ignores whether the task succeeds, hence the file it writes at its end.
+minor version where they lie, so that no environment has to be made on an interpreter that is
+not installed yet. Their place goes by the question and not by PYTHONPATH, which is a variable of
+CPython's Makefile too: ``make`` hands its own on, which is empty. ``make`` ignores whether the
+task succeeds, hence the file it writes at its end.
 """
 
 from __future__ import annotations
@@ -16,6 +18,14 @@ from pathlib import Path
 from trimtab.engines import default_model, distributions, managed, vllm_install
 from trimtab.errors import UsageError
 
+_ARGS = (
+    *default_model.ARGS,
+    *("--enforce-eager", "--dtype", "float32"),  # the interpreter is to learn, not the compiler
+    *("--shutdown-timeout", "300"),
+)
+_ORDERLY = {"VLLM_WORKER_SHUTDOWN_TIMEOUT_SECONDS": "300", "VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
+"""A process that is killed, or forked by Python, ends without writing what it has learned."""
+
 PROGRAM = Path(__file__).with_name("train_serving.py")
 _DONE = "training.json"
 
@@ -26,7 +36,7 @@ class Training:
 
     site_packages: Path
     model: Path
-    arguments: tuple[str, ...] = default_model.ARGS
+    arguments: tuple[str, ...] = _ARGS
     requests: int = 48
     streams: int = 8
     program: Path = PROGRAM
@@ -34,6 +44,7 @@ class Training:
     def write(self, work: Path) -> str:
         """Lay down the program and its question in ``work``; return the task for ``make``."""
         question = {
+            "packages": str(self.site_packages),
             "model": str(self.model),
             "arguments": list(self.arguments),
             "requests": self.requests,
@@ -48,10 +59,10 @@ class Training:
     def environment(self) -> Mapping[str, str]:
         """Return what the instrumented interpreter needs in its environment."""
         return {
-            "PYTHONPATH": str(self.site_packages),
             "VLLM_NO_USAGE_STATS": "1",
             "HF_HUB_OFFLINE": "1",
             "VLLM_CPU_KVCACHE_SPACE": "1",
+            **_ORDERLY,
         }
 
     def check(self, minor: tuple[int, int]) -> None:
