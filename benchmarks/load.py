@@ -262,7 +262,8 @@ def costs(tool: Tool, url: str, rounds: int) -> None:
     alone; for a request it is what a load of short ones takes beyond its tokens and beyond a load
     of two requests.
     """
-    tokens, least, times, each, first, first_cpu, share, rate, memory = ([] for _ in range(9))
+    tokens, least, times, each, share, rate, memory = ([] for _ in range(7))
+    first, first_cpu, call, call_cpu = ([] for _ in range(4))
     for _ in range(rounds):
         tiny, short, long, many = (
             measure("trimtab", tool, url, load) for load in (TINY, SHORT, LONG, MANY)
@@ -278,6 +279,8 @@ def costs(tool: Tool, url: str, rounds: int) -> None:
         each.append(1e3 * beyond / (SHORT.requests - TINY.requests))
         first += [one.first for one in (tiny, short, long)]
         first_cpu += [one.told.own["first_cpu"] for one in (tiny, short, long)]
+        call += [one.told.own["call"] for one in (tiny, short, long)]
+        call_cpu += [one.told.own["call_cpu"] for one in (tiny, short, long)]
         share.append(100 * many.told.own["share"])
         rate.append(many.told.own["token_rate"] / MANY.streams)
         memory.append([one.told.own["memory"] for one in (usual, many)])
@@ -293,8 +296,10 @@ def costs(tool: Tool, url: str, rounds: int) -> None:
         f"| trimtab's in the run / the bare loop's | | {spread(times, '.2f')} |\n"
         f"| CPU s for 100k tokens, before and after it | 1 | {spread(rest, '.2f')} |\n"
         f"| CPU ms for a request, without its tokens | 0.6 | {spread(each, '.2f')} |\n"
-        f"| s from start to first request | 0.5 | {spread(first, '.2f')} |\n"
-        f"| CPU s from start to first request | 0.3 | {spread(first_cpu, '.2f')} |\n"
+        f"| s from a load's begin to its first request | 0.5 | {spread(call, '.2f')} |\n"
+        f"| CPU s from a load's begin to its first request | 0.3 | {spread(call_cpu, '.2f')} |\n"
+        f"| s from the process's start to the first request | | {spread(first, '.2f')} |\n"
+        f"| CPU s from the process's start to the first | | {spread(first_cpu, '.2f')} |\n"
         f"| share of a core at {MANY.streams} streams of {spread(rate, '.1f')} tokens/s, % | 30 | "
         f"{spread(share, '.0f')} |\n"
         f"| largest resident memory, MB, with {OUTPUT * USUAL.requests:,} tokens | 100 | "

@@ -49,18 +49,20 @@ def workload(load: Load) -> Workload:
 class Sent:
     """Keeps what is sent, at no cost to a token: requests cut off at the end are in no record.
 
-    ``first_cpu`` are the CPU seconds of the process, its start included, at the first request.
+    ``first_cpu`` are the CPU seconds of the process, its start included, at the first request;
+    ``first`` is that instant (``perf_counter``).
     """
 
     def __init__(self) -> None:
-        self.first_cpu = 0.0
+        self.first = self.first_cpu = 0.0
         self._exchanges: list[Exchange] = []
         send = Connection.send
 
         def noted(
             connection: Connection, exchange: Exchange, payload: bytes, deadline: float
         ) -> None:
-            self.first_cpu = self.first_cpu or time.process_time()
+            if not self.first:
+                self.first, self.first_cpu = time.perf_counter(), time.process_time()
             self._exchanges.append(exchange)
             send(connection, exchange, payload, deadline)
 
@@ -89,7 +91,7 @@ def main() -> int:
     """
     url, asked = sys.argv[1], Load(**json.loads(sys.argv[2]))
     sent = Sent()
-    began = time.process_time()
+    called, began = time.perf_counter(), time.process_time()
     load = run_load(url, "mock", workload(asked), SEED, vocab=VOCABULARY)
     cpu = time.process_time() - began
     assert not load.failed, load.failed
@@ -110,6 +112,8 @@ def main() -> int:
             "token_rate": tokens / (window.end - window.begin),
             "share": load.client["cpu_share"],
             "first_cpu": sent.first_cpu,
+            "call": sent.first - called,
+            "call_cpu": sent.first_cpu - began,
             "memory": peak(),
         },
     )
