@@ -50,7 +50,7 @@ def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "short.yaml").write_text(WORKLOAD)
     question = ("--baseline", "today.sh", "--only", "max-num-seqs", "--workload", "short.yaml")
-    words = (*question, "--shared-host", "--budget", "14", "--study", "s")
+    words = (*question, "--shared-host", "--budget", "16", "--study", "s")
     with Running("tune", *words, cwd=folder) as running:
         second = folder / "s" / "starts" / "002"
         until((second / "plan.json").exists, 300, "the second start")
@@ -143,7 +143,7 @@ def test_the_exported_command_serves_by_hand_and_verifies(
 
 
 def test_a_server_that_dies_under_load_is_a_failed_start(model: str, tmp_path: Path) -> None:
-    words = ("--model", model, "--workload", "mixed-small", "--budget", "14", "--study", "s")
+    words = ("--model", model, "--workload", "mixed-small", "--budget", "16", "--study", "s")
     today = ("vllm", "serve", model, "--load-format", "dummy", *BASELINE)
     fast = ("--only", "max-num-seqs", "--", *today)
     with Running("tune", *words, *fast, cwd=tmp_path) as running:
