@@ -47,7 +47,7 @@ def apart(found: LoadResult) -> bool:
     [
         {},
         {"warmup": 0},
-        {"arrival": {"rate": 400.0}},
+        {"arrival": {"rate": 40.0}},  # not over before a busy machine has switched
         {"turns": 3},
         {"window_requests": 3},
     ],
