@@ -37,9 +37,8 @@ _WORDS = ("server", "answers", "many", "short", "questions", "while", "it", "rea
 def main(path: str) -> int:
     """Train; write the answer; return 0, because ``make`` ignores anything else."""
     question = json.loads(Path(path).read_text(encoding="utf-8"))
-    os.chdir(
-        Path(path).parent
-    )  # in CPython's own folder setuptools leaves distutils alone, and fails
+    # where it finds CPython's pybuilddir.txt, setuptools does not bring its distutils, and fails
+    os.chdir(Path(path).parent)
     sys.path.insert(0, question["packages"])
     os.environ["PYTHONPATH"] = question["packages"]  # of the server
     try:
