@@ -106,3 +106,8 @@ def test_error_bodies() -> None:
     assert describe_error(b'{"detail":"Not Found"}') == '{"detail":"Not Found"}'
     assert describe_error(b"<html>\n  no") == "<html> no"
     assert describe_error(b"") == ""
+
+
+def test_an_error_that_is_nested_deep_is_shown_as_it_came() -> None:
+    body = b'{"error":' + b"[" * 300 + b"]" * 300 + b"}"
+    assert describe_error(body).startswith('{"error":[[[')

@@ -79,11 +79,11 @@ def describe_error(body: bytes) -> str:
     """Return what an error body says, in one short line."""
     try:
         content = orjson.loads(body)
-    except ValueError:
+        error = content.get("error", content) if isinstance(content, dict) else content
+        message = error.get("message") if isinstance(error, dict) else None
+        return _short(message.encode() if isinstance(message, str) else orjson.dumps(error))
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # it writes less deep than it reads
         return _short(body)
-    error = content.get("error", content) if isinstance(content, dict) else content
-    message = error.get("message") if isinstance(error, dict) else None
-    return _short(message.encode() if isinstance(message, str) else orjson.dumps(error))
 
 
 def _is_token(choices: object, *, first: bool) -> bool:
