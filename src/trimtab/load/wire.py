@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from time import perf_counter, time
 from typing import Any, Final, Protocol, TypeAlias
 
-from trimtab.load import loop
+from trimtab.load.loop import add_read, remove_read
 
 _READ_BYTES: Final = 65_536
 _SO_TIMESTAMPNS: Final = 35
@@ -51,7 +51,7 @@ class Wire:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if sys.platform == "linux":
             opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        loop.add_read(self._loop, opened, self._read)
+        add_read(self._loop, opened, self._read)
 
     def write(self, data: bytes) -> None:
         """Send now what the kernel takes, the rest as soon as it can."""
@@ -63,7 +63,7 @@ class Wire:
         """Close at once; nothing is told any more."""
         if self._socket.fileno() >= 0:
             self._stop_waiting()
-            loop.remove_read(self._loop, self._socket)
+            remove_read(self._loop, self._socket)
             self._socket.close()
 
     def _send(self) -> None:
@@ -80,7 +80,7 @@ class Wire:
         elif not self._waits:
             # the shortest way is for reads alone; a descriptor cannot go both
             self._waits = True
-            loop.remove_read(self._loop, self._socket)
+            remove_read(self._loop, self._socket)
             self._loop.add_reader(self._socket, self._read)
             self._loop.add_writer(self._socket, self._send)
 
@@ -90,7 +90,7 @@ class Wire:
             self._waits = False
             self._loop.remove_writer(self._socket)
             self._loop.remove_reader(self._socket)
-            loop.add_read(self._loop, self._socket, self._read)
+            add_read(self._loop, self._socket, self._read)
 
     def _read(self) -> None:
         try:
