@@ -8,18 +8,16 @@ costs is the machine's.
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import json
 import math
 import select
 import socket
-import subprocess
 import sys
 import time
 
 from load_ours import VOCABULARY, workload
-from load_tools import SEED, Load, Reported, Tool
+from load_tools import SEED, Load, Reported, Tool, apart
 
 from trimtab.load.requests import build_requests
 from trimtab.load.target import Target
@@ -32,9 +30,7 @@ def bare() -> Tool:
     """Return the bare loop, in a process of its own."""
 
     def run(url: str, load: Load) -> Reported:
-        words = [sys.executable, __file__, url, json.dumps(dataclasses.asdict(load))]
-        done = subprocess.run(words, check=True, capture_output=True, text=True)
-        return Reported(math.nan, math.nan, math.nan, math.nan, own=json.loads(done.stdout))
+        return Reported(math.nan, math.nan, math.nan, math.nan, own=apart(__file__, url, load))
 
     return Tool(run, lambda _: [])
 

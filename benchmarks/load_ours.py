@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from load_tools import INPUT, SEED, Load, Reported, Tool, percentile, summary
+from load_tools import INPUT, SEED, Load, Reported, Tool, apart, percentile, summary
 
 from trimtab.load.client import Connection, Exchange
 from trimtab.load.requests import build_requests
@@ -26,9 +25,7 @@ def trimtab() -> Tool:
     """Return trimtab's client, in a process of its own."""
 
     def run(url: str, load: Load) -> Reported:
-        words = [sys.executable, __file__, url, json.dumps(dataclasses.asdict(load))]
-        done = subprocess.run(words, check=True, capture_output=True, text=True)
-        return Reported(**json.loads(done.stdout))
+        return Reported(**apart(__file__, url, load))
 
     def schedule(load: Load) -> list[float]:
         requests = build_requests(workload(load), SEED, VOCABULARY)[: load.requests]

@@ -12,11 +12,13 @@ import math
 import os
 import random
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +56,12 @@ class Reported:
     cpu_run: float = math.nan
     cpu_rest: float = math.nan
     own: Mapping[str, float] = field(default_factory=dict)
+
+
+def apart(program: str, url: str, load: Load) -> Any:
+    """Drive a load by a program of this folder, in a process of its own; return what it prints."""
+    words = [sys.executable, program, url, json.dumps(asdict(load))]
+    return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

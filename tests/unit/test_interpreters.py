@@ -20,8 +20,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimtab.engines.installing import Run
 from trimtab.errors import InterpreterError, UsageError
-from trimtab.interpreters import builder, failures, needs, options, source, store, upstream
+from trimtab.interpreters import bolt, builder, failures, needs, options, source, store, upstream
 from trimtab.interpreters.builder import Wanted
 from trimtab.interpreters.options import BuildOptions
 
@@ -266,12 +267,40 @@ def test_what_is_missing_is_named_with_its_packages(monkeypatch: pytest.MonkeyPa
 
     if needs.compiler() is not None:
         with pytest.raises(InterpreterError, match=r"OpenSSL.*apt-get install libssl-dev, or dnf"):
-            needs.check(run, bolt=False)
+            needs.check(run)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InterpreterError, match=r"a C compiler, make: apt-get install gcc make"):
-        needs.check(run, bolt=False)
-    with pytest.raises(InterpreterError, match="--bolt needs llvm-bolt and merge-fdata"):
-        needs.check(run, bolt=True)
+        needs.check(run)
+
+
+def a_bolt(version: str, orders: str) -> Run:
+    """Return what runs a BOLT of a version that knows these ways to order functions."""
+    known = "".join(f"    ={one}      -   use it\n" for one in orders.split())
+
+    def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        told = {"--version": f"LLVM:\n  Debian LLVM version {version}\n", "--help-hidden": known}
+        return 0, told[argv[-1]]
+
+    return run
+
+
+def test_a_bolt_that_would_fail_is_refused_before_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(InterpreterError, match=r"llvm-bolt and merge-fdata on.*bolt-19"):
+        bolt.require(a_bolt("19.1.7", "cdsort"))
+    monkeypatch.setattr(shutil, "which", lambda one: f"/bin/{one}")
+    with pytest.raises(InterpreterError, match=r"LLVM 16 or later, but llvm-bolt is of 15.0.6"):
+        bolt.require(a_bolt("15.0.6", "hfsort+"))
+    bolt.require(a_bolt("16.0.6", "hfsort+"))
+    makefile = tmp_path / "Makefile"
+    makefile.write_text("BOLT_APPLY_FLAGS= -split-functions -reorder-functions=hfsort+ -icf=1\n")
+    bolt.check(a_bolt("16.0.6", "none hfsort+"), tmp_path)
+    makefile.write_text("BOLT_APPLY_FLAGS= -split-functions -reorder-functions=cdsort -icf=1\n")
+    with pytest.raises(InterpreterError, match=r"-reorder-functions=cdsort, which .* not know"):
+        bolt.check(a_bolt("16.0.6", "none hfsort+"), tmp_path)
+    bolt.check(a_bolt("19.1.7", "hfsort+ cdsort"), tmp_path)
 
 
 def test_the_flags_say_which_build() -> None:

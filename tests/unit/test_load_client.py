@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.errors import UsageError
+from trimtab.load import wire
 from trimtab.load.client import Client, Connection, Exchange
 from trimtab.load.sse import decode
 from trimtab.load.target import Target
@@ -309,6 +310,31 @@ def test_connections_are_kept_ahead_of_need() -> None:
         assert server.connections.empty()
         await client.close()
         await server.stop()
+
+    in_loop(test)
+
+
+def test_a_name_that_is_not_known_is_asked_for_once_and_again_when_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[wire.Address]:
+        asked.append(host)
+        raise OSError("no such name")
+
+    async def test() -> None:
+        monkeypatch.setattr(wire, "resolve", resolve)
+        ended: asyncio.Queue[Exchange] = asyncio.Queue()
+        target = Target.parse("http://nowhere.invalid:8000", "m")
+        client = Client(target, [REQUEST], 30.0, ended.put_nowait, lambda: None)
+        await client.open(8)
+        assert len(asked) == 1
+        client.submit(REQUEST, 0.0)
+        exchange = await asyncio.wait_for(ended.get(), 30)
+        assert exchange.error == "cannot connect: no such name"
+        assert len(asked) == 2
+        await client.close()
 
     in_loop(test)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from trimtab.engines import installing
 from trimtab.engines.installing import Run, Say
 from trimtab.errors import EngineError, InterpreterError, UsageError
-from trimtab.interpreters import failures, needs, source, store
+from trimtab.interpreters import bolt, failures, needs, source, store
 from trimtab.interpreters.options import BuildOptions, check_name, check_version, minor
 from trimtab.interpreters.store import Record
 from trimtab.interpreters.training import Training
@@ -150,7 +150,9 @@ def _clear(work: Path) -> None:
 
 def _build(wanted: Wanted, site: Site) -> Record:
     site.say("[1/6] looking for compiler and headers")
-    needs.check(site.run, bolt=wanted.options.bolt)
+    if wanted.options.bolt:
+        bolt.require(site.run)
+    needs.check(site.run)
     site.say("[2/6] getting the source")
     found = source.obtain(wanted.source, wanted.sha256, site.work / "got", site.run, site.say)
     version = source.unpack(found, site.tree)
@@ -164,6 +166,8 @@ def _build(wanted: Wanted, site: Site) -> Record:
     home = store.folder() / wanted.name
     arguments = wanted.options.configure(home)
     site.do("[3/6] configuring", ["./configure", *arguments], CONFIGURE_SECONDS)
+    if wanted.options.bolt:
+        bolt.check(site.run, site.tree)
     _make(wanted, site)
     staged = _stage(site, home)
     site.say("[6/6] proving that it runs")

@@ -49,14 +49,12 @@ def compiler() -> str | None:
     return next((one for one in found if one), None)
 
 
-def check(run: Run, *, bolt: bool) -> None:
+def check(run: Run) -> None:
     """Make sure that everything is there.
 
     Raises:
         InterpreterError: something is missing; all of it is named, with its packages.
     """
-    if bolt:
-        _require_bolt()
     program = compiler()
     missing = [] if shutil.which("make") else [_MAKE]
     if program is None:
@@ -86,13 +84,3 @@ def _compiles(run: Run, program: str, headers: Iterable[str]) -> bool:
     lines = "".join(f"#include <{header}>\\n" for header in headers)
     command = f"printf '{lines}' | '{program}' -E -x c - > /dev/null"
     return run(["sh", "-c", command], PROBE_SECONDS)[0] == 0
-
-
-def _require_bolt() -> None:
-    absent = [one for one in ("llvm-bolt", "merge-fdata") if shutil.which(one) is None]
-    if absent:
-        raise InterpreterError(
-            f"--bolt needs {' and '.join(absent)} on PATH, and there is none: install LLVM's BOLT "
-            "(apt-get install bolt-16, or dnf install llvm-bolt; Debian's programs end in -16 "
-            "and need links), or leave --bolt out"
-        )

@@ -206,8 +206,12 @@ class Client:
         Once fewer than ``spare`` are free, each request opens one for those after it.
         """
         self._spare = spare
-        await self._add()  # which looks the server's address up for all
-        await asyncio.gather(*(self._add() for _ in range(connections - 1)))
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await self._look_up()
+        except OSError:  # TimeoutError is one
+            return
+        await asyncio.gather(*(self._add() for _ in range(connections)))
 
     def submit(self, request: Request, intended: float | None) -> None:
         """Send a request now, or as soon as a new connection for it is open.
@@ -243,12 +247,15 @@ class Client:
         if isinstance(made, Connection) and made.usable:
             self._free.append(made)
 
+    async def _look_up(self) -> None:
+        if not self._addresses:
+            self._addresses = await wire.resolve(self._target.host, self._target.port)
+
     async def _connect(self) -> Connection | str:
         connection = Connection(self._ended, self._lost, self._on_read)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                if not self._addresses:
-                    self._addresses = await wire.resolve(self._target.host, self._target.port)
+                await self._look_up()
                 opened = await wire.connect(self._addresses, connection)
         except OSError as error:  # TimeoutError is one
             return str(error) or "timed out"
