@@ -9,7 +9,7 @@ from functools import partial
 from typing import ClassVar
 
 from trimtab import __version__, baseline, engines, facts, presets
-from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further
+from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further, with_tries
 from trimtab.catalog.dummy import nothing
 from trimtab.engines import Engine
 from trimtab.engines.ascend_rehearsal import Rehearsal
@@ -204,6 +204,8 @@ def _context(
     options: Options,
     objective: str,
 ) -> Context:
+    tries = parse_tries(options.tries)
+    host_overhead = HOST_OVERHEAD in parse_objectives(options.objective)
     return Context(
         facts=inspect(engine, host),
         engine_name=engine.name,
@@ -215,7 +217,8 @@ def _context(
         concurrency=workload.concurrency,
         allow_host=options.allow_host,
         objective=objective,
-        tries=parse_tries(options.tries),
+        tries=with_tries(tries) if host_overhead else tries,
+        host_overhead=host_overhead,
     )
 
 

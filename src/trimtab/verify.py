@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from trimtab import named_threads
 from trimtab.errors import HostError
 from trimtab.facts import given, process
 from trimtab.facts.text import format_cpu_list, parse_cpu_list, same, selected
@@ -177,48 +178,8 @@ def _affinity(check: Check, scene: _Scene) -> Evidence:
     return _each(check, scene, "task/*/status", look)
 
 
-def _named(scene: _Scene, name: str) -> list[tuple[int, str]]:
-    """Return process id and task folder of every thread of the tree that is called ``name``."""
-    found = []
-    for one in scene.processes:
-        for task in scene.host.listdir(f"/proc/{one.pid}/task"):
-            folder = f"/proc/{one.pid}/task/{task}"
-            try:
-                if scene.host.read(f"{folder}/comm").strip() == name:
-                    found.append((one.pid, folder))
-            except HostError:
-                if scene.host.exists(folder):
-                    raise
-    return found
-
-
-def _thread_named(check: Check, scene: _Scene) -> Evidence:
-    """Look for a thread in the whole tree: which process has the device depends on the layout."""
-    where = "/proc/PID/task/*/comm"
-    try:
-        found = _named(scene, check.subject)
-    except HostError as error:
-        return Evidence(check, Seen.UNOBSERVABLE, str(error), where)
-    holders = ", ".join(sorted({str(pid) for pid, _ in found}))
-    text = f"{check.subject} in {holders}" if found else f"no thread {check.subject}"
-    return Evidence(check, _yes_no(bool(found) is check.expected), text, where)
-
-
-def _named_affinity(check: Check, scene: _Scene) -> Evidence:
-    """Compare the masks of the threads of a name with a CPU list."""
-    where = "/proc/PID/task/*/status"
-    wanted = parse_cpu_list(str(check.expected))
-    try:
-        masks = {
-            process.parse_allowed(scene.host.read(f"{folder}/status"))
-            for _, folder in _named(scene, check.subject)
-        }
-    except HostError as error:
-        return Evidence(check, Seen.UNOBSERVABLE, str(error), where)
-    if not masks:
-        return Evidence(check, Seen.NO, f"no thread {check.subject}", where)
-    text = f"{check.subject} on {' and '.join(sorted(map(format_cpu_list, masks)))}"
-    return Evidence(check, _yes_no(masks == {tuple(wanted)}), text, where)
+def _named_threads(check: Check, scene: _Scene) -> Evidence:
+    return named_threads.observe(check, scene.processes, scene.host)
 
 
 def _arenas(check: Check, scene: _Scene) -> Evidence:
@@ -283,8 +244,9 @@ _OBSERVERS: Mapping[CheckKind, Callable[[Check, _Scene], Evidence]] = {
     CheckKind.NOT_MAPPED: _not_mapped,
     CheckKind.ENVIRON: _environ,
     CheckKind.THREAD_AFFINITY: _affinity,
-    CheckKind.THREAD_NAMED: _thread_named,
-    CheckKind.NAMED_AFFINITY: _named_affinity,
+    CheckKind.THREAD_NAMED: _named_threads,
+    CheckKind.THREADS_NAMED: _named_threads,
+    CheckKind.NAMED_AFFINITY: _named_threads,
     CheckKind.ROLES: _roles,
     CheckKind.CONFIG: _config,
     CheckKind.ARENAS: _arenas,

@@ -15,9 +15,9 @@ import pytest
 
 from trimtab.catalog import CATALOG
 from trimtab.oracle import reference, table
-from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND, Given, Verdict
-from trimtab.oracle.probes import entries, probes
-from trimtab.oracle.relations import CASES, Case
+from trimtab.oracle.model import ADDITIONAL, PARALLEL, TORCH_NPU, VLLM_ASCEND, Given, Verdict
+from trimtab.oracle.probes import LAYERS, entries, probes
+from trimtab.oracle.relations import CASES, NOT_ASKED, Case
 from trimtab.oracle.runs import Setup
 from trimtab.oracle.session import Oracle
 from trimtab.oracle.table import Outcome, Row
@@ -58,10 +58,18 @@ def test_settings_exclude_each_other_as_the_catalogue_says(
     case: Case, outcomes: dict[Case, Outcome]
 ) -> None:
     assert outcomes[case].outcome == case.outcome, outcomes[case].sentence
+    if case.shows:
+        assert outcomes[case].sentence == case.shows
 
 
 def test_cases_are_about_rules_and_conflicts_of_the_catalogue() -> None:
     assert {one.rule for one in CASES} <= set(all_rules())
+
+
+def test_every_rule_of_the_asked_layers_is_in_a_case_or_says_why_not() -> None:
+    asked = {one.rule for one in CASES}
+    rules = {rule.id for one in CATALOG.values() if one.layer in LAYERS for rule in one.rules}
+    assert rules - asked == set(NOT_ASKED)
 
 
 def test_statements_are_about_entries_that_are_asked_and_fit_texts_that_are_tried() -> None:
@@ -80,12 +88,20 @@ def test_what_reading_had_wrong_is_marked(rows: dict[str, list[Row]]) -> None:
 
 
 def test_every_fatal_conflict_of_the_asked_layers_is_tried() -> None:
-    tried = " ".join(given.text for one in CASES for given in one.givens)
-    for tuning in CATALOG.values():
-        for relation in tuning.conflicts:
-            if tuning.layer == "torch_npu" and relation.fatal:
-                for name in (tuning.name, relation.name):
-                    assert getattr(CATALOG[name].knob, "key", name) in tried
+    refused = [
+        " ".join(given.text for given in one.givens) for one in CASES if one.outcome == "refused"
+    ]
+    pairs = [
+        (tuning.name, relation.name)
+        for tuning in CATALOG.values()
+        if tuning.layer in LAYERS
+        for relation in tuning.conflicts
+        if relation.fatal
+    ]
+    assert pairs
+    for pair in pairs:
+        keys = [f"{getattr(CATALOG[name].knob, 'key', name)}:" for name in pair]
+        assert any(all(key in text for key in keys) for text in refused), pair
 
 
 def test_the_page_in_docs_is_what_the_code_says(
@@ -136,3 +152,24 @@ def test_a_check_that_does_not_end_is_an_answer(impatient: Oracle) -> None:
     assert run.failure is not None
     assert run.failure.verdict is Verdict.HUNG
     assert base.failure is not None
+
+
+def test_torch_npus_own_word_for_a_reset_value_is_understood(rehearsal_python: Path) -> None:
+    with Oracle(rehearsal_python, through=[TORCH_NPU]) as oracle:
+        found = oracle.alone([Given("ACL_OP_INIT_MODE", "7"), Given("HCCL_EXEC_TIMEOUT", "-1")])
+    assert [(one.verdict, one.effective) for one in found] == [
+        (Verdict.READ_AS, "0"), (Verdict.READ_AS, "the default")
+    ]  # fmt: skip
+
+
+def test_a_key_is_judged_beside_as_many_workers_as_a_large_server_has(
+    rehearsal_python: Path,
+) -> None:
+    config = Given(ADDITIONAL, '{"enable_flashcomm2_parallel_size": 8}')
+    verdicts = {}
+    with Oracle(rehearsal_python, through=[VLLM_ASCEND]) as oracle:
+        for workers in ("2", "16", "24", "64"):
+            (answer,) = oracle.ask([config, Given(PARALLEL, workers)]).answers
+            verdicts[workers] = answer.verdict
+    taken = Verdict.ACCEPTED
+    assert verdicts == {"2": Verdict.REJECTED, "16": taken, "24": taken, "64": taken}

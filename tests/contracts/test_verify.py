@@ -238,6 +238,7 @@ ready = threading.Event()
 threading.Thread(target=wait, daemon=True).start()
 ready.wait()
 """
+PAIR = NAMED.format(cpu=None) + NAMED.format(cpu=None)
 
 
 def test_named_threads() -> None:
@@ -250,6 +251,16 @@ def test_named_threads() -> None:
         assert look(has, one, other).verdict is YES
         assert look(has_not, one, other).verdict is NO
         assert str(named) in look(has, one, other).observed
+
+
+def test_the_number_of_named_threads_in_one_process() -> None:
+    two = Check(CheckKind.THREADS_NAMED, "acl_thread", 2)
+    with child() as bare, child(NAMED.format(cpu=None)) as one, child(PAIR) as both:
+        none, single = process(bare, "api"), process(one, "worker")
+        assert look(two, none).verdict is NO
+        assert look(two, none, single).verdict is Seen.UNOBSERVABLE  # it may be too early
+        assert look(two, none, single, process(both, "worker")).verdict is YES
+        assert str(both) in look(two, none, single, process(both, "worker")).observed
 
 
 def test_the_cpus_of_named_threads() -> None:

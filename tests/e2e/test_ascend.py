@@ -4,15 +4,23 @@ On the rehearsal by default; TRIMTAB_TEST_ENGINE=vllm runs the same on hardware 
 test-ascend').
 """
 
+import json
 import os
+import signal
+import socket
+import subprocess
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
-from trimtab import verify
+from tests.e2e.cli import TRIMTAB, trimtab, until
+from tests.servers.profiles import with_plan, written
+from trimtab import facts, verify
 from trimtab.catalog import CATALOG
 from trimtab.engines import available
 from trimtab.host import LocalHost
@@ -30,6 +38,7 @@ SET: dict[str, str | bool | int] = {
     "jemalloc": "libjemalloc.so.2",
     "omp-threads": 1,
     "task-queue": "1",
+    "per-stream-queue": "1",
     "cpu-affinity-conf": "1",
     "npu-max-split-size": "250",
     "async-scheduling": False,
@@ -38,9 +47,19 @@ SET: dict[str, str | bool | int] = {
 }
 """What the first tree is given, and the second is not."""
 
-SHOWN = ("jemalloc", "task-queue", "cpu-affinity-conf", "async-scheduling", "prefix-caching")
+OTHERS: dict[str, str | bool | int] = {
+    "tcmalloc": "libtcmalloc_minimal.so.4",
+    "ascend-launch-blocking": "1",
+}
+"""What excludes some of these: the second tree is given it, and the first is not."""
+
+SHOWN = (
+    *("jemalloc", "tcmalloc", "task-queue", "per-stream-queue", "ascend-launch-blocking"),
+    *("cpu-affinity-conf", "async-scheduling", "prefix-caching"),
+)
 """Of these the effect shows in a process or in the engine's report; of the others, arrival."""
 
+LIBRARIES = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4"}
 
 PROCESSES: dict[str, str | int] = {
     "api-server-count": 2,
@@ -61,10 +80,18 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     return replace(opened, base=replace(opened.base, env=tuple(sorted(env.items()))))
 
 
-def given(session: Session) -> dict[str, str | bool | int]:
-    """Return what of SET can be set on this machine."""
-    has = session.facts.libraries.path("libjemalloc.so.2").value is not None
-    return {name: value for name, value in SET.items() if has or name != "jemalloc"}
+def given(
+    session: Session, wanted: Mapping[str, str | bool | int] = SET
+) -> dict[str, str | bool | int]:
+    """Return what of ``wanted`` can be set on this machine."""
+    return {name: value for name, value in wanted.items() if not missing(session, name)}
+
+
+def missing(session: Session, name: str) -> str:
+    """Return the library that an entry needs and this machine has not; "" if there is none."""
+    soname = LIBRARIES.get(name, "")
+    found = soname and session.facts.libraries.path(soname).value is not None
+    return "" if found else soname
 
 
 @contextmanager
@@ -75,10 +102,23 @@ def served(session: Session, chosen: Candidate, folder: Path) -> Iterator[Server
         yield server
 
 
+def answer_requests(session: Session, server: Server) -> None:
+    """Let the server answer: only then its streams have their queues."""
+    body = {"model": session.model, "prompt": "hello world", "max_tokens": 16, "ignore_eos": True}
+    request = urllib.request.Request(
+        f"{server.url}/v1/completions",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert json.load(answer)["usage"]["completion_tokens"] == 16
+
+
 def observe(session: Session, server: Server) -> dict[str, tuple[Evidence, ...]]:
     """Verify the plan of each setting alone against a tree."""
     found = {}
-    for name, value in {**PROCESSES, **given(session)}.items():
+    wanted = {**PROCESSES, **given(session), **given(session, OTHERS)}
+    for name, value in wanted.items():
         plan = compile_plan(candidate({name: value}), session.base, session.facts)
         found[name] = verify.verify(plan, server, LocalHost())
     return found
@@ -91,6 +131,7 @@ def with_it(
     folder = tmp_path_factory.mktemp("set")
     with served(session, candidate(given(session)), folder) as server:
         assert {one.role for one in server.processes()} >= {"api", "engine"}
+        answer_requests(session, server)
         return observe(session, server)
 
 
@@ -99,17 +140,22 @@ def without_it(
     session: Session, with_it: object, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, tuple[Evidence, ...]]:
     folder = tmp_path_factory.mktemp("stock")
-    with served(session, candidate({"task-queue": "0"}), folder) as server:
+    with served(session, candidate(given(session, OTHERS)), folder) as server:
+        answer_requests(session, server)
         return observe(session, server)
 
 
-@pytest.mark.parametrize("name", SET)
+@pytest.mark.parametrize("name", [*SET, *OTHERS])
 def test_a_tree_that_has_the_value_is_accepted(
-    name: str, session: Session, with_it: Mapping[str, tuple[Evidence, ...]]
+    name: str,
+    session: Session,
+    with_it: Mapping[str, tuple[Evidence, ...]],
+    without_it: Mapping[str, tuple[Evidence, ...]],
 ) -> None:
-    if name not in given(session):
-        pytest.skip("jemalloc is not installed")
-    evidence = [one for one in with_it[name] if one.check.tuning == name]
+    if soname := missing(session, name):
+        pytest.skip(f"{soname} is not installed")
+    tree = with_it if name in SET else without_it
+    evidence = [one for one in tree[name] if one.check.tuning == name]
     assert not verify.refuted(evidence), evidence
     assert any(one.verdict is Seen.YES for one in evidence), evidence
     if name in SHOWN:
@@ -117,13 +163,17 @@ def test_a_tree_that_has_the_value_is_accepted(
         assert any(one.verdict is Seen.YES for one in effects), evidence
 
 
-@pytest.mark.parametrize("name", SET)
+@pytest.mark.parametrize("name", [*SET, *OTHERS])
 def test_a_tree_that_has_it_not_is_refused(
-    name: str, session: Session, without_it: Mapping[str, tuple[Evidence, ...]]
+    name: str,
+    session: Session,
+    with_it: Mapping[str, tuple[Evidence, ...]],
+    without_it: Mapping[str, tuple[Evidence, ...]],
 ) -> None:
-    if name not in given(session):
-        pytest.skip("jemalloc is not installed")
-    evidence = [one for one in without_it[name] if one.check.tuning == name]
+    if soname := missing(session, name):
+        pytest.skip(f"{soname} is not installed")
+    tree = without_it if name in SET else with_it
+    evidence = [one for one in tree[name] if one.check.tuning == name]
     assert verify.refuted(evidence), evidence
     if name in SHOWN:
         effects = [one for one in evidence if one.check.proves is Proves.EFFECT]
@@ -161,3 +211,74 @@ def test_every_entry_that_a_study_would_try_here_is_covered(session: Session) ->
     }
     covered = {*SET, "npu-expandable-segments"}  # vllm-ascend's own default: no tree is without
     assert tried <= covered
+
+
+QUEUED: dict[str, str | bool | int] = {"task-queue": "1", "prefix-caching": False}
+"""What the profile has under which a server is run."""
+
+
+@pytest.fixture(scope="module")
+def profiles(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Profiles that a study would have written: of QUEUED, and of no queue."""
+    found = {}
+    for name, chosen in (("queued", QUEUED), ("bare", {"task-queue": "0"})):
+        folder = tmp_path_factory.mktemp(name)
+        plan = compile_plan(candidate(chosen), session.base, session.facts)
+        told = facts.as_text(session.facts)
+        found[name] = written(with_plan(session.engine, session.model, plan, told), folder)
+    return found
+
+
+@contextmanager
+def run_under(profile: Path, folder: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield the process id of a server that ``trimtab run`` started, and the evidence it wrote."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    words = [*TRIMTAB, "run", "--profile", str(profile), "--json", str(folder / "seen.json")]
+    with (
+        (folder / "output").open("w") as output,
+        subprocess.Popen(
+            words, env={**os.environ, "TRIMTAB_PORT": port}, stdout=output, stderr=output
+        ) as running,
+    ):
+        try:
+            until(lambda: _read(folder) is not None or running.poll() is not None, 300, "evidence")
+            seen = _read(folder)
+            assert seen is not None, (folder / "output").read_text()[-3000:]
+            (keeper,) = psutil.Process(running.pid).children()
+            (server,) = keeper.children()
+            yield server.pid, seen
+        finally:
+            running.send_signal(signal.SIGTERM)
+            running.wait(60)
+
+
+def _read(folder: Path) -> dict[str, object] | None:
+    try:
+        found: dict[str, object] = json.loads((folder / "seen.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def test_a_profile_is_run_doctored_and_exported(
+    profiles: Mapping[str, Path], session: Session, tmp_path: Path
+) -> None:
+    with run_under(profiles["queued"], tmp_path) as (pid, seen):
+        assert seen["in_effect"], seen
+        told = trimtab("doctor", "--pid", str(pid), "--profile", str(profiles["queued"]),
+                       cwd=tmp_path)  # fmt: skip
+        rival = trimtab("doctor", "--pid", str(pid), "--profile", str(profiles["bare"]),
+                        cwd=tmp_path)  # fmt: skip
+        plain = trimtab("doctor", "--pid", str(pid), "--json", cwd=tmp_path).json()
+    assert told.code == 0, told.out + told.err
+    assert rival.code == 1, rival.out + rival.err
+    assert "acl_thread" in rival.out
+    assert "VLLM::EngineCor" in json.dumps(plain)
+    made = trimtab("export", str(profiles["queued"]), "--format", "systemd",
+                   "--output", str(tmp_path), cwd=tmp_path)  # fmt: skip
+    assert made.code == 0, made.err
+    unit = (tmp_path / "vllm.service").read_text()
+    assert "TASK_QUEUE_ENABLE" in unit
+    assert all(caveat in unit for caveat in session.caveats)

@@ -1,12 +1,15 @@
 """A child program with known behaviour, in place of the one that runs the vendors' code.
 
 What a check does follows from the text of its settings: ``refuse`` is refused, ``crash`` ends the
-process, ``hang`` reports a hung one; A with B is refused though each is taken.
+process, ``hang`` reports a hung one, ``size`` is refused over the number of workers; A with B is
+refused though each is taken. ``refuse on X`` is refused where the variable CHIP is X; VERSION is
+what it says of torch_npu.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,7 +19,7 @@ def main() -> None:
     if kind == "broken":
         print(json.dumps({"failed": "ImportError: no such thing"}), flush=True)
         return
-    print(json.dumps({"ready": {"torch_npu": "0.1"}}), flush=True)
+    print(json.dumps({"ready": {"torch_npu": os.environ.get("VERSION", "0.1")}}), flush=True)
     for line in sys.stdin:
         answer(json.loads(line))
 
@@ -27,8 +30,11 @@ def answer(request: dict) -> None:  # type: ignore[type-arg]
     events: list[dict[str, object]] = [{"stage": "import"}, {"stage": "import", "asked": []}]
     ended: dict[str, object] = {"exit": 0}
     events.append({"stage": "device"})
-    if "refuse" in texts:
+    if texts & {"refuse", f"refuse on {os.environ.get('CHIP')}"}:
         events.append({"stage": "device", "error": "ValueError", "message": "no\nway"})
+    elif "size" in texts:
+        message = "8 cannot exceed global tensor parallel size"
+        events.append({"stage": "device", "error": "ValueError", "message": message})
     elif {"A", "B"} <= set(request["env"]):
         events.append({"stage": "device", "error": "RuntimeError", "message": "A or B"})
     elif "crash" in texts:

@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
     frozenset({"plan", "differences"}),
-    frozenset({"server", "live", "verify", "apply", "journal", "records"}),
+    frozenset({"server", "live", "named_threads", "verify", "apply", "journal", "records"}),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
     frozenset({"simulated"}),
     frozenset(
@@ -90,8 +90,9 @@ PURE_FILES = (
     *(
         f"oracle/{name}.py"
         for name in (
-            *("allocator", "effective", "events", "gather", "judge", "messages", "model"),
-            *("compare", "findings", "matrix", "probes", "reference", "relations", "show"),
+            *("allocator", "compare", "effective", "events", "findings", "gather", "judge"),
+            *("matrix", "messages", "model", "probes", "reference", "relations", "show"),
+            "wanted",
         )
     ),
 )

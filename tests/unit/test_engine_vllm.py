@@ -112,7 +112,14 @@ def test_a_script_names_its_interpreter(tmp_path: Path, head: str) -> None:
         ("vlm", None, UsageError, "--engine must be one of .*scripted.*vllm-cpu.*'vlm'"),
         ("python", None, UsageError, "needs --engine-python"),
         ("python", "/nonexistent/python", EngineMissingError, "must be an interpreter"),
-        ("python", "/bin/false", EngineMissingError, "must be a Python that runs"),
+        ("python", "/bin/false", EngineMissingError, "must be a Python that runs, but /bin/false"),
+        (
+            "python",
+            "/bin/ls",
+            EngineMissingError,
+            "ls is not: it ended with exit code 2 on a line",
+        ),
+        ("python", "/bin/echo", EngineMissingError, "is not: it does not answer a line of Python"),
     ],
 )
 def test_what_cannot_be_found_is_one_line(

@@ -150,9 +150,18 @@ def test_annotations_are_one_escaped_line_each(script: Path) -> None:
     ), out
 
 
-def test_a_comment_suppresses_and_an_unknown_rule_is_told(script: Path) -> None:
-    script.write_text(f"# trimtab: ignore[value-refused]\n{BAD}")
+@pytest.mark.parametrize("form", ["ignore[value-refused]", "ignore=value-refused", "ignore"])
+def test_a_comment_suppresses(script: Path, form: str) -> None:
+    script.write_text(f"# trimtab: {form}\n{BAD}")
     assert run(str(script))[0] == 0
+
+
+def test_a_comment_that_names_another_rule_suppresses_nothing(script: Path) -> None:
+    script.write_text(f"# trimtab: ignore=inert\n{BAD}")
+    assert {one["rule"] for one in findings(str(script))} == {"value-refused"}
+
+
+def test_an_unknown_rule_in_a_comment_is_told(script: Path) -> None:
     script.write_text(f"# trimtab: ignore[value-refussed]\n{BAD}")
     assert {one["rule"] for one in findings(str(script))} == {
         "value-refused", "unknown-suppression",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,18 +15,20 @@ from trimtab.catalog import CATALOG
 from trimtab.catalog._accepts import Taken
 from trimtab.catalog._c_numbers import Option, Share, Size, divisions, switched_on
 from trimtab.errors import UsageError
+from trimtab.lint import read
 from trimtab.model import Settings
 from trimtab.oracle import allocator, gather, show
-from trimtab.oracle.binding import busy
 from trimtab.oracle.compare import agrees, foreseen
 from trimtab.oracle.effective import effective, same
 from trimtab.oracle.events import run_of
 from trimtab.oracle.judge import Known, judge
 from trimtab.oracle.messages import LONGEST, alike, one_line, said
-from trimtab.oracle.model import Answer, Failure, Given, Reply, Run, Verdict
+from trimtab.oracle.model import Answer, Conflict, Failure, Given, NotAsked, Reply, Run, Verdict
 from trimtab.oracle.probes import entries, probes
 from trimtab.oracle.relations import CASES
 from trimtab.oracle.table import BARE, SERVED
+from trimtab.rehearsal.machine import StandIn
+from trimtab.rehearsal.tree import lay
 
 PRINTED = (
     "I1125 ../NPUAllocatorConfig.cpp:371] [npu alloc config] base_addr_aligned_kb: 16384, "
@@ -213,12 +217,17 @@ def test_every_entry_has_texts_that_are_right_and_wrong(tuning: Any) -> None:
     assert len(taken) > 1 or tuning.inert or tuning.name == "no-npu-memory-caching"
 
 
+PRODUCTS = {"910_93": "A3", "310P": "310P", "950": "950"}
+"""Chip of a case → the product that lint is told, where it is no A2."""
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.through}: {case.words}")
 def test_lint_foresees_what_the_cases_say(case: Any) -> None:
     """Warnings about two settings are no misreading of either, so only refusals are compared."""
     if case.rule == "additional-config-json":
         return  # a rule about the option as a whole, which this scene has too
-    situation = SERVED if case.through == "vllm-ascend" else BARE
+    usual = SERVED if case.through == "vllm-ascend" else BARE
+    situation = replace(usual, chip=PRODUCTS.get(case.chip, usual.chip))
     taken, _ = foreseen((*case.switches, *case.givens), situation)
     if case.outcome == "taken" and case.rule != "alloc-conf-syntax":
         assert taken is not Taken.REFUSED
@@ -232,12 +241,58 @@ def test_agreement_is_strict_about_what_is_right() -> None:
     assert not agrees("x", Taken.AS_WRITTEN, Answer(Given("X", "1"), Verdict.NOT_OBSERVABLE))
 
 
+@pytest.mark.parametrize(
+    ("name", "why", "text"),
+    [
+        ("ACL_OP_INIT_MODE", "not in [0, 1, 2], {} 0 (function GetAclOpInitMode)", "0"),
+        ("HCCL_EXEC_TIMEOUT", "less than 0, {}.", "the default"),
+        ("TORCH_HCCL_STATUS_SAVE_INTERVAL", "less than or equal to 0, {}.", "the default"),
+    ],
+)
+def test_a_value_that_torch_npu_resets_is_misread(name: str, why: str, text: str) -> None:
+    told = why.format("so reset it to the default value")
+    after = run(output=f"before\n[W1 a.cpp:1] Warning: Get env {name} {told}\nafter\n")
+    found = effective(Given(name, "-1"), after, BASE)
+    assert found is not None
+    assert (found.text, found.as_written) == (text, False)
+    assert effective(Given(f"{name}_2", "-1"), after, BASE) is None
+    assert judge(Given(name, "-1"), after, BASE, Known()).verdict is Verdict.READ_AS
+
+
+def test_half_of_what_hccl_reads_is_no_acceptance() -> None:
+    asked = {"HCCL_BUFFSIZE": "collective", "HCCL_EVENT_TIMEOUT": "collective"}
+    after = run(asked=asked)
+    found = judge(Given("HCCL_BUFFSIZE", "200abc"), after, BASE, Known())
+    assert found.verdict is Verdict.NOT_OBSERVABLE
+    assert found.sentence == "torch_npu takes it; HCCL reads it too and is in no wheel"
+    own = judge(Given("HCCL_EVENT_TIMEOUT", "5"), after, BASE, Known())
+    assert own.verdict is Verdict.ACCEPTED
+    refusing = run(asked=asked, failure=Failure(Verdict.REJECTED, "collective", "no"))
+    refused = judge(Given("HCCL_BUFFSIZE", "x"), refusing, BASE, Known())
+    assert refused.verdict is Verdict.REJECTED
+
+
+def test_a_name_is_ignored_only_where_nobody_has_it() -> None:
+    known = Known(beside={"VLLM_X": ("torch", "vllm")})
+    found = judge(Given("VLLM_X", "1"), run(), BASE, known)
+    assert found.verdict is Verdict.NOT_OBSERVABLE
+    assert found.sentence == "read by torch and vllm, which are not judged here"
+    assert judge(Given("VLLM_Y", "1"), run(), BASE, known).verdict is Verdict.IGNORED
+    of_malloc = judge(Given("MALLOC_CONF", "narenas:1"), run(), BASE, known)
+    assert of_malloc.verdict is Verdict.NOT_OBSERVABLE
+
+
 def test_settings_can_be_typed_in_three_ways() -> None:
     assert gather.typed("task-queue=2") == Given("TASK_QUEUE_ENABLE", "2")
     assert gather.typed("npu-max-split-size=250").text == "max_split_size_mb:250"
-    assert gather.typed("--tensor-parallel-size=16") == Given("--tensor-parallel-size", "2")
+    for workers in ("--tensor-parallel-size=16", "--tensor_parallel_size=16", "-tp=16"):
+        assert gather.typed(workers) == Given("--tensor-parallel-size", "16")
     assert gather.typed("--enforce-eager") == Given("--enforce-eager", "")
-    for wrong in ("X", "=1", "--max-model-len=1", "jemalloc=1"):
+    for wrong in (
+        *("X", "=1", "--max-model-len=1", "jemalloc=1", "A B=1", "é=1", "1A=1", "-x=1"),
+        *("--tensor-parallel-size=0", "--tensor-parallel-size=two", "-tp=-1"),
+        *("LD_PRELOAD=/x.so", "LD_LIBRARY_PATH=/x", "ASCEND_HOME_PATH=/x"),
+    ):
         with pytest.raises(UsageError):
             gather.typed(wrong)
 
@@ -249,6 +304,67 @@ def test_a_plans_settings_are_those_of_the_vendors() -> None:
     assert names == [
         "TASK_QUEUE_ENABLE", "HCCL_ALGO", "--additional-config", "--enforce-eager"
     ]  # fmt: skip
+
+
+SET_ENV = (
+    *("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH", "ASCEND_OPP_PATH", "ASCEND_AICPU_PATH"),
+    *("TOOLCHAIN_HOME", "ATB_HOME_PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PATH"),
+    *("ASCEND_HOME", "ASCEND_CUSTOM_OPP_PATH", "ASCEND_WORK_PATH"),
+)
+"""What set_env.sh of CANN and its operator libraries exports, and what people add to it."""
+
+
+def test_places_of_cann_and_of_torch_are_no_settings() -> None:
+    env = {
+        **dict.fromkeys(SET_ENV, "/usr/local/Ascend/ascend-toolkit/latest"),
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+        "TASK_QUEUE_ENABLE": "1",
+        "PYTORCH_NO_NPU_MEMORY_CACHING": "0",
+    }
+    found = gather.of_settings(Settings(argv=("vllm", "serve", "m"), env=tuple(env.items())))
+    assert [one.name for one in found] == ["TASK_QUEUE_ENABLE", "PYTORCH_NO_NPU_MEMORY_CACHING"]
+    assert gather.concerns("PYTORCH_NPU_ALOC_CONF")  # a slip of the pen is to be found
+
+
+def test_a_plan_of_the_rehearsal_has_nothing_to_ask_beside_its_settings(tmp_path: Path) -> None:
+    machine = StandIn()
+    env = {**machine.environment(tmp_path), **lay(machine, tmp_path, "/usr/bin")}
+    plan = Settings(argv=("vllm", "serve", "m", "--enforce-eager"), env=tuple(env.items()))
+    assert "ASCEND_OPP_PATH" in env
+    assert gather.of_settings(plan) == ()
+
+
+def launched(text: str) -> tuple[list[tuple[Given, ...]], list[NotAsked]]:
+    document = read("serve.sh", text)
+    return gather.of_document(document), gather.not_asked(document)
+
+
+def test_workers_are_read_by_both_names_and_not_cut_down() -> None:
+    for option in ("-tp 16", "-tp=16", "--tensor-parallel-size 16"):
+        (givens,), left_out = launched(f"HCCL_ALGO=x vllm serve m {option}\n")
+        assert givens == (Given("HCCL_ALGO", "x"), Given("--tensor-parallel-size", "16"))
+        assert not left_out
+
+
+@pytest.mark.parametrize("text", ["$TP", "0", "two"])
+def test_workers_that_nobody_knows_are_given_without_a_number(text: str) -> None:
+    (givens,), (left_out,) = launched(f"HCCL_ALGO=x vllm serve m -tp {text}\n")
+    assert givens == (Given("HCCL_ALGO", "x"), Given("--tensor-parallel-size", ""))
+    assert left_out.given == Given("--tensor-parallel-size", text)
+
+
+def test_a_launch_without_a_setting_has_nothing_to_ask() -> None:
+    assert launched("vllm serve m --enforce-eager -tp 2\n") == ([], [])
+    assert launched("vllm serve m --compilation-config $C -tp 2\n")[0] == []
+
+
+def test_settings_misread_together_say_so() -> None:
+    givens = (Given("X", "1"), Given("Y", "2"))
+    conflict = Conflict(givens, Verdict.READ_AS, "X is then read as 0", "device", "torch_npu")
+    reply = Reply("910B3", {"torch_npu": "2.13.0"}, (), (conflict,))
+    assert list(show.lines(reply))[1] == (
+        "X=1 with Y=2: misread together at the first use of the device: X is then read as 0"
+    )
 
 
 def test_a_reply_says_that_no_npu_was_used() -> None:
@@ -280,15 +396,9 @@ def test_leading_digits_decide(number: int, rest: str) -> None:
 
 
 def test_entries_of_cann_say_that_they_were_not_executed() -> None:
-    assert CATALOG["hccl-buffsize"].executed.startswith("no: from source")
+    assert CATALOG["hccl-algo"].executed.startswith("no: from source")
+    assert CATALOG["hccl-buffsize"].executed.startswith("in part: torch_npu reads it too")
+    assert CATALOG["acl-op-init-mode"].executed.startswith("torch_npu alone reads it")
     assert "asked" in CATALOG["task-queue"].executed
     assert CATALOG["jemalloc"].executed == ""
     assert same("0.50", "0.5")
-
-
-def test_idle_npus_get_the_workers_that_are_planned_for() -> None:
-    idle = "| No running processes found in NPU {}  |"
-    text = "\n".join(["| head |", idle.format(0), idle.format(1), "| 2  0 | 77 | python | 1 |"])
-    first, *others = busy(text, 1).splitlines()[1:]
-    assert first.split()[1:3] == ["0", "0"]
-    assert others == text.splitlines()[2:]

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from trimtab.commands.app import app
-from trimtab.errors import EngineError, EngineMissingError, UsageError
-from trimtab.oracle import environment, vendor
+from trimtab.errors import EngineError, UsageError
+from trimtab.oracle import environment, vendor, wide_model
 from trimtab.oracle.model import Given, Verdict
 from trimtab.oracle.session import Oracle
 
@@ -28,6 +28,7 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(vendor, "kinds", lambda python: ("torch_npu",))
     monkeypatch.setattr(vendor, "environment", lambda python, machine: {"PATH": "/usr/bin:/bin"})
     monkeypatch.setattr(vendor, "mentions", lambda python, names: {})
+    monkeypatch.setattr(vendor, "beside", lambda python, names: {})
     monkeypatch.setattr(environment, "interpreter", lambda version="": path)
     return path
 
@@ -127,6 +128,10 @@ def test_lint_shows_the_answers_at_their_places(tmp_path: Path) -> None:
     [
         (), ("--setting", "X"), ("--setting", "X=1", "--chip", "Z"),
         ("--setting", "X=1", "--through", "cuda"),
+        ("--setting", "--enforce-eager"), ("--setting", "--tensor-parallel-size=2"),
+        ("--setting", "X=1", "--setting", "X=2"),
+        ("--setting", "npu-max-split-size=250", "--setting", "PYTORCH_NPU_ALLOC_CONF=x"),
+        ("--profile", "nowhere.yaml"), ("--profile", __file__), ("--file", "nowhere.sh"),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("python")
@@ -137,9 +142,9 @@ def test_bad_input_is_a_usage_error(words: tuple[str, ...]) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_a_missing_environment_says_how_to_install_it() -> None:
-    with pytest.raises(EngineMissingError, match="trimtab engine install ascend-rehearsal"):
+    with pytest.raises(UsageError, match="trimtab engine install ascend-rehearsal"):
         run("--setting", "X=1")
-    with pytest.raises(EngineMissingError, match="oracle-matrix"):
+    with pytest.raises(UsageError, match=r"rehearsal --torch-npu 2\.12\.0"):
         run("--setting", "X=1", "--torch-npu", "2.12.0")
 
 
@@ -156,3 +161,96 @@ def test_names_are_looked_up_as_whole_words(
     assert found == {
         "TASK_QUEUE_ENABLE": ("torch_npu",), "VLLM_X": ("vllm-ascend",), "VLLM": ()
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ["no compiler", "the child ended by itself"])
+@pytest.mark.usefixtures("python")
+def test_software_that_does_not_run_is_no_answer_about_a_setting(
+    error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(python: Path, machine: object) -> dict[str, str]:
+        raise EngineError(error)
+
+    monkeypatch.setattr(vendor, "environment", broken)
+    with pytest.raises(UsageError, match=error):
+        run("--setting", "X=1")
+
+
+@pytest.mark.usefixtures("python")
+def test_what_a_file_does_not_tell_is_named(tmp_path: Path) -> None:
+    script = tmp_path / "serve.sh"
+    script.write_text(
+        'export TASK_QUEUE_ENABLE=$LEVEL HCCL_ALGO=fine\nvllm serve m --additional-config "$C"\n'
+    )
+    ran = CliRunner().invoke(app, ["oracle", "check", "--file", str(script), "--json"])
+    assert ran.exit_code == 0, ran.output
+    why = "the file does not tell its whole value"
+    assert f"not asked: TASK_QUEUE_ENABLE=$LEVEL: {why}" in ran.stderr
+    assert json.loads(ran.stdout)["not_asked"] == [
+        {"setting": "TASK_QUEUE_ENABLE", "value": "$LEVEL", "why": why},
+        {"setting": "--additional-config", "value": "$C", "why": why},
+    ]
+
+
+def test_a_setting_of_canns_own_is_given_to_no_check(oracle: Oracle) -> None:
+    devices = Given("ASCEND_RT_VISIBLE_DEVICES", "refuse")
+    reply = oracle.ask([devices, Given("X", "fine"), Given("Y", "fine")])
+    assert [one.verdict for one in reply.answers] == [
+        Verdict.NOT_OBSERVABLE, Verdict.ACCEPTED, Verdict.ACCEPTED
+    ]  # fmt: skip
+    assert reply.answers[0].sentence == "read by CANN, which is in no wheel"
+    assert not reply.conflicts
+    assert oracle.at_once((devices,)) is None
+
+
+def test_a_refusal_over_unknown_workers_decides_nothing(oracle: Oracle) -> None:
+    givens = [Given("X", "size"), Given("Y", "refuse")]
+    (sized, refused) = oracle.ask([*givens, Given("--tensor-parallel-size", "4")]).answers
+    assert (sized.verdict, refused.verdict) == (Verdict.REJECTED, Verdict.REJECTED)
+    (sized, refused) = oracle.ask([*givens, Given("--tensor-parallel-size", "")]).answers
+    assert (sized.verdict, refused.verdict) == (Verdict.NOT_OBSERVABLE, Verdict.REJECTED)
+    assert "--tensor-parallel-size, which is not known here: ValueError: 8" in sized.sentence
+
+
+def test_names_of_the_software_around_are_looked_up_when_no_vendor_has_them(
+    oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought: list[str] = []
+
+    def beside(python: Path, names: set[str]) -> dict[str, tuple[str, ...]]:
+        sought.extend(names)
+        return {"OMP_NUM_THREADS": ("torch",)}
+
+    monkeypatch.setattr(vendor, "mentions", lambda python, names: {"X": ("torch_npu",)})
+    monkeypatch.setattr(vendor, "beside", beside)
+    threads, taken, _ = oracle.alone(
+        [Given("OMP_NUM_THREADS", "1"), Given("X", "fine"), Given("HCCL_RDMA_TC", "1")]
+    )
+    assert sought == ["OMP_NUM_THREADS"]
+    assert threads.verdict is Verdict.NOT_OBSERVABLE
+    assert threads.sentence == "read by torch, which is not judged here"
+    assert taken.verdict is Verdict.ACCEPTED
+
+
+def test_libraries_of_torch_and_vllm_are_looked_into(tmp_path: Path) -> None:
+    place = tmp_path / "lib" / "python3.11" / "site-packages"
+    (place / "torch" / "lib").mkdir(parents=True)
+    (place / "torch" / "lib" / "libgomp.so.1").write_bytes(
+        b"\0OMP_NUM_THREADS_1\0OMP_NUM_THREADS\0"
+    )
+    (place / "torch" / "lib" / "empty.so").touch()
+    (place / "vllm").mkdir()
+    (place / "vllm" / "envs.py").write_text("OMP_NUM_THREADS VLLM_X")
+    names = ["OMP_NUM_THREADS", "VLLM_X", "NUM_THREADS"]
+    assert vendor.beside(tmp_path / "bin" / "python", names) == {
+        "OMP_NUM_THREADS": ("torch", "vllm"), "VLLM_X": ("vllm",), "NUM_THREADS": ()
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("home")
+def test_the_oracles_model_is_divided_by_many_workers() -> None:
+    folder = wide_model.ensure()
+    config = json.loads((folder / "config.json").read_text())
+    assert all(config["num_attention_heads"] % workers == 0 for workers in (1, 2, 8, 24, 64))
+    assert (folder / "tokenizer.json").is_file()
+    assert wide_model.ensure() == folder

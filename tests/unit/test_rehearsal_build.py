@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -97,6 +99,9 @@ def test_the_libraries_work(wheel: Path, home: Path) -> None:
     assert atb._ZN3atb13CreateContextEPPNS_7ContextEi(ctypes.byref(made), 0) == 0
     assert made.value is not None
     assert build.libraries(wheel) == folder, "the second time they are there"
+    launched = build.operators(folder)
+    assert {"aclnnAdd", "aclnnArgMax", "aclnnSwiGlu"} <= launched
+    assert not any(one.endswith("WorkspaceSize") for one in launched)
 
 
 def test_two_builders_at_once_agree(wheel: Path, home: Path) -> None:
@@ -168,4 +173,22 @@ def test_a_compiler_that_fails_is_quoted(
     (programs / "gcc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     with pytest.raises(EngineError, match="gcc could not build libascendcl: no space left"):
+        build.libraries(wheel)
+
+
+@pytest.mark.parametrize("place", ["file/cache", "closed"])
+def test_without_a_cache_folder_the_variable_is_named(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "closed" / "trimtab" / "standin").mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / place))
+
+    def refuse(**_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(
+        EngineError, match=r"standin cannot be written to \(.*\): set XDG_CACHE_HOME"
+    ):
         build.libraries(wheel)

@@ -116,7 +116,7 @@ def test_the_program_runs_alone(tmp_path: Path) -> None:
     [
         ({"chip": "H100"}, "the chip must be one of 910B1"),
         ({"devices": 0}, "devices must be 1 to 64"),
-        ({"memory_gib": 0}, "memory_gib must be 1 at least"),
+        ({"memory_gib": 0}, "memory_gib must be 1 to 128"),
         ({"near": ("0-3",)}, "a CPU list for each of 8 devices"),
         ({"devices": 1, "near": ("all",)}, "CPU lists such as 0-23"),
         ({"fault": "memory:broken"}, "call:kind"),

@@ -23,10 +23,9 @@ from trimtab.rehearsal import LABEL, build, environments
 from trimtab.search import conclude
 from trimtab.session import Session, open_session
 
-TRIES = (
-    *("task-queue=2", "task-queue=0", "interpreter=plain", "interpreter=pgo"),
-    *("api-server-count=2", "distributed-executor-backend=mp"),
-)
+TRIES = ("interpreter=plain", "interpreter=pgo")
+"""The other values are those that a study of host overhead tries by itself."""
+
 ASKED = {
     "task-queue": "2",
     "task-queue=0": "0",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from trimtab.catalog import _space
+from trimtab.catalog._host_overhead import with_tries
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.catalog._space import (
@@ -43,6 +44,7 @@ __all__ = [
     "space",
     "unfit",
     "with_further",
+    "with_tries",
 ]
 
 

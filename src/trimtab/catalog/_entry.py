@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from trimtab.catalog._accepts import ANY_TEXT, Accepts
 from trimtab.catalog._rule import Rule
-from trimtab.catalog._tuning import Claim, Context, Relation, Source, Tuning, always
+from trimtab.catalog._tuning import Checks, Claim, Context, Relation, Source, Tuning, always
 from trimtab.knobs import Env, Knob
 from trimtab.model import RestartCost, Risk, RiskLevel, Scope
 
@@ -45,6 +45,8 @@ def known(
     removed_in: str = "",
     package: str = "",
     applies: Callable[[Context], str | None] = always,
+    checks: Checks | None = None,
+    torch_npu_reads: str = "",
 ) -> Tuning:
     """Return an advisory entry. A knob given as text is the variable of that name."""
     return Tuning(
@@ -72,5 +74,7 @@ def known(
         removed_in=removed_in,
         package=package,
         applies=applies,
+        checks=checks,
+        torch_npu_reads=torch_npu_reads,
         advisory=True,
     )

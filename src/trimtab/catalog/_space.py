@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from trimtab.catalog import _host_overhead
 from trimtab.catalog._accepts import Taken
 from trimtab.catalog._rules import before
 from trimtab.catalog._tuning import Context, Tuning
@@ -86,6 +87,8 @@ def choose(
 ) -> tuple[list[Factor], list[LeftOut], frozenset[frozenset[str]]]:
     """Return the factors to test, what is left out with its reason, and the conflicting pairs.
 
+    Factors are in the order in which a budget has room for them, where their priors are equal.
+
     Raises:
         UnknownTuningError: a pattern of ``only`` or ``skip`` matches nothing.
     """
@@ -101,12 +104,13 @@ def choose(
         if missing is not None:
             left_out.append(missing)
             continue
+        value = tuning.recommended_for(context)
         factors.append(
             Factor(
                 tuning=tuning.name,
-                value=tuning.recommended_for(context),
+                value=value,
                 lead=_lead(tuning, context),
-                prior=tuning.prior,
+                prior=_prior(tuning, context, value),
                 metric=tuning.metric,
                 dummy=tuning.dummy,
                 scope=tuning.scope,
@@ -114,6 +118,8 @@ def choose(
                 restart=tuning.restart,
             )
         )
+    if context.host_overhead:
+        factors.sort(key=lambda one: _host_overhead.place(catalog[one.tuning], one.value))
     names = [factor.tuning for factor in factors]
     pairs = frozenset(
         frozenset((one, other))
@@ -124,12 +130,17 @@ def choose(
     return factors, left_out, pairs
 
 
+def _prior(tuning: Tuning, context: Context, value: Value) -> float:
+    return _host_overhead.prior(tuning, value) if context.host_overhead else tuning.prior
+
+
 def _lead(tuning: Tuning, context: Context) -> str:
     """Return why a large effect is expected: of the recommended value, and not of a host setting.
 
-    Host settings have a phase of their own, whatever is expected of them.
+    Host settings have a phase of their own, whatever is expected of them. What hardware decides
+    says nothing about a device that takes no time.
     """
-    if tuning.scope is Scope.HOST or tuning.name in context.tries:
+    if tuning.scope is Scope.HOST or tuning.name in context.tries or context.host_overhead:
         return ""
     return tuning.lead(context)
 

@@ -22,7 +22,8 @@ class Context:
     stored in, ``concurrency`` the workload's fixed number of streams (``None`` in open loop).
     ``allow_host``: the user lets trimtab change kernel settings. ``tries`` maps an entry to the
     text of the value to test where that is not the recommended one; a further value stands under
-    the name of an entry of its own (``Tuning.further``).
+    the name of an entry of its own (``Tuning.further``). ``host_overhead``: the study is about
+    the host's share, on a device that takes no time (``_host_overhead``).
     """
 
     facts: Facts
@@ -36,6 +37,7 @@ class Context:
     allow_host: bool = False
     objective: str = "output_throughput"
     tries: Mapping[str, str] = field(default_factory=dict)
+    host_overhead: bool = False
 
     @property
     def family(self) -> str:
@@ -80,6 +82,16 @@ _IN_WHEELS = ("torch_npu", "vllm_ascend")
 _IN_CANN = ("hccl", "cann")
 """Layers whose readers can, and cannot, be run without an NPU."""
 
+_EXECUTED = {
+    "": "no: from source, its own reader is in no wheel",
+    "too": (
+        "in part: torch_npu reads it too, which 'trimtab oracle check' asks; its own reader is in "
+        "no wheel"
+    ),
+    "alone": "torch_npu alone reads it, which 'trimtab oracle check' asks",
+}
+"""What was tried of an entry of CANN's layers, by ``Tuning.torch_npu_reads``."""
+
 Values: TypeAlias = tuple[Value, ...] | Callable[[Context], tuple[Value, ...]]
 Checks: TypeAlias = Callable[[Value, Facts, Settings], tuple[Check, ...]]
 
@@ -115,7 +127,8 @@ class Tuning:
     when it is not set, where there is one for every machine. ``inert`` says why nothing reads it
     any more. ``advisory``: known to doctor and lint, but no study tries it, for it buys no speed
     by itself or is no launch setting. ``further_of`` names the entry that this is a further value
-    of, in a study that tests several (:func:`further`).
+    of, in a study that tests several (:func:`further`). ``torch_npu_reads`` of an entry of
+    CANN's or HCCL's layer: "too", beside its own reader, "alone", or "" for not at all.
     """
 
     name: str
@@ -153,6 +166,7 @@ class Tuning:
     advisory: bool = False
     dummy: bool = False
     further_of: str = ""
+    torch_npu_reads: str = ""
 
     @property
     def entry(self) -> str:
@@ -164,7 +178,9 @@ class Tuning:
         """Whether its facts were tried on the vendors' code, for entries about Ascend."""
         if self.layer in _IN_WHEELS:
             return "the installed wheels are asked (docs/oracle.md)"
-        return "no: from source, its reader is in no wheel" if self.layer in _IN_CANN else ""
+        if self.layer not in _IN_CANN:
+            return ""
+        return _EXECUTED[self.torch_npu_reads]
 
     def warning(self, value: Value) -> str:
         """Return what a reader must know of a value: its risk, and whether answers may change."""

@@ -95,6 +95,7 @@ TUNINGS = (
         stock="1 on 310P, 910C and 950 with CANN 8.3.RC1 or later, else 0",
         accepts=Choice(("0", "1", "2"), "it warns and takes the default", taken=Taken.MISREAD),
         details="Chips that have only aclnn operators force 2.",
+        torch_npu_reads="alone",
         platforms=_ASCEND,
     ),
     known(
@@ -110,6 +111,7 @@ TUNINGS = (
             "time: for a check, not for serving."
         ),
         accepts=Whole(0, 4, "CANN takes its default", taken=Taken.MISREAD),
+        torch_npu_reads="too",
         platforms=_ASCEND,
     ),
     known(

@@ -200,6 +200,7 @@ TUNINGS = (
             "dispatch operator reads junk or more than 65535 silently as 200."
         ),
         accepts=Whole(1, None, "HCCL and torch_npu fail", unit="MB"),
+        torch_npu_reads="too",
         platforms=_ASCEND,
         risk=Risk(RiskLevel.MEDIUM, "Twice its value of device memory for each communicator."),
         rules=(
@@ -231,6 +232,7 @@ TUNINGS = (
         default="1836",
         details="0 is never, with AIV 1091 s. On 310P and 910 it counts in multiples of 68 s.",
         accepts=Decimal(0, 2_147_483_647, "HCCL fails; at most two decimals"),
+        torch_npu_reads="too",
         platforms=_ASCEND,
         rules=(
             Rule(
@@ -264,6 +266,7 @@ TUNINGS = (
         stock="false",
         default="false",
         accepts=Choice(("false", "true", "strict"), "HCCL fails", ignore_case=True),
+        torch_npu_reads="too",
         platforms=_ASCEND,
         risk=Risk(RiskLevel.LOW, "Communication gets slower, and AIV is not used."),
     ),

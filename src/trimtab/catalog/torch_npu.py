@@ -21,6 +21,10 @@ _ASCEND = ("ascend",)
 _OPTIONS = Source(f"{TN}, options", "OptionsManager.cpp:570-584")
 _CAPTURE = Source(f"{TN}, graph capture", "csrc/core/npu/NPUGraph.cpp:242-247")
 _QUEUE = "TASK_QUEUE_ENABLE"
+_BLOCKING = "ASCEND_LAUNCH_BLOCKING"
+_PER_STREAM = "PER_STREAM_QUEUE"
+_THREAD = "acl_thread"
+"""What torch_npu calls the thread of a queue."""
 
 
 def _strtol(text: str) -> Reading:
@@ -52,17 +56,42 @@ def _queue_applies(context: Context) -> str | None:
     )
 
 
+def _arrived(name: str, value: Value) -> Check:
+    return Check(CheckKind.ENVIRON, name, str(value), roles=("api",), proves=Proves.DELIVERY)
+
+
 def _queue_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
     """Level 1 and 2 have the thread alike: that it is level 2, only the delivery proves.
 
     Without torch_npu nothing could have the thread: the guide, verbatim, is an arm elsewhere too.
     """
-    delivered = Check(
-        CheckKind.ENVIRON, _QUEUE, str(value), roles=("api",), proves=Proves.DELIVERY
-    )
+    delivered = _arrived(_QUEUE, value)
     if "torch-npu" not in facts.packages:
         return (delivered,)
-    return (delivered, Check(CheckKind.THREAD_NAMED, "acl_thread", value != "0"))
+    return (delivered, Check(CheckKind.THREAD_NAMED, _THREAD, value != "0"))
+
+
+def _queue_on(facts: Facts, settings: Settings) -> bool:
+    """Whether there is a queue, so that what acts on it can show in its thread."""
+    text = dict(settings.env).get(_QUEUE)
+    return "torch-npu" in facts.packages and (text is None or switched_on(text))
+
+
+def _blocking_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
+    """Launch blocking takes the queue away; off, or beside no queue, it shows nowhere."""
+    delivered = _arrived(_BLOCKING, value)
+    if not switched_on(str(value)) or not _queue_on(facts, settings):
+        return (delivered,)
+    return (delivered, Check(CheckKind.THREAD_NAMED, _THREAD, False))
+
+
+def _per_stream_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
+    """Each stream that was used has a thread of its own; a server that answers uses several."""
+    delivered = _arrived(_PER_STREAM, value)
+    blocked = switched_on(dict(settings.env).get(_BLOCKING))
+    if not switched_on(str(value)) or blocked or not _queue_on(facts, settings):
+        return (delivered,)
+    return (delivered, Check(CheckKind.THREADS_NAMED, _THREAD, 2))
 
 
 def _queue_and_graphs(scene: Scene) -> Iterator[Hit]:
@@ -79,7 +108,7 @@ def _queue_and_graphs(scene: Scene) -> Iterator[Hit]:
 
 
 def _queue_and_blocking(scene: Scene) -> Iterator[Hit]:
-    blocking = scene.text("ASCEND_LAUNCH_BLOCKING")
+    blocking = scene.text(_BLOCKING)
     if switched_on(blocking) and scene.text(_QUEUE) not in (None, "0"):
         yield Hit(
             _QUEUE,
@@ -89,11 +118,11 @@ def _queue_and_blocking(scene: Scene) -> Iterator[Hit]:
 
 
 def _blocking_and_graphs(scene: Scene) -> Iterator[Hit]:
-    if scene.text("ASCEND_LAUNCH_BLOCKING") != "1" or scene.graphs is False:
+    if scene.text(_BLOCKING) != "1" or scene.graphs is False:
         return  # vllm-ascend looks for this one text
     sure = scene.graphs is True
     yield Hit(
-        "ASCEND_LAUNCH_BLOCKING",
+        _BLOCKING,
         "vllm-ascend refuses ASCEND_LAUNCH_BLOCKING while graphs are on",
         "take it out: it is for debugging",
         given="" if sure else "graphs are on, vllm-ascend's default",
@@ -102,9 +131,9 @@ def _blocking_and_graphs(scene: Scene) -> Iterator[Hit]:
 
 
 def _per_stream(scene: Scene) -> Iterator[Hit]:
-    if scene.text("PER_STREAM_QUEUE") == "1" and scene.text(_QUEUE) == "0":
+    if scene.text(_PER_STREAM) == "1" and scene.text(_QUEUE) == "0":
         yield Hit(
-            "PER_STREAM_QUEUE",
+            _PER_STREAM,
             f"PER_STREAM_QUEUE acts only while {_QUEUE} is 1 or 2",
             f"take it out, or set {_QUEUE}=1",
         )
@@ -171,13 +200,14 @@ TUNINGS = (
         "ascend-launch-blocking",
         "torch_npu",
         "Run every operator synchronously: for debugging only.",
-        "ASCEND_LAUNCH_BLOCKING",
+        _BLOCKING,
         _OPTIONS,
         Source(f"{VA}, platform", "vllm_ascend/platform.py:1110"),
         stock="0: asynchronous",
         default="0",
         details="It forces the task queue off, and vllm-ascend refuses it while graphs are on.",
         accepts=SWITCH,
+        checks=_blocking_checks,
         platforms=_ASCEND,
         rules=(
             Rule(
@@ -208,12 +238,16 @@ TUNINGS = (
         "per-stream-queue",
         "torch_npu",
         "Give each stream a dispatch queue of its own (experimental).",
-        "PER_STREAM_QUEUE",
+        _PER_STREAM,
         _OPTIONS,
         stock="0",
         default="0",
-        details="It acts only while the task queue is on.",
+        details=(
+            "It acts only while the task queue is on. It shows in a worker that has answered "
+            "requests as several threads named acl_thread."
+        ),
         accepts=SWITCH,
+        checks=_per_stream_checks,
         platforms=_ASCEND,
         rules=(
             Rule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from trimtab.catalog import _rules
 from trimtab.catalog._accepts import ReadBy, Reading, Taken
@@ -19,6 +19,7 @@ from trimtab.model import Check, CheckKind, Proves, Risk, RiskLevel, Settings, V
 from trimtab.model.finding import Hit, Problem, Severity
 
 _NAME = "CPU_AFFINITY_CONF"
+_VISIBLE = "ASCEND_RT_VISIBLE_DEVICES"
 _BINDS_SINCE = "0.18"
 """Release of vllm-ascend since which ``enable_cpu_binding`` is on by default on ARM."""
 
@@ -46,7 +47,12 @@ def _reading(text: str) -> Reading:
 
 
 def _affinity_applies(context: Context) -> str | None:
-    """Leave CPUs to vllm-ascend where it binds them itself (finding of its worker's source)."""
+    """Leave CPUs to vllm-ascend where it binds them itself (finding of its worker's source).
+
+    And leave out what torch_npu makes nothing of.
+    """
+    if (reason := _binds_nothing(context)) is not None:
+        return reason
     plugin = context.packages.get("vllm-ascend", "")
     arm = context.facts.cpu.arch.value == "aarch64"
     if not arm or _rules.before(plugin, _BINDS_SINCE) is not False or _binding_off(context):
@@ -55,6 +61,29 @@ def _affinity_applies(context: Context) -> str | None:
         f"vllm-ascend binds the CPUs itself on ARM since {_BINDS_SINCE}, after torch_npu has, and "
         f"the plugin is {plugin}: whatever this sets is overwritten"
     )
+
+
+def _binds_nothing(context: Context) -> str | None:
+    """Return why torch_npu, silently, leaves threads where they are; seen of it (docs/oracle.md).
+
+    ``None`` where it binds, or where the devices or CPUs are not known.
+    """
+    online, npus = context.facts.cpu.online.value, context.facts.ascend.npus.value
+    visible = _visible(dict(context.baseline.env))
+    count = len(visible) if visible else len(npus or ())
+    if online is not None and count > len(online):
+        return (
+            f"torch_npu silently binds nothing here: {count} NPUs are visible and "
+            f"{len(online)} CPUs, so that no slice has a CPU; {_VISIBLE} makes fewer visible"
+        )
+    if count == 1 and context.tries.get("cpu-affinity-conf", "1") == "1":
+        return "1 binds to a slice of the CPUs for each visible NPU, and one NPU's is all of them"
+    return None
+
+
+def _visible(env: Mapping[str, str]) -> list[str]:
+    """Return the devices that an environment names; empty where it names none: then all are."""
+    return [one for one in env.get(_VISIBLE, "").split(",") if one.strip()]
 
 
 def _binding_off(context: Context) -> bool:
@@ -75,7 +104,7 @@ def _affinity_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Ch
     """
     delivered = Check(CheckKind.ENVIRON, _NAME, str(value), roles=("api",), proves=Proves.DELIVERY)
     env = dict(settings.env)
-    devices = [one for one in env.get("ASCEND_RT_VISIBLE_DEVICES", "").split(",") if one.strip()]
+    devices = _visible(env)
     online = facts.cpu.online.value
     workers = Argument("--tensor-parallel-size").parse(settings) not in (None, "1", 1)
     queue = "torch-npu" in facts.packages and env.get("TASK_QUEUE_ENABLE") != "0"
@@ -139,7 +168,11 @@ def _cpuset(scene: Scene) -> Iterator[Hit]:
 
 def _chip(scene: Scene) -> Iterator[Hit]:
     if _on(scene) and scene.situation.chip == "310P":
-        yield Hit(_NAME, "torch_npu binds no CPUs on inference cards (310P)", "leave it out")
+        yield Hit(
+            _NAME,
+            "torch_npu's documents leave inference cards (310P) out, but its code binds there too",
+            "leave it out, or measure both",
+        )
 
 
 TUNINGS = (
@@ -193,9 +226,9 @@ TUNINGS = (
             ),
             Rule(
                 id="cpu-affinity-chip",
-                severity=Severity.WARNING,
-                problem=Problem.NO_EFFECT,
-                summary="Inference cards are not bound.",
+                severity=Severity.INFO,
+                problem=Problem.ADVICE,
+                summary="Binding on inference cards is not documented.",
                 process=_chip,
             ),
         ),

@@ -2,64 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from trimtab.lint.report import Report
+    from trimtab.diagnosis import View
     from trimtab.model.finding import Finding
     from trimtab.model.script import Document, Setting
-    from trimtab.oracle.model import Given
+    from trimtab.model.situation import Situation
+    from trimtab.oracle.model import Givens
+    from trimtab.oracle.questions import Question
 
 OracleOption = Annotated[
     bool,
     typer.Option(
-        "--oracle", help="Ask the vendors' own code about Ascend settings too (about 30 s)."
+        "--oracle",
+        help="Ask the vendors' own code about Ascend settings too: about 5 s, 15 to 40 s where "
+        "vllm-ascend is asked.",
     ),
 ]
 
 
-def with_answers(report: Report, documents: Sequence[Document]) -> Report:
-    """Return lint's report with what the vendors' code says of each launch.
+def about_files(
+    documents: Sequence[Document], situation: Situation
+) -> dict[str, tuple[Finding, ...]]:
+    """Return file → what the vendors' code says of its launches, each on what it is to run on.
 
     Raises:
-        EngineMissingError: the vendors' software is not installed.
+        UsageError: the vendors' software is not installed, or does not run.
     """
-    from dataclasses import replace
-
+    from trimtab.lint.scenes import told_by
     from trimtab.oracle import gather
     from trimtab.oracle.findings import made_by
 
-    asked = {
-        givens: made_by(launch)
+    asked = [
+        (document.file, _question(givens, made_by(launch), told_by(launch, situation)))
         for document in documents
         for launch in document.launches
         if (givens := gather.of_launch(launch))
-    }
-    return replace(report, findings=(*report.findings, *answered(asked.items())))
+    ]
+    found: dict[str, tuple[Finding, ...]] = {}
+    answers = _answered([question for _, question in asked])
+    for (file, _), findings in zip(asked, answers, strict=True):
+        found[file] = tuple(dict.fromkeys((*found.get(file, ()), *findings)))
+    return found
 
 
-def answered(
-    asked: Iterable[tuple[tuple[Given, ...], dict[str, Setting]]],
-) -> tuple[Finding, ...]:
-    """Return the findings about groups of settings; each group goes with who made them.
+def about_machine(view: View) -> tuple[Finding, ...]:
+    """Return what the vendors' code says of what each process of a machine is given.
 
     Raises:
-        EngineMissingError: the vendors' software is not installed.
+        UsageError: the vendors' software is not installed, or does not run.
     """
-    from trimtab.oracle import environment, gather
-    from trimtab.oracle.findings import findings
-    from trimtab.oracle.session import Oracle
+    from trimtab.oracle import gather
 
-    groups = list(asked)
-    if not groups:
-        return ()
-    with Oracle(environment.interpreter()) as oracle:
-        found = [
-            finding
-            for givens, made in groups
-            for finding in findings(oracle.ask(givens, graph=gather.captures(givens)), made)
+    models = [npu.name for npu in view.facts.ascend.npus.value or ()]
+    groups = {gather.of_settings(one.scene.settings): one.scene for one in view.processes}
+    answers = _answered(
+        [
+            _question(givens, dict(scene.env), scene.situation, models)
+            for givens, scene in groups.items()
+            if givens
         ]
-    return tuple(dict.fromkeys(found))
+    )
+    return tuple(dict.fromkeys(finding for findings in answers for finding in findings))
+
+
+def _question(
+    givens: Givens,
+    made: Mapping[str, Setting],
+    situation: Situation,
+    models: Sequence[str] = (),
+) -> Question:
+    from trimtab.oracle import gather
+    from trimtab.oracle.questions import Question
+    from trimtab.oracle.wanted import wanted_on
+
+    graph = situation.graphs is not False and gather.captures(givens)
+    return Question(givens, made, wanted_on(situation, models), graph)
+
+
+def _answered(questions: Sequence[Question]) -> tuple[tuple[Finding, ...], ...]:
+    """Ask, say on standard error what was asked, and return the findings of each question."""
+    from trimtab.errors import EngineError, UsageError
+    from trimtab.oracle import environment
+    from trimtab.oracle.questions import answers
+
+    try:
+        if not questions:
+            environment.interpreter()  # that it is missing is told whatever there is to ask
+        found = answers(questions)
+    except EngineError as error:  # 1 would say that something is found
+        raise UsageError(f"--oracle: {error}") from error
+    nothing = "--oracle: there is no setting of torch_npu or vllm-ascend to ask about"
+    for sentence in found.asked or (nothing,):
+        typer.echo(f"trimtab: {sentence}", err=True)
+    return found.findings

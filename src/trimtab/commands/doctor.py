@@ -14,7 +14,6 @@ from trimtab.commands.asking import OracleOption
 
 if TYPE_CHECKING:
     from trimtab.diagnosis import View
-    from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
 
 _HELP = """Tell what every tuning is here: active, wrong, fighting another one, or without effect.
@@ -23,9 +22,12 @@ Without --pid: the machine, and what a server started from this environment woul
 a running server, process by process. With --pid and --profile: whether the profile is in effect.
 
 Read-only; needs no root. What cannot be read is reported with its reason, never as a yes. Nothing
-is waited for longer than a few seconds.
+is waited for longer than a few seconds. With --oracle torch_npu and vllm-ascend themselves are
+asked what they do with the Ascend settings found, over a stand-in for CANN that plays the chip:
+that does take longer.
 
-Exit code 0: nothing is wrong. 1: something is. 2: usage, or the profile is none.
+Exit code 0: nothing is wrong. 1: something is. 2: usage, the profile is none, or the oracle cannot
+be asked.
 
 Examples: trimtab doctor; trimtab doctor --pid 4242; trimtab doctor --snapshot captured/;
 trimtab doctor --pid 4242 --profile profile.proven.yaml
@@ -168,7 +170,9 @@ def _print(view: View, layer: str, *, everything: bool, as_json: bool, oracle: b
     chosen = tuple(row for row in found if not layer or row.layer == layer)
     findings = () if layer else table.unowned(view)
     if oracle:
-        findings = (*findings, *_asked(view))
+        from trimtab.commands.asking import about_machine
+
+        findings = (*findings, *about_machine(view))
     differ = live.differences(view.processes, interesting)
     from trimtab.report import doctor as report
 
@@ -181,16 +185,6 @@ def _print(view: View, layer: str, *, everything: bool, as_json: bool, oracle: b
         report.show(view, chosen, findings, differ, console, everything=everything)
     if table.troubled(chosen, findings):
         raise typer.Exit(1)
-
-
-def _asked(view: View) -> tuple[Finding, ...]:
-    """Return what the vendors' code says of what each process is given."""
-    from trimtab.commands.asking import answered
-    from trimtab.oracle import gather
-
-    scenes = [one.scene for one in view.processes]
-    groups = {gather.of_settings(one.settings): dict(one.env) for one in scenes}
-    return answered((givens, made) for givens, made in groups.items() if givens)
 
 
 def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None:

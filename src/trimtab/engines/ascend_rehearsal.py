@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from trimtab.engines import default_model, managed, vllm
 from trimtab.engines.vllm import Vllm, VllmObserver
 from trimtab.errors import UsageError
@@ -42,9 +40,13 @@ EAGER = "--enforce-eager"
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal(Vllm):
-    """The rehearsal's installation, and the machine it plays; the caveat follows from that."""
+    """The rehearsal's installation, and the machine it plays; the caveat follows from that.
+
+    One that is not ``installed`` can show a design, and start nothing.
+    """
 
     stand_in: StandIn = field(default_factory=StandIn)
+    installed: bool = True
     caveat: str = field(init=False, default=LABEL)
 
     def __post_init__(self) -> None:
@@ -60,14 +62,32 @@ class Rehearsal(Vllm):
         """Return vLLM's own settings, and what leads the vendors' code to the stand-in.
 
         Beside them npu-smi and the files of CANN are laid down, as the machine has them.
+
+        Raises:
+            EngineError: the stand-in cannot be built.
+            UsageError: the stand-in cannot play the machine, or its fault names an operator that
+                torch_npu does not have.
         """
-        assert self.python is not None
-        libraries = build.libraries(environments.site_packages(self.python))
+        libraries = self._libraries()
         return {
             **Vllm.environment(self, model),
             **self.stand_in.environment(libraries, os.environ.get("PYTHONPATH", "")),
             **tree.lay(self.stand_in, _folder(), os.environ.get("PATH", os.defpath)),
         }
+
+    def _libraries(self) -> Path:
+        assert self.python is not None
+        self.stand_in.check()
+        if not self.installed:  # nothing to build for; what is shown is where it will lie
+            return build.cache("standin")
+        libraries = build.libraries(environments.site_packages(self.python))
+        unknown = set(self.stand_in.faulty_operators())
+        if unknown and (unknown := unknown - build.operators(libraries)):
+            raise UsageError(
+                f"fault must name operators that torch_npu {environments.TORCH_NPU} has, such as "
+                f"aclnnMatmul, but names {', '.join(sorted(unknown))}"
+            )
+        return libraries
 
     def with_device_time(self, clock: str) -> Rehearsal:
         """Return the engine with a device that takes time by the model ``clock``.
@@ -86,7 +106,7 @@ class Rehearsal(Vllm):
 
 
 def _folder() -> Path:
-    return platformdirs.user_cache_path("trimtab") / "standin-machine"
+    return build.cache("standin-machine")
 
 
 def observer() -> VllmObserver:
@@ -114,14 +134,16 @@ def assume(name: str) -> Rehearsal:
     """Return the engine as its installation would make it."""
     python = environments.engine().python
     script = python.with_name("vllm")
-    return _rehearsal(Vllm(name, environments.VLLM, "ascend", {}, python, script))
+    found = _rehearsal(Vllm(name, environments.VLLM, "ascend", {}, python, script))
+    return replace(found, installed=False)
 
 
 def machine(text: str) -> StandIn:
     """Read a description of the machine to play: words such as ``chip=910_93 devices=2``.
 
     Raises:
-        UsageError: a word names no property of :class:`StandIn`, or not in its form.
+        UsageError: a word names no property of :class:`StandIn`, or one that was named before, or
+            not in its form.
     """
     known = {one.name: one.default for one in fields(StandIn)}
     given: dict[str, Any] = {}
@@ -133,6 +155,8 @@ def machine(text: str) -> StandIn:
                 f"{MACHINE} must hold words such as chip=910B3 devices=2, of "
                 f"{', '.join(known)}, but holds {word!r}"
             )
+        if name in given:
+            raise UsageError(f"{MACHINE} must name each property once, but names {name} twice")
         given[name] = read[1](value)
     return replace(StandIn(), **given)
 

@@ -85,7 +85,17 @@ def _ask(python: Path, program: str) -> list[str]:
         )
         return [str(one) for one in json.loads(answer.stdout)]
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
-        why = str(error).splitlines()[0]
         raise EngineMissingError(
-            f"the engine's interpreter must be a Python that runs, but {python} is not: {why}"
+            f"the engine's interpreter must be a Python that runs, but {python} is not: "
+            f"{_why(error)}"
         ) from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"it ended with exit code {error.returncode} on a line of Python"
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"it did not answer a line of Python in {_SECONDS:.0f} s"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "it does not answer a line of Python"

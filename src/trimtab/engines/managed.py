@@ -29,7 +29,10 @@ FORMAT = 1
 PIP_SECONDS = 3600.0
 LOCK_SECONDS = 3600.0
 _TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
-_NO_TORCH = re.compile(r"(?:No matching distribution found for|satisfies the requirement) torch==")
+_NO_TORCH = re.compile(
+    r"(?:No matching distribution found for|satisfies the requirement) torch=="
+    r"|Cannot install torch==\S+ because"  # the same, where a constraints file names torch
+)
 
 
 @dataclass(frozen=True, slots=True)

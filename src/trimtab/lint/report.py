@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -42,21 +42,31 @@ class Choice:
 
     def wants(self, one: Finding) -> bool:
         """Whether a finding is wanted."""
-        chosen = not self.select or any(fnmatchcase(one.rule, glob) for glob in self.select)
-        refused = any(fnmatchcase(one.rule, glob) for glob in self.ignore)
-        return chosen and not refused and one.severity.rank >= self.least.rank
+        return self.has(one.rule) and one.severity.rank >= self.least.rank
+
+    def has(self, rule: str) -> bool:
+        """Whether findings of a rule can be wanted."""
+        chosen = not self.select or any(fnmatchcase(rule, glob) for glob in self.select)
+        return chosen and not any(fnmatchcase(rule, glob) for glob in self.ignore)
 
 
 def report_on(
-    documents: Sequence[Document], situation: Situation, choice: Choice | None = None
+    documents: Sequence[Document],
+    situation: Situation,
+    choice: Choice | None = None,
+    others: Mapping[str, Sequence[Finding]] | None = None,
 ) -> Report:
-    """Return what is found in documents."""
+    """Return what is found in documents.
+
+    ``others`` are findings of another judge than the rules, by file: chosen and suppressed alike.
+    """
     wanted = choice or Choice()
     standing: list[Finding] = []
     silenced: list[Finding] = []
     for document in documents:
-        found = [one for one in check(document, situation) if wanted.wants(one)]
-        stand, off = split(document, found)
+        found = [*check(document, situation), *(others or {}).get(document.file, ())]
+        chosen = [one for one in sorted(found, key=_line) if wanted.wants(one)]
+        stand, off = split(document, chosen)
         standing += [*stand, *(one for one in unknown(document) if wanted.wants(one))]
         silenced += off
     return Report(
@@ -65,3 +75,7 @@ def report_on(
         tuple(silenced),
         tuple((d.file, place, why) for d in documents for place, why in d.unread),
     )
+
+
+def _line(one: Finding) -> int:
+    return one.place.line if one.place is not None else 0

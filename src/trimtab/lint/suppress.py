@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from trimtab import rules
 from trimtab.model.finding import Finding, Problem, Severity
 from trimtab.model.script import Document, Place
+from trimtab.oracle import RULE as ORACLE
 
 UNKNOWN = "unknown-suppression"
 
@@ -30,7 +31,7 @@ def split(
 
 def unknown(document: Document) -> Iterator[Finding]:
     """Yield a finding for each suppressed rule that does not exist: it silences nothing."""
-    known = {*rules.all_rules(), UNKNOWN, "all"}
+    known = {*rules.all_rules(), UNKNOWN, ORACLE, "all"}
     lines = document.text.split("\n")
     for name in sorted({name for _, names in document.suppressed for name in names} - known):
         line = next((n for n, text in enumerate(lines, 1) if f"{name}" in text), 1)

@@ -36,6 +36,7 @@ class CheckKind(StrEnum):
     ENVIRON = "environ"  # subject: variable; expected: its text, None for absent
     THREAD_AFFINITY = "affinity"  # subject: "threads"; expected: cpu list such as "0-1,4"
     THREAD_NAMED = "thread"  # subject: a thread's name; expected: whether the tree has one
+    THREADS_NAMED = "threads"  # subject: a thread's name; expected: how many one process has
     NAMED_AFFINITY = "thread-affinity"  # subject: a thread's name; expected: cpu list
     ROLES = "roles"  # subject: a role; expected: number of such processes
     CONFIG = "config"  # subject: key of the engine's reported configuration

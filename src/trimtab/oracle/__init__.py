@@ -8,3 +8,6 @@ is about reading and refusing; none is about an NPU.
 
 LABEL = "asked over a stand-in for CANN, no NPU was used"
 """What every output of the oracle says."""
+
+RULE = "oracle"
+"""The rule's id of its findings. It is no rule of the catalogue: the vendors' code said it."""

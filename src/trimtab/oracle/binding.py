@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab import facts
 from trimtab.errors import EngineError, HostError, UsageError
+from trimtab.facts import npu_smi
 from trimtab.facts.text import format_cpu_list
 from trimtab.host import Host
 from trimtab.oracle.messages import one_line
@@ -18,26 +21,37 @@ from trimtab.oracle.zygote import Check, Zygote
 from trimtab.rehearsal.machine import StandIn
 
 _COMMANDS = (("npu-smi", "info", "-m"), ("npu-smi", "info"), ("npu-smi", "info", "-t", "topo"))
-_IDLE = re.compile(r"^\| No running processes found in NPU (\d+).*$", re.MULTILINE)
+_IDLE = re.compile(r"\| No running processes found in NPU \d+")
+_PROCESSES = re.compile(r"\| NPU\b.*\bProcess id\b")
+_HEADER = "| NPU     Chip | Process id | Process name | Process memory(MB) |"
 _DEADLINE = 60.0
 
 
-def plan(
-    python: Path, host: Host, machine: StandIn, workers: int
-) -> dict[str, dict[str, list[int]]]:
-    """Return NPU → role ("main", "acl_thread", "release_thread") → CPUs.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """NPU → role ("main", "acl_thread", "release_thread") → CPUs; ``note`` is "", or a sentence.
+
+    NPUs are called by their logical ids. ``note`` says which workers have no plan.
+    """
+
+    npus: Mapping[str, Mapping[str, list[int]]]
+    note: str = ""
+
+
+def plan(python: Path, host: Host, machine: StandIn, workers: int) -> Plan:
+    """Return the plan that vllm-ascend makes for ``workers`` workers.
 
     ``host`` tells what npu-smi and the kernel say of the machine, ``machine`` which chip the
-    vendors' code shall believe in. The first ``workers`` idle NPUs count as having a worker.
+    vendors' code shall believe in. The first ``workers`` NPUs count as having a worker.
 
     Raises:
-        EngineError: vllm-ascend refuses to plan; the message is its own.
+        EngineError: vllm-ascend refuses to plan (the message is its own), or plans nothing.
         UsageError: the machine shows no NPUs or CPUs.
     """
-    recorded = json.dumps(_recorded(host, workers))
+    recorded, shown = _recorded(host, workers)
     with closing(Zygote(python, VLLM_ASCEND, environment(python, machine))) as zygote:
         path = zygote.scratch / "machine.json"
-        path.write_text(recorded, encoding="utf-8")
+        path.write_text(json.dumps(recorded), encoding="utf-8")
         env = (("ORACLE_MACHINE", str(path)),)
         (run,) = zygote.run([Check(env, (), ("binding",), _DEADLINE)])
     if run.failure is not None:
@@ -45,11 +59,16 @@ def plan(
             f"vllm-ascend plans no CPU binding here: {one_line(run.failure.message)}"
         )
     found: dict[str, dict[str, list[int]]] = run.seen.get("binding") or {}
-    return found
+    if not found:
+        raise EngineError(f"vllm-ascend plans no CPU binding here for any of {workers} workers")
+    return Plan(found, missing(len(found), workers, shown))
 
 
-def _recorded(host: Host, workers: int) -> dict[str, object]:
-    """Return what the child needs of a machine: outputs of commands, and the allowed CPUs."""
+def _recorded(host: Host, workers: int) -> tuple[dict[str, object], int]:
+    """Return what the child needs of a machine, and how many NPUs it shows.
+
+    The child needs outputs of commands, and the allowed CPUs.
+    """
     found = facts.inspect(host, {}, "ascend")
     nodes, allowed = found.cpu.nodes.value, found.limits.allowed.value
     if nodes is None or not allowed:
@@ -62,8 +81,10 @@ def _recorded(host: Host, workers: int) -> dict[str, object]:
             continue
     if "npu-smi info" not in commands:
         raise UsageError("the machine must have npu-smi, but has not")
-    commands["npu-smi info"] = busy(commands["npu-smi info"], workers)
-    return {"commands": commands, "allowed": format_cpu_list(allowed), "ranks": workers}
+    shown = chips(commands["npu-smi info"], commands.get("npu-smi info -m", ""))
+    commands["npu-smi info"] = busy(commands["npu-smi info"], shown[:workers])
+    told = {"commands": commands, "allowed": format_cpu_list(allowed), "ranks": workers}
+    return told, len(shown)
 
 
 def _lscpu(nodes: tuple[tuple[int, tuple[int, ...]], ...]) -> str:
@@ -71,13 +92,42 @@ def _lscpu(nodes: tuple[tuple[int, tuple[int, ...]], ...]) -> str:
     return "\n".join(["CPU NODE", *rows, ""])
 
 
-def busy(text: str, workers: int) -> str:
-    """Return the output of ``npu-smi info`` with a worker on each of the first idle NPUs."""
+def chips(listing: str, mapping: str) -> list[tuple[int, int]]:
+    """Return (card, chip) of a machine's NPUs, by logical id.
 
-    def row(match: re.Match[str]) -> str:
-        number = int(match[1])
-        if number >= workers:
-            return match[0]
-        return f"| {number}       0                 | {1000 + number}          | python  | 3000 |"
+    ``listing`` is the output of ``npu-smi info``, ``mapping`` that of ``npu-smi info -m``, which
+    some versions do not have.
+    """
+    logical = npu_smi.parse_mapping(mapping)
+    if logical:
+        return sorted(logical, key=logical.__getitem__)
+    return [(npu.card, npu.chip) for npu in npu_smi.parse_list(listing)]
 
-    return _IDLE.sub(row, text)
+
+def busy(listing: str, working: Collection[tuple[int, int]]) -> str:
+    """Return the output of ``npu-smi info`` with a worker on each of the chips ``working``.
+
+    The processes that it shows stay: vllm-ascend counts them too, whosever they are.
+    """
+    rows = [
+        f"| {card:<7} {chip:<17} | {1000 + number:<13} | {'python':<24} | {'3000':<23} |"
+        for number, (card, chip) in enumerate(working)
+    ]
+    lines = [line for line in listing.splitlines() if not _IDLE.match(line)]
+    headers = [number for number, line in enumerate(lines) if _PROCESSES.match(line)]
+    if not headers:
+        lines.append(_HEADER)
+    below = headers[0] + 1 if headers else len(lines)
+    return "\n".join([*lines[:below], *rows, *lines[below:], ""])
+
+
+def missing(planned: int, workers: int, shown: int) -> str:
+    """Return the sentence on workers without a plan; "" if there are none.
+
+    ``planned`` of ``workers`` have one, on a machine that shows ``shown`` NPUs.
+    """
+    if planned >= workers:
+        return ""
+    npus = "1 NPU" if shown == 1 else f"{shown} NPUs"
+    why = f"the machine shows {npus}" if shown < workers else "it makes no plan for the rest"
+    return f"vllm-ascend plans for {planned} of {workers} workers: {why}"

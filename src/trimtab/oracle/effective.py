@@ -6,6 +6,7 @@ Each reader belongs to one setting, and knows by what that setting shows itself.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -37,7 +38,20 @@ def effective(given: Given, run: Run, base: Run) -> Effective | None:
     if isinstance(table, dict) and given.name in table:
         return _compared(given.text, table[given.name])
     reader = _READERS.get(given.name)
-    return reader(given, run, base) if reader is not None else None
+    found = reader(given, run, base) if reader is not None else None
+    return _reset(given, run.output) if found is None else found
+
+
+_RESET = r"(?<!\w){name}(?!\w)[^\n]*, so reset it to the default value(?: +(-?\d+))?"
+"""How torch_npu says that it takes another value; what it takes is not in all of its sentences."""
+
+
+def _reset(given: Given, output: str) -> Effective | None:
+    """Return the value in force where torch_npu says that it takes its default instead."""
+    said = re.search(_RESET.format(name=re.escape(given.name)), output)
+    if said is None:
+        return None
+    return Effective(said[1] or "the default", said[1] is not None and same(given.text, said[1]))
 
 
 def same(written: str, found: str) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trimtab.catalog._versions import torch_npu as asked_versions
 from trimtab.engines import managed
 from trimtab.errors import EngineMissingError, UsageError
-from trimtab.rehearsal import environments
+from trimtab.rehearsal import chips, environments
 
 CHIPS = {"A2": "910B3", "A3": "910_93", "310P": "310P", "950": "950"}
 """Series, as ``--context`` of lint calls it → the chip that the stand-in plays."""
@@ -29,8 +30,33 @@ def interpreter(torch_npu: str = "") -> Path:
             f"run 'trimtab engine install {environments.NAME}'"
         )
     raise EngineMissingError(
-        f"torch_npu {torch_npu} is not installed beside: run 'scripts/oracle-matrix {torch_npu}'"
+        f"torch_npu {torch_npu} is not installed beside: "
+        f"run 'trimtab engine install {environments.NAME} --torch-npu {torch_npu}'"
     )
+
+
+def nearest(torch_npu: str) -> Path:
+    """Return the interpreter of a version of torch_npu, or the rehearsal's own where it has none.
+
+    The end of a version may be left out (2.9 for 2.9.0.post9); "" is the rehearsal's own.
+
+    Raises:
+        EngineMissingError: the rehearsal's own is wanted, and not installed.
+    """
+    wanted = plain(torch_npu)
+    if wanted:
+        known = (environments.TORCH_NPU, *asked_versions().versions)
+        for version in (wanted, *(one for one in known if one.startswith(f"{wanted}."))):
+            try:
+                return interpreter(version)
+            except (EngineMissingError, UsageError):
+                continue  # not installed beside, or not written like a whole version
+    return interpreter()
+
+
+def plain(version: str) -> str:
+    """Return a version without a "v" before it and a local part ("+cpu") behind it."""
+    return version.partition("+")[0].removeprefix("v")
 
 
 def chip(name: str) -> str:
@@ -39,7 +65,8 @@ def chip(name: str) -> str:
     Raises:
         UsageError: it is neither.
     """
-    known = {**CHIPS, **{one: one for one in CHIPS.values()}}
+    known = {**{one: one for one in chips.CHIPS}, **CHIPS}
     if name not in known:
-        raise UsageError(f"--chip must be one of {', '.join(known)}, but is {name!r}")
+        names = ", ".join(dict.fromkeys((*CHIPS, *chips.CHIPS)))
+        raise UsageError(f"--chip must be one of {names}, but is {name!r}")
     return known[name]

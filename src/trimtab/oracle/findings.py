@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from trimtab.model.finding import Finding, Problem, Severity
 from trimtab.model.script import Launch, Setting
-from trimtab.oracle import LABEL
-from trimtab.oracle.model import Answer, Conflict, Given, Reply, Verdict
-from trimtab.oracle.show import sentence, verdict_at
-
-RULE = "oracle"
-"""The rule's id of such a finding. It is no rule of the catalogue: the vendors' code said it."""
+from trimtab.oracle import LABEL, RULE
+from trimtab.oracle.model import Answer, Given, Reply, Verdict
+from trimtab.oracle.show import sentence, together
+from trimtab.oracle.wanted import Wanted
 
 
 def made_by(launch: Launch) -> dict[str, Setting]:
@@ -19,15 +17,22 @@ def made_by(launch: Launch) -> dict[str, Setting]:
     return {one.name: one for one in (*launch.env, *launch.options)}
 
 
-def findings(reply: Reply, made: Mapping[str, Setting]) -> Iterator[Finding]:
-    """Yield a finding for each answer that is not what was meant; ``made`` tells their places."""
+def findings(
+    reply: Reply, made: Mapping[str, Setting], wanted: Wanted | None = None
+) -> Iterator[Finding]:
+    """Yield a finding for each answer that is not what was meant.
+
+    ``made`` tells their places; ``wanted`` what the settings are to run on, as far as it is told.
+    """
+    meant = wanted or Wanted()
     for answer in reply.answers:
         if (severity := _severity(answer.verdict)) is not None:
-            problem = _problem(answer)
-            yield _finding([answer.given], severity, problem, sentence(answer), made)
+            said = f"{sentence(answer)} ({meant.asked(reply, answer.through)}; {LABEL})"
+            yield _finding([answer.given], severity, _problem(answer), said, made)
     for conflict in reply.conflicts:
         severity = _severity(conflict.verdict) or Severity.WARNING
-        yield _finding(conflict.givens, severity, Problem.CONFLICT, _together(conflict), made)
+        said = f"{together(conflict)} ({meant.asked(reply, conflict.through)}; {LABEL})"
+        yield _finding(conflict.givens, severity, Problem.CONFLICT, said, made)
 
 
 def _severity(verdict: Verdict) -> Severity | None:
@@ -38,11 +43,6 @@ def _severity(verdict: Verdict) -> Severity | None:
 
 def _problem(answer: Answer) -> Problem:
     return Problem.NO_EFFECT if answer.verdict is Verdict.IGNORED else Problem.WRONG_VALUE
-
-
-def _together(conflict: Conflict) -> str:
-    said = verdict_at(conflict.verdict, conflict.stage)
-    return f"{said} together: {conflict.sentence}"
 
 
 def _finding(
@@ -61,7 +61,7 @@ def _finding(
         severity=severity,
         problem=problem,
         setting=names[-1],
-        message=f"{where}: {said} ({LABEL})",
+        message=f"{where}: {said}",
         fix="",
         place=places[-1] if places else None,
     )

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
 from trimtab.catalog import CATALOG
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Settings
-from trimtab.model.script import Document, Launch
-from trimtab.oracle.model import OPTIONS, PARALLEL, SWITCHES, Given, Givens
+from trimtab.model.script import Document, Launch, Setting
+from trimtab.oracle.model import OPTIONS, PARALLEL, SWITCHES, Given, Givens, NotAsked
 from trimtab.oracle.probes import given_of
 
 _LAYERS = ("torch_npu", "vllm_ascend", "hccl", "cann")
-_PREFIXES = ("ASCEND_", "HCCL_", "ACL_", "TORCH_NPU_", "TORCH_HCCL_", "PYTORCH_", "VLLM_ASCEND_")
+_PREFIXES = (
+    *("ASCEND_", "HCCL_", "ACL_", "TORCH_NPU_", "TORCH_HCCL_", "PYTORCH_NPU_", "VLLM_ASCEND_"),
+    "PYTORCH_HAL_BASED_NPU_CHECK",  # the other names of PYTORCH_ are torch's own
+)
 
-_WORKERS = 2
-"""Workers of a configuration that is to have several: the oracle's model divides by that."""
+_PLACE = re.compile(r"ASCEND_(?:\w+_)?(?:HOME|PATH|DIR)")
+"""Names by which CANN's set_env.sh, and people, say where CANN lies: no settings."""
+
+_LEADS = (
+    *("LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "HOME", "PYTHONPATH", "PYTHONHOME"),
+    "TORCH_DEVICE_BACKEND_AUTOLOAD",
+)
+"""Names that lead a check to the stand-in and to the vendors' code, or away from them."""
+
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_SIZE = re.compile(r"0*[1-9]\d{0,4}", re.ASCII)
+_NO_SIZE = "must be a whole number of at least 1"
+_ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType({PARALLEL: ("-tp",)})
 
 
 def typed(text: str) -> Given:
     """Return a setting typed as NAME=VALUE; NAME is a variable, an option, or a tuning.
 
     Raises:
-        UsageError: there is no "=", or the option cannot be asked about.
+        UsageError: there is no "=", or the setting cannot be asked about.
     """
     name, equals, value = text.partition("=")
+    name = _canonical(name)
     if name in SWITCHES and name != PARALLEL:
         return Given(name, "")
     if not name or not equals:
@@ -32,13 +51,35 @@ def typed(text: str) -> Given:
         given = given_of(CATALOG[name], value)
         if given is None:
             raise UsageError(f"{name} is set by {CATALOG[name].knob.place}, which cannot be asked")
-        return given
+        return _askable(given)
     if name.startswith("-") and name not in (*OPTIONS, *SWITCHES):
         raise UsageError(
             f"{name} cannot be asked about: the oracle knows {', '.join((*OPTIONS, *SWITCHES))}, "
             "variables, and tunings by name"
         )
-    return _clipped(Given(name, value))
+    if not name.startswith("-") and not _VARIABLE.fullmatch(name):
+        raise UsageError(
+            f"--setting must be NAME=VALUE with the name of a variable, but is {text!r}"
+        )
+    return _askable(Given(name, value))
+
+
+def all_typed(texts: Iterable[str]) -> Givens:
+    """Return settings as `typed` reads them.
+
+    Raises:
+        UsageError: one cannot be asked about, or a name is given more than once.
+    """
+    found: dict[str, Given] = {}
+    for text in texts:
+        given = typed(text)
+        if given.name in found:
+            raise UsageError(
+                f"{given.name} must be given once, but is given again by {text!r}: "
+                "write its whole value in one --setting"
+            )
+        found[given.name] = given
+    return tuple(found.values())
 
 
 def of_document(document: Document) -> list[Givens]:
@@ -46,13 +87,30 @@ def of_document(document: Document) -> list[Givens]:
     return list(dict.fromkeys(found for one in document.launches if (found := of_launch(one))))
 
 
+def not_asked(document: Document) -> list[NotAsked]:
+    """Return the settings of a file that would be asked about, were they known; each once."""
+    return list(dict.fromkeys(found for one in document.launches for found in _left_out(one)))
+
+
 def of_settings(settings: Settings) -> Givens:
-    """Return the settings of a plan that the oracle can be asked about."""
+    """Return the settings of a plan that the oracle can be asked about; empty without any.
+
+    Options that decide for others go with them. A number of workers that is none comes without
+    its text, so that nothing is concluded from it.
+    """
     env = [Given(name, text) for name, text in settings.env if concerns(name)]
-    values = ((name, Argument(name).parse(settings)) for name in (*OPTIONS, PARALLEL))
-    options = [_clipped(Given(name, str(value))) for name, value in values if value is not None]
+    values = ((name, _value(name, settings)) for name in OPTIONS)
+    options = [Given(name, value) for name, value in values if value is not None]
+    if (workers := _value(PARALLEL, settings)) is not None:
+        options.append(Given(PARALLEL, workers if _SIZE.fullmatch(workers) else ""))
     on = (one for one in SWITCHES if one != PARALLEL and Switch(one).parse(settings) is True)
-    return (*env, *options, *(Given(name, "") for name in on))
+    found = (*env, *options, *(Given(name, "") for name in on))
+    return found if asks(found) else ()
+
+
+def asks(givens: Givens) -> bool:
+    """Whether there is anything to ask: options that decide for others ask nothing alone."""
+    return any(one.name not in SWITCHES for one in givens)
 
 
 def captures(givens: Givens) -> bool:
@@ -61,21 +119,69 @@ def captures(givens: Givens) -> bool:
 
 
 def concerns(name: str) -> bool:
-    """Whether a variable is one of the vendors'."""
+    """Whether a variable is a setting of the vendors': none that says where something lies."""
+    if name in _LEADS or _PLACE.fullmatch(name):
+        return False
     return name in _variables() or name.startswith(_PREFIXES)
 
 
 def of_launch(launch: Launch) -> Givens:
     """Return the settings of a launch that the oracle can be asked about."""
     env = tuple((one.name, one.value) for one in launch.env if one.literal and one.exported)
-    return of_settings(Settings(argv=launch.argv, env=env))
+    unknown = {one.name for one in launch.options if not one.literal}
+    found = of_settings(Settings(argv=launch.argv, env=env))
+    sized = (Given(PARALLEL, ""),) if PARALLEL in unknown else ()
+    known = (*(one for one in found if one.name not in unknown), *sized)
+    return known if asks(known) else ()
 
 
-def _clipped(given: Given) -> Given:
-    """Return the number of workers as the oracle's small model takes it: 1, or several."""
-    if given.name != PARALLEL or not given.text.isdigit() or len(given.text) > 4:
-        return given
-    return Given(PARALLEL, str(min(int(given.text), _WORKERS)))
+def _left_out(launch: Launch) -> Iterator[NotAsked]:
+    for one in (*launch.env, *launch.options):
+        if one.name.startswith("-"):
+            if one.name not in (*OPTIONS, PARALLEL):
+                continue
+        elif not concerns(one.name):
+            continue
+        if (why := _why_not(one)) is not None:
+            yield NotAsked(Given(one.name, one.value), why)
+
+
+def _why_not(setting: Setting) -> str | None:
+    """Return why a setting of a file cannot be asked about; ``None`` if it can."""
+    if not setting.literal:
+        return "the file does not tell its whole value"
+    if not setting.exported:
+        return "it is not exported"
+    if setting.name == PARALLEL and not _SIZE.fullmatch(setting.value):
+        return _NO_SIZE
+    return None
+
+
+def _canonical(name: str) -> str:
+    """Return an option's long name, as its parser understands it."""
+    dashed = name.replace("_", "-") if name.startswith("--") else name
+    return next((long for long, short in _ALIASES.items() if dashed in short), dashed)
+
+
+def _askable(given: Given) -> Given:
+    """Return the setting.
+
+    Raises:
+        UsageError: it cannot be asked about.
+    """
+    if given.name in _LEADS or _PLACE.fullmatch(given.name):
+        raise UsageError(
+            f"{given.name} cannot be judged: it says where software lies, and a check runs with "
+            "the stand-in in its place"
+        )
+    if given.name == PARALLEL and not _SIZE.fullmatch(given.text):
+        raise UsageError(f"{PARALLEL} {_NO_SIZE}, but is {given.text!r}")
+    return given
+
+
+def _value(name: str, settings: Settings) -> str | None:
+    value = Argument(name, aliases=_ALIASES.get(name, ())).parse(settings)
+    return None if value is None else str(value)
 
 
 def _variables() -> frozenset[str]:

@@ -4,14 +4,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from trimtab.catalog import CATALOG
 from trimtab.oracle.effective import effective
 from trimtab.oracle.messages import alike, one_line, said
-from trimtab.oracle.model import ADDITIONAL, STAGES, Answer, Failure, Given, Run, Verdict
+from trimtab.oracle.model import (
+    PARALLEL,
+    STAGES,
+    Answer,
+    Conflict,
+    Failure,
+    Given,
+    Run,
+    Verdict,
+)
 
 _ELSEWHERE = re.compile(r"(?:HCCL|ASCEND|ACL|CANN|GE|ATB|LCCL|LCAL|HCCN|RANK_TABLE)_")
 """Names whose readers belong to CANN, HCCL or the driver."""
+
+_OWN = (
+    "ASCEND_LAUNCH_BLOCKING",
+    "ACL_OP_INIT_MODE",
+    "ACL_DEVICE_SYNC_TIMEOUT",
+    "HCCL_ASYNC_ERROR_HANDLING",
+    "HCCL_BLOCKING_WAIT",
+    "HCCL_DESYNC_DEBUG",
+    "HCCL_EVENT_TIMEOUT",
+)
+"""Names of that form that torch_npu alone reads."""
+
+_OF_CANN = ("ASCEND_RT_VISIBLE_DEVICES",)
+"""Names by which CANN chooses what the others see. The stand-in, not CANN, would answer."""
+
+_LIBRARIES = ("allocator", "threads")
+"""Layers of the catalogue whose readers are libraries that are in none of the wheels asked."""
+
+_WORKERS = re.compile(r"tensor[ _]parallel|parallel[ _]size|\btp\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +48,12 @@ class Known:
     """What is known of the software beside the check: its versions, and which names it mentions.
 
     ``mentioned`` maps a name (a variable, or a key of --additional-config) to the software whose
-    files hold it as a word.
+    files hold it as a word. ``beside`` does so for the software around it, which is not judged.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     mentioned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def asked(self) -> str:
@@ -67,6 +97,12 @@ def judge(given: Given, run: Run, base: Run, known: Known, *, graph: bool = Fals
         verdict = Verdict.ACCEPTED if found.as_written else Verdict.READ_AS
         sentence = _also_unread(found.unread)
         return Answer(given, verdict, sentence, found.text, stage, run.kind, warned)
+    if beside := known.beside.get(given.name):
+        why = f"read by {' and '.join(beside)}, which {_is(beside)} not judged here"
+        return Answer(given, Verdict.NOT_OBSERVABLE, why, through=run.kind, said=warned)
+    if stage and (owner := _other_reader(given.name)):
+        why = f"{run.kind} takes it; {owner} reads it too and is in no wheel"
+        return Answer(given, Verdict.NOT_OBSERVABLE, why, "", stage, run.kind, warned)
     if stage:
         why = f"read at {STAGES.get(stage, stage)}; its effect is not read back"
         return Answer(given, Verdict.ACCEPTED, why, "", stage, run.kind, warned)
@@ -77,6 +113,42 @@ def judge(given: Given, run: Run, base: Run, known: Known, *, graph: bool = Fals
         why = f"nothing of it is read back from {run.kind}"
         return Answer(given, Verdict.NOT_OBSERVABLE, why, through=run.kind, said=warned)
     return _unread(given, (given.name,), known, run.kind)
+
+
+def unasked(given: Given) -> Answer | None:
+    """Return the answer for a setting that no check is given; ``None`` if checks are."""
+    if given.name not in _OF_CANN:
+        return None
+    return Answer(given, Verdict.NOT_OBSERVABLE, "read by CANN, which is in no wheel")
+
+
+def without_workers(answer: Answer) -> Answer:
+    """Return an answer where the number of workers is not known: a refusal may be due to that."""
+    if answer.verdict is not Verdict.REJECTED or not _WORKERS.search(answer.sentence):
+        return answer
+    why = f"it depends on {PARALLEL}, which is not known here: {answer.sentence}"
+    return replace(answer, verdict=Verdict.NOT_OBSERVABLE, sentence=why, stage="")
+
+
+def holds_without_workers(conflict: Conflict) -> bool:
+    """Whether settings exclude each other whatever the number of workers is."""
+    return not _WORKERS.search(conflict.sentence)
+
+
+def of_cann(name: str) -> bool:
+    """Whether the form of a variable's name tells that its reader belongs to CANN."""
+    return _ELSEWHERE.match(name) is not None
+
+
+def _is(names: tuple[str, ...]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _other_reader(name: str) -> str:
+    """Return who reads a variable beside the software that was asked; "" if nobody does."""
+    if name in _OWN or not of_cann(name):
+        return ""
+    return "HCCL" if name.startswith("HCCL_") else "CANN"
 
 
 def _also_unread(unread: tuple[str, ...]) -> str:
@@ -94,10 +166,18 @@ def _unread(given: Given, names: Iterable[str], known: Known, kind: str) -> Answ
             "that were run"
         )
         return Answer(given, Verdict.NOT_OBSERVABLE, why, through=kind)
-    if given.name != ADDITIONAL and _ELSEWHERE.match(given.name):
+    if of_cann(given.name):
         why = "its reader is a part of CANN, which is in no wheel"
         return Answer(given, Verdict.NOT_OBSERVABLE, why)
+    if (layer := _layer_of(given.name)) in _LIBRARIES:
+        why = f"of the layer {layer}: its reader is a library that is not judged here"
+        return Answer(given, Verdict.NOT_OBSERVABLE, why)
     return Answer(given, Verdict.IGNORED, f"no code of {known.asked} mentions {shown}")
+
+
+def _layer_of(name: str) -> str:
+    """Return the catalogue's layer of a variable, "" if it has none of that name."""
+    return next((one.layer for one in CATALOG.values() if one.knob.setting == name), "")
 
 
 def _last(name: str) -> str:

@@ -14,7 +14,10 @@ ADDITIONAL = "--additional-config"
 PARALLEL = "--tensor-parallel-size"
 SLEEP = "--enable-sleep-mode"
 SWITCHES = ("--enforce-eager", SLEEP, "--enable-expert-parallel", PARALLEL)
-"""Options that decide for the others: they are given in every check, never asked about alone."""
+"""Options that decide for the others: they are given in every check, never asked about alone.
+
+The number of workers without a text is one that nobody knows: it is given to no check.
+"""
 
 OPTIONS = (ADDITIONAL, "--compilation-config")
 """Options that can be asked about. Others depend on the model, and the oracle's is a small one."""
@@ -42,7 +45,7 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     READ_AS = "read as"  # silently something else
-    IGNORED = "ignored"  # no code of the wheels asks for it
+    IGNORED = "ignored"  # no code of the wheels, of torch or of vLLM mentions it
     NOT_OBSERVABLE = "not observable"
     CRASHED = "crashed"
     HUNG = "hung"
@@ -74,6 +77,14 @@ class Given:
 
 
 Givens: TypeAlias = tuple[Given, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """A setting of a file that cannot be asked about, and why, in words."""
+
+    given: Given
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +136,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Settings that are taken alone, but not together: none of them can be left out of it."""
+    """Settings that are taken alone, but not together: none of them can be left out of it.
+
+    ``verdict`` is one that fails, or READ_AS where one of them is then read as something else.
+    """
 
     givens: Givens
     verdict: Verdict

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from trimtab.oracle.model import ADDITIONAL, PARALLEL, SLEEP, TORCH_NPU, VLLM_ASCEND, Given, Givens
+from trimtab.rehearsal.machine import StandIn
 
 _CONF, _ALIAS = "PYTORCH_NPU_ALLOC_CONF", "PYTORCH_ALLOC_CONF"
+_AFFINITY, _INF_NAN = "CPU_AFFINITY_CONF", "INF_NAN_MODE_ENABLE"
 _QUEUE, _BLOCKING = "TASK_QUEUE_ENABLE", "ASCEND_LAUNCH_BLOCKING"
 _EAGER, _SLEEP = Given("--enforce-eager", ""), Given(SLEEP, "")
 
@@ -17,7 +21,8 @@ class Case:
 
     ``rule`` is the rule or conflict of the catalogue that is about them. ``outcome`` is "refused",
     "misread" or "taken"; ``said`` what was known before anybody asked (see ``reference``), "" if
-    nothing.
+    nothing. ``shows`` is what is read back of the first of them, to the letter; "" where it does
+    not matter. ``chip`` and ``devices`` are those that the stand-in plays.
     """
 
     rule: str
@@ -27,12 +32,25 @@ class Case:
     switches: Givens = ()
     graph: bool = False
     said: str = ""
+    shows: str = ""
+    chip: str = StandIn().chip
+    devices: int = StandIn().devices
+
+    @property
+    def machine(self) -> StandIn:
+        """The machine that they are given on."""
+        return StandIn(chip=self.chip, devices=self.devices)
 
     @property
     def words(self) -> str:
-        """The settings as people write them."""
+        """The settings as people write them, and the machine where it is another than usual."""
         told = [one.place for one in (*self.switches, *self.givens)]
-        return " with ".join([*told, "the capture of a graph"] if self.graph else told)
+        text = " with ".join([*told, "the capture of a graph"] if self.graph else told)
+        usual = StandIn()
+        where = [f"a {self.chip}"] if self.chip != usual.chip else []
+        if self.devices != usual.devices:
+            where.append("one device" if self.devices == 1 else f"{self.devices} devices")
+        return f"{text} on {', '.join(where)}" if where else text
 
 
 def _conf(text: str) -> Given:
@@ -44,6 +62,7 @@ def _config(text: str) -> Given:
 
 
 _SPLIT, _ON = "max_split_size_mb:250", "expandable_segments:True"
+_BOUND, _UNBOUND = "acl_thread on 0, release_thread on 0", "no thread is bound"
 
 CASES: tuple[Case, ...] = (
     Case("alloc-conf-both-names", (_conf(_ON), Given(_ALIAS, _ON)), "refused", said="refused"),
@@ -95,12 +114,40 @@ CASES: tuple[Case, ...] = (
         "misread",
         said="misread",
     ),
-    Case("inf-nan-chip", (Given("INF_NAN_MODE_ENABLE", "0"),), "refused"),
+    Case("inf-nan-chip", (Given(_INF_NAN, "0"),), "refused"),
     Case(
         "inf-nan-chip",
-        (Given("INF_NAN_MODE_ENABLE", "0"), Given("INF_NAN_MODE_FORCE_DISABLE", "1")),
+        (Given(_INF_NAN, "0"), Given("INF_NAN_MODE_FORCE_DISABLE", "1")),
         "taken",
     ),
+    Case("inf-nan-chip", (Given(_INF_NAN, "0"),), "refused", chip="910_93"),
+    Case("inf-nan-chip", (Given(_INF_NAN, "0"),), "taken", chip="310P"),
+    Case("inf-nan-chip", (Given(_INF_NAN, "0"),), "taken", chip="950"),
+    Case("cpu-affinity-overlap", (Given(_AFFINITY, "1"),), "taken", shows=_UNBOUND, devices=1),
+    Case("cpu-affinity-chip", (Given(_AFFINITY, "1,npu0:0-0"),), "taken", shows=_BOUND),
+    Case(
+        "cpu-affinity-chip",
+        (Given(_AFFINITY, "1,npu0:0-0"),),
+        "taken",
+        said="misread",
+        shows=_BOUND,
+        chip="310P",
+    ),
+    Case(
+        "no-memory-caching",
+        (Given("PYTORCH_NO_NPU_MEMORY_CACHING", "1"),),
+        "taken",
+        shows="the cache is off",
+    ),
+    Case(
+        "expandable-by-default",
+        (_conf("page_size:1g"),),
+        "taken",
+        VLLM_ASCEND,
+        shows=f"page_size:1g, vllm-ascend makes it page_size:1g,{_ON}",
+    ),
+    Case("expandable-by-default", (_conf(_ON),), "taken", VLLM_ASCEND, shows=_ON),
+    Case("max-split-opts-out", (_conf(_SPLIT),), "taken", VLLM_ASCEND, shows=_SPLIT),
     Case(
         "fused-mc2-rivals",
         (_config('{"enable_fused_mc2": 1, "enable_mc2_hierarchy_comm": true}'),),
@@ -139,11 +186,30 @@ CASES: tuple[Case, ...] = (
         VLLM_ASCEND,
         said="misread",
     ),
-    Case(
-        "value-refused",
-        (_config('{"enable_flashcomm2_parallel_size": 4}'),),
-        "refused",
-        VLLM_ASCEND,
-        (Given(PARALLEL, "2"),),
+    *(
+        Case(
+            "flashcomm2-above-tp",
+            (_config(f'{{"enable_flashcomm2_parallel_size": {size}}}'),),
+            outcome,
+            VLLM_ASCEND,
+            (Given(PARALLEL, "2"),),
+        )
+        for size, outcome in ((4, "refused"), (2, "refused"), (1, "taken"))
     ),
 )
+
+NOT_ASKED: Mapping[str, str] = MappingProxyType(
+    {
+        "alloc-conf-comment": "it is about a comment, which sets nothing",
+        "alloc-conf-pinned-graphs": (
+            "the stand-in plays no driver with which torch_npu lets "
+            "pin_memory_expandable_segments stay on"
+        ),
+        "cpu-affinity-cpuset": "a check gives settings, and binds no process before",
+        "cpu-affinity-overwritten": (
+            "a worker binds after its warm-up, on ARM, and a check starts no worker"
+        ),
+        "cpu-binding-x86": "a worker skips the binding after its warm-up, and a check starts none",
+    }
+)
+"""Rule of the layers that are asked → why no case can be about it."""

@@ -15,6 +15,7 @@ from trimtab.oracle.effective import effective
 from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import (
     ADDITIONAL,
+    PARALLEL,
     SWITCHES,
     TORCH_NPU,
     VLLM_ASCEND,
@@ -58,6 +59,7 @@ class Oracle:
             python, machine or StandIn(), through=through, fresh=fresh, deadline=deadline
         )
         self._mentioned: dict[str, tuple[str, ...]] = {}
+        self._beside: dict[str, tuple[str, ...]] = {}
 
     def __enter__(self) -> Oracle:
         return self
@@ -72,19 +74,25 @@ class Oracle:
 
     def ask(self, givens: Sequence[Given], *, graph: bool = False) -> Reply:
         """Return what the vendors' code says to each setting, and to all of them together."""
-        setup = Setup(tuple(one for one in givens if one.name in SWITCHES), graph)
+        unsized = Given(PARALLEL, "") in givens
+        switches = (one for one in givens if one.name in SWITCHES)
+        setup = Setup(tuple(one for one in switches if one.text or one.name != PARALLEL), graph)
         answers = self.alone([one for one in givens if one.name not in SWITCHES], setup)
         good = tuple(one.given for one in answers if not one.verdict.fails)
         conflicts = self.together(good, setup)
+        if unsized:
+            answers = [judge.without_workers(one) for one in answers]
+            conflicts = [one for one in conflicts if judge.holds_without_workers(one)]
         chip = self.runs.machine.chip
         return Reply(chip, self.runs.versions, tuple(answers), tuple(conflicts))
 
     def alone(self, givens: Sequence[Given], setup: Setup | None = None) -> list[Answer]:
         """Return the answer to each setting by itself."""
         setup = setup or Setup()
-        self._look_up(givens)
+        asked = _given_to_checks(givens)
+        self._look_up(asked)
         wanted = {
-            kind: [(one,) for one in givens if kind in self._kinds_of((one,))]
+            kind: [(one,) for one in asked if kind in self._kinds_of((one,))]
             for kind in self.runs.kinds
         }
         self.runs.prepare(kind for kind, concerned in wanted.items() if concerned)
@@ -94,6 +102,7 @@ class Oracle:
 
     def together(self, givens: Givens, setup: Setup | None = None) -> list[Conflict]:
         """Return which settings, each taken alone, are not taken or are misread together."""
+        givens = _given_to_checks(givens)
         if len(givens) < 2:
             return []
         self._look_up(givens)
@@ -105,6 +114,7 @@ class Oracle:
 
     def at_once(self, givens: Givens, setup: Setup | None = None) -> Trouble | None:
         """Return what becomes of settings given together, ``None`` if all are taken as written."""
+        givens = _given_to_checks(givens)
         self._look_up(givens)
         for kind in self._kinds_of(givens):
             for trouble in (self._failed, self._misread):
@@ -116,6 +126,11 @@ class Oracle:
         names = {name for given in givens for name in _names(given)}
         missing = names - set(self._mentioned)
         self._mentioned.update(vendor.mentions(self._python, missing))
+        # a key of an option is the vendors' own; a variable may be of the software around them
+        variables = {one.name for one in givens if not one.is_option} & missing
+        nowhere = {name for name in variables if not self._mentioned.get(name)}
+        nowhere = {name for name in nowhere if not judge.of_cann(name)}  # who reads it is known
+        self._beside.update(vendor.beside(self._python, nowhere))
 
     def _kinds_of(self, givens: Givens) -> tuple[str, ...]:
         """Return the checks in which settings take part: those whose software mentions them."""
@@ -128,10 +143,12 @@ class Oracle:
         return tuple(kind for kind in self.runs.kinds if kind in wanted)
 
     def _answer(self, given: Given, setup: Setup) -> Answer:
+        if (known_before := judge.unasked(given)) is not None:
+            return known_before
         answers = []
         for kind in self._kinds_of((given,)):
             base, run = self.runs.pair(kind, (given,), setup)
-            known = judge.Known(self.runs.versions, self._mentioned)
+            known = judge.Known(self.runs.versions, self._mentioned, self._beside)
             answers.append(judge.judge(given, run, base, known, graph=setup.graph))
         return judge.of_both(answers)
 
@@ -176,6 +193,10 @@ class Oracle:
                 sentence = f"{one.name} is then read as {now.text}"
                 return Trouble(Verdict.READ_AS, sentence, run.asked.get(one.name, ""))
         return None
+
+
+def _given_to_checks(givens: Iterable[Given]) -> Givens:
+    return tuple(one for one in givens if judge.unasked(one) is None)
 
 
 def _least(givens: Givens, trouble: Callable[[Givens], object | None]) -> Givens:

@@ -6,15 +6,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trimtab.oracle import LABEL
-from trimtab.oracle.model import STAGES, Answer, Conflict, Reply, Verdict
+from trimtab.oracle.model import STAGES, Answer, Conflict, NotAsked, Reply, Verdict
 
 
-def as_data(replies: Sequence[Reply]) -> dict[str, Any]:
-    """Return replies as plain data: one for each launch."""
+def as_data(replies: Sequence[Reply], left_out: Sequence[NotAsked] = ()) -> dict[str, Any]:
+    """Return replies as plain data, one for each launch, and the settings that were not asked."""
     return {
         "label": LABEL,
         "failed": any(one.failed for one in replies),
         "replies": [_reply(one) for one in replies],
+        "not_asked": [
+            {"setting": one.given.name, "value": one.given.text, "why": one.why}
+            for one in left_out
+        ],
     }
 
 
@@ -54,13 +58,21 @@ def _conflict(one: Conflict) -> dict[str, Any]:
 def lines(reply: Reply) -> Iterator[str]:
     """Yield a reply as lines of text."""
     asked = [f"{name} {version}" for name, version in reply.versions.items()]
-    yield f"{LABEL}: {', '.join(asked)}, chip {reply.chip}"
+    yield f"{LABEL}: {', '.join([*asked, f'chip {reply.chip}'])}"
     for one in reply.answers:
         yield f"{one.given.place}: {sentence(one)}"
         yield from (f"    said: {line}" for line in one.said)
     for conflict in reply.conflicts:
-        together = " with ".join(given.place for given in conflict.givens)
-        yield f"{together}: {verdict_at(conflict.verdict, conflict.stage)}: {conflict.sentence}"
+        places = " with ".join(given.place for given in conflict.givens)
+        yield f"{places}: {together(conflict)}"
+
+
+def together(conflict: Conflict) -> str:
+    """Return what a conflict says of its settings: "misread together at …: X is …"."""
+    misread = conflict.verdict is Verdict.READ_AS
+    verdict = "misread" if misread else conflict.verdict.value
+    stage = f" at {STAGES.get(conflict.stage, conflict.stage)}" if conflict.stage else ""
+    return f"{verdict} together{stage}: {conflict.sentence}"
 
 
 def sentence(one: Answer) -> str:

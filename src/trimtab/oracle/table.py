@@ -22,10 +22,11 @@ from trimtab.oracle.model import (
 )
 from trimtab.oracle.probes import Probe, entries, probes
 from trimtab.oracle.reference import stated
-from trimtab.oracle.relations import CASES, Case
+from trimtab.oracle.relations import CASES, NOT_ASKED, Case
 from trimtab.oracle.runs import Setup
 from trimtab.oracle.session import Oracle
 from trimtab.oracle.show import sentence
+from trimtab.rehearsal.machine import StandIn
 
 CORRECTIONS = Path(__file__).with_name("corrections.md")
 """What the catalogue had wrong: prose for the page."""
@@ -109,9 +110,13 @@ def outcomes(python: Path) -> Iterator[Outcome]:
         EngineError: the vendors' code does not run.
     """
     for kind in KINDS.values():
-        cases = [one for one in CASES if one.through == kind]
-        with Oracle(python, through=[kind]) as oracle:
-            yield from (_outcome(oracle, one) for one in cases)
+        played: dict[StandIn, list[Case]] = {}
+        for one in CASES:
+            if one.through == kind:
+                played.setdefault(one.machine, []).append(one)
+        for machine, cases in played.items():
+            with Oracle(python, machine, through=[kind]) as oracle:
+                yield from (_outcome(oracle, one) for one in cases)
 
 
 def _outcome(oracle: Oracle, case: Case) -> Outcome:
@@ -124,7 +129,7 @@ def _outcome(oracle: Oracle, case: Case) -> Outcome:
     answer = oracle.alone([first], setup)[0]
     if not others and answer.verdict is Verdict.READ_AS:
         return Outcome(case, "misread", f"read as {answer.effective}")
-    return Outcome(case, "taken", "")
+    return Outcome(case, "taken", answer.effective if case.shows else "")
 
 
 def page(found: Mapping[str, Sequence[Row]], outcomes: Sequence[Outcome]) -> str:
@@ -133,13 +138,14 @@ def page(found: Mapping[str, Sequence[Row]], outcomes: Sequence[Outcome]) -> str
         "# What the vendors' own code says",
         "",
         f"Made by `trimtab oracle table`: {LABEL}. torch_npu {_VERSIONS['torch-npu']} and",
-        f"vllm-ascend {_VERSIONS['vllm-ascend']} were asked; the chip is an Ascend 910B3 (A2).",
-        "Each text was set alone, in a process of its own. An answer is about reading and",
-        "refusing, never about an NPU. What lint foresees is what `trimtab lint` says of the same",
-        "text; `tests/contracts/test_oracle.py` fails where the two differ. What was read is what",
-        "the sources and guides said of it before anybody asked, as far as they did; **no** marks",
-        "a statement that the code does not keep. What lint foresees was mended by them. Other",
-        "versions of torch_npu: [since and until](oracle-versions.md).",
+        f"vllm-ascend {_VERSIONS['vllm-ascend']} were asked; the chip is an Ascend 910B3 (A2)",
+        "where no other is named. Each text was set alone, in a process of its own. An answer is",
+        "about reading and refusing, never about an NPU. What lint foresees is what",
+        "`trimtab lint` says of the same text; `tests/contracts/test_oracle.py` fails where the",
+        "two differ. What was read is what the sources and guides said of it before anybody",
+        "asked, as far as they did; **no** marks a statement that the code does not keep. What",
+        "lint foresees was mended by them. Other versions of torch_npu:",
+        "[since and until](oracle-versions.md).",
         "",
         _kept(found, outcomes),
         "",
@@ -148,6 +154,8 @@ def page(found: Mapping[str, Sequence[Row]], outcomes: Sequence[Outcome]) -> str
     for layer, rows_ in found.items():
         lines += ["", f"## {layer} {_ASKED[layer]}", "", *_rows(rows_)]
     lines += ["", "## Together", "", *_outcomes(outcomes)]
+    lines += ["", "Rules that are in no case, and why:", ""]
+    lines += [f"- `{rule}`: {why}." for rule, why in NOT_ASKED.items()]
     lines += ["", "## Not decided here", ""]
     lines += [f"- `{name}`: {why}." for name, why in UNDECIDED.items()]
     return "\n".join([*lines, ""])

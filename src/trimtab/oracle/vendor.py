@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import platform
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
 
-from trimtab.engines import default_model
 from trimtab.errors import EngineError
+from trimtab.oracle import wide_model
 from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
 from trimtab.oracle.zygote import CHILD
 from trimtab.rehearsal import build, environments
@@ -45,7 +47,7 @@ def environment(python: Path, machine: StandIn) -> dict[str, str]:
         **{name: os.environ[name] for name in _KEPT if name in os.environ},
         **machine.environment(libraries, str(CHILD)),
         "LD_PRELOAD": str(_watcher()),
-        "ORACLE_MODEL": str(default_model.ensure()),
+        "ORACLE_MODEL": str(wide_model.ensure()),
         "TORCH_NPU_LOGS": "memory",
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -82,35 +84,67 @@ def _watcher() -> Path:
 
 def mentions(python: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return name → the software whose Python files or libraries hold it as a whole word."""
+    return _holders(python, names, _PACKAGES, _FILES)
+
+
+def beside(python: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return name → which of torch and vLLM hold it as a whole word.
+
+    Their libraries are large: seconds for a name that nothing holds. Ask only about names that
+    the vendors' own software does not mention.
+    """
+    return _holders(python, names, {"torch": "torch", "vllm": "vllm"}, _FILES_BESIDE)
+
+
+_FILES = ("**/*.py", "lib/libtorch_npu.so", "_C*.so", "*_C*.so")
+_FILES_BESIDE = ("**/*.py", "lib/*.so*", "*.so")
+
+
+def _holders(
+    python: Path, names: Iterable[str], packages: Mapping[str, str], files: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
     wanted = sorted(set(names))
     if not wanted:
         return {}
     place = environments.site_packages(python)
     found: dict[str, list[str]] = {name: [] for name in wanted}
-    for kind, package in _PACKAGES.items():
-        for name in _held(place / package, wanted):
+    for kind, package in packages.items():
+        paths = (path for pattern in files for path in (place / package).glob(pattern))
+        for name in _held(paths, wanted):
             found[name].append(kind)
     return {name: tuple(kinds) for name, kinds in found.items()}
 
 
-def _held(package: Path, names: Iterable[str]) -> Iterator[str]:
-    """Yield the names that any file of a package holds, each once."""
-    missing = {name: _whole(name) for name in names}
-    for path in _files(package):
+def _held(paths: Iterable[Path], names: Iterable[str]) -> Iterator[str]:
+    """Yield the names that any of the files holds, each once."""
+    missing = {name: re.compile(rb"(?<!\w)%b(?!\w)" % re.escape(name.encode())) for name in names}
+    for path in paths:
         if not missing:
             return
-        text = path.read_bytes()
-        for name, whole in list(missing.items()):
-            # the plain search is faster by far, and nearly all files end here
-            if name.encode() in text and whole.search(text):
-                del missing[name]
-                yield name
+        if not path.stat().st_size:
+            continue
+        with _opened(path) as text:
+            here = [name for name, whole in missing.items() if _holds(text, name, whole)]
+        for name in here:
+            del missing[name]
+            yield name
 
 
-def _whole(name: str) -> re.Pattern[bytes]:
-    return re.compile(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)")
+def _holds(text: bytes | mmap.mmap, name: str, whole: re.Pattern[bytes]) -> bool:
+    # the plain search is faster by far, and nearly all files end with it
+    at = text.find(name.encode())
+    while at >= 0:
+        if whole.match(text, at):
+            return True
+        at = text.find(name.encode(), at + 1)
+    return False
 
 
-def _files(package: Path) -> Iterator[Path]:
-    for pattern in ("**/*.py", "lib/libtorch_npu.so", "_C*.so", "*_C*.so"):
-        yield from (path for path in package.glob(pattern) if path.stat().st_size)
+@contextmanager
+def _opened(path: Path) -> Iterator[bytes | mmap.mmap]:
+    """Yield a file's bytes; those of a library without a copy of it in memory."""
+    if path.suffix == ".py":
+        yield path.read_bytes()
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        yield mapped

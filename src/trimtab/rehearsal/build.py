@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,7 @@ _SAME_CODE = (
 _OPERATORS = ("libopapi", "libcust_opapi", "libaclnn_ops_infer", "libaclnn_math")
 """Libraries in which torch_npu looks operators up, in its order."""
 
+_OPERATOR = re.compile(rb"aclnn[A-Za-z0-9]+")
 _DRAFT = ".building-"
 _COMPILE_SECONDS = 300.0
 _ABANDONED_SECONDS = 3600.0
@@ -47,7 +49,7 @@ def libraries(site_packages: Path) -> Path:
     """Return the folder of the libraries for the torch_npu in ``site_packages``; build if needed.
 
     Raises:
-        EngineError: there is no torch_npu, no compiler, or the compiler failed.
+        EngineError: there is no torch_npu, no compiler, no cache folder, or the compiler failed.
     """
     record = next(site_packages.glob("torch_npu-*.dist-info/RECORD"), None)
     if record is None:
@@ -55,12 +57,15 @@ def libraries(site_packages: Path) -> Path:
             f"{site_packages} must hold torch_npu, but does not: "
             "run 'trimtab engine install ascend-rehearsal'"
         )
-    folder = platformdirs.user_cache_path("trimtab") / "standin" / _digest(record)
+    digest = _digest(record)
+    folder = cache("standin") / digest
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder.parent)
-    draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=folder.parent))
+    try:
+        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=folder.parent))
+    except OSError as error:
+        raise _no_cache(folder.parent, error) from error
     try:
         _build(names.wanted(site_packages / "torch_npu"), draft)
         draft.rename(folder)
@@ -70,6 +75,34 @@ def libraries(site_packages: Path) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def cache(name: str) -> Path:
+    """Return the folder ``name`` of trimtab's cache, made if it is missing.
+
+    Raises:
+        EngineError: it cannot be made.
+    """
+    folder = platformdirs.user_cache_path("trimtab") / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _no_cache(folder, error) from error
+    return folder
+
+
+def _no_cache(folder: Path, error: OSError) -> EngineError:
+    return EngineError(
+        f"the cache folder {folder} cannot be written to ({error.strerror}): set XDG_CACHE_HOME "
+        "to a folder that can be"
+    )
+
+
+def operators(libraries: Path) -> frozenset[str]:
+    """Return the operators that can be launched with built ``libraries``."""
+    texts = (libraries / f"{_OPERATORS[0]}.so").read_bytes()
+    found = {one.decode() for one in _OPERATOR.findall(texts)}
+    return frozenset(one for one in found if not one.endswith("WorkspaceSize"))
 
 
 def _sweep(cache: Path) -> None:

@@ -4,7 +4,8 @@ The engine's holds torch_npu, vllm-ascend and vLLM's Python code, which comes wi
 vLLM for CPU and gets the metadata of the distribution ``vllm``, so that it does not take itself
 for a CPU build. Its versions exclude one another by their declared pins, and work together all
 the same: everything is installed from a lock, without resolving. Other versions of torch_npu get
-an environment each, with the torch they are built for and nothing else.
+an environment each, with the torch they are built for and nothing else. Of those that have a lock
+all but torch is pinned with hashes: which build of torch can be had differs between machines.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ PACKAGES = {
     "torch": "2.13.0+cpu",
     "torch-npu": TORCH_NPU,
 }
-LOCK = Path(__file__).with_name("locks") / "engine.txt"
+_LOCKS = Path(__file__).with_name("locks")
+LOCK = _LOCKS / "engine.txt"
+LOCKED_PYTHON = "python3.11"
+"""The Python that all locks are for, as its folder of packages is called."""
 
 NEEDED_BYTES = 4 * 1000**3
 """The environment takes 2.5 GB; wheels are unpacked beside it for a while."""
@@ -82,11 +86,13 @@ def torch_npu(version: str) -> Recipe:
     if version == TORCH_NPU:
         return engine()
     wanted = (f"torch=={match[1]}+cpu", f"torch-npu=={version}", *_BESIDE)
+    lock = lock_of(version)
+    pinned = {} if lock is None else {"lock": lock.read_text(encoding="utf-8")}
     return Recipe(
         name=f"torch-npu-{version}",
         what=f"torch_npu {version}",
         target=managed.folder(f"torch-npu-{version}"),
-        described={"packages": wanted},
+        described={"packages": wanted, **pinned},
         steps={
             "environment": ("making a virtual environment", _make_environment),
             "packages": (
@@ -98,6 +104,15 @@ def torch_npu(version: str) -> Recipe:
         needs=_NEEDED_WITH_CUDA,
         pythons=((3, 9), (3, 13)),
     )
+
+
+def lock_of(version: str) -> Path | None:
+    """Return the lock of an environment with this version of torch_npu; ``None`` without one.
+
+    It holds all that lies in the environment but torch.
+    """
+    path = _LOCKS / f"torch-npu-{version}.txt"
+    return path if path.is_file() else None
 
 
 def site_packages(python: Path) -> Path:
@@ -132,7 +147,7 @@ def _install_locked(job: Job) -> None:
 
 
 def _install_version(job: Job, torch: str, version: str) -> None:
-    """Install a torch_npu with torch for CPU; where no index has that build, with torch for CUDA.
+    """Install a torch_npu, and torch for CPU; where no index has that build, torch for CUDA.
 
     torch_npu is pinned to the build for CPU, so it comes without its dependency then. Up to 2.10
     it runs on the other build as well. From 2.11 on it ends at its import there: it registers
@@ -141,12 +156,21 @@ def _install_version(job: Job, torch: str, version: str) -> None:
     Raises:
         EngineInstallError: pip failed.
     """
+    lock, own = lock_of(version), [f"torch-npu=={version}", *_BESIDE]
+    python = job.site_packages.parent.name
+    if lock is not None and python == LOCKED_PYTHON:
+        own = []
+        managed.pip_install(job, "--no-deps", "--require-hashes", "--requirement", str(lock))
+    else:
+        why = "has no lock" if lock is None else f"has a lock for {LOCKED_PYTHON}, not {python}"
+        job.say(f"{job.name} {why}: pip installs what it finds, without checking hashes")
     try:
-        managed.pip_install(job, f"torch=={torch}+cpu", f"torch-npu=={version}", *_BESIDE)
+        managed.pip_install(job, f"torch=={torch}+cpu", *own)
     except EngineInstallError:
         job.say(f"{job.name} no build of torch {torch} for CPU: taking the one for CUDA (7 GB)")
-        managed.pip_install(job, f"torch=={torch}", *_BESIDE)
-        managed.pip_install(job, "--no-deps", f"torch-npu=={version}")
+        managed.pip_install(job, f"torch=={torch}", *own[1:])
+        if own:
+            managed.pip_install(job, "--no-deps", own[0])
 
 
 def _add_metadata(job: Job) -> None:

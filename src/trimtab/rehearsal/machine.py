@@ -18,7 +18,32 @@ PLACEHOLDERS = Path(__file__).with_name("placeholders")
 """Python modules that stand for packages that are to be had nowhere; first on the path."""
 
 DEVICES_AT_MOST = 64
-_FAULT = re.compile(r"\w+:(full|lost|slow\d*|\d+)(:\d+)?(,\w+:(full|lost|slow\d*|\d+)(:\d+)?)*")
+MEMORY_AT_MOST = max(one.memory_gib for one in CHIPS.values())
+"""GiB of a device: no product has more, and vLLM keeps a record in host memory for each block."""
+
+CALLS = (
+    "memory",
+    "launch",
+    "atb",
+    "aclrtSetDevice",
+    "aclrtMemcpy",
+    "aclrtMemcpyAsync",
+    "aclrtSynchronizeStream",
+    "aclrtSynchronizeDevice",
+    "aclrtSynchronizeEvent",
+    "aclmdlRICaptureBegin",
+    "aclmdlRIExecuteAsync",
+    "HcclGetRootInfo",
+    "HcclCommInit",
+)
+"""The calls that ask for a fault in the sources of the runtime; an operator's name is one too."""
+
+FAULTS_AT_MOST = 8
+FAULT_CHARACTERS = 511
+"""What runtime/fault.c has room for."""
+
+_OPERATOR = re.compile(r"aclnn[A-Za-z0-9]{1,58}")  # 63 characters are read of a call
+_FAULT = re.compile(r"(\w+):(?:full|lost|slow\d{0,6}|[1-9]\d{0,8})(?::\d{1,9})?", re.ASCII)
 _CLOCK = re.compile(r"chip|fixed:\d+(\.\d+)?")
 _CPUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
@@ -30,7 +55,8 @@ class StandIn:
     ``memory_gib`` is the memory of one device: 8 rather than the product's own, because vLLM keeps
     a record in host memory for every block of KV cache that would fit. ``near`` holds the CPU list
     of each device ("0-23"); empty, the devices are spread over this machine's NUMA nodes.
-    ``fault`` is what goes wrong, as runtime/fault.c reads it (``call:kind[:after],…``). ``clock``
+    ``fault`` is what goes wrong, as runtime/fault.c reads it (``call:kind[:after],…``), of a call
+    of :data:`CALLS` or an operator. ``clock``
     is "" (operators take no time), "chip" (a roofline of the chip) or "fixed:N" (N microseconds an
     operator). ``cann`` is the version of CANN to play, "" for none. ``arm`` lets vllm-ascend
     believe that the CPU is an ARM, without which it binds no CPUs.
@@ -91,20 +117,45 @@ class StandIn:
         chip(self.chip)
         if not 1 <= self.devices <= DEVICES_AT_MOST:
             raise UsageError(f"devices must be 1 to {DEVICES_AT_MOST}, but is {self.devices}")
-        if self.memory_gib < 1:
-            raise UsageError(f"memory_gib must be 1 at least, but is {self.memory_gib}")
+        if not 1 <= self.memory_gib <= MEMORY_AT_MOST:
+            raise UsageError(f"memory_gib must be 1 to {MEMORY_AT_MOST}, but is {self.memory_gib}")
         if self.near and len(self.near) != self.devices:
             raise UsageError(
-                f"near must hold a CPU list for each of {self.devices} devices, "
-                f"but holds {len(self.near)}"
+                f"near must hold a CPU list for each of {self.devices} devices, joined by ';' "
+                f"(0-23;24-47 for two), but holds {len(self.near)}"
             )
         for cpus in self.near:
             if not _CPUS.fullmatch(cpus):
-                raise UsageError(f"near must hold CPU lists such as 0-23, but holds {cpus!r}")
-        if self.fault and not _FAULT.fullmatch(self.fault):
-            raise UsageError(
-                "fault must be call:kind[:after], with kind full, lost, slow[milliseconds] or an "
-                f"error's number, joined by commas, but is {self.fault!r}"
-            )
+                raise UsageError(
+                    "near must hold CPU lists such as 0-23, one for each device, joined by ';', "
+                    f"but holds {cpus!r}"
+                )
+        if self.fault:
+            self._check_fault()
         if self.clock and not _CLOCK.fullmatch(self.clock):
             raise UsageError(f"clock must be chip or fixed:MICROSECONDS, but is {self.clock!r}")
+
+    def faulty_operators(self) -> tuple[str, ...]:
+        """Return the operators that ``fault`` names; which there are, the built libraries tell."""
+        calls = (one.partition(":")[0] for one in self.fault.split(","))
+        return tuple(one for one in calls if one not in CALLS and one)
+
+    def _check_fault(self) -> None:
+        faults = self.fault.split(",")
+        if len(faults) > FAULTS_AT_MOST or len(self.fault) > FAULT_CHARACTERS:
+            raise UsageError(
+                f"fault must be {FAULTS_AT_MOST} faults and {FAULT_CHARACTERS} characters at "
+                f"most, but is {len(faults)} and {len(self.fault)}"
+            )
+        for one in faults:
+            match = _FAULT.fullmatch(one)
+            if match is None:
+                raise UsageError(
+                    "fault must be call:kind[:after], with kind full, lost, slow[milliseconds] "
+                    f"or an error's number, joined by commas, but holds {one!r}"
+                )
+            if match[1] not in CALLS and not _OPERATOR.fullmatch(match[1]):
+                raise UsageError(
+                    f"fault must name a call that can fail ({', '.join(CALLS)}, or an operator "
+                    f"such as aclnnMatmul), but names {match[1]!r}"
+                )

@@ -53,7 +53,8 @@ def show(
     shown.sort(key=lambda row: layers.index(row.layer))
     console.print(_rows(shown))
     for one in findings:
-        console.print(Text(f"{one.severity.value}: {one.message}: {one.fix} [{one.rule}]"))
+        said = f"{one.message}: {one.fix}" if one.fix else one.message
+        console.print(Text(f"{one.severity.value}: {said} [{one.rule}]"))
     for said in differences:
         console.print(Text(f"differs: {said}"))
     for reason in view.unread:

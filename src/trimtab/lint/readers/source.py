@@ -12,7 +12,7 @@ from trimtab.model.script import Place
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_IGNORE = re.compile(r"trimtab:\s*(ignore(?:-file)?)(?:\[([^\]]*)\])?")
+_IGNORE = re.compile(r"trimtab:\s*(ignore(?:-file)?)(?:\[([^\]]*)\]|=([\w,-]+))?")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def suppressions(source: Source) -> tuple[tuple[int, frozenset[str]], ...]:
         match = _IGNORE.search(line)
         if match is None or not _is_comment(line[: match.start()]):
             continue
-        names = frozenset(filter(None, re.split(r"[,\s]+", match[2] or "")))
+        names = frozenset(filter(None, re.split(r"[,\s]+", match[2] or match[3] or "")))
         if match[1] == "ignore-file":
             found.append((0, names or frozenset({"all"})))
             continue
