@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .seen import plain
@@ -60,6 +60,8 @@ def prepare() -> None:
     importlib.import_module("vllm_ascend")
     utils = importlib.import_module("vllm.utils.argparse_utils")
     args = importlib.import_module("vllm.engine.arg_utils")
+    registry: Any = importlib.import_module("vllm.model_executor.models.registry")
+    registry._run_in_subprocess = _here
     parser = args.EngineArgs.add_cli_args(utils.FlexibleArgumentParser())
     parser.error = _refuse
     _parsers.append(parser)
@@ -68,6 +70,14 @@ def prepare() -> None:
     for name in set(os.environ) - set(before):
         del os.environ[name]
     os.environ.update(before)
+
+
+def _here(inspect: Callable[[], Any]) -> Any:
+    """Look at the model's class in this process, for which vLLM would start another one.
+
+    It does so to leave CUDA alone; here there is none, and the other would import all anew.
+    """
+    return inspect()
 
 
 def _refuse(message: str) -> NoReturn:

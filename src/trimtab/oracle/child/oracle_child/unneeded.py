@@ -25,6 +25,7 @@ MODULES: Mapping[str, str] = {
     "networkx": "draws the graphs of torch's compiler",
     "torch.utils.cpp_extension": "compiles an allocator for CUDA; it brings setuptools",
     "aiohttp": "fetches media from the network",
+    "vllm_ascend.model_loader.rfork.seed_server": "a server of weights; it brings fastapi",
     "vllm.v1.structured_output.backend_guidance": "makes grammars for requests",
     "vllm.v1.structured_output.backend_xgrammar": "makes grammars for requests",
 }
