@@ -37,6 +37,39 @@ def test_what_the_gate_does_not_explain_stays() -> None:
     assert fit_with_speed(driven, starts, {}).slopes[NAME][0] == pytest.approx(1.0, abs=0.2)
 
 
+def test_a_small_screen_is_not_fooled_by_readings_that_explain_nothing() -> None:
+    rng = np.random.default_rng(1)
+    bits = [np.array([float(i >> k & 1) for i in range(8)]) for k in range(3)]
+    pairs = [(bits[0] + bits[1]) % 2, (bits[0] + bits[2]) % 2]
+    columns = {f"c{k}": column for k, column in enumerate([*bits, *pairs])}
+    taken = held = 0
+    for _ in range(400):
+        starts = [made(i, {"gflops": math.exp(0.1 * rng.normal())}) for i in range(8)]
+        found = fit_with_speed([float(rng.normal()) for _ in starts], starts, columns)
+        taken += NAME in found.slopes
+        for name in columns:
+            estimate = found.estimate(name)
+            interval = None if estimate is None else estimate.interval()
+            assert interval is not None
+            held += interval[0] <= 0 <= interval[1]
+    assert taken <= 12  # 1 % are expected, and one in five by a rule of three standard errors
+    assert held >= 0.925 * 400 * len(columns)
+
+
+def test_a_covariate_that_makes_an_effect_less_sure_stays_out() -> None:
+    gates = [1.0, 2.0, 1.001, 2.001, 1.002, 2.002, 1.0, 2.0]  # the machine was faster for the arm
+    starts = [made(i, {"gflops": gate}) for i, gate in enumerate(gates)]
+    arm = np.array([0.0, 1.0] * 4)
+    y = [2.0 * math.log(gate / 2 ** (i % 2)) for i, gate in enumerate(gates)]
+    y = [value + 1e-5 * (-1) ** (i // 2) + float(arm[i]) for i, value in enumerate(y)]
+    found = fit_with_speed(y, starts, {"arm": arm})
+    assert NAME not in found.slopes
+    estimate = found.estimate("arm")
+    assert estimate is not None
+    assert estimate.value == pytest.approx(1.0, abs=0.01)
+    assert (estimate.p_greater or 0.0) < 1e-6
+
+
 def drifting(gate: float | None, seed: int) -> tuple[float, bool]:
     """Return the noise of a study's screen on a machine that walks by 3 % from start to start.
 
