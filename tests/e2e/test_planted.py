@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.planted import noisy
 from trimtab import search, study
 from trimtab.model import Conclusion, Outcome, Verdict
 from trimtab.progress import Silent
@@ -28,17 +29,6 @@ def tuned(
     with ledger:
         found = run_study(session, search.Phased(), ledger, where, Silent(), Stop())
         return found, [start.outcome for start in ledger.starts()]
-
-
-def noisy(folder: Path, *effects: dict[str, Any], sd: float, seed: int = 1) -> dict[str, Any]:
-    """Return a server slow enough that the planted noise outweighs a busy machine's."""
-    noise = {"sd": sd, "seed": seed, "counter": str(folder / "starts.count")}
-    return {
-        "effects": list(effects),
-        "noise": noise,
-        "token_seconds": 0.010,
-        "ttft_seconds": 0.020,
-    }
 
 
 def test_nothing_is_adopted_where_nothing_is_planted(
