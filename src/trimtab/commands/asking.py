@@ -19,7 +19,7 @@ OracleOption = Annotated[
     bool,
     typer.Option(
         "--oracle",
-        help="Ask the vendors' own code about Ascend settings too: about 5 s, 15 to 40 s where "
+        help="Ask the vendors' own code about Ascend settings too: about 5 s, 8 to 20 s where "
         "vllm-ascend is asked.",
     ),
 ]

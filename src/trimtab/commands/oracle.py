@@ -25,7 +25,7 @@ about; what of a --file is not known before it runs is named on standard error.
 
 A setting is NAME=VALUE: a variable, a tuning's name, or one of the options --additional-config and
 --compilation-config. --enforce-eager, --enable-sleep-mode and --tensor-parallel-size=N are given
-to every check. About 5 seconds for torch_npu, 15 to 40 where vllm-ascend is asked.
+to every check. About 5 seconds for torch_npu, 8 to 20 where vllm-ascend is asked.
 
 Exit code 0: nothing is refused, misread or ignored. 1: something is. 2: usage, the profile is
 none, or the vendors' software or a compiler is missing or does not run.
