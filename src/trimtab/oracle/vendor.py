@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from trimtab.errors import EngineError
 from trimtab.oracle import wide_model
 from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
@@ -60,10 +58,9 @@ def _watcher() -> Path:
     source = CHILD / "asked.c"
     text = f"{platform.machine()} {platform.libc_ver()}".encode() + source.read_bytes()
     name = f"asked-{hashlib.sha256(text).hexdigest()[:24]}.so"
-    library = platformdirs.user_cache_path("trimtab") / "oracle" / name
+    library = build.cache("oracle") / name
     if library.is_file():
         return library
-    library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         draft = Path(folder) / name
         command = ["gcc", "-O1", "-shared", "-fPIC", "-o", str(draft), str(source)]

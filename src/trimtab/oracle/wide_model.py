@@ -12,9 +12,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import platformdirs
-
 from trimtab.engines import default_model
+from trimtab.rehearsal import build
 
 HEADS = 192
 """1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96 and 192 workers divide it."""
@@ -23,14 +22,17 @@ _CONFIG = "config.json"
 
 
 def ensure() -> Path:
-    """Return the model's folder, made if it is missing. It appears complete or not at all."""
+    """Return the model's folder, made if it is missing. It appears complete or not at all.
+
+    Raises:
+        EngineError: the cache folder cannot be made.
+    """
     source = default_model.ensure()
     text = json.dumps({**default_model.CONFIG, "num_attention_heads": HEADS}, indent=1)
     name = f"{default_model.NAME}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    target = platformdirs.user_cache_path("trimtab") / "oracle" / name
+    target = build.cache("oracle") / name
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         draft = Path(folder) / name
         # the stamp is about the built-in model's own files
