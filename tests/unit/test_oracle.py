@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example
 from hypothesis import given as examples
 from hypothesis import strategies as some
 
@@ -377,6 +378,8 @@ def test_a_reply_says_that_no_npu_was_used() -> None:
 
 
 @examples(some.text())
+@example("\x1f0")
+@example("\u0663")
 def test_numbers_as_c_reads_them_are_total(text: str) -> None:
     for reader in (
         Option((0, 1), "x"), Size(20, None, "MB", "x"), Size(0, 16, "KB", "x"), Share(True, "x")

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from trimtab.catalog._accepts import Reading, Taken
 
-_WHOLE = re.compile(r"\s*[+-]?\d+")
-_DECIMAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+# ASCII: C knows no other blanks and digits
+_WHOLE = re.compile(r"\s*[+-]?\d+", re.ASCII)
+_DECIMAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 def _is(words: str, text: str, consequence: str, taken: Taken) -> Reading:
