@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 READY  := $(VENV)/.ready
 ARGS   ?=
-# A file of tests stays in one process, for what it prepares is dear. Servers under load want the
-# whole machine, so the end-to-end tests take turns.
+# A file of tests stays in one process, for what it prepares is dear. Servers that are measured want
+# the whole machine, so those tests take turns.
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
 .PHONY: tune test test-ascend check vllm-cpu ascend-rehearsal clean
@@ -16,8 +16,8 @@ tune: $(READY)
 
 test: $(READY)
 	$(MAKE) --jobs --output-sync=line check vllm-cpu ascend-rehearsal
-	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) tests/unit tests/contracts $(ARGS)
-	$(VENV)/bin/python -m pytest tests/e2e $(ARGS)
+	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) -m 'not alone' $(ARGS)
+	$(VENV)/bin/python -m pytest -m alone tests/e2e $(ARGS)
 
 # On a machine with NPUs: the verification of Ascend settings, on its own vllm-ascend.
 test-ascend: $(READY)

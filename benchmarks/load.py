@@ -160,7 +160,8 @@ def own_cpu(runs: Sequence[Run], load: Load) -> str:
 def arrivals(runs: dict[str, list[Run]], tools: dict[str, Tool]) -> None:
     """Print when requests reached the server in open loop, against when they were to."""
     print(
-        f"\nOpen loop, Poisson, {OPEN.rate:g} requests/s, {OPEN.requests} requests:\n\n"
+        f"\nOpen loop, Poisson, {OPEN.rate:g} requests/s, {OPEN.requests} requests; the bare loop "
+        "shows how late the machine lets a client be:\n\n"
         "| tool | arrival error p50 | p99 | max | TTFT p50 error | TTFT p99 error | CPU s |\n"
         "|---|---|---|---|---|---|---|"
     )
@@ -237,8 +238,9 @@ def tables(tools: dict[str, Tool], url: str, streams: Sequence[int], rounds: int
         runs = rounds_of(tools, url, load, rounds)
         closed(runs, start_up, load)
         own.append(own_cpu(runs["trimtab"], load))
-    runs = rounds_of(tools, url, OPEN, rounds)
-    arrivals(runs, tools)
+    opened = {**tools, "bare loop": bare()}
+    runs = rounds_of(opened, url, OPEN, rounds)
+    arrivals(runs, opened)
     print(
         "\ntrimtab's CPU seconds for 100k tokens as it reads them itself:\n\n"
         "| streams | in the run (target 1.5) | before and after it (target 1) |\n|---|---|---|"

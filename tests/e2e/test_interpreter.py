@@ -13,6 +13,8 @@ import yaml
 
 from tests.e2e.cli import trimtab
 
+pytestmark = pytest.mark.alone
+
 ENGINE = ("--engine", "scripted", "--shared-host")
 OWN = str(Path(sys.executable).resolve())
 

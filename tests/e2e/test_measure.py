@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.cli import Running, free, trimtab, until
 from tests.unit.scripted import scripted
 
+pytestmark = pytest.mark.alone
+
 ENGINE = ("--engine", "scripted", "--shared-host")
 
 

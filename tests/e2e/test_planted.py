@@ -13,6 +13,8 @@ from trimtab.progress import Silent
 from trimtab.stop import Stop
 from trimtab.tune import run_study
 
+pytestmark = pytest.mark.alone
+
 NULLS = ("block-size", "log-stats", "access-log")
 
 

@@ -32,6 +32,8 @@ FLOAT = {"arg": ["--dtype", "float32"]}
 CHOSEN = candidate({"dtype": "float32", "malloc-arenas": 2})
 HEARER = """\
 import signal, sys, time
+
+pytestmark = pytest.mark.alone
 def heard(number, frame):
     print("heard", signal.Signals(number).name, flush=True)
     if number == signal.SIGTERM:

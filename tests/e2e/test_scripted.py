@@ -11,6 +11,8 @@ import yaml
 from tests.e2e.cli import Ran, Running, free, trimtab, until
 from tests.e2e.planted import noisy
 
+pytestmark = pytest.mark.alone
+
 SCRIPTED = ("tune", "--engine", "scripted", "--shared-host")
 DTYPE = ("--only", "dtype", "--budget", "12")
 

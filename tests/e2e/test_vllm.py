@@ -14,7 +14,7 @@ import yaml
 from tests.e2e.cli import Running, free, trimtab, until
 from trimtab import engines
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(1200)]
 
 # A baseline that starts fast, and whose one flaw is large on every CPU: one request at a time.
 BASELINE = ("--enforce-eager", "--dtype", "float32", "--max-num-seqs", "1")
@@ -50,7 +50,8 @@ def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "short.yaml").write_text(WORKLOAD)
     question = ("--baseline", "today.sh", "--only", "max-num-seqs", "--workload", "short.yaml")
-    words = (*question, "--shared-host", "--budget", "16", "--study", "s")
+    # The smallest budget that has room for a screen of one tuning beside the inert control.
+    words = (*question, "--shared-host", "--budget", "14", "--study", "s")
     with Running("tune", *words, cwd=folder) as running:
         second = folder / "s" / "starts" / "002"
         until((second / "plan.json").exists, 300, "the second start")

@@ -25,19 +25,27 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_it_sleeps_as_long_as_told_and_not_a_whole_millisecond(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_it_wakes_early_and_polls_until_it_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
     slept: list[float] = []
 
-    def sleep(ready: object, _write: object, _other: object, timeout: float) -> None:
+    def clock() -> float:
+        now[0] += 0.00001
+        return now[0]
+
+    def sleep(_ready: object, _write: object, _other: object, timeout: float) -> None:
         slept.append(timeout)
+        now[0] += timeout
 
     monkeypatch.setattr(select, "select", sleep)
+    monkeypatch.setattr(loops, "monotonic", clock)
     with loops.PunctualSelector() as selector:
-        assert selector.select(0.0004) == []
+        for wait in (0.0012, 0.0002):
+            begun = now[0]
+            assert selector.select(wait) == []
+            assert wait <= now[0] - begun <= wait + 0.00003
         assert selector.select(0) == selector.select(-1) == []
-    assert slept == [0.0004]
+    assert slept == [pytest.approx(0.0012 - loops._EARLY)]
 
 
 @pytest.mark.parametrize("largest", [1023, 0])

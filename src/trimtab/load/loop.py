@@ -9,10 +9,15 @@ import selectors
 import socket
 import sys
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 _LARGEST: Final = 1023
 """The highest descriptor that select(2) takes."""
+
+_EARLY: Final = 0.0003
+"""Seconds before its time at which the loop wakes. On a virtual machine a sleep ends 0.2 to 0.3 ms
+late (the timer's slack, and a processor that has to be woken); what is left is polled through."""
 
 Read = Callable[[], None]
 """Reads what is there to be read. It must not raise: nothing stands between it and the loop."""
@@ -44,11 +49,11 @@ def remove_read(loop: asyncio.AbstractEventLoop, opened: socket.socket) -> None:
 if sys.platform == "linux":
 
     class PunctualSelector(selectors.EpollSelector):
-        """epoll that sleeps as long as it is told to, and not up to the next whole millisecond.
+        """epoll that waits as long as it is told to, and not up to the next whole millisecond.
 
         An epoll descriptor is readable when it has events, and select(2) waits for that to the
-        microsecond. Polling through the last millisecond would be as punctual, for half a
-        millisecond of CPU time at each timer.
+        microsecond. It wakes early, and polls until it is time: at 50 timers a second at most
+        1.5 % of a core.
 
         Reads that were added here are called while it selects: an event loop's own way (an event,
         a handle, a queue, a context) costs as much again as what is done with a token.
@@ -76,19 +81,25 @@ if sys.platform == "linux":
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             """Return what else is ready, after at most ``timeout`` seconds."""
-            if timeout is not None and timeout > 0 and self.fileno() <= _LARGEST:
-                select.select((self,), (), (), timeout)
-                timeout = 0
-            if not self._reads:
-                return super().select(timeout)
             others = False
-            for descriptor, _ in self._epoll.poll(None if timeout is None else max(0, timeout)):
+            for descriptor, _ in self._wait(timeout):
                 read = self._reads.get(descriptor)
                 if read is None:
                     others = True
                 else:
                     read()
             return super().select(0) if others else []
+
+        def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
+            """Return descriptors with events; none if there are none in ``timeout`` seconds."""
+            if timeout is None or self.fileno() > _LARGEST:
+                return self._epoll.poll(timeout)
+            until = monotonic() + timeout
+            if timeout > _EARLY:
+                select.select((self,), (), (), timeout - _EARLY)
+            while not (found := self._epoll.poll(0)) and monotonic() < until:
+                pass
+            return found
 
     class PunctualLoop(asyncio.SelectorEventLoop):
         """asyncio's own loop on a punctual selector."""
