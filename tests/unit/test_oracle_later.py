@@ -77,3 +77,43 @@ def test_what_is_not_there_is_missed_as_always(packages: Path) -> None:
     (packages / "heavy").rmdir()
     program = "try:\n    import heavy\nexcept ImportError:\n    print('missing')"
     assert said(packages, program) == ["missing"]
+
+
+def test_what_is_absent_meanwhile_can_be_imported_afterwards(packages: Path) -> None:
+    program = """
+with later.absent('server.api'):
+    try:
+        from server import api
+    except ImportError as error:
+        print(error)
+from server import api
+print(api.answer())
+"""
+    missed = "import of server.api halted; None in sys.modules"
+    assert said(packages, program) == [missed, "api runs", "old"]
+
+
+def test_a_distribution_is_looked_up_when_asked_and_all_only_where_names_differ() -> None:
+    program = """
+from importlib import metadata
+from oracle_child import distributions
+whole = metadata.packages_distributions()
+made = []
+metadata.packages_distributions = lambda: made.append(1) or whole
+distributions.look_up_when_asked()
+table = metadata.packages_distributions()
+print(table['pytest'], len(made))
+print(table['yaml'] == whole['yaml'], len(made))
+try:
+    table['no_such']
+except KeyError as error:
+    print('missing', error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(CHILD)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [*("['pytest'] 0", "True 1", "missing 'no_such'")]

@@ -39,6 +39,9 @@ class Trouble:
     stage: str
 
 
+_ITS_OWN = "VLLM_ASCEND_"
+"""How the names of vllm-ascend's variables begin."""
+
 Asking: TypeAlias = Callable[[str, Givens, Setup], Trouble | None]
 
 
@@ -90,6 +93,7 @@ class Oracle:
         """Return the answer to each setting by itself."""
         setup = setup or Setup()
         asked = _given_to_checks(givens)
+        self.runs.prepare(self._surely_asked(asked))  # while the names are looked up
         self._look_up(asked)
         wanted = {
             kind: [(one,) for one in asked if kind in self._kinds_of((one,))]
@@ -131,6 +135,14 @@ class Oracle:
         nowhere = {name for name in variables if not self._mentioned.get(name)}
         nowhere = {name for name in nowhere if not judge.of_cann(name)}  # who reads it is known
         self._beside.update(vendor.beside(self._python, nowhere))
+
+    def _surely_asked(self, givens: Givens) -> set[str]:
+        """Return the checks that settings take part in, as far as their names alone tell."""
+        sure = any(
+            one.is_option or one.name in allocator.NAMES or one.name.startswith(_ITS_OWN)
+            for one in givens
+        )
+        return {VLLM_ASCEND} & set(self.runs.kinds) if sure else set()
 
     def _kinds_of(self, givens: Givens) -> tuple[str, ...]:
         """Return the checks in which settings take part: those whose software mentions them."""

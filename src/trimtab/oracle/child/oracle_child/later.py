@@ -9,11 +9,12 @@ vendors' code runs as it is wherever it runs, and the answers are the same with 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.abc
 import importlib.machinery
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -170,3 +171,13 @@ def defer(names: Mapping[str, str], patches: Mapping[str, tuple[str, ...]]) -> N
     changes others → the packages of those; it runs when something of them is imported.
     """
     sys.meta_path.insert(0, Finder(names, patches))
+
+
+@contextlib.contextmanager
+def absent(name: str) -> Iterator[None]:
+    """Meanwhile a module that was not imported so far is one that is not installed."""
+    sys.modules[name] = None  # type: ignore[assignment]  # which makes its import fail
+    try:
+        yield
+    finally:
+        del sys.modules[name]

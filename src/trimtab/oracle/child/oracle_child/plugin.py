@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from . import later, unneeded
 from .seen import plain
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Noting(dict[str, Any]):
 def prepare() -> None:
     """Import vLLM with its plug-in, and make one configuration, so that all is loaded."""
     before = dict(os.environ)
-    importlib.import_module("vllm_ascend")
+    with later.absent(unneeded.LISTS):
+        importlib.import_module("vllm_ascend")  # and vllm with it
     utils = importlib.import_module("vllm.utils.argparse_utils")
     args = importlib.import_module("vllm.engine.arg_utils")
     registry: Any = importlib.import_module("vllm.model_executor.models.registry")

@@ -7,7 +7,7 @@ import importlib
 import os
 from importlib import metadata
 
-from . import later, plugin, unneeded
+from . import distributions, later, plugin, unneeded
 
 _BEFORE_TORCH_NPU = ("sympy", "torch._dynamo", "torch.distributed", "torch._inductor.config")
 """Modules that torch_npu imports first. They are PyTorch's own, and slow."""
@@ -27,6 +27,8 @@ def prepare(kind: str) -> dict[str, str]:
     gc.disable()  # what is imported stays: to look for garbage in it again and again costs time
     if kind == "vllm-ascend":
         later.defer(unneeded.MODULES, unneeded.PATCHES)
+        importlib.import_module(unneeded.ONCE)
+        distributions.look_up_when_asked()
     importlib.import_module("torch")
     if kind == "vllm-ascend":
         plugin.prepare()

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 
 _MISTRAL = "gguf imports it for the vocabularies of Mistral's models; no vocabulary is read"
 _TRACES = "vLLM exports traces by it where an address for them is given; a server does that"
+_WEIGHTS = (
+    "reads quantized weights of a kind that vLLM knows by itself; it brings torch's compiler"
+)
 
 MODULES: Mapping[str, str] = {
     "vllm.entrypoints.mcp.tool_server": "of tools that a server calls; it brings all of openai",
@@ -23,6 +26,8 @@ MODULES: Mapping[str, str] = {
     "opentelemetry.exporter.otlp.proto.http.trace_exporter": _TRACES,
     "pandas": "reads tables of tuned kernels for AMD's chips",
     "networkx": "draws the graphs of torch's compiler",
+    "vllm_ascend.quantization.compressed_tensors_config": _WEIGHTS,
+    "vllm_ascend.quantization.fp8_config": _WEIGHTS,
     "torch.utils.cpp_extension": "compiles an allocator for CUDA; it brings setuptools",
     "aiohttp": "fetches media from the network",
     "vllm_ascend.model_loader.rfork.seed_server": "a server of weights; it brings fastapi",
@@ -31,11 +36,18 @@ MODULES: Mapping[str, str] = {
 }
 """Module → what it is for: imported when it is used."""
 
+LISTS = "torch._inductor.lowering"
+"""Holds a list that vLLM replaces as it is imported, unless there is none. It is asked while a model
+is compiled, for what to log, and brings most of torch's compiler."""
+
 _PATCHES = "vllm_ascend.patch.platform.patch_"
 _SERVER = "vllm.entrypoints.openai"
 _PARSERS = "vllm.tool_parsers"
 
+ONCE = "oracle_child.scanned_once"
+
 PATCHES: Mapping[str, tuple[str, ...]] = {
+    ONCE: ("transformers.utils.import_utils",),
     f"{_PATCHES}glm_tool_call_streaming": (_SERVER,),
     f"{_PATCHES}deepseek_v4_tool_call_parser": (_PARSERS,),
     f"{_PATCHES}glm47_tool_call_parser": (_PARSERS,),
@@ -46,7 +58,7 @@ PATCHES: Mapping[str, tuple[str, ...]] = {
     ),
     f"{_PATCHES}tool_choice_none_content": (_SERVER,),
 }
-"""What vllm-ascend changes in the API server → the packages that it changes: run before those.
+"""What changes others → the packages that it changes: run after those.
 
-Otherwise it would import the API server (fastapi, openai) to change it.
+Those of vllm-ascend would import the API server (fastapi, openai) to change it. One is ours.
 """
