@@ -37,8 +37,8 @@ MODULES: Mapping[str, str] = {
 """Module → what it is for: imported when it is used."""
 
 LISTS = "torch._inductor.lowering"
-"""Holds a list that vLLM replaces as it is imported, unless there is none. It is asked while a model
-is compiled, for what to log, and brings most of torch's compiler."""
+"""Holds a list that vLLM replaces as it is imported, unless there is none. It is asked while a
+model is compiled, for what to log, and brings most of torch's compiler."""
 
 _PATCHES = "vllm_ascend.patch.platform.patch_"
 _SERVER = "vllm.entrypoints.openai"
