@@ -1,13 +1,17 @@
-"""Shared fixtures: every test runs with its own user folders."""
+"""Shared fixtures, and one rule for all property tests: none fails for the time it takes."""
 
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from trimtab.engines import managed
 from trimtab.rehearsal import environments
+
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -112,7 +112,7 @@ GROUPS = ("cpu", "memory", "kernel", "limits", "container", "privileges", "ascen
 KNOWN = facts_of(plain_host())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     unknown=st.sets(st.sampled_from(GROUPS)),
     platform=st.sampled_from(["cpu", "cuda", "ascend"]),

@@ -116,7 +116,7 @@ def test_every_format_has_a_contract() -> None:
 
 @every_artefact
 @given(wanted=served())
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_it_parses_back_to_the_plan(artefact: Artefact, wanted: Settings) -> None:
     order = order_for(artefact, wanted)
     assert artefact.absent(order) == ""

@@ -26,14 +26,14 @@ from trimtab.engines.scripted import SERVER, Scripted
 from trimtab.model import candidate
 from trimtab.profile import Profile
 
+pytestmark = pytest.mark.alone
+
 MODEL = "scripted-model"
 COMMAND = (sys.executable, "-I", "-S", str(SERVER), "serve", MODEL)
 FLOAT = {"arg": ["--dtype", "float32"]}
 CHOSEN = candidate({"dtype": "float32", "malloc-arenas": 2})
 HEARER = """\
 import signal, sys, time
-
-pytestmark = pytest.mark.alone
 def heard(number, frame):
     print("heard", signal.Signals(number).name, flush=True)
     if number == signal.SIGTERM:

@@ -183,9 +183,7 @@ def run_script(text: str, folder: Path, **env: str) -> subprocess.CompletedProce
 
 
 @given(any_settings())
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_shell_passes_exactly_the_plan(
     stub: Path, tmp_path: Path, given_settings: Settings
 ) -> None:
@@ -240,9 +238,7 @@ def test_secrets_come_from_the_callers_environment(stub: Path, tmp_path: Path) -
 
 
 @given(any_settings())
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_env_file_can_be_sourced(stub: Path, tmp_path: Path, given_settings: Settings) -> None:
     wanted = replace(given_settings, preload=())
     assume(not any(looks_secret(name) for name, _ in wanted.env))

@@ -371,7 +371,7 @@ def test_no_entry_is_written_that_could_not_be_read_back(tmp_path: Path) -> None
     assert not (tmp_path / "journal").exists()
 
 
-@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.settings(max_examples=150)
 @given(data=st.data())
 def test_whatever_happens_to_a_journal_it_is_understood_or_left(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -96,7 +96,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.jsonl"
 
 
-@settings(deadline=None)
 @given(starts)
 def test_a_start_survives_the_round_trip_exactly(made: Start) -> None:
     back = decode(Start, json.loads(json.dumps(encode(made))))
@@ -105,9 +104,7 @@ def test_a_start_survives_the_round_trip_exactly(made: Start) -> None:
     assert repr(back) == repr(made)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(made=st.lists(starts, max_size=4))
 def test_what_was_appended_is_read_back(tmp_path: Path, made: list[Start]) -> None:
     path = tmp_path / "ledger.jsonl"

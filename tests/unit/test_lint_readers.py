@@ -176,7 +176,7 @@ CORPUS = [
 KINDS = ["a.sh", "Dockerfile", "compose.yaml", "pod.yaml", "a.service", "a.env", "a.md", "a.conf"]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     text=st.sampled_from(CORPUS),
     name=st.sampled_from(KINDS),
@@ -208,7 +208,7 @@ def test_mutated_files_never_crash_or_hang(
             assert 1 <= one.place.line <= text.count("\n") + 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(value=st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=30))
 def test_a_quoted_value_comes_back(value: str) -> None:
     import shlex

@@ -90,7 +90,7 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=20), st.sampled_from([CHUNKED, SIZED]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_answers_are_framed_at_any_split(cuts: list[int], response: bytes) -> None:
     async def test() -> None:
         rig = Rig()
@@ -114,7 +114,7 @@ def test_answers_are_framed_at_any_split(cuts: list[int], response: bytes) -> No
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=6), st.integers(0, len(CHUNKED) - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_cut_answer_is_an_error(cuts: list[int], end: int) -> None:
     async def test() -> None:
         rig = Rig()

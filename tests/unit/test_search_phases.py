@@ -289,7 +289,7 @@ def test_a_machine_far_slower_than_expected_stops_after_one_block() -> None:
     assert {place(start) for start in starts} == {("lead", 0)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     budget=st.integers(8, 60),
     count=st.integers(0, 16),

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -124,7 +124,6 @@ def test_other_orders_are_refused(order: int) -> None:
         hadamard(order)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 44), st.integers(2, 12), st.integers(0, 99))
 def test_designs_are_orthogonal_and_estimable(factors: int, quarter: int, seed: int) -> None:
     rows = 4 * quarter
