@@ -54,6 +54,7 @@ def test_what_is_ready_ends_the_sleep(largest: int, monkeypatch: pytest.MonkeyPa
     read, write = os.pipe()
     try:
         with loops.PunctualSelector() as selector:
+            assert selector.select(-1) == []
             key = selector.register(read, selectors.EVENT_READ)
             os.write(write, b"x")
             assert selector.select(60.0) == [(key, selectors.EVENT_READ)]

@@ -92,8 +92,10 @@ if sys.platform == "linux":
 
         def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
             """Return descriptors with events; none if there are none in ``timeout`` seconds."""
-            if timeout is None or self.fileno() > _LARGEST:
-                return self._epoll.poll(timeout)
+            if timeout is None:
+                return self._epoll.poll()
+            if self.fileno() > _LARGEST:
+                return self._epoll.poll(max(0, timeout))
             until = monotonic() + timeout
             if timeout > _EARLY:
                 select.select((self,), (), (), timeout - _EARLY)

@@ -138,10 +138,7 @@ class Oracle:
 
     def _surely_asked(self, givens: Givens) -> set[str]:
         """Return the checks that settings take part in, as far as their names alone tell."""
-        sure = any(
-            one.is_option or one.name in allocator.NAMES or one.name.startswith(_ITS_OWN)
-            for one in givens
-        )
+        sure = any(_concerns_plugin(one) or one.name.startswith(_ITS_OWN) for one in givens)
         return {VLLM_ASCEND} & set(self.runs.kinds) if sure else set()
 
     def _kinds_of(self, givens: Givens) -> tuple[str, ...]:
@@ -149,8 +146,8 @@ class Oracle:
         wanted = set()
         for one in givens:
             named = set() if one.is_option else set(self._mentioned.get(one.name, ()))
-            if one.is_option or one.name in allocator.NAMES:
-                named.add(VLLM_ASCEND)  # it writes the allocator's variable itself
+            if _concerns_plugin(one):
+                named.add(VLLM_ASCEND)
             wanted |= (named or {TORCH_NPU}) & set(self.runs.kinds) or {self.runs.kinds[0]}
         return tuple(kind for kind in self.runs.kinds if kind in wanted)
 
@@ -205,6 +202,11 @@ class Oracle:
                 sentence = f"{one.name} is then read as {now.text}"
                 return Trouble(Verdict.READ_AS, sentence, run.asked.get(one.name, ""))
         return None
+
+
+def _concerns_plugin(given: Given) -> bool:
+    """Whether vllm-ascend handles a setting: options, and the allocator's variable it writes."""
+    return given.is_option or given.name in allocator.NAMES
 
 
 def _given_to_checks(givens: Iterable[Given]) -> Givens:

@@ -6,6 +6,7 @@ and asks it one question: of which distribution ``torch`` is, to tell the versio
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from importlib import metadata
 
@@ -23,13 +24,12 @@ class Distributions(dict[str, list[str]]):
 
     def __missing__(self, package: str) -> list[str]:
         try:
-            self[package] = [metadata.distribution(package).name]
+            return [metadata.distribution(package).name]
         except metadata.PackageNotFoundError:
-            self.update(self._whole())
-        return dict(self)[package]
+            return self._whole()[package]
 
 
 def look_up_when_asked() -> None:
     """From now on let nobody have the whole table made who does not need it."""
-    whole = metadata.packages_distributions
+    whole = functools.cache(metadata.packages_distributions)
     metadata.packages_distributions = lambda: Distributions(whole)

@@ -45,6 +45,7 @@ _SERVER = "vllm.entrypoints.openai"
 _PARSERS = "vllm.tool_parsers"
 
 ONCE = "oracle_child.scanned_once"
+"""Our own change of transformers, which waits as vllm-ascend's do."""
 
 PATCHES: Mapping[str, tuple[str, ...]] = {
     ONCE: ("transformers.utils.import_utils",),
