@@ -173,3 +173,19 @@ def test_a_key_is_judged_beside_as_many_workers_as_a_large_server_has(
             verdicts[workers] = answer.verdict
     taken = Verdict.ACCEPTED
     assert verdicts == {"2": Verdict.REJECTED, "16": taken, "24": taken, "64": taken}
+
+
+def test_a_refusal_for_the_model_or_for_unknown_stages_decides_nothing(
+    rehearsal_python: Path,
+) -> None:
+    chunks = Given(ADDITIONAL, '{"profiling_chunk_config": {"enabled": true}}')
+    mla = Given(ADDITIONAL, '{"enable_kv_nz": true}')
+    stages = "--pipeline-parallel-size"
+    asked = (
+        (chunks,), (chunks, Given(stages, "2")), (chunks, Given(stages, "")), (mla,)
+    )  # fmt: skip
+    with Oracle(rehearsal_python, through=[VLLM_ASCEND]) as oracle:
+        verdicts = [oracle.ask(givens).answers[0].verdict for givens in asked]
+    assert verdicts == [
+        Verdict.REJECTED, Verdict.ACCEPTED, Verdict.NOT_OBSERVABLE, Verdict.NOT_OBSERVABLE
+    ]  # fmt: skip

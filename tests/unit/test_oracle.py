@@ -24,7 +24,17 @@ from trimtab.oracle.effective import effective, same
 from trimtab.oracle.events import run_of
 from trimtab.oracle.judge import Known, judge
 from trimtab.oracle.messages import LONGEST, alike, one_line, said
-from trimtab.oracle.model import Answer, Conflict, Failure, Given, NotAsked, Reply, Run, Verdict
+from trimtab.oracle.model import (
+    SIZES,
+    Answer,
+    Conflict,
+    Failure,
+    Given,
+    NotAsked,
+    Reply,
+    Run,
+    Verdict,
+)
 from trimtab.oracle.probes import entries, probes
 from trimtab.oracle.relations import CASES
 from trimtab.oracle.table import BARE, SERVED
@@ -291,7 +301,7 @@ def test_settings_can_be_typed_in_three_ways() -> None:
     assert gather.typed("--enforce-eager") == Given("--enforce-eager", "")
     for wrong in (
         *("X", "=1", "--max-model-len=1", "jemalloc=1", "A B=1", "é=1", "1A=1", "-x=1"),
-        *("--tensor-parallel-size=0", "--tensor-parallel-size=two", "-tp=-1"),
+        *("--tensor-parallel-size=0", "--tensor-parallel-size=two", "-tp=-1", "-dp=0"),
         *("LD_PRELOAD=/x.so", "LD_LIBRARY_PATH=/x", "ASCEND_HOME_PATH=/x"),
     ):
         with pytest.raises(UsageError):
@@ -341,17 +351,22 @@ def launched(text: str) -> tuple[list[tuple[Given, ...]], list[NotAsked]]:
 
 
 def test_workers_are_read_by_both_names_and_not_cut_down() -> None:
-    for option in ("-tp 16", "-tp=16", "--tensor-parallel-size 16"):
-        (givens,), left_out = launched(f"HCCL_ALGO=x vllm serve m {option}\n")
-        assert givens == (Given("HCCL_ALGO", "x"), Given("--tensor-parallel-size", "16"))
-        assert not left_out
+    for name, short in SIZES.items():
+        for option in (f"{short} 16", f"{short}=16", f"{name} 16"):
+            (givens,), left_out = launched(f"HCCL_ALGO=x vllm serve m {option}\n")
+            assert givens == (Given("HCCL_ALGO", "x"), Given(name, "16"))
+            assert not left_out
 
 
 @pytest.mark.parametrize("text", ["$TP", "0", "two"])
 def test_workers_that_nobody_knows_are_given_without_a_number(text: str) -> None:
-    (givens,), (left_out,) = launched(f"HCCL_ALGO=x vllm serve m -tp {text}\n")
-    assert givens == (Given("HCCL_ALGO", "x"), Given("--tensor-parallel-size", ""))
-    assert left_out.given == Given("--tensor-parallel-size", text)
+    (givens,), (left_out,) = launched(f"HCCL_ALGO=x vllm serve m -tp 2 -pp {text}\n")
+    assert givens == (
+        Given("HCCL_ALGO", "x"),
+        Given("--tensor-parallel-size", "2"),
+        Given("--pipeline-parallel-size", ""),
+    )
+    assert left_out.given == Given("--pipeline-parallel-size", text)
 
 
 def test_a_launch_without_a_setting_has_nothing_to_ask() -> None:

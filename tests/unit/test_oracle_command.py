@@ -209,7 +209,7 @@ def test_a_refusal_over_unknown_workers_decides_nothing(oracle: Oracle) -> None:
     assert (sized.verdict, refused.verdict) == (Verdict.REJECTED, Verdict.REJECTED)
     (sized, refused) = oracle.ask([*givens, Given("--tensor-parallel-size", "")]).answers
     assert (sized.verdict, refused.verdict) == (Verdict.NOT_OBSERVABLE, Verdict.REJECTED)
-    assert "--tensor-parallel-size, which is not known here: ValueError: 8" in sized.sentence
+    assert "--data-parallel-size, which are not all known here: ValueError: 8" in sized.sentence
 
 
 def test_names_of_the_software_around_are_looked_up_when_no_vendor_has_them(

@@ -112,3 +112,88 @@ except KeyError as error:
     print('missing', error)
 """
     assert said(packages, program) == ["['pytest'] 0", "True 1", "missing 'no_such'"]
+
+
+DECORATED = """
+from types import SimpleNamespace
+from oracle_child.compiled_later import compiled_when_called
+
+def compile(function, *, dynamic=False):
+    print('compiles', getattr(function, '__name__', function), dynamic)
+    return lambda *given: ('compiled', function(*given))
+
+plain = SimpleNamespace(disable=compile, allow_in_graph=compile, assume_constant_result=compile)
+torch = SimpleNamespace(compile=compile, compiler=plain)
+with compiled_when_called(torch):
+    @torch.compile
+    def one(number):
+        return number
+    @torch.compile(dynamic=True)
+    def two(number):
+        return 2 * number
+    @torch.compiler.disable
+    def three():
+        return 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("print(one.__name__, two.__name__)", ["one two"]),
+        ("print(one(1), one(2))", ["compiles one False", "('compiled', 1) ('compiled', 2)"]),
+        ("print(two(1))", ["compiles two True", "('compiled', 2)"]),
+        ("print(three())", ["compiles three False", "('compiled', 3)"]),
+        ("print(torch.compile is plain.disable is compile)", ["True"]),
+        (
+            "with compiled_when_called(torch):\n    made = torch.compile(print)\nmade('now')",
+            ["compiles print False", "now"],
+        ),
+    ],
+    ids=["named", "called", "with options", "another", "put back", "no function of Python"],
+)
+def test_what_is_decorated_is_compiled_when_it_is_called(
+    packages: Path, program: str, expected: list[str]
+) -> None:
+    assert said(packages, DECORATED + program) == expected
+
+
+TRANSFORMERS = """
+import os
+
+def create_import_structure_from_path(path):
+    print('reads', os.path.basename(path))
+    folder = os.path.dirname(path) if os.path.isfile(path) else path
+    inner = os.path.join(folder, 'inner')
+    parts = {'inner': create_import_structure_from_path(inner)} if os.path.isdir(inner) else {}
+    return {**parts, frozenset({'torch'}): {'of': {'A', 'B'}}}
+"""
+SCANNED = """
+import os
+os.environ['ORACLE_KEPT'] = 'kept'
+from oracle_child import scanned_once
+from transformers.utils import import_utils
+found = import_utils.create_import_structure_from_path('models')
+again = import_utils.create_import_structure_from_path('models/__init__.py')
+print(found == again, sorted(found['inner'][frozenset({'torch'})]['of']))
+"""
+
+
+def test_models_are_read_once_until_they_are_installed_anew(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(packages)
+    Path("transformers", "utils").mkdir(parents=True)
+    Path("transformers", "utils", "import_utils.py").write_text(TRANSFORMERS)
+    Path("models", "inner").mkdir(parents=True)
+    Path("models", "__init__.py").touch()
+    answer = "True ['A', 'B']"
+    assert said(packages, SCANNED) == ["reads models", "reads inner", answer]  # nowhere to keep it
+    Path("kept").mkdir()
+    assert said(packages, SCANNED) == ["reads models", "reads inner", answer]
+    assert said(packages, SCANNED) == [answer]
+    for one in Path("kept").iterdir():
+        one.write_bytes(one.read_bytes()[:-9])
+    assert said(packages, SCANNED) == ["reads models", "reads inner", answer]
+    Path("models", "another").touch()
+    assert said(packages, SCANNED) == ["reads models", "reads inner", answer]

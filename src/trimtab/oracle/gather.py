@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator
 
 from trimtab.catalog import CATALOG
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Settings
 from trimtab.model.script import Document, Launch, Setting
-from trimtab.oracle.model import OPTIONS, PARALLEL, SWITCHES, Given, Givens, NotAsked
+from trimtab.oracle.model import OPTIONS, SIZES, SWITCHES, Given, Givens, NotAsked
 from trimtab.oracle.probes import given_of
 
 _LAYERS = ("torch_npu", "vllm_ascend", "hccl", "cann")
@@ -30,9 +29,11 @@ _LEADS = (
 """Names that lead a check to the stand-in and to the vendors' code, or away from them."""
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_ALONE = tuple(one for one in SWITCHES if one not in SIZES)
+"""Switches that stand without a value."""
+
 _SIZE = re.compile(r"0*[1-9]\d{0,4}", re.ASCII)
 _NO_SIZE = "must be a whole number of at least 1"
-_ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType({PARALLEL: ("-tp",)})
 
 
 def typed(text: str) -> Given:
@@ -43,7 +44,7 @@ def typed(text: str) -> Given:
     """
     name, equals, value = text.partition("=")
     name = _canonical(name)
-    if name in SWITCHES and name != PARALLEL:
+    if name in _ALONE:
         return Given(name, "")
     if not name or not equals:
         raise UsageError(f"--setting must be NAME=VALUE, but is {text!r}")
@@ -95,15 +96,19 @@ def not_asked(document: Document) -> list[NotAsked]:
 def of_settings(settings: Settings) -> Givens:
     """Return the settings of a plan that the oracle can be asked about; empty without any.
 
-    Options that decide for others go with them. A number of workers that is none comes without
+    Options that decide for others go with them. A size that is no number of workers comes without
     its text, so that nothing is concluded from it.
     """
     env = [Given(name, text) for name, text in settings.env if concerns(name)]
     values = ((name, _value(name, settings)) for name in OPTIONS)
     options = [Given(name, value) for name, value in values if value is not None]
-    if (workers := _value(PARALLEL, settings)) is not None:
-        options.append(Given(PARALLEL, workers if _SIZE.fullmatch(workers) else ""))
-    on = (one for one in SWITCHES if one != PARALLEL and Switch(one).parse(settings) is True)
+    sizes = ((name, _value(name, settings)) for name in SIZES)
+    options += [
+        Given(name, size if _SIZE.fullmatch(size) else "")
+        for name, size in sizes
+        if size is not None
+    ]
+    on = (one for one in _ALONE if Switch(one).parse(settings) is True)
     found = (*env, *options, *(Given(name, "") for name in on))
     return found if asks(found) else ()
 
@@ -130,15 +135,15 @@ def of_launch(launch: Launch) -> Givens:
     env = tuple((one.name, one.value) for one in launch.env if one.literal and one.exported)
     unknown = {one.name for one in launch.options if not one.literal}
     found = of_settings(Settings(argv=launch.argv, env=env))
-    sized = (Given(PARALLEL, ""),) if PARALLEL in unknown else ()
-    known = (*(one for one in found if one.name not in unknown), *sized)
+    unsized = (Given(name, "") for name in SIZES if name in unknown)
+    known = (*(one for one in found if one.name not in unknown), *unsized)
     return known if asks(known) else ()
 
 
 def _left_out(launch: Launch) -> Iterator[NotAsked]:
     for one in (*launch.env, *launch.options):
         if one.name.startswith("-"):
-            if one.name not in (*OPTIONS, PARALLEL):
+            if one.name not in (*OPTIONS, *SIZES):
                 continue
         elif not concerns(one.name):
             continue
@@ -152,7 +157,7 @@ def _why_not(setting: Setting) -> str | None:
         return "the file does not tell its whole value"
     if not setting.exported:
         return "it is not exported"
-    if setting.name == PARALLEL and not _SIZE.fullmatch(setting.value):
+    if setting.name in SIZES and not _SIZE.fullmatch(setting.value):
         return _NO_SIZE
     return None
 
@@ -160,7 +165,7 @@ def _why_not(setting: Setting) -> str | None:
 def _canonical(name: str) -> str:
     """Return an option's long name, as its parser understands it."""
     dashed = name.replace("_", "-") if name.startswith("--") else name
-    return next((long for long, short in _ALIASES.items() if dashed in short), dashed)
+    return next((long for long, short in SIZES.items() if dashed == short), dashed)
 
 
 def _askable(given: Given) -> Given:
@@ -174,13 +179,13 @@ def _askable(given: Given) -> Given:
             f"{given.name} cannot be judged: it says where software lies, and a check runs with "
             "the stand-in in its place"
         )
-    if given.name == PARALLEL and not _SIZE.fullmatch(given.text):
-        raise UsageError(f"{PARALLEL} {_NO_SIZE}, but is {given.text!r}")
+    if given.name in SIZES and not _SIZE.fullmatch(given.text):
+        raise UsageError(f"{given.name} {_NO_SIZE}, but is {given.text!r}")
     return given
 
 
 def _value(name: str, settings: Settings) -> str | None:
-    value = Argument(name, aliases=_ALIASES.get(name, ())).parse(settings)
+    value = Argument(name, aliases=(SIZES[name],) if name in SIZES else ()).parse(settings)
     return None if value is None else str(value)
 
 

@@ -10,10 +10,9 @@ from trimtab.catalog import CATALOG
 from trimtab.oracle.effective import effective
 from trimtab.oracle.messages import alike, one_line, said
 from trimtab.oracle.model import (
-    PARALLEL,
+    SIZES,
     STAGES,
     Answer,
-    Conflict,
     Failure,
     Given,
     Run,
@@ -40,7 +39,10 @@ _OF_CANN = ("ASCEND_RT_VISIBLE_DEVICES",)
 _LIBRARIES = ("allocator", "threads")
 """Layers of the catalogue whose readers are libraries that are in none of the wheels asked."""
 
-_WORKERS = re.compile(r"tensor[ _]parallel|parallel[ _]size|\btp\b", re.IGNORECASE)
+_WORKERS = re.compile(
+    r"(?:tensor|pipeline|data)[ _-]parallel|parallel[ _-]size|\b[tpd]p\b", re.IGNORECASE
+)
+_MODEL = re.compile(r"\b(?:mla|moe|models?)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +124,25 @@ def unasked(given: Given) -> Answer | None:
     return Answer(given, Verdict.NOT_OBSERVABLE, "read by CANN, which is in no wheel")
 
 
-def without_workers(answer: Answer) -> Answer:
-    """Return an answer where the number of workers is not known: a refusal may be due to that."""
-    if answer.verdict is not Verdict.REJECTED or not _WORKERS.search(answer.sentence):
+def depends(sentence: str, *, sized: bool) -> str:
+    """Return what a refusal may be due to that is not known here; "" if it tells of nothing.
+
+    ``sized``: whether all sizes are known.
+    """
+    if not sized and _WORKERS.search(sentence):
+        return f"{', '.join(SIZES)}, which are not all known here"
+    if _MODEL.search(sentence):
+        return "the model, and the oracle's is a small dense one"
+    return ""
+
+
+def hedged(answer: Answer, *, sized: bool) -> Answer:
+    """Return an answer as it is meant: a refusal may be due to what is not known."""
+    why = depends(answer.sentence, sized=sized)
+    if answer.verdict is not Verdict.REJECTED or not why:
         return answer
-    why = f"it depends on {PARALLEL}, which is not known here: {answer.sentence}"
+    why = f"it depends on {why}: {answer.sentence}"
     return replace(answer, verdict=Verdict.NOT_OBSERVABLE, sentence=why, stage="")
-
-
-def holds_without_workers(conflict: Conflict) -> bool:
-    """Whether settings exclude each other whatever the number of workers is."""
-    return not _WORKERS.search(conflict.sentence)
 
 
 def of_cann(name: str) -> bool:
@@ -161,8 +171,9 @@ def _unread(given: Given, names: Iterable[str], known: Known, kind: str) -> Answ
     holders = sorted({one for name in names for one in known.mentioned.get(_last(name), ())})
     shown = ", ".join(names)
     if holders:
+        mention, ask = ("mentions", "asks") if len(holders) == 1 else ("mention", "ask")
         why = (
-            f"{' and '.join(holders)} mentions {shown}, but asks for it in none of the stages "
+            f"{' and '.join(holders)} {mention} {shown}, but {ask} for it in none of the stages "
             "that were run"
         )
         return Answer(given, Verdict.NOT_OBSERVABLE, why, through=kind)

@@ -13,10 +13,17 @@ VLLM_ASCEND = "vllm-ascend"
 ADDITIONAL = "--additional-config"
 PARALLEL = "--tensor-parallel-size"
 SLEEP = "--enable-sleep-mode"
-SWITCHES = ("--enforce-eager", SLEEP, "--enable-expert-parallel", PARALLEL)
+SIZES: Mapping[str, str] = {
+    PARALLEL: "-tp",
+    "--pipeline-parallel-size": "-pp",
+    "--data-parallel-size": "-dp",
+}
+"""Options that say how many workers there are, with their short names."""
+
+SWITCHES = ("--enforce-eager", SLEEP, "--enable-expert-parallel", *SIZES)
 """Options that decide for the others: they are given in every check, never asked about alone.
 
-The number of workers without a text is one that nobody knows: it is given to no check.
+A size without a text is one that nobody knows: it is given to no check.
 """
 
 OPTIONS = (ADDITIONAL, "--compilation-config")

@@ -15,7 +15,7 @@ from trimtab.oracle.effective import effective
 from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import (
     ADDITIONAL,
-    PARALLEL,
+    SIZES,
     SWITCHES,
     TORCH_NPU,
     VLLM_ASCEND,
@@ -77,15 +77,15 @@ class Oracle:
 
     def ask(self, givens: Sequence[Given], *, graph: bool = False) -> Reply:
         """Return what the vendors' code says to each setting, and to all of them together."""
-        unsized = Given(PARALLEL, "") in givens
-        switches = (one for one in givens if one.name in SWITCHES)
-        setup = Setup(tuple(one for one in switches if one.text or one.name != PARALLEL), graph)
+        switches = [one for one in givens if one.name in SWITCHES]
+        known = tuple(one for one in switches if one.text or one.name not in SIZES)
+        setup = Setup(known, graph)
         answers = self.alone([one for one in givens if one.name not in SWITCHES], setup)
         good = tuple(one.given for one in answers if not one.verdict.fails)
         conflicts = self.together(good, setup)
-        if unsized:
-            answers = [judge.without_workers(one) for one in answers]
-            conflicts = [one for one in conflicts if judge.holds_without_workers(one)]
+        sized = len(known) == len(switches)
+        answers = [judge.hedged(one, sized=sized) for one in answers]
+        conflicts = [one for one in conflicts if not judge.depends(one.sentence, sized=sized)]
         chip = self.runs.machine.chip
         return Reply(chip, self.runs.versions, tuple(answers), tuple(conflicts))
 

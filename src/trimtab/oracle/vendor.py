@@ -46,6 +46,9 @@ def environment(python: Path, machine: StandIn) -> dict[str, str]:
         **machine.environment(libraries, str(CHILD)),
         "LD_PRELOAD": str(_watcher()),
         "ORACLE_MODEL": str(wide_model.ensure()),
+        # what vLLM and transformers find out by reading themselves
+        "VLLM_CACHE_ROOT": str(build.cache("oracle") / "vllm"),
+        "ORACLE_KEPT": str(build.cache("oracle")),
         "TORCH_NPU_LOGS": "memory",
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",

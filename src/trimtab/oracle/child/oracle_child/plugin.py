@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import later, unneeded
+from .compiled_later import compiled_when_called
 from .seen import plain
 
 if TYPE_CHECKING:
@@ -58,6 +59,14 @@ class Noting(dict[str, Any]):
 def prepare() -> None:
     """Import vLLM with its plug-in, and make one configuration, so that all is loaded."""
     before = dict(os.environ)
+    with compiled_when_called(importlib.import_module("torch")):
+        _import_and_make()
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _import_and_make() -> None:
     with later.absent(unneeded.LISTS):
         importlib.import_module("vllm_ascend")  # and vllm with it
     utils = importlib.import_module("vllm.utils.argparse_utils")
@@ -69,9 +78,6 @@ def prepare() -> None:
     _parsers.append(parser)
     make(["--enforce-eager"])
     importlib.import_module("vllm_ascend.ascend_config").clear_ascend_config()
-    for name in set(os.environ) - set(before):
-        del os.environ[name]
-    os.environ.update(before)
 
 
 def _here(inspect: Callable[[], Any]) -> Any:

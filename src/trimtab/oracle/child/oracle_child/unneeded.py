@@ -10,9 +10,7 @@ from collections.abc import Mapping
 
 _MISTRAL = "gguf imports it for the vocabularies of Mistral's models; no vocabulary is read"
 _TRACES = "vLLM exports traces by it where an address for them is given; a server does that"
-_WEIGHTS = (
-    "reads quantized weights of a kind that vLLM knows by itself; it brings torch's compiler"
-)
+_COMPILER = "brings torch's compiler, and no model is compiled"
 
 MODULES: Mapping[str, str] = {
     "vllm.entrypoints.mcp.tool_server": "of tools that a server calls; it brings all of openai",
@@ -26,8 +24,9 @@ MODULES: Mapping[str, str] = {
     "opentelemetry.exporter.otlp.proto.http.trace_exporter": _TRACES,
     "pandas": "reads tables of tuned kernels for AMD's chips",
     "networkx": "draws the graphs of torch's compiler",
-    "vllm_ascend.quantization.compressed_tensors_config": _WEIGHTS,
-    "vllm_ascend.quantization.fp8_config": _WEIGHTS,
+    "torch._inductor.standalone_compile": _COMPILER,
+    "torch.fx.experimental.symbolic_shapes": "of compiled graphs; it brings sympy",
+    "transformers.masking_utils": _COMPILER,
     "torch.utils.cpp_extension": "compiles an allocator for CUDA; it brings setuptools",
     "aiohttp": "fetches media from the network",
     "vllm_ascend.model_loader.rfork.seed_server": "a server of weights; it brings fastapi",
