@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from peers import PEERS, SLOW, Bench, Claim
 from scipy import stats
+from search_table import read
 
 from trimtab.model import Budget, Verdict, candidate
 from trimtab.search import Phased, conclude
@@ -253,7 +254,7 @@ def main() -> int:
     if asked.figure:
         from search_figure import draw
 
-        draw(cells, asked.figure)
+        draw(read(table(cells)), asked.figure)
     return 0
 
 
@@ -267,11 +268,16 @@ def page(asked: argparse.Namespace, peers: int, cells: Mapping[Case, Sequence[Re
         "",
         *judged(cells),
         "",
-        HEAD,
-        *(line for case, found in cells.items() for line in rows(case, found)),
+        *table(cells),
         "",
     ]
     return "\n".join(lines)
+
+
+def table(cells: Mapping[Case, Sequence[Result]]) -> list[str]:
+    """Return the lines of the table of cells."""
+    found = [line for case, results in cells.items() for line in rows(case, results)]
+    return [*HEAD.splitlines(), *found]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def made() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
         yield import_module("search"), import_module("search_targets")
-        for name in ("search", "search_targets", "peers"):
+        for name in ("search", "search_targets", "search_table", "peers"):
             sys.modules.pop(name, None)
 
 
@@ -74,3 +74,18 @@ def test_the_page_of_the_docs_counts_what_its_table_says() -> None:
     assert (
         f"{met} of {met + unmet} judged cells meet theirs, {unknown} could not be judged" in said
     )
+
+
+def test_the_figure_reads_what_the_table_says(made: Any) -> None:
+    case = made[0].Case("L2-strong", 0.005, 24)
+    own = results(made, 3, covered=True)
+    read = made[0].read
+    (row,) = read(["A page.", "", *made[0].table({case: own}), ""])
+    assert (row.landscape, row.noise, row.starts) == ("L2-strong", 0.5, 24)
+    assert row.tuner == "trimtab proven"
+    assert row.interval("regret, pp") == (0.0, 0.0, 0.0)
+    assert row.interval("any null kept") == pytest.approx((0.0, 0.0, 0.71))
+    nothing = results(made, 3, covered=True, claimed=float("nan"))
+    (row,) = read(made[0].table({case: nothing}))
+    assert row.interval("claim − truth, pp") is None
+    assert read(["| a | table | of another kind |"]) == []

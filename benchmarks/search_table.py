@@ -1,0 +1,50 @@
+"""Reading the table of the search benchmark back from a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+_MEAN = re.compile(r"([+-][\d.]+) ± ([\d.]+)")
+_RATE = re.compile(r"([\d.]+) \[([\d.]+), ([\d.]+)\]")
+
+Interval = tuple[float, float, float]
+"""A value, and the ends of its interval."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: its cell, its tuner, and the text of each column."""
+
+    landscape: str
+    noise: float
+    starts: int
+    tuner: str
+    texts: Mapping[str, str]
+
+    def interval(self, column: str) -> Interval | None:
+        """Return what a column says, ``None`` if it says nothing."""
+        text = self.texts[column]
+        if found := _MEAN.fullmatch(text):
+            middle, half = map(float, found.groups())
+            return middle, middle - half, middle + half
+        if found := _RATE.fullmatch(text):
+            middle, low, high = map(float, found.groups())
+            return middle, low, high
+        return None
+
+
+def read(lines: Iterable[str]) -> list[Row]:
+    """Return the rows of the table, wherever it begins among the lines of a page."""
+    found = []
+    columns: Sequence[str] = ()
+    for line in lines:
+        case, tuner, *texts = [text.strip() for text in line.strip("|\n ").split("|")] + [""] * 2
+        if case == "landscape, noise, starts":
+            columns = texts[:-2]
+        elif columns and case.count(",") == 2:
+            landscape, noise, starts = case.split(", ")
+            values = dict(zip(columns, texts, strict=False))
+            found.append(Row(landscape, float(noise[:-2]), int(starts), tuner, values))
+    return found
