@@ -264,7 +264,7 @@ def costs(tool: Tool, url: str, rounds: int) -> None:
     alone; for a request it is what a load of short ones takes beyond its tokens and beyond a load
     of two requests.
     """
-    tokens, least, times, each, share, rate, memory = ([] for _ in range(7))
+    tokens, least, times, each, share, bare_share, rate, memory = ([] for _ in range(8))
     first, first_cpu, call, call_cpu = ([] for _ in range(4))
     for _ in range(rounds):
         tiny, short, long, many = (
@@ -284,6 +284,8 @@ def costs(tool: Tool, url: str, rounds: int) -> None:
         call += [one.told.own["call"] for one in (tiny, short, long)]
         call_cpu += [one.told.own["call_cpu"] for one in (tiny, short, long)]
         share.append(100 * many.told.own["share"])
+        found = measure("bare", bare(), url, MANY).told.own
+        bare_share.append(100 * found["run"] / found["tokens"] * many.told.own["token_rate"])
         rate.append(many.told.own["token_rate"] / MANY.streams)
         memory.append([one.told.own["memory"] for one in (usual, many)])
     run, rest = zip(*tokens, strict=True)
@@ -304,6 +306,7 @@ def costs(tool: Tool, url: str, rounds: int) -> None:
         f"| CPU s from the process's start to the first | | {spread(first_cpu, '.2f')} |\n"
         f"| share of a core at {MANY.streams} streams of {spread(rate, '.1f')} tokens/s, % | 30 | "
         f"{spread(share, '.0f')} |\n"
+        f"| the same of a bare loop | | {spread(bare_share, '.0f')} |\n"
         f"| largest resident memory, MB, with {OUTPUT * USUAL.requests:,} tokens | 100 | "
         f"{spread(held, '.0f')} |\n"
         f"| largest resident memory, MB, with {MANY.output * MANY.requests:,} tokens | | "
