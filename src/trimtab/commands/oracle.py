@@ -24,8 +24,9 @@ it as another one, or nothing asks for it. Variables that say where software lie
 about; what of a --file is not known before it runs is named on standard error.
 
 A setting is NAME=VALUE: a variable, a tuning's name, or one of the options --additional-config and
---compilation-config. --enforce-eager, --enable-sleep-mode and --tensor-parallel-size=N are given
-to every check. About 5 seconds for torch_npu, 8 to 20 where vllm-ascend is asked.
+--compilation-config. --enforce-eager, --enable-sleep-mode, --enable-expert-parallel and
+--tensor-, --pipeline- and --data-parallel-size=N are given to every check. A refusal that depends
+on the model is none: the oracle's is a small dense one. About 5 seconds.
 
 Exit code 0: nothing is refused, misread or ignored. 1: something is. 2: usage, the profile is
 none, or the vendors' software or a compiler is missing or does not run.

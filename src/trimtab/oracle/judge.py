@@ -137,7 +137,7 @@ def depends(sentence: str, *, sized: bool) -> str:
 
 
 def hedged(answer: Answer, *, sized: bool) -> Answer:
-    """Return an answer as it is meant: a refusal may be due to what is not known."""
+    """Return an answer, which is no refusal where what is not known here may be to blame."""
     why = depends(answer.sentence, sized=sized)
     if answer.verdict is not Verdict.REJECTED or not why:
         return answer
