@@ -64,18 +64,16 @@ def _draw(
         *shape, figsize=(4 * shape[1], 2.4 * shape[0] + 1.2 * (not wide)), squeeze=False
     )
     places = [(landscape, each) for landscape in landscapes for each in panels.items()]
-    drawn = {}
     for panel, (landscape, (column, (name, factor))) in zip(axes.flat, places, strict=True):
         for tuner in tuners:
             own = [row for row in rows if (row.landscape, row.tuner) == (landscape, tuner)]
-            points = sorted(_points(own, column, factor, at))
-            drawn.setdefault(tuner, _line(panel, points, tuner, colours[tuner]))
+            _line(panel, sorted(_points(own, column, factor, at)), tuner, colours[tuner])
         panel.set_title(f"{landscape}: {name}", fontsize=9)
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.3)
     for panel in axes[-1]:
         panel.set_xlabel(axis, fontsize=9)
-    figure.legend(drawn.values(), drawn, loc="lower center", ncol=4, fontsize=8)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="lower center", ncol=4, fontsize=8)
     figure.suptitle(f"{title}; means with 95 % intervals", fontsize=10)
     figure.tight_layout(rect=(0, 0.9 / figure.get_figheight(), 1, 0.99))
     figure.savefig(path, dpi=110)
@@ -92,11 +90,11 @@ def _points(
 
 def _line(
     panel: Axes, points: Sequence[tuple[float, ...]], tuner: str, colour: Sequence[float]
-) -> object:
+) -> None:
     ours = tuner.startswith("trimtab")
     x, y, low, high = np.array(points).reshape(-1, 4).T
-    return panel.errorbar(
-        x, y, (y - low, high - y), color=tuple(colour), marker="o", markersize=3,
+    panel.errorbar(
+        x, y, (y - low, high - y), label=tuner, color=tuple(colour), marker="o", markersize=3,
         linewidth=2.2 if ours else 1.0, linestyle="-" if ours else "--",
     )  # fmt: skip
 

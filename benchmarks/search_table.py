@@ -40,11 +40,13 @@ def read(lines: Iterable[str]) -> list[Row]:
     found = []
     columns: Sequence[str] = ()
     for line in lines:
-        case, tuner, *texts = [text.strip() for text in line.strip("|\n ").split("|")] + [""] * 2
-        if case == "landscape, noise, starts":
-            columns = texts[:-2]
-        elif columns and case.count(",") == 2:
-            landscape, noise, starts = case.split(", ")
-            values = dict(zip(columns, texts, strict=False))
-            found.append(Row(landscape, float(noise[:-2]), int(starts), tuner, values))
+        cells = [text.strip() for text in line.strip("|\n ").split("|")]
+        if cells[0] == "landscape, noise, starts":
+            columns = cells[2:]
+        elif not line.startswith("|"):
+            columns = ()
+        elif columns and not cells[0].startswith("---"):
+            landscape, noise, starts = cells[0].split(", ")
+            texts = dict(zip(columns, cells[2:], strict=True))
+            found.append(Row(landscape, float(noise[:-2]), int(starts), cells[1], texts))
     return found

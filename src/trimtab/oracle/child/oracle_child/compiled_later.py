@@ -20,14 +20,12 @@ _DECORATORS = ("disable", "allow_in_graph", "assume_constant_result")
 def compiled_when_called(torch: Any) -> Iterator[None]:
     """Meanwhile what is decorated for the compiler waits for its first call."""
     places = [(torch, "compile"), *((torch.compiler, name) for name in _DECORATORS)]
-    usual = [getattr(module, name) for module, name in places]
-    for (module, name), decorator in zip(places, usual, strict=True):
-        setattr(module, name, _waiting(decorator))
-    try:
+    with contextlib.ExitStack() as put_back:
+        for module, name in places:
+            decorator = getattr(module, name)
+            put_back.callback(setattr, module, name, decorator)
+            setattr(module, name, _waiting(decorator))
         yield
-    finally:
-        for (module, name), decorator in zip(places, usual, strict=True):
-            setattr(module, name, decorator)
 
 
 def _waiting(decorator: Callable[..., Any]) -> Callable[..., Any]:
