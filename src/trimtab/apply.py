@@ -73,21 +73,28 @@ def applied(
 
 
 def recover(
-    journal: Path, host: Host, *, lock: Path = LOCK, erase: bool = False
+    journal: Path,
+    host: Host,
+    *,
+    lock: Path = LOCK,
+    erase: bool = False,
+    paths: Collection[str] | None = None,
 ) -> tuple[str, ...]:
     """Restore what a killed run left behind; return a sentence for each setting not restored.
 
-    Safe to repeat, and does nothing without a journal. ``erase`` removes the journal, if nothing
-    is left to restore.
+    Only those of ``paths``, if given. Safe to repeat, and does nothing without a journal.
+    ``erase`` removes the journal, if nothing is left to restore.
     """
     if not pending(journal) and not (erase and journal.exists()):
         return ()
     with exclusive(lock):
-        return _finish(host, journal, erase=erase)
+        return _finish(host, journal, erase=erase, paths=paths)
 
 
-def _finish(host: Host, journal: Path, *, erase: bool) -> tuple[str, ...]:
-    sentences = restore(host, journal)
+def _finish(
+    host: Host, journal: Path, *, erase: bool, paths: Collection[str] | None = None
+) -> tuple[str, ...]:
+    sentences = restore(host, journal, paths)
     if erase:
         erase_if_done(journal)
     return sentences

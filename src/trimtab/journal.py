@@ -34,6 +34,7 @@ from typing import Any
 from trimtab import places
 from trimtab.errors import HostError
 
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _CLOSES = ("restored", "left", "reset", "gone")
 _MARKS = ("applied", "rollback")
 _HEADS = tuple(f'{{"do":"{do}"' for do in ("apply", "write", *_MARKS, *_CLOSES))
@@ -93,7 +94,7 @@ def note(journal: Path, entry: Mapping[str, Any]) -> None:
         torn = _is_torn(last)
         if not torn and _entry(last) is None:
             raise _damaged(journal, len(lines), last)
-        handle = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(journal, _APPEND, 0o600)
         try:
             if torn and last:
                 os.ftruncate(handle, os.fstat(handle).st_size - len(last))

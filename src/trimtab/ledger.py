@@ -12,28 +12,34 @@ Format history
     2   A window has ``bins`` (its throughput in parts) and ``spread`` (its requests' latencies), a
         start has ``marks``. In format 1, which is still read, a start's percentiles are means over
         its windows.
+    3   A start's line begins with ``"after"``: the SHA-256 of the line before it, in hexadecimal.
+        A line that is doubled, missing, moved, changed or another study's is refused because it
+        does not follow its predecessor. Formats 1 and 2 are still read and appended to.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import math
 import os
-import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from enum import Enum
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, Self, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, Self, cast
 
 from filelock import FileLock, Timeout
 
+from trimtab import storage
+from trimtab.codec import decode, encode, require
 from trimtab.errors import StudyError
 from trimtab.model import Start
 
-FORMAT: Final = 2
-READS: Final = (1, 2)
+FORMAT: Final = 3
+READS: Final = (1, 2, 3)
+AFTER: Final = "after"
+CHAINED: Final = 3
+"""The first format whose lines name the line before them."""
 
 
 class Ledger:
@@ -46,7 +52,7 @@ class Ledger:
     def __init__(self, path: Path, lock: FileLock | None) -> None:
         self._path = path
         self._lock = lock
-        self._question, self._starts, self._length = _read(path)
+        self._question, self._starts, self._length, self._last = _read(path)
 
     @classmethod
     def create(cls, path: Path, question: Mapping[str, Any]) -> Self:
@@ -108,12 +114,15 @@ class Ledger:
         """Write a start and wait until it is on the disk.
 
         Raises:
-            StudyError: the ledger is closed or read-only, a number of the start is not finite,
-                or the disk refused it; the file then holds what it held before.
+            StudyError: the ledger is closed or read-only, the start is not the next one, a number
+                of it is impossible, or the disk refused it; the file then holds what it held
+                before.
         """
         if self._lock is None:
             raise StudyError(f"{self._path} must be open for writing to append, but is read-only")
-        line = _line(encode(start))
+        if why := _fault(start, len(self._starts) + 1):
+            raise StudyError(f"{self._path} cannot take a start: {why}")
+        line = _line({**self._link(), **encode(start)})
         try:
             _write_at(self._path, self._length, line)
         except OSError as error:
@@ -122,7 +131,12 @@ class Ledger:
                 "make room or restore access, then resume; earlier starts are kept"
             ) from error
         self._length += len(line)
+        if self._last is not None:
+            self._last = _digest(line)
         self._starts.append(start)
+
+    def _link(self) -> dict[str, str]:
+        return {} if self._last is None else {AFTER: self._last}
 
 
 def _locked(path: Path) -> FileLock:
@@ -151,25 +165,20 @@ def _line(value: Any) -> bytes:
 
 def _write_new(path: Path, line: bytes) -> None:
     """Make the file whole or not at all: a torn header would be a study without a question."""
-    fresh = path.with_name(path.name + ".new")
     try:
-        fresh.write_bytes(b"")
-        _write_at(fresh, 0, line)
-        fresh.replace(path)
+        storage.write(path, line)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
         raise StudyError(f"{path} cannot be written ({error.strerror or error})") from error
 
 
 def _write_at(path: Path, length: int, line: bytes) -> None:
     """Append ``line`` after the first ``length`` bytes; on failure leave exactly those."""
-    handle = os.open(path, os.O_WRONLY)
+    handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.ftruncate(handle, length)
         try:
@@ -185,32 +194,78 @@ def _write_at(path: Path, length: int, line: bytes) -> None:
         os.close(handle)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[Start], int]:
-    """Return the question, the starts, and the length of the part that is whole."""
+def _read(path: Path) -> tuple[dict[str, Any], list[Start], int, str | None]:
+    """Return the question, the starts, the length of the part that is whole, and its last digest.
+
+    The digest is ``None`` in a format without a chain.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror or error})") from error
     length = data.rfind(b"\n") + 1
-    header, *lines = data[:length].split(b"\n")[:-1] or [b""]
-    question = _question(path, header)
-    starts = []
-    for number, line in enumerate(lines, start=2):
+    header, *lines = [one + b"\n" for one in data[:length].split(b"\n")[:-1]] or [b""]
+    form, question = _question(path, header)
+    last = _digest(header) if form >= CHAINED else None
+    starts: list[Start] = []
+    for line in lines:
         try:
-            starts.append(cast("Start", decode(Start, json.loads(line))))
-        except (ValueError, TypeError, KeyError) as error:
+            starts.append(_start(line, len(starts) + 1, last))
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
             raise StudyError(
-                f"{path} line {number} must hold a start, but does not ({error}): restore the "
-                "file from a copy, or cut it before that line"
+                f"{path} line {len(starts) + 2} must hold start {len(starts) + 1} of this study, "
+                f"but does not ({error}): restore the file from a copy, or cut it before that line"
             ) from error
-    return question, starts, length
+        last = None if last is None else _digest(line)
+    return question, starts, length, last
 
 
-def _question(path: Path, line: bytes) -> dict[str, Any]:
+def _start(line: bytes, number: int, last: str | None) -> Start:
+    """Return the start of a line.
+
+    Raises:
+        ValueError: it is not start ``number``, does not follow the line with the digest ``last``,
+            or holds an impossible number.
+    """
+    record = require(dict, json.loads(line))
+    if last is not None and record.pop(AFTER, None) != last:
+        raise ValueError("it does not follow the line before it")
+    start = cast("Start", decode(Start, record))
+    if why := _fault(start, number):
+        raise ValueError(why)
+    return start
+
+
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
+
+
+def _fault(start: Start, number: int) -> str:
+    """Return what cannot be in a start, "" if nothing."""
+    if start.number != number:
+        return f"it holds start {start.number}, and start {number} comes next"
+    amounts = [("seconds", start.seconds), ("began", start.began), *start.metrics.items()]
+    for window in start.windows:
+        amounts += window.metrics.items()
+    amounts += [("requests", window.requests) for window in start.windows]
+    for name, amount in amounts:
+        if not 0 <= amount < math.inf:
+            return f"{name} must be a finite number from 0, but is {amount}"
+    numbers = [(name, value) for name, value in start.gate.items()]
+    for window in start.windows:
+        numbers += [("a window", value) for value in (window.begin, window.end, *window.bins)]
+    for name, value in numbers:
+        if not math.isfinite(value):
+            return f"{name} must be a finite number, but is {value}"
+    return ""
+
+
+def _question(path: Path, line: bytes) -> tuple[int, dict[str, Any]]:
+    """Return the format and the question of a header."""
     try:
         header = json.loads(line)
         found, question = header["format"], header["question"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise StudyError(f"{path} line 1 must be a ledger's header, but is not ({error})") from (
             error
         )
@@ -221,62 +276,4 @@ def _question(path: Path, line: bytes) -> dict[str, Any]:
         )
     if not isinstance(question, dict):
         raise StudyError(f"{path} line 1 must hold a question, but holds {question!r}")
-    return question
-
-
-def encode(value: Any) -> Any:
-    """Return a frozen record as plain JSON values."""
-    if isinstance(value, Enum):
-        return value.value
-    if is_dataclass(value):
-        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: encode(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [encode(item) for item in value]
-    return value
-
-
-def decode(kind: Any, value: Any) -> Any:
-    """Return the record of type ``kind`` that :func:`encode` turned into ``value``.
-
-    Raises:
-        ValueError: an unknown field or enumeration value, or a value of another type.
-        TypeError: a field without default is missing.
-    """
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        if any(type(value) is option for option in arguments):
-            return value
-        raise ValueError(f"{value!r} is none of {kind}")
-    if is_dataclass(kind):
-        return _decode_record(cast("type", kind), value)
-    if origin is tuple:
-        items = _of(list, value)
-        if arguments[-1] is Ellipsis:
-            return tuple(decode(arguments[0], item) for item in items)
-        return tuple(decode(*pair) for pair in zip(arguments, items, strict=True))
-    if origin is Mapping:
-        return {key: decode(arguments[1], item) for key, item in _of(dict, value).items()}
-    if issubclass(kind, Enum):
-        return kind(value)
-    return float(_of(int, value)) if kind is float and type(value) is int else _of(kind, value)
-
-
-def _decode_record(kind: type, value: Any) -> Any:
-    hints = _hints(kind)
-    values = _of(dict, value)
-    if unknown := values.keys() - hints.keys():
-        raise ValueError(f"{kind.__name__} has no field {sorted(unknown)}")
-    return kind(**{name: decode(hints[name], item) for name, item in values.items()})
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-def _of(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise ValueError(f"{value!r} must be of type {kind.__name__}")
-    return value
+    return found, question

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from trimtab import proctree
+from trimtab import proctree, storage
 from trimtab.proctree import Stat
 
 FILE = "running.json"
@@ -28,6 +29,7 @@ COOKIE = "TRIMTAB_COOKIE"
 FORMAT = 1
 """Format of the file. History: 1, first."""
 
+_COOKIE = re.compile(r"[0-9a-f]{32}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PATIENCE = 12.0
 """Seconds to let a keeper that is ending its tree finish: its grace and its insisting."""
@@ -51,13 +53,7 @@ def boot_id() -> str:
 
 def record(folder: Path, running: Running) -> None:
     """Write the record: complete on disk, or not there at all."""
-    path = folder / FILE
-    draft = path.with_suffix(".tmp")
-    with draft.open("w", encoding="utf-8") as out:
-        json.dump({"format": FORMAT, **asdict(running)}, out)
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(path)
+    storage.write(folder / FILE, json.dumps({"format": FORMAT, **asdict(running)}))
 
 
 def erase(folder: Path) -> None:
@@ -71,9 +67,11 @@ def load(path: Path) -> Running | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
             return None
+        if not _COOKIE.fullmatch(data["cookie"]):
+            return None
         return Running(
             boot=str(data["boot"]),
-            cookie=str(data["cookie"]),
+            cookie=data["cookie"],
             owner=_identity(data["owner"]),
             keeper=_identity(data["keeper"]),
             members=tuple(_identity(one) for one in data["members"]),
@@ -139,7 +137,7 @@ def ours(
     proven = {
         pid
         for pid, stat in young.items()
-        if stat.identity in members or cookie(pid) == running.cookie
+        if stat.identity in members or (running.cookie and cookie(pid) == running.cookie)
     }
     session = running.keeper[0]
     keeper = processes.get(session)

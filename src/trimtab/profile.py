@@ -7,7 +7,6 @@ Format history:
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from trimtab import engines, strict_yaml
+from trimtab import engines, storage, strict_yaml
 from trimtab.errors import StudyError
 from trimtab.model import Answer, Candidate, Check, Comparison, Evidence, Plan, Proves, to_json
 from trimtab.profile_schema import ProfileFile, SchemaError, validate
@@ -112,7 +111,7 @@ def write_profile(profile: Profile, path: Path) -> Profile:
         text = (_HEADER + strict_yaml.dump(content)).encode("utf-8")
         again = _from_file(validate(strict_yaml.load(text)))
         _require_same(again, profile)
-        _replace_file(path, text)
+        storage.write(path, text)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise StudyError(f"the profile {path} cannot be written: {reason}") from error
@@ -239,16 +238,3 @@ def _from_file(content: ProfileFile) -> Profile:
 def _require_same(again: Profile, profile: Profile) -> None:
     if again.plan != redact_plan(profile.plan):
         raise ValueError("the plan does not read back as it was measured")
-
-
-def _replace_file(path: Path, text: bytes) -> None:
-    """Write through a temporary file, so that a full disk never leaves half a profile."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

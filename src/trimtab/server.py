@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from trimtab import caches, enginelog, proctree
+from trimtab import caches, enginelog, proctree, storage
 from trimtab.engines import Engine
 from trimtab.errors import EngineError, StartFailedError
 from trimtab.kept import GRACE, Kept
@@ -140,7 +140,7 @@ def launch(
         launched = time.monotonic()
         port = _free_port()
         log = folder / LOG
-        log.write_bytes(b"")
+        storage.write(log, b"")
         argv = (*plan.settings.argv, *engine.listen(port))
         try:
             kept = Kept(

@@ -19,8 +19,9 @@ from typing import Any
 
 import yaml
 
-from trimtab import playing, search
-from trimtab.apply import recover
+from trimtab import playing, search, storage
+from trimtab.apply import pending, recover
+from trimtab.catalog import CATALOG, written_by
 from trimtab.errors import UsageError
 from trimtab.export.guard import exportable
 from trimtab.host import Host, LocalHost
@@ -29,7 +30,7 @@ from trimtab.leftovers import reap_leftovers
 from trimtab.question import Options, require_same
 from trimtab.redaction import redact_words, restore_words
 from trimtab.session import Say, Session, open_session
-from trimtab.trial import JOURNAL, run_trial
+from trimtab.trial import COMPILED, JOURNAL, run_trial
 from trimtab.tune import Trial
 
 LEDGER = "ledger.jsonl"
@@ -76,11 +77,12 @@ def create(
     if session.serves:
         exportable(session.compile(()).settings)  # and a baseline that no artefact could carry
     folder = folder or DEFAULT_ROOT / time.strftime("%Y%m%d-%H%M%S")
+    storage.restrict_umask()
     (folder / STARTS).mkdir(parents=True, exist_ok=True)
     kept = replace(options, baseline=redact_words(options.baseline))
     header = {"question": session.question(), "options": _plain(asdict(kept))}
     ledger = Ledger.create(folder / LEDGER, header)
-    (folder / "study.yaml").write_text(yaml.safe_dump(header, sort_keys=False), encoding="utf-8")
+    storage.write(folder / "study.yaml", yaml.safe_dump(header, sort_keys=False))
     return session, ledger, folder
 
 
@@ -97,12 +99,14 @@ def reopen(
     """
     folder = folder or _newest()
     require_folder(folder)
+    storage.restrict_umask()
     if not (folder / LEDGER).exists():
         raise UsageError(f"{folder} holds no study to resume: start one without --resume")
     ledger = Ledger.open(folder / LEDGER)
     try:
         # First of all, because what is read of the host below must be its own state again.
-        for sentence in clear_wreckage(folder, LocalHost()):
+        allowed = bool(ledger.question["options"].get("allow_host"))
+        for sentence in clear_wreckage(folder, LocalHost(), allow_host=allowed):
             say(sentence)
         saved = _options({**ledger.question["options"], **asked})
         session = resolve(Options(**saved), say)
@@ -118,22 +122,45 @@ def require_folder(folder: Path) -> None:
 
     Raises:
         UsageError: it is something else, or below something else.
+        StudyError: another user could have written what it holds.
     """
     for one in (folder, *folder.parents):
         if one.exists() and not one.is_dir():
             raise UsageError(f"--study must be a folder, but {one} is a file: name another")
+    storage.require_own(folder, linked=COMPILED)
 
 
-def clear_wreckage(folder: Path, host: Host) -> list[str]:
+def clear_wreckage(folder: Path, host: Host, *, allow_host: bool) -> list[str]:
     """End what a killed run left behind: its server's processes, and its host settings.
 
-    Returns what was done, and what could not be restored, in sentences.
+    A journal counts only if the study was allowed to change the host (``allow_host``), and only
+    for places that a tuning writes. Returns what was done and what was not, in sentences.
+
+    Raises:
+        HostError: a journal is damaged, or another trimtab holds the host.
     """
     ended = reap_leftovers(folder / STARTS)
     said = [f"ended {len(ended)} processes that a killed run left behind"] if ended else []
     for journal in sorted((folder / STARTS).glob(f"*/{JOURNAL}")):
-        said += recover(journal, host)
+        said += _restored(journal, host, allow_host=allow_host)
     return said
+
+
+def _restored(journal: Path, host: Host, *, allow_host: bool) -> list[str]:
+    """Restore what a journal says, as far as a study may; say what was restored and what not."""
+    places = pending(journal)
+    own = {one for one in places if allow_host and written_by(CATALOG.values(), one)}
+    why = "no tuning writes it" if allow_host else "this study never had --allow-host"
+    said = [
+        f"{journal}: {one} was left as it is, because {why}" for one in places if one not in own
+    ]
+    if not own:
+        return said
+    trouble = recover(journal, host, paths=own)
+    left = {*pending(journal)}
+    back = sorted(own - left)
+    restored = [f"restored the host settings of a killed run: {', '.join(back)}"] if back else []
+    return [*said, *restored, *trouble]
 
 
 def _newest() -> Path:

@@ -17,6 +17,8 @@ LAYERS: tuple[frozenset[str], ...] = (
             "host",
             "caches",
             "proctree",
+            "storage",
+            "codec",
             "leftovers",
             "keeper",
             "kept",

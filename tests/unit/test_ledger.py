@@ -2,7 +2,7 @@ import json
 import multiprocessing
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trimtab.codec import decode, encode
 from trimtab.errors import StudyError
-from trimtab.ledger import Ledger, decode, encode
+from trimtab.ledger import Ledger
 from trimtab.model import (
     Check,
     CheckKind,
@@ -30,7 +31,8 @@ from trimtab.model import (
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(max_size=8)
 values = st.none() | st.booleans() | st.integers() | numbers | words
-metrics = st.dictionaries(words, numbers, max_size=3)
+amounts = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
+metrics = st.dictionaries(words, amounts, max_size=3)
 checks = st.builds(
     Check,
     kind=st.sampled_from(CheckKind),
@@ -79,8 +81,8 @@ starts = st.builds(
         max_size=2,
     ).map(tuple),
     gate=metrics,
-    seconds=numbers,
-    began=numbers,
+    seconds=amounts,
+    began=amounts,
     detail=words,
     marks=st.dictionaries(words, words, max_size=2),
 )
@@ -109,6 +111,7 @@ def test_a_start_survives_the_round_trip_exactly(made: Start) -> None:
 def test_what_was_appended_is_read_back(tmp_path: Path, made: list[Start]) -> None:
     path = tmp_path / "ledger.jsonl"
     path.unlink(missing_ok=True)
+    made = [replace(each, number=number) for number, each in enumerate(made, 1)]
     with Ledger.create(path, {"model": "m", "seed": 3}) as ledger:
         for each in made:
             ledger.append(each)
@@ -130,7 +133,7 @@ def test_the_file_is_a_header_and_a_line_for_each_start(path: Path) -> None:
         ledger.append(start(1))
         ledger.append(start(2))
     lines = path.read_bytes().splitlines(keepends=True)
-    assert json.loads(lines[0]) == {"format": 2, "question": {"a": 1}}
+    assert json.loads(lines[0]) == {"format": 3, "question": {"a": 1}}
     assert [json.loads(line)["number"] for line in lines[1:]] == [1, 2]
     assert all(line.endswith(b"\n") for line in lines)
 
@@ -207,7 +210,7 @@ def test_a_ledger_of_the_first_format_is_read(tmp_path: Path) -> None:
 
 def test_another_format_is_refused_by_number(path: Path) -> None:
     path.write_text('{"format": 7, "question": {}}\n')
-    with pytest.raises(StudyError, match="format 2 or older, but has 7"):
+    with pytest.raises(StudyError, match="format 3 or older, but has 7"):
         Ledger.open(path)
 
 
@@ -216,6 +219,95 @@ def test_a_file_without_a_header_is_refused(path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(StudyError, match="line 1"):
         Ledger.open(path)
+
+
+def _file(form: int, numbers: Sequence[int], path: Path) -> list[bytes]:
+    """Return the lines of a ledger: the header and these starts, chained if the format is."""
+    with Ledger.create(path, {"a": form}) as ledger:
+        for number in numbers:
+            ledger.append(start(number, detail=f"start {number}"))
+    lines = path.read_bytes().splitlines(keepends=True)
+    if form < 3:
+        records = [{k: v for k, v in json.loads(line).items() if k != "after"} for line in lines]
+        records[0]["format"] = form
+        lines = [json.dumps(record).encode() + b"\n" for record in records]
+    return lines
+
+
+_DAMAGE: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int]] = {
+    "doubled": (lambda a: [*a[:3], a[2], *a[3:]], 4),
+    "doubled at the end": (lambda a: [*a, a[-1]], 6),
+    "swapped": (lambda a: [*a[:2], a[3], a[2], a[4]], 3),
+    "missing": (lambda a: [*a[:2], *a[3:]], 3),
+    "the first is missing": (lambda a: [a[0], *a[2:]], 2),
+    "all doubled": (lambda a: [*a, *a[1:]], 6),
+    "an empty line": (lambda a: [*a[:2], b"\n", *a[2:]], 3),
+}
+
+
+@pytest.mark.parametrize("form", [2, 3])
+@pytest.mark.parametrize("name", _DAMAGE)
+def test_lines_that_are_not_the_starts_in_order_are_refused(
+    path: Path, form: int, name: str
+) -> None:
+    damage, line = _DAMAGE[name]
+    path.write_bytes(b"".join(damage(_file(form, (1, 2, 3, 4), path))))
+    before = path.read_bytes()
+    with pytest.raises(StudyError, match=rf"line {line} must hold start {line - 1} of this study"):
+        Ledger.open(path)
+    assert path.read_bytes() == before
+
+
+def test_a_changed_or_foreign_line_is_refused(path: Path, tmp_path: Path) -> None:
+    lines = _file(3, (1, 2, 3), path)
+    changed = [*lines[:2], lines[2].replace(b"1.5", b"2.5"), lines[3]]
+    (tmp_path / "other").mkdir()
+    other = _file(3, (1, 2, 3), tmp_path / "other" / "ledger.jsonl")
+    with Ledger.create(tmp_path / "third.jsonl", {"another": "question"}) as ledger:
+        ledger.append(start(1, detail="start 1"))
+    third = (tmp_path / "third.jsonl").read_bytes().splitlines(keepends=True)
+    assert other == lines  # the same question and starts are the same study
+    for damaged, line in (
+        (changed, 4),
+        ([lines[0], third[1], *lines[2:]], 2),
+        ([third[0], *lines[1:]], 2),
+    ):
+        path.write_bytes(b"".join(damaged))
+        with pytest.raises(StudyError, match=rf"line {line} .*does not follow the line before it"):
+            Ledger.open(path)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1.0", "1e999", "1" + "0" * 400])
+@pytest.mark.parametrize("place", ['"seconds":0.0', '"began":0.0', '"output_throughput":1.5'])
+def test_an_impossible_number_is_refused(path: Path, place: str, number: str) -> None:
+    name, _, _ = place.partition(":")
+    lines = _file(2, (1, 2), path)
+    text = lines[1].decode().replace(": ", ":").replace(place, f"{name}:{number}")
+    path.write_bytes(lines[0] + text.encode() + lines[2])
+    with pytest.raises(StudyError, match="line 2 must hold start 1") as raised:
+        Ledger.open(path)
+    assert len(str(raised.value)) < 1000
+
+
+def test_nested_without_end_is_one_line(path: Path) -> None:
+    lines = _file(3, (1,), path)
+    path.write_bytes(lines[0] + b"[" * 100_000 + b"\n")
+    with pytest.raises(StudyError, match="line 2 "):
+        Ledger.open(path)
+
+
+def test_an_older_ledger_goes_on_in_its_own_format(path: Path) -> None:
+    path.write_bytes(b"".join(_file(2, (1, 2), path)))
+    with Ledger.open(path) as ledger:
+        ledger.append(start(3))
+    assert b"after" not in path.read_bytes()
+    with Ledger.open(path, readonly=True) as ledger:
+        assert [one.number for one in ledger.starts()] == [1, 2, 3]
+
+
+def test_a_start_out_of_order_is_not_appended(path: Path) -> None:
+    with Ledger.create(path, {}) as ledger, pytest.raises(StudyError, match="start 1 comes next"):
+        ledger.append(start(2))
 
 
 def test_absent_and_present_files(path: Path) -> None:

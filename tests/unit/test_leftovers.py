@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,8 @@ from trimtab.proctree import Stat
 
 DEAD = (2**22 + 1, 1)
 KEEPER = (100, 1000)
-RUNNING = Running("boot", "cookie", DEAD, KEEPER)
+COOKIE = "c0" * 16
+RUNNING = Running("boot", COOKIE, DEAD, KEEPER)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def identity(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
 
 
 def on_record(folder: Path, **changes: object) -> None:
-    base = Running(boot_id(), "no such cookie", DEAD, DEAD)
+    base = Running(boot_id(), "0" * 32, DEAD, DEAD)
     record(folder, replace(base, **changes))  # type: ignore[arg-type]
 
 
@@ -80,6 +81,9 @@ def test_a_server_whose_owner_lives_is_left_alone(
         "{}",
         '{"format": 99}',
         '{"format": 1, "boot": "x", "cookie": "", "owner": 1}',
+        json.dumps({"format": 1, **asdict(replace(RUNNING, cookie=""))}),
+        json.dumps({"format": 1, **asdict(replace(RUNNING, cookie="x"))}),
+        json.dumps({"format": 1, **asdict(RUNNING), "cookie": None}),
     ],
 )
 def test_a_damaged_record_is_removed(tmp_path: Path, text: str) -> None:
@@ -87,6 +91,11 @@ def test_a_damaged_record_is_removed(tmp_path: Path, text: str) -> None:
     assert load(tmp_path / FILE) is None
     assert reap_leftovers(tmp_path) == ()
     assert not (tmp_path / FILE).exists()
+
+
+def test_an_empty_cookie_matches_no_process() -> None:
+    without = replace(RUNNING, cookie="", keeper=(100, 0))
+    assert chosen(without, {}, process(7), process(8, ppid=7)) == []
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -106,13 +115,13 @@ def chosen(running: Running, cookies: Mapping[int, str], *processes: Stat) -> li
 
 
 def test_the_cookie_proves_a_process_and_its_descendants() -> None:
-    assert chosen(RUNNING, {7: "cookie"}, process(7), process(8, ppid=7), process(9)) == [7, 8]
+    assert chosen(RUNNING, {7: COOKIE}, process(7), process(8, ppid=7), process(9)) == [7, 8]
     assert chosen(RUNNING, {7: "another"}, process(7), process(8, ppid=7)) == []
 
 
 def test_a_session_is_ours_while_a_proven_process_is_in_it() -> None:
     title_overwrote_its_cookie = process(8, sid=KEEPER[0])
-    assert chosen(RUNNING, {7: "cookie"}, process(7, sid=100), title_overwrote_its_cookie) == [
+    assert chosen(RUNNING, {7: COOKIE}, process(7, sid=100), title_overwrote_its_cookie) == [
         7,
         8,
     ]
@@ -128,4 +137,4 @@ def test_a_session_is_ours_while_its_keeper_lives() -> None:
 
 
 def test_nothing_older_than_the_keeper_is_ours() -> None:
-    assert chosen(RUNNING, {7: "cookie"}, process(7, start=KEEPER[1] - 1)) == []
+    assert chosen(RUNNING, {7: COOKIE}, process(7, start=KEEPER[1] - 1)) == []

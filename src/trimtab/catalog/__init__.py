@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from trimtab.catalog import _space
 from trimtab.catalog._host_overhead import with_tries
+from trimtab.catalog._host_places import written_by
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.catalog._space import (
@@ -45,6 +46,7 @@ __all__ = [
     "unfit",
     "with_further",
     "with_tries",
+    "written_by",
 ]
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from trimtab import measure, wording
+from trimtab import measure, storage, wording
 from trimtab.commands import precision
 from trimtab.engines import api_key, checkpoint, loopback
 from trimtab.engines.vllm import served_name
@@ -53,7 +53,9 @@ def of_starts(
     session, one = open_target(target, options, say)
     asked = measure.question(session, (one,), kind="bench")
     windows = None if options.windows == AUTO else session.workload.windows
-    with opened(asked, folder, options.objective, resume=resume, quiet=quiet) as place:
+    with opened(
+        asked, folder, options.objective, resume=resume, quiet=quiet, allow_host=options.allow_host
+    ) as place:
         say(precision.interval(session.noise, count, windows))
         starts = measure.Measurement(session, (one,), *place).until(
             lambda made: len(measure.of_target(made, 0)) >= count
@@ -93,7 +95,9 @@ def of_pairs(
     def enough(made: Sequence[Start]) -> bool:
         return measure.settled(made, metric, within, pairs)
 
-    with opened(asked, folder, metric, resume=resume, quiet=quiet) as place:
+    with opened(
+        asked, folder, metric, resume=resume, quiet=quiet, allow_host=options.allow_host
+    ) as place:
         say(precision.before(session.noise, pairs))
         starts = measure.Measurement(session, (first, second), *place).until(enough)
     look = measure.judged(starts, metric, within, pairs)
@@ -143,6 +147,7 @@ def opened(
     *,
     resume: bool,
     quiet: bool,
+    allow_host: bool = False,
 ) -> Iterator[tuple[Ledger, Path, Display, Stop]]:
     """Open what a measurement runs in: its ledger and folder, a display, a way to stop.
 
@@ -150,7 +155,7 @@ def opened(
         UsageError: the folder holds a measurement already, or none to resume.
     """
     folder = folder or ROOT / time.strftime("%Y%m%d-%H%M%S")
-    with _ledger(folder, asked, resume=resume) as ledger:
+    with _ledger(folder, asked, resume=resume, allow_host=allow_host) as ledger:
         say(f"folder: {folder}")
         with Stop().listening() as stop:
             display: Display = open_display(Console(stderr=True), objective, silent=quiet)
@@ -164,7 +169,9 @@ def opened(
 
 
 @contextmanager
-def _ledger(folder: Path, asked: Mapping[str, object], *, resume: bool) -> Iterator[Ledger]:
+def _ledger(
+    folder: Path, asked: Mapping[str, object], *, resume: bool, allow_host: bool
+) -> Iterator[Ledger]:
     """Open or make the ledger of a measurement.
 
     Raises:
@@ -173,6 +180,7 @@ def _ledger(folder: Path, asked: Mapping[str, object], *, resume: bool) -> Itera
     from trimtab.host import LocalHost
 
     require_folder(folder)
+    storage.restrict_umask()
     path = folder / LEDGER
     if resume != path.exists():
         there = "holds no measurement to resume" if resume else "already holds a measurement"
@@ -183,7 +191,7 @@ def _ledger(folder: Path, asked: Mapping[str, object], *, resume: bool) -> Itera
             yield made
         return
     with Ledger.open(path) as ledger:
-        for sentence in clear_wreckage(folder, LocalHost()):
+        for sentence in clear_wreckage(folder, LocalHost(), allow_host=allow_host):
             say(sentence)
         require_same(json.loads(json.dumps(asked)), ledger.question["question"], folder)
         yield ledger

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab import storage
 from trimtab.errors import StudyError
 from trimtab.export import (
     compose,
@@ -138,20 +138,14 @@ def write(texts: Iterable[tuple[Artefact, str]], folder: Path) -> list[tuple[Art
 
 
 def write_file(path: Path, text: str, mode: int) -> Path:
-    """Write one file through a temporary one beside it, so that none is ever half there.
+    """Write one file with its folder.
 
     Raises:
         StudyError: it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(text.encode("utf-8"))
-            beside.chmod(mode)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        storage.write(path, text.encode("utf-8"), mode=mode)
     except OSError as error:
         raise StudyError(f"the export to {path} cannot be written: {error.strerror}") from error
     return path

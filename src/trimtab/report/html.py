@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from trimtab import __version__, wording
+from trimtab import __version__, storage, wording
 from trimtab.errors import StudyError
 from trimtab.report import figures, pareto, rows, timeline
 from trimtab.report.study import Study
@@ -36,7 +36,7 @@ def write(study: Study, path: Path) -> Path:
         StudyError: it cannot be written.
     """
     try:
-        path.write_text(render(study), encoding="utf-8", errors="replace")
+        storage.write(path, render(study))
     except OSError as error:
         raise StudyError(f"the report {path} cannot be written: {error.strerror}") from error
     return path

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from trimtab import apply, leftovers, proctree
+from trimtab import apply, leftovers, proctree, storage
 from trimtab.errors import HostError
 from trimtab.host import Host
 from trimtab.model import HostWrite
@@ -33,8 +33,13 @@ def journal() -> Path:
 
 
 def tidy(host: Host) -> tuple[str, ...]:
-    """Undo what killed runs left: processes and host settings. Return a sentence for each."""
+    """Undo what killed runs left: processes and host settings. Return a sentence for each.
+
+    Raises:
+        StudyError: another user could have written what lies there.
+    """
     said: list[str] = []
+    storage.require_own(base())
     for folder in sorted(base().glob(f"{_RUN}*")):
         if ended := leftovers.reap_leftovers(folder):
             said.append(f"an earlier run left processes, which were ended: {_list(ended)}")
@@ -61,7 +66,7 @@ def applied(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
         yield
         return
     path = journal()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    storage.private_folder(path.parent)
     with apply.applied(writes, host, path, lock=LOCK, erase=True):
         yield
 
@@ -71,7 +76,8 @@ def record() -> Iterator[Path | None]:
     """Yield a folder for this run's record, ``None`` where there is no place to write."""
     folder = base() / f"{_RUN}{os.getpid()}"
     try:
-        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        storage.private_folder(base())
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError:
         yield None  # a read-only container: the keeper alone must do
         return

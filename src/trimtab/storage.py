@@ -1,0 +1,125 @@
+"""Files that trimtab keeps: whole or not there, the caller's own, never written through a link.
+
+A study holds what a later run acts upon (a journal of host settings, process ids, compiled code).
+So a folder that another user could have written is refused before anything in it is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from trimtab.errors import StudyError
+
+
+def restrict_umask() -> None:
+    """Keep whatever this process and its children make from being writable by other users."""
+    os.umask(os.umask(0o077) | 0o022)
+
+
+def write(path: Path, data: bytes | str, mode: int = 0o644) -> None:
+    """Replace a file by one with these contents: complete on disk, or as it was before.
+
+    A symbolic link at ``path`` is replaced, never followed.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    raw = data.encode(errors="replace") if isinstance(data, str) else data
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor
+            os.fchmod(handle, mode)
+            file.write(raw)
+            file.flush()
+            os.fsync(handle)
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that only the caller can enter, whatever the umask.
+
+    Raises:
+        StudyError: what is there belongs to another user, or is no folder.
+        OSError: it cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise StudyError(
+                f"{path} must be a folder of your own, but is not: move it away, or remove it"
+            ) from None
+    path.chmod(0o700)
+
+
+def require_own(folder: Path, *, linked: str = "") -> None:
+    """Make sure that nobody but the caller can have written a folder or anything in it.
+
+    ``linked`` names a folder in it that may hold symbolic links of the caller's own, as the
+    compile caches of engines do.
+
+    Raises:
+        StudyError: a file belongs to another user, is writable by others, or is no plain file
+            or folder. The message names the first such file.
+    """
+    root = folder.resolve()
+    links = root / linked if linked else None
+    for path, found in _walk(root):
+        inside = links is not None and links in path.parents
+        if why := _trouble(found, links_too=inside):
+            raise StudyError(
+                f"{path} {why}: trimtab acts only on files that nobody else can write; "
+                "name a study of your own"
+            )
+
+
+def _walk(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield a path and all below it, parents first, without following links."""
+    try:
+        found = path.lstat()
+        yield path, found
+        if stat.S_ISDIR(found.st_mode):
+            for each in sorted(path.iterdir()):
+                yield from _walk(each)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read ({error.strerror or error})") from error
+
+
+def _trouble(found: os.stat_result, *, links_too: bool) -> str:
+    """Return why nothing may be acted upon by a file, "" if it may."""
+    kind = found.st_mode
+    if found.st_uid != os.geteuid():
+        return f"belongs to user {found.st_uid}, but you are user {os.geteuid()}"
+    if stat.S_ISLNK(kind):
+        return "" if links_too else "is a symbolic link"
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        return "is neither a file nor a folder"
+    if kind & stat.S_IWOTH:
+        return "is writable by every user (chmod -R go-w)"
+    if kind & stat.S_IWGRP and not _private(found.st_gid):
+        return "is writable by a group (chmod -R go-w)"
+    return ""
+
+
+def _private(gid: int) -> bool:
+    """Whether a group is the caller's own and has no other member, as with umask 002."""
+    import grp
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    own = gid == user.pw_gid and group.gr_name == user.pw_name
+    return own and not {*group.gr_mem} - {user.pw_name}
