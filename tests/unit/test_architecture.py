@@ -41,6 +41,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "report",
             "track",
             "progress",
+            "progress_events",
             "gate",
             "baseline",
             "question",

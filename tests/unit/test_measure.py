@@ -100,9 +100,7 @@ def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
     options = Options(slo="ttft_p90<=500ms")
 
     def ask(count: int, *, resume: bool) -> dict[str, Any]:
-        return capacities.of_starts(
-            "stock", options, count, 40, tmp_path / "c", resume=resume, quiet=True
-        )
+        return capacities.of_starts("stock", options, count, 40, tmp_path / "c", resume=resume)
 
     assert ask(2, resume=False)["verified"] is True
     assert len(seeds.seen) > 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
-import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -21,9 +21,11 @@ from trimtab.commands import (
     export,
     host,
     lint,
+    manners,
     oracle,
     prepare,
     python,
+    terminal,
     tune,
     workload,
 )
@@ -33,8 +35,9 @@ from trimtab.errors import TrimtabError
 app = typer.Typer(
     name="trimtab",
     help="Find, prove and keep the system-level tunings that make your vLLM server faster.",
+    cls=manners.Commands,
+    context_settings=dict(manners.CONTEXT),
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -74,6 +77,7 @@ diff.register(app)
 workload.register(app)
 run_command.register(app)
 python.register(app)
+manners.dress(app)
 
 
 def run() -> int:
@@ -82,19 +86,23 @@ def run() -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
             signal.signal(number, signal.default_int_handler)
     try:
-        app()
+        command = typer.main.get_command(app)
+        manners.name_values(command)
+        command(prog_name="trimtab")
     except SystemExit as end:
         return int(end.code or 0)
     except KeyboardInterrupt:
-        print("trimtab: interrupted", file=sys.stderr)
+        terminal.fail("interrupted", 130)
         return 130
     except TrimtabError as error:
-        print(f"trimtab: {_one_line(error)}", file=sys.stderr)
+        if terminal.verbose():
+            traceback.print_exception(error)
+        terminal.fail(_one_line(error), error.exit_code)
         return error.exit_code
     except OSError as error:
         what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
         hint = ": free some space, then resume" if error.errno == errno.ENOSPC else ""
-        print(f"trimtab: {what}{hint}", file=sys.stderr)
+        terminal.fail(f"{what}{hint}", 1)
         return 1
     return 0
 

@@ -92,7 +92,7 @@ def bench(
             )
         found = measuring.of_url(url, options)
     else:
-        found = measuring.of_starts(target, options, starts, folder, resume=resume, quiet=as_json)
+        found = measuring.of_starts(target, options, starts, folder, resume=resume)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from trimtab import capacity, measure, wording
-from trimtab.commands import precision
-from trimtab.commands.measuring import Live, opened, say
+from trimtab.commands import precision, terminal
+from trimtab.commands.measuring import Live, opened
+from trimtab.commands.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload
 from trimtab.metrics import parse_slo
@@ -33,14 +33,13 @@ def of_starts(
     folder: Path | None,
     *,
     resume: bool,
-    quiet: bool,
 ) -> dict[str, Any]:
     """Find the capacity of one target over some starts, and try its lower bound."""
     assert options.slo is not None
     session, one = open_target(target, options, say)
     asked = capacity.Asked(parse_slo(options.slo), session.workload, requests)
     question = measure.question(session, (one,), kind="capacity", requests=requests)
-    with opened(question, folder, capacity.NAME, resume=resume, quiet=quiet) as place:
+    with opened(question, folder, capacity.NAME, resume=resume) as place:
         say(precision.bound(session.noise, count, requests))
         search = partial(run_plan, drive=capacity.probing(asked))
         made = measure.Measurement(session, (one,), *place, trial=search).until(
@@ -124,7 +123,7 @@ def _probes(windows: Sequence[Window]) -> list[dict[str, Any]]:
 
 def show(found: Mapping[str, Any]) -> None:
     """Print a capacity for people."""
-    console = Console(highlight=False, markup=False)
+    console = terminal.console()
     console.print(f"{found['target']} meets {found['slo']} up to:")
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     for name in ("start", "requests/s", "probes, requests/s (x: SLO not met)"):

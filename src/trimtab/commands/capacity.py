@@ -87,9 +87,7 @@ def capacity(
             raise UsageError("--url probes a server that runs: leave the target and --resume out")
         found = capacities.of_url(url, options, requests)
     else:
-        found = capacities.of_starts(
-            target, options, starts, requests, folder, resume=resume, quiet=as_json
-        )
+        found = capacities.of_starts(target, options, starts, requests, folder, resume=resume)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:

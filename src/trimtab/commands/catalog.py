@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.commands import terminal
+
 if TYPE_CHECKING:
     from trimtab.catalog import Tuning
 
@@ -44,14 +46,12 @@ def catalog(
     ] = False,
 ) -> None:
     """Print entries, rules or the schema."""
-    from rich.console import Console
-
     from trimtab.report import catalog as report
 
     if schema:
         typer.echo(json.dumps(report.schema(), indent=1))
         return
-    console = Console(highlight=False, markup=False)
+    console = terminal.console()
     if rules:
         if as_json:
             typer.echo(json.dumps(report.rules_data(), indent=1))

@@ -90,9 +90,7 @@ def compare(
         shared_host=shared_host,
         device_time=device_time,
     )
-    found = measuring.of_pairs(
-        (first, second), options, margin, pairs, folder, resume=resume, quiet=as_json
-    )
+    found = measuring.of_pairs((first, second), options, margin, pairs, folder, resume=resume)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trimtab.commands import terminal
 from trimtab.commands.shared import Json
 
 if TYPE_CHECKING:
@@ -153,10 +154,9 @@ def _show(
     *,
     everything: bool,
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False)
+    console = terminal.console()
     shown = [*(row for row in rows if everything or not row.same), *others]
     if shown:
         table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")

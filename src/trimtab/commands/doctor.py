@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.commands import terminal
 from trimtab.commands.asking import OracleOption
 
 if TYPE_CHECKING:
@@ -179,9 +180,7 @@ def _print(view: View, layer: str, *, everything: bool, as_json: bool, oracle: b
     if as_json:
         typer.echo(json.dumps(report.as_data(view, chosen, findings, differ), indent=1))
     else:
-        from rich.console import Console
-
-        console = Console(highlight=False, markup=False)
+        console = terminal.console()
         report.show(view, chosen, findings, differ, console, everything=everything)
     if table.troubled(chosen, findings):
         raise typer.Exit(1)

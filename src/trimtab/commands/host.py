@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trimtab.commands import terminal
 from trimtab.commands.shared import Json
 
 if TYPE_CHECKING:
@@ -267,6 +268,4 @@ def _stands(state: Path | None, *, as_json: bool) -> bool:
 
 
 def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False)
+    return terminal.console()

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from trimtab import wording
-from trimtab.commands import precision
+from trimtab.commands import precision, terminal
 
 
 def show(found: Mapping[str, Any]) -> None:
     """Print a measurement for people."""
-    console = Console(highlight=False, markup=False)
+    console = terminal.console()
     if "answer" in found:
         console.print(_sentence(found), style="bold")
         for name in ("a", "b"):

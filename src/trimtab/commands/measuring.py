@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,10 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich.console import Console
-
 from trimtab import measure, storage, wording
-from trimtab.commands import precision
+from trimtab.commands import precision, terminal
+from trimtab.commands.terminal import say
 from trimtab.engines import api_key, checkpoint, loopback
 from trimtab.engines.vllm import served_name
 from trimtab.errors import ServerLostError, UsageError
@@ -31,7 +29,7 @@ from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import METRICS, parse_slo
 from trimtab.model import BASELINE, Outcome, Phase, Settings, Start, StartRequest
 from trimtab.pooled import over_windows
-from trimtab.progress import Display, open_display
+from trimtab.progress import Display
 from trimtab.question import AUTO, Options, parse_share, parse_windows, require_same
 from trimtab.search.remarks import remarks
 from trimtab.stop import Stop
@@ -41,20 +39,15 @@ from trimtab.targets import open_target
 ROOT = Path("trimtab-bench")
 
 
-def say(line: str) -> None:
-    """Print a line for people, where a script does not read."""
-    print(line, file=sys.stderr)
-
-
 def of_starts(
-    target: str, options: Options, count: int, folder: Path | None, *, resume: bool, quiet: bool
+    target: str, options: Options, count: int, folder: Path | None, *, resume: bool
 ) -> dict[str, Any]:
     """Measure one target over some starts."""
     session, one = open_target(target, options, say)
     asked = measure.question(session, (one,), kind="bench")
     windows = None if options.windows == AUTO else session.workload.windows
     with opened(
-        asked, folder, options.objective, resume=resume, quiet=quiet, allow_host=options.allow_host
+        asked, folder, options.objective, resume=resume, allow_host=options.allow_host
     ) as place:
         say(precision.interval(session.noise, count, windows))
         starts = measure.Measurement(session, (one,), *place).until(
@@ -81,7 +74,6 @@ def of_pairs(
     folder: Path | None,
     *,
     resume: bool,
-    quiet: bool,
 ) -> dict[str, Any]:
     """Compare two targets."""
     within = parse_share("--margin", margin)
@@ -95,9 +87,7 @@ def of_pairs(
     def enough(made: Sequence[Start]) -> bool:
         return measure.settled(made, metric, within, pairs)
 
-    with opened(
-        asked, folder, metric, resume=resume, quiet=quiet, allow_host=options.allow_host
-    ) as place:
+    with opened(asked, folder, metric, resume=resume, allow_host=options.allow_host) as place:
         say(precision.before(session.noise, pairs))
         starts = measure.Measurement(session, (first, second), *place).until(enough)
     look = measure.judged(starts, metric, within, pairs)
@@ -146,7 +136,6 @@ def opened(
     objective: str,
     *,
     resume: bool,
-    quiet: bool,
     allow_host: bool = False,
 ) -> Iterator[tuple[Ledger, Path, Display, Stop]]:
     """Open what a measurement runs in: its ledger and folder, a display, a way to stop.
@@ -158,7 +147,7 @@ def opened(
     with _ledger(folder, asked, resume=resume, allow_host=allow_host) as ledger:
         say(f"folder: {folder}")
         with Stop().listening() as stop:
-            display: Display = open_display(Console(stderr=True), objective, silent=quiet)
+            display = terminal.display(objective)
             try:
                 yield ledger, folder, display, stop
             except KeyboardInterrupt:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.commands import terminal
+
 if TYPE_CHECKING:
     from trimtab.prepare.perform import Hands
     from trimtab.prepare.step import Scene, Step
@@ -150,9 +152,7 @@ def _check(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.as_data(scene, found), indent=1))
     else:
-        from rich.console import Console
-
-        report.show(scene, found, Console(highlight=False, markup=False, soft_wrap=True))
+        report.show(scene, found, terminal.console(soft_wrap=True))
     states = {one.finding.state for one in found}
     if State.MISSING in states:
         raise typer.Exit(1)

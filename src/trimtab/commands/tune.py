@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
+from trimtab.commands import terminal
 from trimtab.commands.shared import (
     DeviceTime,
     Noise,
     SharedHost,
     Windows,
 )
+from trimtab.commands.terminal import say
 from trimtab.landscapes import NAMES
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
@@ -133,7 +134,7 @@ def tune(
         bool, typer.Option("--resume", help="Go on with the study in --study.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
+        bool, typer.Option("--json", help="Print one JSON object at the end; events go to stderr.")
     ] = False,
 ) -> None:
     """Parse the options, run or resume the study, print the answer."""
@@ -175,7 +176,7 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
     from trimtab.report import intent
     from trimtab.study import resolve
 
-    session = resolve(Options(**asked), _say, install=False)
+    session = resolve(Options(**asked), say, install=False)
     space = session.space
     design = search.design(space, session.noise)
     without = () if space.guide is None else presets.skipped(space.preset, session.context)
@@ -184,19 +185,16 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:
-    from rich.console import Console
-
     from trimtab import answer, search, study
-    from trimtab.progress import open_display
     from trimtab.report import text
     from trimtab.stop import Stop
     from trimtab.tune import run_study
 
     opened = study.reopen if resume else study.create
-    session, ledger, folder = opened(asked, folder, _say)
+    session, ledger, folder = opened(asked, folder, say)
     with ledger, _hint(folder):
         with Stop().listening() as stop:
-            display = open_display(Console(stderr=True), session.space.objective, silent=as_json)
+            display = terminal.display(session.space.objective)
             try:
                 make = study.trial_of(session)
                 found = run_study(session, search.Phased(), ledger, folder, display, stop, make)
@@ -211,19 +209,15 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
         )
         typer.echo(json.dumps(shown, indent=1))
     else:
-        text.show(result, Console())
+        text.show(result, terminal.console())
 
 
 @contextmanager
 def _hint(folder: Path) -> Iterator[None]:
     """Say where the study lies, and how to go on when it does not come to its end."""
-    _say(f"study: {folder}")
+    say(f"study: {folder}")
     try:
         yield
     except BaseException:
-        _say(f"go on with: trimtab tune --study {shlex.quote(str(folder))} --resume")
+        say(f"go on with: trimtab tune --study {shlex.quote(str(folder))} --resume")
         raise
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

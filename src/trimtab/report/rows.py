@@ -27,14 +27,14 @@ def _preset(study: Study) -> str:
 
 
 _ORDER = (
-    Verdict.ADOPT,
-    Verdict.AVOID,
-    Verdict.LIKELY,
-    Verdict.INCONCLUSIVE,
+    Verdict.WIN,
+    Verdict.LOSS,
+    Verdict.PROBABLE,
+    Verdict.NOT_PROVEN,
     Verdict.NO_EFFECT,
-    Verdict.INEFFECTIVE,
+    Verdict.NOT_IN_EFFECT,
     Verdict.START_FAILED,
-    Verdict.NOT_TESTED,
+    Verdict.SUPERSEDED,
     Verdict.NOT_APPLICABLE,
 )
 """What decides comes first, what could not be tried comes last."""

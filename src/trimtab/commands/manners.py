@@ -1,0 +1,207 @@
+"""What all commands share on the command line: -h, -q, -v, groups of options, names of values."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from trimtab.commands import terminal
+
+CONTEXT: Mapping[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Tune and measure": ("tune", "show", "compare", "bench", "capacity", "workload"),
+    "Check": ("lint", "doctor", "diff", "catalog", "oracle"),
+    "Deploy": ("export", "run", "host"),
+    "Set up": ("prepare", "engine", "python"),
+}
+"""The commands of ``trimtab --help`` in groups; one that is in none comes last."""
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Server": (
+        *("--demo", "--engine", "--engine-python", "--model", "--baseline", "--url", "--pid"),
+        *("--start-deadline", "--landscape", "--device-time", "--insecure"),
+    ),
+    "Workload": ("--workload", "--objective", "--slo", "--requests", "--margin"),
+    "Tunings": (
+        *("--only", "--skip", "--try", "--arm", "--max-risk", "--allow-host", "--profile"),
+        *("--preset", "--set", "--persist", "--select", "--ignore", "--min-severity"),
+    ),
+    "Study": (
+        *("--budget", "--starts", "--pairs", "--study", "--resume", "--seed"),
+        *("--shared-host", "--windows", "--noise", "--aa"),
+    ),
+    "Machine": (
+        *("--snapshot", "--context", "--chip", "--image", "--devices", "--hosts", "--cpus"),
+        *("--memory", "--shm", "--network", "--mount", "--models", "--port", "--python"),
+        *("--environment", "--target", "--release"),
+    ),
+}
+"""The options of a long help text in groups; one that is in none is under "Options"."""
+
+_FEW = 9
+"""A help text with at most so many options needs no groups."""
+
+METAVARS: Mapping[str, str] = {
+    **dict.fromkeys(("--aa", "--hosts", "--jobs", "--pairs", "--requests", "--seed"), "N"),
+    **dict.fromkeys(("--starts", "--devices", "--port", "--pid", "--workers", "--windows"), "N"),
+    **dict.fromkeys(("--only", "--skip", "--select", "--ignore", "--layer"), "NAME"),
+    **dict.fromkeys(("--name", "--arm", "--preset", "--engine", "--chip", "--search"), "NAME"),
+    **dict.fromkeys(("--format", "--persist", "--platform", "--target", "--network"), "NAME"),
+    **dict.fromkeys(("--emit", "--through", "--train", "--landscape", "--release"), "NAME"),
+    **dict.fromkeys(("--study", "--snapshot", "--capture", "--output", "--source"), "PATH"),
+    **dict.fromkeys(("--models", "--environment", "--base", "--state", "--out"), "PATH"),
+    **dict.fromkeys(("--baseline", "--file", "--log", "--profile", "--json"), "FILE"),
+    **dict.fromkeys(("--stdin-filename",), "FILE"),
+    **dict.fromkeys(("--engine-python", "--python", "--program"), "PROGRAM"),
+    **dict.fromkeys(("--cpus", "--memory", "--shm"), "AMOUNT"),
+    **dict.fromkeys(("--try", "--setting", "--set", "--context"), "NAME=VALUE"),
+    **dict.fromkeys(("--seconds", "--start-deadline"), "SECONDS"),
+    **dict.fromkeys(("--margin", "--noise"), "SHARE"),
+    **dict.fromkeys(("--url", "--index", "--mirror"), "URL"),
+    "--against": "PYTHON",
+    "--budget": "BUDGET",
+    "--device-time": "MODEL",
+    "--image": "IMAGE",
+    "--max-risk": "LEVEL",
+    "--min-severity": "LEVEL",
+    "--model": "MODEL",
+    "--mount": "MOUNT",
+    "--objective": "METRICS",
+    "--sha256": "DIGEST",
+    "--slo": "LIMITS",
+    "--torch-npu": "VERSION",
+    "--why": "NAME",
+    "--workload": "WORKLOAD",
+    "engine": "ENGINE",
+    "files": "FILE...",
+    "baseline_command": "[-- COMMAND...]",
+    "first": "A",
+    "name": "NAME",
+    "names": "NAME...",
+    "profile": "PROFILE",
+    "python": "PYTHON",
+    "second": "B",
+    "study": "STUDY",
+    "target": "TARGET",
+    "url": "URL",
+    "version": "VERSION",
+    "workload": "WORKLOAD",
+}
+"""What a value is, as a noun, by option or argument."""
+
+EVENTS = ("tune", "compare", "bench", "capacity")
+"""The commands that write events to standard error while a script waits for their JSON."""
+
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Print every detail.")]
+
+
+class Command(TyperCommand):
+    """A command whose help names values by nouns and groups many options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then the options in their groups."""
+        records: dict[str, list[tuple[str, str]]] = {}
+        params = self.get_params(ctx)
+        for param in params:
+            record = param.get_help_record(ctx)
+            if record is not None:
+                title = _title(param, len(params))
+                left = record[0] if title != "Arguments" else param.metavar or record[0]
+                records.setdefault(title, []).append((left, record[1]))
+        for title in ("Arguments", *GROUPS, "Options"):
+            if title in records:
+                with formatter.section(title):
+                    formatter.write_dl(records[title])
+
+
+class Commands(TyperGroup):
+    """A group that lists its commands by what they are for."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands in sections, each with the first sentence of its help."""
+        left = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
+        width = max(map(len, left))
+        for title, names in {**SECTIONS, "Commands": tuple(left)}.items():
+            here = [name for name in names if name in left]
+            left = [name for name in left if name not in here]
+            if here:
+                rows = [(name.ljust(width), _summary(self.commands[name])) for name in here]
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def _title(param: Any, count: int) -> str:
+    if param.param_type_name == "argument":
+        return "Arguments"
+    for title, names in GROUPS.items():
+        if count > _FEW and not {*names}.isdisjoint(param.opts):
+            return title
+    return "Options"
+
+
+def _summary(command: Any) -> str:
+    """Return the first paragraph of a command's help: it is one sentence."""
+    text = inspect.cleandoc(command.help or "").partition("\n\n")[0]
+    return " ".join(text.split())
+
+
+def with_verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command's function with the options ``-q`` and ``-v``."""
+
+    @functools.wraps(command)
+    def run(*args: Any, quiet: bool = False, verbose: bool = False, **options: Any) -> Any:
+        events = command.__name__ in EVENTS and bool(options.get("as_json"))
+        terminal.choose(quiet=quiet, verbose=verbose, events=events)
+        return command(*args, **options)
+
+    known = inspect.signature(command, eval_str=True)
+    if known.parameters.keys() & {"quiet", "verbose"}:
+        return command
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    more = [
+        inspect.Parameter("quiet", keyword, default=False, annotation=Quiet),
+        inspect.Parameter("verbose", keyword, default=False, annotation=Verbose),
+    ]
+    run.__signature__ = known.replace(  # type: ignore[attr-defined]
+        parameters=[*known.parameters.values(), *more]
+    )
+    run.__annotations__ = {
+        **{name: one.annotation for name, one in known.parameters.items()},
+        "quiet": Quiet,
+        "verbose": Verbose,
+    }
+    del run.__wrapped__  # its signature would be taken
+    return run
+
+
+def dress(app: typer.Typer) -> None:
+    """Give every command of an application, at every depth, these manners."""
+    for info in app.registered_commands:
+        if info.callback is not None and info.cls is not Command:
+            info.cls = Command
+            info.callback = with_verbosity(info.callback)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            group.cls = Commands
+            dress(group.typer_instance)
+
+
+def name_values(command: Any) -> None:
+    """Name the values of a built command, and of those below it, by nouns."""
+    for sub in getattr(command, "commands", {}).values():
+        name_values(sub)
+    for param in command.params:
+        if param.metavar is None and not getattr(param, "is_flag", False):
+            param.metavar = metavar(param.opts)
+
+
+def metavar(names: Sequence[str]) -> str | None:
+    """Return the noun for the value of an option or argument, ``None`` if there is none."""
+    return next((METAVARS[name] for name in names if name in METAVARS), None)
