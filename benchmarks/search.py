@@ -33,7 +33,7 @@ from trimtab.simulated import NAMES, Landscape, Machine, load_landscape, play, s
 _loaded = cache(load_landscape)
 
 OURS = ("trimtab proven", "trimtab max")
-PROBABLE = "trimtab proven + probable"
+LIKELY = "trimtab proven + likely"
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def one_study(case: Case, seed: int, tuners: Sequence[str]) -> list[Result]:
 def _ours(landscape: Landscape, machine: Machine, case: Case, seed: int) -> dict[str, Claim]:
     space = space_of(landscape, Budget(starts=case.starts), seed)
     found = conclude(space, play(Phased(), space, machine))
-    won = frozenset(one.tuning for one in found.answers if one.verdict is Verdict.WIN)
-    probable = won | {one.tuning for one in found.answers if one.verdict is Verdict.PROBABLE}
+    won = frozenset(one.tuning for one in found.answers if one.verdict is Verdict.ADOPT)
+    likely = won | {one.tuning for one in found.answers if one.verdict is Verdict.LIKELY}
     by_arm = {one.arm: one.effect for one in found.confirmed}
     claims = {}
     for name, arm, chosen in zip(OURS, ("proven", "max"), (found.proven, found.best), strict=True):
@@ -111,8 +111,8 @@ def _ours(landscape: Landscape, machine: Machine, case: Case, seed: int) -> dict
                 chosen, math.log(effect.ratio), math.log(effect.low), math.log(effect.high), kept
             )
     values = {factor.tuning: factor.value for factor in space.factors}
-    chosen = candidate({name: values[name] for name in probable})
-    claims[PROBABLE] = Claim(chosen, math.nan if probable else 0.0, kept=frozenset(probable))
+    chosen = candidate({name: values[name] for name in likely})
+    claims[LIKELY] = Claim(chosen, math.nan if likely else 0.0, kept=frozenset(likely))
     return claims
 
 

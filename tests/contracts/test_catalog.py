@@ -371,7 +371,7 @@ def test_superseded_and_fidelity_are_left_out(
     monkeypatch.setattr(module, "CATALOG", changed)
     _, left_out, _ = space(plain)
     found = {one.name: one for one in left_out}
-    assert found["log-stats"].verdict is Verdict.SUPERSEDED
+    assert found["log-stats"].verdict is Verdict.NOT_APPLICABLE
     assert "removed in 0.30" in found["access-log"].reason
     assert "reboots no machine" in found["max-num-seqs"].reason
     assert "since 0.99" in found["block-size"].reason

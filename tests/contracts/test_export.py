@@ -190,7 +190,7 @@ def test_a_preset_says_that_nothing_was_measured(artefact: Artefact) -> None:
     assert "#   tcmalloc: it is not installed\n" in text
     assert ", evidence none" in text
     assert "--profile" not in text
-    assert "WIN" not in text
+    assert "adopt" not in text
 
 
 @every_artefact

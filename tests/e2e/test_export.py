@@ -77,7 +77,7 @@ def _profile(engine: engines.Engine, model: str, plan: Plan) -> Profile:
         objective="output_throughput",
         slo=None,
         answers=tuple(
-            Answer(name, value, Verdict.NOT_PROVEN, effect, "output_throughput", "", "screen")
+            Answer(name, value, Verdict.INCONCLUSIVE, effect, "output_throughput", "", "screen")
             for name, value in plan.candidate
         ),
         risks={},

@@ -77,7 +77,7 @@ def test_a_study_tries_it_and_its_profile_holds_it(data: Path, tmp_path: Path) -
     found = ran.json()
     (verdict,) = (one for one in found["verdicts"] if one["name"] == "interpreter")
     assert (verdict["value"], verdict["metric"]) == ("copy", "output_throughput")
-    assert verdict["verdict"] in ("WIN", "PROBABLE", "NOT-PROVEN", "NO-EFFECT", "LOSS"), verdict
+    assert verdict["verdict"] in ("adopt", "likely", "inconclusive", "no effect", "avoid"), verdict
     assert verdict["starts"] >= 8, verdict
     assert verdict["low"] < verdict["effect"] < verdict["high"], verdict
 

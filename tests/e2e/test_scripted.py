@@ -48,8 +48,8 @@ def test_json_contract(studied: tuple[Path, Ran]) -> None:
 def test_planted_gains_are_found_and_the_dummy_is_not(studied: tuple[Path, Ran]) -> None:
     _, ran = studied
     verdicts = {one["name"]: one["verdict"] for one in ran.json()["verdicts"]}
-    assert verdicts["dtype"] == "WIN"
-    assert verdicts["dummy"] not in ("WIN", "LOSS")
+    assert verdicts["dtype"] == "adopt"
+    assert verdicts["dummy"] not in ("adopt", "avoid")
     assert ran.json()["confirmed"]["low"] > 1  # it is 3 where no neighbour takes the cores
 
 

@@ -24,7 +24,7 @@ def profile_for(engine: Engine, model: str, args: tuple[str, ...], chosen: Candi
 def with_plan(engine: Engine, model: str, plan: Plan, found: dict[str, str]) -> Profile:
     """Return a profile of a plan, measured on a machine of these facts."""
     answers = tuple(
-        answer(name, value, Verdict.WIN, (1.1, 1.05, 1.15, 0.001), 6, "screen", "")
+        answer(name, value, Verdict.ADOPT, (1.1, 1.05, 1.15, 0.001), 6, "screen", "")
         for name, value in plan.candidate
     )
     return replace(

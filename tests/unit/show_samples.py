@@ -54,27 +54,31 @@ ANSWERS = (
     answer(
         "dtype",
         "float32",
-        Verdict.WIN,
+        Verdict.ADOPT,
         (4.012, 3.74, 4.303, 1e-7),
         8,
         "lead",
         "the interval lies above the margin",
     ),
-    answer("engine-multiprocessing", False, Verdict.WIN, (1.452, 1.36, 1.55, 1e-5), 8, "lead", ""),
     answer(
-        "aot-compile", False, Verdict.WIN, (2.05, 1.88, 2.23, 1e-6), 6, "screen", "", "startup"
+        "engine-multiprocessing", False, Verdict.ADOPT, (1.452, 1.36, 1.55, 1e-5), 8, "lead", ""
     ),
-    answer("thread-binding", "nobind", Verdict.WIN, (1.07, 1.031, 1.11, 0.0012), 16, "screen", ""),
-    answer("tcmalloc", True, Verdict.PROBABLE, (1.032, 1.002, 1.063, 0.02), 16, "screen", ""),
-    answer("jemalloc", True, Verdict.NOT_PROVEN, (0.984, 0.949, 1.02, 0.83), 16, "screen", ""),
+    answer(
+        "aot-compile", False, Verdict.ADOPT, (2.05, 1.88, 2.23, 1e-6), 6, "screen", "", "startup"
+    ),
+    answer(
+        "thread-binding", "nobind", Verdict.ADOPT, (1.07, 1.031, 1.11, 0.0012), 16, "screen", ""
+    ),
+    answer("tcmalloc", True, Verdict.LIKELY, (1.032, 1.002, 1.063, 0.02), 16, "screen", ""),
+    answer("jemalloc", True, Verdict.INCONCLUSIVE, (0.984, 0.949, 1.02, 0.83), 16, "screen", ""),
     answer("glibc-arenas", 2, Verdict.NO_EFFECT, (1.001, 0.989, 1.013, 0.45), 16, "screen", ""),
     answer("dummy", "1", Verdict.NO_EFFECT, (0.998, 0.986, 1.01, 0.62), 16, "screen", "inert"),
-    answer("enforce-eager", True, Verdict.LOSS, (0.842, 0.81, 0.875, 0.9999), 16, "screen", ""),
-    answer("max-num-seqs", 2, Verdict.LOSS, (0.383, 0.36, 0.408, 1.0), 16, "screen", ""),
+    answer("enforce-eager", True, Verdict.AVOID, (0.842, 0.81, 0.875, 0.9999), 16, "screen", ""),
+    answer("max-num-seqs", 2, Verdict.AVOID, (0.383, 0.36, 0.408, 1.0), 16, "screen", ""),
     answer(
         "async-scheduling",
         True,
-        Verdict.NOT_IN_EFFECT,
+        Verdict.INEFFECTIVE,
         None,
         2,
         "screen",
@@ -101,11 +105,11 @@ ANSWERS = (
     answer(
         "uniproc-executor",
         "uni",
-        Verdict.SUPERSEDED,
+        Verdict.NOT_TESTED,
         None,
         0,
         "",
-        "vLLM 0.32 rewrites it to mp while multiprocessing is on",
+        "excluded by engine-multiprocessing, which won",
     ),
 )
 

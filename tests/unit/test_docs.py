@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from trimtab.model import Verdict
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,6 +25,21 @@ def maker() -> ModuleType:
 def test_made_pages_are_current(name: str) -> None:
     page = (ROOT / "docs" / name).read_text()
     assert page == maker().PAGES[name](), "run scripts/make-docs"
+
+
+def test_the_page_of_verdicts_lists_each_word_once() -> None:
+    page = (ROOT / "docs" / "verdicts.md").read_text()
+    first, _, former = page.partition("| former word | now |")
+    listed = [line.split("|")[1].strip() for line in first.splitlines() if line.startswith("| ")]
+    assert [word for word in listed if word in set(Verdict)] == [one.value for one in Verdict]
+    mapped: dict[str, str] = {}
+    for line in former.splitlines():
+        if line.startswith("| "):
+            _, words, now, _ = (part.strip() for part in line.split("|"))
+            mapped |= dict.fromkeys(words.split(", "), now)
+    assert len(mapped) == 9
+    assert all(Verdict(word).value == now for word, now in mapped.items())
+    assert "](verdicts.md)" in (ROOT / "docs" / "tune.md").read_text()
 
 
 def test_links_of_the_docs_lead_somewhere() -> None:

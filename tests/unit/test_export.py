@@ -141,10 +141,10 @@ def test_a_line_carries_the_effect_of_its_tuning() -> None:
     lines = shell.render(Order(replace(PROFILE, plan=plan, answers=answers), FILE)).splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("export VLLM_ENABLE_V1"))
     assert lines[at - 1].startswith(
-        "# engine-multiprocessing = off: WIN output_throughput +45.2 %"
+        "# engine-multiprocessing = off: adopt output_throughput +45.2 %"
     )
     at = next(i for i, line in enumerate(lines) if line.startswith("export LD_PRELOAD"))
-    assert lines[at - 1].startswith("# tcmalloc = on: PROBABLE")
+    assert lines[at - 1].startswith("# tcmalloc = on: likely")
 
 
 def test_host_writes_are_said_not_to_be_done() -> None:

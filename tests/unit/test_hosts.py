@@ -92,7 +92,7 @@ def test_host_settings_are_tested_around_the_best_profile_and_nowhere_else() -> 
     told = answers(found)
     assert "toggled in 6 starts around gain=on" in told["switch"].reason
     assert "12 whole plots around gain=on" in told["thp"].reason
-    assert told["thp"].verdict is told["switch"].verdict is Verdict.WIN
+    assert told["thp"].verdict is told["switch"].verdict is Verdict.ADOPT
     assert (told["thp"].phase, told["thp"].effect.starts) == ("host", 12)
 
 
@@ -121,9 +121,9 @@ def test_a_smaller_budget_repeats_less_and_a_small_one_tests_nothing() -> None:
     _, starts, found = study(BOTH, 1, 24)
     assert not of_host(starts)
     told = answers(found)
-    assert told["thp"].reason == "not tested: the budget leaves no room for whole plots"
+    assert told["thp"].reason == "the budget leaves no room for whole plots"
     assert "no room for starts that toggle it" in told["switch"].reason
-    assert told["thp"].verdict is Verdict.NOT_PROVEN
+    assert told["thp"].verdict is Verdict.NOT_TESTED
 
 
 @pytest.mark.parametrize(("kind", "starts"), [("host", 17), ("live", 13)])
@@ -138,7 +138,7 @@ def test_what_conflicts_with_the_best_profile_is_left_out() -> None:
     given = BOTH.model_copy(update={"conflicts": (("gain", "thp"),)})
     _, starts, found = study(given, 1, 90)
     assert all("thp" not in dict(start.request.candidate) for start in starts)
-    assert "conflicts with gain" in answers(found)["thp"].reason
+    assert "excluded by gain" in answers(found)["thp"].reason
 
 
 def test_the_seeds_of_the_other_phases_are_what_they_were() -> None:
@@ -182,8 +182,8 @@ def test_a_live_gain_below_the_noise_of_starts_is_found_and_an_inert_one_is_not_
         "null-2": {},
     })  # fmt: skip
     found = [answers(study(given, seed, 48)[2]) for seed in range(60)]
-    assert sum(one["switch"].verdict is Verdict.WIN for one in found) >= 54
-    assert sum(one["idle"].verdict is Verdict.WIN for one in found) <= 3
+    assert sum(one["switch"].verdict is Verdict.ADOPT for one in found) >= 54
+    assert sum(one["idle"].verdict is Verdict.ADOPT for one in found) <= 3
     ratios = [one["switch"].effect.ratio or 0.0 for one in found]
     assert np.mean(np.log(ratios)) == pytest.approx(0.03, abs=0.003)
 

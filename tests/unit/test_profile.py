@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.unit.show_samples import ANSWERS, PLANS, PROFILE, profile_of, starts
 from trimtab.errors import StudyError
-from trimtab.model import HostWrite, Settings
+from trimtab.model import HostWrite, Settings, Verdict
 from trimtab.profile import evidence_digest, read_profile, to_dict, write_profile
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -79,9 +79,43 @@ def test_the_file_is_plain_yaml_with_what_a_reader_needs(tmp_path: Path) -> None
         "p": 1e-7,
         "starts": 8,
     }
-    assert dtype["verdict"] == "WIN"
+    assert dtype["verdict"] == "adopt"
     assert "twice the memory" in dtype["risk"]
     assert json.loads(json.dumps(to_dict(PROFILE))) == data
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("WIN", Verdict.ADOPT),
+        ("LOSS", Verdict.AVOID),
+        ("PROBABLE", Verdict.LIKELY),
+        ("NO-EFFECT", Verdict.NO_EFFECT),
+        ("NOT-PROVEN", Verdict.INCONCLUSIVE),
+        ("NOT-IN-EFFECT", Verdict.INEFFECTIVE),
+        ("START-FAILED", Verdict.START_FAILED),
+        ("NOT-APPLICABLE", Verdict.NOT_APPLICABLE),
+        ("SUPERSEDED", Verdict.NOT_APPLICABLE),
+    ],
+)
+def test_a_profile_with_a_former_verdict_is_read(
+    former: str, now: Verdict, tmp_path: Path
+) -> None:
+    write_profile(PROFILE, tmp_path / "p")
+    text = (tmp_path / "p").read_text()
+    (tmp_path / "q").write_text(text.replace("verdict: adopt", f"verdict: {former}", 1))
+    again = read_profile(tmp_path / "q")
+    assert again.answers[0].verdict is now
+    write_profile(again, tmp_path / "q")
+    assert former not in (tmp_path / "q").read_text()
+
+
+def test_an_unknown_verdict_is_refused(tmp_path: Path) -> None:
+    write_profile(PROFILE, tmp_path / "p")
+    text = (tmp_path / "p").read_text()
+    (tmp_path / "p").write_text(text.replace("verdict: adopt", "verdict: WON", 1))
+    with pytest.raises(StudyError, match=r"tunings\.0\.verdict"):
+        read_profile(tmp_path / "p")
 
 
 def test_a_secret_is_a_marker_in_the_file_and_stays_one(tmp_path: Path) -> None:

@@ -121,8 +121,8 @@ def test_the_profile_names_the_catalogues_tunings(
 ) -> None:
     folder, found = answered
     verdicts = {one.tuning: one.verdict.value for one in found.answers}
-    assert verdicts["task-queue=0"] == verdicts["interpreter=pgo"] == "WIN"
-    assert verdicts["task-queue"] == "LOSS"
+    assert verdicts["task-queue=0"] == verdicts["interpreter=pgo"] == "adopt"
+    assert verdicts["task-queue"] == "avoid"
     profile = read_profile(folder / "profile.proven.yaml")
     chosen = dict(profile.candidate)
     assert (chosen["task-queue"], chosen["interpreter"]) == ("0", "pgo")

@@ -53,7 +53,7 @@ def test_every_answer_has_a_row_and_what_decides_comes_first() -> None:
     assert {row.tuning for row in found} == {answer.tuning for answer in ANSWERS}
     assert {row.verdict for row in found} == set(Verdict)
     assert [row.tuning for row in found][:3] == ["dtype", "aot-compile", "engine-multiprocessing"]
-    assert [row.verdict for row in found][4:6] == [Verdict.LOSS, Verdict.LOSS]
+    assert [row.verdict for row in found][4:6] == [Verdict.AVOID, Verdict.AVOID]
     assert found[-1].verdict is Verdict.NOT_APPLICABLE
 
 
@@ -217,7 +217,7 @@ def test_the_text_report_holds_what_the_reader_needs() -> None:
         "4.01x [3.74, 4.30]",
         "+7.0 % [+3.1, +11.0]",
         "2.05x [1.88, 2.23] startup",
-        "hccl-buffer NOT-APPLICABLE needs an Ascend NPU",
+        "hccl-buffer not applicable needs an Ascend NPU",
         "guide 58.2 +1.4 % [-3.9, +7.0] 4",
         "33, 30 of them measured",
         "23 min 24 s",
@@ -233,12 +233,12 @@ def test_no_line_is_wider_than_the_terminal_and_no_verdict_is_cut(width: int) ->
     lines = printed(STUDY, width).splitlines()
     assert max(map(len, lines)) <= width
     if width >= 80:
-        assert any("NOT-APPLICABLE" in line for line in lines)
+        assert any("not applicable" in line for line in lines)
 
 
 def test_markup_in_names_is_text() -> None:
     study = replace(
-        STUDY, left_out=(("[bold]x[/bold]", Verdict.SUPERSEDED, "[link=http://x]y[/link]"),)
+        STUDY, left_out=(("[bold]x[/bold]", Verdict.NOT_APPLICABLE, "[link=http://x]y[/link]"),)
     )
     assert "[bold]x[/bold]" in printed(study)
 
@@ -454,7 +454,7 @@ def test_nothing_from_outside_becomes_markup(page: Page) -> None:
             replace(one, detail=EVIL, request=replace(one.request, arm=EVIL))
             for one in STUDY.starts
         ),
-        left_out=((EVIL, Verdict.SUPERSEDED, EVIL),),
+        left_out=((EVIL, Verdict.NOT_APPLICABLE, EVIL),),
         plans={EVIL: PLANS["max"]},
         facts={EVIL: EVIL},
         files={EVIL: EVIL},
@@ -491,7 +491,7 @@ def test_what_is_kept_over_a_stand_in_is_to_be_confirmed_on_hardware() -> None:
         assert wording.setting(name, value) in kept
         assert f"{wording.setting(name, value)} (" not in rest
     assert "'make test-ascend'" in kept
-    assert "max-num-seqs=2 (LOSS)" in rest
+    assert "max-num-seqs=2 (avoid)" in rest
     assert "dummy" not in rest  # no hardware changes it
     assert "block-size" not in rest  # it was never measured
     (none,) = hardware.notes(replace(CONCLUSION, proven=(), best=(), answers=()))

@@ -42,10 +42,10 @@ def test_answers_are_in_the_order_of_the_factors(found: Conclusion) -> None:
 
 def test_verdicts(found: Conclusion) -> None:
     seen = verdicts(found)
-    assert seen["dtype"] is Verdict.WIN
-    assert seen["t0"] is Verdict.WIN
-    assert seen["t1"] is Verdict.LOSS
-    assert seen["dummy"] in (Verdict.NOT_PROVEN, Verdict.NO_EFFECT)
+    assert seen["dtype"] is Verdict.ADOPT
+    assert seen["t0"] is Verdict.ADOPT
+    assert seen["t1"] is Verdict.AVOID
+    assert seen["dummy"] in (Verdict.INCONCLUSIVE, Verdict.NO_EFFECT)
 
 
 def test_a_lead_speaks_of_the_baseline_and_the_rest_of_the_centre(found: Conclusion) -> None:
@@ -63,7 +63,7 @@ def test_a_lead_speaks_of_the_baseline_and_the_rest_of_the_centre(found: Conclus
 def test_not_proven_says_what_could_have_been_seen() -> None:
     answers = study(replace(SPACE, margin=0.0001), MACHINE).answers
     dummy = next(each for each in answers if each.tuning == "dummy")
-    assert dummy.verdict is Verdict.NOT_PROVEN
+    assert dummy.verdict is Verdict.INCONCLUSIVE
     assert "is not detectable" in dummy.reason
 
 
@@ -71,7 +71,7 @@ def test_a_tight_interval_inside_the_margin_is_no_effect() -> None:
     seen = verdicts(study(SPACE, replace(MACHINE, sd=0.002)))
     assert seen["t5"] is Verdict.NO_EFFECT
     wide = verdicts(study(SPACE, replace(MACHINE, sd=0.1)))
-    assert wide["t5"] is Verdict.NOT_PROVEN
+    assert wide["t5"] is Verdict.INCONCLUSIVE
 
 
 def test_profiles_hold_what_won_and_the_confirmation_says_how_much(found: Conclusion) -> None:
@@ -115,13 +115,13 @@ def test_any_part_of_a_study_can_be_concluded() -> None:
         assert part == conclude(SPACE, starts[:cut])
     empty = conclude(SPACE, [])
     assert (empty.sd, empty.detectable, empty.guide, empty.confirmed) == (None, None, None, ())
-    assert set(verdicts(empty).values()) == {Verdict.NOT_PROVEN}
+    assert set(verdicts(empty).values()) == {Verdict.NOT_TESTED}
 
 
 def test_before_the_confirmation_nothing_is_in_the_proven_profile() -> None:
     starts = [s for s in play_blocks(SPACE, MACHINE) if s.request.phase is not Phase.CONFIRM]
     part = conclude(SPACE, starts)
-    assert verdicts(part)["dtype"] is Verdict.WIN
+    assert verdicts(part)["dtype"] is Verdict.ADOPT
     assert part.proven == ()
     assert any("not confirmed" in note for note in part.notes)
 
@@ -134,7 +134,7 @@ def test_a_gain_that_is_gone_when_confirmed_is_not_proven() -> None:
             return machine.start(request, number)
 
     found = conclude(SPACE, play(SPACE, Fading(MACHINE.effects, sd=0.02)))
-    assert verdicts(found)["dtype"] is Verdict.WIN
+    assert verdicts(found)["dtype"] is Verdict.ADOPT
     assert found.proven == ()
     assert not [one for one in found.confirmed if one.arm == "proven"]
     assert any(note.startswith("tested and not confirmed: dtype=on") for note in found.notes)
@@ -145,8 +145,8 @@ def test_what_was_not_screened_says_why() -> None:
         SPACE, budget=Budget(starts=24), conflicts=frozenset({frozenset(("dtype", "t0"))})
     )
     reasons = {each.tuning: each.reason for each in study(space, MACHINE).answers}
-    assert "conflicts with dtype" in reasons["t0"]
-    assert "the budget leaves room for" in reasons["t6"]
+    assert "excluded by dtype" in reasons["t0"]
+    assert "the budget has room for" in reasons["t6"]
     small = study(replace(SPACE, budget=Budget(starts=13)), MACHINE)
     assert any("no screen" in note for note in small.notes)
     assert "no room for a screen" in {a.tuning: a.reason for a in small.answers}["t6"]
@@ -157,8 +157,8 @@ def test_of_two_winners_in_conflict_the_larger_is_kept() -> None:
         factors(3), budget=Budget(starts=48), conflicts=frozenset({frozenset(("t0", "t1"))})
     )
     found = study(space, Machine({"t0": 0.2, "t1": 0.4}, sd=0.01))
-    assert verdicts(found)["t0"] is Verdict.WIN
-    assert verdicts(found)["t1"] is Verdict.WIN
+    assert verdicts(found)["t0"] is Verdict.ADOPT
+    assert verdicts(found)["t1"] is Verdict.ADOPT
     assert dict(found.proven) == {"t1": "on"}
 
 
@@ -170,7 +170,7 @@ def test_lower_is_better_objectives_are_turned_around() -> None:
 
     space = replace(SPACE, objective="ttft_p99", higher_is_better=False)
     found = conclude(space, play(space, Latency(MACHINE.effects, sd=0.02)))
-    assert verdicts(found)["dtype"] is Verdict.WIN
+    assert verdicts(found)["dtype"] is Verdict.ADOPT
     first = found.confirmed[0]
     assert first.effect.ratio is not None
     assert first.effect.ratio > 3
@@ -189,10 +189,10 @@ def test_a_factor_about_startup_is_judged_on_startup() -> None:
     machine = Machine({"cheat": -0.2}, startup={"aot": -0.5, "cheat": -0.5}, sd=0.02)
     found = study(BOOT, machine)
     by_name = {each.tuning: each for each in found.answers}
-    assert by_name["aot"].verdict is Verdict.WIN
+    assert by_name["aot"].verdict is Verdict.ADOPT
     assert by_name["aot"].metric == "startup"
     assert by_name["aot"].effect.ratio == pytest.approx(math.exp(0.5), rel=0.1)
-    assert by_name["cheat"].verdict is Verdict.LOSS
+    assert by_name["cheat"].verdict is Verdict.AVOID
     assert by_name["cheat"].metric == "output_throughput"
     assert dict(found.proven) == {"aot": "0"}
     metrics = {c.metric: c.effect.ratio for c in found.confirmed if c.arm == "proven"}
@@ -202,7 +202,7 @@ def test_a_factor_about_startup_is_judged_on_startup() -> None:
 
 def test_a_longer_startup_is_a_loss() -> None:
     found = study(BOOT, Machine(startup={"aot": 0.5}, sd=0.02))
-    assert verdicts(found)["aot"] is Verdict.LOSS
+    assert verdicts(found)["aot"] is Verdict.AVOID
 
 
 def test_a_missing_metric_is_missing_for_that_metric_only() -> None:
@@ -213,14 +213,14 @@ def test_a_missing_metric_is_missing_for_that_metric_only() -> None:
 
     found = conclude(BOOT, play(BOOT, Forgetful({"t0": 0.2}, sd=0.01)))
     by_name = {each.tuning: each for each in found.answers}
-    assert by_name["t0"].verdict is Verdict.WIN
-    assert by_name["aot"].verdict is Verdict.NOT_PROVEN
+    assert by_name["t0"].verdict is Verdict.ADOPT
+    assert by_name["aot"].verdict is Verdict.INCONCLUSIVE
     assert by_name["aot"].effect.ratio is None
 
 
 def test_an_inert_tuning_that_passes_is_an_alarm_and_not_a_win() -> None:
     found = study(SPACE, replace(MACHINE, effects={**MACHINE.effects, "dummy": 0.3}))
-    assert verdicts(found)["dummy"] is Verdict.NOT_PROVEN
+    assert verdicts(found)["dummy"] is Verdict.INCONCLUSIVE
     assert "dummy" not in dict(found.best)
     assert any("inert" in note for note in found.notes)
     quiet = study(SPACE, MACHINE)

@@ -39,7 +39,7 @@ def failing(*names: str, outcome: Outcome = Outcome.START_FAILED) -> Machine:
 
 def expected(outcome: Outcome) -> Verdict:
     ineffective = outcome is Outcome.INEFFECTIVE
-    return Verdict.NOT_IN_EFFECT if ineffective else Verdict.START_FAILED
+    return Verdict.INEFFECTIVE if ineffective else Verdict.START_FAILED
 
 
 @pytest.mark.parametrize("outcome", FAILURES)
@@ -49,7 +49,7 @@ def test_a_screened_tuning_that_fails_is_found_and_left_out(outcome: Outcome) ->
     assert verdicts(found)["t2"] is expected(outcome)
     blamed = [name for name, verdict in verdicts(found).items() if verdict is expected(outcome)]
     assert blamed == ["t2"]
-    assert verdicts(found)["dtype"] is Verdict.WIN
+    assert verdicts(found)["dtype"] is Verdict.ADOPT
     assert "t2" not in dict(found.proven)
     assert "t2" not in dict(found.best)
     tail = [s for s in starts if s.request.phase is Phase.SCREEN][-4:]
@@ -131,10 +131,10 @@ def test_refuted_evidence_of_its_own_check_is_enough_once() -> None:
     starts = play(space, Refuting({"dtype": 1.4}, sd=0.02))
     found = conclude(space, starts)
     answer = next(each for each in found.answers if each.tuning == "t3")
-    assert answer.verdict is Verdict.NOT_IN_EFFECT
+    assert answer.verdict is Verdict.INEFFECTIVE
     assert "/lib/libtcmalloc.so.4" in answer.reason
     assert "/proc/7/maps" in answer.reason
-    assert list(verdicts(found).values()).count(Verdict.NOT_IN_EFFECT) == 1
+    assert list(verdicts(found).values()).count(Verdict.INEFFECTIVE) == 1
     first = next(s for s in starts if "t3" in dict(s.request.candidate)).request
     for start in starts:
         if "t3" in dict(start.request.candidate):
@@ -178,7 +178,7 @@ def test_a_baseline_that_fails_once_does_not() -> None:
 
     starts = play(SPACE, Once({"dtype": 1.4}, sd=0.02))
     assert blocked(SPACE, starts) == ""
-    assert verdicts(conclude(SPACE, starts))["dtype"] is Verdict.WIN
+    assert verdicts(conclude(SPACE, starts))["dtype"] is Verdict.ADOPT
 
 
 def test_a_profile_that_fails_in_confirmation_is_not_proven() -> None:

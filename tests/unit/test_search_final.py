@@ -51,7 +51,9 @@ def arm(
 def judge(planned: Profiles, *tried: Contender, won: str = "ab") -> Final:
     nothing = Effect(None, None, None, None, 0)
     answers = [
-        Answer(name, "on", Verdict.WIN if name in won else Verdict.NOT_PROVEN, nothing, METRIC, "")
+        Answer(
+            name, "on", Verdict.ADOPT if name in won else Verdict.INCONCLUSIVE, nothing, METRIC, ""
+        )
         for name in "abc"
     ]
     return final(SPACE, answers, planned, tried)

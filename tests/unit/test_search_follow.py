@@ -48,8 +48,8 @@ def test_it_proves_what_the_screen_alone_did_not() -> None:
         space = replace(SPACE, seed=seed)
         starts = play_blocks(space, replace(MACHINE, seed=seed), until=Phase.CONFIRM)
         first = [s for s in starts if s.request.phase is Phase.SCREEN]
-        before = verdicts(conclude(space, first))["t1"] is Verdict.WIN
-        after = verdicts(conclude(space, starts))["t1"] is Verdict.WIN
+        before = verdicts(conclude(space, first))["t1"] is Verdict.ADOPT
+        after = verdicts(conclude(space, starts))["t1"] is Verdict.ADOPT
         better += after and not before
         worse += before and not after
     assert better > 2 * worse

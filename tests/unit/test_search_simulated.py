@@ -14,7 +14,7 @@ STUDIES = 300
 
 def a_false_claim(found: Conclusion) -> bool:
     """Whether anything was kept, or the inert tuning passed, where nothing has an effect."""
-    return Verdict.WIN in verdicts(found).values() or any("inert" in n for n in found.notes)
+    return Verdict.ADOPT in verdicts(found).values() or any("inert" in n for n in found.notes)
 
 
 def rate_is_at_most(hits: int, studies: int, rate: float) -> bool:
@@ -45,7 +45,7 @@ def test_a_planted_gain_of_ten_percent_is_found() -> None:
     for seed in range(100):
         machine = Machine({"t0": math.log(1.1)}, sd=0.02, seed=seed)
         found = study(Space(space.factors, budget=space.budget, seed=seed), machine)
-        won += verdicts(found)["t0"] is Verdict.WIN
+        won += verdicts(found)["t0"] is Verdict.ADOPT
         kept += ("t0", "on") in found.proven
     assert won >= 90
     assert kept >= 90
@@ -56,7 +56,7 @@ def test_a_lead_that_gives_four_times_is_always_found_and_proven() -> None:
         for seed in range(25):
             space = Space(factors(5, leads=("dtype",)), budget=Budget(starts=starts), seed=seed)
             found = study(space, Machine({"dtype": 1.4}, sd=0.06, seed=seed))
-            assert verdicts(found)["dtype"] is Verdict.WIN, (starts, seed)
+            assert verdicts(found)["dtype"] is Verdict.ADOPT, (starts, seed)
             assert ("dtype", "on") in found.proven, (starts, seed)
 
 

@@ -156,7 +156,7 @@ def _left_out(
     if tuning.dummy:
         return None
     if tuning.superseded_by:
-        return LeftOut(tuning.name, f"superseded by {tuning.superseded_by}", Verdict.SUPERSEDED)
+        return LeftOut(tuning.name, f"superseded by {tuning.superseded_by}")
     reason = (
         _not_here(tuning, context)
         or tuning.applies(context)

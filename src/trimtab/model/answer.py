@@ -9,17 +9,36 @@ from trimtab.model.knowledge import Value
 
 
 class Verdict(StrEnum):
-    """The answer for one tuning."""
+    """The answer for one tuning, in the word that says what a reader may do (docs/verdicts.md)."""
 
-    WIN = "WIN"
-    LOSS = "LOSS"
-    NO_EFFECT = "NO-EFFECT"
-    PROBABLE = "PROBABLE"
-    NOT_PROVEN = "NOT-PROVEN"
-    NOT_IN_EFFECT = "NOT-IN-EFFECT"
-    START_FAILED = "START-FAILED"
-    NOT_APPLICABLE = "NOT-APPLICABLE"
-    SUPERSEDED = "SUPERSEDED"
+    ADOPT = "adopt"
+    AVOID = "avoid"
+    LIKELY = "likely"
+    NO_EFFECT = "no effect"
+    INCONCLUSIVE = "inconclusive"
+    NOT_TESTED = "not tested"
+    INEFFECTIVE = "did not take effect"
+    START_FAILED = "failed to start"
+    NOT_APPLICABLE = "not applicable"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Verdict | None:
+        """Return the verdict that a file of trimtab 0.1 calls by its former word."""
+        return _FORMER.get(value) if isinstance(value, str) else None
+
+
+_FORMER = {
+    "WIN": Verdict.ADOPT,
+    "LOSS": Verdict.AVOID,
+    "PROBABLE": Verdict.LIKELY,
+    "NO-EFFECT": Verdict.NO_EFFECT,
+    "NOT-PROVEN": Verdict.INCONCLUSIVE,
+    "NOT-IN-EFFECT": Verdict.INEFFECTIVE,
+    "START-FAILED": Verdict.START_FAILED,
+    "NOT-APPLICABLE": Verdict.NOT_APPLICABLE,
+    "SUPERSEDED": Verdict.NOT_APPLICABLE,
+}
+"""The words before the first release: stored profiles hold them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,10 @@ BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
 ORANGE, VERMILION, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#8A8F98"
 
 _VERDICTS = {
-    Verdict.WIN: (GREEN, "circle"),
-    Verdict.LOSS: (VERMILION, "x"),
-    Verdict.PROBABLE: (GREEN, "circle-open"),
-    Verdict.NOT_PROVEN: (ORANGE, "diamond-open"),
+    Verdict.ADOPT: (GREEN, "circle"),
+    Verdict.AVOID: (VERMILION, "x"),
+    Verdict.LIKELY: (GREEN, "circle-open"),
+    Verdict.INCONCLUSIVE: (ORANGE, "diamond-open"),
     Verdict.NO_EFFECT: (SKY, "square-open"),
 }
 _OTHER_VERDICT = (GREY, "circle-open")

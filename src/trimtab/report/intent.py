@@ -128,5 +128,5 @@ def _detectable(design: Mapping[str, Any]) -> str:
         return "Detectable effect: none is tested in the screen at this budget."
     return (
         f"Detectable effect: {found:.1%} (80 % power, one-sided 5 % after Holm, assuming "
-        f"{design['assumed_sd']:.0%} between starts). What is smaller stays NOT-PROVEN."
+        f"{design['assumed_sd']:.0%} between starts). Smaller effects stay inconclusive."
     )

@@ -27,14 +27,14 @@ def _preset(study: Study) -> str:
 
 
 _ORDER = (
-    Verdict.WIN,
-    Verdict.LOSS,
-    Verdict.PROBABLE,
-    Verdict.NOT_PROVEN,
+    Verdict.ADOPT,
+    Verdict.AVOID,
+    Verdict.LIKELY,
+    Verdict.INCONCLUSIVE,
     Verdict.NO_EFFECT,
-    Verdict.NOT_IN_EFFECT,
+    Verdict.INEFFECTIVE,
     Verdict.START_FAILED,
-    Verdict.SUPERSEDED,
+    Verdict.NOT_TESTED,
     Verdict.NOT_APPLICABLE,
 )
 """What decides comes first, what could not be tried comes last."""

@@ -15,7 +15,7 @@ class Study:
 
     ``question`` is the study's question as the ledger keeps it; it holds at least ``objective``,
     and ``objectives`` where there are further ones.
-    ``left_out`` are triples (tuning, NOT-APPLICABLE or SUPERSEDED, reason). ``risks`` maps a
+    ``left_out`` are triples (tuning, verdict, reason). ``risks`` maps a
     tuning to its sentence. ``plans`` maps an arm ("baseline", "guide", "proven", "max") to its
     plan. ``facts`` is the machine's fingerprint, ``files`` maps what a file is to its path,
     ``minutes`` is the study's wall time.

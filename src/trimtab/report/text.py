@@ -22,14 +22,14 @@ _WIDE = 120
 """Columns from which an effect and its interval fit on one line."""
 
 STYLES = {
-    Verdict.WIN: "bold green",
-    Verdict.LOSS: "red",
-    Verdict.PROBABLE: "green",
-    Verdict.NOT_PROVEN: "yellow",
+    Verdict.ADOPT: "bold green",
+    Verdict.AVOID: "red",
+    Verdict.LIKELY: "green",
+    Verdict.INCONCLUSIVE: "yellow",
     Verdict.NO_EFFECT: "cyan",
-    Verdict.NOT_IN_EFFECT: "magenta",
+    Verdict.INEFFECTIVE: "magenta",
     Verdict.START_FAILED: "magenta",
-    Verdict.SUPERSEDED: "dim",
+    Verdict.NOT_TESTED: "dim",
     Verdict.NOT_APPLICABLE: "dim",
 }
 """The verdict's word always stands beside its colour."""

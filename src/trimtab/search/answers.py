@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from trimtab import wording
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Start, Verdict
 from trimtab.search import hosts, screen
-from trimtab.search.arms import clash, of_phase
+from trimtab.search.arms import clash, is_on, is_preset, of_phase
 from trimtab.search.failures import Failure, failures
-from trimtab.search.looks import Analysis, Look, as_effect, metric_of
+from trimtab.search.looks import SETTLING, Analysis, Look, as_effect, metric_of
 from trimtab.search.profiles import (
     ALPHA,
     RATE,
@@ -24,6 +24,7 @@ from trimtab.search.profiles import (
 from trimtab.stats.power import detectable
 
 _NONE = Effect(None, None, None, None, 0)
+_LOST = "no estimate: the starts measured cannot tell its effect from others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,6 @@ class Findings:
     failed: dict[str, Failure]
     centre: tuple[Factor, ...]
     plan: screen.Plan | None
-    measured: bool
 
 
 def findings(space: Space, starts: Sequence[Start], analysis: Analysis) -> Findings:
@@ -52,7 +52,6 @@ def findings(space: Space, starts: Sequence[Start], analysis: Analysis) -> Findi
         failed=failures(space, starts),
         centre=centre(space, starts),
         plan=screen.plan(space, of_phase(starts, Phase.LEAD)),
-        measured=any(start.valid for start in starts),
     )
 
 
@@ -111,23 +110,25 @@ def _judge(
     if failure is not None:
         return failure.verdict, failure.reason
     if look is None:
-        return Verdict.NOT_PROVEN, _untested(known, factor)
+        served = _measured(known, factor)
+        verdict = Verdict.INCONCLUSIVE if served else Verdict.NOT_TESTED
+        return verdict, _LOST if served else _untested(known, factor)
     where = _where(known, factor, look)
     better, worse = known.better[factor.tuning], known.worse[factor.tuning]
     if false_alarm(known, factor):
-        return Verdict.NOT_PROVEN, f"inert by construction, yet its test passed {where}"
+        return Verdict.INCONCLUSIVE, f"inert by construction, yet its test passed {where}"
     harmful = harms(known.space, known.analysis, factor)
     if worse <= ALPHA and (harmful or better > ALPHA):
-        return Verdict.LOSS, f"worse {where}, adjusted p = {worse:.2g}"
+        return Verdict.AVOID, f"worse {where}, adjusted p = {worse:.2g}"
     if harmful:
-        return Verdict.NOT_PROVEN, f"it seems to lower {known.space.objective} {where}"
+        return Verdict.INCONCLUSIVE, f"it seems to lower {known.space.objective} {where}"
     if better <= ALPHA:
-        return Verdict.WIN, f"better {where}, adjusted p = {better:.2g}"
+        return Verdict.ADOPT, f"better {where}, adjusted p = {better:.2g}"
     if known.q[factor.tuning] <= RATE and not factor.dummy:
-        return Verdict.PROBABLE, (
-            f"better {where}, but for a proof among {len(known.space.factors)} tunings too near "
-            f"to chance; of what is called probable at most {RATE:.0%} is false "
-            f"(q = {known.q[factor.tuning]:.2g})"
+        return Verdict.LIKELY, (
+            f"better {where}, but not significant after correcting for "
+            f"{len(known.space.factors)} tunings; about {RATE:.0%} of what is called likely is a "
+            f"false alarm (q = {known.q[factor.tuning]:.2g})"
         )
     return _open(known, look, effect, where)
 
@@ -135,7 +136,7 @@ def _judge(
 def _open(known: Findings, look: Look, effect: Effect, where: str) -> tuple[Verdict, str]:
     """Return the verdict of an effect that is not significant in either direction."""
     if effect.low is None or effect.high is None or look.estimate.se is None:
-        return Verdict.NOT_PROVEN, f"too few starts {where} to know the noise"
+        return Verdict.INCONCLUSIVE, f"too few starts {where} to know the noise"
     margin = known.space.margin
     if effect.low >= 1 - margin and effect.high <= 1 + margin:
         return Verdict.NO_EFFECT, f"the interval lies within ±{wording.percent(margin)} {where}"
@@ -144,7 +145,7 @@ def _open(known: Findings, look: Look, effect: Effect, where: str) -> tuple[Verd
     holds = effect.low <= 1 <= effect.high
     why = "its interval holds 1" if holds else f"not significant among {tests} tunings"
     gain = wording.percent(math.expm1(min(least, 690.0)))
-    return Verdict.NOT_PROVEN, f"{why} {where}; a gain below {gain} is not detectable"
+    return Verdict.INCONCLUSIVE, f"{why} {where}; a gain below {gain} is not detectable"
 
 
 def _where(known: Findings, factor: Factor, look: Look) -> str:
@@ -160,16 +161,23 @@ def _where(known: Findings, factor: Factor, look: Look) -> str:
 def _untested(known: Findings, factor: Factor) -> str:
     other = clash(known.space, factor, known.centre)
     if other is not None:
-        return f"not screened: it conflicts with {other.tuning}, which won"
+        return f"excluded by {other.tuning}, which won"
     if factor.of_host:
         return hosts.untested(known.space, known.analysis.starts, factor)
     if known.plan is None:
-        return "not screened: the budget leaves no room for a screen"
+        return "the budget leaves no room to test it"
     if factor not in known.plan.factors:
         return (
-            f"not screened: the budget leaves room for {len(known.plan.factors)} tunings, and "
+            f"the budget has room for {wording.count(len(known.plan.factors), 'tuning')}, and "
             "others are expected to give more"
         )
-    if not known.measured:
-        return "not measured yet"
-    return "no estimate: the starts measured cannot tell its effect from others"
+    return "no start with it was measured yet"
+
+
+def _measured(known: Findings, factor: Factor) -> bool:
+    """Whether a start of a phase that verdicts rest on was measured with the tuning on."""
+    return any(
+        start.valid and is_on(factor, start.request.candidate)
+        for start in known.analysis.starts
+        if start.request.phase in SETTLING and not is_preset(start.request.stem)
+    )

@@ -31,7 +31,7 @@ _TWICE = 2
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a tuning is out: START-FAILED or NOT-IN-EFFECT, with the sentence."""
+    """Why a tuning is out: it failed to start, or did not take effect; with the sentence."""
 
     verdict: Verdict
     reason: str
@@ -163,7 +163,7 @@ def _refuted(factor: Factor, failed: Sequence[Start]) -> Failure | None:
     for start in _with(factor, failed):
         for evidence in start.evidence:
             if evidence.verdict is Seen.NO and evidence.check.tuning == factor.tuning:
-                return Failure(Verdict.NOT_IN_EFFECT, _sentence(evidence))
+                return Failure(Verdict.INEFFECTIVE, _sentence(evidence))
     return None
 
 
@@ -178,7 +178,7 @@ def _sentence(evidence: Evidence) -> str:
 def _failure(failed: Sequence[Start]) -> Failure:
     last = failed[-1]
     ineffective = all(start.outcome is Outcome.INEFFECTIVE for start in failed)
-    verdict = Verdict.NOT_IN_EFFECT if ineffective else Verdict.START_FAILED
+    verdict = Verdict.INEFFECTIVE if ineffective else Verdict.START_FAILED
     ended = {
         Outcome.INEFFECTIVE: "did not take effect in",
         Outcome.LOAD_FAILED: "failed under load in",

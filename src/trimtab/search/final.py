@@ -42,7 +42,7 @@ def final(
         tried: those of them that are arms of the confirmation, ``proven`` first.
         smaller: the profile ``proven`` less a tuning that it was shown not to need.
     """
-    won = {each.tuning for each in answers if each.verdict is Verdict.WIN}
+    won = {each.tuning for each in answers if each.verdict is Verdict.ADOPT}
     metric = main_metric(space, planned.best)
     standing = [one for one in tried if _in(won, one) and _holds(space, one)]
     top = _highest(standing, metric)
@@ -70,7 +70,7 @@ def one_by_one(answers: Sequence[Answer], planned: Profiles, starts: Sequence[St
     not claimed: under interactions the sum of the effects is no estimate of it (in simulation with
     4 % interactions its 95 % interval held the truth in 80 % of the studies only).
     """
-    won = {each.tuning for each in answers if each.verdict is Verdict.WIN}
+    won = {each.tuning for each in answers if each.verdict is Verdict.ADOPT}
     proven = together(factor for factor in planned.proven if factor.tuning in won)
     best = together(planned.best)
     note = (

@@ -146,10 +146,10 @@ def untested(space: Space, starts: Sequence[Start], factor: Factor) -> str:
     planned = plan(space, starts)
     other = clash(space, factor, planned.around)
     if other is not None:
-        return f"not tested: it conflicts with {other.tuning}, which is in the best profile"
+        return f"excluded by {other.tuning}, which is in the best profile"
     if factor not in planned.factors:
         what = "starts that toggle it" if factor.live else "whole plots"
-        return f"not tested: the budget leaves no room for {what}"
+        return f"the budget leaves no room for {what}"
     if not about(starts, factor):
-        return "not measured yet"
+        return "no start with it was measured yet"
     return "no estimate: too few of its starts could be measured"

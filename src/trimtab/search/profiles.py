@@ -20,7 +20,7 @@ ALPHA = 0.05
 """Family-wise error of the verdicts, in each direction."""
 
 RATE = 0.10
-"""False discovery rate of what is called probable."""
+"""False discovery rate of what is called likely."""
 
 _LEAD_GAIN = 1.05
 

@@ -66,7 +66,7 @@ def redundant(space: Space, found: Mapping[str, Effect]) -> str | None:
 def labelled(space: Space, answer: Answer, found: Mapping[str, Effect]) -> Answer:
     """Return an answer with its removal effect, and the sentence that it adds."""
     effect = found.get(answer.tuning)
-    if effect is None or answer.verdict is not Verdict.WIN:
+    if effect is None or answer.verdict is not Verdict.ADOPT:
         return answer
     shown = f"{wording.percent((effect.ratio or 1.0) - 1)} {_bounds(effect)}"
     if effect.low is not None and effect.low > 1:
