@@ -1,20 +1,18 @@
-"""The answer of a study, written down: profiles, exports, the report, and the JSON for scripts."""
+"""The answer of a study, written down: profiles, exports, and the report."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from trimtab import __version__, export, report
-from trimtab.catalog import CATALOG, Tuning
+from trimtab import __version__, archive, export, report
+from trimtab.advice import advise
 from trimtab.errors import StudyError
 from trimtab.model import (
     BASELINE,
-    Answer,
     Candidate,
     Comparison,
     Conclusion,
@@ -28,6 +26,7 @@ from trimtab.report import hardware, html, pareto
 from trimtab.session import Session, fingerprint
 
 PROVEN, MAX = "proven", "max"
+BASELINE_NAME = "baseline"
 
 
 def write_answer(
@@ -40,12 +39,15 @@ def write_answer(
     Raises:
         StudyError: a profile or the report cannot be written.
     """
-    command = f"trimtab tune --study {shlex.quote(str(folder))} --resume"
+    command = _command(folder)
     said = (*session.caveats, *hardware.notes(conclusion)) if session.caveats else ()
     conclusion = replace(conclusion, notes=(*said, *conclusion.notes))
     files: dict[str, str] = {}
-    for name, chosen in _profiles(conclusion).items():
-        path = _path(folder, name)
+    if session.serves:  # a comparison starts what the profiles were measured against
+        stock = _profile(session, starts, conclusion, BASELINE_NAME, BASELINE, command)
+        write_profile(stock, path_of(folder, BASELINE_NAME))
+    for name, chosen in profiles_of(conclusion).items():
+        path = path_of(folder, name)
         profile = _profile(session, starts, conclusion, name, chosen, command)
         written = write_profile(profile, path)
         files[f"profile {name}"] = str(path)
@@ -56,70 +58,13 @@ def write_answer(
                 note = f"the proven profile is not exported: {error}"
                 conclusion = replace(conclusion, notes=(*conclusion.notes, note))
     files["report"] = str(folder / "report.html")
-    study = _study(session, starts, conclusion, files, command)
+    study = study_of(session, starts, conclusion, folder, files)
     html.write(study, folder / "report.html")
+    archive.write(study, folder)
     return study
 
 
-def as_json(
-    conclusion: Conclusion,
-    starts: Sequence[Start],
-    folder: Path,
-    catalog: Mapping[str, Tuning] = CATALOG,
-    further: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return the object that ``trimtab tune --json`` prints.
-
-    Effects are relative changes, better is greater: 0.10 means 10 % better. ``confirmed`` is
-    ``None`` when no profile was confirmed. ``verdicts`` are those of the tunings tested.
-    ``pareto`` is there in a study with ``further`` objectives.
-    """
-    proven = next((one for one in conclusion.confirmed if one.arm == PROVEN), None)
-    return {
-        "verdicts": [_verdict(answer, catalog) for answer in conclusion.answers],
-        "confirmed": None if proven is None else _comparison(proven),
-        "comparisons": [
-            {"arm": one.arm, **_comparison(one)}
-            for one in (*conclusion.confirmed, *((conclusion.guide,) if conclusion.guide else ()))
-        ],
-        "profiles": {name: str(_path(folder, name)) for name in _profiles(conclusion)},
-        **({"pareto": [_standing(one) for one in conclusion.pareto]} if further else {}),
-        "proven": dict(conclusion.proven),
-        "max": dict(conclusion.best),
-        "report": str(folder / "report.html"),
-        "starts": len(starts),
-        "minutes": sum(start.seconds for start in starts) / 60,
-        "sd": conclusion.sd,
-        "detectable_effect": conclusion.detectable,
-        "noise": None if conclusion.spread is None else asdict(conclusion.spread),
-        "fidelity": [asdict(one) for one in conclusion.fidelity],
-        "notes": list(conclusion.notes),
-    }
-
-
-def _verdict(answer: Answer, catalog: Mapping[str, Tuning]) -> dict[str, Any]:
-    effect, removal = answer.effect, answer.removal
-    return {
-        "name": answer.tuning,
-        "value": answer.value,
-        "verdict": answer.verdict.value,
-        "metric": answer.metric,
-        "effect": _change(effect.ratio),
-        "low": _change(effect.low),
-        "high": _change(effect.high),
-        "p": effect.p,
-        "starts": effect.starts,
-        "removal": None if removal is None else _change(removal.ratio),
-        "removal_low": None if removal is None else _change(removal.low),
-        "removal_high": None if removal is None else _change(removal.high),
-        "phase": answer.phase,
-        "reason": answer.reason,
-        "risk": catalog[answer.tuning].warning(answer.value),
-        "may_change_answers": answer.value in catalog[answer.tuning].lowers_fidelity,
-    }
-
-
-def _profiles(conclusion: Conclusion) -> dict[str, Candidate]:
+def profiles_of(conclusion: Conclusion) -> dict[str, Candidate]:
     """Return what is written as a profile: the two, and every other member of the Pareto set."""
     found = {PROVEN: conclusion.proven, MAX: conclusion.best}
     more = {one.arm: one.candidate for one in conclusion.pareto if one.member}
@@ -127,28 +72,9 @@ def _profiles(conclusion: Conclusion) -> dict[str, Candidate]:
     return found | {name: chosen for name, chosen in more.items() if chosen not in known}
 
 
-def _path(folder: Path, name: str) -> Path:
+def path_of(folder: Path, name: str) -> Path:
+    """Return the file of a profile in a study's folder."""
     return folder / f"profile.{name}.yaml"
-
-
-def _standing(one: Standing) -> dict[str, Any]:
-    return {**asdict(one), "candidate": dict(one.candidate), "member": one.member}
-
-
-def _change(ratio: float | None) -> float | None:
-    return None if ratio is None else ratio - 1.0
-
-
-def _comparison(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "metric": comparison.metric,
-        "baseline": comparison.baseline,
-        "proven": comparison.value,
-        "ratio": comparison.effect.ratio,
-        "low": comparison.effect.low,
-        "high": comparison.effect.high,
-        "starts": comparison.effect.starts,
-    }
 
 
 def _profile(
@@ -212,13 +138,14 @@ def comparisons_of(conclusion: Conclusion, name: str) -> tuple[Comparison, ...]:
     return tuple(replace(one, arm=name) for one in conclusion.confirmed if one.arm == arm)
 
 
-def _study(
+def study_of(
     session: Session,
     starts: Sequence[Start],
     conclusion: Conclusion,
-    files: dict[str, str],
-    command: str,
+    folder: Path,
+    files: Mapping[str, str],
 ) -> report.Study:
+    """Return what the reports show of a study; ``files`` maps what a file is to its path."""
     return report.Study(
         title=_title(session),
         question=session.question(),
@@ -233,8 +160,25 @@ def _study(
         facts=fingerprint(session),
         files=files,
         minutes=sum(start.seconds for start in starts) / 60,
-        command=command,
+        command=_command(folder),
+        advice=advise(session, starts, folder, _written(session, conclusion, folder)),
+        margin=session.space.margin,
+        caveats=session.caveats,
     )
+
+
+def _command(folder: Path) -> str:
+    return f"trimtab tune --study {shlex.quote(str(folder))} --resume"
+
+
+def _written(session: Session, conclusion: Conclusion, folder: Path) -> dict[str, Path]:
+    """Return the profiles that say something, and the baseline's where one is written."""
+    paths = {
+        name: path_of(folder, name)
+        for name, chosen in profiles_of(conclusion).items()
+        if chosen != BASELINE
+    }
+    return paths | ({BASELINE_NAME: path_of(folder, BASELINE_NAME)} if session.serves else {})
 
 
 def _title(session: Session) -> str:
@@ -246,7 +190,7 @@ def _title(session: Session) -> str:
 def _plans(session: Session, conclusion: Conclusion) -> dict[str, Plan]:
     plans = {
         "baseline": session.compile(()),
-        **{name: session.compile(chosen) for name, chosen in _profiles(conclusion).items()},
+        **{name: session.compile(chosen) for name, chosen in profiles_of(conclusion).items()},
     }
     if session.space.guide is not None:
         plans[session.space.preset] = session.compile(session.space.guide, guide=True)

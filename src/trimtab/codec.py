@@ -31,9 +31,14 @@ def decode(kind: Any, value: Any) -> Any:
         TypeError: a field without default is missing.
     """
     origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
     if origin in (Union, types.UnionType):
         if any(type(value) is option for option in arguments):
             return value
+        records = [option for option in arguments if is_dataclass(option)]
+        if len(records) == 1 and type(value) is dict:
+            return decode(records[0], value)
         raise ValueError(f"{value!r} is none of {kind}")
     if is_dataclass(kind):
         return _decode_record(cast("type", kind), value)

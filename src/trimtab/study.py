@@ -97,7 +97,7 @@ def reopen(
         UsageError: there is no such study.
         StudyMismatchError: the options given make another question of it.
     """
-    folder = folder or _newest()
+    folder = folder or newest()
     require_folder(folder)
     storage.restrict_umask()
     if not (folder / LEDGER).exists():
@@ -108,13 +108,29 @@ def reopen(
         allowed = bool(ledger.question["options"].get("allow_host"))
         for sentence in clear_wreckage(folder, LocalHost(), allow_host=allowed):
             say(sentence)
-        saved = _options({**ledger.question["options"], **asked})
+        saved = options_of({**ledger.question["options"], **asked})
         session = resolve(Options(**saved), say)
         require_same(_plain(session.question()), ledger.question["question"], folder)
     except BaseException:
         ledger.close()
         raise
     return session, ledger, folder
+
+
+def like(folder: Path) -> dict[str, Any]:
+    """Return the options of another study, to ask its question again in a new one.
+
+    Raises:
+        UsageError: there is no such study.
+        StudyError: another user could have written it.
+    """
+    require_folder(folder)
+    if not (folder / LEDGER).exists():
+        raise UsageError(f"{folder} holds no study: --like must name the folder of one")
+    saved = Ledger.open(folder / LEDGER, readonly=True).question
+    if "options" not in saved:
+        raise UsageError(f"{folder} holds a measurement: --like must name a study of trimtab tune")
+    return options_of(saved["options"])
 
 
 def require_folder(folder: Path) -> None:
@@ -163,10 +179,15 @@ def _restored(journal: Path, host: Host, *, allow_host: bool) -> list[str]:
     return [*said, *restored, *trouble]
 
 
-def _newest() -> Path:
+def newest() -> Path:
+    """Return the folder of the newest study under the default root.
+
+    Raises:
+        UsageError: there is none.
+    """
     studies = sorted(DEFAULT_ROOT.glob(f"*/{LEDGER}"))
     if not studies:
-        raise UsageError(f"no study under {DEFAULT_ROOT} to resume: name its folder with --study")
+        raise UsageError(f"no study under {DEFAULT_ROOT}: name the folder of one (--study)")
     return studies[-1].parent
 
 
@@ -179,7 +200,7 @@ def _plain(record: object) -> Any:
     return str(record) if isinstance(record, Path) else record
 
 
-def _options(saved: Mapping[str, Any]) -> dict[str, Any]:
+def options_of(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return saved options as they were given; secrets come from the environment again."""
     known = {field.name for field in fields(Options)}
     given = {

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.show_samples import CONCLUSION
-from trimtab.answer import as_json, comparisons_of
+from tests.unit.show_samples import CONCLUSION, STUDY
+from trimtab.answer import comparisons_of
+from trimtab.answer_json import as_json
 from trimtab.model import Conclusion
 
 REJECTED = replace(CONCLUSION, answers=(), proven=(), best=(), confirmed=())
 
 
 def test_confirmed_is_the_proven_profile_and_nothing_where_none_was_confirmed() -> None:
-    found = as_json(replace(CONCLUSION, answers=()), (), Path("s"))
+    found = as_json(STUDY, Path("s"))
     assert found["confirmed"]["ratio"] == pytest.approx(6.617)
     assert [one["arm"] for one in found["comparisons"]] == ["proven", "max", "guide"]
-    rejected = as_json(REJECTED, (), Path("s"))
+    rejected = as_json(replace(STUDY, conclusion=REJECTED), Path("s"))
     assert rejected["confirmed"] is None
     assert [one["arm"] for one in rejected["comparisons"]] == ["guide"]
 

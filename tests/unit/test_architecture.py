@@ -54,9 +54,13 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"session", "running"}),
-    frozenset({"driven", "trial", "toggled", "answer", "playing", "pacing"}),
+    frozenset({"driven", "trial", "toggled", "playing", "pacing"}),
+    frozenset({"archive", "advice"}),
+    frozenset({"answer"}),
+    frozenset({"answer_json"}),
     frozenset({"tune", "measure", "capacity"}),
     frozenset({"study", "targets"}),
+    frozenset({"stored"}),
     frozenset({"commands", "__main__"}),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
@@ -84,6 +88,9 @@ PURE_FILES = (
     "interpreters/options.py",
     "interpreters/failures.py",
     "report/rows.py",
+    "report/headline.py",
+    "report/summary.py",
+    "report/why.py",
     "hosting/render.py",
     *(f"prepare/{name}.py" for name in ("change", "matrix", "mirrors", "recipe", "target")),
     "load/sse.py",

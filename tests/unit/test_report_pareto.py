@@ -11,7 +11,8 @@ import pytest
 
 from tests.unit.show_samples import BEST, CONCLUSION, OBJECTIVE, PROVEN, STUDY
 from tests.unit.test_report import Page, printed
-from trimtab.answer import as_json, comparisons_of
+from trimtab.answer import comparisons_of
+from trimtab.answer_json import as_json
 from trimtab.model import Advantage, Candidate, Comparison, Effect, Standing, candidate
 from trimtab.report import html, pareto
 
@@ -113,7 +114,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
 
 def test_the_json_has_the_set_where_several_objectives_were_asked() -> None:
-    found = as_json(replace(BOTH.conclusion, answers=()), (), Path("s"), further=(LATENCY,))
+    found = as_json(BOTH, Path("s"))
     end = next(one for one in found["pareto"] if one["arm"] == "for-ttft_p99")
     assert end["candidate"] == {"dtype": "float32"}
     (ahead,) = json.loads(json.dumps(end["advantages"]))
@@ -123,9 +124,9 @@ def test_the_json_has_the_set_where_several_objectives_were_asked() -> None:
     assert found["profiles"] == {
         name: f"s/profile.{name}.yaml" for name in ("proven", "max", "for-ttft_p99")
     }
-    empty = as_json(replace(CONCLUSION, answers=()), (), Path("s"), further=(LATENCY,))
+    empty = as_json(replace(BOTH, conclusion=CONCLUSION), Path("s"))
     assert empty["pareto"] == []
-    assert "pareto" not in as_json(replace(CONCLUSION, answers=()), (), Path("s"))
+    assert "pareto" not in as_json(STUDY, Path("s"))
 
 
 def test_a_members_profile_is_labelled_and_carries_its_comparisons() -> None:

@@ -25,6 +25,7 @@ from trimtab.commands import (
     oracle,
     prepare,
     python,
+    show,
     terminal,
     tune,
     workload,
@@ -72,6 +73,7 @@ prepare.register(app)
 bench.register(app)
 capacity.register(app)
 compare.register(app)
+show.register(app)
 export.register(app)
 diff.register(app)
 workload.register(app)

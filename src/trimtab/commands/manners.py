@@ -33,7 +33,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("--preset", "--set", "--persist", "--select", "--ignore", "--min-severity"),
     ),
     "Study": (
-        *("--budget", "--starts", "--pairs", "--study", "--resume", "--seed"),
+        *("--budget", "--starts", "--pairs", "--study", "--like", "--resume", "--seed"),
         *("--shared-host", "--windows", "--noise", "--aa"),
     ),
     "Machine": (
@@ -54,8 +54,10 @@ METAVARS: Mapping[str, str] = {
     **dict.fromkeys(("--name", "--arm", "--preset", "--engine", "--chip", "--search"), "NAME"),
     **dict.fromkeys(("--format", "--persist", "--platform", "--target", "--network"), "NAME"),
     **dict.fromkeys(("--emit", "--through", "--train", "--landscape", "--release"), "NAME"),
-    **dict.fromkeys(("--study", "--snapshot", "--capture", "--output", "--source"), "PATH"),
-    **dict.fromkeys(("--models", "--environment", "--base", "--state", "--out"), "PATH"),
+    **dict.fromkeys(("--study", "--like", "--snapshot", "--capture", "--output"), "PATH"),
+    **dict.fromkeys(
+        ("--models", "--environment", "--base", "--state", "--out", "--source"), "PATH"
+    ),
     **dict.fromkeys(("--baseline", "--file", "--log", "--profile", "--json"), "FILE"),
     **dict.fromkeys(("--stdin-filename",), "FILE"),
     **dict.fromkeys(("--engine-python", "--python", "--program"), "PROGRAM"),

@@ -127,6 +127,10 @@ def tune(
     start_deadline: Annotated[
         float | None, typer.Option(help="Seconds a server may take to be ready. [default: 600]")
     ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Take the options that are not given from this study's question."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print space, design and duration; start nothing.")
     ] = False,
@@ -164,10 +168,25 @@ def tune(
         "noise": noise,
     }
     asked = {name: value for name, value in given.items() if value is not None}
+    if like is not None:
+        asked = _like(like, asked, resume=resume)
     if dry_run:
         _show_design(asked, as_json=as_json)
     else:
         _run(asked, study, resume=resume, as_json=as_json)
+
+
+def _like(folder: Path, asked: dict[str, Any], *, resume: bool) -> dict[str, Any]:
+    """Return the options of another study, overridden by those given."""
+    from trimtab.errors import UsageError
+    from trimtab.study import like
+
+    if resume:
+        raise UsageError("--like begins a new study: leave --resume out")
+    saved = like(folder)
+    if asked.keys() & {"baseline", "baseline_file"}:
+        saved = {**saved, "baseline": (), "baseline_file": None}
+    return {**saved, **asked}
 
 
 def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
@@ -185,8 +204,8 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:
-    from trimtab import answer, search, study
-    from trimtab.report import text
+    from trimtab import answer, answer_json, search, study
+    from trimtab.report.summary import summary
     from trimtab.stop import Stop
     from trimtab.tune import run_study
 
@@ -203,13 +222,10 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
         starts = ledger.starts()
         result = answer.write_answer(session, starts, found, folder)
     if as_json:
-        space = session.space
-        shown = answer.as_json(
-            result.conclusion, starts, folder, session.catalog, space.objectives
-        )
-        typer.echo(json.dumps(shown, indent=1))
+        typer.echo(json.dumps(answer_json.as_json(result, folder, session.catalog), indent=1))
     else:
-        text.show(result, terminal.console())
+        for line in summary(result):
+            typer.echo(line)
 
 
 @contextmanager

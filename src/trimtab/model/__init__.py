@@ -7,6 +7,7 @@ in the field's docstring.
 
 from trimtab.model.answer import Answer, Comparison, Effect, Verdict
 from trimtab.model.conclusion import Conclusion, Fidelity, Spread
+from trimtab.model.headline import Advice, Headline, Status
 from trimtab.model.knowledge import (
     BASELINE,
     Candidate,
@@ -50,6 +51,7 @@ from trimtab.model.study import (
 __all__ = [
     "BASELINE",
     "Advantage",
+    "Advice",
     "Answer",
     "Budget",
     "Candidate",
@@ -63,6 +65,7 @@ __all__ = [
     "Fact",
     "Factor",
     "Fidelity",
+    "Headline",
     "HostWrite",
     "Outcome",
     "Phase",
@@ -82,6 +85,7 @@ __all__ = [
     "Standing",
     "Start",
     "StartRequest",
+    "Status",
     "Value",
     "Verdict",
     "Window",

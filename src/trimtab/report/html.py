@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from trimtab import __version__, storage, wording
 from trimtab.errors import StudyError
 from trimtab.report import figures, pareto, rows, timeline
+from trimtab.report.headline import headline
 from trimtab.report.study import Study
 
 _HERE = files(__package__)
@@ -56,7 +57,7 @@ def _content(study: Study) -> dict[str, Any]:
         "study": study,
         "version": __version__,
         "unit": rows.unit_of(study.objective),
-        "headline": rows.headline(study),
+        "headline": headline(study),
         "verdicts": rows.verdicts(study),
         "arms": rows.arms(study),
         "arm_names": arm_names,

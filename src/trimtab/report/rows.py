@@ -163,12 +163,6 @@ def _arm_rank(study: Study, arm: str) -> tuple[int, str]:
     return (known.index(arm) if arm in known else len(known), arm)
 
 
-def headline(study: Study) -> Comparison | None:
-    """Return the proven profile's confirmed comparison, ``None`` if nothing was confirmed."""
-    own = [one for one in study.conclusion.confirmed if one.arm == "proven"]
-    return next((one for one in own if one.metric == study.objective), None)
-
-
 def metrics(study: Study) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
     """Return the arms and, for each metric they measured, its mean over each arm's starts.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trimtab.model import Conclusion, Plan, Start, Verdict
+from trimtab.model import Advice, Conclusion, Plan, Start, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,9 @@ class Study:
     tuning to its sentence. ``plans`` maps an arm ("baseline", "guide", "proven", "max") to its
     plan. ``facts`` is the machine's fingerprint, ``files`` maps what a file is to its path,
     ``minutes`` is the study's wall time.
-    ``command`` is what reproduces the study, ``None`` if it is not known.
+    ``command`` is what reproduces the study, ``None`` if it is not known. ``advice`` holds the
+    commands that a reader can paste. ``margin`` is the change (0.02 = 2 %) that does not matter.
+    ``caveats`` are sentences that must stand beside every number.
     """
 
     title: str
@@ -33,6 +35,9 @@ class Study:
     files: Mapping[str, str] = field(default_factory=dict)
     minutes: float = 0.0
     command: str | None = None
+    advice: Advice = field(default_factory=Advice)
+    margin: float = 0.02
+    caveats: tuple[str, ...] = ()
 
     @property
     def objective(self) -> str:

@@ -13,6 +13,7 @@ from rich.text import Text
 from trimtab import wording
 from trimtab.model import Check, Evidence, Proves, Seen, Verdict
 from trimtab.report import pareto, rows
+from trimtab.report.headline import headline
 from trimtab.report.study import Study
 
 _SEEN_ORDER = (Seen.NO, Seen.UNOBSERVABLE, Seen.YES)
@@ -40,18 +41,26 @@ def show(study: Study, console: Console) -> None:
     console.print(render(study, wide=console.width >= _WIDE))
 
 
+def show_left_out(study: Study, console: Console) -> None:
+    """Print the tunings that were not part of a study, with the reasons."""
+    table = _left_out(study)
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("Every tuning of the catalogue is part of this study.")
+
+
 def render(study: Study, *, wide: bool = False) -> RenderableType:
     """Return the whole report of ``study``; ``wide``: effect and interval on one line."""
-    parts: list[RenderableType] = [Text(study.title, style="bold"), _headline(study)]
+    parts: list[RenderableType] = [_headline(study), Text(study.title)]
     parts += _sections(study, wide=wide)
     return Group(*parts)
 
 
 def _headline(study: Study) -> RenderableType:
-    best = rows.headline(study)
-    if best is None:
-        return Text("Nothing was confirmed against the baseline.")
-    return Text.assemble("Confirmed: ", (wording.comparison(best), "bold"))
+    found = headline(study)
+    detail = f"\n{found.detail}" if found.detail else ""
+    return Text.assemble((found.text, "bold"), detail, f"\nNext: {found.next}")
 
 
 def _sections(study: Study, *, wide: bool) -> Iterator[RenderableType]:

@@ -1,0 +1,193 @@
+"""The headline of a study, from the same values as the tables under it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trimtab import wording
+from trimtab.model import (
+    BASELINE,
+    Answer,
+    Candidate,
+    Comparison,
+    Conclusion,
+    Effect,
+    Headline,
+    Status,
+    Verdict,
+)
+from trimtab.report.rows import unit_of
+from trimtab.report.study import Study
+
+PROVEN, MAX = "proven", "max"
+_GAINS = (Verdict.ADOPT, Verdict.LIKELY)
+_BY_CHANCE = 0.025
+"""One-sided p from which on a gain counts whose interval is not shown."""
+
+
+def headline(study: Study) -> Headline:
+    """Return what the study comes to: recommended, promising, or no gain found."""
+    total = _recommended(study.conclusion, study.objective)
+    if total is not None:
+        return _of_total(study, total, Status.RECOMMENDED)
+    totals = list(_promising(study.conclusion))
+    if totals:
+        return _of_total(study, totals[0], Status.PROMISING)
+    tunings = _tunings(study.conclusion, study.objective)
+    if tunings:
+        return _of_tuning(study, tunings[0])
+    return _no_gain(study)
+
+
+def gains(effect: Effect) -> bool:
+    """Whether an effect is shown to be a gain: its interval lies above 1."""
+    if effect.ratio is None or effect.ratio <= 1:
+        return False
+    if effect.low is not None:
+        return effect.low > 1
+    return effect.p is not None and effect.p <= _BY_CHANCE
+
+
+def _recommended(conclusion: Conclusion, objective: str) -> Comparison | None:
+    """Return the confirmed total of the proven profile, if its interval lies above 1."""
+    if conclusion.proven == BASELINE:
+        return None
+    metric = _metric(conclusion, conclusion.proven, objective)
+    own = [one for one in conclusion.confirmed if (one.arm, one.metric) == (PROVEN, metric)]
+    return next((one for one in own if one.effect.low is not None and one.effect.low > 1), None)
+
+
+def _metric(conclusion: Conclusion, chosen: Candidate, objective: str) -> str:
+    """Return the metric that a profile is about: the objective if any tuning of it is."""
+    names = {name for name, _ in chosen}
+    metrics = [one.metric for one in conclusion.answers if one.tuning in names]
+    return objective if objective in metrics or not metrics else metrics[0]
+
+
+def _promising(conclusion: Conclusion) -> Iterator[Comparison]:
+    """Yield the totals with a gain that are not recommended: profiles first, then others."""
+    for arm in (PROVEN, MAX):
+        yield from (one for one in conclusion.confirmed if one.arm == arm and gains(one.effect))
+    for standing in sorted(conclusion.pareto, key=lambda one: not one.member):
+        yield from (one for one in standing.comparisons if gains(one.effect))
+    if conclusion.guide is not None and gains(conclusion.guide.effect):
+        yield conclusion.guide
+
+
+def _tunings(conclusion: Conclusion, objective: str) -> list[Answer]:
+    """Return the tunings with a gain of their own: adopt first, the objective's, the largest."""
+    own = [one for one in conclusion.answers if one.verdict in _GAINS]
+    return sorted(
+        own,
+        key=lambda one: (
+            _GAINS.index(one.verdict),
+            one.metric != objective,
+            -(one.effect.ratio or 0.0),
+        ),
+    )
+
+
+def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
+    subject = {PROVEN: "the proven profile", MAX: "the max profile"}.get(total.arm, total.arm)
+    unit = f" {unit_of(total.metric)}".rstrip()
+    detail = (
+        f"{subject} against the baseline: {wording.number(total.baseline)} -> "
+        f"{wording.number(total.value)}{unit}, {wording.count(total.effect.starts, 'start')}"
+    )
+    advice, show = study.advice, study.advice.show
+    step = _Step(advice.use or show)
+    if status is Status.PROMISING:
+        step = _confirmation(study, total.arm)
+    return Headline(
+        status=status,
+        text=f"{status.value}: {total.metric} {_effect(total.effect)}",
+        metric=total.metric,
+        next=step.command,
+        detail=detail,
+        arm=total.arm,
+        effect=total.effect,
+        baseline=total.baseline,
+        value=total.value,
+        needs=step.needs,
+    )
+
+
+def _of_tuning(study: Study, answer: Answer) -> Headline:
+    conclusion = study.conclusion
+    name = wording.setting(answer.tuning, answer.value)
+    arm = next((arm for arm, chosen in _profiles(conclusion) if answer.tuning in dict(chosen)), "")
+    step = (
+        _confirmation(study, arm) if arm else _Step(f"{study.advice.show} --why {answer.tuning}")
+    )
+    return Headline(
+        status=Status.PROMISING,
+        text=f"{Status.PROMISING.value}: {answer.metric} {_effect(answer.effect)}",
+        metric=answer.metric,
+        next=step.command,
+        detail=f"{name} by its own test, {_rest(conclusion, answer, arm)}",
+        arm=arm,
+        tuning=answer.tuning,
+        effect=answer.effect,
+        needs=step.needs,
+    )
+
+
+def _rest(conclusion: Conclusion, answer: Answer, arm: str) -> str:
+    """Say what is not known of a tuning's gain."""
+    if not arm:
+        return "but no profile holds it: see why"
+    own = next((one for one in conclusion.confirmed if one.arm == arm), None)
+    if own is not None:
+        return f"but fresh starts of {arm} gave {_effect(own.effect)}"
+    profile = dict(_profiles(conclusion))[arm]
+    if len(profile) > 1:
+        return f"the total of {arm} ({len(profile)} tunings) was not measured"
+    return "not repeated on fresh starts"
+
+
+def _profiles(conclusion: Conclusion) -> tuple[tuple[str, Candidate], ...]:
+    return ((PROVEN, conclusion.proven), (MAX, conclusion.best))
+
+
+def _no_gain(study: Study) -> Headline:
+    least = study.conclusion.detectable
+    text = "this budget leaves no room to test a tuning"
+    if least is not None:
+        text = f"this budget could detect {study.objective} +{wording.percent(least)} or more"
+    advice = study.advice
+    larger = bool(advice.larger) and (least is None or least > study.margin or _untested(study))
+    return Headline(
+        status=Status.NO_GAIN,
+        text=f"{Status.NO_GAIN.value}: {text}",
+        metric=study.objective,
+        next=advice.larger if larger else advice.show,
+        needs=advice.larger_cost if larger else "",
+    )
+
+
+def _untested(study: Study) -> bool:
+    return any(one.verdict is Verdict.NOT_TESTED for one in study.conclusion.answers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A command, and what it takes."""
+
+    command: str
+    needs: str = ""
+
+
+def _confirmation(study: Study, arm: str) -> _Step:
+    """Return what confirms an arm: a comparison where one can be made, else a larger study."""
+    advice = study.advice
+    command = dict(advice.confirm).get(arm)
+    if command:
+        return _Step(command, advice.confirm_cost)
+    return _Step(advice.larger, advice.larger_cost) if advice.larger else _Step(advice.show)
+
+
+def _effect(effect: Effect) -> str:
+    shown = wording.effect(effect)
+    known = wording.interval(effect) is not None or effect.ratio is None
+    return shown if known else f"{shown} (too few starts for an interval)"

@@ -1,0 +1,214 @@
+"""The evidence for the verdict of one tuning: starts, estimates, checks, profiles. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trimtab import wording
+from trimtab.errors import UsageError
+from trimtab.model import Answer, Comparison, Effect, Evidence, Seen, Start, Verdict
+from trimtab.report import rows
+from trimtab.report.study import Study
+
+MEANING = {
+    Verdict.ADOPT: "It passed its test for a gain. Use it.",
+    Verdict.AVOID: "It passed its test for a loss. Leave it out.",
+    Verdict.LIKELY: "It is probably better. About one in ten of these is a false alarm.",
+    Verdict.NO_EFFECT: "Its interval lies within the margin. Ignore it.",
+    Verdict.INCONCLUSIVE: "It was measured, and either direction is possible.",
+    Verdict.NOT_TESTED: "The study has no measurement of it.",
+    Verdict.INEFFECTIVE: "The server started, but the setting did not act.",
+    Verdict.START_FAILED: "The server failed with it.",
+    Verdict.NOT_APPLICABLE: "It has no place on this machine.",
+}
+"""What a verdict says, in a sentence (docs/verdicts.md has its condition)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Everything a study knows about one tuning.
+
+    ``answers`` are its verdicts, one for each value tested; there is none if it was left out, and
+    ``left_out`` has the verdict and reason then. ``starts`` are those with it on, ``checks`` what
+    its own checks showed in them, ``profiles`` the profiles that hold it and ``comparisons``
+    theirs with the baseline.
+    """
+
+    name: str
+    objective: str
+    answers: tuple[Answer, ...]
+    left_out: tuple[tuple[Verdict, str], ...]
+    risk: str
+    starts: tuple[Start, ...]
+    checks: tuple[tuple[int, Evidence], ...]
+    profiles: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+
+    def data(self) -> dict[str, Any]:
+        """Return it for scripts."""
+        return {
+            "format": 1,
+            "name": self.name,
+            "verdicts": [
+                {**asdict(one), "verdict": one.verdict.value, "means": MEANING[one.verdict]}
+                for one in self.answers
+            ],
+            "left_out": [
+                {"verdict": verdict.value, "reason": reason} for verdict, reason in self.left_out
+            ],
+            "risk": self.risk or None,
+            "starts": [
+                {
+                    "number": one.number,
+                    "phase": one.request.phase.value,
+                    "block": one.request.block,
+                    "arm": one.request.arm,
+                    "outcome": one.outcome.value,
+                    "metrics": dict(one.metrics),
+                    "detail": one.detail,
+                }
+                for one in self.starts
+            ],
+            "checks": [
+                {
+                    "start": number,
+                    "kind": one.check.kind.value,
+                    "subject": one.check.subject,
+                    "expected": one.check.expected,
+                    "observed": one.observed,
+                    "where": one.where,
+                    "seen": one.verdict.value,
+                }
+                for number, one in self.checks
+            ],
+            "profiles": list(self.profiles),
+            "comparisons": [asdict(one) for one in self.comparisons],
+        }
+
+    def text(self) -> str:
+        """Return it for people."""
+        return "\n".join(wording.line(line) if line[:1] != " " else line for line in self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        for verdict, reason in self.left_out:
+            yield f"{self.name}: {verdict.value}. {reason}"
+        for one in self.answers:
+            yield f"{wording.setting(one.tuning, one.value)}: {one.verdict.value}"
+            yield f"  Means:     {MEANING[one.verdict]}"
+            yield f"  Reason:    {wording.line(one.reason)}"
+            yield from _estimates(one)
+        if self.risk:
+            yield f"  Risk:      {wording.line(self.risk)}"
+        held = ", ".join(self.profiles) or "none"
+        yield f"  Profiles:  {held}"
+        for each in self.comparisons:
+            yield f"  {each.arm + ':':<10} {wording.comparison(each)}"
+        yield from _verified(self.checks)
+        yield from _start_lines(self.starts, self.objective)
+
+
+def why(study: Study, name: str) -> Why:
+    """Return the evidence for a tuning; ``NAME=VALUE`` names one of several values.
+
+    Raises:
+        UsageError: the study knows no such tuning; the message names similar ones.
+    """
+    answers = tuple(one for one in study.conclusion.answers if _named(one, name))
+    left_out = tuple((verdict, why) for other, verdict, why in study.left_out if other == name)
+    if not answers and not left_out:
+        raise UsageError(_unknown(study, name))
+    pairs = {(one.tuning, one.value) for one in answers}
+    starts = tuple(
+        one
+        for one in sorted(study.starts, key=lambda one: one.number)
+        if pairs.intersection(one.request.candidate)
+    )
+    tunings = {one.tuning for one in answers}
+    held = tuple(
+        arm
+        for arm, chosen in (
+            ("proven", study.conclusion.proven),
+            ("max", study.conclusion.best),
+        )
+        if tunings.intersection(dict(chosen))
+    )
+    return Why(
+        name=name,
+        objective=study.objective,
+        answers=answers,
+        left_out=left_out,
+        risk=next((study.risks[one] for one in tunings if study.risks.get(one)), ""),
+        starts=starts,
+        checks=tuple(
+            (start.number, one)
+            for start in starts
+            for one in start.evidence
+            if one.check.tuning in tunings
+        ),
+        profiles=held,
+        comparisons=tuple(one for one in study.conclusion.confirmed if one.arm in held),
+    )
+
+
+def _named(answer: Answer, name: str) -> bool:
+    own = wording.setting(answer.tuning, answer.value)
+    return name in (answer.tuning, own, answer.tuning.partition("=")[0])
+
+
+def _unknown(study: Study, name: str) -> str:
+    known = [one.tuning for one in study.conclusion.answers]
+    known += [other for other, _, _ in study.left_out]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    hint = f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(known[:8])}"
+    return f"the study has no tuning {name!r}: {hint}"
+
+
+def _estimates(answer: Answer) -> Iterator[str]:
+    effect = answer.effect
+    if effect.ratio is not None:
+        starts = wording.count(effect.starts, "start")
+        phase = f", phase {answer.phase}" if answer.phase else ""
+        yield f"  Estimate:  {answer.metric} {wording.effect(effect)}, {starts}{phase}"
+    if effect.p is not None:
+        yield f"  p-value:   {effect.p:.2g} (one-sided, before the correction)"
+    if answer.removal is not None:
+        yield f"  Removal:   proven is {_removed(answer.removal)} with it than without it"
+
+
+def _removed(effect: Effect) -> str:
+    return f"{wording.effect(effect)} better"
+
+
+def _verified(checks: Sequence[tuple[int, Evidence]]) -> Iterator[str]:
+    """Yield what the live processes showed of the tuning's own checks, refuted ones in full."""
+    if not checks:
+        return
+    counts = {seen: sum(one.verdict is seen for _, one in checks) for seen in Seen}
+    words = {Seen.YES: "confirmed", Seen.NO: "refuted", Seen.UNOBSERVABLE: "not observable"}
+    told = ", ".join(f"{counts[seen]} {words[seen]}" for seen in Seen if counts[seen])
+    yield f"  Checks:    {told}"
+    for number, one in checks:
+        if one.verdict is Seen.NO:
+            yield (
+                f"    start {number}: {one.check.subject} expected {one.check.expected}, found "
+                f"{wording.line(one.observed)} ({one.where})"
+            )
+
+
+def _start_lines(starts: Sequence[Start], objective: str) -> Iterator[str]:
+    if not starts:
+        yield "  Starts:    none with it"
+        return
+    unit = rows.unit_of(objective)
+    yield f"  Starts:    {len(starts)} with it ({objective}, {unit})"
+    for one in starts:
+        value = one.metrics.get(objective) if one.valid else None
+        shown = "-" if value is None else wording.number(value)
+        detail = f"  {wording.line(one.detail)}" if one.detail else ""
+        yield (
+            f"    {one.number:>3}  {one.request.phase.value:<8} block {one.request.block:<2} "
+            f"{one.request.arm:<16} {one.outcome.value:<12} {shown:>8}{detail}"
+        )

@@ -1,0 +1,55 @@
+"""Studies on disk, read without changing them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trimtab import answer, archive, search, study
+from trimtab.errors import UsageError
+from trimtab.ledger import Ledger
+from trimtab.question import Options
+from trimtab.report import Study
+from trimtab.session import Say
+
+
+def folder(given: Path | None) -> Path:
+    """Return the folder of a study, the newest one if none is given.
+
+    Raises:
+        UsageError: there is no such study.
+    """
+    found = given or study.newest()
+    if not (found / study.LEDGER).is_file():
+        raise UsageError(f"{found} holds no study: name the folder that trimtab tune printed")
+    return found
+
+
+def read(place: Path, say: Say) -> Study:
+    """Return what the reports of a study show.
+
+    The stored answer is used if there is one for all starts. Otherwise the answer follows from
+    the ledger again, on the machine of the study.
+
+    Raises:
+        UsageError: the folder holds no study that ``trimtab tune`` made.
+        StudyError: a file of it cannot be read.
+        EngineError: the engine of the study is not installed here.
+    """
+    ledger = Ledger.open(place / study.LEDGER, readonly=True)
+    if "options" not in ledger.question:
+        raise UsageError(
+            f"{place} holds a measurement, not a study: name a folder that trimtab tune made"
+        )
+    if (found := archive.read(place, ledger)) is not None:
+        return found
+    options = study.options_of(ledger.question["options"])
+    session = study.resolve(Options(**options), say, install=False)
+    starts = ledger.starts()
+    files = {
+        f"profile {path.name.split('.')[1]}": str(path)
+        for path in sorted(place.glob("profile.*.yaml"))
+    }
+    report = place / "report.html"
+    if report.exists():
+        files["report"] = str(report)
+    return answer.study_of(session, starts, search.conclude(session.space, starts), place, files)

@@ -1,0 +1,275 @@
+"""The headline never contradicts the tables under it, and its next command can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.show_samples import ANSWERS, CONCLUSION, STUDY
+from trimtab import answer, search
+from trimtab.answer_json import as_json
+from trimtab.commands.app import app
+from trimtab.model import (
+    Advice,
+    Answer,
+    Comparison,
+    Effect,
+    Start,
+    Status,
+    Verdict,
+)
+from trimtab.playing import Played, open_played
+from trimtab.question import Options
+from trimtab.report import Study, rows
+from trimtab.report.headline import gains, headline
+from trimtab.report.html import render
+from trimtab.report.summary import LINES, WIDTH, summary
+from trimtab.report.text import render as render_text
+
+GAINS = (Verdict.ADOPT, Verdict.LIKELY)
+CRASHES = """
+name: half
+summary: half of the space crashes
+tunings:
+  a: {effect: 0.08}
+  b: {effect: 0.05}
+  c: {effect: -0.05}
+  d: {}
+crashes: [{when: [a, b]}, {when: [d]}]
+"""
+COSTLY = """
+name: costly
+summary: every gain costs latency
+tunings:
+  a: {effect: 0.09, latency: -0.20}
+  b: {effect: 0.06, latency: -0.10}
+  c: {}
+  d: {}
+"""
+
+
+def played(landscape: str, seed: int, budget: int, slo: str | None = None) -> Played:
+    return open_played(
+        Options(engine="simulated", landscape=landscape, seed=seed, budget=str(budget), slo=slo)
+    )
+
+
+def made(session: Played) -> list[Start]:
+    """Run a study block by block."""
+    starts: list[Start] = []
+    while asked := search.Phased().ask(session.space, starts):
+        starts += [
+            session.machine.start(one, len(starts) + number)
+            for number, one in enumerate(asked, start=1)
+        ]
+        assert len(starts) < 500
+    return starts
+
+
+def reported(session: Played, starts: list[Start]) -> Study:
+    found = search.conclude(session.space, starts)
+    return answer.study_of(session, starts, found, Path("my study"), {"report": "r.html"})
+
+
+def check(study: Study) -> Status:
+    """Fail where the headline and the tables under it do not agree."""
+    found = headline(study)
+    table = {row.tuning: row for row in rows.verdicts(study)}
+    arms = {row.arm: row for row in rows.arms(study)}
+    shown = [row for row in arms.values() if row.effect is not None and gains(row.effect)]
+    assert found.text.startswith(found.status.value)
+    if found.status is Status.NO_GAIN:
+        assert not [row for row in table.values() if row.verdict in GAINS]
+        assert not shown
+        assert found.effect is None
+    elif found.tuning:
+        row = table[found.tuning]
+        assert found.effect == row.effect
+        assert row.verdict in GAINS
+        assert row.change is not None
+        assert row.change in found.text
+    elif found.metric == study.objective:
+        row_of_arm = arms[found.arm]
+        assert found.effect == row_of_arm.effect
+        assert found.effect is not None
+        assert gains(found.effect)
+        assert found.value is not None
+        assert found.value > 0
+    if found.status is Status.RECOMMENDED:
+        assert found.arm == "proven"
+        assert found.effect is not None
+        assert found.effect.low is not None
+        assert found.effect.low > 1
+        assert study.conclusion.proven
+        assert all(table[name].verdict is Verdict.ADOPT for name, _ in study.conclusion.proven)
+    if any(row.verdict is Verdict.ADOPT for row in table.values()):
+        assert found.status is not Status.NO_GAIN
+    lines = summary(study)
+    assert len(lines) <= LINES
+    assert max(map(len, lines)) <= WIDTH
+    assert found.text.partition(": ")[2].split()[0] in lines[0] or found.text in " ".join(
+        " ".join(lines).split()
+    )
+    accepted(found.next)
+    return found.status
+
+
+def accepted(command: str) -> None:
+    """Fail where a command line is not one that trimtab takes."""
+    import typer.main
+
+    words = shlex.split(command)
+    assert words[0] == "trimtab"
+    group = typer.main.get_command(app)
+    name, *rest = words[1:]
+    group.commands[name].make_context(name, rest)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("budget", [9, 24, 30, 48])
+@pytest.mark.parametrize("landscape", ["L0", "L1", "L2", "L3", "L5", "L6"])
+def test_headline_and_tables_agree(landscape: str, budget: int) -> None:
+    for seed in range(3):
+        session = played(landscape, seed, budget)
+        starts = made(session)
+        for end in {len(starts), len(starts) // 2, 1}:  # an unfinished study has one too
+            check(reported(session, starts[:end]))
+
+
+@pytest.mark.parametrize("budget", [12, 24, 48])
+@pytest.mark.parametrize(("text", "slo"), [(CRASHES, None), (COSTLY, "ttft_p99<=105ms")])
+def test_they_agree_where_starts_fail_and_where_gains_break_the_slo(
+    text: str, slo: str | None, budget: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "landscape.yaml"
+    path.write_text(text)
+    for seed in range(5):
+        session = played(str(path), seed, budget, slo)
+        check(reported(session, made(session)))
+
+
+def test_every_status_is_met_by_simulated_studies() -> None:
+    found = {
+        check(reported(session, made(session)))
+        for session in (played("L0", 1, 24), played("L1", 3, 30), played("L1", 3, 48))
+    }
+    assert found == set(Status)
+
+
+def test_terminal_report_and_json_open_with_the_same_words() -> None:
+    text = headline(STUDY).text
+    assert text == "recommended: output_throughput 6.62x [6.31, 6.94]"
+    assert summary(STUDY)[0] == f"Result:   {text}"
+    assert text in render(STUDY)
+    told = as_json(STUDY, Path("s"))["headline"]
+    assert (told["status"], told["text"]) == ("recommended", text)
+    assert told["effect"] == pytest.approx(5.617, abs=0.001)
+    assert told["low"] < told["effect"] < told["high"]
+    assert render_text(STUDY) is not None
+
+
+def comparison(arm: str, low: float | None, p: float | None = 0.001) -> Comparison:
+    high = None if low is None else 1.6
+    return Comparison(arm, STUDY.objective, 1391.0, 1938.0, Effect(1.394, low, high, p, 4))
+
+
+def study(**changed: Any) -> Study:
+    advice = Advice(
+        show="trimtab show s",
+        use="trimtab run --profile p",
+        confirm=(("max", "trimtab compare b m"), ("proven", "trimtab compare b p")),
+        confirm_cost="8 to 24 starts",
+        larger="trimtab tune --like s --budget 60",
+        larger_cost="60 starts",
+    )
+    empty: dict[str, Any] = dict.fromkeys(("answers", "proven", "best", "confirmed"), ())
+    empty["guide"] = None
+    conclusion = replace(
+        CONCLUSION,
+        **(empty | changed),
+    )
+    return replace(STUDY, conclusion=conclusion, advice=advice)
+
+
+def test_a_max_with_a_gain_is_promising_and_the_comparison_is_next() -> None:
+    found = headline(study(best=(("a", 1),), confirmed=(comparison("max", 1.243),)))
+    assert found.status is Status.PROMISING
+    assert found.text == "promising, not confirmed: output_throughput +39.4 % [+24.3, +60.0]"
+    assert (found.next, found.needs) == ("trimtab compare b m", "8 to 24 starts")
+
+
+def test_a_gain_without_an_interval_counts_by_its_p_value() -> None:
+    few = study(best=(("a", 1),), confirmed=(comparison("max", None),))
+    assert headline(few).text.endswith("+39.4 % (too few starts for an interval)")
+    none = study(best=(("a", 1),), confirmed=(comparison("max", None, 0.2),))
+    assert headline(none).status is Status.NO_GAIN
+    unknown = study(proven=(("a", 1),), confirmed=(comparison("proven", None),))
+    assert headline(unknown).status is Status.PROMISING
+
+
+def test_a_proven_profile_is_recommended_with_the_command_that_starts_it() -> None:
+    found = headline(study(proven=(("a", 1),), confirmed=(comparison("proven", 1.243),)))
+    assert (found.status, found.next) == (Status.RECOMMENDED, "trimtab run --profile p")
+    assert (
+        found.detail == "the proven profile against the baseline: 1,391 -> 1,938 tok/s, 4 starts"
+    )
+
+
+def test_what_fresh_starts_did_not_repeat_is_said() -> None:
+    adopted = replace(ANSWERS[0], effect=Effect(1.09, 1.05, 1.13, 0.001, 12))
+    chosen = ((adopted.tuning, adopted.value),)
+    flat = Comparison("proven", STUDY.objective, 100.0, 99.0, Effect(0.99, 0.95, 1.03, 0.7, 8))
+    found = headline(study(answers=(adopted,), proven=chosen, best=chosen, confirmed=(flat,)))
+    assert found.status is Status.PROMISING
+    assert "but fresh starts of proven gave -1.0 % [-5.0, +3.0]" in found.detail
+    dropped = headline(study(answers=(adopted,)))
+    assert dropped.next == "trimtab show s --why dtype"
+
+
+def test_a_likely_tuning_of_no_measured_total_is_promising() -> None:
+    likely = replace(ANSWERS[4], effect=Effect(1.03, 1.0, 1.06, 0.02, 16))
+    chosen = ((likely.tuning, likely.value), ("other", 1))
+    found = headline(study(answers=(likely,), best=chosen))
+    assert found.text == "promising, not confirmed: output_throughput +3.0 % [+0.0, +6.0]"
+    assert "the total of max (2 tunings) was not measured" in found.detail
+    assert found.next == "trimtab compare b m"
+
+
+def test_a_guide_with_a_gain_is_not_hidden() -> None:
+    found = headline(study(guide=comparison("guide", 1.1)))
+    assert (found.status, found.arm) == (Status.PROMISING, "guide")
+    assert found.next == "trimtab tune --like s --budget 60"
+
+
+def test_no_gain_says_what_could_have_been_seen() -> None:
+    found = headline(study(detectable=0.037))
+    assert found.text == (
+        "no gain found: this budget could detect output_throughput +3.7 % or more"
+    )
+    assert found.next == "trimtab tune --like s --budget 60"
+    seen = headline(study(detectable=0.011))
+    assert seen.next == "trimtab show s"  # a larger budget would find only what does not matter
+
+
+@pytest.mark.parametrize("many", [0, 1, 3, 40])
+def test_the_summary_counts_the_tunings_that_find_no_room(many: int) -> None:
+    chosen = tuple((f"tuning-{number}", 1) for number in range(many))
+    answers = tuple(
+        Answer(name, 1, Verdict.ADOPT, Effect(1.05, 1.01, 1.09, 0.01, 9), "output_throughput", "")
+        for name, _ in chosen
+    )
+    found = study(
+        answers=answers,
+        proven=chosen or (("a", 1),),
+        confirmed=(comparison("proven", 1.2),),
+    )
+    long = replace(found, advice=replace(found.advice, use="trimtab run " + "--profile x" * 30))
+    for one in (found, long):
+        lines = summary(one)
+        assert len(lines) <= LINES
+    shown = sum("tuning-" in line for line in summary(found))
+    more = next((line.split() for line in summary(found) if "more" in line), ["and", "0"])
+    assert shown + int(more[1]) == many
