@@ -229,3 +229,20 @@ def test_a_comparison_has_one_objective(tmp_path: Path) -> None:
     ran = trimtab("compare", "stock", "stock", "--engine", "scripted", *BOTH, cwd=tmp_path)
     assert ran.code == 2
     assert "must be one metric here" in ran.err
+
+
+def test_the_answer_is_short_and_its_next_command_works(tmp_path: Path) -> None:
+    words = ("tune", *ENGINE, "--landscape", "L1", "--seed", "3", "--study", "s")
+    ran = trimtab(*words, cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    lines = ran.out.splitlines()
+    assert len(lines) <= 15
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("Result:   promising, not confirmed: output_throughput")
+    assert trimtab("tune", "--study", "s", "--resume", cwd=tmp_path).out == ran.out
+    (command,) = (line for line in lines if line.startswith("Next:"))
+    after = trimtab(*command.split()[2:], "--study", "t", cwd=tmp_path)
+    assert after.code == 0, after.err
+    assert after.out.startswith("Result:   recommended: output_throughput")
+    shown = trimtab("show", "t", cwd=tmp_path)
+    assert shown.out.startswith(after.out.splitlines()[0].removeprefix("Result:   "))
