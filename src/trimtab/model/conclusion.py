@@ -60,7 +60,7 @@ class Conclusion:
     baseline (arms "proven" and "max", the latter only where it is another candidate), one for
     each metric; what was tested and rejected is a note. ``guide`` is the guide's comparison,
     from the first phase. ``pareto`` holds the confirmation's arms where a study has several
-    objectives.
+    objectives. ``within_slo`` names the profiles that are shown to keep the SLO, if one was given.
     """
 
     answers: tuple[Answer, ...]
@@ -74,3 +74,4 @@ class Conclusion:
     fidelity: tuple[Fidelity, ...] = ()
     pareto: tuple[Standing, ...] = ()
     spread: Spread | None = None
+    within_slo: tuple[str, ...] = ()

@@ -91,7 +91,8 @@ class Design:
 
     ``detectable`` is the smallest gain (0.05 = 5 %) that the screen finds with 80 % power at
     the assumed noise ``sd`` (standard deviation between starts, log scale). ``screened`` are all
-    that are tested other than alone, ``objectives`` the question's further ones.
+    that are tested other than alone, ``objectives`` the question's further ones. ``trial_starts``
+    are those set aside to start the profiles where there is no confirmation.
     """
 
     lead_starts: int
@@ -106,12 +107,13 @@ class Design:
     follow_starts: int = 0
     host_starts: int = 0
     objectives: tuple[str, ...] = ()
+    trial_starts: int = 0
 
     @property
     def starts(self) -> int:
         """All starts of the study."""
         tested = self.lead_starts + self.screen_starts + self.follow_starts + self.host_starts
-        return tested + self.confirm_starts
+        return tested + self.confirm_starts + self.trial_starts
 
 
 class Phase(StrEnum):
@@ -123,7 +125,7 @@ class Phase(StrEnum):
     REFINE = "refine"  # integer tunings worth turning, at more of their levels
     HOST = "host"  # settings of the whole host, each around the best profile so far
     CONFIRM = "confirm"  # the final profiles against the baseline, fresh
-    ANSWERS = "answers"  # profiles that were not confirmed, for their greedy answers alone
+    ANSWERS = "answers"  # profiles that were not confirmed: that they start, and their answers
 
 
 class Outcome(StrEnum):

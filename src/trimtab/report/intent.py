@@ -50,6 +50,7 @@ def describe(
             "follow_starts": design.follow_starts,
             "host_starts": design.host_starts,
             "confirm_starts": design.confirm_starts,
+            "trial_starts": design.trial_starts,
             "blocks": design.blocks,
             "minutes": round(design.minutes, 1),
             "assumed_sd": design.sd,
@@ -80,11 +81,18 @@ def text(shown: Mapping[str, Any]) -> str:
             f"Design: {design['starts']} starts in {design['blocks']} blocks, about "
             f"{design['minutes']:.0f} minutes: {design['lead_starts']} for large known effects, "
             f"{design['screen_starts']} to screen the rest, {_followed(design)}{_hosts(design)}"
-            f"{design['confirm_starts']} to confirm."
+            f"{_ended(design)}."
         ),
         _detectable(design),
     ]
     return "\n".join(lines)
+
+
+def _ended(design: Mapping[str, Any]) -> str:
+    """Return what the last starts are for."""
+    if design.get("trial_starts"):
+        return f"{design['trial_starts']} to try the profiles, none to confirm"
+    return f"{design['confirm_starts']} to confirm"
 
 
 def _arm(shown: Mapping[str, Any]) -> list[str]:

@@ -74,7 +74,6 @@ def contender(analysis: Analysis, arm: str, factors: tuple[Factor, ...]) -> Cont
     if not own:
         return None
     failed = sum(start.outcome in FAILED for start in own)
-    stock = [start for start in made if start.request.stem == BASELINE_ARM]
     metric = main_metric(analysis.space, factors)
     return Contender(
         arm,
@@ -82,7 +81,7 @@ def contender(analysis: Analysis, arm: str, factors: tuple[Factor, ...]) -> Cont
         _on_all_metrics(analysis, arm, factors),
         len(own),
         failed,
-        broken(analysis.space, own, stock),
+        broken(analysis.space, analysis.starts, together(factors)),
         _worse(analysis, arm, metric),
         _faded(analysis, arm, factors, metric),
     )

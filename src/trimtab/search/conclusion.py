@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
-from trimtab.model import Conclusion, Effect, Phase, Space, Start
-from trimtab.search import confirm
-from trimtab.search.answers import Findings, answer, findings
-from trimtab.search.arms import MAX_ARM, PROVEN_ARM, blocks_of, without_arm
+from trimtab.model import Comparison, Conclusion, Phase, Space, Start
+from trimtab.search.arms import MAX_ARM, PROVEN_ARM
 from trimtab.search.comparable import comparable
-from trimtab.search.comparisons import Contender, contender, contenders, guide_comparison
+from trimtab.search.comparisons import guide_comparison
+from trimtab.search.decision import decide
 from trimtab.search.fidelity import failed, fidelity, sentence
-from trimtab.search.final import final, one_by_one
+from trimtab.search.final import Final
 from trimtab.search.further import further
-from trimtab.search.looks import Analysis, analyse
+from trimtab.search.limits import held
+from trimtab.search.looks import Analysis
 from trimtab.search.notes import notes_of
 from trimtab.search.pareto import pareto
-from trimtab.search.profiles import Profiles
 from trimtab.search.refine import valued
-from trimtab.search.removal import labelled, redundant, removals
+from trimtab.search.release import Release, release
+from trimtab.search.removal import labelled
 from trimtab.search.spread import spread, study_noise, told
 from trimtab.stats.power import detectable
 
@@ -29,28 +29,23 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     """Return the answer that the starts made so far support."""
     everything = comparable(starts)
     starts = [start for start in everything if start.request.phase is not Phase.ANSWERS]
-    analysis = analyse(space, starts)
-    known = findings(space, starts, analysis)
-    answers = tuple(answer(known, factor) for factor in space.factors)
-    planned = confirm.planned(space, starts)
-    tried = contenders(analysis, planned)
-    removed = removals(analysis, planned.proven)
-    if not tried and _screened_whole(known, starts):
-        last = one_by_one(answers, planned, everything)
-    else:
-        last = final(space, answers, planned, tried, _smaller(analysis, planned, removed))
-    named = {PROVEN_ARM: last.proven}
-    if last.best != last.proven:
-        named[MAX_ARM] = last.best
-    front = pareto(analysis, last.proven, last.best, further(space, starts, planned))
+    found = decide(space, everything)
+    analysis, known, last = found.analysis, found.known, found.last
+    allowed = release(analysis, everything, last)
+    named = {PROVEN_ARM: allowed.proven}
+    if allowed.best != allowed.proven:
+        named[MAX_ARM] = allowed.best
+    front = pareto(analysis, allowed.proven, allowed.best, further(space, starts, found.planned))
     named |= {one.arm: one.candidate for one in front.arms if one.member}
     said = tuple(fidelity(everything, named.items()))
     noise = spread(starts, space.objective, study_noise(analysis))
     return Conclusion(
-        answers=tuple(valued(labelled(space, one, removed), space, starts) for one in answers),
-        proven=last.proven,
-        best=last.best,
-        confirmed=last.confirmed,
+        answers=tuple(
+            valued(labelled(space, one, found.removed), space, starts) for one in found.answers
+        ),
+        proven=allowed.proven,
+        best=allowed.best,
+        confirmed=tuple(_of_released(last, allowed)),
         guide=guide_comparison(analysis),
         sd=analysis.noise[Phase.SCREEN, space.objective].sd,
         detectable=_detectable(space, analysis),
@@ -59,6 +54,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
             for note in (
                 *notes_of(space, starts, known),
                 *last.notes,
+                *allowed.notes,
                 *front.notes,
                 *map(sentence, said),
                 *failed(everything),
@@ -69,26 +65,25 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         fidelity=said,
         pareto=front.arms,
         spread=noise,
+        within_slo=(
+            *allowed.within_slo,
+            *(
+                one.arm
+                for one in front.arms
+                if space.limits
+                and one.arm not in (PROVEN_ARM, MAX_ARM)
+                and held(space, everything, one.candidate)
+            ),
+        ),
     )
 
 
-def _smaller(
-    analysis: Analysis, planned: Profiles, removed: Mapping[str, Effect]
-) -> Contender | None:
-    """Return the profile without the tuning that it does not need, if there is one."""
-    spare = redundant(analysis.space, removed)
-    for factor in planned.proven:
-        if factor.tuning == spare:
-            rest = tuple(other for other in planned.proven if other is not factor)
-            return contender(analysis, without_arm(factor), rest)
-    return None
-
-
-def _screened_whole(known: Findings, starts: Sequence[Start]) -> bool:
-    """Whether the screen was planned to take the whole budget, and every block of it has begun."""
-    if known.plan is None or not known.plan.whole:
-        return False
-    return blocks_of(starts, Phase.SCREEN) >= len(known.plan.design.blocks)
+def _of_released(last: Final, allowed: Release) -> Iterator[Comparison]:
+    """Yield the comparisons of the profiles that are written."""
+    for one in last.confirmed:
+        whole = (last.best, allowed.best) if one.arm == MAX_ARM else (last.proven, allowed.proven)
+        if whole[0] == whole[1]:
+            yield one
 
 
 def _detectable(space: Space, analysis: Analysis) -> float | None:

@@ -166,7 +166,7 @@ def _notes(
         if one.failed:
             yield _failed(one)
         if one.broken:
-            yield f"{_words(one)} breaks the SLO and is not adopted: {', '.join(one.broken)}"
+            yield f"{_words(one)} is not adopted because of the SLO: {', '.join(one.broken)}"
         effect = one.effect(main_metric(space, one.factors))
         if effect is not None and one.candidate == proven and (effect.low or 0.0) <= 1:
             yield (

@@ -26,10 +26,11 @@ from trimtab.search.combined import combined
 from trimtab.search.cost import left, price
 from trimtab.search.crashes import learned
 from trimtab.search.failures import failures
+from trimtab.search.layout import conflicting
 from trimtab.search.looks import Analysis, analyse
 from trimtab.search.memo import remembered
 from trimtab.search.profiles import ALPHA, adjusted, adjusted_worse, harms, profiles
-from trimtab.search.screen import FOLLOW_ROWS, conflicting
+from trimtab.search.screen import FOLLOW_ROWS
 from trimtab.stats import designs
 
 CONFIRM_BLOCKS: Final = 2

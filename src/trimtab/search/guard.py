@@ -1,38 +1,66 @@
-"""Starts that only take answers: profiles that no start of the confirmation answered for.
+"""Starts at the end of a study that try a profile: that it starts, its latencies, its answers.
 
-What the budget has left at the end pays for them, one start for each profile, and one of the
-baseline where it answered only once. Nothing is kept for them, so no design loses a row, and they
-enter no estimate. Where the baseline gave no answers there is nothing to compare with.
+No profile is written that no start of the study ran (:mod:`trimtab.search.release`). Where the
+confirmation ran another one, or the screen took the budget, a start set aside tries it. What the
+budget has left besides pays for answers: one start for each profile that no start answered for,
+and one of the baseline where it answered only once. These starts enter no estimate of an effect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trimtab.model import BASELINE, Candidate, Phase, Space, Start, StartRequest
+from trimtab.model import BASELINE, Candidate, Outcome, Phase, Space, Start, StartRequest
 from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, requests
 from trimtab.search.conclusion import conclude
 from trimtab.search.cost import left, price
+from trimtab.search.decision import decide
 from trimtab.search.fidelity import answered, known
+from trimtab.search.release import objection
 
 
-def answering(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]:
-    """Return the starts to make at the end of a study for their answers, within the budget."""
+def trying(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]:
+    """Return the next start to make at the end of a study, within the budget; empty at its end."""
+    money = left(space, starts)
+    arms = _unseen(space, starts) or _unanswered(space, starts)
+    found: list[tuple[str, Candidate]] = []
+    for arm, chosen in arms:
+        money -= price(space, starts, Phase.ANSWERS, chosen)
+        if money >= 0 and (arm != BASELINE_ARM or found or _tried(starts)):
+            found.append((arm, chosen))
+    return requests(space, Phase.ANSWERS, 0, found)
+
+
+def _unseen(space: Space, starts: Sequence[Start]) -> list[tuple[str, Candidate]]:
+    """Return the profiles that are suggested and that no start tried yet, the larger one first."""
+    last = decide(space, starts).last
+    ended = {s.request.candidate for s in starts if s.outcome is not Outcome.VOID}
+    tried = _tried(starts)
+    wanted = {last.best: MAX_ARM, last.proven: PROVEN_ARM}
+    return [
+        (arm, chosen)
+        for chosen, arm in wanted.items()
+        if chosen not in ended and arm not in tried and objection(space, starts, chosen)
+    ]
+
+
+def _unanswered(space: Space, starts: Sequence[Start]) -> list[tuple[str, Candidate]]:
     stock = sum(answered(start, BASELINE) for start in starts)
     if not stock:
-        return ()
+        return []
     found = conclude(space, starts)
-    tried = {start.request.stem for start in starts if start.request.phase is Phase.ANSWERS}
-    wanted = [(PROVEN_ARM, found.proven), (MAX_ARM, found.best), (BASELINE_ARM, BASELINE)]
+    tried = _tried(starts)
     asked: dict[Candidate, str] = {}
-    for arm, chosen in wanted:
+    for arm, chosen in (
+        (PROVEN_ARM, found.proven),
+        (MAX_ARM, found.best),
+        (BASELINE_ARM, BASELINE),
+    ):
         enough = stock > 1 if chosen == BASELINE else known(starts, chosen)
         if not enough and arm not in tried and (arm == BASELINE_ARM or chosen):
             asked.setdefault(chosen, arm)
-    money = left(space, starts)
-    arms: list[tuple[str, Candidate]] = []
-    for chosen, arm in asked.items():
-        money -= price(space, starts, Phase.ANSWERS, chosen)
-        if money >= 0 and (arm != BASELINE_ARM or arms or tried):
-            arms.append((arm, chosen))
-    return requests(space, Phase.ANSWERS, 0, arms)
+    return [(arm, chosen) for chosen, arm in asked.items()]
+
+
+def _tried(starts: Sequence[Start]) -> set[str]:
+    return {start.request.stem for start in starts if start.request.phase is Phase.ANSWERS}

@@ -16,7 +16,7 @@ from trimtab.search.cost import expected_seconds, price, total
 from trimtab.search.further import room
 from trimtab.search.looks import ENOUGH_DF, analyse
 from trimtab.search.profiles import published
-from trimtab.search.screen import FOLLOW_ROWS
+from trimtab.search.screen import FOLLOW_ROWS, TRIALS
 from trimtab.search.spread import study_noise
 from trimtab.stats.power import detectable
 
@@ -76,6 +76,8 @@ def design(space: Space, sd: float = 0.05) -> Design:
     host = hosts.plan_within(space, (), around, spare)
     beside = [together(around)] * host.starts
     spare -= sum(price(space, (), Phase.HOST, values) for values in beside)
+    tried = [together(around) or SOME] * (TRIALS if planned and planned.whole else 0)
+    spare -= sum(price(space, (), Phase.ANSWERS, values) for values in tried)
     last, times = _last(space, around, spare, more=bool(planned or beside))
     screened = (*(planned.factors if planned else ()), *host.factors)
     parts = {
@@ -84,6 +86,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         Phase.FOLLOW: followed,
         Phase.HOST: beside,
         Phase.CONFIRM: last,
+        Phase.ANSWERS: tried,
     }
     seconds = sum(
         expected_seconds(space, (), phase, values)
@@ -108,6 +111,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         follow_starts=len(followed),
         host_starts=host.starts,
         objectives=space.objectives,
+        trial_starts=len(tried),
     )
 
 

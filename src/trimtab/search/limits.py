@@ -1,43 +1,216 @@
-"""The SLO as a constraint: a profile that breaks it is not adopted, however fast it is."""
+"""The SLO as a constraint: a profile is adopted only if the starts show that it holds.
+
+A latency of a combination is estimated from all starts of the study, as the sum of what each of
+its tunings costs (ordinary least squares on logs, blocks apart). Where three starts or more ran
+the very combination, they alone say what it is. What counts is the upper bound, not the estimate:
+of a profile that just breaks a limit half of the estimates would lie below it.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import special
 
 from trimtab import wording
 from trimtab.metrics import METRICS, geometric_mean
-from trimtab.model import Space, Start
+from trimtab.model import BASELINE, Candidate, Phase, Space, Start
+from trimtab.search.arms import is_preset
+from trimtab.stats.effects import Column, Estimate, predict
+
+SHOWN: Final = 0.01
+"""One-sided error at which one combination is shown to keep a limit. A study asks it of several
+and writes the best that passes; with this level its profiles keep the SLO in 95 % of the studies
+(benchmarks/shipped.py)."""
+
+ENOUGH_DF: Final = 3
+"""Degrees of freedom from which on the noise of a latency is known."""
+
+_DIRECT: Final = 3
+"""Starts of a combination that say by themselves what its latency is."""
+
+_EXACT: Final = 1 + 1e-9
+"""Room for rounding, where starts repeat exactly."""
+
+_OWN: Final = "this combination"
 
 
-def broken(space: Space, own: Sequence[Start], stock: Sequence[Start]) -> tuple[str, ...]:
-    """Return what the starts of a profile break, a phrase for each limit.
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A latency of a combination, in the metric's unit.
 
-    A latency is the geometric mean over starts. Where the baseline itself is above a limit, the
-    profile must not be above the baseline.
+    ``value`` is its estimate and ``high`` its upper bound (one-sided, 99 %). ``seen`` is the
+    geometric mean of the starts that ran the very combination, ``None`` if none did. ``over`` is
+    the upper bound of its ratio to the baseline's.
     """
-    return tuple(_broken(space, own, stock))
+
+    metric: str
+    limit: float
+    value: float
+    high: float
+    seen: float | None
+    over: float
+    stock: float
+
+    @property
+    def held(self) -> bool:
+        """Whether the combination is shown to keep the limit."""
+        return max(self.high, self.seen or 0.0) <= self.limit * _EXACT
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may be adopted: it keeps the limit, or the baseline breaks it more."""
+        lower = self.over <= _EXACT and (self.seen or 0.0) <= self.stock * _EXACT
+        return self.held or (self.stock > self.limit and lower)
+
+    def sentence(self) -> str:
+        """Return the latency beside its limit."""
+        unit = METRICS[self.metric].unit
+        limit = f"{wording.number(self.limit)} {unit}"
+        if max(self.value, self.seen or 0.0) > self.limit:
+            value = wording.number(max(self.value, self.seen or 0.0))
+            return f"{self.metric} {value} {unit} > {limit}"
+        return (
+            f"{self.metric} {wording.number(self.value)} {unit}, but up to "
+            f"{wording.number(self.high)} {unit} cannot be excluded, and the limit is {limit}"
+        )
+
+
+def broken(space: Space, starts: Sequence[Start], values: Candidate) -> tuple[str, ...]:
+    """Return which limits a combination is not shown to keep, a phrase for each.
+
+    Where the baseline itself is above a limit, the combination must be shown not to be above the
+    baseline. The baseline may always be adopted: it is what runs today.
+    """
+    if values == BASELINE:
+        return ()
+    found = []
+    for metric, limit in space.limits:
+        known = latency(space, starts, values, metric, limit)
+        if known is None:
+            if any(metric in start.metrics for start in starts if start.valid):
+                found.append(f"{metric} is not known well enough")
+        elif not known.allowed:
+            found.append(known.sentence())
+    return tuple(found)
+
+
+def beyond(space: Space, starts: Sequence[Start], values: Candidate) -> bool:
+    """Whether a combination is expected to break a limit, and to be worse there than stock."""
+    known = (latency(space, starts, values, metric, limit) for metric, limit in space.limits)
+    return any(one is not None and one.value > max(one.limit, one.stock) for one in known)
+
+
+def held(space: Space, starts: Sequence[Start], values: Candidate) -> bool:
+    """Whether a combination, the baseline too, is shown to keep every limit."""
+    known = [latency(space, starts, values, metric, limit) for metric, limit in space.limits]
+    return all(one is not None and one.held for one in known)
+
+
+def latency(
+    space: Space, starts: Sequence[Start], values: Candidate, metric: str, limit: float
+) -> Latency | None:
+    """Return what the starts say of a combination's latency; ``None`` where they cannot."""
+    rows = _rows(space, starts, metric)
+    own = [start for start in rows if start.request.candidate == values]
+    found = estimate(space, rows, values, metric)
+    over = estimate(space, rows, values, metric, level=False)
+    stock = estimate(space, rows, BASELINE, metric)
+    if found is None or found.se is None or found.df < ENOUGH_DF:
+        return None
+    direct = [start.metrics[metric] for start in own]
+    return Latency(
+        metric,
+        limit,
+        math.exp(found.value),
+        math.exp(_high(found)),
+        geometric_mean(direct) if direct else None,
+        math.inf if over is None else math.exp(_high(over)),
+        0.0 if stock is None else math.exp(stock.value),
+    )
+
+
+def estimate(
+    space: Space,
+    rows: Sequence[Start],
+    values: Candidate,
+    metric: str,
+    *,
+    level: bool = True,
+) -> Estimate | None:
+    """Return the log of a combination's latency, or without ``level`` its ratio to the baseline's.
+
+    ``None`` where the rows cannot tell it.
+    """
+    own = [start.request.candidate == values for start in rows]
+    columns, at = _columns(space, rows, values)
+    if sum(own) >= _DIRECT and values != BASELINE:
+        columns[_OWN], at[_OWN] = np.array(own, dtype=np.float64), 1.0
+    y = [math.log(start.metrics[metric]) for start in rows]
+    blocks = [
+        None
+        if start.request.phase is Phase.ANSWERS
+        else (start.request.phase, start.request.block)
+        for start in rows
+    ]
+    return predict(y, blocks, columns, at, level=level)
+
+
+def _columns(
+    space: Space, rows: Sequence[Start], values: Candidate
+) -> tuple[dict[str, Column], dict[str, float]]:
+    """Return one column for each setting that any row or the combination has."""
+    settings = list(dict.fromkeys(pair for start in rows for pair in start.request.candidate))
+    settings += [pair for pair in values if pair not in settings]
+    dummies = {(factor.tuning, factor.value) for factor in space.factors if factor.dummy}
+    columns = {
+        wording.setting(*pair): np.array(
+            [float(pair in start.request.candidate) for start in rows], dtype=np.float64
+        )
+        for pair in settings
+        if pair not in dummies
+    }
+    return columns, {wording.setting(*pair): 1.0 for pair in values if pair not in dummies}
+
+
+def _rows(space: Space, starts: Sequence[Start], metric: str) -> list[Start]:
+    return [
+        start
+        for start in starts
+        if start.valid
+        and not start.request.live
+        and not is_preset(start.request.stem)
+        and 0.0 < start.metrics.get(metric, 0.0) < math.inf
+    ]
+
+
+def _high(found: Estimate) -> float:
+    se = found.se or 0.0
+    return min(found.value + float(special.stdtrit(found.df, 1 - SHOWN)) * se, 690.0)
 
 
 def untold(space: Space, starts: Sequence[Start]) -> Iterator[str]:
-    """Yield a sentence for each limit on a metric that no measured start has: nothing kept it."""
+    """Yield what must be said of the limits, whatever is adopted.
+
+    That no start has a value of a limit's metric, so that nothing kept it, or that the baseline
+    itself breaks the limit.
+    """
     measured = [start for start in starts if start.valid]
     for metric, limit in space.limits:
+        unit = METRICS[metric].unit
         if measured and not any(metric in start.metrics for start in measured):
             yield (
                 f"no start has a value of {metric}: its limit of {wording.number(limit)} "
-                f"{METRICS[metric].unit} was not enforced"
+                f"{unit} was not enforced"
             )
-
-
-def _broken(space: Space, own: Sequence[Start], stock: Sequence[Start]) -> Iterator[str]:
-    for metric, limit in space.limits:
-        value, before = _mean(own, metric), _mean(stock, metric)
-        if value is None or value <= max(limit, before or 0.0):
             continue
-        unit = METRICS[metric].unit
-        yield f"{metric} {wording.number(value)} {unit} > {wording.number(limit)} {unit}"
-
-
-def _mean(starts: Sequence[Start], metric: str) -> float | None:
-    values = [start.metrics[metric] for start in starts if start.valid and metric in start.metrics]
-    return geometric_mean(values) if values else None
+        stock = estimate(space, _rows(space, measured, metric), BASELINE, metric)
+        if stock is not None and math.exp(stock.value) > limit:
+            yield (
+                f"the baseline itself breaks the SLO: {metric} "
+                f"{wording.number(math.exp(stock.value))} {unit} > {wording.number(limit)} {unit}"
+            )

@@ -196,13 +196,12 @@ def _comparisons(
 def _out(analysis: Analysis, made: Sequence[Start], names: Mapping[str, str]) -> dict[str, str]:
     """Return the arms that cannot be members, with the sentence why ("" if said elsewhere)."""
     found = {}
-    stock = [start for start in made if start.request.stem == BASELINE_ARM]
     for arm, name in names.items():
         own = [start for start in made if start.request.stem == arm]
         failed = sum(start.outcome in FAILED for start in own)
-        limits = broken(analysis.space, own, stock)
+        limits = broken(analysis.space, analysis.starts, own[0].request.candidate)
         if limits:
-            found[arm] = f"{name} breaks the SLO and is not in the Pareto set: {', '.join(limits)}"
+            found[arm] = f"{name} is not in the Pareto set because of the SLO: {', '.join(limits)}"
         elif failed >= UNRELIABLE:
             starts = wording.count(len(own), "start")
             found[arm] = f"{name} failed in {failed} of {starts} and is not in the Pareto set"

@@ -11,7 +11,7 @@ from trimtab.search.arms import of_phase
 from trimtab.search.comparable import comparable
 from trimtab.search.cost import left, price
 from trimtab.search.failures import FAILED, blocked
-from trimtab.search.guard import answering
+from trimtab.search.guard import trying
 from trimtab.search.intent import require_budget
 
 
@@ -35,7 +35,7 @@ _PHASES: Final = {
 class Phased:
     """LEAD, SCREEN, FOLLOW, REFINE, HOST and CONFIRM (see the modules of those names).
 
-    What is left of the budget then takes answers of profiles (:mod:`trimtab.search.guard`).
+    What is left of the budget then tries profiles (:mod:`trimtab.search.guard`).
 
     A void start is repeated once in its block where the budget allows, a failed one only when it
     is the baseline's. When the baseline fails twice in a row the study ends.
@@ -54,7 +54,7 @@ class Phased:
         rest: tuple[StartRequest, ...] = ()
         if not of_phase(starts, Phase.ANSWERS):
             rest = _rest(space, starts) or _next(space, starts)
-        rest = rest or answering(space, starts)
+        rest = rest or trying(space, starts)
         if space.budget.starts is not None:
             rest = rest[: space.budget.starts - len(starts)]
         return rest or None

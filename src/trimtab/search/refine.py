@@ -14,11 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from trimtab.model import BASELINE, Answer, Candidate, Factor, Phase, Space, Start, StartRequest
+from trimtab.model import Answer, Candidate, Factor, Phase, Space, Start, StartRequest
 from trimtab.search.arms import blocks_of, of_phase, shuffled, together
 from trimtab.search.cost import left, price
 from trimtab.search.further import room
-from trimtab.search.limits import broken
+from trimtab.search.limits import beyond
 from trimtab.search.looks import metric_of, sign_of, usable
 from trimtab.search.profiles import Profiles, profiles
 from trimtab.stats.effects import Estimate, fit
@@ -129,9 +129,8 @@ def best_level(space: Space, starts: Sequence[Start], factor: Factor) -> int:
 
 
 def _breaks(space: Space, starts: Sequence[Start], name: str) -> bool:
-    own = [s for s in of_phase(starts, Phase.REFINE) if s.request.stem == name]
-    stock = [start for start in starts if start.request.candidate == BASELINE]
-    return bool(broken(space, own, stock))
+    made = [s.request.candidate for s in of_phase(starts, Phase.REFINE) if s.request.stem == name]
+    return bool(made) and beyond(space, starts, made[0])
 
 
 def _differences(space: Space, starts: Sequence[Start], factor: Factor) -> dict[int, Estimate]:

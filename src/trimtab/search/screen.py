@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-
-import numpy as np
 
 from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
 from trimtab.search.arms import (
@@ -25,10 +22,10 @@ from trimtab.search.cost import left, price
 from trimtab.search.crashes import learned
 from trimtab.search.failures import doubted, failures
 from trimtab.search.further import room
+from trimtab.search.layout import conflicting, layout
 from trimtab.search.memo import remembered
 from trimtab.search.profiles import centre, winning_leads
 from trimtab.stats import designs
-from trimtab.stats.effects import fit
 
 _CONFIRM_BLOCKS = 3
 _ENOUGH_ROWS = 24
@@ -49,7 +46,9 @@ _DOUBTED_ROWS = 2
 """Rows of a block that ask whether a doubted tuning fails by itself, without those that were on in
 its failed starts. If it does, all others would be lost too; one alone may fail by chance."""
 
-_TRIES = 8
+TRIALS = 2
+"""Starts that a screen without a confirmation leaves over: one for each of the two profiles, of
+which none is written that was never started (:mod:`trimtab.search.guard`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,8 @@ class Plan:
     """The screen as planned before its first start.
 
     ``opening`` holds the arms that join the first block when there was no lead phase. ``whole``:
-    it takes all of the budget, and nothing is kept for a confirmation. Otherwise money is kept for
-    ``arms`` of one beside the baseline, and for the second stage where one ``follows``.
+    it takes the budget but for two trials. Otherwise money is kept for a confirmation with
+    ``arms`` beside the baseline, and for the second stage where one ``follows``.
     """
 
     centre: tuple[Factor, ...]
@@ -97,7 +96,7 @@ def plan_within(
     extra = [] if lead else [(BASELINE_ARM, BASELINE)]
     if extra and space.guide:
         extra.append((space.preset, space.guide))
-    rows = 0
+    rows = made = 0
     whole = False
     asked = _PROFILES + room(space)
     rich = asked + _APART
@@ -116,17 +115,19 @@ def plan_within(
     if rows < _ENOUGH_ROWS and len(factors) > _FEW and not around and not space.objectives:
         # A confirmation would leave rows that miss most effects of twice the noise: of a 5 % gain
         # at 2 % noise among 12 tunings 43 % were found, and 81 % with 24 rows (benchmarks/search).
+        each = price(space, before, Phase.SCREEN, together(around) or SOME)
         for opening_alone in (extra, []):
             first = sum(price(space, before, Phase.SCREEN, values) for _, values in opening_alone)
             most = _rows(space, before, around, factors, money - first)
             if most >= _ENOUGH_ROWS:
                 rows, opening, whole = most, opening_alone, True
+                made = min(rows, int((money - first) // each) - TRIALS)
                 break
     if not rows:
         return None
     kept = _fitting(factors, rows)
     pairs = conflicting(space, kept)
-    design = _layout(len(kept), rows, pairs, space.seed)
+    design = layout(len(kept), rows, pairs, space.seed, made if whole else rows)
     return Plan(
         around, kept, design, tuple(opening), whole, max(_PROFILES, arms), follows and not whole
     )
@@ -194,46 +195,6 @@ def _fitting(factors: Sequence[Factor], rows: int) -> tuple[Factor, ...]:
     return tuple(factors[:room])
 
 
-def conflicting(space: Space, factors: Sequence[Factor]) -> tuple[tuple[int, int], ...]:
-    """Return the pairs of factors, by their places, that must not be on together."""
-    return tuple(
-        (i, j)
-        for i, one in enumerate(factors)
-        for j, other in enumerate(factors[:i])
-        if frozenset((one.tuning, other.tuning)) in space.conflicts
-    )
-
-
-@lru_cache(maxsize=64)
-def _layout(
-    factors: int, rows: int, pairs: tuple[tuple[int, int], ...], seed: int
-) -> designs.Screen:
-    """Return a design without conflicting pairs; of several the one that estimates best."""
-    best = None
-    for attempt in range(_TRIES if pairs else 1):
-        rng = np.random.default_rng(np.random.SeedSequence((seed, 7, attempt)))
-        drawn = designs.screen(factors, rows, rng)
-        layout = designs.Screen(
-            tuple(
-                tuple(designs.repaired(row, pairs, rng) for row in block) for block in drawn.blocks
-            )
-        )
-        score = _score(factors, layout)
-        if best is None or score < best[0]:
-            best = (score, layout)
-    assert best is not None
-    return best[1]
-
-
-def _score(factors: int, layout: designs.Screen) -> tuple[int, float]:
-    """Return how many factors cannot be estimated, and the largest standard error."""
-    on = np.array([row for block in layout.blocks for row in block], dtype=np.float64)
-    labels = [index for index, block in enumerate(layout.blocks) for _ in block]
-    columns = {str(index): on[:, index] for index in range(factors)}
-    slopes = fit([0.0] * len(labels), labels, columns).slopes
-    return factors - len(slopes), max([scale for _, scale in slopes.values()], default=0.0)
-
-
 def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
     """Return the next block of the phase, empty when it is over."""
     if of_phase(before, Phase.CONFIRM):
@@ -245,7 +206,7 @@ def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
         return ()
     arms = _arms(space, before, planned, index)
     cost = sum(price(space, before, Phase.SCREEN, values) for _, values in arms)
-    kept = 0.0 if planned.whole else reserve(space, before, planned.centre, 1)
+    kept = _kept(space, before, planned, 1)
     if index > 0 and left(space, before) < cost + kept:
         return ()
     if index == 0 and planned.opening:
@@ -287,7 +248,14 @@ def owed(space: Space, before: Sequence[Start], index: int) -> float:
         return 0.0
     rows = sum(len(block) for block in planned.design.blocks[index + 1 :])
     each = price(space, before, Phase.SCREEN, together(planned.centre) or SOME)
+    return rows * each + _kept(space, before, planned, planned.arms, follows=planned.follows)
+
+
+def _kept(
+    space: Space, before: Sequence[Start], planned: Plan, arms: int, *, follows: bool = False
+) -> float:
+    """Return what must be left when the screen ends: trials of the profiles, or a confirmation."""
     if planned.whole:
-        return rows * each
-    kept = reserve(space, before, planned.centre, planned.arms, follows=planned.follows)
-    return rows * each + kept
+        each = price(space, before, Phase.ANSWERS, together(planned.centre) or SOME)
+        return TRIALS * each
+    return reserve(space, before, planned.centre, arms, follows=follows)

@@ -127,3 +127,60 @@ def fit(y: Sequence[float], blocks: Sequence[Hashable], columns: Mapping[str, Co
         if known[j]
     }
     return Fit(slopes, Noise(float(residual @ residual), len(y) - rank), len(y))
+
+
+def predict(
+    y: Sequence[float],
+    blocks: Sequence[Hashable | None],
+    columns: Mapping[str, Column],
+    at: Mapping[str, float],
+    *,
+    level: bool = True,
+) -> Estimate | None:
+    """Return the expected log metric of a start in which the columns have the values ``at``.
+
+    It is the mean over the blocks, each weighed by its rows; its error holds what blocks differ
+    by. ``None`` where the rows cannot tell it, as with a column that was never on.
+
+    Args:
+        y: the logs of the metric, one for each start.
+        blocks: the block of each start; ``None`` for a start by itself, taken as of a mean block.
+        columns: name to one number for each start.
+        at: name to the value of that column; a column that is not named is 0.
+        level: whether to return the level itself, or else the difference to all columns at 0.
+    """
+    if not y:
+        return None
+    dummies = _dummies(blocks)
+    x = np.column_stack([dummies, *columns.values()])
+    shares = dummies.mean(axis=0)
+    wanted = np.concatenate([shares * level, [at.get(name, 0.0) for name in columns]])
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    rank = int(np.sum(s > s[0] * 1e-9))
+    u, s, vt = u[:, :rank], s[:rank], vt[:rank]
+    seen = vt @ wanted
+    if float(np.max(np.abs(vt.T @ seen - wanted))) > 1e-8:
+        return None
+    values = np.asarray(y, dtype=np.float64)
+    projected = u.T @ values
+    residual = values - u @ projected
+    noise = Noise(float(residual @ residual), len(y) - rank)
+    if noise.sd is None:
+        return Estimate(float(seen @ (projected / s)), None, 0)
+    variance = float(np.sum((seen / s) ** 2)) * noise.sd**2
+    if level and len(shares) > 1:
+        means = (vt.T @ (projected / s))[: len(shares)]
+        each = float(np.var(means, ddof=1)) - noise.sd**2 * len(shares) / len(y)
+        variance += max(0.0, each) * float(np.sum(shares**2))
+    return Estimate(float(seen @ (projected / s)), math.sqrt(variance), noise.df)
+
+
+def _dummies(blocks: Sequence[Hashable | None]) -> Column:
+    """Return a column for each block; a start without one belongs to all, by their shares."""
+    labels = [label for label in dict.fromkeys(blocks) if label is not None]
+    if not labels:
+        return np.ones((len(blocks), 1))
+    dummies = np.array([[float(block == label) for label in labels] for block in blocks])
+    alone = np.array([block is None for block in blocks])
+    dummies[alone] = dummies[~alone].mean(axis=0)
+    return dummies

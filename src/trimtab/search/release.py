@@ -1,0 +1,162 @@
+"""Which profiles may be written: what ran in a start of this study, and keeps the SLO.
+
+A profile is a promise that this exact combination starts and serves. Tunings that work one by one
+may fail together, and latencies add up. So what the tests and the estimates suggest is written
+only if a start of this study ran it and was measured, and if the starts show that it keeps the
+SLO. Otherwise the best combination that did both is written, or the baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trimtab import wording
+from trimtab.model import BASELINE, Candidate, Factor, Outcome, Space, Start
+from trimtab.search.arms import MAX_ARM, PROVEN_ARM, is_preset
+from trimtab.search.combined import Combined, combined
+from trimtab.search.failures import FAILED
+from trimtab.search.final import Final
+from trimtab.search.limits import broken, held
+from trimtab.search.looks import Analysis
+from trimtab.search.profiles import harms, unusable
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The profiles to write, those of them that are shown to keep the SLO, and the sentences."""
+
+    proven: Candidate
+    best: Candidate
+    within_slo: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def release(analysis: Analysis, everything: Sequence[Start], last: Final) -> Release:
+    """Return what may be written of the profiles that the study suggests.
+
+    Args:
+        analysis: that of the study, without the starts set aside for profiles.
+        everything: all starts of the study.
+        last: the profiles that tests, estimates and confirmation suggest.
+    """
+    space = analysis.space
+    ran = _ran(everything)
+    worth = _worth(analysis)
+    able = [one for one in ran if one != BASELINE and not broken(space, everything, one)]
+    proven, best = last.proven, last.best
+    notes: list[str] = []
+    if why := objection(space, everything, proven):
+        smaller = (one for one in able if set(one) < set(last.proven))
+        proven = max(smaller, key=lambda one: (worth(one), len(one)), default=BASELINE)
+        notes.append(_instead(PROVEN_ARM, last.proven, proven, why))
+    if why := objection(space, everything, best):
+        best = _best(analysis, able, worth, proven)
+        notes.append(_instead(MAX_ARM, last.best, best, why))
+    chosen = {PROVEN_ARM: proven, MAX_ARM: best}
+    kept = tuple(
+        arm for arm, one in chosen.items() if space.limits and held(space, everything, one)
+    )
+    notes += _unshown(space, everything, chosen, kept)
+    return Release(proven, best, kept, tuple(notes))
+
+
+def objection(space: Space, starts: Sequence[Start], values: Candidate) -> str:
+    """Return why a combination may not be written, "" if it may."""
+    if values == BASELINE:
+        return ""
+    if values not in _ran(starts):
+        tried = [one for one in starts if one.request.candidate == values]
+        if any(one.outcome in FAILED for one in tried):
+            return f"it failed when it was started (start {tried[-1].number})"
+        return "no start of this study ran this combination"
+    return "; ".join(broken(space, starts, values))
+
+
+def _ran(starts: Iterable[Start]) -> list[Candidate]:
+    """Return the combinations that a start ran as they are, each once."""
+    return list(
+        dict.fromkeys(
+            one.request.candidate
+            for one in starts
+            if one.outcome is Outcome.MEASURED
+            and not one.request.live
+            and not is_preset(one.request.stem)
+        )
+    )
+
+
+def _best(
+    analysis: Analysis,
+    able: Sequence[Candidate],
+    worth: Callable[[Candidate], float],
+    proven: Candidate,
+) -> Candidate:
+    """Return the best combination that ran, at least the proven one; none with the inert one."""
+    space, starts = analysis.space, analysis.starts
+    factors = {(factor.tuning, factor.value): factor for factor in space.factors}
+    out = unusable(space, starts)
+
+    def fit(one: Candidate) -> bool:
+        parts = [factors.get(pair) for pair in one]
+        return all(
+            part is not None
+            and not part.dummy
+            and part.tuning not in out
+            and not harms(space, analysis, part)
+            for part in parts
+        )
+
+    larger = [one for one in able if fit(one) and set(one) > set(proven)]
+    found = max(larger, key=worth, default=proven)
+    return found if worth(found) > worth(proven) else proven
+
+
+def _worth(analysis: Analysis) -> Callable[[Candidate], float]:
+    """Return what a combination is expected to give on the objective, log scale."""
+    surface = combined(analysis)
+    alone = {
+        (factor.tuning, factor.value): analysis.expected(factor, analysis.space.objective) or 0.0
+        for factor in analysis.space.factors
+        if not factor.dummy
+    }
+
+    def worth(values: Candidate) -> float:
+        known = () if surface is None else _settings(surface.factors)
+        rest = sum(alone.get(pair, 0.0) for pair in values if pair not in known)
+        return rest + (0.0 if surface is None else _height(surface, values))
+
+    return worth
+
+
+def _settings(factors: Iterable[Factor]) -> set[tuple[str, object]]:
+    return {(factor.tuning, factor.value) for factor in factors}
+
+
+def _height(surface: Combined, values: Candidate) -> float:
+    row = [(factor.tuning, factor.value) in values for factor in surface.factors]
+    return float(surface.known.surface.value(np.array([row]))[0])
+
+
+def _instead(arm: str, wish: Candidate, chosen: Candidate, why: str) -> str:
+    other = wording.settings(chosen) or "the baseline"
+    return (
+        f"the {arm} profile is not {wording.settings(wish)}: {why}. The best combination that ran "
+        f"and is allowed is written instead: {other}"
+    )
+
+
+def _unshown(
+    space: Space, starts: Sequence[Start], chosen: dict[str, Candidate], kept: Sequence[str]
+) -> Iterator[str]:
+    """Say which written profiles are not shown to keep the SLO, and therefore do not state it."""
+    measured = any(start.valid for start in starts)
+    names = [arm for arm, one in chosen.items() if arm not in kept]
+    if space.limits and measured and names:
+        verb = "are" if len(names) > 1 else "is"
+        yield (
+            f"{' and '.join(names)} {verb} not shown to keep the SLO: the profile does not state "
+            "it"
+        )
