@@ -18,7 +18,9 @@ QUIET = {"start": 0.02, "window": 0.01}
 
 def landscape(tunings: dict[str, dict[str, object]], **more: object) -> Landscape:
     """Return a landscape of these tunings, filled up to eleven with inert ones."""
-    inert = {f"null-{number}": {} for number in range(1, 12 - len(tunings))}
+    inert: dict[str, dict[str, object]] = {
+        f"null-{number}": {} for number in range(1, 12 - len(tunings))
+    }
     whole = {"dummy": {"dummy": True}, **tunings, **inert}
     return Landscape.model_validate(
         {"name": "t", "summary": "t", "tunings": whole, "noise": QUIET, **more}
