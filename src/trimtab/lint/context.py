@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 
@@ -18,7 +19,7 @@ COMPONENTS = (
 _SWITCHES = frozenset({"graphs", "sleep_mode", "container", "root", "swap"})
 _NUMBERS = frozenset({"page_size", "cpus", "numa_nodes", "npus", "hosts"})
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "platform": ("ascend", "cuda", "cpu"),
+    "platform": ("ascend", "cuda", "rocm", "xpu", "tpu", "cpu"),
     "chip": ("A2", "A3", "310P", "950", "910"),
     "arch": ("aarch64", "x86_64"),
 }
@@ -40,11 +41,17 @@ def parse_context(text: str) -> Situation:
         if not equals or not value:
             raise UsageError(f"--context must be key=value pairs joined by commas, not {pair!r}")
         if key in COMPONENTS:
-            versions[key] = value
+            versions[key] = _version(key, value)
         else:
             name = key.replace("-", "_")
             known[name] = _value(name, key, value)
     return Situation(**known, versions=versions)  # type: ignore[arg-type]
+
+
+def _version(key: str, value: str) -> str:
+    if re.fullmatch(r"v?\d+(\.\w+)*([-+.]?\w+)*", value) is None:
+        raise UsageError(f"--context {key} must be a version such as 0.10.1, but got {value!r}")
+    return value.removeprefix("v")
 
 
 def _value(name: str, key: str, value: str) -> object:

@@ -41,10 +41,9 @@ def told_by_image(image: str) -> Situation:
         return _plugin(tag)
     if name == "cann" and organisation == "ascend":
         return _cann(tag)
-    if organisation == "vllm" and name == "vllm-openai":
-        return _vllm(tag, "cuda")
-    if "vllm-cpu" in name:
-        return _vllm(tag, "cpu")
+    platform = _platform(organisation, name, tag)
+    if platform is not None:
+        return _vllm(organisation, name, tag, platform)
     base = _BASE.fullmatch(name)
     if base is None:
         return Situation()
@@ -84,10 +83,30 @@ def _cann(tag: str) -> Situation:
     )
 
 
-def _vllm(tag: str, platform: str) -> Situation:
-    version = re.match(r"v(\d[\w.]*)", tag)
+def _platform(organisation: str, name: str, tag: str) -> str | None:
+    """Return the platform of an image that serves with vLLM; ``None`` where it tells none."""
+    if "vllm" not in name:
+        return None
+    words = set(re.split(r"[-_.]", f"{organisation}-{name}-{tag}".lower()))
+    for platform in ("rocm", "xpu", "tpu", "cpu"):
+        if platform in words or any(re.fullmatch(rf"{platform}\d+", one) for one in words):
+            return platform
+    if organisation == "intel":
+        return "xpu"
+    if {"gaudi", "hpu", "neuron", "omni"} & words:
+        return None
+    known = organisation in {"vllm", "nvidia", "lmcache"} or name.startswith("vllm-openai")
+    return "cuda" if known or any(re.fullmatch(r"(cu|cuda)\d+", one) for one in words) else None
+
+
+def _vllm(organisation: str, name: str, tag: str, platform: str) -> Situation:
+    """Return what an image of vLLM tells; only vLLM's own tags begin with its version."""
+    own = organisation == "vllm" or (name.startswith("vllm-") and "lmcache" not in organisation)
+    inside = re.search(r"vllm[-_]v?(\d+\.\d+[\w.]*?)(?=[-_]|$)", tag)
+    begins = re.match(r"v?(\d+\.\d+[\w.]*)", tag) if own or organisation == "intel" else None
+    found = inside or begins
     return Situation(
         platform=platform,
         distribution="ubuntu",
-        versions={"vllm": version[1]} if version else {},
+        versions={"vllm": found[1]} if found else {},
     )

@@ -15,9 +15,10 @@ from trimtab.model.situation import Situation
 def scenes(document: Document, situation: Situation) -> Iterator[Scene]:
     """Yield one scene for each process that the text starts."""
     host = {one.name: one for one in document.host}
+    required = told_by_requirements(document)
     for launch in document.launches:
         yield Scene(
-            situation=told_by(launch, situation),
+            situation=merged(told_by(launch, situation), required),
             argv=launch.argv,
             env={one.name: one for one in launch.env},
             options={one.name: one for one in launch.options},
@@ -35,10 +36,40 @@ def told_by(launch: Launch, situation: Situation) -> Situation:
     told = told_by_image(image)
     if launch.container is not None or launch.inside is True:
         told = replace(told, container=True)
+    told = merged(told, _devices(launch))
     devices = next((o.value for o in launch.env if o.name == "ASCEND_RT_VISIBLE_DEVICES"), "")
     if re.fullmatch(r"\d+(,\d+)*", devices):
         told = replace(told, platform="ascend", npus=devices.count(",") + 1)
     return merged(situation, told)
+
+
+def _devices(launch: Launch) -> Situation:
+    """Return the platform of the devices that a container gets."""
+    options = launch.container.options if launch.container is not None else ()
+    for one in options:
+        if one.name == "--gpus" or (one.name == "--runtime" and one.value == "nvidia"):
+            return Situation(platform="cuda")
+        if one.name == "--device" and one.value.startswith("/dev/kfd"):
+            return Situation(platform="rocm")
+    return Situation()
+
+
+_REQUIREMENT = re.compile(
+    r"(?P<name>vllm(?:[-_]ascend)?|torch(?:[-_]npu)?)(?:\[[^\]]*\])?==v?(?P<version>\d+[\w.+]*)"
+)
+
+
+def told_by_requirements(document: Document) -> Situation:
+    """Return the versions that the commands of a text install, each where only one is named."""
+    found: dict[str, set[str]] = {}
+    for command in document.commands:
+        for word in (*command.words, *(command.stdin or "").split()):
+            match = _REQUIREMENT.fullmatch(word.strip("'\""))
+            if match is not None:
+                found.setdefault(match["name"].replace("_", "-"), set()).add(match["version"])
+    return Situation(
+        versions={name: those.pop() for name, those in found.items() if len(those) == 1}
+    )
 
 
 def told_by_text(document: Document, situation: Situation) -> Situation:
@@ -46,7 +77,8 @@ def told_by_text(document: Document, situation: Situation) -> Situation:
     told = {
         repr(told_by_image(one.image)): told_by_image(one.image) for one in document.containers
     }
-    return merged(situation, *told.values()) if len(told) == 1 else situation
+    required = told_by_requirements(document)
+    return merged(situation, *(told.values() if len(told) == 1 else ()), required)
 
 
 def merged(first: Situation, *others: Situation) -> Situation:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TypeAlias
 
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
 from trimtab.catalog._accepts import Taken
 from trimtab.errors import UsageError
-from trimtab.knobs import Argument, Switch
+from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Value
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
+from trimtab.rules import lives
 
 PerTuning: TypeAlias = Callable[[Tuning, Scene], Iterator[Hit]]
 
@@ -85,23 +87,49 @@ def _is_option(tuning: Tuning) -> bool:
 
 
 def _removed(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
-    if tuning.inert and _is_option(tuning) and set_to(tuning, scene) is not None:
+    if not _is_option(tuning) or set_to(tuning, scene) is None:
+        return
+    told = lives.of_entry(tuning, scene, option=True)
+    if told is not None:
+        yield from told
+    elif tuning.inert:
         yield Hit(
             tuning.knob.setting,
-            f"{tuning.knob.place} is refused, and the server ends at the start: {tuning.inert}",
+            f"{tuning.knob.place} is refused, and the server exits: {tuning.inert}",
             fix="take it out",
             remedy=Remedy(Action.REMOVE),
         )
 
 
 def _inert(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
-    if tuning.inert and not _is_option(tuning) and set_to(tuning, scene) is not None:
+    if _is_option(tuning) or set_to(tuning, scene) is None:
+        return
+    told = lives.of_entry(tuning, scene, option=False)
+    if told is not None:
+        yield from told
+    elif tuning.inert:
         yield Hit(
             tuning.knob.setting,
             f"{tuning.knob.place} has no effect: {tuning.inert}",
             fix="take it out",
             remedy=Remedy(Action.REMOVE),
         )
+
+
+@cache
+def _owned() -> frozenset[str]:
+    knobs = (tuning.knob for tuning in CATALOG.values())
+    return frozenset(
+        knob.name for knob in knobs if isinstance(knob, Argument | Switch | Env | EnvList)
+    )
+
+
+def _removed_else(scene: Scene) -> Iterator[Hit]:
+    yield from lives.in_scene(scene, _owned(), option=True)
+
+
+def _inert_else(scene: Scene) -> Iterator[Hit]:
+    yield from lives.in_scene(scene, _owned(), option=False)
 
 
 def _redundant(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
@@ -156,7 +184,8 @@ PER_TUNING: tuple[tuple[Rule, PerTuning], ...] = (
             id="removed-option",
             severity=Severity.ERROR,
             problem=Problem.SUPERSEDED,
-            summary="The server no longer has the option, and ends at the start.",
+            summary="This version of vLLM no longer has the option, and exits at the start.",
+            process=_removed_else,
         ),
         _removed,
     ),
@@ -165,7 +194,8 @@ PER_TUNING: tuple[tuple[Rule, PerTuning], ...] = (
             id="inert",
             severity=Severity.WARNING,
             problem=Problem.NO_EFFECT,
-            summary="Nothing reads the setting any more.",
+            summary="The version at hand does not read the setting.",
+            process=_inert_else,
             traps=("T31",),
         ),
         _inert,

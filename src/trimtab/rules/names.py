@@ -1,31 +1,40 @@
 """Rules about names: variables and options that nothing knows, or that look misspelt.
 
-The known names are the catalogue's and those found in the vendors' packages
-(``catalog/names``, written by ``scripts/check-vendor-names``).
+The known names are the catalogue's, those of each release (``catalog/versions``) and those found
+in the vendors' packages (``catalog/names``).
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 
 from trimtab.catalog import CATALOG, Rule, Scene
+from trimtab.catalog._releases import vllm, vllm_ascend
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.script import Origin
+from trimtab.rules import spelling
+from trimtab.rules.lives import in_force, life_of, serves
+from trimtab.rules.packages import added_by
 
 _WHOLE = ("VLLM_", "TORCH_NPU_", "PYTORCH_NPU_", "TASK_QUEUE_", "CPU_AFFINITY_")
 """Families of which all names are known: another one is read by nothing."""
 
-_PARTLY = ("HCCL_", "ASCEND_", "ACL_", "P2P_HCCL_", "OMP_", "KMP_", "GOMP_", "NCCL_")
+_PARTLY = (
+    *("HCCL_", "ASCEND_", "ACL_", "P2P_HCCL_", "OMP_", "KMP_", "GOMP_", "NCCL_", "MKL_"),
+    *("CUDA_", "HIP_", "ROCR_", "ROCM_", "HSA_", "NVIDIA_", "HF_", "HUGGINGFACE_", "TORCH_"),
+    *("PYTORCH_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "RAY_", "GLOO_", "TRITON_", "UCX_"),
+    *("TRANSFORMERS_", "TOKENIZERS_", "OPENBLAS_", "NUMEXPR_", "RCCL_", "HUGGING_"),
+)
 """Families of which readers outside of the checked packages know more."""
 
-_NEAR = 0.88
-"""Similarity from which on a name is taken for a misspelling (difflib's ratio): two letters
-exchanged, left out or added in a name of twenty."""
+_REST_ALIKE = 0.85
+"""Similarity (difflib's ratio) of what follows a family's name that is itself misspelt."""
 
 
 def table(name: str) -> frozenset[str]:
@@ -36,72 +45,170 @@ def table(name: str) -> frozenset[str]:
 
 @cache
 def variables() -> frozenset[str]:
-    """Return every known variable."""
+    """Return every variable that some release or library reads, former ones included."""
     knobs = (tuning.knob for tuning in CATALOG.values())
     ours = {knob.name for knob in knobs if isinstance(knob, Env | EnvList)}
-    return frozenset({*ours, "LD_PRELOAD"}).union(
-        *(table(name) for name in ("vllm", "vllm-ascend", "torch-npu"))
-    )
+    tables = (table(name) for name in ("vllm", "vllm-ascend", "torch-npu", "around"))
+    releases = (one.names("variables") for one in (vllm(), vllm_ascend()))
+    return frozenset({*ours, "LD_PRELOAD"}).union(*tables, *releases)
 
 
 @cache
 def options() -> frozenset[str]:
-    """Return every known option of ``vllm serve``, those that older releases had included."""
+    """Return every option of ``vllm serve`` that some release has."""
     knobs = (tuning.knob for tuning in CATALOG.values())
     ours = {knob.name for knob in knobs if isinstance(knob, Argument | Switch)}
-    return frozenset(ours) | table("vllm-options")
+    whole = frozenset(ours) | table("vllm-options") | vllm().names("options")
+    switches = {
+        f"--no-{name.removeprefix('--')}"
+        for name, lives in vllm().parts["options"].items()
+        if any(kind == "switch" for _, _, kind in lives)
+    }
+    return whole | switches
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that this one most likely was meant to be, if any is near."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=_NEAR)
-    return found[0] if found else None
+def _offered(scene: Scene, part: str, every: frozenset[str]) -> frozenset[str]:
+    """Return the names to suggest: not those that the version at hand does not have."""
+    version = in_force("vllm", scene) or vllm().releases[-1]
+    gone = vllm().names(part) - vllm().names_of(part, version)
+    return every - gone
+
+
+def _own(name: str, scene: Scene) -> bool:
+    """Whether the text itself uses the variable: then it is a name of its own."""
+    text = scene.document.text if scene.document is not None else ""
+    return bool(re.search(rf"\$\{{?{re.escape(name)}\b|(?:getenv|environ)\W+{name}\b", text))
 
 
 def _unknown_variable(scene: Scene) -> Iterator[Hit]:
     for name, made in scene.env.items():
-        if name in variables() or not name.startswith((*_WHOLE, *_PARTLY)):
+        if name in variables() or not re.fullmatch(r"[A-Za-z_]\w*", name) or _own(name, scene):
             continue
-        meant = nearest(name, variables())
-        if meant is not None and meant not in scene.env:
+        if not name.startswith((*_WHOLE, *_PARTLY)):
+            yield from _strange_family(name, scene)
+            continue
+        meant = spelling.meant(name, _offered(scene, "variables", variables()))
+        if meant is not None:
+            yield _misspelt(name, meant, scene)
+        elif (longer := _beginning(name)) is not None:
             yield Hit(
                 name,
-                f"nothing reads {name}: it looks like {meant} misspelt",
-                f"write {meant}",
-                remedy=Remedy(Action.RENAME, meant),
+                f"no release that is known reads {name}: the name it begins is {longer}",
+                f"write {longer} if that is meant",
             )
-        elif name.startswith(_WHOLE) and made.origin is not Origin.PROCESS:
+        elif name.startswith(_WHOLE) and made.origin not in (Origin.PROCESS, Origin.ENV_FILE):
             yield Hit(
                 name,
-                f"{name} is known to none of vLLM 0.32, vllm-ascend 0.23 and torch_npu 2.14",
-                "take it out, unless a plugin reads it",
-                given="no plugin reads it",
+                f"no known release of vLLM, vllm-ascend or torch_npu reads {name}",
+                "take it out, unless a plugin or a script reads it",
+                given="no plugin or script reads it",
             )
 
 
-def _serves(scene: Scene) -> bool:
-    words = [word.rpartition("/")[2] for word in scene.argv[:2]]
-    return words == ["vllm", "serve"]
+def _misspelt(name: str, meant: str, scene: Scene) -> Hit:
+    free = meant not in scene.env
+    return Hit(
+        name,
+        f"nothing reads {name}: it looks like {meant} misspelt",
+        f"write {meant}" if free else f"take it out: {meant} is set too",
+        remedy=Remedy(Action.RENAME, meant) if free else None,
+    )
+
+
+def _beginning(name: str) -> str | None:
+    """Return the only name of NCCL that goes on where this one, of three words or more, ends."""
+    if not name.startswith("NCCL_") or name.count("_") < 2:
+        return None
+    longer = [one for one in variables() if one.startswith(f"{name}_")]
+    return longer[0] if len(longer) == 1 else None
+
+
+def _strange_family(name: str, scene: Scene) -> Iterator[Hit]:
+    """Yield a hit for a name whose first word is a family's with a slip in it."""
+    head, _, rest = name.partition("_")
+    if not rest or "_" not in rest or not head.isupper() or len(head) < 3:
+        return
+    for family in ("VLLM", "NCCL", "HCCL", "CUDA", "ASCEND", "PYTORCH", "TORCH"):
+        if head == family or spelling.distance(head, family) > (2 if len(rest) > 12 else 1):
+            continue
+        known = [one for one in variables() if one.startswith(f"{family}_")]
+        exact = f"{family}_{rest}"
+        near = [exact] if exact in known else difflib.get_close_matches(exact, known, 1, 0.8)
+        alike = near and difflib.SequenceMatcher(None, rest, near[0][len(family) + 1 :]).ratio()
+        if not alike or alike < _REST_ALIKE:
+            continue
+        offered = exact in _offered(scene, "variables", frozenset(known))
+        yield Hit(
+            name,
+            f"nothing reads {name}: its first word looks like {family} misspelt",
+            f"write {exact}" if offered else f"write {family}_..., and check the rest of the name",
+            remedy=Remedy(Action.RENAME, exact) if offered and exact not in scene.env else None,
+        )
+        return
 
 
 def _unknown_option(scene: Scene) -> Iterator[Hit]:
-    if not _serves(scene):
+    if not serves(scene) or scene.pid is not None:  # a live server has taken its options
         return
-    for name in scene.options:
-        # "--attention-config.backend" sets a key of an option that holds an object.
-        whole = option_name(name).partition(".")[0]
-        if whole in options() or not whole.startswith("--") or "$" in whole:
+    for name, made in scene.options.items():
+        whole, _, _ = option_name(name).partition(".")
+        if not whole.startswith("--") or re.search(r"[$<{\[]", whole) or not made.literal:
             continue
-        begins = [one for one in options() if one.startswith(whole)]
-        if len(begins) == 1:  # argparse takes an unambiguous beginning for the whole
-            continue
-        meant = nearest(whole, options())
+        if re.search(r"\s", name):
+            yield _two_in_one(name)
+        elif whole in options() or _abbreviates(whole):
+            yield from _not_yet(whole, name, scene)
+        else:
+            yield _never_there(whole, name, scene)
+
+
+def _abbreviates(whole: str) -> bool:
+    """Whether argparse takes it for the beginning of one option."""
+    return len([one for one in options() if one.startswith(whole)]) == 1
+
+
+def _two_in_one(name: str) -> Hit:
+    option, _, value = name.partition(" ")
+    return Hit(
+        name,
+        f"{name!r} is one word, so vLLM takes all of it for the option's name, and exits with "
+        "'unrecognized arguments'",
+        f"write two items, {option} and {value.strip()}, or {option}={value.strip()}",
+    )
+
+
+def _not_yet(whole: str, name: str, scene: Scene) -> Iterator[Hit]:
+    """Yield a hit where the version in force is older than the option."""
+    found = life_of(vllm(), "options", whole, scene)
+    if found is not None and found.early and not added_by(scene):
         yield Hit(
             name,
-            f"vLLM 0.32 has no option {whole}, and ends at the start",
-            f"write {meant}" if meant else "take it out",
-            remedy=Remedy(Action.RENAME, meant) if meant and meant not in scene.options else None,
+            f"vLLM {found.version} has no option {whole}, and exits with 'unrecognized "
+            f"arguments': vLLM {found.since} is the first that has it",
+            f"use vLLM {found.since} or later, or take it out",
         )
+
+
+def _never_there(whole: str, name: str, scene: Scene) -> Hit:
+    meant = spelling.meant(whole, _offered(scene, "options", options()))
+    version = in_force("vllm", scene)
+    doubt = added_by(scene)
+    if version and not vllm().like(version):
+        doubt = f"vLLM {version} does not have it"
+    if meant is None and doubt:
+        return Hit(
+            name,
+            f"no release of vLLM until {vllm().releases[-1]} has an option {whole}",
+            "check the name",
+            given=doubt,
+        )
+    return Hit(
+        name,
+        f"vLLM has no option {whole}, and exits with 'unrecognized arguments'",
+        f"write {meant}" if meant else "take it out",
+        severity=Severity.WARNING if doubt else None,
+        remedy=Remedy(Action.RENAME, meant) if meant and meant not in scene.options else None,
+    )
 
 
 NAMES: tuple[Rule, ...] = (
@@ -117,7 +224,7 @@ NAMES: tuple[Rule, ...] = (
         id="unknown-option",
         severity=Severity.ERROR,
         problem=Problem.WRONG_VALUE,
-        summary="vLLM has no option of that name, and ends at the start.",
+        summary="The version of vLLM at hand has no option of that name, and exits.",
         process=_unknown_option,
         traps=("T30",),
     ),

@@ -1,0 +1,157 @@
+"""What a name means in the version at hand: there, gone, or not there yet.
+
+Where the version is not known, a finding says from which release on it holds, and is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trimtab.catalog import Scene, Tuning
+from trimtab.catalog._releases import Releases, vllm, vllm_ascend
+from trimtab.catalog._successors import OPTIONS, VARIABLES, Successor
+from trimtab.knobs import Argument, Env, EnvList, Switch
+from trimtab.knobs.server_arg import option_name
+from trimtab.model.finding import Action, Hit, Remedy, Severity
+
+_EXITS = "exits with 'unrecognized arguments'"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A name in the releases of one product, seen from the version in force ("" if unknown).
+
+    ``here``: whether that version has it, ``None`` where it cannot be told. ``last`` and ``gone``
+    are the last release with it and the next one, "" where the newest release has it.
+    """
+
+    product: str
+    version: str
+    here: bool | None
+    since: str
+    last: str
+    gone: str
+
+    @property
+    def early(self) -> bool:
+        """Whether the version is older than the name."""
+        return self.here is False and bool(self.since) and _older(self.version, self.since)
+
+
+def _older(version: str, other: str) -> bool:
+    from trimtab.catalog._rules import before
+
+    return bool(before(version, other))
+
+
+def life_of(table: Releases, part: str, name: str, scene: Scene) -> Life | None:
+    """Return the life of a name; ``None`` for one that no known release has."""
+    if name not in table.parts.get(part, {}):
+        return None
+    version = in_force(table.component, scene)
+    last, gone = table.until(part, name)
+    return Life(
+        table.product,
+        version if table.like(version) else "",
+        table.has(part, name, version) if version else None,
+        table.since(part, name),
+        last,
+        gone,
+    )
+
+
+def in_force(component: str, scene: Scene) -> str:
+    """Return the version of a component; vllm-ascend X.Y.Z serves with vLLM X.Y.Z."""
+    own = scene.version(component)
+    if own or component != "vllm":
+        return own
+    return scene.version("vllm-ascend")
+
+
+def serves(scene: Scene) -> bool:
+    """Whether a scene's command takes the options of ``vllm serve``."""
+    words = [word.rpartition("/")[2] for word in scene.argv[:3]]
+    if words[:2] == ["vllm", "serve"]:
+        return True
+    module = words[2] if words[1:2] == ["-m"] else words[1] if len(words) > 1 else ""
+    return ("api_server" in module and "vllm" in module) or words[:1] == ["api_server.py"]
+
+
+def gone_option(name: str, scene: Scene) -> Iterator[Hit]:
+    """Yield what is wrong with an option that other releases have, and this one does not."""
+    found = life_of(vllm(), "options", name, scene)
+    if found is None or found.here or found.early:
+        return
+    if found.here is False:
+        then = f"; it was there until {found.last}" if found.last else ""
+        message = f"vLLM {found.version} has no option {name}, and {_EXITS}{then}"
+        yield _removal(name, message, OPTIONS.get(name), Severity.ERROR)
+    elif found.gone and not found.version:
+        message = (
+            f"vLLM {found.gone} and later {_EXITS.replace('exits', 'exit')} at {name}, "
+            f"which was there until {found.last}"
+        )
+        yield _removal(name, message, OPTIONS.get(name), Severity.WARNING)
+
+
+def gone_variable(name: str, scene: Scene) -> Iterator[Hit]:
+    """Yield what is wrong with a variable that other releases read, and this one does not."""
+    lives = [life_of(table, "variables", name, scene) for table in (vllm(), vllm_ascend())]
+    known = [one for one in lives if one is not None]
+    if not known or any(one.here or (one.here is None and not one.gone) for one in known):
+        return
+    found = known[-1]
+    what = VARIABLES.get(name)
+    if found.early:
+        yield Hit(
+            name,
+            f"{found.product} {found.version} does not read {name}, so it has no effect: "
+            f"{found.product} {found.since} is the first to read it",
+            f"use {found.product} {found.since} or later, or take it out",
+        )
+    elif found.here is False:
+        then = f": {found.product} read it until {found.last}" if found.last else ""
+        message = f"{name} has no effect in {found.product} {found.version}{then}"
+        yield _removal(name, message, what, None)
+    else:
+        message = f"{name} has no effect from {found.product} {found.gone} on"
+        yield _removal(name, message, what, None)
+
+
+def _removal(name: str, message: str, what: Successor | None, severity: Severity | None) -> Hit:
+    droppable = what is None or what.droppable
+    return Hit(
+        name,
+        message,
+        fix=what.fix if what is not None else "take it out",
+        severity=severity,
+        remedy=Remedy(Action.REMOVE) if droppable else None,
+    )
+
+
+def of_entry(tuning: Tuning, scene: Scene, *, option: bool) -> Iterator[Hit] | None:
+    """Return what the releases say of an entry's name; ``None`` where they do not know it."""
+    knob = tuning.knob
+    if option and isinstance(knob, Argument | Switch):
+        return gone_option(knob.name, scene) if _lived(knob.name, "options") else None
+    if not option and isinstance(knob, Env | EnvList):
+        return gone_variable(knob.name, scene) if _lived(knob.name, "variables") else None
+    return None
+
+
+def _lived(name: str, part: str) -> bool:
+    return name in vllm().names(part) or name in vllm_ascend().names(part)
+
+
+def in_scene(scene: Scene, owned: frozenset[str], *, option: bool) -> Iterator[Hit]:
+    """Yield what is gone of the names that no entry of the catalogue owns."""
+    if not option:
+        for name in scene.env:
+            if name not in owned:
+                yield from gone_variable(name, scene)
+    elif serves(scene):
+        for name in scene.options:
+            whole = option_name(name).partition(".")[0]
+            if whole not in owned:
+                yield from gone_option(whole, scene)
