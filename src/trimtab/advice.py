@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from trimtab import search, wording
-from trimtab.metrics import HOST_OVERHEAD_METRIC
 from trimtab.model import Advice, Budget, Start
 from trimtab.session import Session
 from trimtab.stats.sequential import LOOKS
@@ -49,8 +48,7 @@ def _use(session: Session, profiles: Mapping[str, Path]) -> str:
 def _confirmations(session: Session, profiles: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
     """Yield each profile with the command that compares it with the baseline."""
     baseline = profiles.get("baseline")
-    alone = session.options.aa or session.space.objective == HOST_OVERHEAD_METRIC
-    if not session.serves or baseline is None or alone:
+    if not session.serves or baseline is None or session.options.aa:
         return
     for name, path in profiles.items():
         if name != "baseline":

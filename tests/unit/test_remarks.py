@@ -68,10 +68,11 @@ def test_a_p99_of_few_requests_is_called_coarse(
 
 def test_bench_and_compare_print_what_was_remarked(capsys: pytest.CaptureFixture[str]) -> None:
     table = [{"metric": METRIC, "value": 1.0, "low": None, "high": None, "unit": "", "starts": 1}]
-    measured.show({"metrics": table, "starts": 2, "notes": ["it wobbled"]})
+    measured.show({"target": "x", "metrics": table, "starts": 2, "notes": ["it wobbled"]})
     assert "note: it wobbled" in capsys.readouterr().out
     measured.show({
         "answer": "better", "a": "x", "b": "y", "metric": METRIC, "ratio": 1.1, "low": None,
-        "pairs": 4, "metrics": {"a": table, "b": table}, "notes": ["it wobbled"],
+        "high": None, "margin": 0.01, "pairs": 4, "starts": 8, "table": [],
+        "notes": ["it wobbled"],
     })  # fmt: skip
     assert "note: it wobbled" in capsys.readouterr().out

@@ -51,7 +51,7 @@ def register(root: typer.Typer) -> None:
 def bench(
     target: Target = "stock",
     url: Url = None,
-    starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to make.")] = 3,
+    starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to make.")] = 4,
     workload: Workload = None,
     slo: SloOption = None,
     windows: Windows = None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from trimtab import measure, storage, wording
+from trimtab import comparison_table, measure, storage, wording
 from trimtab.commands import precision, terminal
 from trimtab.commands.terminal import say
 from trimtab.engines import api_key, checkpoint, loopback
@@ -111,6 +111,7 @@ def of_pairs(
             name: [asdict(one) for one in table]
             for name, table in zip(("a", "b"), tables, strict=True)
         },
+        "table": [asdict(one) for one in comparison_table.table(starts)],
         "notes": [
             *session.caveats,
             *_absent(starts, metric),

@@ -67,9 +67,12 @@ def _assuming(assumed: float) -> str:
     return f"assuming {wording.percent(assumed)} between starts (--noise says otherwise)"
 
 
-def after(found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a finished measurement says of its noise, in sentences."""
-    if found.get("noise") is not None:
+def after(found: Mapping[str, Any], *, verbose: bool = True) -> Iterator[str]:
+    """Yield what a finished measurement says of its noise, in sentences.
+
+    ``verbose``: the components of the noise too, and not only what could have been found.
+    """
+    if verbose and found.get("noise") is not None:
         yield search.told(Spread(**found["noise"]))
     if found.get("detectable_effect") is not None:
         can = _found(found["detectable_effect"], found["most_pairs"])
