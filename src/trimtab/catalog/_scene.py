@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from trimtab.catalog._placeholders import is_placeholder
 from trimtab.knobs import Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model import HostWrite, Settings
@@ -54,9 +55,14 @@ class Scene:
         return tuple(HostWrite(path, one.value) for path, one in self.host.items())
 
     def text(self, name: str) -> str | None:
-        """Return a variable's text; ``None`` when it is not set, or not known to the letter."""
+        """Return a variable's text; ``None`` when it is not set, or not known to the letter.
+
+        A placeholder says nothing of the value that will be filled in.
+        """
         found = self.env.get(name)
-        return found.value if found is not None and found.literal else None
+        if found is None or not found.literal or is_placeholder(found.value):
+            return None
+        return found.value
 
     def option(self, name: str) -> str | None:
         """Return a server option's text ("" for a switch); ``None`` when it is not given."""

@@ -49,7 +49,8 @@ def parse_context(text: str) -> Situation:
 
 
 def _version(key: str, value: str) -> str:
-    if re.fullmatch(r"v?\d+(\.\w+)*([-+.]?\w+)*", value) is None:
+    judged = key in {"vllm", "vllm-ascend"}
+    if judged and re.fullmatch(r"v?\d+(\.\w+)*([-+.]?\w+)*", value) is None:
         raise UsageError(f"--context {key} must be a version such as 0.10.1, but got {value!r}")
     return value.removeprefix("v")
 

@@ -16,6 +16,7 @@ from trimtab.rules import generic, versions
 from trimtab.rules.making import MAKING
 from trimtab.rules.names import NAMES
 from trimtab.rules.prose import PROSE
+from trimtab.rules.values import VALUES
 
 __all__ = ["all_rules", "in_process", "in_text", "of_tuning"]
 
@@ -30,7 +31,10 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
     found: dict[str, tuple[Rule, str]] = {}
     owned = [(rule, tuning.name) for tuning in CATALOG.values() for rule in tuning.rules]
     for rule, owner in (
-        *((rule, "") for rule in (*generic.RULES, versions.RULE, *MAKING, *NAMES, *PROSE)),
+        *(
+            (rule, "")
+            for rule in (*generic.RULES, versions.RULE, *MAKING, *NAMES, *VALUES, *PROSE)
+        ),
         *owned,
     ):
         if rule.id in found:

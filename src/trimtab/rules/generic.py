@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
 from trimtab.catalog._accepts import Taken
+from trimtab.catalog._placeholders import is_placeholder
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Value
@@ -29,11 +30,12 @@ def set_to(tuning: Tuning, scene: Scene) -> Value:
 
 
 def literal(tuning: Tuning, scene: Scene) -> str | None:
-    """Return the value as text where it is set and known to the letter."""
+    """Return the value as text where it is set and known to the letter: no placeholder."""
     value, made = set_to(tuning, scene), scene.at(tuning.knob.setting)
     if value is None or (made is not None and not made.literal):
         return None
-    return str(int(value)) if isinstance(value, bool) else str(value)
+    text = str(int(value)) if isinstance(value, bool) else str(value)
+    return None if is_placeholder(text) else text
 
 
 def acts(tuning: Tuning, scene: Scene) -> bool:

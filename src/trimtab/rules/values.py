@@ -1,0 +1,184 @@
+"""The rule about values that ``vllm serve`` refuses, by the tables of its releases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from trimtab.catalog import Rule, Scene
+from trimtab.catalog._option_kinds import refusal
+from trimtab.catalog._placeholders import is_placeholder
+from trimtab.catalog._releases import vllm
+from trimtab.knobs.server_arg import option_name
+from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
+from trimtab.model.script import Place, Setting
+from trimtab.rules import spelling
+from trimtab.rules.lives import in_force, serves
+from trimtab.rules.packages import added_by
+
+_RECENT = "0.12.0"
+"""What every release since then refuses is an error where the version is not known."""
+
+_NAMED = {"--quantization": "quantization", "--attention-backend": "attention-backend"}
+"""Options of text whose values vLLM looks up in a list of its own."""
+
+_REGISTERED = "--kv-cache-dtype"
+"""Since 0.33 platforms may register more; no other word is taken."""
+
+_PLUGINS_OWN = frozenset({"ascend"})
+_READ_AS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What the parser wants, and the first release that wants it ("" where all known ones do)."""
+
+    wants: str
+    severity: Severity
+    since: str = ""
+
+
+def _values(scene: Scene) -> Iterator[Hit]:
+    if not serves(scene) or scene.pid is not None:  # a live server has taken its values
+        return
+    for name, made in scene.options.items():
+        if not made.literal or "." in name or is_placeholder(made.value):
+            continue
+        option = _whole(name)
+        if option in _NAMED:
+            yield from _named(option, made, scene)
+        elif option:
+            joined = any("=" in word and option_name(word) == name for word in scene.argv)
+            found = _refused(option, made.value, in_force("vllm", scene), joined=joined)
+            if found is not None:
+                yield _hit(option, made, found, scene)
+
+
+def _whole(name: str) -> str:
+    """Return the option that a word names: itself, its beginning, or the opposite of a switch."""
+    known = vllm().names("options")
+    if name in known:
+        return name
+    positive = f"--{name.removeprefix('--no-')}" if name.startswith("--no-") else ""
+    if positive in known:
+        return positive
+    begins = [one for one in known if name.startswith("--") and one.startswith(name)]
+    return begins[0] if len(begins) == 1 else ""
+
+
+def _refused(option: str, text: str, version: str, *, joined: bool) -> _Refusal | None:
+    table = vllm()
+    if table.like(version):
+        kinds = [
+            kind and _closed(option, kind) for kind in table.kinds("options", option, version)
+        ]
+        found = [refusal(kind, text, joined=joined) for kind in kinds if kind is not None]
+        return _Refusal(found[0], Severity.ERROR) if found and all(found) and found[0] else None
+    recent = table.releases.index(_RECENT)
+    said = [
+        (first, last, refusal(_closed(option, kind), text, joined=joined))
+        for first, last, kind in table.parts["options"][option]
+    ]
+    newest = said[-1][2]
+    if newest is None:
+        return None
+    taking = [last for _, last, wants in said if wants is None]
+    since = table.releases[max(taking) + 1] if taking else ""
+    old = all(last < recent for last in taking) and said[-1][1] >= recent
+    return _Refusal(newest, Severity.ERROR if old else Severity.WARNING, since)
+
+
+def _closed(option: str, kind: str) -> str:
+    """Return the kind of an option whose words vLLM looks up after parsing, as a choice of them."""
+    if option != _REGISTERED or not kind.startswith("text"):
+        return kind
+    return next(
+        k for _, _, k in reversed(vllm().parts["options"][option]) if k.startswith("choice")
+    )
+
+
+def _hit(option: str, made: Setting, found: _Refusal, scene: Scene) -> Hit:
+    version = in_force("vllm", scene)
+    who = f"vLLM {version}" if vllm().like(version) else "vLLM"
+    who = f"{who} {found.since} and later" if found.since else who
+    takes, refuses, exits = (
+        ("take", "refuse", "exit") if found.since else ("takes", "refuses", "exits")
+    )
+    if found.wants == "no value":
+        message = f"{who} {takes} {option} without a value, and {exits}"
+        return _switch(made, message, found.severity)
+    shown = made.value if len(made.value) <= 40 else f"{made.value[:37]}..."
+    meant = _READ_AS.get(made.value.lower(), "")
+    message = f"{option} must be {found.wants}, but is {shown!r}: {who} {refuses} it, and {exits}"
+    if not made.value:
+        message = f"{option} has no value: {who} {exits} without one"
+    fix = f"write {meant}" if meant and meant in found.wants else f"give {found.wants}"
+    if found.wants.startswith("JSON"):
+        fix = "correct the JSON, in single quotes where a shell reads it"
+    return Hit(made.name, message, fix, severity=found.severity)
+
+
+def _switch(made: Setting, message: str, severity: Severity) -> Hit:
+    off = made.value.lower() in {"false", "0", "no", "off", "none"}
+    positive = made.name.removeprefix("--no-") if made.name.startswith("--no-") else made.name[2:]
+    negative = made.name.startswith("--no-") is not off
+    name = f"--no-{positive}" if negative else f"--{positive}"
+    if negative and not any(
+        kind == "switch" for _, _, kind in vllm().parts["options"].get(f"--{positive}", ())
+    ):
+        return Hit(made.name, message, "take it out", severity=severity)
+    span = _span(made)
+    return Hit(
+        made.name,
+        message,
+        f"write {name}",
+        severity=severity,
+        place=span,
+        remedy=Remedy(Action.REPLACE, name) if span is not None else None,
+    )
+
+
+def _span(made: Setting) -> Place | None:
+    """Return the place of option and value, where it holds these two words and nothing else."""
+    begin, end = made.name_place, made.value_place
+    if begin is None or end is None or begin.line != end.line or begin.column > end.column:
+        return None
+    held = begin.text[begin.column - 1 : end.end_column - 1].replace("=", " ").split()
+    if len(held) != 2 or option_name(held[0]) != made.name or held[1] != made.value:
+        return None
+    return replace(begin, end_column=end.end_column)
+
+
+def _named(option: str, made: Setting, scene: Scene) -> Iterator[Hit]:
+    part, version = _NAMED[option], in_force("vllm", scene)
+    text = made.value.upper() if option == "--attention-backend" else made.value
+    if text in vllm().names_of(part, version) or text.upper() in {"", "NONE"}:
+        return
+    if text.lower() in _PLUGINS_OWN or "." in text:  # of a plugin, or the path of a class
+        return
+    known = text in vllm().names(part)
+    meant = spelling.meant(text, vllm().names_of(part, version)) or _close(text, part, version)
+    doubt = "" if known or meant else added_by(scene)
+    who = f"vLLM {version}" if vllm().like(version) else "vLLM"
+    yield Hit(
+        made.name,
+        f"{who} has no {part.replace('-', ' ')} {made.value}, and exits",
+        f"write {meant}" if meant else "name one that this release has",
+        given=doubt,
+    )
+
+
+def _close(text: str, part: str, version: str) -> str | None:
+    near = [one for one in vllm().names_of(part, version) if spelling.distance(text, one) == 1]
+    return near[0] if len(near) == 1 else None
+
+
+VALUES: tuple[Rule, ...] = (
+    Rule(
+        id="option-value",
+        severity=Severity.ERROR,
+        problem=Problem.WRONG_VALUE,
+        summary="vLLM's parser refuses the option's value, and the server exits.",
+        process=_values,
+    ),
+)
