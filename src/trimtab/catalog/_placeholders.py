@@ -10,7 +10,7 @@ _PARTS: Final = re.compile(
     r"""(?ix)
     <[a-z_][^<>]*> | \{\{.*\}\} | \{[a-z_][\w\ .-]*\} | \$\{?[a-z_] | \$\$\w+\$\$ | %[a-z_]\w*%
     | @[a-z_]\w*@ | __[a-z]\w*__ | \[(?:your|insert|the)[ _-][^\]]*\]
-    | (?:^|[^a-z])(?:your|my)[-_ ](?:\w+) | \byour\w*(?:ip|token|key|host|model|path|name)\b
+    | (?:^|[^a-z])your[-_ ]\w+ | \byour\w*(?:ip|token|key|host|model|path|name)\b
     | (?:^|[^a-z])x{2,}(?:[^a-z]|$) | \.\.\. | … | \bpath/to\b
     | (?:change|replace|fill|insert|edit)[-_ ]?(?:me|this|it|here|with|in)(?:[^a-z]|$)
     | \b(?:todo|tbd|fixme|placeholder)\b

@@ -89,7 +89,7 @@ def _refused(option: str, text: str, version: str, *, joined: bool) -> _Refusal 
 
 
 def _closed(option: str, kind: str) -> str:
-    """Return the kind of an option whose words vLLM looks up after parsing, as a choice of them."""
+    """Return the kind of an option that vLLM looks up after parsing, as a choice of words."""
     if option != _REGISTERED or not kind.startswith("text"):
         return kind
     return next(
