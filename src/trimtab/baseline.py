@@ -39,7 +39,7 @@ class ServeCommand:
 
 
 def applied(options: Options) -> tuple[Options, ServeCommand | None]:
-    """Return the options with what the baseline's command says of model and engine, and it.
+    """Return the options with the model of the baseline's command, and the command.
 
     Raises:
         UsageError: it does not parse, is given twice, or contradicts another option.
@@ -48,8 +48,6 @@ def applied(options: Options) -> tuple[Options, ServeCommand | None]:
     if command is None:
         return options, None
     options = replace(options, model=_one_model(options.model, command.model))
-    if "/" in command.program and not (options.engine or options.engine_python):
-        options = replace(options, engine_python=command.program)  # what the user runs today
     return options, command
 
 

@@ -38,7 +38,8 @@ class Options:
     between starts that a design assumes. ``tries`` are ``tuning=value`` words: the values
     to test where it is not the recommended one. ``device_time``: the model by which the
     rehearsal's device takes time (``StandIn.clock``). ``arm`` is the preset whose candidate is
-    measured as it stands, in the first block.
+    measured as it stands, in the first block; ``None``: that of the platform. ``demo``: the
+    built-in model on the embedded engine.
     """
 
     model: str | None = None
@@ -63,7 +64,8 @@ class Options:
     noise: str | None = None
     tries: tuple[str, ...] = ()
     device_time: str | None = None
-    arm: str = "guide"
+    arm: str | None = None
+    demo: bool = False
 
 
 def parse_tries(words: Iterable[str]) -> dict[str, str]:

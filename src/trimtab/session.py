@@ -11,6 +11,7 @@ from typing import ClassVar
 from trimtab import __version__, baseline, engines, facts, presets
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further, with_tries
 from trimtab.catalog.dummy import nothing
+from trimtab.engine_choice import choose
 from trimtab.engines import Engine
 from trimtab.engines.ascend_rehearsal import Rehearsal
 from trimtab.engines.inspection import inspect
@@ -35,7 +36,6 @@ from trimtab.question import (
 )
 from trimtab.redaction import redact_settings
 
-DEFAULT_ENGINE = "vllm-cpu"
 DEFAULT_BUDGET = "30"
 _NOISE = 0.05
 """What is assumed where nobody knows better: restarts of vLLM on a small shared CPU machine."""
@@ -131,7 +131,8 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     slo = parse_slo(options.slo) if options.slo else None
     objectives = resolve_objectives(options.objective, slo)
     options, command = baseline.applied(options)
-    name = options.engine or ("python" if options.engine_python is not None else DEFAULT_ENGINE)
+    options = choose(options, command)
+    name = options.engine or "python"
     asked_load = options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small")
     workload = load_workload(asked_load, parse_windows(options.windows))
     engine = engines.find(name, python=options.engine_python, install=install, progress=say)
@@ -155,7 +156,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
             factors=asked.factors,
             conflicts=asked.conflicts,
             guide=asked.guide,
-            preset=options.arm,
+            preset=asked.preset,
             objective=objectives[0],
             higher_is_better=METRICS[objectives[0]].higher_is_better,
             budget=budget,
@@ -230,6 +231,7 @@ class _Asked:
     left_out: tuple[LeftOut, ...]
     conflicts: frozenset[frozenset[str]]
     guide: Candidate | None
+    preset: str
     catalog: Mapping[str, Tuning]
 
 
@@ -248,11 +250,13 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
             Factor(one.name, one.recommended_for(context), dummy=one.dummy)
             for one in entries.values()
         )
-        return _Asked(tuple(factors), (), frozenset(), None, entries)
-    preset = parse_arm(options.arm)
+        return _Asked(tuple(factors), (), frozenset(), None, presets.GUIDE, entries)
+    name = options.arm or presets.of_platform(context.platform)
+    arm = None if name is None else parse_arm(name)
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
     known = with_further(CATALOG, context.tries)
-    return _Asked(tuple(found), tuple(left_out), conflicts, preset(context), known)
+    guide = None if arm is None else arm(context)
+    return _Asked(tuple(found), tuple(left_out), conflicts, guide, name or presets.GUIDE, known)
 
 
 def limits(objective: str, slo: Slo | None) -> tuple[tuple[str, float], ...]:

@@ -14,20 +14,21 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from trimtab import playing, search, storage
+from trimtab import playing, presets, search, storage
 from trimtab.apply import pending, recover
-from trimtab.catalog import CATALOG, written_by
+from trimtab.catalog import CATALOG, unread, written_by
 from trimtab.errors import UsageError
 from trimtab.export.guard import exportable
 from trimtab.host import Host, LocalHost
 from trimtab.ledger import Ledger
 from trimtab.leftovers import reap_leftovers
-from trimtab.question import Options, require_same
+from trimtab.question import Options, parse_tries, require_same
 from trimtab.redaction import redact_words, restore_words
 from trimtab.session import Say, Session, open_session
 from trimtab.trial import COMPILED, JOURNAL, run_trial
@@ -73,6 +74,7 @@ def create(
     session = resolve(options, say)
     if all(factor.dummy for factor in session.space.factors):
         raise UsageError("nothing is left to tune: 'trimtab tune --dry-run' says why")
+    require_testable(session)
     search.design(session.space, session.noise)  # refuses a budget that no study fits in
     if session.serves:
         exportable(session.compile(()).settings)  # and a baseline that no artefact could carry
@@ -131,6 +133,38 @@ def like(folder: Path) -> dict[str, Any]:
     if "options" not in saved:
         raise UsageError(f"{folder} holds a measurement: --like must name a study of trimtab tune")
     return options_of(saved["options"])
+
+
+def require_testable(session: Session) -> None:
+    """Make sure that what the options ask for is in the study.
+
+    Raises:
+        UsageError: a tuning of --try or --only is not tested here, or nothing here reads what the
+            preset of --arm sets. The message says why.
+    """
+    tested = {factor.tuning for factor in session.space.factors}
+    reasons = {one.name: one.reason for one in session.left_out}
+    for option, names in (
+        ("--try", parse_tries(session.options.tries)),
+        ("--only", session.options.only),
+    ):
+        for name in names:
+            if not any(fnmatchcase(one, name) for one in tested):
+                left_out = (why for one, why in reasons.items() if fnmatchcase(one, name))
+                why = next(left_out, None) or _unstudied(session, name)
+                raise UsageError(f"{option} {name} is not tested here: {why}")
+    arm = session.options.arm
+    if arm is not None and not presets.acting(arm, session.context):
+        raise UsageError(
+            f"--arm {arm} is not measured here, because nothing on {session.engine.platform} "
+            "reads what it sets: leave it out"
+        )
+
+
+def _unstudied(session: Session, name: str) -> str:
+    tuning = session.catalog.get(name)
+    why = None if tuning is None else unread(tuning, session.context)
+    return why or f"no study tries it; 'trimtab compare stock {name}=VALUE' does"
 
 
 def require_folder(folder: Path) -> None:
@@ -208,4 +242,6 @@ def options_of(saved: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in saved.items()
         if name in known
     }
+    if given.get("engine") == playing.ENGINE:
+        given.pop("arm", None)  # studies before 2026-12 name the default of their time
     return {**given, "baseline": restore_words(given.get("baseline", ()), os.environ)}

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from trimtab import presets
 from trimtab.catalog import CATALOG
+from trimtab.engines import installable
 from trimtab.errors import UsageError
 from trimtab.measure import Target
 from trimtab.model import candidate
-from trimtab.profile import read_profile
+from trimtab.profile import Profile, read_profile
 from trimtab.question import Options, parse_tries
 from trimtab.session import Say, Session, open_session
 
 STOCK = "stock"
+_PROFILES = (".yaml", ".yml")
 
 
 def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target]:
@@ -36,16 +39,28 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
         if "=" in given:
             return _one_tuning(given, options, say)
         raise UsageError(_nothing(given))
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in _PROFILES:
         profile = read_profile(path)
-        asked = replace(
-            options,
-            engine=options.engine or profile.engine.name,
-            model=options.model or _own_model(profile.model),
-        )
+        asked = _as_measured(profile, options)
         return open_session(asked, say), Target(path.name, profile.plan)
     session = open_session(replace(options, baseline_file=path), say)
     return session, Target(path.name, session.compile(()))
+
+
+def shared_engine(names: Sequence[str], options: Options) -> Options:
+    """Return the options with the engine and model of the first profile among some targets.
+
+    So a preset beside a profile is measured on what the profile was measured on.
+
+    Raises:
+        UsageError: a profile cannot be read.
+    """
+    if options.model or options.engine or options.engine_python:
+        return options
+    for name in names:
+        if Path(name).suffix in _PROFILES and Path(name).is_file():
+            return _as_measured(read_profile(Path(name)), options)
+    return options
 
 
 def _nothing(given: str) -> str:
@@ -69,8 +84,11 @@ def _of_preset(name: str, session: Session, say: Say) -> Target:
     chosen = presets.PRESETS[name](session.context)
     for one in presets.skipped(name, session.context):
         say(f"{name} without {one.name}: {one.reason}")
-    if not chosen and name != STOCK:
-        raise UsageError(f"{name} sets nothing that can be set here: measure {STOCK} instead")
+    if name != STOCK and not presets.acting(name, session.context):
+        raise UsageError(
+            f"{name} is not measured here, because nothing on {session.engine.platform} reads "
+            f"what it sets: measure {STOCK} instead"
+        )
     return Target(name, session.compile(chosen, guide=True))
 
 
@@ -86,6 +104,17 @@ def _one_tuning(given: str, options: Options, say: Say) -> tuple[Session, Target
         raise UsageError(f"no tuning is called {name!r}: 'trimtab catalog' lists all")
     value = session.catalog[name].recommended_for(session.context)
     return session, Target(given, session.compile(candidate({name: value})))
+
+
+def _as_measured(profile: Profile, options: Options) -> Options:
+    """Return the options with the engine and the model of a profile, unless they name others."""
+    options = replace(options, model=options.model or _own_model(profile.model))
+    if options.engine or options.engine_python:
+        return options
+    if profile.engine.name in installable() or profile.engine.name == "scripted":
+        return replace(options, engine=profile.engine.name)
+    program = profile.plan.settings.argv[0]
+    return replace(options, engine_python=program) if Path(program).exists() else options
 
 
 def _own_model(model: str) -> str | None:

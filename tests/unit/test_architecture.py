@@ -53,7 +53,9 @@ LAYERS: tuple[frozenset[str], ...] = (
             "interpreters",
         }
     ),
+    frozenset({"engine_choice"}),
     frozenset({"session", "running"}),
+    frozenset({"header"}),
     frozenset({"driven", "trial", "toggled", "playing", "pacing"}),
     frozenset({"archive", "advice"}),
     frozenset({"answer"}),

@@ -23,6 +23,7 @@ from trimtab.catalog._space import (
     host_refusal,
     require_known,
     unfit,
+    unread,
     with_further,
 )
 from trimtab.catalog._tuning import Claim, Context, Relation, Source, Tuning
@@ -44,6 +45,7 @@ __all__ = [
     "require_known",
     "space",
     "unfit",
+    "unread",
     "with_further",
     "with_tries",
     "written_by",

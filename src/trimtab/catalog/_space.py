@@ -182,6 +182,11 @@ def _not_here(tuning: Tuning, context: Context) -> str | None:
     return None
 
 
+def unread(tuning: Tuning, context: Context) -> str | None:
+    """Return why nothing reads a setting on this engine and machine, ``None`` if it is read."""
+    return _not_here(tuning, context) or tuning.applies(context)
+
+
 def _out_of_reach(tuning: Tuning) -> str | None:
     if tuning.restart is RestartCost.REBOOT:
         return "it acts after a reboot only, and trimtab reboots no machine: set it by hand"

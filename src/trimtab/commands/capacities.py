@@ -11,7 +11,7 @@ from rich.table import Table
 
 from trimtab import capacity, measure, wording
 from trimtab.commands import precision, terminal
-from trimtab.commands.measuring import Live, opened
+from trimtab.commands.measuring import Live, announce, opened
 from trimtab.commands.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload
@@ -37,6 +37,7 @@ def of_starts(
     """Find the capacity of one target over some starts, and try its lower bound."""
     assert options.slo is not None
     session, one = open_target(target, options, say)
+    measured = announce(session)
     asked = capacity.Asked(parse_slo(options.slo), session.workload, requests)
     question = measure.question(session, (one,), kind="capacity", requests=requests)
     with opened(question, folder, capacity.NAME, resume=resume) as place:
@@ -54,6 +55,7 @@ def of_starts(
                 session, (again,), *place, trial=bound, stream=measure.FRESH
             ).until(lambda starts: _tried(starts, again.name))
     return {
+        "measures": measured,
         **_answer(target, asked, capacity.conclude(made), made),
         "notes": list(session.caveats),
     }
@@ -81,12 +83,19 @@ def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
     assert options.slo is not None
     workload = load_workload(options.workload or "mixed-small")
     asked = capacity.Asked(parse_slo(options.slo), workload, requests)
-    found = capacity.search(asked, Live(url, options).run, options.seed)
+    live = Live(url, options)
+    measured = live.announce(workload)
+    found = capacity.search(asked, live.run, options.seed)
     if found.failed or found.capacity is None:
         void = sorted({reason for window in found.windows for reason in window.void})
         raise UsageError(f"{url} cannot be measured: {found.failed or '; '.join(void)}")
     only = capacity.Capacity(found.capacity, None, (found.capacity,), None)
-    return {**_answer(url, asked, only, ()), "probes": [_probes(found.windows)], "notes": []}
+    return {
+        "measures": measured,
+        **_answer(url, asked, only, ()),
+        "probes": [_probes(found.windows)],
+        "notes": [],
+    }
 
 
 def _answer(

@@ -72,14 +72,15 @@ def _chosen(
     names: list[str], layer: str, platform: str, search: str, *, studied: bool
 ) -> list[Tuning]:
     from trimtab.catalog import CATALOG, require_known
+    from trimtab.engines.platforms import PLATFORMS
     from trimtab.errors import UsageError
 
     require_known(CATALOG, names)
     layers = sorted({one.layer for one in CATALOG.values()})
     if layer and layer not in layers:
         raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")
-    if platform not in ("", "ascend", "cuda", "cpu"):
-        raise UsageError(f"--platform must be ascend, cuda or cpu, not {platform!r}")
+    if platform not in ("", *PLATFORMS):
+        raise UsageError(f"--platform must be one of {', '.join(PLATFORMS)}, not {platform!r}")
     wanted = search.casefold()
     return [
         one

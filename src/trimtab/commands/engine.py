@@ -71,10 +71,10 @@ def install(
 
 
 def _install_on(engine: str, python: str, engine_python: str | None) -> None:
+    from trimtab.engine_choice import EMBEDDED
     from trimtab.engines import elsewhere
     from trimtab.errors import UsageError
     from trimtab.interpreters import store
-    from trimtab.session import DEFAULT_ENGINE
 
     if engine_python is not None:
         raise UsageError("--python names the interpreter: leave --engine-python out")
@@ -82,7 +82,7 @@ def _install_on(engine: str, python: str, engine_python: str | None) -> None:
     record, program = store.find(python)
     made = elsewhere.install(engine, program, record.name, _say)
     typer.echo(f"{engine} on {record.name} is ready: {made.parent.parent}")
-    named = "" if engine == DEFAULT_ENGINE else f" --engine {engine}"
+    named = "" if engine == EMBEDDED else f" --engine {engine}"
     typer.echo(f"next: trimtab compare stock interpreter={record.name}{named}")
 
 

@@ -89,10 +89,10 @@ def export(
     """Render, write or print, and say what was left out."""
     from dataclasses import replace
 
+    from trimtab.engine_choice import EMBEDDED
     from trimtab.errors import UsageError
     from trimtab.export import ALL, FORMATS
     from trimtab.export.target import Wish
-    from trimtab.session import DEFAULT_ENGINE
 
     if format_ not in (*FORMATS, ALL):
         raise UsageError(f"--format must be one of {', '.join(FORMATS)} or all, not {format_!r}")
@@ -115,7 +115,7 @@ def export(
         "port": port,
         "name": name,
     }
-    wish = Wish(DEFAULT_ENGINE, chip, image, snapshot, engine, engine_python)
+    wish = Wish(EMBEDDED, chip, image, snapshot, engine, engine_python)
     formats = FORMATS if format_ == ALL else (format_,)
     if profile is not None:
         order = replace(_of_profile(profile, wish), **options)

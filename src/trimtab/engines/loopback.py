@@ -33,6 +33,13 @@ def post_json(
     return _json(_ask("POST", url, path, json.dumps(content).encode(), timeout, key))
 
 
+def version(url: str, key: str | None = None) -> str:
+    """Return the version that a server says it has, "of unknown version" if it does not say."""
+    answer = get_json(url, "/version", 5.0, key)
+    told = answer.get("version") if isinstance(answer, dict) else None
+    return told if isinstance(told, str) and told.isprintable() else "of unknown version"
+
+
 def trouble(url: str, path: str, timeout: float, key: str | None = None) -> str:
     """Return why ``GET url/path`` gets no JSON, in a few words; "" if it does."""
     try:

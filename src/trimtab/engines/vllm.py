@@ -14,6 +14,7 @@ from trimtab.engines import (
     distributions,
     loopback,
     managed,
+    platforms,
     vllm_failures,
     vllm_install,
     vllm_report,
@@ -243,13 +244,8 @@ def _describe(name: str, python: Path, script: Path | None) -> Vllm:
 
 
 def platform(packages: Mapping[str, str]) -> str:
-    """Return what an environment computes on, as vLLM decides it (platforms/__init__.py).
-
-    A CPU build has "cpu" in its version; Ascend comes as the plugin vllm-ascend.
-    """
-    if "vllm-ascend" in packages or "torch-npu" in packages:
-        return "ascend"
-    return "cpu" if "cpu" in packages.get("vllm", "cpu") else "cuda"
+    """Return what an environment computes on; see `trimtab.engines.platforms`."""
+    return platforms.of_packages(packages)
 
 
 def healthy(url: str, key: str | None = None) -> bool:

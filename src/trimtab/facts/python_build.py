@@ -123,6 +123,8 @@ def judge(build: PythonBuild, variables: Mapping[str, object], distribution: str
 def read(host: Host, path: str, distribution: str = "") -> PythonBuild:
     """Return how the interpreter at ``path`` was built; never raises."""
     build = PythonBuild(path)
+    if not path:
+        return replace(build, reason="no interpreter is known")
     try:
         executable = _base(host, path)
         head = host.head(executable, _HEAD)

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from trimtab.catalog import Context, LeftOut
+from trimtab.catalog import CATALOG, Context, LeftOut, unread
 from trimtab.errors import UsageError
 from trimtab.model import Candidate
 from trimtab.presets.guide import GUIDE_V1, GUIDE_V2
@@ -25,9 +25,11 @@ __all__ = [
     "Origin",
     "Preset",
     "Step",
+    "acting",
     "find",
     "guide",
     "guide_skipped",
+    "of_platform",
     "skipped",
     "stock",
     "text_of",
@@ -46,6 +48,20 @@ DOCUMENTED: Mapping[str, Preset] = MappingProxyType(
 
 PRESETS: Mapping[str, Callable[[Context], Candidate]] = DOCUMENTED
 """Name → what gives the candidate on a machine."""
+
+
+def of_platform(platform: str) -> str | None:
+    """Return the preset that a study measures as it stands, ``None`` if the platform has none."""
+    return GUIDE if platform == "ascend" else None
+
+
+def acting(name: str, context: Context) -> tuple[str, ...]:
+    """Return the tunings of a preset that something reads here, as the preset sets them.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    return tuple(one for one, _ in find(name)(context) if unread(CATALOG[one], context) is None)
 
 
 def find(name: str) -> Preset:

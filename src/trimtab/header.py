@@ -1,0 +1,89 @@
+"""What a command measures, in three lines: engine, model, and workload with machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trimtab import wording
+from trimtab.engines.default_model import folder as built_in
+from trimtab.facts import Facts
+from trimtab.load.lengths import Lengths
+from trimtab.load.workload import Workload
+from trimtab.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is measured. ``path`` is the program that is started; "" where none is."""
+
+    engine: str
+    version: str
+    platform: str
+    path: str
+    model: str
+    workload: str
+    machine: str
+
+    def lines(self) -> tuple[str, str, str]:
+        """Return the three lines that every command prints before it measures."""
+        where = f", {self.path}" if self.path else ""
+        return (
+            f"engine    {self.engine} {self.version} on {self.platform}{where}",
+            f"model     {self.model}",
+            f"workload  {self.workload}; on {self.machine}",
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+
+def of(session: Session) -> Header:
+    """Return what a session measures."""
+    engine = session.engine
+    toy = " (built in: a toy with random weights)" if session.model == str(built_in()) else ""
+    return Header(
+        engine=engine.name,
+        version=engine.version,
+        platform=engine.platform,
+        path=engine.where if session.serves else "",
+        model=session.model + toy,
+        workload=workload(session.workload),
+        machine=machine(session.facts) if session.serves else "a simulated machine",
+    )
+
+
+def workload(given: Workload) -> str:
+    """Return a workload's name, arrival and lengths."""
+    arrival = given.arrival
+    if arrival.concurrency is not None:
+        load = f"closed loop of {arrival.concurrency}"
+    elif arrival.rate is not None:
+        load = f"{arrival.rate:g} requests/s"
+    else:
+        load = f"trace {arrival.trace}"
+    sizes = [
+        f"{_lengths(lengths)} tokens {way}"
+        for lengths, way in ((given.input_tokens, "in"), (given.output_tokens, "out"))
+        if lengths is not None
+    ]
+    return f"{given.name}: " + ", ".join([load, *sizes])
+
+
+def machine(facts: Facts) -> str:
+    """Return the machine's devices if it has any, and its CPUs."""
+    devices: list[str] = []
+    if npus := facts.ascend.devices.value:
+        chip = facts.ascend.chip.value
+        devices.append(wording.count(len(npus), f"NPU{f' {chip}' if chip else ''}"))
+    if gpus := facts.cuda.gpus.value:
+        devices.append(f"{len(gpus)} x {gpus[0].name}")
+    cores = facts.limits.allowed.value or facts.cpu.online.value or ()
+    name = facts.cpu.model.value or "a CPU of unknown model"
+    return ", ".join([*devices, f"{wording.count(len(cores), 'core')} of {name}"])
+
+
+def _lengths(lengths: Lengths) -> str:
+    alone = len({*lengths.values}) == 1
+    return f"{lengths.longest}" if alone else f"up to {lengths.longest}"
