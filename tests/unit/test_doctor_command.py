@@ -172,7 +172,7 @@ def test_the_catalogue_is_filtered() -> None:
     ("words", "says"),
     [
         (("--layer", "x"), "--layer"),
-        (("--platform", "tpu"), "--platform"),
+        (("--platform", "gpu"), "--platform"),
         (("tcmaloc",), "tcmalloc"),
     ],
 )

