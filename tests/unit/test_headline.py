@@ -105,6 +105,7 @@ def check(study: Study) -> Status:
         assert found.effect.low is not None
         assert found.effect.low > 1
         assert study.conclusion.proven
+        assert not study.question.get("slo") or "proven" in study.conclusion.within_slo
         assert all(table[name].verdict is Verdict.ADOPT for name, _ in study.conclusion.proven)
     if any(row.verdict is Verdict.ADOPT for row in table.values()):
         assert found.status is not Status.NO_GAIN
@@ -216,6 +217,16 @@ def test_a_proven_profile_is_recommended_with_the_command_that_starts_it() -> No
     assert (
         found.detail == "the proven profile against the baseline: 1,391 -> 1,938 tok/s, 4 starts"
     )
+
+
+def test_a_profile_that_may_break_the_slo_is_not_recommended() -> None:
+    whole = study(proven=(("a", 1),), confirmed=(comparison("proven", 1.243),))
+    given = replace(whole, question={**whole.question, "slo": "ttft_p99<=500ms"})
+    found = headline(given)
+    assert found.status is Status.PROMISING
+    assert found.detail.endswith("; the SLO is not shown to hold")
+    kept = replace(given.conclusion, within_slo=("proven",))
+    assert headline(replace(given, conclusion=kept)).status is Status.RECOMMENDED
 
 
 def test_what_fresh_starts_did_not_repeat_is_said() -> None:

@@ -30,7 +30,8 @@ def headline(study: Study) -> Headline:
     """Return what the study comes to: recommended, promising, or no gain found."""
     total = _recommended(study.conclusion, study.objective)
     if total is not None:
-        return _of_total(study, total, Status.RECOMMENDED)
+        open_ = not _keeps_slo(study, total.arm)
+        return _of_total(study, total, Status.PROMISING if open_ else Status.RECOMMENDED)
     totals = list(_promising(study.conclusion))
     if totals:
         return _of_total(study, totals[0], Status.PROMISING)
@@ -88,6 +89,13 @@ def _tunings(conclusion: Conclusion, objective: str) -> list[Answer]:
     )
 
 
+def _keeps_slo(study: Study, arm: str) -> bool:
+    """Whether an arm is shown to keep the SLO, or there is none apart from the objective."""
+    if not study.question.get("slo") or study.objective == "goodput":
+        return True
+    return arm in study.conclusion.within_slo
+
+
 def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
     subject = {PROVEN: "the proven profile", MAX: "the max profile"}.get(total.arm, total.arm)
     unit = f" {unit_of(total.metric)}".rstrip()
@@ -95,6 +103,8 @@ def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
         f"{subject} against the baseline: {wording.number(total.baseline)} -> "
         f"{wording.number(total.value)}{unit}, {wording.count(total.effect.starts, 'start')}"
     )
+    if not _keeps_slo(study, total.arm):
+        detail += "; the SLO is not shown to hold"
     advice, show = study.advice, study.advice.show
     step = _Step(advice.use or show)
     if status is Status.PROMISING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Why:
     ``answers`` are its verdicts, one for each value tested; there is none if it was left out, and
     ``left_out`` has the verdict and reason then. ``starts`` are those with it on, ``checks`` what
     its own checks showed in them, ``profiles`` the profiles that hold it and ``comparisons``
-    theirs with the baseline.
+    theirs with the baseline. ``notes`` are those of the study that speak of it.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Why:
     checks: tuple[tuple[int, Evidence], ...]
     profiles: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...] = ()
 
     def data(self) -> dict[str, Any]:
         """Return it for scripts."""
@@ -86,6 +87,7 @@ class Why:
             ],
             "profiles": list(self.profiles),
             "comparisons": [asdict(one) for one in self.comparisons],
+            "notes": list(self.notes),
         }
 
     def text(self) -> str:
@@ -106,6 +108,8 @@ class Why:
         yield f"  Profiles:  {held}"
         for each in self.comparisons:
             yield f"  {each.arm + ':':<10} {wording.comparison(each)}"
+        for note in self.notes:
+            yield f"  Note:      {wording.line(note)}"
         yield from _verified(self.checks)
         yield from _start_lines(self.starts, self.objective)
 
@@ -150,12 +154,20 @@ def why(study: Study, name: str) -> Why:
         ),
         profiles=held,
         comparisons=tuple(one for one in study.conclusion.confirmed if one.arm in held),
+        notes=tuple(note for note in study.conclusion.notes if _mentions(note, tunings)),
     )
 
 
 def _named(answer: Answer, name: str) -> bool:
     own = wording.setting(answer.tuning, answer.value)
     return name in (answer.tuning, own, answer.tuning.partition("=")[0])
+
+
+def _mentions(note: str, tunings: Collection[str]) -> bool:
+    """Whether a note of the study speaks of one of these tunings."""
+    words = {word.strip(".,:;()") for word in note.split()}
+    words |= {word.partition("=")[0] for word in words}
+    return not words.isdisjoint(tunings)
 
 
 def _unknown(study: Study, name: str) -> str:
