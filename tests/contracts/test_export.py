@@ -187,7 +187,7 @@ def test_a_preset_says_that_nothing_was_measured(artefact: Artefact) -> None:
     )
     text = render(artefact, replace(order, profile=replace(order.profile, evidence=None)))
     assert "# NOTHING OF THIS WAS MEASURED" in text
-    assert "#   tcmalloc: it is not installed\n" in text
+    assert "# not applied: tcmalloc: it is not installed\n" in text
     assert ", evidence none" in text
     assert "--profile" not in text
     assert "adopt" not in text

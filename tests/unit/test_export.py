@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.show_samples import ANSWERS, PLANS, PROFILE, TCMALLOC, profile_of
-from trimtab import export
+from trimtab import export, wording
 from trimtab.errors import StudyError
 from trimtab.export import Order, envfile, shell, systemd
 from trimtab.model import HostWrite, Settings
@@ -127,8 +127,9 @@ def test_the_env_file_parses_back_to_the_same_variables(given_settings: Settings
 def test_the_sample_plans_are_told_as_measured(render: Callable[[Order], str], arm: str) -> None:
     answers = tuple(one for one in ANSWERS if one.tuning in dict(PLANS[arm].candidate))
     text = render(Order(replace(PROFILE, plan=PLANS[arm], answers=answers), FILE))
+    flat = " ".join(text.replace("\n# ", " ").split())
     for one in answers:
-        assert f"{one.tuning} = " in text
+        assert f"{one.tuning}={wording.value(one.value)} ({one.verdict.value}" in flat
     assert "proven against baseline: output_throughput 57.4 -> 380: 6.62x [6.31, 6.94]" in text
     assert f"plan {PLANS[arm].digest}, evidence {PROFILE.evidence}" in text
     pid = systemd.main_pid("vllm.service") if render is systemd.render else "PID"

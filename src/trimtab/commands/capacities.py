@@ -133,7 +133,8 @@ def _probes(windows: Sequence[Window]) -> list[dict[str, Any]]:
 def show(found: Mapping[str, Any]) -> None:
     """Print a capacity for people."""
     console = terminal.console()
-    console.print(f"{found['target']} meets {found['slo']} up to:")
+    console.print(f"{found['target']}: {_sentence(found)}", style="bold")
+    console.print(f"SLO: {found['slo']}\n")
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     for name in ("start", "requests/s", "probes, requests/s (x: SLO not met)"):
         table.add_column(name)
@@ -146,7 +147,7 @@ def show(found: Mapping[str, Any]) -> None:
         ]
         table.add_row(str(number), wording.number(value), " ".join(marks))
     console.print(table)
-    console.print(_sentence(found), style="bold")
+    console.print()
     if "p99" in found["slo"] and found["requests"] < _FEW:
         console.print(
             f"Each probe had {found['requests']} requests: a p99 of so few is nearly the largest "

@@ -1,14 +1,26 @@
-"""The comment that every artefact carries: what it is, what each line is worth, how to verify."""
+"""The comment that every artefact carries: what it is, what it gives, how to verify it."""
 
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
-from trimtab import wording
+from trimtab import presets, wording
 from trimtab.export.order import Order
 from trimtab.model import Answer, CheckKind, Comparison
 from trimtab.profile import Profile
+
+_WIDTH: Final = 98
+
+_OUTSIDE: Final = "not applied (outside the launch command)"
+_OWN: Final = "named by the preset, and not applied"
+_KINDS: Final = (
+    ("is made before the launch", _OUTSIDE),
+    ("belongs to no tuning", _OUTSIDE),
+)
+"""Reasons that many steps share: what marks one, and how the group is called."""
 
 
 def heading(
@@ -27,6 +39,7 @@ def heading(
     it back, ``pid`` what stands for the server's process id in the verify command. ``done`` are
     the paths of the plan's host writes that this artefact makes; ``more`` is said at the end.
     ``verify`` is the command that verifies it, where that is not one that looks at a server.
+    Evidence and reasons in full are in the profile, and in ``trimtab show``.
     """
     profile = order.profile
     lines = [
@@ -34,12 +47,11 @@ def heading(
         f"model {profile.model} on {profile.engine.name} {profile.engine.version}",
         *([profile.engine.caveat] if profile.engine.caveat else []),
         *(_preset(order) if order.preset else _measured(profile)),
-        "",
         f"plan {profile.plan.digest}, evidence {profile.evidence or 'none'}",
         f"verify while it runs: {verify or _verify(order, pid)}",
         f"rollback: {undo}",
         *_beside(order, done),
-        *(["", *more] if more else []),
+        *more,
     ]
     return [_keep_indent(line) for line in lines]
 
@@ -64,30 +76,59 @@ def _origin(order: Order) -> str:
 
 
 def _measured(profile: Profile) -> list[str]:
-    return [
-        *(f"{one.arm} against baseline: {wording.comparison(one)}" for one in _own(profile)),
-        "",
-        "What each tuning is worth (better is greater; 95 % interval):",
-        *(line for answer in profile.answers for line in _worth(answer, profile)),
-        *([] if profile.answers else ["  none: no tuning was proven, this is the baseline"]),
-    ]
+    totals = [f"{one.arm} against baseline: {wording.comparison(one)}" for one in _own(profile)]
+    worth = [_worth(one) for one in profile.answers]
+    sets = _list("sets", worth) or ["sets nothing: no tuning was proven, this is the baseline"]
+    risky = [one.tuning for one in profile.answers if profile.risks.get(one.tuning)]
+    return [*totals, *sets, *_list("risks are in the profile", risky)]
+
+
+def _worth(answer: Answer) -> str:
+    """Return a tuning with its own effect: ``dtype=float32 (adopt 4.01x)``."""
+    change = wording.ratio(answer.effect)
+    told = f"{answer.verdict.value} {change}" if change else answer.verdict.value
+    return f"{wording.setting(answer.tuning, answer.value)} ({told})"
 
 
 def _preset(order: Order) -> list[str]:
-    chosen = order.profile.candidate
+    chosen = [wording.setting(*pair) for pair in order.profile.candidate]
     return [
         *order.told,
-        "NOTHING OF THIS WAS MEASURED: it is what is published, as far as it can be set there.",
-        "'trimtab tune' measures it as an arm, and says what each tuning is worth here.",
-        "",
-        "It sets:",
-        *(f"  {name} = {wording.value(value)}" for name, value in chosen),
-        *([] if chosen else ["  nothing"]),
-        *(["What the rules say against it there (trimtab lint):"] if order.objections else []),
-        *(f"  {sentence}" for sentence in order.objections),
-        *(["It leaves out:"] if order.skipped else []),
-        *(f"  {name}: {reason}" for name, reason in order.skipped),
+        "NOTHING OF THIS WAS MEASURED: 'trimtab tune' measures it as an arm.",
+        *(_list("sets", chosen) or ["sets nothing"]),
+        *(f"against it (trimtab lint): {one.partition(': ')[0]}" for one in order.objections),
+        *_left_out(order),
     ]
+
+
+def _left_out(order: Order) -> list[str]:
+    """Return what a preset leaves out: names for each kind of reason, this target's in full."""
+    own = {step.lost or step.aside for step in presets.find(order.preset).steps}
+    source = f"{_OWN} (reasons: trimtab diff stock {order.preset})"
+    groups: dict[str, list[str]] = {}
+    others: list[str] = []
+    for name, reason in dict.fromkeys(order.skipped):
+        kind = next((said for mark, said in _KINDS if mark in reason), "")
+        if kind or reason in own:
+            groups.setdefault(kind or source, []).append(name)
+        else:
+            others.append(f"not applied: {name}: {reason}")
+    lines = (_list(kind, dict.fromkeys(names)) for kind, names in groups.items())
+    return [*(line for group in lines for line in group), *others]
+
+
+def _list(label: str, words: Iterable[str]) -> list[str]:
+    """Return words after a label as lines of a readable width, none without a word."""
+    text = ", ".join(wording.line(word) for word in words)
+    if not text:
+        return []
+    return textwrap.wrap(
+        f"{label}: {text}",
+        _WIDTH,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def origins(profile: Profile) -> dict[str, str]:
@@ -113,11 +154,6 @@ def _own(profile: Profile) -> list[Comparison]:
     return [one for one in profile.comparisons if one.arm == profile.name]
 
 
-def _worth(answer: Answer, profile: Profile) -> list[str]:
-    risk = profile.risks.get(answer.tuning)
-    return [f"  {_short(answer)}", *([f"    risk: {risk}"] if risk else [])]
-
-
 def _short(answer: Answer) -> str:
     return (
         f"{answer.tuning} = {wording.value(answer.value)}: {answer.verdict.value} "
@@ -131,11 +167,9 @@ def _beside(order: Order, done: Collection[str]) -> list[str]:
     left = [write for write in order.profile.plan.writes if write.path not in done]
     if not left:
         return []
-    how = f"{of_host(order, 'apply')}; back: trimtab host rollback"
     return [
-        "",
         "NOT done by this file: host settings of the plan. On the host, as root:",
-        f"({how})",
+        f"({of_host(order, 'apply')}; back: trimtab host rollback)",
         *(f"  {write.path} = {write.text}" for write in left),
     ]
 
