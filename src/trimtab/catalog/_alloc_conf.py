@@ -103,6 +103,12 @@ def _unknown_keys(scene: Scene) -> Iterator[Hit]:
             )
 
 
+def _ascend(scene: Scene) -> bool:
+    """Whether the text speaks of Ascend anywhere, where the platform is not known."""
+    names = ("ASCEND_", "HCCL_", "VLLM_ASCEND_", "TASK_QUEUE_")
+    return scene.situation.platform == "ascend" or any(True for _ in scene.variables(*names))
+
+
 def _both_names(scene: Scene) -> Iterator[Hit]:
     if ALIAS not in scene.env:
         return
@@ -111,12 +117,12 @@ def _both_names(scene: Scene) -> Iterator[Hit]:
     elif _sleeps(scene) is not True:
         yield Hit(
             ALIAS,
-            f"vllm-ascend writes {NAME} itself when sleep mode is off, and torch_npu refuses both "
-            "names at once",
+            f"vllm-ascend writes {NAME} itself when sleep mode is off, and torch_npu does not take "
+            "both names at once",
             f"use {NAME}",
-            severity=Severity.WARNING,
-            given="vllm-ascend serves",
-            remedy=Remedy(Action.RENAME, NAME),
+            severity=Severity.WARNING if _ascend(scene) else None,
+            given="" if scene.situation.platform == "ascend" else "vllm-ascend serves",
+            remedy=Remedy(Action.RENAME, NAME) if _ascend(scene) else None,
         )
 
 

@@ -6,10 +6,13 @@ import json
 from collections.abc import Iterator
 
 from trimtab.catalog._rule import Rule
+from trimtab.catalog._rules import before
 from trimtab.catalog._scene import Scene
 from trimtab.model.finding import Hit, Problem, Severity
 
 _OPTION = "--additional-config"
+_COERCES = "0.30"
+"""Since then pydantic reads "false" as false."""
 
 
 def _values(scene: Scene) -> dict[str, object]:
@@ -21,6 +24,8 @@ def _values(scene: Scene) -> dict[str, object]:
 
 
 def _quoted(scene: Scene) -> Iterator[Hit]:
+    if before(scene.version("vllm-ascend"), _COERCES) is False:
+        return
     for key, value in _values(scene).items():
         if isinstance(value, str) and value.lower() in ("true", "false"):
             yield Hit(
@@ -28,7 +33,6 @@ def _quoted(scene: Scene) -> Iterator[Hit]:
                 f'{key} is the text "{value}", not a boolean: any text counts as true, "False" '
                 "too",
                 f"write {value.lower()} without quotes",
-                severity=Severity.WARNING if value.lower() == "true" else Severity.ERROR,
             )
 
 

@@ -43,32 +43,58 @@ def _serves(scene: Scene) -> bool:
     return "vllm" in " ".join(scene.argv[:4]) or "vllm" in image
 
 
+def _workers(scene: Scene) -> int | None:
+    """Return how many workers a command asks for; ``None`` where its text does not tell."""
+    found = 1
+    for name in ("--tensor-parallel-size", "--pipeline-parallel-size", "--data-parallel-size"):
+        one = scene.options.get(name)
+        if one is not None:
+            if not one.literal or not re.fullmatch(r"\d{1,6}", one.value.strip()):
+                return None
+            found *= int(one.value)
+    return found
+
+
 def _shm(scene: Scene) -> Iterator[Hit]:
     made = scene.container
-    if scene.document is not None and scene.document.kind == "dockerfile":
-        return  # an image cannot say it
-    if made is None or not _serves(scene) or any(o.value == "host" for o in _named(made, "--ipc")):
+    if made is None or _elsewhere(scene) or not _serves(scene):
         return
-    given = _named(made, "--shm-size")
-    if not given:
-        if any(":/dev/shm" in one.value for one in _named(made, "--volume")):
-            return
+    if any(o.value == "host" for o in _named(made, "--ipc")):
+        return
+    workers = _workers(scene)
+    if workers is not None and workers < 2:
+        return
+    given = "" if workers else "several workers serve"
+    who = f"{workers} workers pass" if workers else "workers pass"
+    sizes = _named(made, "--shm-size")
+    found = size(sizes[-1].value) if sizes else None
+    if not sizes and not any(":/dev/shm" in one.value for one in _named(made, "--volume")):
         yield Hit(
             "--shm-size",
-            "shared memory is 64 MB, through which workers pass messages: several workers fail "
-            "when it is full",
+            f"shared memory is 64 MB, through which {who} messages: they fail when it is full",
             "give --shm-size=1g or more, or --ipc=host; a pod needs an emptyDir of medium Memory",
             place=made.place,
+            given=given,
         )
-        return
-    found = size(given[-1].value)
-    if found is not None and 0 < found < _NEEDED_SHM:
+    elif found is not None and 0 < found < _NEEDED_SHM:
         yield Hit(
             "--shm-size",
-            f"{given[-1].value} of shared memory is little for the messages between workers",
+            f"{sizes[-1].value} of shared memory is little: {who} messages through it",
             "give 1g or more",
-            place=given[-1].place,
+            place=sizes[-1].place,
+            given=given,
         )
+
+
+def _elsewhere(scene: Scene) -> bool:
+    """Whether another text says how the container is made: the run of an image, a base file."""
+    document = scene.document
+    if document is None or document.kind == "dockerfile":
+        return document is not None
+    if document.kind != "compose":
+        return False
+    deployed = re.search(r"^(profiles|deployment):", document.text, re.MULTILINE)  # Akash's SDL
+    return deployed is not None or not (scene.container and scene.container.image)
 
 
 def _devices(document: Document, situation: Situation) -> Iterator[Hit]:

@@ -215,7 +215,7 @@ RULES = (
         "preload-machine",
         "The path is made with uname -i, or is that of another architecture.",
         _machine,
-        Severity.ERROR,
+        Severity.WARNING,
         "T2",
     ),
     _made(
@@ -229,7 +229,7 @@ RULES = (
         "preload-placeholder",
         "A placeholder stands where the library's path belongs.",
         _placeholder,
-        Severity.ERROR,
+        Severity.INFO,
         "T4",
     ),
     _made(

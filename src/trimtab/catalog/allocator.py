@@ -164,7 +164,9 @@ TUNINGS = (
         "TCMALLOC_RELEASE_RATE",
         Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
         stock="1",
-        accepts=Pattern(r"\d+(\.\d+)?", "a number from 0 to 10", "it is taken for 0"),
+        accepts=Pattern(
+            r"\d+(\.\d+)?", "a number from 0 to 10", "it is taken for 0", Taken.MISREAD
+        ),
     ),
     known(
         "tcmalloc-large-report",

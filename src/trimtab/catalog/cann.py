@@ -22,13 +22,17 @@ def _replaced(scene: Scene) -> Iterator[Hit]:
     found = scene.env.get("LD_LIBRARY_PATH")
     if found is None or "$" in found.value or found.origin is Origin.PROCESS:
         return
+    platform = scene.situation.platform
+    speaks = any(True for _ in scene.variables("ASCEND_", "HCCL_", "VLLM_ASCEND_"))
+    if platform not in (None, "ascend") or (platform is None and not speaks):
+        return
     if not re.search(r"/Ascend/|/driver/lib64", found.value):
         yield Hit(
             "LD_LIBRARY_PATH",
             "LD_LIBRARY_PATH is replaced, not extended: libraries of the driver and of CANN are "
             "no longer found",
             'append the old value: "...:$LD_LIBRARY_PATH"',
-            given="" if scene.situation.platform == "ascend" else "an NPU serves",
+            given="" if platform == "ascend" else "an NPU serves",
         )
 
 

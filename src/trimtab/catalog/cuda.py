@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from trimtab.catalog._accepts import ANY_TEXT, Accepts, Choice, Decimal, Pattern, Whole
+from trimtab.catalog._accepts import (
+    ANY_TEXT,
+    Accepts,
+    Choice,
+    Decimal,
+    Pattern,
+    ReadBy,
+    Reading,
+    Taken,
+    Whole,
+)
 from trimtab.catalog._entry import known
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
@@ -43,6 +54,22 @@ def _variable(
         platforms=_CUDA,
         rules=rules,
     )
+
+
+def _nccl_switch(only: int | None) -> Accepts:
+    """Read as NCCL does, by strtoll: words are 0; ``only`` is the one number that is on."""
+
+    def read(text: str) -> Reading:
+        number = re.match(r"\s*[+-]?\d{1,18}", text)
+        value = int(number[0]) if number else 0
+        if text.strip() in ("0", "1"):
+            return Reading.fine()
+        on = value == only if only is not None else value != 0
+        return Reading(
+            Taken.MISREAD, f"it must be 0 or 1, but is {text!r}: it counts as {int(on)}"
+        )
+
+    return ReadBy("0 or 1", read)
 
 
 def _blocking(scene: Scene) -> Iterator[Hit]:
@@ -101,7 +128,7 @@ TUNINGS = (
         "CUDA_LAUNCH_BLOCKING",
         "Wait for every kernel: for debugging only.",
         _RUNTIME,
-        Choice(("0", "1"), "it counts as 0"),
+        Choice(("0", "1"), "it counts as 0", Taken.MISREAD),
         stock="0",
         default="0",
         rules=(
@@ -118,7 +145,7 @@ TUNINGS = (
         "CUDA_DEVICE_MAX_CONNECTIONS",
         "How many queues feed the GPU.",
         _RUNTIME,
-        Whole(1, 32, "the driver takes its default"),
+        Whole(1, 32, "the driver takes its default", Taken.MISREAD),
         stock="8",
         details="1 keeps the order of communication and computation, as some overlaps need.",
     ),
@@ -126,7 +153,7 @@ TUNINGS = (
         "NCCL_P2P_DISABLE",
         "Do not copy between GPUs directly.",
         _NCCL,
-        Choice(("0", "1"), "it counts as 1"),
+        _nccl_switch(1),
         stock="0",
         default="0",
         details="1 sends everything through host memory: only for machines where P2P is broken.",
@@ -135,7 +162,7 @@ TUNINGS = (
         "NCCL_IB_DISABLE",
         "Do not use InfiniBand or RoCE.",
         _NCCL,
-        Choice(("0", "1"), "it counts as 1"),
+        _nccl_switch(None),
         stock="0",
         default="0",
         details="1 falls back to TCP between servers.",
@@ -151,7 +178,10 @@ TUNINGS = (
         "How much NCCL logs.",
         _NCCL,
         Choice(
-            ("VERSION", "WARN", "INFO", "TRACE", "NONE"), "it counts as NONE", ignore_case=True
+            ("VERSION", "WARN", "INFO", "ABORT", "TRACE", "NONE"),
+            "it counts as NONE",
+            Taken.MISREAD,
+            ignore_case=True,
         ),
         stock="off",
         details="INFO shows which links are used: for a check, not for serving.",
@@ -160,7 +190,7 @@ TUNINGS = (
         "NCCL_CUMEM_ENABLE",
         "Let NCCL allocate by virtual memory.",
         _NCCL,
-        Choice(("0", "1"), "it counts as 1"),
+        _nccl_switch(None),
         stock="decided by NCCL",
     ),
 )

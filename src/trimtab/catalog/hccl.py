@@ -158,7 +158,7 @@ TUNINGS = (
         rules=(
             Rule(
                 id="hccl-mode-chip",
-                severity=Severity.ERROR,
+                severity=Severity.WARNING,
                 problem=Problem.WRONG_VALUE,
                 summary="The mode does not exist on this chip.",
                 process=_mode_of_chip,

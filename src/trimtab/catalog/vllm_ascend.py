@@ -164,8 +164,8 @@ TUNINGS = (
         accepts=Whole(
             0,
             2,
-            "nothing checks it at the start, and a MoE model's first step raises",
-            Taken.MISREAD,
+            "a MoE model's first step raises, for nothing checks it before",
+            Taken.REFUSED,
         ),
         details=(
             "1 needs W8A8, at most 32 expert parallel ranks, and no multi-token prediction; 2 is "

@@ -53,7 +53,12 @@ def in_process(scene: Scene) -> tuple[Finding, ...]:
 
 
 def of_tuning(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
-    """Yield what the general rules and the entry's own say about one entry."""
+    """Yield what the general rules and the entry's own say about one entry.
+
+    Nothing where the platform is known to be none of the entry's.
+    """
+    if elsewhere(tuning, scene.situation):
+        return
     for rule, check in (*generic.PER_TUNING, (versions.RULE, versions.check)):
         yield from _finished(rule, tuning.name, check(tuning, scene), scene)
     for rule in tuning.rules:
@@ -61,11 +66,21 @@ def of_tuning(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
             yield from _finished(rule, tuning.name, rule.process(scene), scene)
 
 
+def elsewhere(tuning: Tuning, situation: Situation) -> bool:
+    """Whether a platform is known on which nothing of an entry acts.
+
+    PyTorch and RCCL on ROCm read the names of CUDA.
+    """
+    platform = situation.platform
+    here = {platform, "cuda"} if platform == "rocm" else {platform}
+    return platform is not None and bool(tuning.platforms) and not here & set(tuning.platforms)
+
+
 def in_text(document: Document, situation: Situation) -> tuple[Finding, ...]:
     """Return what the rules find in a text as a whole."""
     found: list[Finding] = []
     for rule, owner in all_rules().values():
-        if rule.text is not None:
+        if rule.text is not None and not (owner and elsewhere(CATALOG[owner], situation)):
             found += _finished(rule, owner, rule.text(document, situation), None)
     return tuple(dict.fromkeys(found))
 

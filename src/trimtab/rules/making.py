@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from trimtab.catalog import Rule
+from trimtab.catalog._placeholders import is_placeholder
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.script import Document, Notice, Oddity, Origin, Setting
 from trimtab.model.situation import Situation
@@ -151,15 +154,79 @@ def _rule(oddity: Oddity, saying: _Saying) -> Rule:
 
 def _secrets(document: Document, situation: Situation) -> Iterator[Hit]:
     options = (one for launch in document.launches for one in launch.options)
-    for one in (*document.settings, *options):
-        plain = one.literal and len(one.value) > 4 and not one.value.startswith(("/", "$"))
-        if plain and looks_secret(one.name) and one.origin is not Origin.PROCESS:
+    found = (one for one in (*document.settings, *options) if _secret(one))
+    if document.kind == "env":
+        for one in islice(found, 1):
             yield Hit(
                 one.name,
-                f"{one.name} holds a secret in clear",
-                "take it from the caller's environment or a secret store",
+                f"this file holds {one.name} and may hold more secrets in clear",
+                "keep the file out of version control and readable by its owner alone",
+                severity=Severity.INFO,
                 place=one.place,
             )
+        return
+    for one in found:
+        yield Hit(
+            one.name,
+            f"{one.name} holds a secret in clear",
+            "take it from the caller's environment or a secret store",
+            place=one.place,
+        )
+
+
+def _secret(one: Setting) -> bool:
+    """Whether a setting gives a secret as it is, no dummy and no reference."""
+    if not one.literal or one.origin is Origin.PROCESS or not looks_secret(one.name):
+        return False
+    text = one.value.strip()
+    plain = len(text) > 4 and not text.startswith(("/", "$", "./", "~")) and "\n" not in text
+    return plain and not is_placeholder(text) and not _dummy(text)
+
+
+_DUMMIES = frozenset(
+    {
+        *("dummy", "empty", "none", "null", "token", "test", "testing", "tests", "fake", "local"),
+        *("sample", "example", "demo", "default", "secret", "password", "passwd", "admin", "user"),
+        *("key", "api", "apikey", "sk", "hf", "my", "your", "the", "here", "not", "needed", "no"),
+        *("required", "used", "unused", "vllm", "openai", "changeme", "change", "minioadmin"),
+        *("minio", "abc", "abc123", "foo", "bar", "foobar", "random", "some", "any", "anything"),
+        *(
+            "string",
+            "value",
+            "true",
+            "false",
+            "ignored",
+            "notneeded",
+            "auth",
+            "bearer",
+            "huggingface",
+        ),
+        *(
+            "llm",
+            "access",
+            "id",
+            "insert",
+            "enter",
+            "put",
+            "paste",
+            "add",
+            "replace",
+            "with",
+            "me",
+        ),
+        *("postgres", "root", "guest", "invalid", "mock", "dev", "development", "hello", "world"),
+    }
+)
+"""Words of which dummies are made: a value of them alone is no secret."""
+
+
+def _dummy(text: str) -> bool:
+    """Whether a value says of itself that it is none: EMPTY, token-abc123, hf_xxxx, sk-1234."""
+    parts = [part for part in re.split(r"[^a-z0-9]+", text.lower()) if part]
+    return all(
+        part in _DUMMIES or len(set(part)) == 1 or part in "01234567890" or part in "abcdef"
+        for part in parts
+    )
 
 
 MAKING: tuple[Rule, ...] = (
