@@ -117,8 +117,8 @@ def _both_names(scene: Scene) -> Iterator[Hit]:
     elif _sleeps(scene) is not True:
         yield Hit(
             ALIAS,
-            f"vllm-ascend writes {NAME} itself when sleep mode is off, and torch_npu does not take "
-            "both names at once",
+            f"vllm-ascend writes {NAME} itself when sleep mode is off, and torch_npu does not "
+            "take both names at once",
             f"use {NAME}",
             severity=Severity.WARNING if _ascend(scene) else None,
             given="" if scene.situation.platform == "ascend" else "vllm-ascend serves",
