@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trimtab.catalog import _container_rules as traps
 from trimtab.catalog._entry import GUIDE, VA, known
+from trimtab.catalog._shared_memory import SHM
 from trimtab.catalog._tuning import Source
 from trimtab.knobs import Manual
 from trimtab.model import RestartCost, Risk, RiskLevel, Scope
@@ -27,7 +28,7 @@ TUNINGS = (
             "1g at least, or --ipc=host. In Kubernetes an emptyDir of medium Memory at /dev/shm."
         ),
         scope=Scope.CONTAINER,
-        rules=(traps.SHM,),
+        rules=(SHM,),
     ),
     known(
         "container-devices",
