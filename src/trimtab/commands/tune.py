@@ -212,7 +212,8 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
         "measures": measured.as_data(),
         **intent.describe(space, design, session.left_out, session.catalog, without),
     }
-    typer.echo(json.dumps(shown, indent=1) if as_json else intent.text(shown))
+    told = intent.text(shown, verbose=terminal.verbose())
+    typer.echo(json.dumps(shown, indent=1) if as_json else told)
 
 
 def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from trimtab import wording
 from trimtab.catalog import CATALOG, LeftOut, Tuning
 from trimtab.model import Design, Space
+
+_WIDTH: Final = 80
+_INDENT: Final = 10
+_NAME: Final = 22
 
 
 def describe(
@@ -60,81 +66,161 @@ def describe(
     }
 
 
-def text(shown: Mapping[str, Any]) -> str:
-    """Return the same for people."""
-    design = shown["design"]
-    lines = [_objective(shown), "", "Tunings to test:"]
-    for one in shown["space"]:
-        mark = "" if one["screened"] else "  (no room in this budget)"
-        lines.append(f"  {one['name']:<24} {_values(one['values']):<28} {one['summary']}{mark}")
-        if one["expected_large_because"]:
-            lines.append(f"  {'':<24} first, alone: {one['expected_large_because']}")
-        if one["may_change_answers"]:
-            lines.append(f"  {'':<24} may change answers: tested because it is named")
-    if shown["left_out"]:
-        lines += ["", "Left out:"]
-    lines += [f"  {one['name']:<24} {one['reason']}" for one in shown["left_out"]]
-    lines += _arm(shown)
-    lines += [
-        "",
-        (
-            f"Design: {design['starts']} starts in {design['blocks']} blocks, about "
-            f"{design['minutes']:.0f} minutes: {design['lead_starts']} for large known effects, "
-            f"{design['screen_starts']} to screen the rest, {_followed(design)}{_hosts(design)}"
-            f"{_ended(design)}."
-        ),
-        _detectable(design),
+def text(shown: Mapping[str, Any], *, verbose: bool = False) -> str:
+    """Return the same for people in 80 columns: the plan first, then what is tested and what not.
+
+    ``verbose`` adds every tuning's summary and every reason.
+    """
+    lines = [
+        *_labelled("Plan:", _plan(shown["design"])),
+        *_labelled("Detects:", _detects(shown)),
+        *_tested(shown),
+        *_arm(shown),
+        *_left_out("Left out:", shown["left_out"]),
     ]
+    if verbose:
+        lines += ["", *_every(shown)]
+    else:
+        lines.append("Details:  -v prints every summary and reason; --json all of it")
     return "\n".join(lines)
 
 
-def _ended(design: Mapping[str, Any]) -> str:
-    """Return what the last starts are for."""
-    if design.get("trial_starts"):
-        return f"{design['trial_starts']} to try the profiles, none to confirm"
-    return f"{design['confirm_starts']} to confirm"
+def _plan(design: Mapping[str, Any]) -> str:
+    parts = [
+        f"{design[key]} {what}"
+        for key, what in (
+            ("lead_starts", "for large known effects"),
+            ("screen_starts", "to screen the rest"),
+            ("follow_starts", "to follow up"),
+            ("host_starts", "for settings of the host"),
+            ("confirm_starts", "to confirm"),
+            ("trial_starts", "to try the profiles"),
+        )
+        if design.get(key)
+    ]
+    if not design["confirm_starts"]:
+        parts.append("none to confirm")
+    time = wording.duration(design["minutes"] * 60)
+    starts = wording.count(design["starts"], "start")
+    blocks = wording.count(design["blocks"], "block")
+    return f"{starts} in {blocks}, about {time}: {', '.join(parts)}"
+
+
+def _detects(shown: Mapping[str, Any]) -> str:
+    found = shown["design"]["detectable_effect"]
+    further = ", ".join(shown.get("objectives", [])[1:])
+    metric = shown["objective"] + (f" (Pareto set with {further})" if further else "")
+    if found is None:
+        return f"no gain in {metric}: this budget tests nothing in the screen"
+    return (
+        f"gains of {wording.percent(found)} in {metric} or more (80 % power, noise "
+        f"{wording.percent(shown['design']['assumed_sd'])}); smaller ones stay inconclusive"
+    )
+
+
+def _tested(shown: Mapping[str, Any]) -> list[str]:
+    """Return the tunings by how they are tested, with their values."""
+    space = shown["space"]
+    alone = [one for one in space if one["screened"] and one["expected_large_because"]]
+    together = [one for one in space if one["screened"] and not one["expected_large_because"]]
+    without = [one for one in space if not one["screened"]]
+    named = [one for one in space if one["may_change_answers"]]
+    return [
+        *_labelled("Alone:", _settings(alone), "large effects expected"),
+        *_labelled("Together:", _settings(together)),
+        *_labelled("No room:", _settings(without), "raise --budget"),
+        *_labelled("Answers:", _settings(named), "may change; tested because named"),
+    ]
+
+
+def _settings(chosen: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(wording.setting(one["name"], one["values"][1]) for one in chosen)
 
 
 def _arm(shown: Mapping[str, Any]) -> list[str]:
-    """Return what the preset's arm sets here, as it stands, and what it leaves out."""
+    """Return what the preset's arm sets here, and what it leaves out."""
     if shown["guide"] is None:
         return []
-    name = shown["preset"]
-    lines = ["", f"Arm {name}, as it stands, in the first block:"]
-    lines += [f"  {one:<24} {value}" for one, value in shown["guide"].items()]
-    if not shown["guide"]:
-        lines.append("  nothing of it can be set here, so it is not measured")
+    values = ", ".join(wording.setting(*each) for each in shown["guide"].items())
+    text = f"{shown['preset']}: {values}"
+    if not values:
+        text = f"{shown['preset']} sets nothing here, so it is not measured"
+    without = ", ".join(dict.fromkeys(one["name"] for one in shown["guide_left_out"]))
+    return [
+        *_labelled("Arm:", text),
+        *_labelled("", f"without {without}" if without else ""),
+    ]
+
+
+_KINDS = (
+    ("it acts on ", "another platform"),
+    ("--allow-host", "needs --allow-host"),
+    ("not installed", "not installed"),
+    ("is not found: install", "not installed"),
+    ("--only", "only when named (--only, --try)"),
+    ("--try", "only when named (--only, --try)"),
+    ("--skip", "left out by --skip"),
+)
+"""Reasons that tunings share: what marks one, and how it is called."""
+
+_OTHER = "no use on this machine"
+
+
+def _left_out(label: str, left_out: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the tunings that are not tested, by kind of reason."""
+    groups: dict[str, list[str]] = {}
+    for one in left_out:
+        kind = next((said for mark, said in _KINDS if mark in one["reason"]), _OTHER)
+        groups.setdefault(kind, []).append(one["name"])
+    lines = []
+    for kind, names in sorted(groups.items(), key=lambda pair: pair[0] == _OTHER):
+        lines += _labelled(label, f"{kind}: {', '.join(names)}")
+        label = ""
+    return lines
+
+
+def _every(shown: Mapping[str, Any]) -> list[str]:
+    """Return each tuning with its summary, and each that is left out with its reason."""
+    lines = []
+    for one in shown["space"]:
+        lines += _entry(wording.setting(one["name"], one["values"][1]), one["summary"])
+        if one["expected_large_because"]:
+            lines += _entry("", f"first, alone: {one['expected_large_because']}")
+    if shown["left_out"]:
+        lines += ["", "Left out:"]
+    for one in shown["left_out"]:
+        lines += _entry(one["name"], one["reason"])
     if shown["guide_left_out"]:
-        lines += ["", f"Left out of {name}:"]
-    left_out = (f"  {one['name']:<24} {one['reason']}" for one in shown["guide_left_out"])
-    return [*lines, *dict.fromkeys(left_out)]  # some steps are told twice in their source
+        lines += ["", f"Left out of {shown['preset']}:"]
+    reasons = dict.fromkeys((one["name"], one["reason"]) for one in shown["guide_left_out"])
+    for name, reason in reasons:  # some steps stand twice in their source
+        lines += _entry(name, reason)
+    return lines
 
 
-def _objective(shown: Mapping[str, Any]) -> str:
-    further = ", ".join(shown.get("objectives", [])[1:])
-    more = f" decides; Pareto set with {further}" if further else ""
-    return f"Objective: {shown['objective']}{more}"
+def _entry(name: str, text: str) -> list[str]:
+    """Return a name with a text beside it, or under it if the name is long."""
+    head = f"  {name:<{_NAME}} "
+    first = head if len(head) <= _NAME + 3 else ""
+    lines = [] if first else [f"  {name}"]
+    indent = " " * (_NAME + 3)
+    return [*lines, *_wrap(text, first or indent, indent)]
 
 
-def _values(values: Sequence[object]) -> str:
-    return " | ".join(str(value) for value in values)
+def _labelled(label: str, text: str, remark: str = "") -> list[str]:
+    """Return a labelled text as lines, none if it is empty."""
+    if not text:
+        return []
+    whole = f"{text} ({remark})" if remark else text
+    return _wrap(whole, label.ljust(_INDENT), " " * _INDENT)
 
 
-def _followed(design: Mapping[str, Any]) -> str:
-    many = design["follow_starts"]
-    return f"{many} to follow up what that leaves open, " if many else ""
-
-
-def _hosts(design: Mapping[str, Any]) -> str:
-    many = design["host_starts"]
-    return f"{many} for settings of the host, " if many else ""
-
-
-def _detectable(design: Mapping[str, Any]) -> str:
-    found = design["detectable_effect"]
-    if found is None:
-        return "Detectable effect: none is tested in the screen at this budget."
-    return (
-        f"Detectable effect: {found:.1%} (80 % power, one-sided 5 % after Holm, assuming "
-        f"{design['assumed_sd']:.0%} between starts). Smaller effects stay inconclusive."
+def _wrap(text: str, initial_indent: str, subsequent_indent: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=initial_indent,
+        subsequent_indent=subsequent_indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
