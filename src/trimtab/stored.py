@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trimtab import answer, archive, search, study
-from trimtab.errors import UsageError
+from trimtab.errors import StudyMismatchError, UsageError
 from trimtab.ledger import Ledger
 from trimtab.question import Options
 from trimtab.report import Study
@@ -31,7 +31,8 @@ def read(place: Path, say: Say) -> Study:
     the ledger again, on the machine of the study.
 
     Raises:
-        UsageError: the folder holds no study that ``trimtab tune`` made.
+        UsageError: the folder holds no study that ``trimtab tune`` made, or one without a
+            stored answer whose question is another one on this machine.
         StudyError: a file of it cannot be read.
         EngineError: the engine of the study is not installed here.
     """
@@ -44,6 +45,13 @@ def read(place: Path, say: Say) -> Study:
         return found
     options = study.options_of(ledger.question["options"])
     session = study.resolve(Options(**options), say, install=False)
+    try:
+        study.require_same_question(session, ledger, place)
+    except StudyMismatchError as error:
+        raise UsageError(
+            f"{place} has no stored answer, and its question is another one here: open its "
+            "report.html, or run trimtab show where the study ran"
+        ) from error
     starts = ledger.starts()
     files = {
         f"profile {path.name.split('.')[1]}": str(path)

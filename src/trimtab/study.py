@@ -112,7 +112,7 @@ def reopen(
             say(sentence)
         saved = options_of({**ledger.question["options"], **asked})
         session = resolve(Options(**saved), say)
-        require_same(_plain(session.question()), ledger.question["question"], folder)
+        require_same_question(session, ledger, folder)
     except BaseException:
         ledger.close()
         raise
@@ -165,6 +165,15 @@ def _unstudied(session: Session, name: str) -> str:
     tuning = session.catalog.get(name)
     why = None if tuning is None else unread(tuning, session.context)
     return why or f"no study tries it; 'trimtab compare stock {name}=VALUE' does"
+
+
+def require_same_question(session: Session, ledger: Ledger, folder: Path) -> None:
+    """Make sure that a session asks what a study asks.
+
+    Raises:
+        StudyMismatchError: it does not; the message names the first difference.
+    """
+    require_same(_plain(session.question()), ledger.question["question"], folder)
 
 
 def require_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ import typer.main
 from trimtab import archive, search, stored, study
 from trimtab.answer import write_answer
 from trimtab.commands.app import app
-from trimtab.errors import StudyError, TrimtabError, UsageError
+from trimtab.errors import StudyError, StudyMismatchError, TrimtabError, UsageError
 from trimtab.ledger import Ledger
 from trimtab.model import CheckKind, Evidence, Seen, Verdict
 from trimtab.model.plan import Check
@@ -65,6 +65,23 @@ def test_without_a_stored_answer_the_ledger_gives_the_same(folder: Path) -> None
     assert replace(again.conclusion, notes=()) == replace(before.conclusion, notes=())
     assert headline(again) == headline(before)
     assert dict(again.files) == dict(before.files)
+
+
+def test_a_question_that_is_another_one_here_is_not_answered_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (folder / archive.NAME).read_text()
+    (folder / archive.NAME).unlink()
+
+    def differs(*_: object) -> None:
+        raise StudyMismatchError("it holds another machine")
+
+    monkeypatch.setattr(study, "require_same_question", differs)
+    try:
+        with pytest.raises(UsageError, match=r"open its report\.html"):
+            stored.read(folder, SAID.append)
+    finally:
+        (folder / archive.NAME).write_text(text)
 
 
 def test_an_answer_with_the_former_words_is_read(folder: Path) -> None:
