@@ -11,6 +11,7 @@
     │   ├── EngineInstallError      an installation step failed
     │   ├── StartFailedError        the server ended or was not ready in time
     │   └── ServerLostError         the server died or changed under load
+    ├── ClientLimitError            the load client has no file or port left  exit code 1
     ├── HostError (OSError)         the machine refused a read or a write     exit code 1
     │   └── SettingRefusedError     a kernel setting did not take the value a plan wants
     ├── LibraryMissingError         a library to preload is not installed     exit code 1
@@ -70,6 +71,10 @@ class StartFailedError(EngineError):
 
 class ServerLostError(EngineError):
     """The server died, or another one answered in its place, while load was running."""
+
+
+class ClientLimitError(TrimtabError):
+    """This process has no file descriptor or local port left: nobody else's fault."""
 
 
 class HostError(TrimtabError, OSError):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trimtab.engines.address import Address
 from trimtab.errors import UsageError
 from trimtab.load import wire
 from trimtab.load.client import Client, Connection, Exchange
@@ -185,7 +186,10 @@ def test_the_deadline_ends_the_exchange_and_only_that() -> None:
         await asyncio.wait_for(rig.changed.wait(), 30)
         assert [one.error for one in rig.ended] == [
             "",
-            "no complete answer within the deadline of 0.01 s",
+            (
+                "no complete answer within 0.01 s: give requests more time with the "
+                "workload's key request_deadline"
+            ),
         ]
         assert rig.wire.aborted
 
@@ -205,7 +209,18 @@ def test_the_bytes_of_a_request() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://127.0.0.1:1", "127.0.0.1:1", "http://", "http://h:x", "http://h:1/v1", "ftp://h"],
+    [
+        "127.0.0.1:1",
+        "http://",
+        "http://h:x",
+        "http://h:1/v1",
+        "http://h/a/v1/",
+        "ftp://h",
+        "unix:///",
+        "http://u:p@h",
+        "http://h/?a=1",
+        "http://h/a b",
+    ],
 )
 def test_another_url_is_a_usage_error(url: str) -> None:
     with pytest.raises(UsageError, match="URL"):
@@ -216,7 +231,7 @@ def test_another_url_is_a_usage_error(url: str) -> None:
     ("url", "port"), [("http://localhost:8000/", 8000), ("http://gpu1", 80), ("http://h:0", 0)]
 )
 def test_urls(url: str, port: int) -> None:
-    assert Target.parse(url, "m").port == port
+    assert Target.parse(url, "m").address.port == port
 
 
 class Answering:
@@ -319,8 +334,8 @@ def test_a_name_that_is_not_known_is_asked_for_once_and_again_when_needed(
 ) -> None:
     asked: list[str] = []
 
-    async def resolve(host: str, port: int) -> list[wire.Address]:
-        asked.append(host)
+    async def resolve(at: Address) -> list[wire.Place]:
+        asked.append(at.host)
         raise OSError("no such name")
 
     async def test() -> None:

@@ -11,6 +11,7 @@ from time import perf_counter
 
 import pytest
 
+from trimtab.engines.address import Address
 from trimtab.load import wire
 from trimtab.load.loop import event_loop
 
@@ -36,11 +37,11 @@ class Heard:
         self.changed.set()
 
 
-async def connected(heard: Heard) -> tuple[wire.Wire, socket.socket]:
+async def connected(heard: Heard) -> tuple[wire.Writable, socket.socket]:
     listening = socket.create_server(("127.0.0.1", 0))
     with listening:
-        addresses = await wire.resolve("127.0.0.1", listening.getsockname()[1])
-        opened = await wire.connect(addresses, heard)
+        at = Address("127.0.0.1", listening.getsockname()[1])
+        opened = await wire.connect(await wire.resolve(at), heard, at)
         peer, _ = listening.accept()
     return opened, peer
 
@@ -132,8 +133,10 @@ def test_nobody_listens(in_loop: InLoop) -> None:
     async def test(heard: Heard) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
+        at = Address("localhost", port)
+        places = await wire.resolve(at)
         with pytest.raises(ConnectionRefusedError):
-            await wire.connect(await wire.resolve("localhost", port), heard)
+            await wire.connect(places, heard, at)
 
     in_loop(test)
 

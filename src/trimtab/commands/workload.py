@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+_PAGE = "/metrics"
+_SECONDS = 10.0
+
 app = typer.Typer(help="List, show and derive workloads.", no_args_is_help=True)
 
 _LIST_HELP = """List the named workloads.
@@ -72,14 +75,13 @@ def from_metrics(
     from trimtab import strict_yaml
     from trimtab.load import observed
 
-    page = f"{url.rstrip('/')}/metrics"
-    seen = observed.parse(_get(page))
+    seen = observed.parse(_get(url))
     elapsed = None
     if not since_start:
         began = time.monotonic()
         typer.echo(f"looking on for {seconds:g} s", err=True)
         time.sleep(seconds)
-        later = observed.parse(_get(page))
+        later = observed.parse(_get(url))
         elapsed, seen = time.monotonic() - began, later.since(seen)
     text = strict_yaml.dump({"name": "observed", **observed.workload_of(seen, elapsed)})
     if out is None:
@@ -89,17 +91,14 @@ def from_metrics(
         typer.echo(f"{out}: the workload of {seen.requests:.0f} requests", err=True)
 
 
-def _get(page: str) -> str:
-    import urllib.error
-    import urllib.request
+def _get(url: str) -> str:
+    from trimtab.engines import loopback
+    from trimtab.errors import ServerLostError
 
-    from trimtab.errors import WorkloadError
-
-    if not page.startswith(("http://", "https://")):
-        raise WorkloadError(f"the server must be an http or https address, but got {page!r}")
     try:
-        with urllib.request.urlopen(page, timeout=10) as answer:  # noqa: S310  checked above
-            return str(answer.read(32_000_000).decode(errors="replace"))
-    except (OSError, ValueError, urllib.error.URLError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise WorkloadError(f"{page} cannot be read: {reason}") from error
+        reply = loopback.exchange("GET", url, _PAGE, timeout=_SECONDS)
+    except loopback.ExchangeError as error:
+        raise ServerLostError(f"{url}{_PAGE} cannot be read: {error}") from error
+    if why := loopback.refusal(_PAGE, reply):
+        raise ServerLostError(f"{url}{_PAGE} cannot be read: {why}")
+    return reply.body.decode(errors="replace")

@@ -1,36 +1,78 @@
-"""One HTTP request to a server here: no proxy, no redirect, bounded in time and size."""
+"""One HTTP request to a server: no proxy, no redirect, bounded in time and size.
+
+``url`` is an address as `trimtab.engines.address` reads it: http, https or a unix socket.
+``timeout`` bounds the whole exchange in seconds, name resolution aside: a server that drips bytes
+is given up as one that is silent.
+"""
 
 from __future__ import annotations
 
+import errno
 import http
-import http.client
 import json
-from urllib.parse import urlsplit
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
+import httptools
+
+from trimtab.engines.address import Address, parse
 from trimtab.engines.authorization import header
+from trimtab.engines.framing import HEAD_BYTES, Framing
+from trimtab.errors import ClientLimitError
 
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES: Final = 32 * 1024 * 1024
+"""What a page may take unless it is asked for with a lower limit."""
+
+SMALL_BYTES: Final = 4 * 1024 * 1024
+"""What an answer in JSON may take: a list of models, a configuration, a few tokens."""
+
+OWN_LIMITS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
+"""Errors of a connection that are this side's: no descriptor or no local port is left."""
+
+_READ_BYTES: Final = 65_536
+_REDIRECTS: Final = range(300, 400)
 
 
-def get(url: str, path: str, timeout: float, key: str | None = None) -> bytes | None:
+class ExchangeError(Exception):
+    """No answer was had; the message is a few words. Never leaves this package's callers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: its status, its body, and where it redirects to if it does."""
+
+    status: int
+    body: bytes
+    location: str = ""
+
+
+def get(
+    url: str, path: str, timeout: float, key: str | None = None, limit: int = MAX_BYTES
+) -> bytes | None:
     """Return the body of a 200 answer to ``GET url/path``; ``None`` for anything else.
 
-    ``timeout`` is in seconds, for the connection and for each read. ``key`` is the server's API
-    key, if it demands one.
+    ``key`` is the server's API key, if it demands one; ``limit`` what the body may take in bytes.
+
+    Raises:
+        ClientLimitError: this process has no descriptor left.
     """
-    return _ask("GET", url, path, None, timeout, key)
+    return _found("GET", url, path, None, timeout, key, limit)
 
 
 def get_json(url: str, path: str, timeout: float, key: str | None = None) -> object:
     """Return the JSON of a 200 answer; ``None`` for anything else."""
-    return _json(get(url, path, timeout, key))
+    return _json(_found("GET", url, path, None, timeout, key, SMALL_BYTES))
 
 
 def post_json(
     url: str, path: str, content: object, timeout: float, key: str | None = None
 ) -> object:
     """Post JSON and return the JSON of a 200 answer; ``None`` for anything else."""
-    return _json(_ask("POST", url, path, json.dumps(content).encode(), timeout, key))
+    return _json(_found("POST", url, path, _bytes(content), timeout, key, SMALL_BYTES))
 
 
 def version(url: str, key: str | None = None) -> str:
@@ -43,39 +85,165 @@ def version(url: str, key: str | None = None) -> str:
 def trouble(url: str, path: str, timeout: float, key: str | None = None) -> str:
     """Return why ``GET url/path`` gets no JSON, in a few words; "" if it does."""
     try:
-        status, body = _exchange("GET", url, path, None, timeout, key)
+        reply = exchange("GET", url, path, timeout=timeout, key=key, limit=SMALL_BYTES)
+    except ExchangeError as error:
+        return str(error)
+    if why := refusal(path, reply):
+        return why
+    return "" if _json(reply.body) is not None else f"the answer of {path} is no JSON"
+
+
+def refusal(path: str, reply: Reply) -> str:
+    """Return what an answer other than 200 says of a page, in a few words; "" for 200."""
+    if reply.status == http.HTTPStatus.OK:
+        return ""
+    if reply.status in _REDIRECTS and reply.location:
+        place = "".join(one for one in reply.location[:200] if one.isprintable())
+        return f"{path} redirects to {place} (HTTP {reply.status}), which trimtab does not follow"
+    return f"{path} answers HTTP {reply.status}"
+
+
+def exchange(
+    method: str,
+    url: str,
+    path: str,
+    content: object = None,
+    *,
+    timeout: float,
+    key: str | None = None,
+    limit: int = MAX_BYTES,
+) -> Reply:
+    """Return what the server answers, whatever its status.
+
+    ``content`` is posted as JSON if it is not ``None``.
+
+    Raises:
+        ExchangeError: no complete HTTP answer came.
+        ClientLimitError: this process has no descriptor left.
+    """
+    at = parse(url)
+    body = None if content is None else _bytes(content)
+    try:
+        return _exchange(at, _request(at, method, path, body, key), timeout, limit)
+    except TimeoutError as error:
+        raise ExchangeError(f"no answer within {timeout:g} s") from error
+    except ssl.SSLCertVerificationError as error:
+        raise ExchangeError(
+            f"its certificate is not trusted ({error.verify_message}): "
+            "name its authority's file in SSL_CERT_FILE, or give --insecure"
+        ) from error
     except OSError as error:
-        return (error.strerror or str(error) or type(error).__name__).lower()
-    except http.client.HTTPException as error:
-        return f"what answers speaks no HTTP ({type(error).__name__})"
-    if status != http.HTTPStatus.OK:
-        return f"{path} answers HTTP {status}"
-    return "" if _json(body) is not None else f"the answer of {path} is no JSON"
+        if error.errno in OWN_LIMITS:
+            raise ClientLimitError(client_limit(error)) from error
+        raise ExchangeError((error.strerror or str(error) or type(error).__name__).lower()) from (
+            error
+        )
 
 
-def _ask(
-    method: str, url: str, path: str, body: bytes | None, timeout: float, key: str | None
-) -> bytes | None:
+def client_limit(error: OSError) -> str:
+    """Return the sentence that this side, and not the server, has run out of something."""
+    what = error.strerror or str(error)
+    return f"trimtab itself ran into a limit ({what}): raise 'ulimit -n', or lower the load"
+
+
+def _exchange(at: Address, request: bytes, timeout: float, limit: int) -> Reply:
+    until = time.monotonic() + timeout
+    opened = at.connect(timeout)
     try:
-        status, found = _exchange(method, url, path, body, timeout, key)
-    except (OSError, http.client.HTTPException):
-        return None
-    return found if status == http.HTTPStatus.OK else None
-
-
-def _exchange(
-    method: str, url: str, path: str, body: bytes | None, timeout: float, key: str | None
-) -> tuple[int, bytes]:
-    where = urlsplit(url)
-    assert where.hostname is not None
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=timeout)
-    kind = {} if body is None else {"Content-Type": "application/json"}
-    try:
-        connection.request(method, path, body, {"Connection": "close", **kind, **header(key)})
-        answer = connection.getresponse()
-        return answer.status, answer.read(MAX_BYTES)
+        opened.settimeout(_left(until))
+        opened.sendall(request)
+        return _answer(opened, until, limit)
     finally:
-        connection.close()
+        opened.close()
+
+
+class _Incoming(Framing):
+    """One response that is collected whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = bytearray()
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a part of the body (the parser calls this)."""
+        if not self.whole:
+            self.body += data
+
+
+def _answer(opened: socket.socket, until: float, limit: int) -> Reply:
+    incoming = _Incoming()
+    room = limit + HEAD_BYTES
+    while not incoming.whole:
+        opened.settimeout(_left(until))
+        try:
+            data = opened.recv(_READ_BYTES)
+        except ssl.SSLEOFError:
+            data = b""
+        room -= len(data)
+        if room < 0:
+            raise ExchangeError(f"its answer is longer than {limit} bytes")
+        if not data:
+            if not incoming.ended():
+                raise ExchangeError("the connection was closed before the answer ended")
+            break
+        try:
+            incoming.parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if not incoming.whole:
+                raise ExchangeError(f"what answers speaks no HTTP ({error})") from error
+    assert incoming.status is not None
+    return Reply(incoming.status, bytes(incoming.body), incoming.location)
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _request(at: Address, method: str, path: str, body: bytes | None, key: str | None) -> bytes:
+    return head(at, method, path, {"Connection": "close"}, body, key) + (body or b"")
+
+
+def head(
+    at: Address,
+    method: str,
+    path: str,
+    fields: Mapping[str, str],
+    body: bytes | None,
+    key: str | None,
+) -> bytes:
+    """Return the head of an HTTP/1.1 request to a page of the server at an address."""
+    sized = {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}
+    shown = {"Host": at.authority, **sized, **fields, **header(key)}
+    lines = (f"{method} {at.path}{path} HTTP/1.1", *(f"{name}: {shown[name]}" for name in shown))
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+
+
+def _found(
+    method: str,
+    url: str,
+    path: str,
+    body: bytes | None,
+    timeout: float,
+    key: str | None,
+    limit: int,
+) -> bytes | None:
+    at = parse(url)
+    try:
+        reply = _exchange(at, _request(at, method, path, body, key), timeout, limit)
+    except ExchangeError:
+        return None
+    except OSError as error:
+        if error.errno in OWN_LIMITS:
+            raise ClientLimitError(client_limit(error)) from error
+        return None
+    return reply.body if reply.status == http.HTTPStatus.OK else None
+
+
+def _bytes(content: object) -> bytes:
+    return json.dumps(content).encode()
 
 
 def _json(body: bytes | None) -> object:
@@ -83,5 +251,5 @@ def _json(body: bytes | None) -> object:
         return None
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -12,16 +12,27 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final
 
 import httptools
 
+from trimtab.engines.framing import HEAD_BYTES, Framing
+from trimtab.engines.loopback import OWN_LIMITS, Reply, client_limit, refusal
 from trimtab.load import wire
 from trimtab.load.sse import Piece, describe_error
-from trimtab.load.target import Target
+from trimtab.load.target import PATH, Target
 from trimtab.model import Request
 
 _CONNECT_SECONDS: Final = 10.0
+
+_ANSWER_BYTES: Final = 256 * 1024
+"""What an answer may take, beside :data:`_TOKEN_BYTES` for each token that was asked for."""
+
+_TOKEN_BYTES: Final = 16 * 1024
+"""An event of vLLM takes some 300 bytes; servers that add token ids and usage double it."""
+
+_ERROR_BYTES: Final = 64 * 1024
+"""What is read of an answer that is an error."""
 
 
 @dataclass(slots=True)
@@ -30,7 +41,10 @@ class Exchange:
 
     ``intended`` is ``None`` where no schedule says when it is to be sent, until it is. ``pieces``
     are the parts of the body, with the instants at which they arrived; ``done`` is when its end
-    was read, ``None`` while it runs. ``error`` then says what went wrong in transport.
+    was read, ``None`` while it runs. ``error`` then says what went wrong in transport; ``own``
+    that it was this side's lack of descriptors or ports, and nothing that the server did.
+    ``until_close``: the body ended with the connection, so that only its ``[DONE]`` proves it
+    whole.
     """
 
     request: Request
@@ -40,19 +54,11 @@ class Exchange:
     pieces: list[Piece] = field(default_factory=list)
     done: float | None = None
     error: str = ""
+    own: bool = False
+    until_close: bool = False
 
 
-class Writable(Protocol):
-    """What a connection needs of its socket."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-
-    def abort(self) -> None:
-        """Close at once."""
-
-
-class Connection:
+class Connection(Framing):
     """One keep-alive connection with at most one exchange on it.
 
     ``on_end(connection, exchange)`` is called when an exchange ends, with or without an error;
@@ -66,23 +72,23 @@ class Connection:
         on_lost: Callable[[Connection], None],
         on_read: Callable[[], None],
     ) -> None:
+        super().__init__()
         self.usable = False
         self._on_read = on_read
         self._on_end = on_end
         self._on_lost = on_lost
-        self._wire: Writable | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._wire: wire.Writable | None = None
         self._exchange: Exchange | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._arrived = 0.0
-        self._whole = False
-        self._keep = False
+        self._room = 0
 
     def send(self, exchange: Exchange, payload: bytes, deadline: float) -> None:
         """Write the request and wait for its answer, at most ``deadline`` seconds."""
         assert self._wire is not None
-        self._parser = httptools.HttpResponseParser(self)
-        self._exchange, self._whole = exchange, False
+        self.begin()
+        self._exchange = exchange
+        self._room = _ANSWER_BYTES + _TOKEN_BYTES * exchange.request.output_tokens
         self._deadline = asyncio.get_running_loop().call_later(deadline, self._expire, deadline)
         exchange.sent = perf_counter()
         if exchange.intended is None:
@@ -98,7 +104,7 @@ class Connection:
         if self._wire is not None:
             self._wire.abort()
 
-    def connection_made(self, opened: Writable) -> None:
+    def connection_made(self, opened: wire.Writable) -> None:
         """Take the socket."""
         self._wire = opened
         self.usable = True
@@ -108,47 +114,70 @@ class Connection:
         self._on_read()
         self._arrived = arrived
         exchange = self._exchange
-        if exchange is None or self._parser is None:
+        if exchange is None:
             self._drop()  # an answer nobody asked for: what follows could not be attributed
             return
+        self._room -= len(data)
         try:
-            self._parser.feed_data(data)
+            self.parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._fail(f"not an HTTP/1.1 response: {error}")
-            return
-        if self._whole:
+            if not self.whole:
+                self._fail(f"not an HTTP/1.1 response: {error}")
+                return
+            self.keep = False
+        if self.whole:
             self._complete(exchange)
+        elif self._room < 0:
+            self._overflow(exchange)
 
     def on_headers_complete(self) -> None:
         """Note the status (the parser calls this)."""
-        if self._exchange is not None and self._parser is not None:
-            self._exchange.status = self._parser.get_status_code()
-            # asked now, because after the message llhttp has forgotten how it was framed
-            self._keep = self._parser.should_keep_alive()
+        super().on_headers_complete()
+        if self._exchange is not None and not self.whole:
+            self._exchange.status = self.status
+            if self.status not in (None, 200):
+                self._room = min(self._room, _ERROR_BYTES + HEAD_BYTES)
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body with its stamp (the parser calls this)."""
-        if self._exchange is not None:
+        if self._exchange is not None and not self.whole:
             self._exchange.pieces.append((self._arrived, body))
 
-    def on_message_complete(self) -> None:
-        """Note that the response is whole (the parser calls this, inside ``feed_data``)."""
-        self._whole = True
-
     def connection_lost(self, error: OSError | None) -> None:
-        """Fail what is on the way (the wire calls this)."""
+        """End or fail what is on the way (the wire calls this)."""
+        if self._exchange is not None and error is None and self.ended():
+            self._exchange.until_close = True
+            self._complete(self._exchange)
+            return
         self._fail(f"connection lost: {error or 'closed by the server before the answer ended'}")
 
     def _complete(self, exchange: Exchange) -> None:
         if exchange.status != 200:
-            body = b"".join(body for _, body in exchange.pieces)
-            exchange.error = f"HTTP {exchange.status}: {describe_error(body)}"
-        if not self._keep:
+            exchange.error = self._refused(exchange)
+        if not self.keep:
             self._drop()
         self._end()
 
+    def _overflow(self, exchange: Exchange) -> None:
+        """Give up an answer that goes on and on."""
+        if exchange.status in (None, 200):
+            tokens = exchange.request.output_tokens
+            self._fail(f"the answer to a request for {tokens} tokens does not end")
+        else:
+            self._fail(self._refused(exchange))
+
+    def _refused(self, exchange: Exchange) -> str:
+        assert exchange.status is not None
+        if self.location:
+            return refusal(PATH, Reply(exchange.status, b"", self.location))
+        body = b"".join(body for _, body in exchange.pieces)
+        return f"HTTP {exchange.status}: {describe_error(body)}"
+
     def _expire(self, deadline: float) -> None:
-        self._fail(f"no complete answer within the deadline of {deadline:g} s")
+        self._fail(
+            f"no complete answer within {deadline:g} s: give requests more time with the "
+            "workload's key request_deadline"
+        )
 
     def _fail(self, error: str) -> None:
         if self._exchange is not None:
@@ -194,7 +223,7 @@ class Client:
         self._on_end = on_end
         self._on_read = on_read
         self._spare = 0
-        self._addresses: list[wire.Address] = []
+        self._addresses: list[wire.Place] = []
         self._free: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiting: set[asyncio.Task[None]] = set()
@@ -249,16 +278,16 @@ class Client:
 
     async def _look_up(self) -> None:
         if not self._addresses:
-            self._addresses = await wire.resolve(self._target.host, self._target.port)
+            self._addresses = await wire.resolve(self._target.address)
 
-    async def _connect(self) -> Connection | str:
+    async def _connect(self) -> Connection | OSError:
         connection = Connection(self._ended, self._lost, self._on_read)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await self._look_up()
-                opened = await wire.connect(self._addresses, connection)
+                opened = await wire.connect(self._addresses, connection, self._target.address)
         except OSError as error:  # TimeoutError is one
-            return str(error) or "timed out"
+            return error
         connection.connection_made(opened)
         self._open.add(connection)
         return connection
@@ -268,8 +297,13 @@ class Client:
         if isinstance(connection, Connection) and connection.usable:
             self._send(connection, exchange)
             return
-        reason = connection if isinstance(connection, str) else "closed at once"
-        exchange.error, exchange.done = f"cannot connect: {reason}", perf_counter()
+        if isinstance(connection, Connection):
+            exchange.error = "cannot connect: closed at once"
+        elif connection.errno in OWN_LIMITS:
+            exchange.error, exchange.own = client_limit(connection), True
+        else:
+            exchange.error = f"cannot connect: {str(connection) or 'timed out'}"
+        exchange.done = perf_counter()
         self._finish(exchange)
 
     def _send(self, connection: Connection, exchange: Exchange) -> None:

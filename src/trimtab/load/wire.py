@@ -1,4 +1,4 @@
-"""A TCP socket whose reads carry the instant at which the kernel received the bytes.
+"""A socket whose reads carry the instant at which the kernel received the bytes.
 
 Client and server often share cores: a client that stamps what it reads when it gets to run
 reports its own waiting as the server's. Linux stamps each packet on arrival (SO_TIMESTAMPNS,
@@ -13,12 +13,14 @@ import asyncio
 import socket
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from time import perf_counter, time
 from typing import Any, Final, Protocol, TypeAlias
 
+from trimtab.engines.address import Address
 from trimtab.load.loop import add_read, remove_read
+from trimtab.load.tls import Layer
 
 _READ_BYTES: Final = 65_536
 _SO_TIMESTAMPNS: Final = 35
@@ -40,6 +42,16 @@ class Receiver(Protocol):
         """Take the end: the peer closed (``None``) or the connection broke."""
 
 
+class Writable(Protocol):
+    """What a connection needs of its socket."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
 class Wire:
     """One open connection on the running event loop."""
 
@@ -48,7 +60,8 @@ class Wire:
         self._loop = asyncio.get_running_loop()
         self._unsent = b""
         self._waits = False
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if opened.family != socket.AF_UNIX:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if sys.platform == "linux":
             opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         add_read(self._loop, opened, self._read)
@@ -121,30 +134,33 @@ def _age(timespec: bytes) -> float:
     return age if 0 < age < _OLDEST else 0.0
 
 
-Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, tuple[Any, ...]]
+Place: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, Any]
 """Family, kind, protocol and address of a place to connect to."""
 
 
-async def resolve(host: str, port: int) -> list[Address]:
-    """Return the addresses of a server, which takes a thread: once is enough for a load.
+async def resolve(at: Address) -> list[Place]:
+    """Return the places of a server, which takes a thread: once is enough for a load.
 
     Raises:
         OSError: the name is not known.
     """
+    if at.uds:
+        return [(socket.AF_UNIX, socket.SOCK_STREAM, 0, at.uds)]
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await loop.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)
     return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
 
 
-async def connect(addresses: Iterable[Address], receiver: Receiver) -> Wire:
-    """Open a connection to the first of the addresses that takes one.
+async def connect(places: Sequence[Place], receiver: Receiver, at: Address) -> Writable:
+    """Open a connection to the first of the places that takes one, with TLS if ``at`` has it.
 
     Raises:
-        OSError: none does.
+        OSError: none does, or the handshake fails.
     """
     loop = asyncio.get_running_loop()
     trouble = OSError("the host has no address")
-    for family, kind, protocol, address in addresses:
+    context = at.context()
+    for family, kind, protocol, address in places:
         with ExitStack() as unless_wired:
             opened = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
             unless_wired.enter_context(opened)
@@ -153,6 +169,11 @@ async def connect(addresses: Iterable[Address], receiver: Receiver) -> Wire:
             except OSError as error:
                 trouble = error
                 continue
+            if context is not None:
+                layer = Layer(context, at.host, receiver)
+                layer.carry(Wire(opened, layer))
+                unless_wired.pop_all()
+                return await layer.handshake()
             wired = Wire(opened, receiver)
             unless_wired.pop_all()
             return wired

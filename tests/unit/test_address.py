@@ -1,0 +1,286 @@
+"""Addresses: one string says how a server is reached, by every part that asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trimtab.engines import address, loopback
+from trimtab.errors import ClientLimitError, UsageError
+from trimtab.load.client import Client, Exchange
+from trimtab.load.target import Target
+from trimtab.model import Request
+
+KEY_AND_CERTIFICATE = Path(__file__).parents[1] / "data" / "loopback.pem"
+"""A key and a certificate for localhost, 127.0.0.1 and ::1, signed by itself, for tests only."""
+
+STREAM = (
+    b'data: {"choices":[{"text":"a","finish_reason":"length"}]}\n\n'
+    b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\ndata: [DONE]\n\n'
+)
+
+Answer = Callable[[socket.socket, bytes], None]
+
+
+def answer(body: bytes, status: str = "200 OK", more: str = "") -> Answer:
+    """Return what answers every request with a body."""
+
+    def send(peer: socket.socket, _: bytes) -> None:
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+        peer.sendall(head.encode() + body)
+
+    return send
+
+
+@contextmanager
+def serving(
+    send: Answer, *, family: int = socket.AF_INET, place: Any = ("127.0.0.1", 0), tls: bool = False
+) -> Iterator[tuple[Any, list[bytes]]]:
+    """A server that answers one request on each connection; yields its place, and the heads."""
+    heads: list[bytes] = []
+    listening = socket.socket(family)
+    listening.bind(place)
+    listening.listen()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(KEY_AND_CERTIFICATE)
+    stop = threading.Event()
+
+    def one(peer: socket.socket) -> None:
+        try:
+            with context.wrap_socket(peer, server_side=True) if tls else peer as opened:
+                head = b""
+                while b"\r\n\r\n" not in head and (data := opened.recv(65536)):
+                    head += data
+                heads.append(head)
+                send(opened, head)
+        except OSError:
+            pass  # a client that does not trust the certificate, or has had enough
+
+    def loop() -> None:
+        while True:
+            peer, _ = listening.accept()
+            if stop.is_set():
+                peer.close()
+                return
+            threading.Thread(target=one, args=(peer,), daemon=True).start()
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield listening.getsockname(), heads
+    finally:
+        stop.set()
+        with socket.socket(family) as last:
+            last.connect(listening.getsockname())
+        thread.join()
+        listening.close()
+
+
+def streamed(url: str) -> Exchange:
+    """Return what the load client gets for one request."""
+    ended: list[Exchange] = []
+    request = Request(0, (5,), 1)
+
+    async def run() -> None:
+        done = asyncio.Event()
+
+        def end(exchange: Exchange) -> None:
+            ended.append(exchange)
+            done.set()
+
+        client = Client(Target.parse(url, "m"), [request], 30.0, end, lambda: None)
+        await client.open(1)
+        client.submit(request, None)
+        await asyncio.wait_for(done.wait(), 30)
+        await client.close()
+
+    asyncio.run(run())
+    return ended[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "authority", "path"),
+    [
+        ("http://127.0.0.1:8000", "127.0.0.1:8000", ""),
+        ("http://h:8000/llm/", "h:8000", "/llm"),
+        ("http://[::1]:8000/a/b", "[::1]:8000", "/a/b"),
+        ("https://H", "h:443", ""),
+        ("https+insecure://h:1/x", "h:1", "/x"),
+        ("unix:///run/a%20b.sock", "localhost", ""),
+    ],
+)
+def test_an_address_is_read_and_written(url: str, authority: str, path: str) -> None:
+    at = address.parse(url)
+    assert (at.authority, at.path) == (authority, path)
+    assert address.parse(at.url) == at
+
+
+def test_parts_make_an_address() -> None:
+    assert address.of_host("::1", 80) == "http://[::1]:80"
+    assert address.of_host("h", 8, tls=True, verified=False) == "https+insecure://h:8"
+    assert address.parse(address.of_socket("/run/a b#?.sock")).uds == "/run/a b#?.sock"
+    assert address.insecure("https://h/x") == "https+insecure://h/x"
+    with pytest.raises(UsageError, match="--insecure goes with an https"):
+        address.insecure("http://h")
+
+
+def test_a_password_is_not_repeated() -> None:
+    with pytest.raises(UsageError) as caught:
+        address.parse("ftp://me:secret@h")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "named"),
+    [
+        ("http://far:8000", {"HTTP_PROXY": "http://p"}, "HTTP_PROXY is set, and not used"),
+        ("https://far", {"HTTP_PROXY": "http://p"}, ""),
+        ("https://far", {"all_proxy": "http://p"}, "all_proxy is set"),
+        ("http://far.corp", {"http_proxy": "p", "NO_PROXY": "a,.corp"}, ""),
+        ("http://127.0.0.1:1", {"http_proxy": "p"}, ""),
+        ("http://[::1]:1", {"http_proxy": "p"}, ""),
+        ("unix:///s", {"http_proxy": "p"}, ""),
+    ],
+)
+def test_a_proxy_that_is_not_used_is_told(
+    url: str, environment: Mapping[str, str], named: str
+) -> None:
+    said = address.proxy_remark(url, environment)
+    assert named in said
+    assert bool(said) is bool(named)
+
+
+def test_pages_over_a_path_ipv6_and_a_unix_socket(tmp_path: Path) -> None:
+    with serving(answer(b"[1]")) as (place, heads):
+        assert loopback.get_json(f"http://127.0.0.1:{place[1]}/llm", "/v1/models", 30.0) == [1]
+        assert heads[0].startswith(b"GET /llm/v1/models HTTP/1.1\r\n")
+    with serving(answer(STREAM), family=socket.AF_INET6, place=("::1", 0)) as (place, heads):
+        url = address.of_host("::1", place[1])
+        assert loopback.get(url, "/health", 30.0) == STREAM
+        assert streamed(f"{url}/x").error == ""
+        assert all(b"Host: [::1]:%d\r\n" % place[1] in one for one in heads)
+        assert heads[-1].startswith(b"POST /x/v1/completions")
+    path = str(tmp_path / "s.sock")
+    with serving(answer(STREAM), family=socket.AF_UNIX, place=path):
+        assert loopback.get(address.of_socket(path), "/health", 30.0) == STREAM
+        assert streamed(address.of_socket(path)).error == ""
+
+
+def test_tls_is_checked_unless_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(answer(STREAM), tls=True) as (place, _):
+        url = f"https://127.0.0.1:{place[1]}"
+        assert "certificate is not trusted" in loopback.trouble(url, "/x", 30.0)
+        assert "CERTIFICATE_VERIFY_FAILED" in streamed(url).error
+        assert loopback.get(address.insecure(url), "/x", 30.0) == STREAM
+        exchange = streamed(address.insecure(url))
+        assert (exchange.error, b"".join(body for _, body in exchange.pieces)) == ("", STREAM)
+        monkeypatch.setenv("SSL_CERT_FILE", str(KEY_AND_CERTIFICATE))
+        address._context.cache_clear()
+        try:
+            assert loopback.get(url, "/x", 30.0) == STREAM
+            assert streamed(url).error == ""
+        finally:
+            address._context.cache_clear()
+
+
+def test_a_server_that_wants_tls_gets_no_load() -> None:
+    with serving(answer(b""), tls=True) as (place, _):
+        url = f"http://127.0.0.1:{place[1]}"
+        assert streamed(url).error
+        assert loopback.trouble(url, "/x", 30.0)
+
+
+def test_a_redirect_is_told_and_not_followed() -> None:
+    with serving(answer(b"", "302 Found", "Location: https://else/v1\r\n")) as (
+        place,
+        heads,
+    ):
+        url = f"http://127.0.0.1:{place[1]}"
+        said = loopback.trouble(url, "/v1/models", 30.0, "sk-x")
+        assert said == (
+            "/v1/models redirects to https://else/v1 (HTTP 302), which trimtab does not follow"
+        )
+        assert "/v1/completions redirects to https://else" in streamed(url).error
+        assert len(heads) == 2
+
+
+def dripping(peer: socket.socket, _: bytes) -> None:
+    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while not threading.Event().wait(0.01):
+        peer.sendall(b"x")
+
+
+def endless(start: bytes, more: bytes) -> Answer:
+    """Return what sends one thing, and then another for ever."""
+
+    def send(peer: socket.socket, _: bytes) -> None:
+        peer.sendall(start)
+        while True:
+            peer.sendall(more)
+
+    return send
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def test_an_exchange_has_one_deadline_however_it_drips() -> None:
+    with serving(dripping) as (place, _):
+        url = f"http://127.0.0.1:{place[1]}"
+        assert loopback.get(url, "/health", 0.2) is None
+        assert loopback.trouble(url, "/health", 0.2) == "no answer within 0.2 s"
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        endless(OK + b"\r\n", b"x" * 65536),
+        endless(OK, b"X: y\r\n" * 1000),
+        endless(OK + b"X: ", b"y" * 65536),
+        endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        endless(CHUNKED + b"0\r\n", b"X: y\r\n" * 1000),
+        endless(CHUNKED + b"80000000\r\n", b"x" * 65536),
+        endless(b"HTTP/1.1 500 X\r\n\r\n", b"x" * 65536),
+    ],
+    ids=["body", "fields", "field", "interim", "trailers", "chunk", "error"],
+)
+def test_an_answer_without_end_is_given_up(send: Answer) -> None:
+    with serving(send) as (place, _):
+        url = f"http://127.0.0.1:{place[1]}"
+        assert loopback.get(url, "/metrics", 60.0, limit=1000) is None
+        exchange = streamed(url)
+        assert exchange.error
+        assert "deadline" not in exchange.error
+        assert sum(len(body) for _, body in exchange.pieces) < 500_000
+
+
+def test_a_body_that_ends_with_the_connection_is_whole() -> None:
+    def send(peer: socket.socket, _: bytes) -> None:
+        peer.sendall(b"HTTP/1.0 200 OK\r\n\r\n[1,")
+        peer.sendall(b"2]")
+
+    with serving(send) as (place, _):
+        assert loopback.get_json(f"http://127.0.0.1:{place[1]}", "/v1/models", 30.0) == [1, 2]
+
+
+def test_json_that_is_nested_deep_is_no_json() -> None:
+    with serving(answer(b"[" * 200_000)) as (place, _):
+        assert loopback.get_json(f"http://127.0.0.1:{place[1]}", "/v1/models", 30.0) is None
+
+
+def test_running_out_of_files_is_not_the_servers_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(self: address.Address, seconds: float) -> socket.socket:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(address.Address, "connect", connect)
+    with pytest.raises(ClientLimitError, match="ulimit -n"):
+        loopback.get("http://127.0.0.1:1", "/health", 1.0)
