@@ -9,6 +9,7 @@ from functools import partial
 
 from trimtab.engines import api_key
 from trimtab.load import saturation
+from trimtab.load.endpoint import require_completions
 from trimtab.load.greedy import greedy
 from trimtab.load.guarded import guarded
 from trimtab.load.guards import unsteady
@@ -53,12 +54,16 @@ class Loaded:
 
         Raises:
             KeyboardInterrupt: a stop was asked for.
+            EndpointMissingError: the server completes no prompts.
+            ClientLimitError: this process has too few open files.
         """
         session, url, key = self.session, self.server.url, self.key
+        name = session.engine.served_name(url, key=key)
+        require_completions(url, name, key, workload)
         load = partial(
             run_load,
             url,
-            session.engine.served_name(url, key=key),
+            name,
             workload,
             seed,
             vocab=session.vocab,

@@ -10,7 +10,9 @@
     │   ├── EngineMissingError      no such engine, or not installed
     │   ├── EngineInstallError      an installation step failed
     │   ├── StartFailedError        the server ended or was not ready in time
-    │   └── ServerLostError         the server died or changed under load
+    │   ├── ServerLostError         the server died or changed under load
+    │   ├── EndpointMissingError    the server has no page that can be measured
+    │   └── LoadFailedError         the server did not serve a load, or not it alone
     ├── ClientLimitError            the load client has no file or port left  exit code 1
     ├── HostError (OSError)         the machine refused a read or a write     exit code 1
     │   └── SettingRefusedError     a kernel setting did not take the value a plan wants
@@ -75,6 +77,14 @@ class ServerLostError(EngineError):
 
 class ClientLimitError(TrimtabError):
     """This process has no file descriptor or local port left: nobody else's fault."""
+
+
+class EndpointMissingError(EngineError):
+    """The server does not complete prompts of token ids, so that no load can be sent to it."""
+
+
+class LoadFailedError(EngineError):
+    """A server that runs already did not serve a load, or works for others too."""
 
 
 class HostError(TrimtabError, OSError):

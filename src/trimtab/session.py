@@ -12,13 +12,15 @@ from trimtab import __version__, baseline, engines, facts, presets
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further, with_tries
 from trimtab.catalog.dummy import nothing
 from trimtab.engine_choice import choose
-from trimtab.engines import Engine
+from trimtab.engines import Engine, checkpoint
 from trimtab.engines.ascend_rehearsal import Rehearsal
 from trimtab.engines.inspection import inspect
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
 from trimtab.inherited import reaches_engine
+from trimtab.load.context import asked_context, require_context
+from trimtab.load.files import require_files
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
@@ -141,6 +143,8 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         say(f"{engine.name}: {engine.caveat}")
     model, model_args = engine.model(options.model)
     base = _base(engine, model, command or baseline.ServeCommand(model, model_args), say)
+    require_context(workload, *_context_limit(base, model))
+    require_files(workload)
     host = engine.host()
     context = _context(engine, host, model, base, workload, options, objectives[0])
     asked = _asked(context, options, risk)
@@ -172,6 +176,14 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         gate_patience=0.0 if options.shared_host else engine.gate_patience,
         catalog=asked.catalog,
     )
+
+
+def _context_limit(base: Settings, model: str) -> tuple[int | None, str]:
+    """Return how many tokens a request may have, and what says so."""
+    asked = asked_context(base.argv)
+    if asked is not None:
+        return asked, "--max-model-len of the baseline"
+    return checkpoint.context(model), f"the model {model}"
 
 
 def _timed(engine: Engine, options: Options) -> Engine:

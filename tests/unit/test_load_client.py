@@ -187,8 +187,8 @@ def test_the_deadline_ends_the_exchange_and_only_that() -> None:
         assert [one.error for one in rig.ended] == [
             "",
             (
-                "no complete answer within 0.01 s: give requests more time with the "
-                "workload's key request_deadline"
+                "no complete answer within the deadline of 0.01 s: "
+                "raise the workload's request_deadline"
             ),
         ]
         assert rig.wire.aborted

@@ -193,7 +193,8 @@ def test_a_hanging_server_meets_the_deadline(tmp_path: Path) -> None:
     with scripted(tmp_path, faults(hang_after=0)) as server:
         result = load(server.url, tiny(request_deadline=0.2))
     assert result.failed == (
-        "the last 4 requests failed: no complete answer within the deadline of 0.2 s"
+        "the last 4 requests failed: no complete answer within the deadline of 0.2 s: "
+        "raise the workload's request_deadline"
     )
     assert result.windows == ()
 
@@ -290,6 +291,6 @@ def test_the_garbage_collector_is_as_before(tmp_path: Path) -> None:
     assert gc.get_freeze_count() == 0
 
 
-def test_https_is_refused() -> None:
+def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(UsageError, match="http://"):
-        load("https://127.0.0.1:1", load_workload("tiny"))
+        load("ftp://127.0.0.1:1", load_workload("tiny"))

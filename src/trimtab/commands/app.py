@@ -82,6 +82,12 @@ python.register(app)
 manners.dress(app)
 
 
+_HINTS = {
+    errno.ENOSPC: ": free some space, then resume",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), ": raise 'ulimit -n', then resume"),
+}
+
+
 def run() -> int:
     """Run the command line and return the exit code; an expected error is one line on stderr."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -103,7 +109,7 @@ def run() -> int:
         return error.exit_code
     except OSError as error:
         what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-        hint = ": free some space, then resume" if error.errno == errno.ENOSPC else ""
+        hint = _HINTS.get(error.errno or 0, "")
         terminal.fail(f"{what}{hint}", 1)
         return 1
     return 0

@@ -68,7 +68,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure, print, and keep everything in a folder."""
-    from trimtab.commands import measured, measuring
+    from trimtab.commands import live_server, measured, measuring
     from trimtab.errors import UsageError
     from trimtab.question import Options
 
@@ -90,7 +90,7 @@ def bench(
             raise UsageError(
                 "--url measures a server that runs: leave the target and --resume out"
             )
-        found = measuring.of_url(url, options)
+        found = live_server.of_url(url, options)
     else:
         found = measuring.of_starts(target, options, starts, folder, resume=resume)
     if as_json:

@@ -11,9 +11,10 @@ from rich.table import Table
 
 from trimtab import capacity, measure, wording
 from trimtab.commands import precision, terminal
-from trimtab.commands.measuring import Live, announce, opened
+from trimtab.commands.live_server import Live
+from trimtab.commands.measuring import announce, opened
 from trimtab.commands.terminal import say
-from trimtab.errors import UsageError
+from trimtab.errors import LoadFailedError
 from trimtab.load.workload import load_workload
 from trimtab.metrics import parse_slo
 from trimtab.model import Start, Window
@@ -78,7 +79,7 @@ def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
     """Find the capacity of a server that runs already: one start, so no bound.
 
     Raises:
-        UsageError: it cannot be measured.
+        LoadFailedError: it cannot be measured.
     """
     assert options.slo is not None
     workload = load_workload(options.workload or "mixed-small")
@@ -88,7 +89,7 @@ def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
     found = capacity.search(asked, live.run, options.seed)
     if found.failed or found.capacity is None:
         void = sorted({reason for window in found.windows for reason in window.void})
-        raise UsageError(f"{url} cannot be measured: {found.failed or '; '.join(void)}")
+        raise LoadFailedError(f"{url} cannot be measured: {found.failed or '; '.join(void)}")
     only = capacity.Capacity(found.capacity, None, (found.capacity,), None)
     return {
         "measures": measured,

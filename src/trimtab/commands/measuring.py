@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from trimtab import comparison_table, header, measure, storage, wording
+from trimtab import comparison_table, header, measure, storage
 from trimtab.commands import precision, terminal
 from trimtab.commands.terminal import say
-from trimtab.engines import api_key, checkpoint, loopback
-from trimtab.engines.vllm import served_name
-from trimtab.errors import ServerLostError, UsageError
+from trimtab.errors import UsageError
 from trimtab.ledger import Ledger
-from trimtab.load.drained import drain, incarnation
-from trimtab.load.guarded import guarded
-from trimtab.load.marks import GiveUp
-from trimtab.load.run import LoadResult, run_load
-from trimtab.load.workload import Workload, load_workload
-from trimtab.metrics import METRICS, parse_slo
-from trimtab.model import BASELINE, Outcome, Phase, Settings, Start, StartRequest
-from trimtab.pooled import over_windows
+from trimtab.model import Start
 from trimtab.progress import Display
-from trimtab.question import AUTO, Options, parse_share, parse_windows, require_same
+from trimtab.question import AUTO, Options, parse_share, require_same
 from trimtab.search.remarks import remarks
 from trimtab.session import Session
 from trimtab.stop import Stop
@@ -199,101 +187,3 @@ def _ledger(
             say(sentence)
         require_same(json.loads(json.dumps(asked)), ledger.question["question"], folder)
         yield ledger
-
-
-_HINTS = dict.fromkeys(
-    ("/v1/models answers HTTP 401", "/v1/models answers HTTP 403"),
-    "set VLLM_API_KEY to the key that it demands",
-)
-
-
-class Live:
-    """A server that runs already, and how load reaches it.
-
-    Raises:
-        UsageError: the URL is none.
-        ServerLostError: the server does not answer as vLLM does.
-    """
-
-    def __init__(self, url: str, options: Options) -> None:
-        where = urlsplit(url)
-        if where.scheme != "http" or not where.hostname:
-            raise UsageError(f"--url must be such as http://127.0.0.1:8000, but is {url!r}")
-        self._url = url.rstrip("/")
-        self._key = api_key(Settings(argv=()), os.environ)
-        if why := loopback.trouble(self._url, "/v1/models", 5.0, self._key):
-            hint = _HINTS.get(why, "start it, or give its address with --url")
-            raise ServerLostError(f"--url must be a vLLM server, but {self._url}: {why}: {hint}")
-        self._model = options.model or served_name(self._url, self._key)
-        self._slo = parse_slo(options.slo) if options.slo else None
-        self._shared_host = options.shared_host
-
-    def announce(self, workload: Workload) -> dict[str, Any]:
-        """Print which server, model and workload are measured; return the same for JSON."""
-        found = header.Header(
-            engine="a running server",
-            version=loopback.version(self._url, self._key),
-            platform="unknown",
-            path=self._url,
-            model=self._model,
-            workload=header.workload(workload),
-            machine="a machine that trimtab does not look at",
-        )
-        for line in found.lines():
-            say(line)
-        return found.as_data()
-
-    def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
-        """Drive one load, once the server is idle.
-
-        Raises:
-            UsageError: it goes on working for somebody else, or was restarted meanwhile.
-        """
-        if busy := drain(self._url, self._key):
-            raise UsageError(
-                f"{self._url} works on {wording.count(busy, 'request')} of others: what is "
-                "measured would be theirs too; measure when it is idle"
-            )
-        before = incarnation(self._url, self._key)
-        load = partial(
-            run_load, self._url, self._model, workload, seed,
-            vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=say,
-            shared_host=self._shared_host, give_up=give_up,
-        )  # fmt: skip
-        found = guarded(self._url, self._key, load)
-        if not found.failed and before != incarnation(self._url, self._key):
-            raise UsageError(f"{self._url} was restarted while it was measured: measure it again")
-        return found
-
-
-def of_url(url: str, options: Options) -> dict[str, Any]:
-    """Measure a server that runs already: one start, so no interval.
-
-    Raises:
-        UsageError: it cannot be measured.
-    """
-    asked = load_workload(options.workload or "mixed-small", parse_windows(options.windows))
-    live = Live(url, options)
-    measured = live.announce(asked)
-    load = live.run(asked, options.seed)
-    if load.failed:
-        raise UsageError(f"{url} cannot be measured: {load.failed}")
-    valid = [window for window in load.windows if not window.void]
-    if not valid:
-        reasons = sorted({reason for window in load.windows for reason in window.void})
-        raise UsageError(f"{url} cannot be measured: {'; '.join(reasons) or 'no window ended'}")
-    found = over_windows(valid)
-    request = StartRequest(Phase.CONFIRM, 0, url, BASELINE, options.seed)
-    start = Start(1, request, "", Outcome.MEASURED, found, load.windows, marks=load.marks)
-    return {
-        "measures": measured,
-        "target": url,
-        "starts": 1,
-        "noise": None,
-        "metrics": [
-            asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1))
-            for key, value in found.items()
-            if key in METRICS
-        ],
-        "notes": remarks([start], options.objective, found),
-    }

@@ -26,6 +26,19 @@ def dtype(model: str) -> str | None:
     return named.removeprefix("torch.") if isinstance(named, str) else None
 
 
+def context(model: str) -> int | None:
+    """Return how many tokens the model's positions reach, ``None`` if its configuration is silent.
+
+    A configuration that scales its positions says nothing here, for engines scale in several ways.
+    """
+    config = _text_config(model)
+    scaled = config.get("rope_scaling") or config.get("rope_parameters")
+    if isinstance(scaled, Mapping) and scaled.get("factor") is not None:
+        return None
+    length = config.get("max_position_embeddings")
+    return length if isinstance(length, int) and length > 0 else None
+
+
 def check(model: str) -> None:
     """Refuse what cannot be a model: a folder without config.json, a path that is not there.
 

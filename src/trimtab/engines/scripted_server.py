@@ -227,7 +227,12 @@ class Api:
         await job.finished
 
     def _models(self) -> object:
-        card = {"id": self.script.served_name, "object": "model", "owned_by": "vllm"}
+        card = {
+            "id": self.script.served_name,
+            "object": "model",
+            "owned_by": "vllm",
+            "max_model_len": self.script.config["max_model_len"],
+        }
         return {"object": "list", "data": [card]}
 
     def _metrics(self) -> str:

@@ -175,8 +175,8 @@ class Connection(Framing):
 
     def _expire(self, deadline: float) -> None:
         self._fail(
-            f"no complete answer within {deadline:g} s: give requests more time with the "
-            "workload's key request_deadline"
+            f"no complete answer within the deadline of {deadline:g} s: raise the "
+            "workload's request_deadline"
         )
 
     def _fail(self, error: str) -> None:

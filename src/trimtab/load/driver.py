@@ -278,6 +278,9 @@ class Driver:
         return self._cuts[-1] - self._cuts[0] + last > self._workload.max_seconds
 
     def _count_failures(self, exchange: Exchange) -> None:
+        if exchange.own:
+            self._finish(exchange.error)
+            return
         self._failures = self._failures + 1 if exchange.error else 0
         if self._failures >= max(_FEWEST_FAILURES, self._workload.concurrency or 0):
             self._finish(f"the last {self._failures} requests failed: {exchange.error}")

@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from trimtab import metrics, pooled
-from trimtab.errors import WorkloadError
+from trimtab.errors import ClientLimitError, WorkloadError
 from trimtab.load.carried import reusable
 from trimtab.load.driver import Driver, Run, Watch
+from trimtab.load.files import require_files
 from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
 from trimtab.load.loop import event_loop
 from trimtab.load.marks import Early, GiveUp, marks_of
@@ -89,10 +90,14 @@ def run_load(
     windows stand apart (:mod:`trimtab.load.toggle`).
 
     Raises:
-        UsageError: the URL is not plain http, or the workload does not fit the vocabulary.
+        UsageError: the URL is no address, the workload does not fit the vocabulary, or needs
+            more open files than this process may have.
+        ClientLimitError: this side ran out of descriptors or ports, which says nothing of the
+            server.
         TrimtabError: the toggle could not be switched.
     """
     target = Target.parse(url, model, key)
+    require_files(workload)
     left_out: list[str] = []
     tokens = tokenizer(url, model, key)
     requests = _requests(workload, seed, vocab, tokens, toggle, left_out.append)
@@ -104,6 +109,8 @@ def run_load(
         else:
             driver = Toggling(target, workload, requests, watch, toggle)
         run = runner.run(driver.run())
+    if own := next((one.error for one in run.ended if one.own), ""):
+        raise ClientLimitError(own)
     records = tuple(
         sorted((record_of(one, run.begun) for one in run.ended), key=lambda one: one.index)
     )

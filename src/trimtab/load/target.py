@@ -32,17 +32,19 @@ class Target:
 
     def encode(self, request: Request) -> bytes:
         """Return the complete bytes of a streaming completion request of exact length."""
-        body = json.dumps(
-            {
-                "model": self.model,
-                "prompt": request.prompt,
-                "max_tokens": request.output_tokens,
-                "ignore_eos": True,
-                "temperature": 0,
-                "stream": True,
-                "stream_options": {"include_usage": True},
-            },
-            separators=(",", ":"),
-        ).encode()
+        body = json.dumps(body_of(request, self.model), separators=(",", ":")).encode()
         fields = {"Accept": "text/event-stream"}
         return head(self.address, "POST", PATH, fields, body, self.key) + body
+
+
+def body_of(request: Request, model: str) -> dict[str, object]:
+    """Return what a request asks for, as JSON's objects."""
+    return {
+        "model": model,
+        "prompt": request.prompt,
+        "max_tokens": request.output_tokens,
+        "ignore_eos": True,
+        "temperature": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }

@@ -1,0 +1,144 @@
+"""A server that runs already, as ``bench --url`` and ``capacity --url`` measure it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from trimtab import header, measure, wording
+from trimtab.commands.terminal import say
+from trimtab.engines import api_key, checkpoint, loopback
+from trimtab.engines.address import parse, proxy_remark
+from trimtab.engines.vllm import served_name
+from trimtab.errors import LoadFailedError, ServerLostError
+from trimtab.load.context import require_context
+from trimtab.load.drained import drain, incarnation
+from trimtab.load.endpoint import require_completions
+from trimtab.load.guarded import guarded
+from trimtab.load.marks import GiveUp
+from trimtab.load.run import LoadResult, run_load
+from trimtab.load.workload import Workload, load_workload
+from trimtab.metrics import METRICS, parse_slo
+from trimtab.model import BASELINE, Outcome, Phase, Settings, Start, StartRequest
+from trimtab.pooled import over_windows
+from trimtab.question import Options, parse_windows
+from trimtab.search.remarks import remarks
+
+_HINTS = dict.fromkeys(
+    ("/v1/models answers HTTP 401", "/v1/models answers HTTP 403"),
+    "set VLLM_API_KEY to the key that it demands",
+)
+
+_SECONDS = 5.0
+
+
+class Live:
+    """A server that runs already, and how load reaches it.
+
+    Raises:
+        UsageError: the URL is none.
+        ServerLostError: the server does not answer as vLLM does.
+    """
+
+    def __init__(self, url: str, options: Options) -> None:
+        self._url = parse(url, "--url").url
+        self._key = api_key(Settings(argv=()), os.environ)
+        if remark := proxy_remark(self._url, os.environ):
+            say(remark)
+        if why := loopback.trouble(self._url, "/v1/models", _SECONDS, self._key):
+            hint = _HINTS.get(why, "start it, or give its address with --url")
+            raise ServerLostError(f"--url must be a vLLM server, but {self._url}: {why}: {hint}")
+        self._model = options.model or served_name(self._url, self._key)
+        self._slo = parse_slo(options.slo) if options.slo else None
+        self._shared_host = options.shared_host
+
+    def announce(self, workload: Workload) -> dict[str, Any]:
+        """Print which server, model and workload are measured; return the same for JSON."""
+        found = header.Header(
+            engine="a running server",
+            version=loopback.version(self._url, self._key),
+            platform="unknown",
+            path=self._url,
+            model=self._model,
+            workload=header.workload(workload),
+            machine="a machine that trimtab does not look at",
+        )
+        for line in found.lines():
+            say(line)
+        return found.as_data()
+
+    def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
+        """Drive one load, once the server is idle.
+
+        Raises:
+            UsageError: the requests do not fit its context, or this process's open files.
+            EndpointMissingError: it completes no prompts.
+            LoadFailedError: it goes on working for somebody else, or was restarted meanwhile.
+        """
+        if busy := drain(self._url, self._key):
+            raise LoadFailedError(
+                f"{self._url} works on {wording.count(busy, 'request')} of others: what is "
+                "measured would be theirs too; measure when it is idle"
+            )
+        require_context(workload, self._context(), f"{self._url}/v1/models")
+        require_completions(self._url, self._model, self._key, workload)
+        before = incarnation(self._url, self._key)
+        load = partial(
+            run_load, self._url, self._model, workload, seed,
+            vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=say,
+            shared_host=self._shared_host, give_up=give_up,
+        )  # fmt: skip
+        found = guarded(self._url, self._key, load)
+        if not found.failed and before != incarnation(self._url, self._key):
+            raise LoadFailedError(
+                f"{self._url} was restarted while it was measured: measure it again"
+            )
+        return found
+
+    def _context(self) -> int | None:
+        """Return how many tokens a request may have, as vLLM tells with its models."""
+        answer = loopback.get_json(self._url, "/v1/models", _SECONDS, self._key)
+        models = answer.get("data") if isinstance(answer, Mapping) else None
+        for one in models if isinstance(models, list) else ():
+            if isinstance(one, Mapping) and one.get("id") == self._model:
+                length = one.get("max_model_len")
+                return length if isinstance(length, int) and length > 0 else None
+        return None
+
+
+def of_url(url: str, options: Options) -> dict[str, Any]:
+    """Measure a server that runs already: one start, so no interval.
+
+    Raises:
+        LoadFailedError: it cannot be measured.
+    """
+    asked = load_workload(options.workload or "mixed-small", parse_windows(options.windows))
+    live = Live(url, options)
+    measured = live.announce(asked)
+    load = live.run(asked, options.seed)
+    if load.failed:
+        raise LoadFailedError(f"{url} cannot be measured: {load.failed}")
+    valid = [window for window in load.windows if not window.void]
+    if not valid:
+        reasons = sorted({reason for window in load.windows for reason in window.void})
+        raise LoadFailedError(
+            f"{url} cannot be measured: {'; '.join(reasons) or 'no window ended'}"
+        )
+    found = over_windows(valid)
+    request = StartRequest(Phase.CONFIRM, 0, url, BASELINE, options.seed)
+    start = Start(1, request, "", Outcome.MEASURED, found, load.windows, marks=load.marks)
+    return {
+        "measures": measured,
+        "target": url,
+        "starts": 1,
+        "noise": None,
+        "metrics": [
+            asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1))
+            for key, value in found.items()
+            if key in METRICS
+        ],
+        "notes": remarks([start], options.objective, found),
+    }

@@ -1,0 +1,62 @@
+"""Do a workload's requests fit into a model's context? Known before a server is started."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from trimtab.errors import UsageError
+from trimtab.load.workload import Workload, recorded
+
+_OPTION = "--max-model-len"
+_UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)([kKmMgG]?)")
+
+
+def longest(workload: Workload) -> int | None:
+    """Return the most tokens that a request of a workload has, prompt and answer together.
+
+    ``None`` where only the server's tokenizer could tell.
+    """
+    if workload.prompts is not None:
+        return None
+    if workload.arrival.trace is not None:
+        entries = recorded(workload)
+        return max((one.input_tokens + one.output_tokens for one in entries), default=None)
+    assert workload.input_tokens is not None
+    assert workload.output_tokens is not None
+    turn = workload.input_tokens.longest + workload.output_tokens.longest
+    turns = 1 if workload.turns is None else workload.turns.longest
+    return workload.shared_prefix + turns * turn
+
+
+def asked_context(argv: Sequence[str]) -> int | None:
+    """Return the length that ``--max-model-len`` of a command line names, ``None`` without one.
+
+    vLLM's units are understood: 32k is 32,000 and 32K is 32,768; "auto" and -1 name none.
+    """
+    found = None
+    for index, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        if name.replace("_", "-") == _OPTION:
+            value = value if equals else "".join(argv[index + 1 : index + 2])
+            match = _LENGTH.fullmatch(value)
+            found = int(float(match[1]) * _UNITS.get(match[2], 1)) if match else None
+    return found
+
+
+def require_context(workload: Workload, limit: int | None, source: str) -> None:
+    """Refuse a workload whose longest request does not fit into ``limit`` tokens.
+
+    ``source`` says where the limit comes from, for the message. ``None`` is no limit.
+
+    Raises:
+        UsageError: it does not fit.
+    """
+    tokens = None if limit is None else longest(workload)
+    if limit is not None and tokens is not None and tokens > limit:
+        raise UsageError(
+            f"workload {workload.name} has requests of up to {tokens:,} tokens (prompt and "
+            f"answer), but {source} allows {limit:,}: lower input_tokens or output_tokens, or "
+            "raise the limit"
+        )
