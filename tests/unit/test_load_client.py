@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from trimtab.engines.address import Address
 from trimtab.errors import UsageError
 from trimtab.load import wire
-from trimtab.load.client import Client, Connection, Exchange
+from trimtab.load.client import Client
+from trimtab.load.connection import Connection, Exchange
 from trimtab.load.sse import decode
 from trimtab.load.target import Target
 from trimtab.model import Request

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.scripted import scripted
 from trimtab.load import steady
-from trimtab.load.client import Exchange
+from trimtab.load.connection import Exchange
 from trimtab.load.run import run_load
 from trimtab.load.steady import WarmUp, unsteady, unsteady_arrivals
 from trimtab.load.workload import Workload, load_workload

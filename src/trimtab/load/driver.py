@@ -11,7 +11,8 @@ from itertools import pairwise
 from time import perf_counter
 from typing import Final
 
-from trimtab.load.client import Client, Exchange
+from trimtab.load.client import Client
+from trimtab.load.connection import Exchange
 from trimtab.load.guards import Readings
 from trimtab.load.readings import HostReader, client_cpu
 from trimtab.load.steady import WarmUp

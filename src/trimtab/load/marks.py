@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from trimtab.load import saturation, steady
-from trimtab.load.client import Exchange
+from trimtab.load.connection import Exchange
 from trimtab.load.driver import Run
 from trimtab.load.records import record_of
 from trimtab.load.workload import Workload

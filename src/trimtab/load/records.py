@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trimtab.load.client import Exchange
+from trimtab.load.connection import Exchange
 from trimtab.load.driver import Run
 from trimtab.load.sse import decode
 from trimtab.model import RequestRecord

@@ -24,7 +24,7 @@ from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Final
 
-from trimtab.load.client import Exchange
+from trimtab.load.connection import Exchange
 from trimtab.load.workload import SHORTEST_WARMUP, Workload
 from trimtab.model import Request, RequestRecord
 from trimtab.stats.trend import trend
