@@ -247,7 +247,7 @@ def test_a_continued_line_is_not_torn(script: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("serve.sh", b"\xff\xfe\x00", "UTF-8"),
+        ("serve.sh", b"\xff\xfe\x00", "binary"),
         ("serve.sh", b"a\0b", "binary"),
         ("notes.xyz", b"nothing\n", "format is not known"),
         ("pod.yaml", b"a: [1\n", "YAML"),

@@ -65,7 +65,7 @@ def _side(given: str) -> Side:
         StudyError: it is a profile that cannot be read.
     """
     from trimtab import differences, presets
-    from trimtab.commands.lint import text_of
+    from trimtab.commands.launch_files import text_of
     from trimtab.errors import UsageError
     from trimtab.lint import read
     from trimtab.model import HostWrite

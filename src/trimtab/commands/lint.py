@@ -32,8 +32,6 @@ asked.
 Example: trimtab lint serve.sh --context chip=A2,graphs=on,vllm-ascend=0.18
 """
 
-LIMIT = 2_000_000
-
 
 def register(root: typer.Typer) -> None:
     """Add the command to the application."""
@@ -62,8 +60,8 @@ def lint(
     ignore: Annotated[list[str] | None, typer.Option(help="Not these rules.")] = None,
     min_severity: Annotated[str, typer.Option(help="info, warning or error.")] = "info",
     stdin_filename: Annotated[
-        str, typer.Option(help="The name that decides the format of standard input.")
-    ] = "stdin.sh",
+        str, typer.Option(help="The name that decides how standard input is read.")
+    ] = "",
     oracle: OracleOption = False,
 ) -> None:
     """Lint ``files`` and print what is found."""
@@ -101,15 +99,23 @@ def lint(
 
 def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], list[str]]:
     """Return the documents, and one sentence for each file that is none."""
+    from trimtab.commands import launch_files
     from trimtab.errors import UsageError
     from trimtab.lint import read
+    from trimtab.lint.readers import name_of
 
     documents, trouble = [], []
+    paths: list[Path | None] = []
     for name in files:
         try:
-            for path in _expanded(name):
-                shown = stdin_filename if path is None else str(path)
-                documents.append(read(shown, text_of(path)))
+            paths += launch_files.expanded(name)
+        except UsageError as error:
+            trouble.append(" ".join(str(error).split()))
+    for path in paths:  # one that cannot be read hides none of the others
+        try:
+            text = launch_files.text_of(path)
+            shown = (stdin_filename or name_of(text)) if path is None else str(path)
+            documents.append(read(shown, text))
         except UsageError as error:
             trouble.append(" ".join(str(error).split()))
     return documents, trouble
@@ -138,67 +144,6 @@ def _of_presets(names: list[str]) -> list[Document]:
     from trimtab.lint import read
 
     return [read(*presets.text_of(presets.find(name))) for name in names]
-
-
-def _expanded(name: str) -> list[Path | None]:
-    from trimtab.errors import UsageError
-    from trimtab.lint.readers import format_of
-
-    if name == "-":
-        return [None]
-    path = Path(name)
-    if not path.is_dir():
-        return [path]
-    found: list[Path | None] = [
-        one
-        for one in sorted(path.rglob("*"))
-        if one.is_file()
-        and format_of(str(one)) not in {"", "yaml"}
-        and not any(part.startswith(".") and part != ".env" for part in one.parts)
-    ]
-    found += [one for one in sorted(path.rglob("*.y*ml")) if one.is_file() and _is_launch(one)]
-    if not found:
-        raise UsageError(f"{path}: no file in it has a name that says it is one to lint")
-    return found
-
-
-def _is_launch(path: Path) -> bool:
-    """Whether a YAML file of a folder is a compose file or a manifest: most are neither."""
-    try:
-        head = path.read_text(encoding="utf-8")[:100_000]
-    except (OSError, UnicodeDecodeError):
-        return False
-    return "\nservices:" in f"\n{head}" or ("apiVersion:" in head and "kind:" in head)
-
-
-def text_of(path: Path | None) -> str:
-    """Return the text of a launch file; of standard input for ``None``.
-
-    Raises:
-        UsageError: it cannot be read, or is no text of reasonable size.
-    """
-    from trimtab.errors import UsageError
-
-    name = "standard input" if path is None else str(path)
-    try:
-        if path is None:
-            data = sys.stdin.buffer.read(LIMIT + 1)
-        else:
-            with path.open("rb") as file:
-                data = file.read(LIMIT + 1)
-    except OSError as error:
-        raise UsageError(f"{name}: cannot be read: {error.strerror}") from error
-    if len(data) > LIMIT:
-        raise UsageError(
-            f"{name}: more than {LIMIT // 1_000_000} MB: no launch file is that large"
-        )
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{name}: must be UTF-8 text") from error
-    if "\0" in text:
-        raise UsageError(f"{name}: must be text, but holds binary data")
-    return text
 
 
 def _print(report: Report, output: str) -> None:

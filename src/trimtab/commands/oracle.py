@@ -222,7 +222,7 @@ def _left_out(document: Document | None) -> list[NotAsked]:
 
 
 def _document(path: Path) -> Document:
-    from trimtab.commands.lint import text_of
+    from trimtab.commands.launch_files import text_of
     from trimtab.lint import read
 
     return read(str(path), text_of(path))

@@ -134,12 +134,14 @@ def write(path: Path, before: str, after: str) -> None:
     Raises:
         UsageError: the file is not what was read any more.
     """
-    if path.read_bytes() != before.encode():
+    now = path.read_bytes()
+    encoding = "utf-8" if now == before.encode(errors="replace") else "latin-1"
+    if now != before.encode(encoding, "replace"):
         raise UsageError(f"{path} was changed meanwhile: nothing is written; run lint again")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(after.encode())
+            file.write(after.encode(encoding))
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, path.stat().st_mode & 0o7777)  # noqa: PTH101  a name, no path, is at hand

@@ -15,10 +15,16 @@ FORMATS = (
 )
 
 _SUFFIXES = {
-    ".sh": "shell", ".bash": "shell", ".zsh": "shell", ".md": "markdown", ".markdown": "markdown",
-    ".service": "systemd", ".env": "env", ".dockerfile": "dockerfile", ".yaml": "yaml",
-    ".yml": "yaml",
+    **dict.fromkeys((".sh", ".bash", ".zsh", ".ksh", ".dash", ".command"), "shell"),
+    **dict.fromkeys((".sbatch", ".slurm", ".pbs", ".lsf", ".sge", ".batch"), "shell"),
+    **dict.fromkeys((".md", ".markdown", ".mdx"), "markdown"),
+    **dict.fromkeys((".service", ".container"), "systemd"),
+    **dict.fromkeys((".dockerfile", ".containerfile"), "dockerfile"),
+    ".env": "env", ".yaml": "yaml", ".yml": "yaml",
 }  # fmt: skip
+
+_BUILD = re.compile(r"(?:docker|container)file(?:[._-](?!dockerignore)[\w.-]*)?")
+_OTHER_LANGUAGES = frozenset({".py", ".go", ".js", ".ts", ".txt", ".rst", ".md", ".json"})
 
 
 def read(name: str, text: str) -> Document:
@@ -65,33 +71,74 @@ def read_as(name: str, source: Source) -> Document:
 def format_of(name: str, text: str = "") -> str:
     """Return the format of a file by its name, or by its first lines; "" if it is none of ours."""
     path = PurePath(name)
-    base = path.name.lower()
-    if base.startswith(("dockerfile", "containerfile")):
+    base, suffix = path.name.lower(), path.suffix.lower()
+    if _BUILD.fullmatch(base) and suffix not in _OTHER_LANGUAGES:
         return "dockerfile"
-    if base == ".env" or base.startswith(".env."):
+    if base == ".env" or base.startswith((".env.", ".env-")):
         return "env"
-    if found := _SUFFIXES.get(path.suffix.lower()):
+    if found := _SUFFIXES.get(suffix):
         return found
-    if path.suffix == ".conf" and (base == "sysctl.conf" or path.parent.name == "sysctl.d"):
-        return "sysctl"
+    if suffix == ".json":
+        return "yaml" if _JSON.search(text) or base in _COMPOSE_JSON else ""
+    if suffix == ".conf":
+        return _conf(path)
     return _by_content(text)
 
 
+_JSON = re.compile(r'"(?:apiVersion|services)"\s*:')
+_COMPOSE_JSON = frozenset({"compose.json", "docker-compose.json"})
+
+
+def _conf(path: PurePath) -> str:
+    """Return the format of a ``.conf`` file: its folder tells whose it is."""
+    folder = path.parent.name.lower()
+    if path.name.lower() == "sysctl.conf" or folder == "sysctl.d":
+        return "sysctl"
+    drop_in = folder.endswith((".service.d", ".container.d")) or folder == "service.d"
+    return "systemd" if drop_in else ""
+
+
+_CONTENTS = (
+    ("shell", re.compile(r"#!.*\b(?:ba|da|z|k|a)?sh\b")),
+    ("systemd", re.compile(r"^\[(?:Service|Unit|Container)\]\s*$", re.MULTILINE)),
+    ("dockerfile", re.compile(r"^FROM \S+", re.MULTILINE)),
+    ("yaml", re.compile(r"^(?:apiVersion|services):", re.MULTILINE)),
+    ("yaml", re.compile(r'\s*\{[^{}]*"(?:apiVersion|services|kind)"\s*:')),
+    ("markdown", re.compile(r"^```", re.MULTILINE)),
+    ("shell", re.compile(r"^(?:export \w+=|vllm serve |docker run )", re.MULTILINE)),
+)
+
+
 def _by_content(text: str) -> str:
-    head = text[:4000]
-    if re.match(r"#!.*\b(?:ba|da|z|k)?sh\b", head):
-        return "shell"
-    if re.search(r"^\[(?:Service|Unit)\]\s*$", head, re.MULTILINE):
-        return "systemd"
-    if re.search(r"^FROM \S+", head, re.MULTILINE):
-        return "dockerfile"
-    if re.search(r"^(?:apiVersion|services):", head, re.MULTILINE):
-        return "yaml"
-    if re.search(r"^```", head, re.MULTILINE):
-        return "markdown"
-    if re.search(r"^(?:export \w+=|vllm serve |docker run )", head, re.MULTILINE):
-        return "shell"
+    head = text[:4000].removeprefix("\ufeff")
+    first = ("shell", "yaml") if head.startswith(("#!", "{")) else ()
+    for kind, pattern in _CONTENTS:
+        hit = pattern.match(head) if kind in first else pattern.search(head)
+        if hit:
+            return kind
     return ""
+
+
+_STDIN = {
+    "systemd": "stdin.service", "yaml": "stdin.yaml", "markdown": "stdin.md",
+    "dockerfile": "Dockerfile",
+}  # fmt: skip
+
+
+def name_of(text: str) -> str:
+    """Return a name for a text that has none, as its first line of content says; else a script."""
+    lines = (line.rstrip() for line in text.removeprefix("\ufeff").splitlines())
+    first = next((one for one in lines if one.strip() and not re.match(r"#(?![ !])|# ", one)), "")
+    begins = (
+        ("yaml", r"(?:---|[\w-]+:(?:\s.*)?|\{.*)$"),
+        ("systemd", r"\[\w+\]$"),
+        ("dockerfile", r"(?:FROM|ARG)\s+\S"),
+        ("markdown", r"```"),
+    )
+    kind = next((kind for kind, pattern in begins if re.match(pattern, first)), "")
+    if kind in {"", "dockerfile"} and re.search(r"^```\w*$", text, re.MULTILINE):
+        kind = "markdown"
+    return _STDIN.get(kind, "stdin.sh")
 
 
 def _yaml(source: Source) -> Document:
@@ -104,10 +151,17 @@ def _yaml(source: Source) -> Document:
     except UsageError as error:
         if "{{" not in source.text:
             raise
-        why = f"it is a template and no YAML until that is filled in ({error})"
-        return Document(source.file, "yaml", source.text, unread=((source.place(1), why),))
+        why = (
+            "it is a template and no YAML until it is filled in: run 'helm template' on its "
+            f"chart, and lint what that prints ({error})"
+        )
+        line = source.text[: source.text.find("{{")].count("\n") + 1
+        return Document(source.file, "yaml", source.text, unread=((source.place(line), why),))
     if any(is_manifest(root) for root in roots):
         return read_kubernetes(source, roots)
     if any(yaml_nodes.get(root, "services") is not None for root in roots):
         return read_compose(source, roots[0])
-    raise UsageError(f"{source.file}: neither a compose file nor a Kubernetes manifest")
+    raise UsageError(
+        f"{source.file}: neither a compose file nor a Kubernetes manifest; if it holds a Helm "
+        "chart's values, lint what 'helm template' prints"
+    )

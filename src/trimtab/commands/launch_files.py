@@ -1,0 +1,129 @@
+"""The files that ``lint`` is to read: those of a folder, and the text of each."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from trimtab.errors import UsageError
+
+LIMIT = 2_000_000
+"""Most bytes of one launch file."""
+
+_HEAD = 100_000
+_SILENT_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
+_INHERITED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/", "/dev/null")
+"""Paths that the caller's shell has opened: of a process substitution, of standard input."""
+
+
+def expanded(name: str) -> Iterator[Path | None]:
+    """Yield the files that an argument means; ``None`` is standard input.
+
+    Raises:
+        UsageError: a folder holds no launch file.
+    """
+    if name == "-":
+        yield None
+        return
+    path = Path(name)
+    if not path.is_dir():
+        yield path
+        return
+    found = [one for one in sorted(path.rglob("*")) if _visible(one, path) and _is_launch(one)]
+    if not found:
+        raise UsageError(f"{path}: no file in it has a name that says it is one to lint")
+    yield from found
+
+
+def _visible(path: Path, folder: Path) -> bool:
+    """Whether a path is a file in no hidden folder; ``.env`` files count as visible."""
+    *above, name = path.relative_to(folder).parts
+    hidden = any(one.startswith(".") or one in _SILENT_FOLDERS for one in above)
+    shown = not name.startswith(".") or name == ".env" or name.startswith((".env.", ".env-"))
+    return shown and not hidden and path.is_file()
+
+
+def _is_launch(path: Path) -> bool:
+    """Whether a file of a folder is one to lint; its content decides where its name does not."""
+    from trimtab.lint.readers import format_of
+
+    kind = format_of(str(path))
+    if kind not in {"", "yaml"}:
+        return True
+    if kind == "yaml" or path.suffix.lower() == ".json":
+        head = _head(path)
+        manifest = "apiVersion" in head and "kind" in head
+        return _has_key(head, "services") or (manifest and _has_key(head, "apiVersion"))
+    return not path.suffix and _head(path).startswith("#!") and _shell_first(path)
+
+
+def _shell_first(path: Path) -> bool:
+    from trimtab.lint.readers import format_of
+
+    return format_of(path.name, _head(path).partition("\n")[0]) == "shell"
+
+
+def _has_key(head: str, key: str) -> bool:
+    """Whether a YAML or JSON text has a key; in JSON it stands between quotes."""
+    return f"\n{key}:" in f"\n{head}" or f'"{key}"' in head
+
+
+def _head(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).decode("utf-8", "replace").removeprefix("\ufeff")
+    except OSError:
+        return ""
+
+
+def text_of(path: Path | None) -> str:
+    """Return the text of a launch file; of standard input for ``None``.
+
+    Text that is no UTF-8 is taken byte by byte (Latin-1): what matters to a launch is ASCII.
+
+    Raises:
+        UsageError: it cannot be read, or is no text of reasonable size.
+    """
+    name = "standard input" if path is None else str(path)
+    try:
+        data = sys.stdin.buffer.read(LIMIT + 1) if path is None else _bytes(path)
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror}") from error
+    if len(data) > LIMIT:
+        raise UsageError(
+            f"{name}: more than {LIMIT // 1_000_000} MB: no launch file is that large"
+        )
+    text = _decoded(data)
+    if "\0" in text:
+        raise UsageError(f"{name}: must be text, but holds binary data")
+    return text
+
+
+def _bytes(path: Path) -> bytes:
+    """Read a file; one that may never answer, such as a FIFO, is not waited for."""
+    if str(path).startswith(_INHERITED):
+        with path.open("rb") as file:
+            return file.read(LIMIT + 1)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise UsageError(
+                f"{path}: is no plain file, and may never end: "
+                f"pass its text to 'trimtab lint -' instead"
+            )
+        return file.read(LIMIT + 1)
+
+
+def _decoded(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) and len(data) % 2 == 0:
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError:
+            pass
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
