@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_WHOLE: Final = re.compile(r"(?i)(x{2,}|\*{3,}|\?{2,}|_{3,}|n/a|tbd|todo|fixme|placeholder)")
+_WHOLE: Final = re.compile(
+    r"(?i)(x{2,}|x(?:\.x){1,3}(?::\w+)?|\*{3,}|\?{2,}|_{3,}|n/a|tbd|todo|fixme|placeholder)"
+)
 _PARTS: Final = re.compile(
     r"""(?ix)
     <[a-z_][^<>]*> | \{\{.*\}\} | \{[a-z_][\w\ .-]*\} | \$\{?[a-z_] | \$\$\w+\$\$ | %[a-z_]\w*%

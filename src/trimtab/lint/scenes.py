@@ -47,9 +47,10 @@ def _devices(launch: Launch) -> Situation:
     """Return the platform of the devices that a container gets."""
     options = launch.container.options if launch.container is not None else ()
     for one in options:
-        if one.name == "--gpus" or (one.name == "--runtime" and one.value == "nvidia"):
+        cuda = one.name == "--gpus" or one.value.startswith("nvidia.com/gpu")
+        if cuda or (one.name == "--runtime" and one.value == "nvidia"):
             return Situation(platform="cuda")
-        if one.name == "--device" and one.value.startswith("/dev/kfd"):
+        if one.value.startswith(("/dev/kfd", "amd.com/gpu")):
             return Situation(platform="rocm")
     return Situation()
 

@@ -16,6 +16,7 @@ from trimtab.rules import generic, versions
 from trimtab.rules.making import MAKING
 from trimtab.rules.names import NAMES
 from trimtab.rules.prose import PROSE
+from trimtab.rules.together import TOGETHER
 from trimtab.rules.values import VALUES
 
 __all__ = ["all_rules", "in_process", "in_text", "of_tuning"]
@@ -33,7 +34,15 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
     for rule, owner in (
         *(
             (rule, "")
-            for rule in (*generic.RULES, versions.RULE, *MAKING, *NAMES, *VALUES, *PROSE)
+            for rule in (
+                *generic.RULES,
+                versions.RULE,
+                *MAKING,
+                *NAMES,
+                *VALUES,
+                *TOGETHER,
+                *PROSE,
+            )
         ),
         *owned,
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -22,9 +23,6 @@ _RECENT = "0.12.0"
 _NAMED = {"--quantization": "quantization", "--attention-backend": "attention-backend"}
 """Options of text whose values vLLM looks up in a list of its own."""
 
-_REGISTERED = "--kv-cache-dtype"
-"""Since 0.33 platforms may register more; no other word is taken."""
-
 _PLUGINS_OWN = frozenset({"ascend"})
 _READ_AS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 
@@ -42,16 +40,25 @@ def _values(scene: Scene) -> Iterator[Hit]:
     if not serves(scene) or scene.pid is not None:  # a live server has taken its values
         return
     for name, made in scene.options.items():
-        if not made.literal or "." in name or is_placeholder(made.value):
-            continue
         option = _whole(name)
+        if not made.literal or "." in name or _unfilled(option, made.value):
+            continue
         if option in _NAMED:
             yield from _named(option, made, scene)
         elif option:
             joined = any("=" in word and option_name(word) == name for word in scene.argv)
             found = _refused(option, made.value, in_force("vllm", scene), joined=joined)
-            if found is not None:
+            if found is not None and not _was_listed(option, made.value):
                 yield _hit(option, made, found, scene)
+
+
+def _unfilled(option: str, text: str) -> bool:
+    """Whether a value is a placeholder; ``{word}`` where JSON belongs is broken JSON."""
+    kinds = vllm().parts["options"].get(option, ((0, 0, ""),))
+    bare = re.fullmatch(r"\{\w+\}", text) and kinds[-1][2].startswith("json")
+    if bare and not re.search(r"(?i)conf|json|arg|param|your|here", text):
+        return False
+    return is_placeholder(text)
 
 
 def _whole(name: str) -> str:
@@ -69,14 +76,12 @@ def _whole(name: str) -> str:
 def _refused(option: str, text: str, version: str, *, joined: bool) -> _Refusal | None:
     table = vllm()
     if table.like(version):
-        kinds = [
-            kind and _closed(option, kind) for kind in table.kinds("options", option, version)
-        ]
+        kinds = [kind and kind for kind in table.kinds("options", option, version)]
         found = [refusal(kind, text, joined=joined) for kind in kinds if kind is not None]
         return _Refusal(found[0], Severity.ERROR) if found and all(found) and found[0] else None
     recent = table.releases.index(_RECENT)
     said = [
-        (first, last, refusal(_closed(option, kind), text, joined=joined))
+        (first, last, refusal(kind, text, joined=joined))
         for first, last, kind in table.parts["options"][option]
     ]
     newest = said[-1][2]
@@ -88,13 +93,15 @@ def _refused(option: str, text: str, version: str, *, joined: bool) -> _Refusal 
     return _Refusal(newest, Severity.ERROR if old else Severity.WARNING, since)
 
 
-def _closed(option: str, kind: str) -> str:
-    """Return the kind of an option that vLLM looks up after parsing, as a choice of words."""
-    if option != _REGISTERED or not kind.startswith("text"):
-        return kind
-    return next(
-        k for _, _, k in reversed(vllm().parts["options"][option]) if k.startswith("choice")
-    )
+def _open(option: str) -> bool:
+    """Whether packages beside vLLM may add values to an option."""
+    return vllm().parts["options"][option][-1][2].startswith("open:")
+
+
+def _was_listed(option: str, text: str) -> bool:
+    """Whether some release lists a word of an option that packages add to."""
+    lists = (kind.rstrip("?").partition(":")[2] for _, _, kind in vllm().parts["options"][option])
+    return _open(option) and any(text in one.split("|") for one in lists)
 
 
 def _hit(option: str, made: Setting, found: _Refusal, scene: Scene) -> Hit:
@@ -115,7 +122,9 @@ def _hit(option: str, made: Setting, found: _Refusal, scene: Scene) -> Hit:
     fix = f"write {meant}" if meant and meant in found.wants else f"give {found.wants}"
     if found.wants.startswith("JSON"):
         fix = "correct the JSON, in single quotes where a shell reads it"
-    return Hit(made.name, message, fix, severity=found.severity)
+    doubt = added_by(scene) if _open(option) else ""
+    severity = None if doubt else found.severity
+    return Hit(made.name, message, fix, given=doubt, severity=severity)
 
 
 def _switch(made: Setting, message: str, severity: Severity) -> Hit:

@@ -1,0 +1,82 @@
+"""How many devices a launch gets, as far as its text says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from trimtab.catalog import Scene
+from trimtab.catalog._placeholders import is_placeholder
+from trimtab.model.script import Setting
+
+_VISIBLE = (
+    *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),
+    *("ASCEND_RT_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """A number of devices, and the words that say who gives them."""
+
+    count: int
+    words: str
+
+
+def devices(scene: Scene) -> Devices | None:
+    """Return the fewest devices that a setting gives; ``None`` where none gives a number."""
+    if scene.situation.platform in ("cpu", "tpu"):
+        return None
+    found = [one for one in (*_from_variables(scene), *_from_container(scene)) if one is not None]
+    return min(found, key=lambda one: one.count, default=None)
+
+
+def _from_variables(scene: Scene) -> list[Devices | None]:
+    given = (scene.env.get(name) for name in _VISIBLE)
+    return [_listed(one, f"{one.name} names") for one in given if one is not None]
+
+
+def _listed(one: Setting, words: str) -> Devices | None:
+    """Return the devices of a list such as 0,1 or GPU-xxx; words such as "all" are none."""
+    text = one.value.strip()
+    parts = [part for part in text.split(",") if part.strip()]
+    known = one.literal and parts and not is_placeholder(text)
+    if not known or not all(
+        re.fullmatch(r"\s*(\d+|(GPU|MIG)-[\w/-]+)\s*", part) for part in parts
+    ):
+        return None
+    return Devices(len(set(parts)), f"{words} {len(set(parts))}")
+
+
+def _from_container(scene: Scene) -> list[Devices | None]:
+    options = scene.container.options if scene.container is not None else ()
+    found = [_gpus(one) for one in options if one.name == "--gpus"]
+    found += [_resource(one) for one in options if one.name == "--resource"]
+    npus = {o.value for o in options if re.fullmatch(r"/dev/davinci\d+(:.*)?", o.value)}
+    if npus:
+        found.append(Devices(len(npus), f"the container gets {len(npus)}"))
+    return found
+
+
+_RESOURCE = re.compile(
+    r"(?P<name>(nvidia|amd)\.com/gpu|gpu\.intel\.com/\w+|huawei\.com/(npu|Ascend\w+|ascend-\d+))"
+    r"=(?P<count>\d{1,4})"
+)
+
+
+def _resource(one: Setting) -> Devices | None:
+    match = _RESOURCE.fullmatch(one.value)
+    if match is None or re.search(r"-(memory|core)=", one.value):
+        return None
+    return Devices(int(match["count"]), f"the pod gets {match['count']} of {match['name']}")
+
+
+def _gpus(one: Setting) -> Devices | None:
+    text = one.value.strip().strip("'\"")
+    match = re.fullmatch(r"(?:count=)?(\d{1,4})", text)
+    if match is not None and one.literal:
+        return Devices(int(match[1]), f"the container gets {match[1]}")
+    listed = re.fullmatch(r"device=([\w,-]+)", text)
+    if listed is None:
+        return None
+    return _listed(Setting(one.name, listed[1], literal=one.literal), "the container gets")
