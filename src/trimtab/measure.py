@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from trimtab import search
+from trimtab import search, wording
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.metrics import METRICS
@@ -23,7 +23,7 @@ from trimtab.pacing import remembering, with_best
 from trimtab.progress import Display
 from trimtab.question import AUTO
 from trimtab.session import Session
-from trimtab.stats.effects import fit
+from trimtab.stats.effects import LEAST_DF, fit
 from trimtab.stats.sequential import LOOKS, Look, look, mean_interval
 from trimtab.stop import Stop
 from trimtab.trial import run_plan
@@ -54,7 +54,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One metric over the starts of a target; no interval from a single start."""
+    """One metric over the starts of a target.
+
+    ``low`` and ``high`` are ``None`` from fewer than four starts; ``reason`` then says so.
+    """
 
     metric: str
     unit: str
@@ -62,6 +65,7 @@ class Measured:
     low: float | None
     high: float | None
     starts: int
+    reason: str = ""
 
 
 class Measurement:
@@ -83,8 +87,16 @@ class Measurement:
         self._display, self._stop, self._trial = display, stop, trial
         self._stream = stream
 
-    def until(self, enough: Callable[[Sequence[Start]], bool]) -> list[Start]:
+    def until(
+        self,
+        enough: Callable[[Sequence[Start]], bool],
+        expected: int = 0,
+        *,
+        at_most: bool = False,
+    ) -> list[Start]:
         """Make blocks, each with every target once, until ``enough`` of all starts made.
+
+        ``expected`` are the measured starts that there will be then, or ``at_most`` that many.
 
         Two targets alternate in pairs of opposite order (ABBA), which cancels a steady drift; each
         block has the same requests for all, and new ones.
@@ -93,6 +105,9 @@ class Measurement:
             StudyError: a target cannot be measured.
             KeyboardInterrupt: a stop was asked for; every finished start is kept.
         """
+        if expected:
+            done = sum(start.valid for start in self._ledger.starts())
+            self._display.expect(expected, done, at_most=at_most)
         block = 0
         while not enough(self._ledger.starts()):
             for index in self._order(block):
@@ -114,12 +129,21 @@ class Measurement:
         ]
         while not any(start.valid for start in made):
             if len(made) >= _TRIES or sum(one.outcome in _FAILED for one in made) > 1:
-                raise StudyError(f"{target.name} cannot be measured: {_why(made[-1])}")
+                raise StudyError(
+                    f"{target.name} cannot be measured: {_why(made[-1])}{self._kept()}"
+                )
             self._stop.check()
             request = StartRequest(
                 Phase.CONFIRM, block, arm, BASELINE, _seed(self._session, self._stream, block)
             )
             made.append(self._run(target, request if not made else request.again()))
+
+    def _kept(self) -> str:
+        """Say how many starts were measured before one that cannot be."""
+        done = sum(start.valid for start in self._ledger.starts())
+        if not done:
+            return ""
+        return f" ({wording.count(done, 'start')} measured before: go on with --resume)"
 
     def _run(self, target: Target, request: StartRequest) -> Start:
         number = len(self._ledger.starts()) + 1
@@ -187,9 +211,26 @@ def summary(starts: Sequence[Start], index: int = 0) -> tuple[Measured, ...]:
                 None if low is None else math.exp(low),
                 None if high is None else math.exp(high),
                 len(values),
+                "" if low is not None else few(len(values)),
             )
         )
     return tuple(found)
+
+
+def few(starts: int) -> str:
+    """Return why so many starts give no interval."""
+    known = wording.count(starts, "start")
+    return f"{known}: an interval takes {LEAST_DF + 1} or more"
+
+
+def repeated(starts: Sequence[Start]) -> list[str]:
+    """Return a sentence for each start that was not measured, and so was made again."""
+    return [
+        f"start {one.number} ({one.request.stem.partition(':')[2]}) was not measured and was made "
+        f"again: {one.outcome.value}{f', {_why(one)}' if one.detail else ''}"
+        for one in starts
+        if not one.valid
+    ]
 
 
 def differences(starts: Sequence[Start], metric: str) -> list[float]:

@@ -23,6 +23,9 @@ class Display(Protocol):
     def begin_study(self, design: Design) -> None:
         """Tell what is intended; once, before the first start."""
 
+    def expect(self, starts: int, measured: int, *, at_most: bool = False) -> None:
+        """Tell how many measured starts a measurement is to have, and how many it has."""
+
     def begin_start(self, number: int, request: StartRequest) -> None:
         """Tell that start ``number`` (from 1, over the whole study) begins."""
 
@@ -53,6 +56,9 @@ class Silent:
     """Shows nothing: for ``--json``, whose reader waits for one object."""
 
     def begin_study(self, design: Design) -> None:
+        """Show nothing."""
+
+    def expect(self, starts: int, measured: int, *, at_most: bool = False) -> None:
         """Show nothing."""
 
     def begin_start(self, number: int, request: StartRequest) -> None:
@@ -94,9 +100,13 @@ class Plain:
         self._track.begin_study(design)
         self._print(announce(design))
 
+    def expect(self, starts: int, measured: int, *, at_most: bool = False) -> None:
+        """Count to these from now on."""
+        self._track.expect(starts, measured, at_most=at_most)
+
     def begin_start(self, number: int, request: StartRequest) -> None:
         """Print the phase when it is a new one."""
-        if self._track.begin_start(number, request):
+        if self._track.begin_start(number, request) and not self._track.expected:
             self._print(f"phase {request.phase.value}")
 
     def state(self, text: str) -> None:
@@ -107,7 +117,7 @@ class Plain:
         """Print the start's result and the time left."""
         self._track.end_start(start)
         left = self._track.left
-        ahead = "" if left is None else f"; {wording.duration(left)} left"
+        ahead = f"; {wording.span(*left)} left" if left and left[1] > 0 else ""
         self._print(self._track.result(start) + ahead)
 
     def best(self, comparison: Comparison | None) -> None:
@@ -161,6 +171,12 @@ class LiveDisplay:
         if self._open:
             self._live.start(refresh=True)
 
+    def expect(self, starts: int, measured: int, *, at_most: bool = False) -> None:
+        """Count to these from now on, and open the live part."""
+        self._track.expect(starts, measured, at_most=at_most)
+        if self._open and not self._live.is_started:
+            self._live.start(refresh=True)
+
     def begin_start(self, number: int, request: StartRequest) -> None:
         """Show the new start."""
         self._track.begin_start(number, request)
@@ -194,12 +210,11 @@ class LiveDisplay:
     def _picture(self) -> RenderableType:
         track = self._track
         left = track.left
-        done = track.number - (1 if track.doing else 0)
         bar = Table.grid(padding=(0, 2))
         bar.add_row(
-            ProgressBar(total=max(track.total, 1), completed=max(done, 0), width=30),
+            ProgressBar(total=max(track.total, 1), completed=track.done, width=30),
             Text(f"{wording.duration(track.spent)} spent"),
-            Text("" if left is None else f"about {wording.duration(left)} left"),
+            Text(f"{wording.span(*left)} left" if left and left[1] > 0 else ""),
         )
         now = Text.assemble((track.where(), "bold"), f" {track.doing}" if track.doing else "")
         leader = track.leading()

@@ -3,6 +3,7 @@
 Every line has ``event``, ``format`` (the version of these lines) and ``time`` (Unix seconds):
 
     {"event": "study", "starts": 30, "minutes": 42.0}
+    {"event": "study", "starts": 4, "measured": 0, "at_most": false}   (bench, compare, capacity)
     {"event": "start", "start": 3, "phase": "screen", "arm": "row 2"}
     {"event": "state", "start": 3, "state": "load"}
     {"event": "end", "start": 3, "outcome": "measured", "metric": "ttft_p99", "value": 41.2}
@@ -38,6 +39,10 @@ class Events:
     def begin_study(self, design: Design) -> None:
         """Write how many starts are intended."""
         self._write("study", starts=design.starts, minutes=design.minutes)
+
+    def expect(self, starts: int, measured: int, *, at_most: bool = False) -> None:
+        """Write how many measured starts are intended."""
+        self._write("study", starts=starts, measured=measured, at_most=at_most)
 
     def begin_start(self, number: int, request: StartRequest) -> None:
         """Write which start begins."""

@@ -7,13 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from trimtab import wording
+from trimtab.forecast import Forecast, Part
 from trimtab.metrics import METRICS
-from trimtab.model import Comparison, Design, Phase, Start, StartRequest
+from trimtab.model import Comparison, Design, Outcome, Phase, Start, StartRequest
 
 Clock = Callable[[], float]
 
-_RECENT = 4
-"""Starts whose mean duration predicts the next ones: they get faster once the leads have won."""
+_FAILED = frozenset({Outcome.START_FAILED, Outcome.LOAD_FAILED, Outcome.INEFFECTIVE})
+
+_UNKNOWN = 60.0
+"""Seconds that a start of a measurement is taken for before one was made."""
+
+_ANY = "start"
+"""The kind of all starts where a plan tells no phases apart."""
 
 
 @dataclass(slots=True)
@@ -29,29 +35,57 @@ class Track:
     start_began: float = 0.0
     doing: str = ""
     leader: Comparison | None = None
-    durations: list[float] = field(default_factory=list)
+    forecast: Forecast = field(default_factory=Forecast)
+    expected: int = 0
+    at_most: bool = False
+    measured: int = 0
+    place: int = 0
 
     def begin_study(self, design: Design) -> None:
         """Take the design and start counting the time."""
         self.design, self.began = design, self.clock()
+        whole = ((_ANY, design.starts, design.minutes * 60),)
+        self.forecast.begin(Part(*one) for one in design.seconds or whole)
+
+    def expect(self, starts: int, measured: int, *, at_most: bool) -> None:
+        """Take how many measured starts there are to be, and how many there are already."""
+        if not self.expected:
+            self.began = self.clock()
+        self.expected, self.measured, self.at_most = starts, measured, at_most
+        ahead = max(0, starts - measured)
+        self.forecast.begin((Part(_ANY, ahead, _UNKNOWN * ahead),))
 
     def begin_start(self, number: int, request: StartRequest) -> bool:
         """Take the next start; return whether it opens a new phase."""
         opens = self.request is None or self.request.phase is not request.phase
         self.number, self.request, self.doing = number, request, ""
         self.start_began = self.clock()
+        self.place = self.measured + 1
         return opens
 
     def end_start(self, start: Start) -> None:
         """Take the finished start's duration."""
         self.request, self.doing = start.request, ""
         self.number = start.number
-        self.durations.append(start.seconds)
+        self.measured += start.valid
+        kinds = {part.kind for part in self.forecast.parts}
+        phase = start.request.phase.value
+        kind = phase if phase in kinds else _ANY
+        self.forecast.ended(kind, start.seconds, failed=start.outcome in _FAILED)
 
     @property
     def total(self) -> int:
-        """Starts of the whole study, as far as is known."""
+        """Starts of the whole study, as far as is known; of a measurement those to be measured."""
+        if self.expected:
+            return max(self.place, self.expected)
         return max(self.number, self.design.starts if self.design else 0)
+
+    @property
+    def done(self) -> int:
+        """Starts that are over; of a measurement those that were measured."""
+        if self.expected:
+            return self.measured
+        return max(0, self.number - self._runs)
 
     @property
     def spent(self) -> float:
@@ -59,18 +93,9 @@ class Track:
         return self.clock() - self.began
 
     @property
-    def left(self) -> float | None:
-        """Expected seconds until the end, ``None`` before anything is known."""
-        recent = self.durations[-_RECENT:]
-        if recent:
-            each = sum(recent) / len(recent)
-        elif self.design is not None and self.design.starts:
-            each = self.design.minutes * 60 / self.design.starts
-        else:
-            return None
-        running = self.clock() - self.start_began if self._runs else 0.0
-        waiting = self.total - self.number + (1 if self._runs else 0)
-        return max(0.0, each * waiting - min(running, each))
+    def left(self) -> tuple[float, float] | None:
+        """Expected seconds until the end, as a range; ``None`` before anything is known."""
+        return self.forecast.left(self.clock() - self.start_began if self._runs else 0.0)
 
     @property
     def _runs(self) -> bool:
@@ -80,6 +105,10 @@ class Track:
         """Return phase, block, number and arm of the current start."""
         if self.request is None:
             return "preparing"
+        if self.expected:
+            total = f"at most {self.total}" if self.at_most else str(self.total)
+            again = ", again" if self.request.arm != self.request.stem else ""
+            return f"start {self.place} of {total}{again}: {self.request.stem}"
         place = f"{self.request.phase.value}, block {self.request.block}"
         return f"start {self.number} of {self.total} ({place}): {self.request.arm}"
 

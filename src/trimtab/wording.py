@@ -13,6 +13,9 @@ _PERCENT_BELOW = 2.0
 
 _HUNDREDFOLD = 100.0
 
+NO_INTERVAL = "no interval: fewer than 3 degrees of freedom"
+"""Why an effect has none."""
+
 
 def value(setting: Value) -> str:
     """Return a tuning's value: ``on``/``off`` for booleans, ``unset`` for ``None``."""
@@ -62,7 +65,7 @@ def effect(one: Effect) -> str:
     if change is None:
         return "no estimate"
     between = interval(one)
-    return change if between is None else f"{change} {between}"
+    return f"{change} ({NO_INTERVAL})" if between is None else f"{change} {between}"
 
 
 def comparison(one: Comparison) -> str:
@@ -101,6 +104,17 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def span(low: float, high: float) -> str:
+    """Return a range of durations, rounded to what is worth reading: ``20 to 35 min``."""
+    unit, size = ("s", 1.0) if high < 90 else ("min", 60.0) if high < 5400 else ("h", 3600.0)
+    step = 10.0 if unit == "s" else 1.0 if unit == "min" and high < 1800 else 5.0
+    if unit == "h":
+        one, other = (f"{value / size:.1f}" for value in (low, high))
+    else:
+        one, other = (f"{step * round(value / size / step):.0f}" for value in (low, high))
+    return f"about {other} {unit}" if one == other else f"{one} to {other} {unit}"
 
 
 def percent(gain: float | None) -> str:

@@ -85,7 +85,8 @@ def test_the_last_pair_ends_it(most: int) -> None:
 
 def test_one_start_gives_no_interval() -> None:
     assert mean_interval([1.0]) == (1.0, None, None)
-    value, low, high = mean_interval([0.0, 0.1, 0.2])
+    assert mean_interval([0.0, 0.1, 0.2])[1:] == (None, None)  # two degrees of freedom
+    value, low, high = mean_interval([0.0, 0.1, 0.1, 0.2])
     assert low is not None
     assert high is not None
     assert low < value < high

@@ -63,7 +63,10 @@ def test_value(setting: Value, written: str) -> None:
         (Effect(1.123, 1.08, 1.167, 0.01, 6), "+12.3 % [+8.0, +16.7]"),
         (Effect(3.954, 3.61, 4.31, 0.01, 6), "3.95x [3.61, 4.31]"),
         (Effect(0.25, 0.2, 0.3, 1.0, 6), "0.25x [0.20, 0.30]"),
-        (Effect(0.95, None, None, None, 1), "-5.0 %"),
+        (
+            Effect(0.95, None, None, None, 1),
+            "-5.0 % (no interval: fewer than 3 degrees of freedom)",
+        ),
         (Effect(None, None, None, None, 0), "no estimate"),
     ],
 )

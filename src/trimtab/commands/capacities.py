@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -45,7 +46,7 @@ def of_starts(
         say(precision.bound(session.noise, count, requests))
         search = partial(run_plan, drive=capacity.probing(asked))
         made = measure.Measurement(session, (one,), *place, trial=search).until(
-            lambda starts: _with(starts, capacity.NAME) >= count
+            lambda starts: _with(starts, capacity.NAME) >= count, count
         )
         found = capacity.conclude(made)
         if found.low is not None:
@@ -54,11 +55,11 @@ def of_starts(
             again = measure.Target(f"{one.name} at {found.low:.6g}/s", one.plan)
             made = measure.Measurement(
                 session, (again,), *place, trial=bound, stream=measure.FRESH
-            ).until(lambda starts: _tried(starts, again.name))
+            ).until(lambda starts: _tried(starts, again.name), count + 1)
     return {
         "measures": measured,
         **_answer(target, asked, capacity.conclude(made), made),
-        "notes": list(session.caveats),
+        "notes": [*session.caveats, *measure.repeated(made)],
     }
 
 
@@ -94,6 +95,7 @@ def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
     return {
         "measures": measured,
         **_answer(url, asked, only, ()),
+        "probe_e2e": _length(found.capacity, [found.windows]),
         "probes": [_probes(found.windows)],
         "notes": [],
     }
@@ -111,12 +113,19 @@ def _answer(
         "verified": found.verified,
         "each": list(found.each),
         "starts": len(starts) or 1,
+        "probe_e2e": _length(found.value, [start.windows for start in starts if start.valid]),
         "probes": [
             _probes(start.windows)
             for start in starts
             if start.valid and capacity.NAME in start.metrics
         ],
     }
+
+
+def _length(found: float, starts: Sequence[Sequence[Window]]) -> float | None:
+    """Return the shortest of the starts' probe lengths, in mean end-to-end times of a request."""
+    each = [capacity.length(windows, found) for windows in starts]
+    return min((one for one in each if one is not None), default=None)
 
 
 def _probes(windows: Sequence[Window]) -> list[dict[str, Any]]:
@@ -126,6 +135,7 @@ def _probes(windows: Sequence[Window]) -> list[dict[str, Any]]:
             "margin": one.metrics["margin"],
             "requests": one.requests,
             "void": list(one.void),
+            "e2e": one.metrics.get(capacity.LENGTH),
         }
         for one in windows
     ]
@@ -148,6 +158,7 @@ def show(found: Mapping[str, Any]) -> None:
         ]
         table.add_row(str(number), wording.number(value), " ".join(marks))
     console.print(table)
+    console.print(_lasted(found["probe_e2e"], found["requests"]))
     console.print()
     if "p99" in found["slo"] and found["requests"] < _FEW:
         console.print(
@@ -158,10 +169,24 @@ def show(found: Mapping[str, Any]) -> None:
         console.print(f"note: {note}")
 
 
+def _lasted(length: float | None, requests: int) -> str:
+    """Say how long the deciding probes were beside a request, and what a short one means."""
+    if length is None:
+        return "How long a probe was beside a request is not known."
+    said = f"The probes near it lasted {wording.number(length)} times the end-to-end time (E2E)"
+    if length >= capacity.LONG_ENOUGH:
+        return f"{said}."
+    more = math.ceil(requests * capacity.LONG_ENOUGH / max(length, 0.1) / 100) * 100
+    return (
+        f"warning: {said}. Below {capacity.LONG_ENOUGH:.0f} the queue may not have settled, and "
+        f"capacity and bound are then too high: repeat with --requests {more}."
+    )
+
+
 def _sentence(found: Mapping[str, Any]) -> str:
     value = f"capacity {wording.number(found['capacity'])} requests/s"
     if found["low"] is None:
-        return f"{value}; one start gives no bound"
+        return f"{value}; no bound from {measure.few(len(found['each']))}"
     low = wording.number(found["low"])
     tried = (
         "met in fresh windows" if found["verified"] else "NOT met in fresh windows: promise less"

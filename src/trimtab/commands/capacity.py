@@ -28,7 +28,8 @@ vllm command, or a preset ('stock').
 
 Each start is probed at a dozen rates of Poisson arrivals; the capacity is the rate at which the
 margin to the SLO crosses zero. Over the starts it gets a lower bound (95 %, one-sided), which is
-then tried on one more start. Promise the bound, not the estimate. With --url a server that runs
+then tried on one more start. Both are too high if the probes are short beside a request: the
+output warns of it. With --url a server that runs
 already is probed: that is one start, so there is no bound.
 
 Examples:
@@ -50,7 +51,7 @@ def capacity(
     slo: Annotated[str, typer.Option(help="Such as 'ttft_p99<=500ms,tpot_p99<=50ms'.")],
     target: Target = "stock",
     url: Url = None,
-    starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to search on.")] = 3,
+    starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to search on.")] = 4,
     requests: Annotated[
         int, typer.Option(min=20, max=100_000, help="Requests of a probe; 1000 for a p99.")
     ] = 200,

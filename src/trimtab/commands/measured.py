@@ -29,8 +29,9 @@ def show(found: Mapping[str, Any]) -> None:
     hidden = len(rows) - len(_listed(found, rows))
     if hidden:
         console.print(f"{wording.count(hidden, 'more metric')}: -v or --json")
-    if found["starts"] == 1:
-        console.print("One start gives no interval: what another one would give is not known.")
+    if not compared:
+        for reason in dict.fromkeys(one["reason"] for one in rows if one["reason"]):
+            console.print(f"no interval from {reason}")
     console.print()
     for line in precision.after(found, verbose=terminal.verbose()):
         console.print(line)

@@ -49,17 +49,19 @@ def of_starts(
     ) as place:
         say(precision.interval(session.noise, count, windows))
         starts = measure.Measurement(session, (one,), *place).until(
-            lambda made: len(measure.of_target(made, 0)) >= count
+            lambda made: len(measure.of_target(made, 0)) >= count, count
         )
     found = measure.summary(starts)
     return {
         "measures": measured,
         "target": target,
-        "starts": len(starts),
+        "starts": len(measure.of_target(starts, 0)),
+        "attempts": len(starts),
         "metrics": [asdict(m) for m in found],
         "noise": precision.noise(starts, options.objective),
         "notes": [
             *session.caveats,
+            *measure.repeated(starts),
             *remarks(starts, options.objective, [one.metric for one in found]),
         ],
     }
@@ -90,7 +92,9 @@ def of_pairs(
 
     with opened(asked, folder, metric, resume=resume, allow_host=options.allow_host) as place:
         say(precision.before(session.noise, pairs))
-        starts = measure.Measurement(session, (first, second), *place).until(enough)
+        starts = measure.Measurement(session, (first, second), *place).until(
+            enough, 2 * pairs, at_most=True
+        )
     look = measure.judged(starts, metric, within, pairs)
     tables = [measure.summary(starts, index) for index in range(2)]
     shown = {one.metric for table in tables for one in table}
@@ -116,6 +120,7 @@ def of_pairs(
         "table": [asdict(one) for one in comparison_table.table(starts)],
         "notes": [
             *session.caveats,
+            *measure.repeated(starts),
             *_absent(starts, metric),
             *remarks(starts, metric, shown),
         ],

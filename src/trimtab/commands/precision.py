@@ -12,6 +12,7 @@ from scipy import special
 
 from trimtab import measure, search, wording
 from trimtab.model import Spread, Start
+from trimtab.stats.effects import LEAST_DF
 from trimtab.stats.sequential import finest
 
 
@@ -23,7 +24,7 @@ def noise(starts: Sequence[Start], metric: str) -> dict[str, Any] | None:
 
 def detectable(differences: Sequence[float], pairs: int) -> float | None:
     """Return the smallest relative difference that ``pairs`` find at the noise of these."""
-    return _finest(stdev(differences), pairs) if len(differences) > 1 else None
+    return _finest(stdev(differences), pairs) if len(differences) > LEAST_DF else None
 
 
 def before(assumed: float, pairs: int) -> str:
@@ -41,7 +42,7 @@ def interval(assumed: float, starts: int, windows: int | None) -> str:
     planned = f"{wording.count(starts, 'start')} of {'' if windows is None else 'up to '}{each}"
     half = _half(assumed, starts, 0.975)
     if half is None:
-        return f"{planned}: no interval, which takes --starts 2 or more"
+        return f"{planned}: no interval, which takes --starts 4 or more"
     low, high = (wording.percent(math.expm1(one)) for one in (-half, half))
     return f"{planned}: expect an interval of {low} to +{high}, {_assuming(assumed)}"
 
@@ -51,14 +52,14 @@ def bound(assumed: float, starts: int, requests: int) -> str:
     planned = f"{wording.count(starts, 'start')} with probes of {requests} requests"
     half = _half(assumed, starts, 0.95)
     if half is None:
-        return f"{planned}: no bound, which takes --starts 2 or more"
+        return f"{planned}: no bound, which takes --starts 4 or more"
     below = wording.percent(-math.expm1(-half))
     return f"{planned}: expect a bound {below} below the estimate, {_assuming(assumed)}"
 
 
 def _half(sd: float, starts: int, quantile: float) -> float | None:
     """Return what Student's t allows on one side of the mean of some starts, log scale."""
-    if starts < 2:
+    if starts <= LEAST_DF:
         return None
     return float(special.stdtrit(starts - 1, quantile)) * sd / math.sqrt(starts)
 

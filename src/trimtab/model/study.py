@@ -92,7 +92,8 @@ class Design:
     ``detectable`` is the smallest gain (0.05 = 5 %) that the screen finds with 80 % power at
     the assumed noise ``sd`` (standard deviation between starts, log scale). ``screened`` are all
     that are tested other than alone, ``objectives`` the question's further ones. ``trial_starts``
-    are those set aside to start the profiles where there is no confirmation.
+    are those set aside to start the profiles where there is no confirmation. ``seconds`` holds
+    for each phase its name, its starts, and the seconds that they are expected to take in all.
     """
 
     lead_starts: int
@@ -108,6 +109,7 @@ class Design:
     host_starts: int = 0
     objectives: tuple[str, ...] = ()
     trial_starts: int = 0
+    seconds: tuple[tuple[str, int, float], ...] = ()
 
     @property
     def starts(self) -> int:

@@ -88,10 +88,13 @@ def design(space: Space, sd: float = 0.05) -> Design:
         Phase.CONFIRM: last,
         Phase.ANSWERS: tried,
     }
-    seconds = sum(
-        expected_seconds(space, (), phase, values)
+    seconds = tuple(
+        (
+            phase.value,
+            len(block),
+            sum(expected_seconds(space, (), phase, values) for values in block),
+        )
         for phase, block in parts.items()
-        for values in block
     )
     tested = {factor.tuning for factor in (*around, *screened)}
     return Design(
@@ -103,7 +106,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         + bool(followed)
         + len(host.blocks)
         + times,
-        minutes=seconds / 60,
+        minutes=sum(each for _, _, each in seconds) / 60,
         screened=tuple(factor.tuning for factor in screened),
         not_screened=tuple(f.tuning for f in space.factors if f.tuning not in tested),
         sd=sd,
@@ -112,6 +115,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         host_starts=host.starts,
         objectives=space.objectives,
         trial_starts=len(tried),
+        seconds=seconds,
     )
 
 

@@ -20,15 +20,12 @@ from trimtab import wording
 from trimtab.metrics import METRICS, geometric_mean
 from trimtab.model import BASELINE, Candidate, Phase, Space, Start
 from trimtab.search.arms import is_preset
-from trimtab.stats.effects import Column, Estimate, predict
+from trimtab.stats.effects import LEAST_DF, Column, Estimate, predict
 
 SHOWN: Final = 0.01
 """One-sided error at which one combination is shown to keep a limit. A study asks it of several
 and writes the best that passes; with this level its profiles keep the SLO in 95 % of the studies
 (benchmarks/shipped.py)."""
-
-ENOUGH_DF: Final = 3
-"""Degrees of freedom from which on the noise of a latency is known."""
 
 _DIRECT: Final = 3
 """Starts of a combination that say by themselves what its latency is."""
@@ -120,7 +117,7 @@ def latency(
     found = estimate(space, rows, values, metric)
     over = estimate(space, rows, values, metric, level=False)
     stock = estimate(space, rows, BASELINE, metric)
-    if found is None or found.se is None or found.df < ENOUGH_DF:
+    if found is None or found.se is None or found.df < LEAST_DF:
         return None
     direct = [start.metrics[metric] for start in own]
     return Latency(

@@ -22,7 +22,7 @@ from trimtab.search.covariate import fit_with_speed
 from trimtab.search.host_effects import host_effect
 from trimtab.search.memo import remembered
 from trimtab.stats.combination import two_looks
-from trimtab.stats.effects import Estimate, Fit, Noise
+from trimtab.stats.effects import LEAST_DF, Estimate, Fit, Noise
 from trimtab.stats.pooling import alike
 
 LOOKS = (Phase.LEAD, Phase.SCREEN, Phase.FOLLOW)
@@ -36,8 +36,8 @@ _TESTED = (*LOOKS, Phase.CONFIRM)
 ENOUGH_DF = 3
 """Degrees of freedom from which on lead phase and screen know their noise."""
 
-ENOUGH_FRESH_DF = 2
-"""The same for the confirmation: two alternating pairs more than none."""
+ENOUGH_FRESH_DF = LEAST_DF
+"""The same for the confirmation."""
 
 LEAST_FOLLOWED = 0.03
 """The smallest p-value that counts of the second stage: of eight starts one may be a bad one,
@@ -64,7 +64,7 @@ class Analysis:
 
     Lead phase, screen and second stage share their noise; the confirmation speaks with its own,
     so that a verdict does not change by what the confirmation sees. Where that
-    leaves fewer than 3 degrees of freedom (2 for the confirmation) the other starts are witness
+    leaves fewer than 3 degrees of freedom the other starts are witness
     too, because a noise on one degree of freedom makes any interval useless. Nothing is shared
     between phases whose noise differs (:func:`alike`). Estimates never mix.
     """

@@ -16,6 +16,7 @@ from statistics import fmean, stdev
 
 from scipy import special
 
+from trimtab.stats.effects import LEAST_DF
 from trimtab.stats.power import detectable
 
 LOOKS = (4, 6, 8, 12)
@@ -62,7 +63,8 @@ def look(differences: Sequence[float], margin: float, most: int = LOOKS[-1]) -> 
     made = _looked(len(differences), most)
     if made is None:
         value = fmean(differences) if differences else 0.0
-        return Look(len(differences), value, None, None, Word.NOT_PROVEN, final=False)
+        final = len(differences) >= most
+        return Look(len(differences), value, None, None, Word.NOT_PROVEN, final=final)
     level, count = made
     used = list(differences[:count])
     value = fmean(used)
@@ -76,7 +78,7 @@ def look(differences: Sequence[float], margin: float, most: int = LOOKS[-1]) -> 
 def finest(sd: float, most: int) -> float | None:
     """Return the smallest log ratio that the last look finds with 80 % power, two-sided.
 
-    ``None`` from fewer than two pairs. ``sd`` is that of a pair's difference, log scale.
+    ``None`` from fewer than four pairs. ``sd`` is that of a pair's difference, log scale.
     """
     made = _looked(most, most)
     if made is None:
@@ -90,7 +92,7 @@ def _looked(pairs: int, most: int) -> tuple[float, int] | None:
     early = [(level, count) for level, count in zip(LEVELS, LOOKS, strict=True) if count < most]
     due = [*early, (LEVELS[-1], most)]  # with fewer looks the sum of their levels holds as well
     taken = [one for one in due if one[1] <= pairs]
-    return taken[-1] if taken and taken[-1][1] > 1 else None
+    return taken[-1] if taken and taken[-1][1] > LEAST_DF else None
 
 
 def _word(low: float, high: float, margin: float) -> Word:
@@ -104,9 +106,12 @@ def _word(low: float, high: float, margin: float) -> Word:
 def mean_interval(
     logs: Sequence[float], level: float = 0.95
 ) -> tuple[float, float | None, float | None]:
-    """Return mean and t interval of some starts' logs; no interval from fewer than two."""
+    """Return mean and t interval of some starts' logs; no interval from fewer than four.
+
+    Those have fewer than three degrees of freedom.
+    """
     value = fmean(logs)
-    if len(logs) < 2:
+    if len(logs) <= LEAST_DF:
         return value, None, None
     quantile = float(special.stdtrit(len(logs) - 1, 0.5 + level / 2))
     half = quantile * stdev(logs) / math.sqrt(len(logs))
