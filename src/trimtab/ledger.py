@@ -240,6 +240,10 @@ def _digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
+_SIGNED: Final = frozenset({"margin"})
+"""Metrics of a window that may be below 0: the log of a latency in its limit."""
+
+
 def _fault(start: Start, number: int) -> str:
     """Return what cannot be in a start, "" if nothing."""
     if start.number != number:
@@ -249,7 +253,7 @@ def _fault(start: Start, number: int) -> str:
         amounts += window.metrics.items()
     amounts += [("requests", window.requests) for window in start.windows]
     for name, amount in amounts:
-        if not 0 <= amount < math.inf:
+        if not (0 <= amount < math.inf or (name in _SIGNED and math.isfinite(amount))):
             return f"{name} must be a finite number from 0, but is {amount}"
     numbers = [(name, value) for name, value in start.gate.items()]
     for window in start.windows:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.capacity import Asked, conclude, margin, search
+from trimtab.capacity import LENGTH, Asked, conclude, length, margin, search
+from trimtab.commands import capacities
 from trimtab.errors import UsageError
 from trimtab.load.marks import GiveUp
 from trimtab.load.presets import PRESETS
@@ -234,3 +235,44 @@ def test_the_answer_is_a_lower_bound_over_starts() -> None:
     tried = [start(1, capacity=10.0), start(2, capacity=10.1)]
     assert conclude([*tried, start(3, verified=2.0)]).verified is True
     assert conclude([*tried, start(3, verified=1.0)]).verified is False
+
+
+def probe(rate: float, long: float | None, void: tuple[str, ...] = ()) -> Window:
+    metrics = {"rate": rate, "margin": 0.0, **({} if long is None else {LENGTH: long})}
+    return Window(0, 0.0, 1.0, 20, metrics, void)
+
+
+def test_the_probes_that_decide_say_how_long_they_were() -> None:
+    windows = (probe(2.0, 90.0), probe(9.5, 4.0), probe(10.5, 6.0), probe(20.0, 1.0))
+    assert length(windows, 10.0) == 5.0
+    assert length((probe(10.0, 3.0, ("steal",)), probe(11.0, 7.0)), 10.0) == 7.0
+    assert length((probe(2.0, 90.0),), 10.0) == 90.0
+    assert length((probe(10.0, None),), 10.0) is None
+
+
+def test_a_probe_is_as_long_as_its_window_in_end_to_end_times() -> None:
+    records = tuple(
+        RequestRecord(
+            number, float(number), float(number), (number + 0.5, number + 2.0), 0.0, 8, 4
+        )
+        for number in range(24)
+    )
+    busy = Window(0, 0.0, 1.0, 1, {"request_throughput": 4.0})
+
+    def run(workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
+        if workload.arrival.rate is None:
+            return LoadResult((), (busy,), 4, {})
+        return LoadResult(records, (Window(0, 4.0, 44.0, 20, {}),), 4, {})
+
+    asked = Asked(parse_slo("ttft_p90<=600ms"), load_workload("poisson-small"), 20)
+    windows = search(asked, run, 1).windows
+    assert windows
+    assert all(one.metrics[LENGTH] == pytest.approx(40.0 / 2.0) for one in windows)
+
+
+@pytest.mark.parametrize(("found", "said"), [(8.0, "warning: "), (400.0, "The probes near")])
+def test_a_short_probe_is_warned_of(found: float, said: str) -> None:
+    line = capacities._lasted(found, 200)
+    assert line.startswith(said)
+    assert ("--requests 2500" in line) is (found == 8.0)
+    assert "not known" in capacities._lasted(None, 200)

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.test_capacity import Formula
 from trimtab import measure
 from trimtab.capacity import VERIFIED
-from trimtab.commands import capacities, precision
+from trimtab.commands import capacities, measuring, precision
 from trimtab.driven import Drive
 from trimtab.errors import StudyError
 from trimtab.load.marks import GiveUp
@@ -132,3 +132,70 @@ def test_what_is_to_be_expected_is_told_beforehand() -> None:
         "5.0 % between starts (--noise says otherwise)"
     )
     assert "no bound, which takes --starts 4" in precision.bound(0.05, 1, 200)
+
+
+class Unlucky:
+    """Makes starts of which some are void or fail, by their number."""
+
+    def __init__(self, outcomes: dict[int, Outcome]) -> None:
+        self.outcomes = outcomes
+
+    def trial(
+        self,
+        session: Session,
+        plan: Plan,
+        request: StartRequest,
+        number: int,
+        folder: Path,
+        display: Display,
+        stop: Stop,
+    ) -> Start:
+        outcome = self.outcomes.get(number, Outcome.MEASURED)
+        metrics = {"output_throughput": 100.0 + number} if outcome is Outcome.MEASURED else {}
+        return Start(number, request, plan.digest, outcome, metrics, detail="steal 12 %")
+
+
+def bench(
+    outcomes: dict[int, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> dict[str, Any]:
+    session = resolve(Options(engine="simulated", landscape="L0"), print)
+    target = measure.Target("stock", session.compile(()))
+    monkeypatch.setattr(measuring, "open_target", lambda *_: (session, target))
+    monkeypatch.setattr(measure.Measurement.__init__, "__defaults__", (  # the trial
+        Unlucky(outcomes).trial, measure._REQUESTS,
+    ))  # fmt: skip
+    return measuring.of_starts("stock", Options(), count, tmp_path / "b", resume=False)
+
+
+def test_bench_gives_the_measured_starts_that_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = bench({2: Outcome.VOID, 5: Outcome.LOAD_FAILED}, tmp_path, monkeypatch, 5)
+    assert (found["starts"], found["attempts"]) == (5, 7)
+    (throughput,) = found["metrics"]
+    assert throughput["starts"] == 5
+    assert throughput["low"] is not None
+    assert [note for note in found["notes"] if "made again" in note] == [
+        "start 2 (stock) was not measured and was made again: void, steal 12 %",
+        "start 5 (stock) was not measured and was made again: load-failed, steal 12 %",
+    ]
+
+
+def test_bench_says_why_it_cannot_give_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = {3: Outcome.START_FAILED, 4: Outcome.START_FAILED}
+    said = (
+        r"stock cannot be measured: steal 12 % \(2 starts measured before: go on with --resume\)"
+    )
+    with pytest.raises(StudyError, match=said):
+        bench(failing, tmp_path, monkeypatch, 5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_no_interval_on_fewer_than_three_degrees_of_freedom(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (throughput,) = bench({}, tmp_path, monkeypatch, count)["metrics"]
+    assert (throughput["low"], throughput["high"]) == (None, None)
+    assert throughput["reason"].endswith("an interval takes 4 or more")

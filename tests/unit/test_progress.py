@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from tests.unit.show_samples import COMPARISONS, OBJECTIVE, STUDY
-from trimtab.model import Design, Start
+from trimtab.model import Design, Outcome, Start
 from trimtab.progress import Display, LiveDisplay, Plain, Silent, open_display
 from trimtab.track import Track, announce
 
@@ -113,8 +114,8 @@ def test_plain_prints_one_line_a_phase_and_a_start() -> None:
     ]
     first = f"{STARTS[0].metrics[OBJECTIVE]:.1f} tok/s (45 s); 20 to 35 min left"
     assert lines[2] == f"12:00:00 start 1 of 33 (lead, block 0): baseline: {first}"
-    assert lines[-1].endswith(" left")
-    assert " to " in lines[-1]
+    assert lines[-2].endswith(" left")
+    assert not lines[-1].endswith(" left")
 
 
 def test_plain_tells_why_a_start_has_no_number() -> None:
@@ -220,3 +221,34 @@ def test_silent_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     display.close()
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+# --- a measurement ---------------------------------------------------------------------------
+
+
+def test_a_measurement_counts_the_starts_that_were_measured() -> None:
+    console, display = plain(Clock())
+    display.expect(3, 1)
+    first = next(start for start in STARTS if start.valid)
+    request = replace(first.request, arm="1:stock")
+    void = replace(first, request=request, outcome=Outcome.VOID, metrics={})
+    for start in (void, replace(first, request=request.again()), replace(first, request=request)):
+        display.begin_start(start.number, start.request)
+        display.end_start(start)
+    lines = written(console).splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "12:00:00 start 2 of 3",
+        "12:00:00 start 2 of 3, again",
+        "12:00:00 start 3 of 3",
+    ]
+    assert lines[0].split("; ")[-1].endswith("left")
+    assert not lines[2].endswith("left")
+
+
+def test_a_comparison_says_that_it_may_end_before() -> None:
+    console, display = plain(Clock())
+    display.expect(24, 0, at_most=True)
+    first = replace(STARTS[0], request=replace(STARTS[0].request, arm="2:b"))
+    display.begin_start(1, first.request)
+    display.end_start(first)
+    assert "start 1 of at most 24: 2:b: " in written(console)

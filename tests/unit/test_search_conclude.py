@@ -149,7 +149,7 @@ def test_what_was_not_screened_says_why() -> None:
     assert "the budget has room for" in reasons["t6"]
     small = study(replace(SPACE, budget=Budget(starts=13)), MACHINE)
     assert any("no screen" in note for note in small.notes)
-    assert "no room for a screen" in {a.tuning: a.reason for a in small.answers}["t6"]
+    assert "no room to test it" in {a.tuning: a.reason for a in small.answers}["t6"]
 
 
 def test_of_two_winners_in_conflict_the_larger_is_kept() -> None:

@@ -245,12 +245,12 @@ def test_a_quiet_lead_phase_does_not_lend_its_noise_to_a_loud_screen() -> None:
     assert sd < 0.05
 
 
-def test_the_confirmation_speaks_with_its_own_noise_from_two_degrees_on() -> None:
+def test_the_confirmation_speaks_with_its_own_noise_from_three_degrees_on() -> None:
     space = Space(factors(4, leads=("dtype",)), budget=Budget(starts=40))
     starts = play_blocks(space, Machine({"dtype": 1.4}, sd=0.03, seed=5))
     last = [s for s in starts if s.request.phase is Phase.CONFIRM]
     key = (Phase.CONFIRM, METRIC)
-    for blocks in (2, 3):
+    for blocks in (2, 3, 4):
         part = [
             s
             for s in starts
@@ -259,7 +259,7 @@ def test_the_confirmation_speaks_with_its_own_noise_from_two_degrees_on() -> Non
         found = analyse(space, part)
         own = found.fits[key].noise
         assert own.df == blocks - 1
-        assert (found.noise[key] == own) is (own.df >= 2)
+        assert (found.noise[key] == own) is (own.df >= 3)
 
 
 def test_the_arm_of_a_start_is_known_whichever_attempt_it_was() -> None:

@@ -199,7 +199,10 @@ def test_where_nothing_differs_nothing_is_dominated_more_often_than_stated(
 
 def test_a_loss_of_just_the_margin_is_seldom_called_dominated() -> None:
     edge = {"baseline": (0.0, 0.0), "proven": (0.3, FLOOR)}
-    hits = sum("baseline" not in members(front(made(edge, seed=s))) for s in range(300))
+    hits = sum("baseline" not in members(front(made(edge, blocks=4, seed=s))) for s in range(300))
     assert rate_is_at_most(hits, 300, 0.05), hits
     clear = {"baseline": (0.0, 0.0), "proven": (0.3, 0.1)}
-    assert sum("baseline" not in members(front(made(clear, seed=s))) for s in range(50)) > 45
+    assert (
+        sum("baseline" not in members(front(made(clear, blocks=4, seed=s))) for s in range(50))
+        > 45
+    )

@@ -173,7 +173,8 @@ def _lasted(length: float | None, requests: int) -> str:
     """Say how long the deciding probes were beside a request, and what a short one means."""
     if length is None:
         return "How long a probe was beside a request is not known."
-    said = f"The probes near it lasted {wording.number(length)} times the end-to-end time (E2E)"
+    many = wording.number(length)
+    said = f"The probes near the capacity lasted {many} times the end-to-end time (E2E)"
     if length >= capacity.LONG_ENOUGH:
         return f"{said}."
     more = math.ceil(requests * capacity.LONG_ENOUGH / max(length, 0.1) / 100) * 100
