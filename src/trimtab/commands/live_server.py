@@ -136,7 +136,7 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
         "starts": 1,
         "noise": None,
         "metrics": [
-            asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1))
+            asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1, measure.few(1)))
             for key, value in found.items()
             if key in METRICS
         ],
