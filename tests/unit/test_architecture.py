@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "landscapes",
             "strict_yaml",
             "wording",
+            "forecast",
         }
     ),
     frozenset({"facts", "redaction", "inherited", "stop", "enginelog"}),
