@@ -23,8 +23,8 @@ from trimtab.pacing import remembering, with_best
 from trimtab.progress import Display
 from trimtab.question import AUTO
 from trimtab.session import Session
-from trimtab.stats.effects import LEAST_DF, fit
-from trimtab.stats.sequential import LOOKS, Look, look, mean_interval
+from trimtab.stats.effects import fit
+from trimtab.stats.sequential import LOOKS, Look, look, mean_interval, no_interval
 from trimtab.stop import Stop
 from trimtab.trial import run_plan
 
@@ -211,16 +211,10 @@ def summary(starts: Sequence[Start], index: int = 0) -> tuple[Measured, ...]:
                 None if low is None else math.exp(low),
                 None if high is None else math.exp(high),
                 len(values),
-                "" if low is not None else few(len(values)),
+                "" if low is not None else no_interval(len(values)),
             )
         )
     return tuple(found)
-
-
-def few(starts: int) -> str:
-    """Return why so many starts give no interval."""
-    known = wording.count(starts, "start")
-    return f"{known}: an interval takes {LEAST_DF + 1} or more"
 
 
 def repeated(starts: Sequence[Start]) -> list[str]:

@@ -20,6 +20,7 @@ from trimtab.load.workload import load_workload
 from trimtab.metrics import parse_slo
 from trimtab.model import Start, Window
 from trimtab.question import Options
+from trimtab.stats.sequential import no_interval
 from trimtab.targets import open_target
 from trimtab.trial import run_plan
 
@@ -187,7 +188,7 @@ def _lasted(length: float | None, requests: int) -> str:
 def _sentence(found: Mapping[str, Any]) -> str:
     value = f"capacity {wording.number(found['capacity'])} requests/s"
     if found["low"] is None:
-        return f"{value}; no bound from {measure.few(len(found['each']))}"
+        return f"{value}; no bound from {no_interval(len(found['each']))}"
     low = wording.number(found["low"])
     tried = (
         "met in fresh windows" if found["verified"] else "NOT met in fresh windows: promise less"

@@ -26,6 +26,7 @@ from trimtab.model import BASELINE, Outcome, Phase, Settings, Start, StartReques
 from trimtab.pooled import over_windows
 from trimtab.question import Options, parse_windows
 from trimtab.search.remarks import remarks
+from trimtab.stats.sequential import no_interval
 
 _HINTS = dict.fromkeys(
     ("/v1/models answers HTTP 401", "/v1/models answers HTTP 403"),
@@ -136,7 +137,7 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
         "starts": 1,
         "noise": None,
         "metrics": [
-            asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1, measure.few(1)))
+            asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1, no_interval(1)))
             for key, value in found.items()
             if key in METRICS
         ],

@@ -116,3 +116,9 @@ def mean_interval(
     quantile = float(special.stdtrit(len(logs) - 1, 0.5 + level / 2))
     half = quantile * stdev(logs) / math.sqrt(len(logs))
     return value, value - half, value + half
+
+
+def no_interval(starts: int) -> str:
+    """Return why so many starts give no interval."""
+    many = "1 start" if starts == 1 else f"{starts} starts"
+    return f"{many}: an interval takes {LEAST_DF + 1} or more"
