@@ -16,7 +16,17 @@ from typing import Any
 
 from trimtab import engines, storage, strict_yaml
 from trimtab.errors import StudyError
-from trimtab.model import Answer, Candidate, Check, Comparison, Evidence, Plan, Proves, to_json
+from trimtab.model import (
+    Answer,
+    Candidate,
+    Check,
+    Comparison,
+    Evidence,
+    Plan,
+    Proves,
+    platforms,
+    to_json,
+)
 from trimtab.profile_schema import ProfileFile, SchemaError, validate
 from trimtab.redaction import redact_plan
 
@@ -79,6 +89,15 @@ class Profile:
     def candidate(self) -> Candidate:
         """What the profile sets, tuning by tuning."""
         return self.plan.candidate
+
+
+def platform_of(profile: Profile) -> str:
+    """Return the platform a profile was measured on: of the build, else as it was recorded.
+
+    A profile holds few distributions, and those alone do not always tell.
+    """
+    built = platforms.of_packages(profile.engine.packages)
+    return profile.facts.get("platform", built) if built == platforms.UNKNOWN else built
 
 
 def evidence_digest(evidence: Iterable[Evidence]) -> str | None:

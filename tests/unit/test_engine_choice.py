@@ -14,8 +14,8 @@ import pytest
 from trimtab import header
 from trimtab.commands import app
 from trimtab.engine_choice import EMBEDDED, choose
-from trimtab.engines.platforms import PLATFORMS, UNKNOWN, of_packages
 from trimtab.errors import EngineMissingError, UsageError
+from trimtab.model.platforms import PLATFORMS, UNKNOWN, of_packages
 from trimtab.question import Options
 
 CUDA = {"vllm": "0.32.0", "torch": "2.13.0+cu130", "nvidia-nccl-cu13": "2.28.3"}

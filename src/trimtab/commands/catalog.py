@@ -72,8 +72,8 @@ def _chosen(
     names: list[str], layer: str, platform: str, search: str, *, studied: bool
 ) -> list[Tuning]:
     from trimtab.catalog import CATALOG, require_known
-    from trimtab.engines.platforms import PLATFORMS
     from trimtab.errors import UsageError
+    from trimtab.model.platforms import PLATFORMS
 
     require_known(CATALOG, names)
     layers = sorted({one.layer for one in CATALOG.values()})

@@ -132,13 +132,12 @@ def _of_profile(path: Path, wish: Wish) -> Order:
     Raises:
         UsageError: chip or image are of another platform than the one that it was measured on.
     """
-    from trimtab.engines.vllm import platform
     from trimtab.export import Order
     from trimtab.export.target import require_same_platform
-    from trimtab.profile import read_profile
+    from trimtab.profile import platform_of, read_profile
 
     profile = read_profile(path)
-    measured = platform(profile.engine.packages)
+    measured = platform_of(profile)
     require_same_platform(wish.chip, wish.image, measured, f"the profile {profile.name}")
     return Order(profile, path, chip=wish.chip)
 

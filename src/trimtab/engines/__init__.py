@@ -78,7 +78,7 @@ class Engine(Observer, Protocol):
 
     @property
     def platform(self) -> str:
-        """What it computes on: one of `trimtab.engines.platforms`, or "unknown"."""
+        """What it computes on: one of `trimtab.model.platforms`, or "unknown"."""
 
     @property
     def version(self) -> str:

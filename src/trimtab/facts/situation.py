@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from trimtab.facts import Facts
+from trimtab.model import platforms
 from trimtab.model.situation import Situation
 
 
-def platform(facts: Facts, packages: Collection[str] = ()) -> str:
-    """Return what computes here: "ascend" or "cuda" where a device shows, else "cpu".
+def platform(facts: Facts, packages: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return what the vLLM of an environment computes on, as its build tells.
 
-    The plugin for NPUs decides even where none shows (in a container without the driver's nodes,
-    or over a stand-in): its settings are what a server of that environment reads.
+    The build decides even where no device shows (in a container without the driver's nodes, or
+    over an emulated device): its settings are what a server of that environment reads. Without a
+    vLLM the devices decide; a machine without any computes on its CPUs. "unknown": there is a
+    vLLM, and neither its build nor a device tells.
     """
-    if facts.ascend.present or "vllm-ascend" in packages:
-        return "ascend"
-    return "cuda" if facts.cuda.present else "cpu"
+    built = platforms.of_packages(packages)
+    if facts.ascend.present and built in (platforms.UNKNOWN, platforms.CUDA):
+        return platforms.ASCEND
+    if built != platforms.UNKNOWN:
+        return built
+    if facts.cuda.present:
+        return platforms.CUDA
+    return platforms.UNKNOWN if "vllm" in packages else platforms.CPU
 
 
 def of(facts: Facts, packages: Mapping[str, str] | None = None) -> Situation:
@@ -33,8 +42,9 @@ def of(facts: Facts, packages: Mapping[str, str] | None = None) -> Situation:
     allowed = facts.limits.allowed.value
     npus = facts.ascend.npus.value
     name = facts.kernel.os_id.value
+    computes = platform(facts, versions)
     return Situation(
-        platform=platform(facts, versions),
+        platform=None if computes == platforms.UNKNOWN else computes,
         chip=facts.ascend.chip.value,
         arch=facts.cpu.arch.value,
         distribution=None if name is None else name.lower(),

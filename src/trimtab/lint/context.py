@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from trimtab.errors import UsageError
+from trimtab.model.platforms import PLATFORMS
 from trimtab.model.situation import Situation
 
 _YES = frozenset({"on", "yes", "true", "1"})
@@ -19,7 +20,7 @@ COMPONENTS = (
 _SWITCHES = frozenset({"graphs", "sleep_mode", "container", "root", "swap"})
 _NUMBERS = frozenset({"page_size", "cpus", "numa_nodes", "npus", "hosts"})
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "platform": ("ascend", "cuda", "rocm", "xpu", "tpu", "cpu"),
+    "platform": PLATFORMS,
     "chip": ("A2", "A3", "310P", "950", "910"),
     "arch": ("aarch64", "x86_64"),
 }

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 class Situation:
     """A machine and software stack as far as known.
 
-    ``platform`` is "ascend", "cuda" or "cpu"; ``chip`` "A2", "A3", "310P", "950" or "910" (the
-    older training series); ``graphs`` whether graph capture is on; ``hosts`` the number of
+    ``platform`` is one of ``platforms.PLATFORMS``; ``chip`` "A2", "A3", "310P", "950" or "910"
+    (the older training series); ``graphs`` whether graph capture is on; ``hosts`` the number of
     machines that serve together; ``npus`` the devices this service sees; ``distribution`` and
     ``release`` as in os-release ("openeuler", "24.03"); ``versions`` maps a component (vllm,
     vllm-ascend, torch, torch-npu, cann, driver, python) to its version. ``page_size`` in bytes.
