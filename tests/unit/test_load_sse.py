@@ -59,12 +59,6 @@ def test_the_usage_report_is_no_token() -> None:
     assert decode([(1.0, USAGE)]).chunks == ()
 
 
-def test_empty_text_is_a_token_unless_it_only_carries_the_finish() -> None:
-    assert len(decode([(1.0, token("") + token(""))]).chunks) == 2
-    assert len(decode([(1.0, token("a") + token("", "stop"))]).chunks) == 1
-    assert len(decode([(1.0, token("", "length"))]).chunks) == 1
-
-
 def test_usage_that_runs_along_keeps_its_last_value() -> None:
     running = event({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 1}})
     assert decode([(1.0, running + USAGE)]).output_tokens == 3

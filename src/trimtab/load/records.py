@@ -5,20 +5,46 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from http import HTTPStatus
 
 from trimtab.load.connection import Exchange
 from trimtab.load.driver import Run
-from trimtab.load.sse import decode
+from trimtab.load.sse import Answer, decode
 from trimtab.model import RequestRecord
 
 
+def records_of(exchanges: Sequence[Exchange], begun: float) -> list[RequestRecord]:
+    """Decode the exchanges of a load into records, in their order.
+
+    Where chunks hold several tokens, one without text before all others is a token only if the
+    server does not open all of its answers so.
+    """
+    answers = [_answer(one) for one in exchanges]
+    greets = not any(one.opens_with_token for one in answers)
+    return [
+        _record(
+            exchange,
+            answer if greets else replace(answer, chunks=(*answer.greeting, *answer.chunks)),
+            begun,
+        )
+        for exchange, answer in zip(exchanges, answers, strict=True)
+    ]
+
+
 def record_of(exchange: Exchange, begun: float) -> RequestRecord:
-    """Decode an exchange into a record with instants in seconds after ``begun``."""
-    answer = decode(exchange.pieces) if exchange.status == 200 else decode(())
+    """Decode one exchange into a record with instants in seconds after ``begun``."""
+    return _record(exchange, _answer(exchange), begun)
+
+
+def _answer(exchange: Exchange) -> Answer:
+    return decode(exchange.pieces if exchange.status == HTTPStatus.OK else ())
+
+
+def _record(exchange: Exchange, answer: Answer, begun: float) -> RequestRecord:
     never = begun if exchange.done is None else exchange.done  # no connection was to be had
     intended = never if exchange.intended is None else exchange.intended
     sent = intended if exchange.sent is None else exchange.sent
-    record = RequestRecord(
+    return RequestRecord(
         index=exchange.request.index,
         intended=intended - begun,
         sent=sent - begun,
@@ -26,13 +52,19 @@ def record_of(exchange: Exchange, begun: float) -> RequestRecord:
         done=math.inf if exchange.done is None else exchange.done - begun,
         prompt_tokens=answer.prompt_tokens or 0,
         output_tokens=answer.output_tokens or 0,
-        error=exchange.error or answer.error,
+        error=exchange.error or answer.error or _incomplete(exchange, answer),
     )
-    if exchange.done is None or record.error:
-        return record
+
+
+def _incomplete(exchange: Exchange, answer: Answer) -> str:
+    """Return why an answer that ended without an error is not whole, "" if it is."""
+    if exchange.done is None:
+        return ""
+    if exchange.until_close and not answer.finished:
+        return "connection lost: closed by the server before the answer's [DONE]"
     if answer.output_tokens is None or answer.prompt_tokens is None:
-        return replace(record, error="the answer ended without its usage report")
-    return record
+        return "the answer ended without its usage report"
+    return ""
 
 
 def partial_records(run: Run, records: Sequence[RequestRecord]) -> list[RequestRecord]:

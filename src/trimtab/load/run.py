@@ -19,7 +19,7 @@ from trimtab.load.guards import Readings, errors, shares, token_counts, void_rea
 from trimtab.load.loop import event_loop
 from trimtab.load.marks import Early, GiveUp, marks_of
 from trimtab.load.readings import HostReader, host_cpu
-from trimtab.load.records import partial_records, record_of
+from trimtab.load.records import partial_records, records_of
 from trimtab.load.requests import build_requests
 from trimtab.load.target import Target
 from trimtab.load.texts import Tokenize, tokenizer
@@ -111,9 +111,7 @@ def run_load(
         run = runner.run(driver.run())
     if own := next((one.error for one in run.ended if one.own), ""):
         raise ClientLimitError(own)
-    records = tuple(
-        sorted((record_of(one, run.begun) for one in run.ended), key=lambda one: one.index)
-    )
+    records = tuple(sorted(records_of(run.ended, run.begun), key=lambda one: one.index))
     asked = {request.index: request for request in requests}
     windows = _windows(run, workload, asked, requests, records, slo, shared_host)
     if toggle is not None:

@@ -1,14 +1,22 @@
-"""Reading a streamed completion: from stamped pieces of the body to token times and counts."""
+"""Reading a streamed completion: from stamped pieces of the body to token times and counts.
+
+docs/metrics.md defines what counts as a token; `trimtab.load.tokens` decides it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
+from trimtab.load.tokens import Chunks
+
 _ONE_EVENT = re.compile(rb"data: ([^\r\n]*)\n\n").fullmatch
+_BOM: Final = b"\xef\xbb\xbf"
+_DONE: Final = b"[DONE]"
 
 Piece = tuple[float, bytes]
 """A part of a response body and the instant (seconds) at which it arrived."""
@@ -19,7 +27,8 @@ class Answer:
     """What a stream said. Token counts are ``None`` when the server reported no usage.
 
     ``chunks`` holds the arrival of each chunk that stands for tokens; ``finished`` is whether
-    the stream came to its ``[DONE]``.
+    the stream came to its ``[DONE]``. ``greeting`` and ``opens_with_token`` are those of
+    `trimtab.load.tokens.Chunks`.
     """
 
     chunks: tuple[float, ...]
@@ -27,52 +36,87 @@ class Answer:
     output_tokens: int | None
     finished: bool
     error: str = ""
+    greeting: tuple[float, ...] = ()
+    opens_with_token: bool = False
 
 
 def split_events(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Yield the data of every complete server-sent event, stamped when its last byte arrived.
+    """Yield the data of every server-sent event, stamped when its last needed byte arrived.
 
-    Follows the WHATWG event stream format: events end at an empty line, lines end in LF or
-    CRLF, only ``data`` fields count. An event without its empty line is dropped.
+    Follows the WHATWG event stream format: lines end in LF, CRLF or CR, an event ends at an empty
+    line, only ``data`` fields count, a byte order mark may come first. An event without its empty
+    line is dropped, unless it is ``[DONE]`` at the end of all. Reads each byte once.
     """
-    rest = b""
+    line, data, instant = bytearray(), list[bytes](), 0.0
+    after_return, first = False, True
     for instant, body in pieces:
-        if not rest and (whole := _ONE_EVENT(body)):  # nearly always, in a quarter of the time
-            yield instant, whole[1]
+        if not (line or data or after_return) and (whole := _ONE_EVENT(body)):
+            first = False
+            yield instant, whole[1]  # nearly always, in a quarter of the time
             continue
-        *events, rest = (rest + body).replace(b"\r\n", b"\n").split(b"\n\n")
-        for event in events:
-            lines = [line[5:] for line in event.split(b"\n") if line.startswith(b"data:")]
-            if lines:
-                yield instant, b"\n".join(line.removeprefix(b" ") for line in lines)
+        if after_return and body:
+            body, after_return = body.removeprefix(b"\n"), False
+        for part in body.splitlines(keepends=True):
+            line += part
+            if part[-1] not in b"\r\n":
+                continue
+            after_return = part.endswith(b"\r")
+            event = _take(bytes(line), data, first=first)
+            line, first = bytearray(), False
+            if event is not None:
+                yield instant, event
+        after_return = after_return and body.endswith(b"\r")
+    _take(bytes(line), data, first=first)
+    if b"\n".join(data).strip() == _DONE:
+        yield instant, _DONE
+
+
+def _take(line: bytes, data: list[bytes], *, first: bool) -> bytes | None:
+    """Add a line to the event's data; return the data that it ends, ``None`` if it ends none."""
+    text = line.rstrip(b"\r\n")
+    if first:
+        text = text.removeprefix(_BOM)
+    if text:
+        name, _, value = text.partition(b":")
+        if name == b"data":
+            data.append(value.removeprefix(b" "))
+        return None
+    if not data:
+        return None
+    whole = b"\n".join(data)
+    data.clear()
+    return whole
 
 
 def decode(pieces: Iterable[Piece]) -> Answer:
-    """Decode the body of a streamed ``/v1/completions`` answer.
-
-    A chunk with an empty ``choices`` list (the usage report) is not a token. A chunk with empty
-    text is one, because vLLM sends it while a character is incomplete (vLLM 0.32
-    entrypoints/openai/completion/serving.py), unless it only carries the finish reason after
-    other chunks, as some servers send.
-    """
-    chunks: list[float] = []
-    prompt = output = None
+    """Decode the body of a streamed answer of ``/v1/completions`` or ``/v1/chat/completions``."""
+    chunks = Chunks()
     for instant, data in split_events(pieces):
-        if data == b"[DONE]":
-            return Answer(tuple(chunks), prompt, output, finished=True)
+        if data.strip() == _DONE:
+            return _answer(chunks, finished=True)
+        if not data.strip():
+            continue  # keeps the connection alive
         try:
             event = orjson.loads(data)
         except ValueError:
-            return Answer(tuple(chunks), prompt, output, False, f"not JSON: {_short(data)}")
-        if not isinstance(event, dict) or event.get("error"):
-            return Answer(tuple(chunks), prompt, output, False, describe_error(data))
-        usage = event.get("usage")
-        if isinstance(usage, dict):
-            prompt = _count(usage.get("prompt_tokens"), prompt)
-            output = _count(usage.get("completion_tokens"), output)
-        if _is_token(event.get("choices"), first=not chunks):
-            chunks.append(instant)
-    return Answer(tuple(chunks), prompt, output, finished=False)
+            return _answer(chunks, error=f"not JSON: {_short(data)}")
+        failed = not isinstance(event, dict) or event.get("error")
+        if failed or event.get("object") == "error":
+            return _answer(chunks, error=describe_error(data))
+        chunks.add(instant, event)
+    return _answer(chunks)
+
+
+def _answer(chunks: Chunks, *, finished: bool = False, error: str = "") -> Answer:
+    return Answer(
+        chunks.instants(),
+        chunks.prompt_tokens,
+        chunks.output_tokens,
+        finished,
+        error,
+        chunks.greeting,
+        chunks.opens_with_token,
+    )
 
 
 def describe_error(body: bytes) -> str:
@@ -84,17 +128,6 @@ def describe_error(body: bytes) -> str:
         return _short(message.encode() if isinstance(message, str) else orjson.dumps(error))
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # it writes less deep than it reads
         return _short(body)
-
-
-def _is_token(choices: object, *, first: bool) -> bool:
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        return False
-    choice = choices[0]
-    return bool(choice.get("text")) or first or choice.get("finish_reason") is None
-
-
-def _count(value: object, otherwise: int | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
 
 
 def _short(body: bytes) -> str:

@@ -26,8 +26,8 @@ class RequestRecord:
     ``intended`` is when it should have been sent (its arrival in open loop; in closed loop, which
     has no schedule, when it was sent); latencies count from there, so a stalled server or client
     cannot hide queueing (coordinated omission). ``chunks`` holds the arrival of each streamed
-    chunk that carried text; one chunk may hold several tokens, so token counts come from the
-    server's usage report.
+    chunk that stands for tokens (docs/metrics.md defines it); one chunk may hold several, so
+    counts come from the server's usage report.
     """
 
     index: int
