@@ -13,8 +13,10 @@ from trimtab.model.finding import Finding, Hit, Severity
 from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 from trimtab.rules import generic, versions
+from trimtab.rules.keys import KEYS
 from trimtab.rules.making import MAKING
 from trimtab.rules.names import NAMES
+from trimtab.rules.pipes import PIPES
 from trimtab.rules.prose import PROSE
 from trimtab.rules.together import TOGETHER
 from trimtab.rules.values import VALUES
@@ -40,6 +42,8 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
                 *MAKING,
                 *NAMES,
                 *VALUES,
+                *KEYS,
+                *PIPES,
                 *TOGETHER,
                 *PROSE,
             )

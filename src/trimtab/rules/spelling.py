@@ -40,7 +40,10 @@ def slip(written: str, meant: str, words: frozenset[str]) -> bool:
 
 
 def _near(ours: str, theirs: str, words: frozenset[str]) -> bool:
-    if min(len(ours), len(theirs)) < 4 or re.sub(r"\D", "", ours) != re.sub(r"\D", "", theirs):
+    short = min(len(ours), len(theirs))
+    if short < 3 or (short == 3 and len(ours) == len(theirs)):  # another short word, such as DBO
+        return False
+    if re.sub(r"\D", "", ours) != re.sub(r"\D", "", theirs):
         return False
     plural = {ours, theirs} == {ours.rstrip("S"), f"{ours.rstrip('S')}S"}
     if ours in words and not plural:

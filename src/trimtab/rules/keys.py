@@ -1,0 +1,201 @@
+"""Keys of the options that hold JSON: misspelt ones, and those of other releases."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from trimtab.catalog import CATALOG, Rule, Scene
+from trimtab.catalog._placeholders import is_placeholder
+from trimtab.catalog._releases import vllm, vllm_ascend
+from trimtab.catalog._rules import before
+from trimtab.knobs import JsonKey
+from trimtab.model.finding import Hit, Problem, Severity
+from trimtab.rules import spelling
+from trimtab.rules.lives import Life, in_force, life_of, serves
+
+_CLASSES: Final[Mapping[str, str]] = {
+    "--compilation-config": "CompilationConfig",
+    "--speculative-config": "SpeculativeConfig",
+    "--kv-transfer-config": "KVTransferConfig",
+    "--eplb-config": "EPLBConfig",
+    "--attention-config": "AttentionConfig",
+    "--kernel-config": "KernelConfig",
+    "--structured-outputs-config": "StructuredOutputsConfig",
+    "--pooler-config": "PoolerConfig",
+}
+"""Option → the class of vLLM whose fields are its keys."""
+
+_NESTED: Final = {"pass_config": "PassConfig"}
+_FORBIDS: Final = "0.16"
+"""Since then every class refuses keys that it does not have; some did before."""
+
+_ASCEND: Final = "--additional-config"
+_ROLES: Final = ("kv_producer", "kv_consumer", "kv_both")
+_GRAPHS: Final = ("NONE", "PIECEWISE", "FULL", "FULL_DECODE_ONLY", "FULL_AND_PIECEWISE")
+
+
+def _objects(scene: Scene) -> Iterator[tuple[str, str, dict[str, object]]]:
+    """Yield (setting, option, what it holds) of each option that is given as an object.
+
+    A dotted option holds one key: ``--compilation-config.cudagraph_mode FULL``.
+    """
+    for name, made in scene.options.items():
+        option, dot, path = name.partition(".")
+        if not made.literal or is_placeholder(made.value):
+            continue
+        if dot:
+            found: object = made.value
+            for key in reversed(path.rstrip("+").replace("-", "_").split(".")):
+                found = {key: found}
+        else:
+            try:
+                found = json.loads(made.value)
+            except (ValueError, RecursionError):
+                continue  # judged as a value
+        if isinstance(found, dict):
+            yield name, option, found
+
+
+def _keys(scene: Scene) -> Iterator[Hit]:
+    if not serves(scene) or scene.pid is not None:  # a live server has taken them
+        return
+    for setting, option, held in _objects(scene):
+        if option in _CLASSES:
+            yield from _of_class(setting, option, _CLASSES[option], held, scene)
+            yield from _values(setting, option, held)
+        elif option == _ASCEND:
+            yield from _of_ascend(setting, held, scene)
+
+
+def _of_class(
+    setting: str, option: str, part: str, held: Mapping[str, object], scene: Scene
+) -> Iterator[Hit]:
+    for key, value in held.items():
+        if key in _NESTED and isinstance(value, dict):
+            yield from _of_class(setting, option, _NESTED[key], value, scene)
+        life = life_of(vllm(), part, key, scene)
+        if life is None:
+            yield _never(setting, option, part, key, scene)
+        elif life.here is False:
+            yield _elsewhere(setting, option, key, life)
+        elif life.gone and not life.version:
+            yield Hit(
+                setting,
+                f"{option} has no key {key} in vLLM {life.gone} and later, and they exit",
+                "take the key out, or look for what replaced it",
+                severity=Severity.WARNING,
+            )
+
+
+def _never(setting: str, option: str, part: str, key: str, scene: Scene) -> Hit:
+    version = in_force("vllm", scene)
+    meant = spelling.meant(key, vllm().names_of(part, version))
+    old = before(version, _FORBIDS) is True
+    newer = bool(version) and not vllm().like(version)
+    return Hit(
+        setting,
+        f"{option} has no key {key}" + (": it has no effect" if old else ", and vLLM exits"),
+        f"write {meant}" if meant else "take the key out",
+        severity=Severity.WARNING if old else None,
+        given=f"vLLM {version} does not have it either" if newer else "",
+    )
+
+
+def _elsewhere(setting: str, option: str, key: str, life: Life) -> Hit:
+    old = before(life.version, _FORBIDS) is True and option != "--speculative-config"
+    when = f"vLLM {life.since} is the first" if life.early else f"vLLM had it until {life.last}"
+    then = "it has no effect" if old else "the server exits"
+    return Hit(
+        setting,
+        f"{option} has no key {key} in vLLM {life.version}, so {then}: {when}",
+        "take the key out" if not life.early else f"use vLLM {life.since} or later",
+        severity=Severity.WARNING if old else None,
+    )
+
+
+def _values(setting: str, option: str, held: Mapping[str, object]) -> Iterator[Hit]:
+    """Yield what is wrong with the values that vLLM looks up in a list of its own."""
+    if option == "--kv-transfer-config" and held.get("kv_connector"):
+        role = held.get("kv_role")
+        if role is None and "." not in setting:
+            yield Hit(
+                setting,
+                f"{option} names a kv_connector and no kv_role: vLLM exits",
+                f"add kv_role, one of {', '.join(_ROLES)}",
+            )
+        elif isinstance(role, str) and role not in _ROLES and not is_placeholder(role):
+            yield Hit(
+                setting,
+                f"kv_role must be one of {', '.join(_ROLES)}, but is {role!r}: vLLM exits",
+                f"write one of {', '.join(_ROLES)}",
+            )
+    mode = held.get("cudagraph_mode") if option == "--compilation-config" else None
+    if isinstance(mode, str) and mode.upper() not in _GRAPHS and not is_placeholder(mode):
+        yield Hit(
+            setting,
+            f"cudagraph_mode must be one of {', '.join(_GRAPHS)}, but is {mode!r}: vLLM exits",
+            f"write one of {', '.join(_GRAPHS)}",
+        )
+
+
+def _of_ascend(setting: str, held: Mapping[str, object], scene: Scene) -> Iterator[Hit]:
+    if scene.situation.platform not in (None, "ascend"):
+        return
+    knobs = {tuning.knob.key for tuning in CATALOG.values() if isinstance(tuning.knob, JsonKey)}
+    owned = {key.partition(".")[0] for key in knobs}
+    for key in held:
+        life = life_of(vllm_ascend(), "additional-config", key, scene)
+        if life is not None and life.gone and not life.here:
+            yield _former(setting, key, life)
+        elif life is None and key not in owned and re.fullmatch(r"\w+", key):
+            yield from _unknown_of_ascend(setting, key, owned, scene)
+
+
+def _former(setting: str, key: str, life: Life) -> Hit:
+    if life.here is False:
+        message = f"{life.product} {life.version} does not read {key} in {_ASCEND}"
+        return Hit(setting, f"{message}: it was read until {life.last}", "take the key out")
+    return Hit(
+        setting,
+        f"{life.product} {life.gone} and later do not read {key} in {_ASCEND}",
+        "take the key out, or look for what replaced it",
+    )
+
+
+def _unknown_of_ascend(setting: str, key: str, owned: set[str], scene: Scene) -> Iterator[Hit]:
+    known = vllm_ascend().names_of("additional-config", scene.version("vllm-ascend")) | owned
+    meant = spelling.meant(key, known)
+    if meant:
+        yield Hit(
+            setting,
+            f"vllm-ascend reads no key {key} in {_ASCEND}: it looks like {meant} misspelt",
+            f"write {meant}",
+        )
+    elif scene.situation.platform == "ascend":
+        yield Hit(
+            setting,
+            f"no known release of vllm-ascend reads {key} in {_ASCEND}",
+            "check the name",
+            severity=Severity.INFO,
+        )
+
+
+KEYS: tuple[Rule, ...] = (
+    Rule(
+        id="config-key",
+        severity=Severity.ERROR,
+        problem=Problem.WRONG_VALUE,
+        summary="A configuration of vLLM given as JSON has no such key, or not such a value.",
+        process=lambda scene: (hit for hit in _keys(scene) if not hit.setting.startswith(_ASCEND)),
+    ),
+    Rule(
+        id="additional-config-key",
+        severity=Severity.WARNING,
+        problem=Problem.NO_EFFECT,
+        summary="vllm-ascend does not read a key of the additional configuration.",
+        process=lambda scene: (hit for hit in _keys(scene) if hit.setting.startswith(_ASCEND)),
+    ),
+)
