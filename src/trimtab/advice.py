@@ -80,9 +80,9 @@ def _options(session: Session) -> Iterator[str]:
 
 
 def _larger(session: Session) -> Budget:
-    """Return the smallest larger budget that tests everything and confirms, as far as known."""
+    """Return the smallest larger budget that tests everything and confirms, else twice as much."""
     tried = [_times(session.space.budget, factor) for factor in _FACTORS]
-    return next((one for one in tried if _whole(session, one)), tried[-1])
+    return next((one for one in tried if _whole(session, one)), tried[1])
 
 
 def _whole(session: Session, budget: Budget) -> bool:

@@ -212,7 +212,7 @@ def test_a_max_with_a_gain_is_promising_and_the_comparison_is_next() -> None:
 
 def test_a_gain_without_an_interval_counts_by_its_p_value() -> None:
     few = study(best=(("a", 1),), confirmed=(comparison("max", None),))
-    assert headline(few).text.endswith("+39.4 % (too few starts for an interval)")
+    assert headline(few).text.endswith("+39.4 % (no interval: fewer than 3 degrees of freedom)")
     none = study(best=(("a", 1),), confirmed=(comparison("max", None, 0.2),))
     assert headline(none).status is Status.NO_GAIN
     unknown = study(proven=(("a", 1),), confirmed=(comparison("proven", None),))

@@ -30,7 +30,7 @@ def show(found: Mapping[str, Any]) -> None:
     if hidden:
         console.print(f"{wording.count(hidden, 'more metric')}: -v or --json")
     if not compared:
-        for reason in dict.fromkeys(one["reason"] for one in rows if one["reason"]):
+        for reason in dict.fromkeys(one["reason"] for one in rows if one.get("reason")):
             console.print(f"no interval from {reason}")
     console.print()
     for line in precision.after(found, verbose=terminal.verbose()):

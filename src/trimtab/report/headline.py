@@ -111,7 +111,7 @@ def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
         step = _confirmation(study, total.arm)
     return Headline(
         status=status,
-        text=f"{status.value}: {total.metric} {_effect(total.effect)}",
+        text=f"{status.value}: {total.metric} {wording.effect(total.effect)}",
         metric=total.metric,
         next=step.command,
         detail=detail,
@@ -132,7 +132,7 @@ def _of_tuning(study: Study, answer: Answer) -> Headline:
     )
     return Headline(
         status=Status.PROMISING,
-        text=f"{Status.PROMISING.value}: {answer.metric} {_effect(answer.effect)}",
+        text=f"{Status.PROMISING.value}: {answer.metric} {wording.effect(answer.effect)}",
         metric=answer.metric,
         next=step.command,
         detail=f"{name} by its own test, {_rest(conclusion, answer, arm)}",
@@ -149,7 +149,7 @@ def _rest(conclusion: Conclusion, answer: Answer, arm: str) -> str:
         return "but no profile holds it: see why"
     own = next((one for one in conclusion.confirmed if one.arm == arm), None)
     if own is not None:
-        return f"but fresh starts of {arm} gave {_effect(own.effect)}"
+        return f"but fresh starts of {arm} gave {wording.effect(own.effect)}"
     profile = dict(_profiles(conclusion))[arm]
     if len(profile) > 1:
         return f"the total of {arm} ({len(profile)} tunings) was not measured"
@@ -195,9 +195,3 @@ def _confirmation(study: Study, arm: str) -> _Step:
     if command:
         return _Step(command, advice.confirm_cost)
     return _Step(advice.larger, advice.larger_cost) if advice.larger else _Step(advice.show)
-
-
-def _effect(effect: Effect) -> str:
-    shown = wording.effect(effect)
-    known = wording.interval(effect) is not None or effect.ratio is None
-    return shown if known else f"{shown} (too few starts for an interval)"

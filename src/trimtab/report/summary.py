@@ -83,7 +83,7 @@ def _tunings(study: Study, found: Headline, room: int, width: int) -> Iterator[s
     shown = subjects(study, found)
     cut = len(shown) > room
     fitting = shown[: max(0, room - cut)]
-    names = [wording.setting(row.tuning, row.value) for row in fitting]
+    names = [wording.line(wording.setting(row.tuning, row.value)) for row in fitting]
     wide = min(max(map(len, names), default=0), width - 50)
     for name, row in zip(names, fitting, strict=True):
         effect = " ".join(filter(None, (row.change, row.interval, row.metric)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from trimtab import wording
 from trimtab.errors import UsageError
-from trimtab.model import Answer, Comparison, Effect, Evidence, Seen, Start, Verdict
+from trimtab.model import Answer, Comparison, Evidence, Seen, Start, Verdict
 from trimtab.report import rows
 from trimtab.report.study import Study
 
@@ -25,6 +26,8 @@ MEANING = {
     Verdict.NOT_APPLICABLE: "It has no place on this machine.",
 }
 """What a verdict says, in a sentence (docs/verdicts.md has its condition)."""
+
+_WIDTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,57 +64,70 @@ class Why:
                 {"verdict": verdict.value, "reason": reason} for verdict, reason in self.left_out
             ],
             "risk": self.risk or None,
-            "starts": [
-                {
-                    "number": one.number,
-                    "phase": one.request.phase.value,
-                    "block": one.request.block,
-                    "arm": one.request.arm,
-                    "outcome": one.outcome.value,
-                    "metrics": dict(one.metrics),
-                    "detail": one.detail,
-                }
-                for one in self.starts
-            ],
-            "checks": [
-                {
-                    "start": number,
-                    "kind": one.check.kind.value,
-                    "subject": one.check.subject,
-                    "expected": one.check.expected,
-                    "observed": one.observed,
-                    "where": one.where,
-                    "seen": one.verdict.value,
-                }
-                for number, one in self.checks
-            ],
+            "starts": [_start_data(one) for one in self.starts],
+            "checks": [_check_data(*each) for each in self.checks],
             "profiles": list(self.profiles),
             "comparisons": [asdict(one) for one in self.comparisons],
             "notes": list(self.notes),
         }
 
     def text(self) -> str:
-        """Return it for people."""
-        return "\n".join(wording.line(line) if line[:1] != " " else line for line in self._lines())
+        """Return it for people, in 80 columns but for what an engine printed."""
+        return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
         for verdict, reason in self.left_out:
-            yield f"{self.name}: {verdict.value}. {reason}"
+            yield wording.line(f"{self.name}: {verdict.value}. {reason}")
         for one in self.answers:
-            yield f"{wording.setting(one.tuning, one.value)}: {one.verdict.value}"
-            yield f"  Means:     {MEANING[one.verdict]}"
-            yield f"  Reason:    {wording.line(one.reason)}"
+            name = wording.setting(one.tuning, one.value)
+            yield wording.line(f"{name}: {one.verdict.value}")
+            yield from _field("Means:", MEANING[one.verdict])
+            yield from _field("Reason:", one.reason)
             yield from _estimates(one)
-        if self.risk:
-            yield f"  Risk:      {wording.line(self.risk)}"
-        held = ", ".join(self.profiles) or "none"
-        yield f"  Profiles:  {held}"
+        yield from _field("Risk:", self.risk)
+        yield from _field("Profiles:", ", ".join(self.profiles) or "none")
         for each in self.comparisons:
-            yield f"  {each.arm + ':':<10} {wording.comparison(each)}"
+            yield from _field(f"{each.arm}:", wording.comparison(each))
         for note in self.notes:
-            yield f"  Note:      {wording.line(note)}"
+            yield from _field("Note:", note)
         yield from _verified(self.checks)
         yield from _start_lines(self.starts, self.objective)
+
+
+def _field(label: str, text: str) -> list[str]:
+    """Return a labelled text as lines, none if it is empty."""
+    return textwrap.wrap(
+        wording.line(text),
+        _WIDTH,
+        initial_indent=f"  {label:<10} ",
+        subsequent_indent=" " * 13,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _start_data(one: Start) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "phase": one.request.phase.value,
+        "block": one.request.block,
+        "arm": one.request.arm,
+        "outcome": one.outcome.value,
+        "metrics": dict(one.metrics),
+        "detail": one.detail,
+    }
+
+
+def _check_data(number: int, one: Evidence) -> dict[str, Any]:
+    return {
+        "start": number,
+        "kind": one.check.kind.value,
+        "subject": one.check.subject,
+        "expected": one.check.expected,
+        "observed": one.observed,
+        "where": one.where,
+        "seen": one.verdict.value,
+    }
 
 
 def why(study: Study, name: str) -> Why:
@@ -183,15 +199,13 @@ def _estimates(answer: Answer) -> Iterator[str]:
     if effect.ratio is not None:
         starts = wording.count(effect.starts, "start")
         phase = f", phase {answer.phase}" if answer.phase else ""
-        yield f"  Estimate:  {answer.metric} {wording.effect(effect)}, {starts}{phase}"
+        shown = f"{answer.metric} {wording.effect(effect)}"
+        yield from _field("Estimate:", f"{shown}, {starts}{phase}")
     if effect.p is not None:
-        yield f"  p-value:   {effect.p:.2g} (one-sided, before the correction)"
+        yield from _field("p-value:", f"{effect.p:.2g} (one-sided, before the correction)")
     if answer.removal is not None:
-        yield f"  Removal:   proven is {_removed(answer.removal)} with it than without it"
-
-
-def _removed(effect: Effect) -> str:
-    return f"{wording.effect(effect)} better"
+        shown = wording.effect(answer.removal)
+        yield from _field("Removal:", f"{shown}: proven with it, over proven without it")
 
 
 def _verified(checks: Sequence[tuple[int, Evidence]]) -> Iterator[str]:
@@ -201,26 +215,24 @@ def _verified(checks: Sequence[tuple[int, Evidence]]) -> Iterator[str]:
     counts = {seen: sum(one.verdict is seen for _, one in checks) for seen in Seen}
     words = {Seen.YES: "confirmed", Seen.NO: "refuted", Seen.UNOBSERVABLE: "not observable"}
     told = ", ".join(f"{counts[seen]} {words[seen]}" for seen in Seen if counts[seen])
-    yield f"  Checks:    {told}"
+    yield from _field("Checks:", told)
     for number, one in checks:
         if one.verdict is Seen.NO:
-            yield (
-                f"    start {number}: {one.check.subject} expected {one.check.expected}, found "
-                f"{wording.line(one.observed)} ({one.where})"
-            )
+            seen = f"expected {one.check.expected}, found {one.observed} ({one.where})"
+            yield "    " + wording.line(f"start {number}: {one.check.subject} {seen}")
 
 
 def _start_lines(starts: Sequence[Start], objective: str) -> Iterator[str]:
     if not starts:
-        yield "  Starts:    none with it"
+        yield from _field("Starts:", "none with it")
         return
     unit = rows.unit_of(objective)
-    yield f"  Starts:    {len(starts)} with it ({objective}, {unit})"
+    yield from _field("Starts:", f"{len(starts)} with it ({objective}, {unit})")
     for one in starts:
         value = one.metrics.get(objective) if one.valid else None
         shown = "-" if value is None else wording.number(value)
         detail = f"  {wording.line(one.detail)}" if one.detail else ""
         yield (
             f"    {one.number:>3}  {one.request.phase.value:<8} block {one.request.block:<2} "
-            f"{one.request.arm:<16} {one.outcome.value:<12} {shown:>8}{detail}"
+            f"{wording.line(one.request.arm):<16} {one.outcome.value:<12} {shown:>8}{detail}"
         )
