@@ -12,6 +12,7 @@ from trimtab.catalog import CATALOG, Tuning
 from trimtab.model import Answer, Comparison, Headline, Standing
 from trimtab.report import Study
 from trimtab.report.headline import headline
+from trimtab.walltime import division
 
 FORMAT = 1
 
@@ -50,6 +51,7 @@ def as_json(study: Study, folder: Path, catalog: Mapping[str, Tuning] = CATALOG)
         "report": str(folder / "report.html"),
         "starts": len(study.starts),
         "minutes": study.minutes,
+        "time": division(study.starts).as_data(),
         "sd": conclusion.sd,
         "detectable_effect": conclusion.detectable,
         "noise": None if conclusion.spread is None else asdict(conclusion.spread),

@@ -23,6 +23,36 @@ def port_taken(log: str) -> bool:
     return _PORT_TAKEN.search(log) is not None
 
 
+_COMPILED = re.compile(
+    r"torch\.compile(?: and initial profiling/warmup run together)? took ([\d.]+) s in total"
+)
+_STAMPED = re.compile(
+    r"\d\d-\d\d (\d\d):(\d\d):(\d\d) \[[^\]]*\] "
+    r"(?:(Warming up model for the compilation)|.*?(saved AOT compiled function|Warming up done))"
+)
+_DAY = 86_400
+
+
+def compile_seconds(log: str) -> float | None:
+    """Return how long vLLM compiled while it started, ``None`` if the log does not tell.
+
+    It says so itself where it compiles piecewise. On CPU two lines bracket it, whose times have a
+    resolution of a second; a short warm-up after the compiler is part of it.
+    """
+    stated = [float(one) for one in _COMPILED.findall(log)]
+    if stated:
+        return sum(stated)
+    begun: int | None = None
+    for found in _STAMPED.finditer(log):
+        hours, minutes, seconds, begins, _ = found.groups()
+        now = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+        if begins:
+            begun = now
+        elif begun is not None:
+            return float((now - begun) % _DAY)
+    return None
+
+
 def last_line(log: str) -> str:
     """Return the last line that says something, without its prefix; "(nothing)" if none does."""
     for line in reversed(log.splitlines()):

@@ -28,7 +28,7 @@ _STEP: Final = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Starts of one kind that a plan has: their kind, number, and seconds in all."""
+    """Starts of one kind that a plan has: their kind, number, and seconds in all, 0 if unknown."""
 
     kind: str
     starts: int
@@ -77,6 +77,8 @@ class Forecast:
             return None
         low = high = 0.0
         for part, many in self._ahead():
+            if not part.seconds and not self.served.get(part.kind):
+                return None
             each, unsure = self._each(part)
             low += many * each * (1 - unsure)
             high += many * each * (1 + unsure)
@@ -99,7 +101,8 @@ class Forecast:
         own = self.served.get(part.kind, [])
         made = sum(map(len, self.served.values()))
         planned = part.seconds / part.starts * self._pace(part.kind)
-        mean = (_PRIOR * planned + math.fsum(own)) / (_PRIOR + len(own))
+        weight = _PRIOR if part.seconds else 0.0
+        mean = (weight * planned + math.fsum(own)) / (weight + len(own))
         costs = [seconds for _, seconds in self.failed]
         if len(costs) > 1:
             share = (len(costs) - 1) / (made + len(costs) + 4)

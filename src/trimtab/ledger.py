@@ -14,7 +14,8 @@ Format history
         its windows.
     3   A start's line begins with ``"after"``: the SHA-256 of the line before it, in hexadecimal.
         A line that is doubled, missing, moved, changed or another study's is refused because it
-        does not follow its predecessor. Formats 1 and 2 are still read and appended to.
+        does not follow its predecessor. A start has ``times``, the seconds of its
+        parts. Formats 1 and 2 are still read and appended to.
 """
 
 from __future__ import annotations
@@ -249,6 +250,7 @@ def _fault(start: Start, number: int) -> str:
     if start.number != number:
         return f"it holds start {start.number}, and start {number} comes next"
     amounts = [("seconds", start.seconds), ("began", start.began), *start.metrics.items()]
+    amounts += [(f"times.{name}", seconds) for name, seconds in start.times.items()]
     for window in start.windows:
         amounts += window.metrics.items()
     amounts += [("requests", window.requests) for window in start.windows]

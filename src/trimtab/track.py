@@ -15,9 +15,6 @@ Clock = Callable[[], float]
 
 _FAILED = frozenset({Outcome.START_FAILED, Outcome.LOAD_FAILED, Outcome.INEFFECTIVE})
 
-_UNKNOWN = 60.0
-"""Seconds that a start of a measurement is taken for before one was made."""
-
 _ANY = "start"
 """The kind of all starts where a plan tells no phases apart."""
 
@@ -53,7 +50,7 @@ class Track:
             self.began = self.clock()
         self.expected, self.measured, self.at_most = starts, measured, at_most
         ahead = max(0, starts - measured)
-        self.forecast.begin((Part(_ANY, ahead, _UNKNOWN * ahead),))
+        self.forecast.begin((Part(_ANY, ahead, 0.0),))
 
     def begin_start(self, number: int, request: StartRequest) -> bool:
         """Take the next start; return whether it opens a new phase."""

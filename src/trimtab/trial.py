@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from trimtab import gate
+from trimtab import enginelog, gate
 from trimtab.apply import applied
 from trimtab.driven import Drive, Driven, Loaded, one_load
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
@@ -33,6 +33,7 @@ from trimtab.session import Session
 from trimtab.stop import Stop
 from trimtab.toggled import parted
 from trimtab.verify import refuted, verify
+from trimtab.walltime import COMPILE, Stopwatch
 
 JOURNAL = "host.journal"
 """Name of the journal of host settings in a start's folder."""
@@ -52,6 +53,7 @@ class _Findings:
     evidence: tuple[Evidence, ...] = ()
     answers: tuple[tuple[int, ...], ...] = ()
     marks: Mapping[str, str] = field(default_factory=dict)
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
 
 def run_trial(
@@ -84,6 +86,7 @@ def run_plan(
 ) -> Start:
     """Run one start of a plan, whatever made it, under whatever load; otherwise as `run_trial`."""
     began, clock = time.time(), time.monotonic()
+    findings = _Findings()
     folder.mkdir(parents=True, exist_ok=True)
     shown = redact_plan(plan)
     write_json(folder / "plan.json", asdict(shown))
@@ -94,7 +97,8 @@ def run_plan(
         earlier=session.readings,
         say=display.state,
     )
-    findings = _attempt(session, plan, request, folder, display, stop, drive)
+    findings.watch.lap("gate")
+    _attempt(session, plan, request, folder, display, stop, drive, findings)
     stop.check()
     return Start(
         number=number,
@@ -110,6 +114,7 @@ def run_plan(
         detail=findings.detail,
         answers=findings.answers,
         marks=findings.marks,
+        times=findings.watch.times,
     )
 
 
@@ -121,9 +126,10 @@ def _attempt(
     display: Display,
     stop: Stop,
     drive: Drive,
-) -> _Findings:
+    findings: _Findings,
+) -> None:
     """Launch, verify and drive; what the candidate does wrong ends here."""
-    findings = _Findings()
+    watch = findings.watch
     steady, live = parted(session, plan, request)
     try:
         with applied(steady.writes, session.host, folder / JOURNAL, live=live.writes) as switch:
@@ -136,6 +142,8 @@ def _attempt(
                 stop=stop.event,
                 compiled=folder.parent.parent / COMPILED,
             ) as server:
+                watch.lap("startup")
+                watch.times.update(_compiled(server))
                 toggle = live.toggle(switch, server, session)
                 loaded = Loaded(session, steady, server, display, stop, toggle)
                 _examine(loaded, request, folder, drive, findings)
@@ -145,10 +153,10 @@ def _attempt(
     except ServerLostError as error:
         stop.check()
         findings.outcome, findings.detail = Outcome.LOAD_FAILED, str(error)
+    watch.lap("end" if "startup" in watch.times else "startup")
     if live.evidence:
         findings.evidence = (*findings.evidence, *live.evidence)
         write_json(folder / "evidence.json", [asdict(one) for one in findings.evidence])
-    return findings
 
 
 def _examine(
@@ -158,6 +166,7 @@ def _examine(
     server = loaded.server
     loaded.display.state("verifying")
     findings.evidence = verify(loaded.plan, server, loaded.session.host)
+    findings.watch.lap("verify")
     write_json(folder / "evidence.json", [asdict(one) for one in findings.evidence])
     if gone := server.alive():
         raise ServerLostError(gone)  # what a dead tree does not show refutes nothing
@@ -170,7 +179,10 @@ def _examine(
         )
         return
     loaded.display.state("load")
-    driven = drive(loaded, request)
+    try:
+        driven = drive(loaded, request)
+    finally:
+        findings.watch.lap("load")
     write_lines(folder / "requests.jsonl", driven.records)
     write_json(
         folder / "load.json", {"client": dict(driven.client), "windows": len(driven.windows)}
@@ -190,6 +202,12 @@ def _judge(loaded: Loaded, driven: Driven, findings: _Findings) -> None:
     else:
         findings.outcome = Outcome.MEASURED
         findings.metrics = {**driven.metrics, **_startup(loaded.session, loaded.server)}
+
+
+def _compiled(server: Server) -> dict[str, float]:
+    """Return how long the engine compiled, if its log tells it."""
+    seconds = enginelog.compile_seconds(server.log_text())
+    return {} if seconds is None else {COMPILE: min(seconds, server.startup)}
 
 
 def _startup(session: Session, server: Server) -> Mapping[str, float]:

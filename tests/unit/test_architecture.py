@@ -26,6 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "strict_yaml",
             "wording",
             "forecast",
+            "walltime",
         }
     ),
     frozenset({"facts", "redaction", "inherited", "stop", "enginelog"}),

@@ -79,6 +79,16 @@ def test_a_single_failure_changes_no_other_start() -> None:
     assert expected[0] < 9 * 30.0 < expected[1]
 
 
+def test_a_measurement_knows_nothing_before_its_first_start() -> None:
+    forecast = Forecast()
+    forecast.begin((Part("start", 4, 0.0),))
+    assert forecast.left(0.0) is None
+    forecast.ended("start", 50.0, failed=False)
+    left = forecast.left(0.0)
+    assert left is not None
+    assert left[0] < 150.0 < left[1]
+
+
 def test_without_a_plan_nothing_is_known() -> None:
     forecast = Forecast()
     assert forecast.left(0.0) is None

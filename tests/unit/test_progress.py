@@ -241,7 +241,7 @@ def test_a_measurement_counts_the_starts_that_were_measured() -> None:
         "12:00:00 start 2 of 3, again",
         "12:00:00 start 3 of 3",
     ]
-    assert lines[0].split("; ")[-1].endswith("left")
+    assert lines[1].split("; ")[-1].endswith("left")
     assert not lines[2].endswith("left")
 
 

@@ -24,6 +24,7 @@ from trimtab.session import Session
 from trimtab.stop import Stop
 from trimtab.study import LEDGER, clear_wreckage, require_folder
 from trimtab.targets import open_target, shared_engine
+from trimtab.walltime import division
 
 ROOT = Path("trimtab-bench")
 
@@ -57,6 +58,7 @@ def of_starts(
         "target": target,
         "starts": len(measure.of_target(starts, 0)),
         "attempts": len(starts),
+        "time": division(starts).as_data(),
         "metrics": [asdict(m) for m in found],
         "noise": precision.noise(starts, options.objective),
         "notes": [

@@ -183,6 +183,8 @@ class Start:
     ``began`` is the Unix time. ``answers`` are the token ids of its greedy answers to the fixed
     prompts, where they were taken. ``marks`` say what a reader must know of its load, by kind
     (``no-steady-state``, ``over-saturated``, ``prompts-left-out``): it counts all the same.
+    ``times`` are the wall seconds of its parts (:mod:`trimtab.walltime`), ``compile`` within
+    ``startup``.
     """
 
     number: int
@@ -198,6 +200,7 @@ class Start:
     detail: str = ""
     answers: tuple[tuple[int, ...], ...] = ()
     marks: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def valid(self) -> bool:

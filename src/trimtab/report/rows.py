@@ -15,6 +15,7 @@ from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Spread, Start
 from trimtab.redaction import redact_settings
 from trimtab.report.machine import readings
 from trimtab.report.study import Study
+from trimtab.walltime import division
 
 
 def arms_of(study: Study) -> tuple[str, ...]:
@@ -226,11 +227,18 @@ def totals(study: Study) -> tuple[tuple[str, str], ...]:
     return (
         ("starts", f"{len(study.starts)}, {measured} of them measured"),
         ("time", wording.duration(study.minutes * 60)),
+        *_divided(study),
         ("spread between starts", wording.percent(spread)),
         *_components(study.conclusion.spread),
         ("detectable effect", wording.percent(study.conclusion.detectable)),
         *readings(study.starts),
     )
+
+
+def _divided(study: Study) -> tuple[tuple[str, str], ...]:
+    """Return where the time went, if the starts tell it."""
+    said = division(study.starts).sentence()
+    return (("of it", said),) if said else ()
 
 
 def _components(spread: Spread | None) -> tuple[tuple[str, str], ...]:

@@ -11,6 +11,7 @@ from trimtab.model import Headline, Status, Verdict
 from trimtab.report import rows
 from trimtab.report.headline import headline
 from trimtab.report.study import Study
+from trimtab.walltime import division
 
 LINES = 15
 WIDTH = 80
@@ -30,6 +31,7 @@ def summary(study: Study, width: int = WIDTH) -> list[str]:
         *(line for one in study.caveats for line in _wrapped("Caveat:", one, width)),
         *_wrapped("Answers:", _answers(study), width),
         *_wrapped("Tested:", _tested(study), width),
+        *_wrapped("Time:", division(study.starts).sentence(), width),
         *_wrapped("Needs:", found.needs, width),
         *_command("Next:", found.next, width),
         *_files(study, width),
