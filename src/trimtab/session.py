@@ -264,10 +264,10 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
         )
         return _Asked(tuple(factors), (), frozenset(), None, presets.GUIDE, entries)
     name = options.arm or presets.of_platform(context.platform)
-    arm = None if name is None else parse_arm(name)
+    arm = None if name in (None, presets.NO_ARM) else parse_arm(name or "")
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
     known = with_further(CATALOG, context.tries)
-    guide = None if arm is None else arm(context)
+    guide = None if arm is None else presets.read_here(arm.name, context)
     return _Asked(tuple(found), tuple(left_out), conflicts, guide, name or presets.GUIDE, known)
 
 

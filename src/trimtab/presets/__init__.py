@@ -10,9 +10,11 @@ import difflib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from trimtab.catalog import CATALOG, Context, LeftOut, unread
+from trimtab.catalog import Context, LeftOut
 from trimtab.errors import UsageError
 from trimtab.model import Candidate
+from trimtab.presets import arm
+from trimtab.presets.arm import NO_ARM
 from trimtab.presets.guide import GUIDE_V1, GUIDE_V2
 from trimtab.presets.image import IMAGES
 from trimtab.presets.preset import Origin, Preset, Step
@@ -21,6 +23,7 @@ from trimtab.presets.text import text_of
 __all__ = [
     "DOCUMENTED",
     "GUIDE",
+    "NO_ARM",
     "PRESETS",
     "Origin",
     "Preset",
@@ -29,7 +32,10 @@ __all__ = [
     "find",
     "guide",
     "guide_skipped",
+    "left_out",
     "of_platform",
+    "read_here",
+    "remark",
     "skipped",
     "stock",
     "text_of",
@@ -61,7 +67,34 @@ def acting(name: str, context: Context) -> tuple[str, ...]:
     Raises:
         UsageError: there is no such preset.
     """
-    return tuple(one for one, _ in find(name)(context) if unread(CATALOG[one], context) is None)
+    return arm.acting(find(name), context)
+
+
+def read_here(name: str, context: Context) -> Candidate:
+    """Return a preset's candidate without the settings of other platforms and engines.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    return arm.read_here(find(name), context)
+
+
+def left_out(name: str, context: Context) -> tuple[LeftOut, ...]:
+    """Return the steps of a preset that :func:`read_here` does not have, with their reasons.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    return arm.left_out(find(name), context)
+
+
+def remark(name: str | None, context: Context) -> str:
+    """Return why a study has no preset (``None``), or which part of one acts; "" if all does.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    return arm.remark(None if name is None else find(name), guide, context)
 
 
 def find(name: str) -> Preset:

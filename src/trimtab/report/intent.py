@@ -139,8 +139,9 @@ def _settings(chosen: Sequence[Mapping[str, Any]]) -> str:
 
 def _arm(shown: Mapping[str, Any]) -> list[str]:
     """Return what the preset's arm sets here, and what it leaves out."""
+    remark = str(shown.get("arm_remark", ""))
     if shown["guide"] is None:
-        return []
+        return _labelled("Arm:", f"none: {remark.partition('because ')[2]}") if remark else []
     values = ", ".join(wording.setting(*each) for each in shown["guide"].items())
     text = f"{shown['preset']}: {values}"
     if not values:
@@ -148,6 +149,7 @@ def _arm(shown: Mapping[str, Any]) -> list[str]:
     without = ", ".join(dict.fromkeys(one["name"] for one in shown["guide_left_out"]))
     return [
         *_labelled("Arm:", text),
+        *_labelled("", remark),
         *_labelled("", f"without {without}" if without else ""),
     ]
 
