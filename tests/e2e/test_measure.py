@@ -61,8 +61,8 @@ def test_a_preset_is_measured_as_it_stands(planted: Path) -> None:
     assert (ran.code, ran.err.splitlines()[-1]) == (
         2,
         (
-            "trimtab: image-cuda is not measured here, because nothing on ascend reads what it sets: "
-            "measure stock instead"
+            "trimtab: image-cuda is not measured here, because nothing on ascend reads what "
+            "it sets: measure stock instead"
         ),
     )
 
