@@ -42,6 +42,7 @@ class Forecast:
     parts: Sequence[Part] = ()
     served: dict[str, list[float]] = field(default_factory=dict)
     failed: list[tuple[str, float]] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
     shown: tuple[float, float] | None = None
 
     def begin(self, parts: Iterable[Part]) -> None:
@@ -49,8 +50,10 @@ class Forecast:
         self.parts = tuple(part for part in parts if part.starts > 0)
         self.shown = self.expected()
 
-    def ended(self, kind: str, seconds: float, *, failed: bool) -> None:
-        """Take a finished start."""
+    def ended(self, kind: str, seconds: float, *, failed: bool, repeated: bool = False) -> None:
+        """Take a finished start; one that is ``repeated`` leaves as many as before."""
+        if repeated:
+            self.again.append(kind)
         if failed:
             self.failed.append((kind, seconds))
         else:
@@ -91,7 +94,7 @@ class Forecast:
         """Return how many starts of each kind are left; none of one that a later one followed."""
         begun = max((at for at, one in enumerate(self.parts) if self._made(one.kind)), default=0)
         return [
-            (part, max(0, part.starts - self._made(part.kind)))
+            (part, max(0, part.starts + self.again.count(part.kind) - self._made(part.kind)))
             for at, part in enumerate(self.parts)
             if at >= begun
         ]

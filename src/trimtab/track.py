@@ -68,7 +68,9 @@ class Track:
         kinds = {part.kind for part in self.forecast.parts}
         phase = start.request.phase.value
         kind = phase if phase in kinds else _ANY
-        self.forecast.ended(kind, start.seconds, failed=start.outcome in _FAILED)
+        repeated = bool(self.expected) and not start.valid
+        failed = start.outcome in _FAILED
+        self.forecast.ended(kind, start.seconds, failed=failed, repeated=repeated)
 
     @property
     def total(self) -> int:
