@@ -17,6 +17,9 @@ LOG_LIMIT = 4_000_000
 """Bytes of a log that are read at its beginning, where a fresh log tells the configuration, and
 again at its end, where one that is appended to tells the latest start's."""
 
+LINE_LIMIT = 100_000
+"""Bytes of a line that are read. vLLM's longest, its configuration, has some 10,000."""
+
 
 class LiveServer:
     """The process tree under one process id, with the configuration it reports.
@@ -81,6 +84,9 @@ def described(tree: Iterable[proctree.Stat], engine: Observer) -> tuple[Process,
 def read_ends(path: Path, limit: int = LOG_LIMIT) -> str:
     """Return a file's text; of a long one whole lines of the first and last ``limit`` bytes.
 
+    A line is cut after :data:`LINE_LIMIT` bytes: what reads a log by patterns would take minutes
+    over one of megabytes.
+
     Raises:
         OSError: it cannot be read.
     """
@@ -93,7 +99,8 @@ def read_ends(path: Path, limit: int = LOG_LIMIT) -> str:
     if begin > len(head):  # something is left out between them: drop the lines it cuts
         head = head[: head.rfind(b"\n") + 1]
         tail = tail[tail.find(b"\n") + 1 :]
-    return (head + tail).decode(errors="replace")
+    lines = (head + tail).split(b"\n")
+    return b"\n".join(line[:LINE_LIMIT] for line in lines).decode(errors="replace")
 
 
 def _own_ids(pids: Iterable[int]) -> frozenset[int]:

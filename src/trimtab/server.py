@@ -19,7 +19,7 @@ from trimtab.errors import EngineError, StartFailedError
 from trimtab.kept import GRACE, Kept
 from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.leftovers import reap_leftovers
-from trimtab.live import described
+from trimtab.live import described, read_ends
 from trimtab.model import Plan, Process, Settings, Value
 
 __all__ = ["LOG", "Server", "child_environment", "launch", "reap_leftovers"]
@@ -75,8 +75,8 @@ class Server:
         return self._config
 
     def log_text(self) -> str:
-        """Return the engine's log so far."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        """Return the engine's log so far: of a long one the beginning and the end."""
+        return read_ends(self.log)
 
     def alive(self) -> str | None:
         """Return ``None`` while the tree is whole, else one sentence that says what is gone."""

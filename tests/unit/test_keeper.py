@@ -109,3 +109,79 @@ def test_a_line_after_the_command_means_stop(kept: "subprocess.Popen[bytes]") ->
     kept.stdin.write(b"\n")
     kept.stdin.flush()
     assert [message["event"] for message in said(kept)] == ["exit", "gone"]
+
+
+def lines(numbers: range) -> bytes:
+    return b"".join(b"line %06d\n" % number for number in numbers)
+
+
+def test_a_log_that_floods_keeps_its_ends_and_grows_on(tmp_path: Path) -> None:
+    path = tmp_path / "engine.log"
+    with path.open("ab", buffering=0) as log:
+        log.write(lines(range(10_000)))
+        keeper.shorten(log.fileno(), 200_000, 1000, 2000)
+        assert path.stat().st_size == 120_000, "it is not long yet"
+        keeper.shorten(log.fileno(), 100_000, 1000, 2000)
+        log.write(b"after\n")
+    head, mark, *tail = path.read_bytes().partition(b"[trimtab: ")
+    assert head == lines(range(83))
+    left, _, end = tail[0].partition(b" bytes left out]\n")
+    assert end.endswith(b"line 009999\nafter\n")
+    assert mark
+    assert abs(int(left) - (120_000 - 3000)) < 24
+    assert set(end.splitlines(keepends=True)) <= {
+        *lines(range(10_000)).splitlines(True),
+        b"after\n",
+    }
+
+
+def test_a_log_of_one_line_is_shortened_too(tmp_path: Path) -> None:
+    path = tmp_path / "engine.log"
+    with path.open("ab", buffering=0) as log:
+        log.write(b"x" * 1_000_000)
+        keeper.shorten(log.fileno(), 100_000, 10_000, 20_000)
+    assert path.stat().st_size < 31_000
+    assert path.read_bytes().endswith(b"x" * 20_000)
+
+
+def test_what_is_no_file_is_left_alone() -> None:
+    read, written = os.pipe()
+    try:
+        keeper.shorten(written, 0, 0, 0)
+        keeper.shorten(-1, 0, 0, 0)
+    finally:
+        os.close(read)
+        os.close(written)
+
+
+def test_the_keeper_shortens_a_log_while_the_server_goes_on(tmp_path: Path) -> None:
+    """The script floods its log until it sees it short, and ends well only then."""
+    script = (
+        "import os, sys\n"
+        "block = b'x' * 99 + b'\\n'\n"
+        "top = 0\n"
+        "while True:\n"
+        "    os.write(2, block * 10000)\n"
+        "    size = os.fstat(2).st_size\n"
+        "    if size < top:\n"
+        "        sys.exit(7)\n"
+        "    top = size\n"
+        "    if top > 1 << 26:\n"
+        "        import time; time.sleep(0.05)\n"
+    )
+    path = tmp_path / "engine.log"
+    with (
+        path.open("ab") as log,
+        subprocess.Popen(
+            [sys.executable, "-I", "-S", str(SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        ) as process,
+    ):
+        ask(process, sys.executable, "-I", "-c", script)
+        told = said(process)
+        process.kill()
+    assert [one["code"] for one in told if one["event"] == "exit"] == [7]
+    assert path.stat().st_size < 64 << 20

@@ -13,7 +13,7 @@ from tests.unit.show_samples import profile_of
 from trimtab import engines
 from trimtab.commands.app import app
 from trimtab.errors import UsageError
-from trimtab.live import LiveServer, read_ends
+from trimtab.live import LINE_LIMIT, LiveServer, read_ends
 from trimtab.model import Check, CheckKind, Settings
 from trimtab.profile import write_profile
 
@@ -58,6 +58,13 @@ def test_a_long_log_is_read_at_both_ends_in_whole_lines(tmp_path: Path) -> None:
     assert set(text.splitlines(keepends=True)) <= set(lines)
     for limit in (len(log.read_text()) // 2, 10**6):
         assert read_ends(log, limit) == "".join(lines)
+
+
+def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("first\n" + "x" * 1_000_000 + "\nlast\n")
+    first, long, last = read_ends(log).splitlines()
+    assert (first, len(long), last) == ("first", LINE_LIMIT, "last")
 
 
 @pytest.mark.parametrize("name", ["python", "vllm"])

@@ -42,6 +42,7 @@ MATTERS = frozenset(
 """Distributions that a tuning can depend on, or that a result must name."""
 
 _HEALTH_SECONDS = 2.0
+_HEALTH_BYTES = 65_536
 _ASK_SECONDS = 10.0
 _INFO_SECONDS = 60.0
 """``/server_info`` collects its whole environment first, about 10 s on two cores."""
@@ -248,7 +249,7 @@ def _describe(name: str, python: Path, script: Path | None) -> Vllm:
 
 def healthy(url: str, key: str | None = None) -> bool:
     """Whether ``/health`` answers 200."""
-    return loopback.get(url, "/health", _HEALTH_SECONDS, key) is not None
+    return loopback.get(url, "/health", _HEALTH_SECONDS, key, _HEALTH_BYTES) is not None
 
 
 def reported_config(

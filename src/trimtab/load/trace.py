@@ -17,9 +17,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from trimtab.errors import WorkloadError
 
@@ -51,7 +52,7 @@ def read_trace(path: Path, count: int, speed: float = 1.0) -> tuple[Entry, ...]:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            entries = tuple(islice(_checked(path, _parsed(path, file)), count))
+            entries = tuple(islice(_checked(path, _parsed(path, _lines(path, file))), count))
     except OSError as error:
         raise WorkloadError(f"trace {path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -66,6 +67,18 @@ def read_trace(path: Path, count: int, speed: float = 1.0) -> tuple[Entry, ...]:
         Entry((one.at - first) / speed, one.input_tokens, one.output_tokens, one.blocks)
         for one in entries
     )
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    """Yield the lines of a trace.
+
+    Raises:
+        WorkloadError: one has no end, so that reading it would fill the memory.
+    """
+    for number, line in enumerate(iter(partial(file.readline, _LONGEST_LINE), ""), 1):
+        if len(line) == _LONGEST_LINE:
+            raise WorkloadError(f"trace {path}, line {number}: more than {_LONGEST_LINE} bytes")
+        yield line
 
 
 def _checked(path: Path, numbered: Iterable[tuple[int, Entry]]) -> Iterator[Entry]:

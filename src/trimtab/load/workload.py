@@ -231,6 +231,8 @@ def _with_files(workload: Workload, source: str) -> Workload:
 def _digest(source: str, key: str, given: str) -> tuple[str, str]:
     """Return the absolute path of a workload's file, and the SHA-256 of its content."""
     path = (Path(source).parent / given).resolve()
+    if path.exists() and not path.is_file():
+        raise WorkloadError(f"workload {source}: {key} {path} must be a file, and is none")
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
