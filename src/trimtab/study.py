@@ -3,7 +3,8 @@
 study.yaml            the question and the options, for people
 ledger.jsonl          every start, append-only; the state of the study
 starts/<n>/           plan, engine log, evidence, request records of one start
-profile.proven.yaml   the answer; profile.max.yaml beside it
+profile.proven.yaml   the answer; profile.max.yaml and profile.baseline.yaml beside it
+answer.json           the answer as its report needs it (trimtab show)
 export/               the proven profile as shell script and systemd unit
 report.html           the evidence, to look at
 """

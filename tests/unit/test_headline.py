@@ -115,7 +115,18 @@ def check(study: Study) -> Status:
         " ".join(lines).split()
     )
     accepted(found.next)
+    assert shlex.split(pasted(lines)) == shlex.split(found.next)
     return found.status
+
+
+def pasted(lines: list[str]) -> str:
+    """Return the next command as a reader copies it, with its continued lines."""
+    at = next(number for number, line in enumerate(lines) if line.startswith("Next:"))
+    text = lines[at].removeprefix("Next:")
+    while text.endswith("\\"):
+        at += 1
+        text = text.removesuffix("\\") + lines[at]
+    return text
 
 
 def totals(study: Study, arm: str, metric: str) -> list[Effect]:
@@ -289,6 +300,7 @@ def test_the_summary_counts_the_tunings_that_find_no_room(many: int) -> None:
     for one in (found, long):
         lines = summary(one)
         assert len(lines) <= LINES
+        assert shlex.split(pasted(lines)) == shlex.split(one.advice.use)
     shown = sum("tuning-" in line for line in summary(found))
     more = next((line.split() for line in summary(found) if "more" in line), ["and", "0"])
     assert shown + int(more[1]) == many
