@@ -26,6 +26,7 @@ from trimtab.engines import available
 from trimtab.host import LocalHost
 from trimtab.model import Candidate, Evidence, Proves, Seen, candidate
 from trimtab.plan import compile_plan
+from trimtab.profile import read_profile
 from trimtab.question import Options
 from trimtab.server import Server, launch
 from trimtab.session import Session, open_session
@@ -276,7 +277,8 @@ def test_a_profile_is_run_doctored_and_exported(
     assert rival.code == 1, rival.out + rival.err
     assert "acl_thread" in rival.out
     assert "VLLM::EngineCor" in json.dumps(plain)
-    made = trimtab("export", str(profiles["queued"]), "--format", "systemd",
+    model = read_profile(profiles["queued"]).model
+    made = trimtab("export", str(profiles["queued"]), "--format", "systemd", "--model", model,
                    "--output", str(tmp_path), cwd=tmp_path)  # fmt: skip
     assert made.code == 0, made.err
     unit = (tmp_path / "vllm.service").read_text()

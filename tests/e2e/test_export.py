@@ -29,7 +29,7 @@ from tests.unit.test_export_consumers import PRINTABLE
 from trimtab import __version__, engines
 from trimtab.export import render
 from trimtab.model import Answer, Effect, Plan, Settings, Verdict, candidate
-from trimtab.profile import EngineId, Profile, write_profile
+from trimtab.profile import EngineId, Profile, read_profile, write_profile
 from trimtab.question import Options
 from trimtab.session import open_session
 
@@ -118,9 +118,8 @@ def verified(pid: int, profile: Path) -> None:
 
 
 def exported(profile: Path, folder: Path, format_: str, *more: str) -> Path:
-    ran = trimtab(
-        "export", str(profile), "--format", format_, "--output", str(folder), *more, cwd=folder
-    )
+    words = ("export", str(profile), "--model", read_profile(profile).model, "--format", format_)
+    ran = trimtab(*words, "--output", str(folder), *more, cwd=folder)
     assert ran.code == 0, ran.err
     return folder
 

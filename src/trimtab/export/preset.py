@@ -62,9 +62,9 @@ def order_of(
     )
     willing = _willing(context)
     refused = _refused(wanted.of_preset(name), target, context)
-    chosen = tuple(pair for pair in presets.PRESETS[name](willing) if pair[0] not in refused)
+    chosen = tuple(pair for pair in presets.read_here(name, willing) if pair[0] not in refused)
     plan = compile_plan(chosen, base, target.facts, allow_conflicts=True)
-    skipped = [(one.name, one.reason) for one in presets.skipped(name, willing)]
+    skipped = [(one.name, one.reason) for one in presets.left_out(name, willing)]
     order = Order(
         _profile(name, context, served, as_it_stands(plan), target.engine),
         Path(name),
@@ -108,6 +108,11 @@ def _base(
         served = model
         command = engine.command(model, ())
     else:
+        if model is None and serves:
+            raise UsageError(
+                "--model must be the model to serve, because a deployment of trimtab's built-in "
+                "one with random weights is of no use"
+            )
         served, arguments = engine.model(model)
         command = engine.command(served, arguments)
     if engine.caveat:
