@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -136,6 +137,23 @@ def instant(when: datetime) -> str:
 def line(text: str) -> str:
     """Return ``text`` as one line without control characters, safe inside any comment."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """Return ``text`` as lines of at most ``width`` columns; a longer word stands alone.
+
+    ``first`` and ``rest`` begin the first line and the others. A percent sign stays beside its
+    number.
+    """
+    lines = textwrap.wrap(
+        line(text).replace(" %", "\u00a0%"),
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [one.replace("\u00a0%", " %") for one in lines]
 
 
 def _as_factor(one: Effect) -> bool:

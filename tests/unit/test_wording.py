@@ -98,3 +98,13 @@ def test_factors() -> None:
     chosen = (Factor("dtype", "float32"), Factor("mp", False), Factor("size", 32))
     assert wording.factors(chosen) == "dtype=float32, mp=off, size=32"
     assert wording.factors(()) == ""
+
+
+def test_a_wrapped_text_keeps_percent_signs_and_long_words() -> None:
+    text = "a gain of 15.3 % " * 9 + "x" * 50
+    lines = wording.wrapped(text, 20, "> ", "  ")
+    assert all(len(one) <= 20 for one in lines[:-1])
+    assert lines[-1] == "  " + "x" * 50
+    assert not any(one.strip().startswith("%") for one in lines)
+    assert " ".join(" ".join(lines).removeprefix("> ").split()) == text
+    assert wording.wrapped("", 20, "> ") == []

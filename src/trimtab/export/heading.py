@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -122,13 +121,7 @@ def _list(label: str, words: Iterable[str]) -> list[str]:
     text = ", ".join(wording.line(word) for word in words)
     if not text:
         return []
-    return textwrap.wrap(
-        f"{label}: {text}",
-        _WIDTH,
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wording.wrapped(f"{label}: {text}", _WIDTH, rest="  ")
 
 
 def origins(profile: Profile) -> dict[str, str]:

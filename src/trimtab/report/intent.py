@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -218,11 +217,4 @@ def _labelled(label: str, text: str, remark: str = "") -> list[str]:
 
 
 def _wrap(text: str, initial_indent: str, subsequent_indent: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=initial_indent,
-        subsequent_indent=subsequent_indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wording.wrapped(text, _WIDTH, initial_indent, subsequent_indent)

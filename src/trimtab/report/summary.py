@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from trimtab import wording
@@ -46,15 +45,7 @@ def _wrapped(label: str, text: str, width: int) -> list[str]:
     if not text:
         return []
     first, rest = label.ljust(_INDENT), " " * _INDENT
-    line = wording.line(text)
-    return textwrap.wrap(
-        line,
-        width,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wording.wrapped(text, width, first, rest)
 
 
 def _command(label: str, command: str, width: int) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -96,14 +95,7 @@ class Why:
 
 def _field(label: str, text: str) -> list[str]:
     """Return a labelled text as lines, none if it is empty."""
-    return textwrap.wrap(
-        wording.line(text),
-        _WIDTH,
-        initial_indent=f"  {label:<10} ",
-        subsequent_indent=" " * 13,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wording.wrapped(text, _WIDTH, f"  {label:<10} ", " " * 13)
 
 
 def _start_data(one: Start) -> dict[str, Any]:
