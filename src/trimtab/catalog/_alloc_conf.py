@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from trimtab.catalog._accepts import Reading, Taken
 from trimtab.catalog._rule import Rule
+from trimtab.catalog._rules import before
 from trimtab.catalog._scene import Scene
 from trimtab.knobs import EnvList
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
@@ -114,7 +115,7 @@ def _both_names(scene: Scene) -> Iterator[Hit]:
         return
     if NAME in scene.env:
         yield Hit(ALIAS, f"torch_npu refuses {ALIAS} beside {NAME}", f"keep {NAME} alone")
-    elif _sleeps(scene) is not True:
+    elif _sleeps(scene) is not True and not _before_default(scene):
         yield Hit(
             ALIAS,
             f"vllm-ascend writes {NAME} itself when sleep mode is off, and torch_npu does not "
@@ -124,6 +125,11 @@ def _both_names(scene: Scene) -> Iterator[Hit]:
             given="" if scene.situation.platform == "ascend" else "vllm-ascend serves",
             remedy=Remedy(Action.RENAME, NAME) if _ascend(scene) else None,
         )
+
+
+def _before_default(scene: Scene) -> bool:
+    """Whether vllm-ascend is too old to switch expandable segments on by itself."""
+    return before(scene.version("vllm-ascend"), "0.14.0") is True
 
 
 def _sleeps(scene: Scene) -> bool | None:
@@ -149,6 +155,8 @@ def with_sleep(scene: Scene) -> Iterator[Hit]:
 
 def done_anyway(scene: Scene) -> Iterator[Hit]:
     """Yield a hit where the setting only says what vllm-ascend does anyway."""
+    if _before_default(scene):
+        return
     keys = [key for key, _, _ in _pairs(scene.env[NAME])] if NAME in scene.env else []
     if keys == ["expandable_segments"] and _expandable(scene) == "True" and not _sleeps(scene):
         yield Hit(
@@ -161,7 +169,7 @@ def done_anyway(scene: Scene) -> Iterator[Hit]:
 def opts_out(scene: Scene) -> Iterator[Hit]:
     """Yield a hit where a split size switches vllm-ascend's default off."""
     split = EnvList(NAME, "max_split_size_mb").parse(scene.settings)
-    if split is not None and _expandable(scene) is None:
+    if split is not None and _expandable(scene) is None and not _before_default(scene):
         yield Hit(
             NAME,
             f"max_split_size_mb:{split} opts out of expandable_segments, which vllm-ascend "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from trimtab.catalog._placeholders import is_placeholder
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._rules import before
 from trimtab.catalog._scene import Scene
@@ -53,7 +54,15 @@ def _recompute(scene: Scene) -> Iterator[Hit]:
     if not _values(scene).get("recompute_scheduler_enable"):  # judged by its truth
         return
     transfer = scene.option("--kv-transfer-config") or ""
-    if "kv_consumer" not in transfer and "$" not in transfer:
+    if "kv_producer" in transfer:
+        yield Hit(
+            _OPTION,
+            "recompute_scheduler_enable is for decoding nodes: a prefill node warns and goes on "
+            "without it",
+            "take it out on this node",
+            severity=Severity.WARNING,
+        )
+    elif "kv_consumer" not in transfer and not is_placeholder(transfer):
         yield Hit(
             _OPTION,
             "recompute_scheduler_enable is for the decoding nodes of a disaggregated deployment: "
@@ -70,8 +79,6 @@ def _fused_rivals(scene: Scene) -> Iterator[Hit]:
     if not fused:
         return
     rivals = {
-        "dynamic expert load balancing": (scene.text("DYNAMIC_EPLB") or "").lower() == "true"
-        or bool(values.get("eplb_config")),
         "enable_mc2_hierarchy_comm": values.get("enable_mc2_hierarchy_comm") is True,
     }
     if values.get("multistream_overlap_shared_expert"):
@@ -96,7 +103,7 @@ def _fused_rivals(scene: Scene) -> Iterator[Hit]:
 def _flashcomm2(scene: Scene) -> Iterator[Hit]:
     name = "VLLM_ASCEND_FLASHCOMM2_PARALLEL_SIZE"
     size: object = _values(scene).get("enable_flashcomm2_parallel_size", scene.text(name))
-    workers = scene.option("--tensor-parallel-size") or "1"
+    workers = scene.option("--tensor-parallel-size") or ""
     if isinstance(size, bool) or not str(size).isdigit() or not workers.isdigit():
         return
     if int(str(size)[:9]) >= int(workers[:9]) and str(size) != "0":

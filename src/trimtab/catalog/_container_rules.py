@@ -34,9 +34,11 @@ def _devices(document: Document, situation: Situation) -> Iterator[Hit]:
         if not _npus(made) or any("ascend" in one.value for one in _named(made, "--runtime")):
             continue
         there = {one.value.partition(":")[0] for one in _named(made, "--device")}
-        if _named(made, "--privileged"):
-            continue
+        if _named(made, "--privileged") or any(one.startswith("/dev/um") for one in there):
+            continue  # a 950 has nodes of its own: ummu, uburma
         missing = [path for path in _MANAGERS if path not in there]
+        if situation.chip == "950":
+            missing = [path for path in missing if path != "/dev/devmm_svm"]
         if missing:
             yield Hit(
                 "--device",

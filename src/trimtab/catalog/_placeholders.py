@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 _WHOLE: Final = re.compile(
-    r"(?i)(x{2,}|x(?:\.x){1,3}(?::\w+)?|\*{3,}|\?{2,}|_{3,}|n/a|tbd|todo|fixme|placeholder)"
+    r"(?i)(x{2,}|x(?:\.x){1,3}(?::\w+)?|\*{3,}|\?{2,}|_{3,}|n/a|tbd|todo|fixme|placeholder"
+    r"|(?:local|node|host|server|master|head|nic|my|target)[-_](?:ip|name|addr|address|host|ifname|nic))"
 )
 _PARTS: Final = re.compile(
     r"""(?ix)

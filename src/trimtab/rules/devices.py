@@ -33,7 +33,21 @@ def devices(scene: Scene) -> Devices | None:
 
 def _from_variables(scene: Scene) -> list[Devices | None]:
     given = (scene.env.get(name) for name in _VISIBLE)
-    return [_listed(one, f"{one.name} names") for one in given if one is not None]
+    return [
+        _listed(one, f"{one.name} names")
+        for one in given
+        if one is not None and not _in_another_block(one, scene)
+    ]
+
+
+def _in_another_block(one: Setting, scene: Scene) -> bool:
+    """Whether a guide sets a variable in another block than its command: another alternative."""
+    document = scene.document
+    at = next((made.place for made in scene.options.values() if made.place is not None), None)
+    if document is None or document.kind != "markdown" or one.place is None or at is None:
+        return False
+    between = document.text.split("\n")[one.place.line : at.line - 1]
+    return any(re.match(r"\s*(```|~~~)", line) for line in between)
 
 
 def _listed(one: Setting, words: str) -> Devices | None:

@@ -9,11 +9,13 @@ from typing import TypeAlias
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
 from trimtab.catalog._accepts import Taken
 from trimtab.catalog._placeholders import is_placeholder
+from trimtab.catalog._releases import vllm_ascend
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Value
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.rules import lives
+from trimtab.rules.lives import life_of
 
 PerTuning: TypeAlias = Callable[[Tuning, Scene], Iterator[Hit]]
 
@@ -76,12 +78,23 @@ def _conflicts(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
 
 
 def _superseded(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
-    if tuning.superseded_by and set_to(tuning, scene) is not None:
-        yield Hit(
-            tuning.knob.setting,
-            f"{tuning.knob.place} is superseded by {tuning.superseded_by}",
-            fix=f"use {tuning.superseded_by}",
-        )
+    if not tuning.superseded_by or set_to(tuning, scene) is None:
+        return
+    key = tuning.superseded_by.partition(" ")[0]
+    life = life_of(vllm_ascend(), "additional-config", key, scene)
+    own = life_of(vllm_ascend(), "variables", tuning.knob.setting, scene)
+    if own is not None and own.here is False:
+        return  # nothing reads it any more
+    if life is not None and life.here is False:
+        return  # this version does not have the key, and reads the variable
+    since = (
+        f" from vllm-ascend {life.since} on" if life and life.since and not life.version else ""
+    )
+    yield Hit(
+        tuning.knob.setting,
+        f"{tuning.knob.place} is superseded by {tuning.superseded_by}{since}",
+        fix=f"use {tuning.superseded_by}",
+    )
 
 
 def _is_option(tuning: Tuning) -> bool:

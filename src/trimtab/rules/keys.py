@@ -157,7 +157,9 @@ def _of_ascend(setting: str, held: Mapping[str, object], scene: Scene) -> Iterat
 def _former(setting: str, key: str, life: Life) -> Hit:
     if life.here is False:
         message = f"{life.product} {life.version} does not read {key} in {_ASCEND}"
-        return Hit(setting, f"{message}: it was read until {life.last}", "take the key out")
+        later = before(life.version, life.last)
+        when = "other releases read it" if later else f"it was read until {life.last}"
+        return Hit(setting, f"{message}: {when}", "take the key out")
     return Hit(
         setting,
         f"{life.product} {life.gone} and later do not read {key} in {_ASCEND}",

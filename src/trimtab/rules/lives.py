@@ -5,6 +5,7 @@ Where the version is not known, a finding says from which release on it holds, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -104,6 +105,8 @@ def gone_variable(name: str, scene: Scene) -> Iterator[Hit]:
     found = known[-1]
     what = VARIABLES.get(name)
     if found.early:
+        if _used(name, scene):
+            return
         yield Hit(
             name,
             f"{found.product} {found.version} does not read {name}, so it has no effect: "
@@ -117,6 +120,12 @@ def gone_variable(name: str, scene: Scene) -> Iterator[Hit]:
     else:
         message = f"{name} has no effect from {found.product} {found.gone} on"
         yield _removal(name, message, what, None)
+
+
+def _used(name: str, scene: Scene) -> bool:
+    """Whether the text itself uses a variable: then it is a name of its own."""
+    text = scene.document.text if scene.document is not None else ""
+    return re.search(rf"\$\{{?{re.escape(name)}\b", text) is not None
 
 
 def _removal(name: str, message: str, what: Successor | None, severity: Severity | None) -> Hit:

@@ -179,6 +179,9 @@ def _secret(one: Setting) -> bool:
     if not one.literal or one.origin is Origin.PROCESS or not looks_secret(one.name):
         return False
     text = one.value.strip()
+    at = one.value_place or one.place
+    if at is not None and re.search(rf"{re.escape(one.name)}[= ]['\"]?<", at.text):
+        return False  # NAME=<your token>: the shell takes it for a redirection
     plain = len(text) > 4 and not text.startswith(("/", "$", "./", "~")) and "\n" not in text
     return plain and not is_placeholder(text) and not _dummy(text)
 

@@ -135,7 +135,8 @@ def _groups(given: Given) -> Iterator[Hit]:
             f"--data-parallel-rank {rank} must be below --data-parallel-size {data}: vLLM exits",
             "count ranks from 0",
         )
-    if given.on("--enable-eplb") and tensor == prefill == data == 1:
+    experts = given.on("--enable-eplb") and given.on("--enable-expert-parallel")
+    if experts and not given.has("--config") and tensor == prefill == data == 1:
         yield Hit(
             "--enable-eplb",
             "--enable-eplb balances experts over several workers: vLLM exits with one",

@@ -43,6 +43,8 @@ def _values(scene: Scene) -> Iterator[Hit]:
         option = _whole(name)
         if not made.literal or "." in name or _unfilled(option, made.value):
             continue
+        if option == "--help" or _cut(made):
+            continue
         if option in _NAMED:
             yield from _named(option, made, scene)
         elif option:
@@ -59,6 +61,13 @@ def _unfilled(option: str, text: str) -> bool:
     if bare and not re.search(r"(?i)conf|json|arg|param|your|here", text):
         return False
     return is_placeholder(text)
+
+
+def _cut(made: Setting) -> bool:
+    """Whether the shell takes what follows an option for a redirection: ``--port <port>``."""
+    place = made.name_place
+    rest = place.text[place.end_column - 1 :] if place is not None and place.end_column else ""
+    return not made.value and rest.lstrip().startswith("<")
 
 
 def _whole(name: str) -> str:
