@@ -131,6 +131,9 @@ class Oddity(StrEnum):
     NEVER_READ = "never-read"  # in a file that no process of this text reads
     INTERACTIVE_ONLY = "interactive-only"  # in ~/.bashrc, which a container's command never reads
     NOT_PASSED = "not-passed"  # exported around `docker run`, but not handed to the container
+    ENTRYPOINT_TWICE = "entrypoint-twice"  # a command behind an entry point that is one already
+    CONTINUATION_LOST = "continuation-lost"  # an option at the begin of a line that is none
+    LINE_ENDS = "line-ends"  # a shell script whose lines end with CR LF
     JOINED_PARSE = "joined"  # unexpected syntax inside the value (stray quote, blank around "=")
 
 

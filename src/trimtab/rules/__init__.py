@@ -18,6 +18,7 @@ from trimtab.rules.making import MAKING
 from trimtab.rules.names import NAMES
 from trimtab.rules.pipes import PIPES
 from trimtab.rules.prose import PROSE
+from trimtab.rules.starting import STARTING
 from trimtab.rules.together import TOGETHER
 from trimtab.rules.values import VALUES
 
@@ -45,6 +46,7 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
                 *KEYS,
                 *PIPES,
                 *TOGETHER,
+                *STARTING,
                 *PROSE,
             )
         ),

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers import yaml_nodes as nodes
 from trimtab.lint.readers.launch import Word, assignment
 from trimtab.lint.readers.scribe import Scribe
@@ -50,19 +51,26 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
         session.doubt(source, f"the env_file of {name} is not read")
     entry = words(source, nodes.get(service, "entrypoint"))
     command = words(source, nodes.get(service, "command"))
-    run(session, container, [*entry, *command], entered=bool(entry), name=name)
+    entered = nodes.get(service, "entrypoint") is not None
+    run(session, container, entry, command, entered=entered, name=name)
 
 
 def run(
-    session: Session, container: Container, found: list[Word], *, entered: bool, name: str
+    session: Session,
+    container: Container,
+    entry: list[Word],
+    command: list[Word],
+    *,
+    entered: bool,
+    name: str,
 ) -> None:
     """Follow what a container starts; without a command of its own, whatever its image does.
 
     ``name`` is the service or container by which people know it.
     """
     place = container.place or session.source.place(1)
-    if not entered and "vllm-openai" in container.image:  # its entry point is `vllm serve`
-        found = [Word("vllm", place), Word("serve", place), *found]
+    found, odd = entries.started(container.image, entry, command, place, entered=entered)
+    session.scribe.notices += () if odd is None else (odd,)
     before = len(session.scribe.launches)
     session.start(found, found[0].place if found else place)
     launches = session.scribe.launches

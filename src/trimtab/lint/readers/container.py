@@ -37,6 +37,7 @@ class Run:
     env_files: tuple[str, ...]
     command: tuple[Word, ...]
     entrypoint: str
+    entered: bool = False
 
 
 def is_run(words: Sequence[Word]) -> bool:
@@ -76,6 +77,7 @@ def parse_run(words: Sequence[Word]) -> Run:
         tuple(one.text for name, one in options if name == "--env-file"),
         tuple(words[index + 1 :]),
         next((one.text for name, one in options if name == "--entrypoint"), ""),
+        any(name == "--entrypoint" for name, _ in options),
     )
 
 

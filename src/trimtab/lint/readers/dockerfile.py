@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers.launch import Word
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
@@ -169,10 +170,18 @@ class _Stage:
         before = len(self.session.scribe.launches)
         entry = exec_form(self.entrypoint) if self.entrypoint else None
         rest = exec_form(self.command) if self.command else None
-        if entry is not None:
-            self.session.start([*entry, *(rest or ())], entry[0].place)
-        elif rest is not None:
-            self.session.start(rest, rest[0].place)
+        if entry is not None or rest is not None:
+            place = (entry or rest or [])[0].place
+            container = self.session.container
+            found, odd = entries.started(
+                container.image if container else "",
+                entry or (),
+                rest or (),
+                place,
+                entered=entry is not None,
+            )
+            self.session.scribe.notices += () if odd is None else (odd,)
+            self.session.start(found, place)
         else:
             for one in (self.entrypoint, self.command):
                 if one is not None:

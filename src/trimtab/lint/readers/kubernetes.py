@@ -72,7 +72,7 @@ def _container(
     command = words(source, nodes.get(node, "command"))
     arguments = words(source, nodes.get(node, "args"))
     name = nodes.scalar(nodes.get(node, "name")) or ""
-    run(session, container, [*command, *arguments], entered=bool(command), name=name)
+    run(session, container, command, arguments, entered=bool(command), name=name)
 
 
 def _environment(source: Source, node: Node) -> Iterator[Setting]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.errors import UsageError
+from trimtab.lint.readers import embedded
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.shell import walk_text
@@ -101,21 +101,10 @@ def _unknown(match: re.Match[str]) -> str:
 
 def _other(block: Source, scribe: Scribe, language: str) -> None:
     """Read a block of another format; one that cannot be read is prose."""
-    from trimtab.lint import readers
-
     name = {"dockerfile": "Dockerfile", "docker": "Dockerfile", "ini": "x.service"}.get(
         language, {"systemd": "x.service", "dotenv": ".env"}.get(language, "x.yaml")
     )
-    try:
-        found = readers.read_as(name, block)
-    except UsageError:
-        return
-    scribe.settings += found.settings
-    scribe.commands += found.commands
-    scribe.host += found.host
-    scribe.launches += found.launches
-    scribe.containers += found.containers
-    scribe.notices += found.notices
+    embedded.read_in(scribe, name, block)
 
 
 def _mentions(source: Source, token: Token, kind: str) -> Iterator[Mention]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Final
 
+from trimtab.lint.readers import changes, entry, launchers, scripts
 from trimtab.lint.readers import container as containers
-from trimtab.lint.readers import effects, scripts
 from trimtab.lint.readers.launch import (
     Unwrapped,
     Word,
@@ -26,6 +26,7 @@ from trimtab.model.script import (
     Command,
     Container,
     Launch,
+    Notice,
     Oddity,
     Origin,
     Place,
@@ -33,7 +34,9 @@ from trimtab.model.script import (
     Setting,
 )
 
-_DEEPEST: Final = 8
+DEEPEST: Final = 8
+_SHARES: Final = (Setting("--ipc", "host", origin=Origin.CONTAINER),)
+"""What a container of apptainer has without an option: the host's shared memory."""
 
 
 @dataclass
@@ -49,7 +52,8 @@ class Session:
     heredoc: tuple[str, Place, Source] | None = None
     scripts: Scripts = field(default_factory=Scripts)
     variables: Variables = field(init=False)
-    _doubted: set[str] = field(default_factory=set)
+    at: Place | None = None
+    _doubted: set[tuple[int, str]] = field(default_factory=set)
 
     def __post_init__(self, origin: Origin) -> None:
         self.variables = Variables(self.scribe, origin)
@@ -62,6 +66,8 @@ class Session:
         stdin: str | None,
     ) -> None:
         """Follow one simple command."""
+        self.at = place
+        self._stray_option(found)
         env = self.variables.exported()
         self.scribe.commands.append(
             Command(
@@ -74,72 +80,13 @@ class Session:
                 tuple(env.values()),
             )
         )
-        self._effects(found, redirects, stdin)
+        changes.follow(self, found, redirects, stdin)
         bare = unwrap(found)
         if not bare.words:
             return
         if is_server(bare.words) or is_python(bare.words):
             self.variables.use()
         self._start(bare, env, place, stdin)
-
-    def _effects(
-        self, found: Sequence[Word], redirects: Sequence[Redirect], stdin: str | None
-    ) -> None:
-        bare = unwrap(found).words
-        if not bare:
-            return
-        name = program(bare)
-        literal = all(one.literal for one in bare)
-        said = " ".join(one.text for one in bare[1:]) if name in {"echo", "printf"} else stdin
-        if name == "sysctl":
-            self.scribe.host += effects.sysctl_pairs(bare)
-        elif name == "set":
-            self._switches([one.text for one in bare[1:]])
-        elif name in {"source", "."} and len(bare) > 1:
-            self._sourced(bare[1].text)
-        self.scribe.host += effects.kernel_writes(bare, redirects, said if literal else None)
-        targets = [one.target for one in redirects if ">" in one.operator]
-        if name == "tee":
-            targets += [one.text for one in bare[1:] if not one.text.startswith("-")]
-        for target in targets:
-            self._written(target, said, bare[0].place)
-
-    def _sourced(self, path: str) -> None:
-        from trimtab.lint.readers.shell import walk_text
-
-        text = self.scripts.take(path)
-        if text is not None and self.nested < _DEEPEST:
-            self.nested += 1
-            walk_text(self, text)
-            self.nested -= 1
-        else:
-            self.doubt(self.source, f"{path} is not read: what it sets is not known")
-
-    def _switches(self, words: Sequence[str]) -> None:
-        """Follow ``set -a`` and ``set -o allexport``, and what takes them back."""
-        for index, word in enumerate(words):
-            bundle = re.fullmatch(r"[-+][a-zA-Z]*a[a-zA-Z]*", word)
-            if bundle or (word == "allexport" and words[index - 1] in {"-o", "+o"}):
-                sign = word if bundle else words[index - 1]
-                self.variables.allexport = sign.startswith("-")
-
-    def _written(self, target: str, said: str | None, place: Place) -> None:
-        """Follow a text that is written into a file which shells or sysctl read later."""
-        if said is None:
-            return
-        if effects.is_sysctl_file(target):
-            fed = self.heredoc is not None and self.heredoc[0] == said
-            at = self.heredoc[1] if fed and self.heredoc is not None else place
-            self.scribe.host += effects.sysctl_lines(said, at)
-        elif effects.is_startup_file(target) and self.nested < _DEEPEST:
-            from trimtab.lint.readers.shell import walk_text
-
-            inner = Session(self.source, Scribe(), self.inside, Origin.BASHRC, self.nested + 1)
-            walk_text(inner, with_place(said, place))
-            self.scribe.settings += inner.scribe.settings
-            self.scribe.lost(Oddity.INTERACTIVE_ONLY, inner.variables.exported().values())
-        else:
-            self.scripts.put(target, self._fed(said, place))
 
     def _start(
         self, bare: Unwrapped, env: dict[str, Setting], place: Place, stdin: str | None = None
@@ -157,11 +104,51 @@ class Session:
         given.update({one.name: one for one in bare.env})
         self.scribe.settings += bare.env
         script = self._script(words, stdin)
-        if script is not None and self.nested < _DEEPEST:
+        if script is not None and self.nested < DEEPEST:
             self._nested(script, given, self.container, self.inside)
             return
-        if is_server(words) or is_python(words):
+        followed = not is_server(words) and self._launched(words, given, place, stdin)
+        if not followed and (is_server(words) or is_python(words)):
             self._launch(bare, given, place)
+
+    def _launched(
+        self, words: Sequence[Word], env: dict[str, Setting], place: Place, stdin: str | None
+    ) -> bool:
+        """Follow what a launcher starts; whether the command was one."""
+        text = None if stdin is None else self.fed(stdin, place)
+        fed = None if text is None else Word(text.text, place, source=text)
+        found = launchers.started(words, fed)
+        if found is None or self.nested >= DEEPEST:
+            if launchers.speaks_of(words):
+                name = program(words)
+                self.doubt(self.source, f"what {name} does with the server's command is not known")
+            return False
+        given = {} if found.remote else {**env, **{one.name: one for one in found.env}}
+        self.scribe.settings += found.env
+        outer = self.inside, self.container
+        if found.inside:
+            self.inside = True
+            self.container = Container(found.image, _SHARES, place) if found.image else None
+        self.nested += 1
+        if found.text is not None:
+            text = found.text.source or with_place(found.text.text, found.text.place)
+            inside = None if found.remote else self.inside
+            self._nested(text, given, self.container, inside)
+        else:
+            self._start(unwrap(found.words), given, place, stdin)
+        self.nested -= 1
+        self.inside, self.container = outer
+        return True
+
+    def _stray_option(self, found: Sequence[Word]) -> None:
+        """Note a line that begins with an option: the line above was to go on."""
+        if re.match(r"--?[A-Za-z]", found[0].text) and self.scribe.launches:
+            self.scribe.notices.append(
+                Notice(
+                    Oddity.CONTINUATION_LOST,
+                    Setting(found[0].text.partition("=")[0], "", found[0].place),
+                )
+            )
 
     def _script(self, words: Sequence[Word], stdin: str | None) -> Source | None:
         """Return the text that a shell is to run, where it is known."""
@@ -173,9 +160,9 @@ class Session:
         file = scripts.file_of(words)
         if file is not None:
             return self.scripts.take(file)
-        return self._fed(stdin, words[0].place) if stdin is not None else None
+        return self.fed(stdin, words[0].place) if stdin is not None else None
 
-    def _fed(self, text: str, place: Place) -> Source:
+    def fed(self, text: str, place: Place) -> Source:
         """Return a text that a command is fed; of a heredoc each line stands where it stands."""
         if self.heredoc is not None and self.heredoc[0] == text:
             return self.heredoc[2]
@@ -211,11 +198,11 @@ class Session:
             self.scribe.settings.append(one)
         if run.env_files:
             self.doubt(self.source, f"{', '.join(run.env_files)} is not read")
-        words = run.command
-        if run.entrypoint:
-            words = (Word(run.entrypoint, place), *words)
-        elif "vllm-openai" in run.container.image:  # its entry point is `vllm serve`
-            words = (Word("vllm", place), Word("serve", place), *words)
+        own = () if not run.entrypoint else (Word(run.entrypoint, place),)
+        words, odd = entry.started(
+            run.container.image, own, run.command, place, entered=run.entered
+        )
+        self.scribe.notices += () if odd is None else (odd,)
         before = len(self.scribe.launches)
         self._inner(words, given, run.container, place)
         if len(self.scribe.launches) > before:
@@ -255,11 +242,12 @@ class Session:
         )
         self.variables.late.clear()
 
-    def doubt(self, source: Source, sentence: str) -> None:
-        """Note once what cannot be read."""
-        if sentence not in self._doubted:
-            self._doubted.add(sentence)
-            self.scribe.unread.append((source.place(1), sentence))
+    def doubt(self, source: Source, sentence: str, at: Place | None = None) -> None:
+        """Note once what cannot be read, at the command that is being followed."""
+        place = at or self.at or source.place(1)
+        if (place.line, sentence) not in self._doubted:
+            self._doubted.add((place.line, sentence))
+            self.scribe.unread.append((place, sentence))
 
     def start(self, words: Sequence[Word], place: Place) -> None:
         """Follow a command that a file of another format starts, with what is exported now."""

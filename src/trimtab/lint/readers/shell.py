@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers.expand import Text, expand, text_of, words
+from trimtab.lint.readers.expand import Text, expand, first_error, text_of, words
 from trimtab.lint.readers.launch import Word, printed
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Document, Redirect
+from trimtab.model.script import Document, Notice, Oddity, Redirect, Setting
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -37,7 +37,11 @@ def _parser() -> Parser:
 def read_shell(source: Source) -> Document:
     """Return what a shell script says."""
     session = Session(source, Scribe())
-    walk_text(session, source)
+    if "\r\n" in source.text:  # read as it was meant: a CR ends no word, and no continuation
+        first = source.text[: source.text.find("\r\n")].count("\n") + 1
+        setting = Setting("line-ends", "CR LF", source.place(first))
+        session.scribe.notices.append(Notice(Oddity.LINE_ENDS, setting))
+    walk_text(session, replace(source, text=source.text.replace("\r\n", "\n")))
     session.finish()
     return session.scribe.document(source, "shell")
 
@@ -46,7 +50,8 @@ def walk_text(session: Session, source: Source, depth: int = 0) -> None:
     """Follow one more text in a session: a script, a fenced block, the string of ``sh -c``."""
     tree = _parser().parse(source.data)
     if tree.root_node.has_error:
-        session.doubt(source, "a part of it is no shell that can be understood")
+        at = source.place(first_error(tree.root_node))
+        session.doubt(source, "a part of it is no shell that can be understood", at)
     before = session.source
     session.source = source
     _Walk(session, source, depth).statements(tree.root_node)
@@ -137,7 +142,9 @@ class _Walk:
         label = text_of(name)
         if value is not None and value.type == "array":
             elements = [one for part in value.named_children for one in self._expanded(part)]
-            self.session.variables.set_array(label, tuple(elements))
+            more = text_of(node)[len(label) :].startswith("+=")
+            before = (self.session.variables.elements(label) or ()) if more else ()
+            self.session.variables.set_array(label, (*before, *elements))
             return
         text = Text("") if value is None else expand(value, self.session.variables.lookup)
         whole = text_of(node)
@@ -231,7 +238,8 @@ class _Walk:
             more = [found for one in inner for found in self._redirect(one)[0]]
             text = "" if body is None else text_of(body)
             if body is not None:
-                rows = body.start_point.row + 1, body.end_point.row + 1
+                last, column = body.end_point
+                rows = body.start_point.row + 1, last + (1 if column else 0)
                 self.session.heredoc = (
                     text, self.source.of_node(body), self.source.only(*rows)
                 )  # fmt: skip

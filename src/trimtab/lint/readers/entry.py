@@ -1,0 +1,90 @@
+"""What a container starts: the image's entry point and the command that it is given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from trimtab.lint.images import split
+from trimtab.lint.readers.launch import Word, is_server, program, unwrap
+from trimtab.lint.readers.scripts import SHELLS
+from trimtab.model.script import Notice, Oddity, Origin, Place, Setting
+
+_DISTINCT: Final = frozenset(
+    {
+        *("--tensor-parallel-size", "-tp", "--max-model-len", "--gpu-memory-utilization"),
+        *("--served-model-name", "--max-num-seqs", "--max-num-batched-tokens", "--kv-cache-dtype"),
+        *("--enforce-eager", "--pipeline-parallel-size", "--enable-prefix-caching"),
+        *("--enable-chunked-prefill", "--swap-space", "--num-scheduler-steps", "--block-size"),
+        *("--trust-remote-code", "--quantization", "--tool-call-parser", "--kv-transfer-config"),
+    }
+)
+"""Options by which a command of arguments alone shows that a vLLM server reads them."""
+
+_NO_SERVER: Final = re.compile(r"router|gateway|proxy|exporter|operator|controller|epp|sim$|bench")
+"""Images of the projects around vLLM whose programs take other options."""
+
+
+def starts_server(image: str) -> bool:
+    """Whether an image's entry point is ``vllm serve``, as that of vLLM's own images is."""
+    _, name, _ = split(image)
+    return name.startswith("vllm-openai") and not _NO_SERVER.search(name)
+
+
+def started(
+    image: str, entry: Sequence[Word], command: Sequence[Word], place: Place, *, entered: bool
+) -> tuple[list[Word], Notice | None]:
+    """Return the command that a container runs, and an oddity of it.
+
+    ``entered``: the entry point is given, even if it is empty; else the image's own holds.
+    """
+    if entry and command and not is_server(unwrap(entry).words) and _is_script(entry):
+        if is_server(unwrap(command).words):  # the script ends with exec "$@"
+            return list(command), None
+        if _arguments_of_server(image, command):
+            return [*_serve(command[0].place), *command], None
+    if entry or entered:
+        return [*entry, *command], None
+    if starts_server(image):
+        return _behind_serve(image, command, place)
+    if _arguments_of_server(image, command):
+        return [*_serve(command[0].place), *command], None
+    return list(command), None
+
+
+def _behind_serve(
+    image: str, command: Sequence[Word], place: Place
+) -> tuple[list[Word], Notice | None]:
+    """Return what ``vllm serve`` gets; a second command behind it is what was meant."""
+    name = program(command)
+    again = name in {"vllm", "serve", *SHELLS} or re.fullmatch(r"python[\d.]*|env|exec", name)
+    if not command or not again:
+        return [*_serve(command[0].place if command else place), *command], None
+    meant = [Word("vllm", command[0].place), *command] if name == "serve" else list(command)
+    if split(image)[0] != "vllm":  # an image of one's own may have another entry point
+        return meant, None
+    said = " ".join(one.text for one in command[:2])
+    setting = Setting("entrypoint", said, command[0].place, Origin.CONTAINER)
+    return meant, Notice(Oddity.ENTRYPOINT_TWICE, setting)
+
+
+def _serve(place: Place) -> list[Word]:
+    return [Word("vllm", place), Word("serve", place)]
+
+
+def _is_script(entry: Sequence[Word]) -> bool:
+    words = unwrap(entry).words
+    return "entrypoint" in program(words) or any(one.text.endswith(".sh") for one in words)
+
+
+def _arguments_of_server(image: str, command: Sequence[Word]) -> bool:
+    """Whether a command of arguments alone is for a vLLM server."""
+    if not command or not command[0].text.startswith("-"):
+        return False
+    names = {one.text.partition("=")[0] for one in command}
+    _, name, _ = split(image)
+    if _NO_SERVER.search(name.lower()):
+        return False
+    ours = len(names & _DISTINCT)
+    return ours > 1 or ("vllm" in name.lower() and (ours > 0 or "--model" in names))

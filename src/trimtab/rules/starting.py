@@ -1,0 +1,132 @@
+"""Rules about how a text starts its server: what the shell or the container makes of the words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trimtab.catalog import Rule, Scene
+from trimtab.model.finding import Hit, Problem, Severity
+from trimtab.model.script import Document, Notice, Oddity
+from trimtab.model.situation import Situation
+from trimtab.rules.names import options
+
+_DOCKER: Final = frozenset(
+    {
+        *("--env", "--volume", "--gpus", "--shm-size", "--ipc", "--network", "--publish"),
+        *("--rm", "--detach", "--privileged", "--ulimit", "--mount", "--cap-add", "--restart"),
+        *("--entrypoint", "--cpuset-cpus", "--cpus", "--memory", "--security-opt", "--pid"),
+        *("--device", "--runtime", "--name", "--hostname", "--user", "--workdir", "--platform"),
+        *("--env-file", "--group-add", "--interactive", "--tty", "--init", "--label", "--config"),
+        *("--pull", "--read-only", "--add-host", "--log-opt", "--log-driver", "--expose"),
+    }
+)
+"""Options of ``docker run`` (docker's command line reference)."""
+
+_SHORT: Final = frozenset({"-e", "-v", "-it", "-ti", "-d", "-i", "-t", "-u", "-w"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Saying:
+    """What an oddity means."""
+
+    id: str
+    severity: Severity
+    problem: Problem
+    summary: str
+    message: Callable[[Notice], str]
+    fix: str
+
+
+_SAYINGS: Mapping[Oddity, _Saying] = {
+    Oddity.ENTRYPOINT_TWICE: _Saying(
+        "entrypoint-twice",
+        Severity.ERROR,
+        Problem.WRONG_VALUE,
+        "The image's entry point is vllm serve, and the command repeats it.",
+        lambda one: (
+            f"the image starts 'vllm serve' itself, and passes {one.setting.value!r} to it: vLLM "
+            "exits with 'unrecognized arguments'"
+        ),
+        "give the model and its options alone, or set the entry point",
+    ),
+    Oddity.CONTINUATION_LOST: _Saying(
+        "continuation-lost",
+        Severity.ERROR,
+        Problem.NO_EFFECT,
+        "The line above does not go on, so an option becomes a command of its own.",
+        lambda one: (
+            f"the shell takes {one.setting.name} for a command: the line above does not end with "
+            "a backslash, so the server never gets this option"
+        ),
+        "end the line above with a backslash, and nothing behind it",
+    ),
+    Oddity.LINE_ENDS: _Saying(
+        "line-ends",
+        Severity.WARNING,
+        Problem.WRONG_VALUE,
+        "A shell script has the line ends of Windows.",
+        lambda _: (
+            "the lines end with CR LF: a shell takes the CR for a part of the last word, and a "
+            "backslash before it continues no line"
+        ),
+        "convert the file: sed -i 's/\\r$//' FILE",
+    ),
+}
+
+
+def _rule(oddity: Oddity, saying: _Saying) -> Rule:
+    def check(document: Document, situation: Situation) -> Iterator[Hit]:
+        for one in document.notices:
+            if one.oddity is oddity:
+                yield Hit(
+                    one.setting.name, saying.message(one), saying.fix, place=one.setting.place
+                )
+
+    return Rule(
+        id=saying.id,
+        severity=saying.severity,
+        problem=saying.problem,
+        summary=saying.summary,
+        text=check,
+    )
+
+
+def _wrong_side(scene: Scene) -> Iterator[Hit]:
+    """Yield options of the server before the image, and options of docker behind it."""
+    container = scene.container
+    if container is None or not container.image:
+        return
+    for one in container.options:
+        if one.name in options() and one.name not in _DOCKER:
+            yield Hit(
+                one.name,
+                f"docker exits with 'unknown flag': {one.name} is an option of vLLM, and stands "
+                "before the image",
+                "put it behind the image",
+                place=one.place,
+            )
+    if tuple(scene.argv[:2]) != ("vllm", "serve"):
+        return
+    for name, made in scene.options.items():
+        if (name in _DOCKER and name not in options()) or name in _SHORT:
+            yield Hit(
+                name,
+                f"vLLM gets {name} and exits with 'unrecognized arguments': it is an option of "
+                "the container, and stands behind the image",
+                "put it before the image",
+                place=made.place,
+            )
+
+
+STARTING: tuple[Rule, ...] = (
+    *(_rule(oddity, saying) for oddity, saying in _SAYINGS.items()),
+    Rule(
+        id="wrong-side",
+        severity=Severity.ERROR,
+        problem=Problem.WRONG_VALUE,
+        summary="An option stands on the wrong side of the image.",
+        process=_wrong_side,
+    ),
+)
