@@ -62,7 +62,8 @@ LAUNCHERS = [
     "parallel ::: '{}'", "sudo -E numactl -N 0 {}", "ssh a 'docker exec c {}'",
     "python -m vllm.entrypoints.openai.api_server --model m --swap-space 4",
     "cat > r.sh <<'X'\n{}\nX", "tee r.sh <<'X'\n{}\nX", "bash <<'X'\n{}\nX",
-    "ssh host <<'X'\n{}\nX", "time timeout 30 {}", "( cd /a && {} ) &",
+    "ssh host <<'X'\n{}\nX", "cat <<'X' > a && {}\ntext\nX", "cat <<'X' | bash\n{}\nX",
+    "time timeout 30 {}", "( cd /a && {} ) &",
 ]  # fmt: skip
 
 

@@ -117,15 +117,3 @@ def words(node: Node, lookup: Lookup, elements: Elements) -> Iterator[Text]:
         yield from (Text(part) for part in text.value.split())
     else:
         yield text
-
-
-def first_error(node: Node) -> int:
-    """Return the line of the first part that the grammar could not take."""
-    while not (node.is_error or node.is_missing):
-        inner = next((one for one in node.children if one.has_error or one.is_missing), None)
-        if inner is None:
-            break
-        node = inner
-    # What stands before a construct without an end is in the error too: its keyword tells where.
-    opened = next((one for one in node.children if not one.is_named and one.type.strip()), node)
-    return opened.start_point[0] + 1

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers.expand import Text, expand, first_error, text_of, words
+from trimtab.lint.readers.expand import Text, expand, text_of, words
+from trimtab.lint.readers.grammar import first_error, parser
 from trimtab.lint.readers.launch import Word, printed
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
@@ -20,18 +20,10 @@ from trimtab.lint.readers.source import Source
 from trimtab.model.script import Document, Notice, Oddity, Redirect, Setting
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 _DEEPEST: Final = 200
 _MOST_CALLS: Final = 500
-
-
-@cache
-def _parser() -> Parser:
-    import tree_sitter_bash
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_bash.language()))
 
 
 def read_shell(source: Source) -> Document:
@@ -48,7 +40,7 @@ def read_shell(source: Source) -> Document:
 
 def walk_text(session: Session, source: Source, depth: int = 0) -> None:
     """Follow one more text in a session: a script, a fenced block, the string of ``sh -c``."""
-    tree = _parser().parse(source.data)
+    tree = parser().parse(source.data)
     if tree.root_node.has_error:
         at = source.place(first_error(tree.root_node))
         session.doubt(source, "a part of it is no shell that can be understood", at)
@@ -222,14 +214,20 @@ class _Walk:
                 more, text = self._redirect(child)
                 redirects += more
                 stdin = text if text is not None else stdin
-        if body is None:
-            return
-        if body.type == "command":
-            self._command(body, redirects, stdin)
-        elif body.type == "pipeline":
+        said = None
+        if body is not None and body.type == "command":
+            said = self._command(body, redirects, stdin)
+        elif body is not None and body.type == "pipeline":
             self._pipeline(body, redirects)
-        else:
+        elif body is not None:
             self.statement(body)
+        # What stands behind << on its line, such as "| kubectl apply -f -", is a part of it.
+        parts = [one for one in node.named_children if one.type == "heredoc_redirect"]
+        for child in (one for part in parts for one in part.named_children):
+            if child.type == "pipeline":
+                self._pipeline(child, said=said)
+            elif child.type in {"command", "list", "redirected_statement"}:
+                self.statement(child)
 
     def _redirect(self, node: Node) -> tuple[list[Redirect], str | None]:
         if node.type == "heredoc_redirect":
@@ -254,9 +252,10 @@ class _Walk:
             return [], None
         return [Redirect(operator, expand(target, self.session.variables.lookup).value)], None
 
-    def _pipeline(self, node: Node, redirects: Sequence[Redirect] = ()) -> None:
+    def _pipeline(
+        self, node: Node, redirects: Sequence[Redirect] = (), said: str | None = None
+    ) -> None:
         """Follow the commands of a pipe, each in a shell of its own."""
-        said: str | None = None
         parts = [one for one in node.named_children if one.type != "comment"]
         for index, part in enumerate(parts):
             with self.session.variables.subshell():
