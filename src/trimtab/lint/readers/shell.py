@@ -236,8 +236,8 @@ class _Walk:
             more = [found for one in inner for found in self._redirect(one)[0]]
             text = "" if body is None else text_of(body)
             if body is not None:
-                last, column = body.end_point
-                rows = body.start_point.row + 1, last + (1 if column else 0)
+                end, column = body.end_point
+                rows = body.start_point.row + 1, end + (1 if column else 0)
                 self.session.heredoc = (
                     text, self.source.of_node(body), self.source.only(*rows)
                 )  # fmt: skip
