@@ -11,7 +11,7 @@ from pathlib import Path
 
 from load_tools import INPUT, SEED, Load, Reported, Tool, apart, percentile, summary
 
-from trimtab.load.client import Connection, Exchange
+from trimtab.load.connection import Connection, Exchange
 from trimtab.load.requests import build_requests
 from trimtab.load.run import run_load
 from trimtab.load.workload import Workload

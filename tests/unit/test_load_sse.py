@@ -100,6 +100,7 @@ def test_error_bodies() -> None:
     assert describe_error(b'{"detail":"Not Found"}') == '{"detail":"Not Found"}'
     assert describe_error(b"<html>\n  no") == "<html> no"
     assert describe_error(b"") == ""
+    assert describe_error(b"\x1b[31mred\x07 \xe2\x80\xaeback") == "?[31mred? ?back"
 
 
 def test_an_error_that_is_nested_deep_is_shown_as_it_came() -> None:

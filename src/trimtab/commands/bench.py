@@ -13,6 +13,7 @@ from trimtab.commands.shared import (
     Engine,
     EnginePython,
     Folder,
+    Insecure,
     Json,
     Model,
     Noise,
@@ -51,6 +52,7 @@ def register(root: typer.Typer) -> None:
 def bench(
     target: Target = "stock",
     url: Url = None,
+    insecure: Insecure = False,
     starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to make.")] = 4,
     workload: Workload = None,
     slo: SloOption = None,
@@ -69,6 +71,7 @@ def bench(
 ) -> None:
     """Measure, print, and keep everything in a folder."""
     from trimtab.commands import live_server, measured, measuring
+    from trimtab.commands.live_server import reached
     from trimtab.errors import UsageError
     from trimtab.question import Options
 
@@ -85,12 +88,14 @@ def bench(
         shared_host=shared_host,
         device_time=device_time,
     )
+    if insecure and url is None:
+        raise UsageError("--insecure goes with an https --url: leave it out")
     if url is not None:
         if target != "stock" or resume:
             raise UsageError(
                 "--url measures a server that runs: leave the target and --resume out"
             )
-        found = live_server.of_url(url, options)
+        found = live_server.of_url(reached(url, insecure=insecure), options)
     else:
         found = measuring.of_starts(target, options, starts, folder, resume=resume)
     if as_json:

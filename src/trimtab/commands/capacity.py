@@ -12,6 +12,7 @@ from trimtab.commands.shared import (
     Engine,
     EnginePython,
     Folder,
+    Insecure,
     Json,
     Model,
     Noise,
@@ -51,6 +52,7 @@ def capacity(
     slo: Annotated[str, typer.Option(help="Such as 'ttft_p99<=500ms,tpot_p99<=50ms'.")],
     target: Target = "stock",
     url: Url = None,
+    insecure: Insecure = False,
     starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to search on.")] = 4,
     requests: Annotated[
         int, typer.Option(min=20, max=100_000, help="Requests of a probe; 1000 for a p99.")
@@ -69,6 +71,7 @@ def capacity(
 ) -> None:
     """Search, print, and keep everything in a folder."""
     from trimtab.commands import capacities
+    from trimtab.commands.live_server import reached
     from trimtab.errors import UsageError
     from trimtab.question import Options
 
@@ -83,10 +86,12 @@ def capacity(
         shared_host=shared_host,
         device_time=device_time,
     )
+    if insecure and url is None:
+        raise UsageError("--insecure goes with an https --url: leave it out")
     if url is not None:
         if target != "stock" or resume:
             raise UsageError("--url probes a server that runs: leave the target and --resume out")
-        found = capacities.of_url(url, options, requests)
+        found = capacities.of_url(reached(url, insecure=insecure), options, requests)
     else:
         found = capacities.of_starts(target, options, starts, requests, folder, resume=resume)
     if as_json:

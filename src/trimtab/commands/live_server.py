@@ -11,6 +11,7 @@ from typing import Any
 from trimtab import header, measure, wording
 from trimtab.commands.terminal import say
 from trimtab.engines import api_key, checkpoint, loopback
+from trimtab.engines.address import insecure as unchecked
 from trimtab.engines.address import parse, proxy_remark
 from trimtab.engines.vllm import served_name
 from trimtab.errors import LoadFailedError, ServerLostError
@@ -28,12 +29,26 @@ from trimtab.question import Options, parse_windows
 from trimtab.search.remarks import remarks
 from trimtab.stats.sequential import no_interval
 
-_HINTS = dict.fromkeys(
-    ("/v1/models answers HTTP 401", "/v1/models answers HTTP 403"),
-    "set VLLM_API_KEY to the key that it demands",
-)
+
+def _hint(why: str) -> str:
+    """Return what to do about a server that does not name its models."""
+    if why.endswith(("HTTP 401", "HTTP 403")):
+        return ": set VLLM_API_KEY to the key that it demands"
+    if "certificate" in why:
+        return ""  # it says what to do
+    return ": start it, or give its address with --url"
+
 
 _SECONDS = 5.0
+
+
+def reached(url: str, *, insecure: bool) -> str:
+    """Return the address of ``--url``, with its certificate unchecked if ``insecure``.
+
+    Raises:
+        UsageError: it is no address, or has no certificate.
+    """
+    return parse(unchecked(url) if insecure else url, "--url").url
 
 
 class Live:
@@ -50,8 +65,9 @@ class Live:
         if remark := proxy_remark(self._url, os.environ):
             say(remark)
         if why := loopback.trouble(self._url, "/v1/models", _SECONDS, self._key):
-            hint = _HINTS.get(why, "start it, or give its address with --url")
-            raise ServerLostError(f"--url must be a vLLM server, but {self._url}: {why}: {hint}")
+            raise ServerLostError(
+                f"--url must be a vLLM server, but {self._url}: {why}{_hint(why)}"
+            )
         self._model = options.model or served_name(self._url, self._key)
         self._slo = parse_slo(options.slo) if options.slo else None
         self._shared_host = options.shared_host

@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 Target = Annotated[str, typer.Argument(help="A profile, a command file, or a preset (stock).")]
-Url = Annotated[str | None, typer.Option(help="A server that runs already.")]
+Url = Annotated[
+    str | None,
+    typer.Option(help="A server that runs already: http://, https:// or unix:///path."),
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Do not check the certificate of an https --url.")
+]
 Workload = Annotated[
     str | None, typer.Option(help="Workload preset or YAML file. [default: mixed-small]")
 ]

@@ -67,14 +67,19 @@ def from_metrics(
     since_start: Annotated[
         bool, typer.Option("--since-start", help="Take everything since the server's start.")
     ] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Do not check the server's certificate.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write to this file. [default: standard output]")
     ] = None,
 ) -> None:
     """Print the workload that the server at ``url`` gets."""
     from trimtab import strict_yaml
+    from trimtab.engines import address
     from trimtab.load import observed
 
+    url = address.parse(address.insecure(url) if insecure else url, "the address").url
     seen = observed.parse(_get(url))
     elapsed = None
     if not since_start:

@@ -279,8 +279,10 @@ def served_name(url: str, key: str | None = None) -> str:
     """
     answer = loopback.get_json(url, "/v1/models", _ASK_SECONDS, key)
     data = answer.get("data") if isinstance(answer, Mapping) else None
-    if isinstance(data, list) and data and isinstance(data[0], Mapping) and "id" in data[0]:
-        return str(data[0]["id"])
+    if isinstance(data, list) and data and isinstance(data[0], Mapping):
+        name = data[0].get("id")
+        if isinstance(name, str) and name:
+            return name
     why = loopback.trouble(url, "/v1/models", _ASK_SECONDS, key) if answer is None else answer
     raise ServerLostError(f"{url}/v1/models must name the served model, but does not: {why}")
 

@@ -131,4 +131,6 @@ def describe_error(body: bytes) -> str:
 
 
 def _short(body: bytes) -> str:
-    return " ".join(body[:200].decode(errors="replace").split())
+    """Return the beginning of a body in one line, without what would steer a terminal."""
+    text = " ".join(body[:200].decode(errors="replace").split())
+    return "".join(one if one.isprintable() else "?" for one in text)
