@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from trimtab import wording
 from trimtab.engines.default_model import folder as built_in
 from trimtab.facts import Facts
+from trimtab.inherited import reaches_engine
 from trimtab.load.lengths import Lengths
 from trimtab.load.workload import Workload
 from trimtab.session import Session
@@ -42,16 +45,36 @@ class Header:
 def of(session: Session) -> Header:
     """Return what a session measures."""
     engine = session.engine
-    toy = " (built in: a toy with random weights)" if session.model == str(built_in()) else ""
     return Header(
         engine=engine.name,
         version=engine.version,
         platform=engine.platform,
         path=engine.where if session.serves else "",
-        model=session.model + toy,
+        model=session.model + (_of_model(session.model) if session.serves else ""),
         workload=workload(session.workload),
         machine=machine(session.facts) if session.serves else "a simulated machine",
     )
+
+
+def told(session: Session) -> tuple[str, ...]:
+    """Return what is printed before a measurement: the three lines, then what goes with them."""
+    environment = dict(session.base.env)
+    ours = sorted(
+        name
+        for name, value in os.environ.items()
+        if reaches_engine(name) and environment.get(name) == value
+    )
+    remarks = [f"{session.engine.name}: {caveat}" for caveat in session.caveats]
+    if ours and session.serves:
+        remarks.append(f"the baseline includes what your environment sets: {', '.join(ours)}")
+    return (*of(session).lines(), *remarks)
+
+
+def _of_model(model: str) -> str:
+    if model == str(built_in()):
+        return " (built in: a toy with random weights)"
+    here = "://" in model or Path(model).expanduser().exists()
+    return "" if here else " (no folder here: the server looks for it on its hub)"
 
 
 def workload(given: Workload) -> str:

@@ -139,10 +139,8 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     workload = load_workload(asked_load, parse_windows(options.windows))
     engine = engines.find(name, python=options.engine_python, install=install, progress=say)
     engine = _timed(engine, options)
-    if engine.caveat:
-        say(f"{engine.name}: {engine.caveat}")
     model, model_args = engine.model(options.model)
-    base = _base(engine, model, command or baseline.ServeCommand(model, model_args), say)
+    base = _base(engine, model, command or baseline.ServeCommand(model, model_args))
     require_context(workload, *_context_limit(base, model))
     require_files(workload)
     host = engine.host()
@@ -278,15 +276,13 @@ def limits(objective: str, slo: Slo | None) -> tuple[tuple[str, float], ...]:
     return tuple((f"{term.latency}_{term.statistic}", 1000.0 * term.limit) for term in slo.terms)
 
 
-def _base(engine: Engine, model: str, given: baseline.ServeCommand, say: Say) -> Settings:
+def _base(engine: Engine, model: str, given: baseline.ServeCommand) -> Settings:
     """Return the baseline's settings: the engine's own, overridden by what the user runs.
 
     Variables of ours that an engine reads are part of what the user runs: they are taken into
     the settings, so that they are recorded, compared on resume, and exported.
     """
     ours = {name: value for name, value in os.environ.items() if reaches_engine(name)}
-    if ours:
-        say(f"the baseline includes what your environment sets: {', '.join(sorted(ours))}")
     env = {**engine.environment(model), **ours, **dict(given.env)}
     return Settings(argv=engine.command(model, given.args), env=tuple(sorted(env.items())))
 

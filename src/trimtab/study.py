@@ -24,6 +24,7 @@ import yaml
 from trimtab import playing, presets, search, storage
 from trimtab.apply import pending, recover
 from trimtab.catalog import CATALOG, unread, written_by
+from trimtab.engine_choice import EMBEDDED
 from trimtab.errors import UsageError
 from trimtab.export.guard import exportable
 from trimtab.host import Host, LocalHost
@@ -111,13 +112,24 @@ def reopen(
         allowed = bool(ledger.question["options"].get("allow_host"))
         for sentence in clear_wreckage(folder, LocalHost(), allow_host=allowed):
             say(sentence)
-        saved = options_of({**ledger.question["options"], **asked})
+        saved = options_of({**ledger.question["options"], **_engine_of_old(ledger), **asked})
         session = resolve(Options(**saved), say)
         require_same_question(session, ledger, folder)
     except BaseException:
         ledger.close()
         raise
     return session, ledger, folder
+
+
+def _engine_of_old(ledger: Ledger) -> dict[str, str]:
+    """Return the engine of a study that is older than the rule that its command names it.
+
+    Such a study has no option ``demo``. It was measured on the managed engine, whatever program
+    its command names.
+    """
+    options, engine = ledger.question["options"], ledger.question["question"]["engine"]
+    managed = "demo" not in options and engine == EMBEDDED
+    return {"engine": EMBEDDED} if managed else {}
 
 
 def like(folder: Path) -> dict[str, Any]:
@@ -165,7 +177,10 @@ def require_testable(session: Session) -> None:
 def _unstudied(session: Session, name: str) -> str:
     tuning = session.catalog.get(name)
     why = None if tuning is None else unread(tuning, session.context)
-    return why or f"no study tries it; 'trimtab compare stock {name}=VALUE' does"
+    return why or (
+        "no study tries it; write it into a copy of your command, and run 'trimtab compare' with "
+        "the two files"
+    )
 
 
 def require_same_question(session: Session, ledger: Ledger, folder: Path) -> None:

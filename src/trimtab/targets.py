@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from trimtab import presets
-from trimtab.catalog import CATALOG
+from trimtab.baseline import applied
+from trimtab.catalog import CATALOG, not_here
+from trimtab.engine_choice import choose
 from trimtab.engines import installable
 from trimtab.errors import UsageError
+from trimtab.knobs import ServerArg
 from trimtab.measure import Target
 from trimtab.model import candidate
 from trimtab.profile import Profile, read_profile
@@ -34,11 +37,10 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
     if given in presets.DOCUMENTED:
         session = open_session(options, say)
         return session, _of_preset(given, session, say)
+    _require_target(given)
     path = Path(given)
     if not path.exists():
-        if "=" in given:
-            return _one_tuning(given, options, say)
-        raise UsageError(_nothing(given))
+        return _one_tuning(given, options, say)
     if path.suffix in _PROFILES:
         profile = read_profile(path)
         asked = _as_measured(profile, options)
@@ -47,20 +49,59 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
     return session, Target(path.name, session.compile(()))
 
 
-def shared_engine(names: Sequence[str], options: Options) -> Options:
-    """Return the options with the engine and model of the first profile among some targets.
+def open_pair(
+    names: Sequence[str], options: Options, say: Say
+) -> tuple[tuple[Session, Target], tuple[Session, Target]]:
+    """Return two targets, each with its session.
 
-    So a preset beside a profile is measured on what the profile was measured on.
+    A preset or a tuning's value names no server: it is measured on the other target's.
 
     Raises:
-        UsageError: a profile cannot be read.
+        UsageError: see :func:`open_target`.
+        EngineError: an engine is missing.
     """
-    if options.model or options.engine or options.engine_python:
-        return options
     for name in names:
-        if Path(name).suffix in _PROFILES and Path(name).is_file():
-            return _as_measured(read_profile(Path(name)), options)
-    return options
+        _require_target(name)
+    shared = _shared(names, options)
+    first, second = (
+        open_target(name, options if _names_server(name) else shared, say) for name in names
+    )
+    return first, second
+
+
+def _require_target(given: str) -> None:
+    """Refuse a word that is nothing to measure, before an engine is looked for.
+
+    Raises:
+        UsageError: it is no preset, no file, and no value of a tuning.
+    """
+    if given in presets.DOCUMENTED or Path(given).exists():
+        return
+    if "=" not in given:
+        raise UsageError(_nothing(given))
+    ((name, _),) = parse_tries((given,)).items()
+    if name not in CATALOG:
+        raise UsageError(f"no tuning is called {name!r}: 'trimtab catalog' lists all")
+
+
+def _names_server(given: str) -> bool:
+    return given not in presets.DOCUMENTED and Path(given).is_file()
+
+
+def _shared(names: Sequence[str], options: Options) -> Options:
+    """Return the options with the engine and model of the first target that names a server.
+
+    Raises:
+        UsageError: its file cannot be read.
+        EngineMissingError: its program is not there.
+    """
+    path = next((Path(name) for name in names if _names_server(name)), None)
+    if path is None or options.engine or options.engine_python:
+        return options
+    if path.suffix in _PROFILES:
+        return _as_measured(read_profile(path), options)
+    asked, command = applied(replace(options, baseline_file=path))
+    return replace(choose(asked, command), baseline_file=None)
 
 
 def _nothing(given: str) -> str:
@@ -100,9 +141,11 @@ def _one_tuning(given: str, options: Options, say: Say) -> tuple[Session, Target
     """
     ((name, _),) = parse_tries((given,)).items()
     session = open_session(replace(options, tries=(given,)), say)
-    if name not in session.catalog:
-        raise UsageError(f"no tuning is called {name!r}: 'trimtab catalog' lists all")
-    value = session.catalog[name].recommended_for(session.context)
+    tuning = session.catalog[name]
+    option = isinstance(tuning.knob, ServerArg)  # the server itself says what it refuses
+    if not option and (reason := not_here(tuning, session.context)):
+        raise UsageError(f"{given} cannot be measured here: {reason}")
+    value = tuning.recommended_for(session.context)
     return session, Target(given, session.compile(candidate({name: value})))
 
 
@@ -114,7 +157,11 @@ def _as_measured(profile: Profile, options: Options) -> Options:
     if profile.engine.name in installable() or profile.engine.name == "scripted":
         return replace(options, engine=profile.engine.name)
     program = profile.plan.settings.argv[0]
-    return replace(options, engine_python=program) if Path(program).exists() else options
+    if not Path(program).exists():
+        raise UsageError(
+            f"the profile's server {program} is not on this machine: name one with --engine"
+        )
+    return replace(options, engine_python=program)
 
 
 def _own_model(model: str) -> str | None:

@@ -8,15 +8,17 @@ import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
-from trimtab import header
+from trimtab import header, study
 from trimtab.commands import app
 from trimtab.engine_choice import EMBEDDED, choose
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.model.platforms import PLATFORMS, UNKNOWN, of_packages
 from trimtab.question import Options
+from trimtab.targets import open_pair
 
 CUDA = {"vllm": "0.32.0", "torch": "2.13.0+cu130", "nvidia-nccl-cu13": "2.28.3"}
 ASCEND = {
@@ -150,6 +152,10 @@ def test_a_model_that_is_not_there_is_refused_in_a_dry_run(
     code, _, err = tune(["--model", "./nosuch"], monkeypatch, capsys)
     assert code == 2
     assert "./nosuch does not exist" in err
+    code, _, err = tune(["--model", "models/of/mine"], monkeypatch, capsys)
+    assert (code, "models/of/mine is no folder here" in err) == (2, True)
+    code, _, err = tune(["--model", "nosuch"], monkeypatch, capsys)  # may be an id of the hub
+    assert (code, "nosuch (no folder here" in err.splitlines()[1]) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -227,3 +233,53 @@ def test_a_study_on_cuda_says_why_it_has_no_arm(
     assert "none: " in line
     _, out, _ = tune(["--arm", "none", "--", "vllm", "serve", model], monkeypatch, capsys)
     assert "Arm:" not in out
+
+
+def test_a_preset_is_compared_on_the_other_targets_server(
+    install: Install, model: str, tmp_path: Path
+) -> None:
+    install(CUDA)
+    rocm = install(ROCM, name="other", on_path=False)
+    today, tomorrow = tmp_path / "today.sh", tmp_path / "tomorrow.sh"
+    today.write_text(f"{rocm} serve {model}\n")
+    tomorrow.write_text(f"vllm serve {model} --max-num-seqs 64\n")
+
+    def opened(*names: str) -> list[tuple[str, str]]:
+        pair = open_pair(names, Options(), lambda _: None)
+        return [(session.engine.platform, session.model) for session, _ in pair]
+
+    assert opened("stock", str(today)) == [("rocm", model)] * 2
+    assert opened(str(today), "eager=True") == [("rocm", model)] * 2
+    assert opened(str(today), str(tomorrow)) == [("rocm", model), ("cuda", model)]
+    with pytest.raises(UsageError, match="cannot be measured here: it acts on ascend"):
+        opened(str(today), "task-queue=2")
+
+
+def test_an_older_study_goes_on_with_the_engine_it_had(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(CUDA)
+
+    class Old:
+        question: ClassVar[dict[str, Any]] = {
+            "options": {"baseline": ["vllm", "serve", "m"], "engine": None, "arm": "guide"},
+            "question": {"engine": EMBEDDED},
+        }
+
+    assert study._engine_of_old(Old) == {"engine": EMBEDDED}  # type: ignore[arg-type]
+    Old.question["options"]["demo"] = False
+    assert study._engine_of_old(Old) == {}  # type: ignore[arg-type]
+
+
+def test_the_header_is_first_and_names_what_the_environment_sets(
+    install: Install,
+    model: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    install(CUDA)
+    monkeypatch.setenv("VLLM_LOGGING_LEVEL", "INFO")
+    _, _, err = tune(["--", "vllm", "serve", model], monkeypatch, capsys)
+    lines = err.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["engine", "model", "workload"]
+    assert "VLLM_LOGGING_LEVEL" in lines[3]

@@ -23,7 +23,7 @@ from trimtab.search.remarks import remarks
 from trimtab.session import Session
 from trimtab.stop import Stop
 from trimtab.study import LEDGER, clear_wreckage, require_folder
-from trimtab.targets import open_target, shared_engine
+from trimtab.targets import open_pair, open_target
 from trimtab.walltime import division
 
 ROOT = Path("trimtab-bench")
@@ -31,10 +31,9 @@ ROOT = Path("trimtab-bench")
 
 def announce(session: Session) -> dict[str, Any]:
     """Print which engine, model and workload are measured; return the same for JSON."""
-    found = header.of(session)
-    for line in found.lines():
+    for line in header.told(session):
         say(line)
-    return found.as_data()
+    return header.of(session).as_data()
 
 
 def of_starts(
@@ -82,10 +81,10 @@ def of_pairs(
     within = parse_share("--margin", margin)
     if "," in options.objective:
         raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
-    options = shared_engine(names, options)
-    session, first = open_target(names[0], options, say)
-    _, second = open_target(names[1], options, say)
+    (session, first), (other, second) = open_pair(names, options, say)
     measured = announce(session)
+    if header.of(other) != header.of(session):
+        announce(other)
     asked = measure.question(session, (first, second), kind="compare", margin=within, pairs=pairs)
     metric = options.objective
 

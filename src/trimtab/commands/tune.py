@@ -210,7 +210,7 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
     design = search.design(space, session.noise)
     named = None if space.guide is None else space.preset
     without = () if named is None else presets.left_out(named, session.context)
-    for line in measured.lines():
+    for line in header.told(session):
         say(line)
     shown = {
         "measures": measured.as_data(),
@@ -229,7 +229,7 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
 
     opened = study.reopen if resume else study.create
     session, ledger, folder = opened(asked, folder, say)
-    for line in header.of(session).lines():
+    for line in header.told(session):
         say(line)
     if told := _arm_remark(session):
         say(told)

@@ -50,6 +50,10 @@ def check(model: str) -> None:
         raise UsageError(f"--model must hold a config.json, but {model} does not")
     if not path.exists() and (path.is_absolute() or model.startswith(("./", "../", "~"))):
         raise UsageError(f"--model must be a folder or a model id, but {model} does not exist")
+    if not path.exists() and "://" not in model and model.count("/") > 1:
+        raise UsageError(
+            f"--model must be a folder, or an id such as owner/name, but {model} is no folder here"
+        )
 
 
 def _text_config(model: str) -> Mapping[str, object]:

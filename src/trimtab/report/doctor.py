@@ -46,6 +46,7 @@ def show(
 ) -> None:
     """Print a diagnosis."""
     console.print(Text(_machine(view), style="bold"))
+    console.print(Text(_server(view)))
     if view.live:
         console.print(_processes(view.processes))
     layers = list(dict.fromkeys(row.layer for row in table))
@@ -60,6 +61,28 @@ def show(
     for reason in view.unread:
         console.print(Text(f"not read: {reason}", style="yellow"))
     console.print(Text(_counts(table, everything=everything)))
+    console.print(Text(_next(view, table)))
+
+
+def _server(view: View) -> str:
+    """Return which environment was looked at, or what to name because none was found."""
+    version = view.situation.versions.get("vllm")
+    if not view.interpreter and not version:
+        return (
+            "No vLLM is on PATH: name the server's interpreter with --python, or its process "
+            "with --pid."
+        )
+    named = f"vLLM {version}" if version else "no vLLM"
+    return f"Server environment: {named}, {view.interpreter or 'no interpreter'}"
+
+
+def _next(view: View, table: Sequence[Row]) -> str:
+    """Return the one next step."""
+    if any(row.state in TROUBLE for row in table):
+        return "Next: correct the rows above that are wrong, and run trimtab doctor again."
+    if view.live:
+        return "Next: trimtab tune --dry-run -- COMMAND lists what a study would test here."
+    return "Next: trimtab doctor --pid PID checks what a running server really got."
 
 
 def _machine(view: View) -> str:
