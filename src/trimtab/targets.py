@@ -13,7 +13,7 @@ from trimtab.catalog import CATALOG, not_here
 from trimtab.engine_choice import choose
 from trimtab.engines import installable
 from trimtab.errors import UsageError
-from trimtab.knobs import ServerArg
+from trimtab.knobs import Argument, Switch
 from trimtab.measure import Target
 from trimtab.model import candidate
 from trimtab.profile import Profile, read_profile
@@ -142,7 +142,7 @@ def _one_tuning(given: str, options: Options, say: Say) -> tuple[Session, Target
     ((name, _),) = parse_tries((given,)).items()
     session = open_session(replace(options, tries=(given,)), say)
     tuning = session.catalog[name]
-    option = isinstance(tuning.knob, ServerArg)  # the server itself says what it refuses
+    option = isinstance(tuning.knob, (Argument, Switch))  # the server itself says what it refuses
     if not option and (reason := not_here(tuning, session.context)):
         raise UsageError(f"{given} cannot be measured here: {reason}")
     value = tuning.recommended_for(session.context)
