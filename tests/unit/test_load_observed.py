@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from typer.testing import CliRunner
 
 from trimtab.commands.app import app
-from trimtab.errors import WorkloadError
+from trimtab.errors import ServerLostError, TrimtabError, UsageError, WorkloadError
 from trimtab.load.observed import parse, workload_of
 from trimtab.load.requests import build_requests
 from trimtab.load.workload import Workload, load_workload
@@ -141,7 +141,16 @@ def test_presets_are_listed_and_shown() -> None:
     assert "shared_prefix: 256" in shown.output
 
 
-def test_no_server_is_one_line() -> None:
-    for address in ("http://127.0.0.1:9", "ftp://x", "file:///etc/passwd"):
-        ran = CliRunner().invoke(app, ["workload", "from-metrics", address, "--since-start"])
-        assert isinstance(ran.exception, WorkloadError), address
+@pytest.mark.parametrize(
+    ("address", "error", "code"),
+    [
+        ("http://127.0.0.1:9", ServerLostError, 1),
+        ("ftp://x", UsageError, 2),
+        ("file:///etc/passwd", UsageError, 2),
+        ("http://127.0.0.1:9/v1", UsageError, 2),
+    ],
+)
+def test_no_server_is_one_line(address: str, error: type[TrimtabError], code: int) -> None:
+    ran = CliRunner().invoke(app, ["workload", "from-metrics", address, "--since-start"])
+    assert isinstance(ran.exception, error)
+    assert error.exit_code == code
