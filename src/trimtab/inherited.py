@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.redaction import looks_secret
+from trimtab.credentials import looks_secret
 
 _PREFIXES = (
     *("VLLM_", "OMP_", "KMP_", "GOMP_", "MKL_", "MALLOC_", "TCMALLOC_", "LD_PRELOAD"),

@@ -1,8 +1,9 @@
 """Redaction: values that look like secrets never reach a ledger, profile, report or export.
 
 A secret is recognised by the *name* it is given under (a variable, or an option such as
-``--api-key``), never by its value. Its place is taken by a marker, ``${NAME}``: a named reference
-that an exported script takes from the caller's environment.
+``--api-key``), by its shape, and by its name inside JSON (`trimtab.credentials`). The place of the
+whole value is taken by a marker, ``${NAME}``: a named reference that an exported script takes
+from the caller's environment.
 """
 
 from __future__ import annotations
@@ -11,48 +12,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from trimtab.credentials import holds_secret, looks_secret, secrets_in
 from trimtab.errors import UsageError
 from trimtab.model import Check, CheckKind, Plan, Settings
-
-_ALWAYS = ("PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL")
-"""Parts that make a name a secret wherever they stand."""
-
-_HARMLESS = frozenset(
-    {"THRESHOLD", "LIMIT", "COUNT", "SIZE", "MAX", "MIN", "NUM", "LEN", "LENGTH"}
-    | {"DISABLE", "ENABLE", "USE", "FILE", "PATH", "DIR", "CACHE", "TYPE", "MODE"}
-    | {"IDS", "PAD", "EOS", "BOS"}
-)
-"""Words beside which TOKEN and KEY mean a language model's token, a cache's key, or a file.
-
-Such as ``VLLM_MULTI_STREAM_GEMM_TOKEN_THRESHOLD`` and ``HF_HUB_DISABLE_IMPLICIT_TOKEN`` (vLLM
-0.32 envs.py; huggingface_hub constants.py).
-"""
-
-_HOLDERS = frozenset(["API", "AUTH", "ACCESS", "BEARER", "REFRESH", "HF", "GITHUB"])
-"""Words beside which even the plural TOKENS means credentials."""
 
 _MANY_VALUES = frozenset({"--api-key"})
 """Options that take several values (vLLM 0.32 entrypoints/openai/cli_args.py)."""
 
 
+_OPTION = re.compile(r"--|-[A-Za-z]")
+_SHORTEST = 6
+_POSITIONAL = "argument"
 _MARKER = re.compile(r"\$\{\w+\}")
-
-
-def looks_secret(name: str) -> bool:
-    """Return whether a variable or option of this name is expected to hold a secret.
-
-    ``HF_TOKEN``, ``OPENAI_APIKEY``, ``dbPassword`` and ``--api-key`` do;
-    ``TOKENIZERS_PARALLELISM``, ``MAX_NUM_BATCHED_TOKENS`` and ``--long-prefill-token-threshold``
-    do not.
-    """
-    words = _words(name)
-    if any(part in word for word in words for part in _ALWAYS):
-        return True
-    if _HARMLESS.intersection(words):
-        return False
-    if any(word.endswith(("TOKEN", "KEY")) or word == "KEYS" for word in words):
-        return True
-    return "TOKENS" in words and bool(_HOLDERS.intersection(words))
 
 
 def marker(name: str) -> str:
@@ -67,7 +38,33 @@ def is_marker(value: object) -> bool:
 
 def redact(env: Mapping[str, str]) -> dict[str, str]:
     """Return ``env`` with the value of every variable that looks secret replaced by its marker."""
-    return {name: marker(name) if looks_secret(name) else value for name, value in env.items()}
+    return {name: marker(name) if hidden(name, value) else value for name, value in env.items()}
+
+
+def hidden(name: str, value: str | None) -> bool:
+    """Return whether a variable holds a secret, by its name or by its value.
+
+    Its marker is one too: what it stands for is never written.
+    """
+    return looks_secret(name) or (
+        value is not None and (value == marker(name) or holds_secret(value))
+    )
+
+
+def secret_values(settings: Settings, environment: Mapping[str, str]) -> frozenset[str]:
+    """Return the secrets that a server of ``settings`` can print: each as it is given to it.
+
+    Values of under six characters are left out, because they would hide other text.
+    """
+    argv = settings.argv
+    found = [argv[index].removeprefix(prefix) for index, prefix, _ in argv_secrets(argv)]
+    given = {**environment, **dict(settings.env)}
+    found += [value for name, value in given.items() if hidden(name, value)]
+    parts = [part for value in found for part in secrets_in(value)]
+    passwords = [part.partition(":")[2] for part in parts]
+    return frozenset(
+        one for one in (*found, *parts, *passwords) if len(one) >= _SHORTEST and not is_marker(one)
+    )
 
 
 def argv_secrets(argv: Sequence[str]) -> Iterator[tuple[int, str, str]]:
@@ -78,16 +75,25 @@ def argv_secrets(argv: Sequence[str]) -> Iterator[tuple[int, str, str]]:
     """
     option, seen = "", 0
     for index, word in enumerate(argv):
-        if word.startswith("--"):
-            option, equals, _ = word.partition("=")
-            seen = 0
-            if equals and looks_secret(option):
-                yield index, f"{option}=", _variable(option, 1)
-            option = "" if equals or not looks_secret(option) else option
-        elif option:
+        if _OPTION.match(word):
+            head, equals, value = word.partition("=")
+            option, seen = head, 0
+            if equals and _hides(head, value):
+                yield index, f"{head}=", variable(head, 1)
+            option = "" if equals else head
+        elif _hides(option, word):
             seen += 1
-            yield index, "", _variable(option, seen)
-            option = option if option in _MANY_VALUES else ""
+            yield index, "", variable(option or _POSITIONAL, seen)
+            option = option if option.replace("_", "-") in _MANY_VALUES else ""
+        elif option.replace("_", "-") not in _MANY_VALUES:
+            option = ""
+
+
+def _hides(option: str, value: str) -> bool:
+    """Whether a value is secret: by its option's name, by itself, or because it is the marker."""
+    named = bool(option) and looks_secret(option)
+    own = re.escape(variable(option or _POSITIONAL, 1))
+    return named or bool(re.fullmatch(rf"\$\{{{own}(_\d+)?\}}", value)) or holds_secret(value)
 
 
 def redact_words(words: Sequence[str]) -> tuple[str, ...]:
@@ -97,7 +103,7 @@ def redact_words(words: Sequence[str]) -> tuple[str, ...]:
         shown[index] = prefix + marker(name)
     for index, word in enumerate(words):
         name, equals, _ = word.partition("=")
-        if equals and not name.startswith("-") and looks_secret(name):
+        if equals and not name.startswith("-") and hidden(name, word[len(name) + 1 :]):
             shown[index] = f"{name}={marker(name)}"
     return tuple(shown)
 
@@ -128,7 +134,7 @@ def redact_settings(settings: Settings) -> Settings:
     for index, prefix, name in argv_secrets(settings.argv):
         argv[index] = prefix + marker(name)
     env = tuple(
-        (name, marker(name) if looks_secret(name) else value) for name, value in settings.env
+        (name, marker(name) if hidden(name, value) else value) for name, value in settings.env
     )
     return replace(settings, argv=tuple(argv), env=env)
 
@@ -143,18 +149,16 @@ def redact_plan(plan: Plan) -> Plan:
 
 
 def _redact_check(check: Check) -> Check:
-    hides = check.kind is CheckKind.ENVIRON and looks_secret(check.subject)
+    hides = check.kind is CheckKind.ENVIRON and hidden(
+        check.subject, check.expected if isinstance(check.expected, str) else None
+    )
     if hides and check.expected is not None:
         return replace(check, expected=marker(check.subject))
     return check
 
 
-def _words(name: str) -> list[str]:
-    parted = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
-    return [word for word in re.split(r"[^A-Z0-9]+", parted.upper()) if word]
-
-
-def _variable(option: str, number: int) -> str:
+def variable(option: str, number: int = 1) -> str:
+    """Return the variable that stands for the ``number``-th secret value of an option."""
     name = re.sub(r"[^A-Z0-9]+", "_", option.upper()).strip("_")
     name = f"ARG_{name}" if not name or name[0].isdigit() else name
     return name if number == 1 else f"{name}_{number}"

@@ -25,11 +25,12 @@ LAYERS: tuple[frozenset[str], ...] = (
             "landscapes",
             "strict_yaml",
             "wording",
+            "credentials",
             "forecast",
             "walltime",
         }
     ),
-    frozenset({"facts", "redaction", "inherited", "stop", "enginelog"}),
+    frozenset({"facts", "redaction", "masking", "inherited", "stop", "enginelog"}),
     frozenset({"knobs", "engines", "rehearsal", "places"}),
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import traceback
 from typing import Annotated
@@ -32,6 +33,9 @@ from trimtab.commands import (
 )
 from trimtab.commands import run as run_command
 from trimtab.errors import TrimtabError
+from trimtab.masking import masked_prose
+from trimtab.model import Settings
+from trimtab.redaction import secret_values
 
 app = typer.Typer(
     name="trimtab",
@@ -116,4 +120,5 @@ def run() -> int:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    known = secret_values(Settings(()), os.environ)
+    return masked_prose(" ".join(str(error).split()), known)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from trimtab import rules
 from trimtab.catalog import CATALOG, Tuning
+from trimtab.credentials import holds_secret, looks_secret
 from trimtab.diagnosis.allocator import family
 from trimtab.diagnosis.manual import OBSERVERS
 from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
@@ -15,7 +16,6 @@ from trimtab.knobs import Argument, Manual, Preload, Switch, Sysctl, Sysfs
 from trimtab.knobs.preload import name_matches
 from trimtab.knobs.server_arg import AUTO
 from trimtab.model.finding import Finding, Problem, Severity
-from trimtab.redaction import looks_secret
 from trimtab.rules.generic import acts, set_to
 
 _STATES = {
@@ -99,8 +99,9 @@ def _setting(tuning: Tuning, view: View, base: Row) -> Row:
             values.setdefault(str(value), []).append(one.label)
     if not values:
         return base
+    secret = looks_secret(tuning.knob.setting)
     told = "; ".join(
-        f"{'...' if looks_secret(tuning.knob.setting) else text} in {', '.join(labels)}"
+        f"{'...' if secret or holds_secret(text) else text} in {', '.join(labels)}"
         for text, labels in values.items()
     )
     holders = [one for one in view.processes if set_to(tuning, one.scene) is not None]

@@ -17,7 +17,7 @@ from trimtab.export.chips import DRIVER, MANAGERS
 from trimtab.export.guard import exportable
 from trimtab.export.order import Order
 from trimtab.model import HostWrite, Settings
-from trimtab.redaction import argv_secrets, looks_secret, marker
+from trimtab.redaction import argv_secrets, hidden, marker
 
 ENV = "/usr/bin/env"
 CACHE = "/root/.cache"
@@ -167,7 +167,7 @@ def _unsetting(unset: Sequence[str], preloads: bool) -> list[str]:
 
 def _env(settings: Settings) -> tuple[tuple[str, str | None], ...]:
     preload = [("LD_PRELOAD", ":".join(settings.preload))] if settings.preload else []
-    named = [(name, None if looks_secret(name) else value) for name, value in settings.env]
+    named = [(name, None if hidden(name, value) else value) for name, value in settings.env]
     return (*named, *preload)
 
 

@@ -14,7 +14,7 @@ from trimtab.export.guard import exportable
 from trimtab.export.heading import comment, heading, origins
 from trimtab.export.order import Order
 from trimtab.model import Settings
-from trimtab.redaction import looks_secret, marker
+from trimtab.redaction import hidden, marker
 
 FILE = "serve.env"
 _TOKEN = re.compile(
@@ -41,7 +41,7 @@ def render(order: Order) -> str:
     lines = [comment(heading(order, "vLLM environment", _UNDO, more=left)), "\n"]
     for name, value in settings.env:
         lines.append(comment([worth[name]] if name in worth else []))
-        if looks_secret(name):
+        if hidden(name, value):
             lines.append(f"{_REFERENCE}{name} (set it yourself: secrets are never written here)\n")
         else:
             lines.append(f"{name}={shlex.quote(value)}\n")

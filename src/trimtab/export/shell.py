@@ -6,6 +6,7 @@ references to host, port, an inherited ``LD_PRELOAD``, and secrets.
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from trimtab.errors import StudyError
@@ -15,7 +16,7 @@ from trimtab.export.heading import comment, heading, origins
 from trimtab.export.order import Order
 from trimtab.facts.text import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
-from trimtab.redaction import argv_secrets, looks_secret, marker
+from trimtab.redaction import argv_secrets, hidden, marker
 
 FILE = "serve.sh"
 
@@ -23,6 +24,7 @@ _LISTEN = '--host "${TRIMTAB_HOST:-127.0.0.1}" --port "${TRIMTAB_PORT:-8000}"'
 _FORMER_PRELOAD = '"${LD_PRELOAD:+:$LD_PRELOAD}"'
 _PIN = ("taskset", "-cp")
 _UNDO = "end the server: this file changes nothing else"
+_REQUIRED = re.compile(r"\$\{(\w+):\?[^}]*\}$")
 _CONTINUED = " \\\n  "
 
 _PREAMBLE = """\
@@ -59,7 +61,7 @@ def _exports(settings: Settings, worth: dict[str, str]) -> str:
     lines: list[str] = []
     for name, value in settings.env:
         lines.append(comment([worth[name]] if name in worth else []))
-        if looks_secret(name):
+        if hidden(name, value):
             lines.append(f'export {name}="{_required(name)}"\n')
         else:
             lines.append(f"export {name}={shlex.quote(value)}\n")
@@ -145,7 +147,7 @@ def _own_words(command: list[str], line: str) -> tuple[str, ...]:
     listen = shlex.split(_LISTEN)
     if command[-len(listen) :] != listen:
         raise StudyError(f"{FILE} must listen where TRIMTAB_HOST and TRIMTAB_PORT say: {line!r}")
-    words = command[: -len(listen)]
+    words = [_REQUIRED.sub(r"${\1}", word) for word in command[: -len(listen)]]
     for index, prefix, name in argv_secrets(words):
         words[index] = prefix + marker(name)
     return tuple(words)

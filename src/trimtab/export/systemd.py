@@ -20,7 +20,7 @@ from trimtab.export.heading import comment, heading, origins
 from trimtab.export.order import Order
 from trimtab.facts.text import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
-from trimtab.redaction import argv_secrets, looks_secret, marker
+from trimtab.redaction import argv_secrets, hidden, marker
 
 FILE = "vllm.service"
 DROP_IN = "trimtab.conf"
@@ -172,7 +172,7 @@ def _environment(settings: Settings, worth: dict[str, str]) -> list[str]:
     lines = [f"Environment={name}={value}\n" for name, value in _LISTEN_ENV]
     for name, value in settings.env:
         lines.append(comment([worth[name]] if name in worth else []))
-        if looks_secret(name):
+        if hidden(name, value):
             lines.append(comment([f"a secret: write {name}=... into {SECRETS} (mode 0600)"]))
             lines.append(f"PassEnvironment={name}\n")
         else:

@@ -16,7 +16,7 @@ from trimtab.export.guard import exportable
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Carried, Order
 from trimtab.model import Settings
-from trimtab.redaction import argv_secrets, marker
+from trimtab.redaction import argv_secrets, marker, variable
 
 FILE = "vllm.yaml"
 
@@ -132,6 +132,5 @@ def parse(text: str) -> Carried:
     for line in text.split("\n"):
         if line.startswith(_REFERENCE):
             option = line.removeprefix("# secret: ").split(" ", 1)[0]
-            ((_, _, name),) = argv_secrets([option, ""])
-            argv += [option, marker(name)]
+            argv += [option, marker(variable(option))]
     return Carried(Settings(tuple(argv)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.errors import UsageError
-from trimtab.lint.masking import masked
+from trimtab.masking import masked
 from trimtab.model.finding import Action, Finding
 from trimtab.model.script import Document, Place, Setting
 

@@ -17,7 +17,7 @@ from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
 from trimtab.facts.text import format_cpu_list
 from trimtab.lint.interest import interesting as interesting_name
 from trimtab.model.finding import Finding
-from trimtab.redaction import looks_secret
+from trimtab.redaction import hidden, redact_words
 
 _STYLES = {
     State.ACTIVE: "green",
@@ -209,13 +209,10 @@ def _process(one: Inspected) -> dict[str, Any]:
     return {
         "role": one.name,
         "pid": scene.pid,
-        "command": [
-            "..." if index and looks_secret(scene.argv[index - 1]) else word
-            for index, word in enumerate(scene.argv)
-        ],
+        "command": list(redact_words(scene.argv)),
         "environment_whole": one.whole,
         "environment": {
-            name: "..." if looks_secret(name) else made.value
+            name: "..." if hidden(name, made.value) else made.value
             for name, made in sorted(scene.env.items())
             if telling(name)
         }

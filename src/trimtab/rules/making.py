@@ -9,10 +9,10 @@ from itertools import islice
 
 from trimtab.catalog import Rule
 from trimtab.catalog._placeholders import is_placeholder
+from trimtab.credentials import holds_secret, looks_secret
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.script import Document, Notice, Oddity, Origin, Setting
 from trimtab.model.situation import Situation
-from trimtab.redaction import looks_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
 
 
 def _short(setting: Setting) -> str:
-    if looks_secret(setting.name):
+    if looks_secret(setting.name) or holds_secret(setting.value):
         return "..."
     return setting.value if len(setting.value) <= 60 else f"{setting.value[:57]}..."
 

@@ -12,7 +12,7 @@ from trimtab.facts.text import format_cpu_list
 from trimtab.knobs.draft import PRELOAD
 from trimtab.model import Evidence, Plan, Seen, Settings
 from trimtab.model.finding import Severity
-from trimtab.redaction import argv_secrets, looks_secret, redact_plan
+from trimtab.redaction import argv_secrets, hidden, redact_plan
 from trimtab.running.differences import Difference
 from trimtab.verify import refuted, summary
 
@@ -73,7 +73,7 @@ def shell_line(settings: Settings, listen: Sequence[str], preload: str) -> str:
     """
     words = [word for name in settings.unset for word in ("-u", name)]
     for name, value in settings.env:
-        words.append(f'{name}="${{{name}}}"' if looks_secret(name) else _assigned(name, value))
+        words.append(f'{name}="${{{name}}}"' if hidden(name, value) else _assigned(name, value))
     if settings.preload:
         words.append(_assigned(PRELOAD, preload))
     line = ["env", *words] if words else []

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from trimtab import wording
-from trimtab.lint.masking import masked
+from trimtab.credentials import looks_secret
 from trimtab.lint.report import Report
+from trimtab.masking import masked
 from trimtab.model.finding import Finding, Severity
-from trimtab.redaction import looks_secret
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 
