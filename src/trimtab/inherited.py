@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.credentials import looks_secret
+from trimtab.credentials import holds_secret, looks_secret
 
 _PREFIXES = (
     *("VLLM_", "OMP_", "KMP_", "GOMP_", "MKL_", "MALLOC_", "TCMALLOC_", "LD_PRELOAD"),
@@ -11,6 +11,6 @@ _PREFIXES = (
 """How the names begin of variables that change how an engine serves."""
 
 
-def reaches_engine(name: str) -> bool:
-    """Whether a variable of this name changes how an engine serves, and is no secret."""
-    return name.startswith(_PREFIXES) and not looks_secret(name)
+def reaches_engine(name: str, value: str = "") -> bool:
+    """Whether a variable changes how an engine serves, and is no secret by name or value."""
+    return name.startswith(_PREFIXES) and not looks_secret(name) and not holds_secret(value)

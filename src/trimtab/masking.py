@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from trimtab.credentials import looks_secret, shapes
 
 MASK = "***"
+_LONGEST = 1 << 16
+"""Characters of a line that are looked at at once."""
 
 _NAME = re.compile(r"(?<![\w-])(?P<dashes>-{0,2})(?P<name>[A-Za-z_][\w-]*)")
 _VALUE = r"""(?P<value>\[[^\]\n]*\]|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s$"'\[]\S*)"""
@@ -31,6 +34,26 @@ def masked_prose(text: str, known: Iterable[str] = ()) -> str:
     return _by_shape(_by_name(_without(text, known), prose=True))
 
 
+def mask_file(path: Path, known: Iterable[str]) -> None:
+    """Replace a log, if there is one, by itself without secrets, line by line.
+
+    Raises:
+        OSError: it cannot be read, or not be written anew.
+    """
+    if not path.exists():
+        return
+    known = tuple(known)
+    draft = path.with_name(f".{path.name}.masked")
+    draft.unlink(missing_ok=True)
+    with path.open(errors="surrogateescape", newline="") as source:
+        mode = path.stat().st_mode
+        with draft.open("x", errors="surrogateescape", newline="") as target:
+            while piece := source.readline(_LONGEST):
+                target.write(masked_prose(piece, known))
+    draft.chmod(mode & 0o777)
+    draft.replace(path)
+
+
 def _without(text: str, known: Iterable[str]) -> str:
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, MASK)
@@ -45,13 +68,18 @@ def _by_name(text: str, *, prose: bool) -> str:
         given = (_QUOTED if prose else _GIVEN).match(text, match.end())
         if given is None and match["dashes"] and not prose:
             given = _FOLLOWING.match(text, match.end())
-        if given is None or given["value"] in _EMPTY or MASK in given["value"]:
+        if given is None or MASK in given["value"] or _empty(given["value"]):
             continue
         begin, value = given.start("value"), given["value"]
         blank = len(value) - len(value.lstrip())
         shown += text[at : begin + blank] + MASK
         at = given.end("value")
     return shown + text[at:]
+
+
+def _empty(value: str) -> bool:
+    """Whether a value says nothing: none, or a model's special token such as ``"<image>"``."""
+    return value in _EMPTY or re.fullmatch(r"""["']?<\|?\w+\|?>["']?[,}]*""", value) is not None
 
 
 def _by_shape(text: str) -> str:

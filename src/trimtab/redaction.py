@@ -9,12 +9,13 @@ from the caller's environment.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from trimtab.credentials import holds_secret, looks_secret, secrets_in
 from trimtab.errors import UsageError
-from trimtab.model import Check, CheckKind, Plan, Settings
+from trimtab.masking import masked_prose
+from trimtab.model import Check, CheckKind, Evidence, Plan, Settings
 
 _MANY_VALUES = frozenset({"--api-key"})
 """Options that take several values (vLLM 0.32 entrypoints/openai/cli_args.py)."""
@@ -148,11 +149,27 @@ def redact_plan(plan: Plan) -> Plan:
     )
 
 
-def _redact_check(check: Check) -> Check:
-    hides = check.kind is CheckKind.ENVIRON and hidden(
-        check.subject, check.expected if isinstance(check.expected, str) else None
+def redact_evidence(evidence: Sequence[Evidence], known: Iterable[str]) -> tuple[Evidence, ...]:
+    """Return evidence without secrets in what was expected and observed."""
+    return tuple(
+        replace(
+            one,
+            check=_redact_check(one.check),
+            observed=marker(one.check.subject)
+            if _hides_check(one.check)
+            else masked_prose(one.observed, known),
+        )
+        for one in evidence
     )
-    if hides and check.expected is not None:
+
+
+def _hides_check(check: Check) -> bool:
+    expected = check.expected if isinstance(check.expected, str) else None
+    return check.kind is CheckKind.ENVIRON and hidden(check.subject, expected)
+
+
+def _redact_check(check: Check) -> Check:
+    if _hides_check(check) and check.expected is not None:
         return replace(check, expected=marker(check.subject))
     return check
 

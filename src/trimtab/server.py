@@ -20,7 +20,9 @@ from trimtab.kept import GRACE, Kept
 from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.leftovers import reap_leftovers
 from trimtab.live import described, read_ends
+from trimtab.masking import mask_file
 from trimtab.model import Plan, Process, Settings, Value
+from trimtab.redaction import secret_values
 
 __all__ = ["LOG", "Server", "child_environment", "launch", "reap_leftovers"]
 
@@ -119,7 +121,7 @@ def launch(
     ``deadline`` is in seconds from now to readiness; a set ``stop`` ends the wait. The engine's
     log lies in ``folder``. What the engine compiles is kept in the folder ``compiled``, if one is
     given and the environment names no other (see `trimtab.caches`). On any exit, normal or not,
-    every process of the tree has ended.
+    every process of the tree has ended, and its log holds no secret that the engine printed.
 
     Raises:
         StartFailedError: the server ended, or was not ready in time. The message is one line
@@ -164,6 +166,7 @@ def launch(
             taken = enginelog.port_taken(server.log_text())
         finally:
             kept.stop()
+            mask_file(log, secret_values(plan.settings, os.environ))
         if not taken or attempt == PORT_ATTEMPTS:
             raise _early_end(server, kept, engine, time.monotonic() - begun)
 

@@ -282,7 +282,7 @@ def _base(engine: Engine, model: str, given: baseline.ServeCommand) -> Settings:
     Variables of ours that an engine reads are part of what the user runs: they are taken into
     the settings, so that they are recorded, compared on resume, and exported.
     """
-    ours = {name: value for name, value in os.environ.items() if reaches_engine(name)}
+    ours = {name: value for name, value in os.environ.items() if reaches_engine(name, value)}
     env = {**engine.environment(model), **ours, **dict(given.env)}
     return Settings(argv=engine.command(model, given.args), env=tuple(sorted(env.items())))
 

@@ -7,6 +7,7 @@ fault (a full disk, a missing engine), leaves as an exception.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from trimtab import enginelog, gate
 from trimtab.apply import applied
 from trimtab.driven import Drive, Driven, Loaded, one_load
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
+from trimtab.masking import masked_prose
 from trimtab.model import (
     Evidence,
     Outcome,
@@ -27,7 +29,7 @@ from trimtab.model import (
 from trimtab.presets import DOCUMENTED
 from trimtab.progress import Display
 from trimtab.records import write_json, write_lines
-from trimtab.redaction import redact_plan
+from trimtab.redaction import redact_evidence, redact_plan, secret_values
 from trimtab.server import Server, launch
 from trimtab.session import Session
 from trimtab.stop import Stop
@@ -111,7 +113,7 @@ def run_plan(
         gate=readings,
         seconds=time.monotonic() - clock,
         began=began,
-        detail=findings.detail,
+        detail=masked_prose(findings.detail, secret_values(plan.settings, os.environ)),
         answers=findings.answers,
         marks=findings.marks,
         times=findings.watch.times,
@@ -165,7 +167,8 @@ def _examine(
     """Verify the live server and, if the plan is in effect, drive the load."""
     server = loaded.server
     loaded.display.state("verifying")
-    findings.evidence = verify(loaded.plan, server, loaded.session.host)
+    known = secret_values(loaded.plan.settings, os.environ)
+    findings.evidence = redact_evidence(verify(loaded.plan, server, loaded.session.host), known)
     findings.watch.lap("verify")
     write_json(folder / "evidence.json", [asdict(one) for one in findings.evidence])
     if gone := server.alive():

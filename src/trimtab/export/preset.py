@@ -117,7 +117,7 @@ def _base(
         command = engine.command(served, arguments)
     if engine.caveat:
         say(f"{engine.name}: {engine.caveat}")
-    ours = {name: value for name, value in os.environ.items() if reaches_engine(name)}
+    ours = {name: value for name, value in os.environ.items() if reaches_engine(name, value)}
     if ours:
         say(f"the baseline includes what your environment sets: {', '.join(sorted(ours))}")
     env = {**engine.environment(served), **ours}

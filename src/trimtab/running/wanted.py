@@ -167,7 +167,7 @@ def of_running_preset(name: str, pid: int, *, allow_host: bool) -> Wanted:
 
 def _base(command: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Return the user's own command with what of the environment reaches an engine."""
-    given = {name: value for name, value in environment.items() if reaches_engine(name)}
+    given = {name: value for name, value in environment.items() if reaches_engine(name, value)}
     return Settings(argv=tuple(command), env=tuple(sorted(given.items())))
 
 
