@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from tests.unit.show_samples import ANSWERS, PLANS, PROFILE, TCMALLOC, profile_of
 from trimtab import export, wording
-from trimtab.credentials import looks_secret, redact_settings
+from trimtab.credentials import looks_secret
 from trimtab.errors import StudyError
 from trimtab.export import Order, envfile, shell, systemd
 from trimtab.model import HostWrite, Settings
+from trimtab.redaction import redact_settings
 
 FILE = Path("profile.proven.yaml")
 
