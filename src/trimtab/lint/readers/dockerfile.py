@@ -149,6 +149,7 @@ class _Stage:
     def _run(self, one: Instruction) -> None:
         """Follow a RUN: a shell of its own, whose exports end with it."""
         before = self.session.variables.exported()
+        commands = len(self.session.scribe.commands)
         launches = len(self.session.scribe.launches)
         with self.session.variables.subshell():
             outer, self.session.variables.origin = self.session.variables.origin, Origin.SHELL
@@ -162,7 +163,9 @@ class _Stage:
             used = self.session.variables.used()
         if len(self.session.scribe.launches) == launches:
             for name, setting in after.items():
-                if before.get(name) != setting and name not in used:
+                building = self.session.scribe.commands[commands:]
+                served = any(setting in one.env for one in building)  # it is for this RUN alone
+                if before.get(name) != setting and name not in used and not served:
                     self.session.scribe.notice(Oddity.NEVER_READ, setting)
 
     def finish(self) -> None:

@@ -63,10 +63,11 @@ def _block(
     if language in _SHELLS:
         if alternative:
             session.implied()  # what is in force if the reader takes the block above instead
-            with session.variables.branch():
-                walk_text(session, _shell(source, first, last, language, directive))
-        else:
+        before = len(scribe.launches)
+        with session.variables.section():
             walk_text(session, _shell(source, first, last, language, directive))
+        if len(scribe.launches) == before:
+            session.variables.late.clear()
     elif language in _OTHERS:
         _other(source.only(first, last), scribe, language)
 

@@ -86,6 +86,9 @@ class Session:
             return
         if is_server(bare.words) or is_python(bare.words):
             self.variables.use()
+        elif program(bare.words) == "vllm":  # a client, such as vllm bench, reads them too
+            self.variables.use()
+            self.variables.late.clear()
         self._start(bare, env, place, stdin)
 
     def _start(

@@ -134,6 +134,16 @@ class Variables:
         self._branch = outer
 
     @contextmanager
+    def section(self) -> Iterator[None]:
+        """Run what follows as a part that a reader may take or leave: a block of a guide.
+
+        What it sets stays; but it replaces nothing of another part, nor comes too late for one.
+        """
+        self.late.clear()
+        with self.branch():
+            yield
+
+    @contextmanager
     def inline(self) -> Iterator[None]:
         """Run what follows with assignments that are for one command alone."""
         kept, scoped = dict(self._held), self._scoped
