@@ -34,7 +34,7 @@ def choose(options: Options, command: ServeCommand | None) -> Options:
     if options.engine or options.engine_python:
         return options
     if command is not None:
-        return _of_program(options, command.program)
+        return _of_program(options, command.program, dict(command.env).get("PATH"))
     if options.model is None:
         return replace(options, engine=EMBEDDED)
     if shutil.which("vllm") is None:
@@ -52,12 +52,13 @@ def _demonstration(options: Options, command: ServeCommand | None) -> Options:
     return replace(options, engine=EMBEDDED, demo=False)
 
 
-def _of_program(options: Options, program: str) -> Options:
-    found = shutil.which(str(Path(program).expanduser()))
+def _of_program(options: Options, program: str, path: str | None) -> Options:
+    """Return the engine of a command; ``path`` is the PATH that the command itself sets."""
+    found = shutil.which(str(Path(program).expanduser()), path=path)
     if found is None and "/" in program:
         raise EngineMissingError(f"the command's program {program} is not there: {_NAME_ONE}")
     if found is None:
         raise EngineMissingError(f"no {program} is on PATH, but the command names it: {_NAME_ONE}")
-    if program == "vllm":
+    if program == "vllm" and path is None:
         return replace(options, engine="vllm")
     return replace(options, engine_python=found)

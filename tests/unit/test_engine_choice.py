@@ -283,3 +283,12 @@ def test_the_header_is_first_and_names_what_the_environment_sets(
     lines = err.splitlines()
     assert [line.split()[0] for line in lines[:3]] == ["engine", "model", "workload"]
     assert "VLLM_LOGGING_LEVEL" in lines[3]
+
+
+def test_a_path_that_the_command_sets_is_searched(install: Install) -> None:
+    from trimtab.baseline import parse
+
+    install(CUDA)
+    other = install(ROCM, name="other", on_path=False)
+    words = [f"PATH={other.parent}:/usr/bin", "vllm", "serve", "m"]
+    assert choose(Options(model="m"), parse(words)).engine_python == str(other)

@@ -13,7 +13,7 @@ from rich.table import Table
 from trimtab import capacity, measure, wording
 from trimtab.commands import precision, terminal
 from trimtab.commands.live_server import Live
-from trimtab.commands.measuring import announce, opened
+from trimtab.commands.measuring import announce, opened, require_place
 from trimtab.commands.terminal import say
 from trimtab.errors import LoadFailedError
 from trimtab.load.workload import load_workload
@@ -39,6 +39,7 @@ def of_starts(
 ) -> dict[str, Any]:
     """Find the capacity of one target over some starts, and try its lower bound."""
     assert options.slo is not None
+    require_place(folder, resume=resume)
     session, one = open_target(target, options, say)
     measured = announce(session)
     asked = capacity.Asked(parse_slo(options.slo), session.workload, requests)

@@ -40,6 +40,7 @@ def of_starts(
     target: str, options: Options, count: int, folder: Path | None, *, resume: bool
 ) -> dict[str, Any]:
     """Measure one target over some starts."""
+    require_place(folder, resume=resume)
     session, one = open_target(target, options, say)
     measured = announce(session)
     asked = measure.question(session, (one,), kind="bench")
@@ -81,6 +82,7 @@ def of_pairs(
     within = parse_share("--margin", margin)
     if "," in options.objective:
         raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
+    require_place(folder, resume=resume)
     (session, first), (other, second) = open_pair(names, options, say)
     measured = announce(session)
     if header.of(other) != header.of(session):
@@ -166,6 +168,20 @@ def opened(
                 display.close()
 
 
+def require_place(folder: Path | None, *, resume: bool) -> None:
+    """Make sure that a measurement can lie in a folder, or lies in it already (``resume``).
+
+    Raises:
+        UsageError: it cannot, or does not.
+    """
+    if folder is None:
+        return
+    require_folder(folder)
+    if resume != (folder / LEDGER).exists():
+        there = "holds no measurement to resume" if resume else "already holds a measurement"
+        raise UsageError(f"{folder} {there}: {'leave out' if resume else 'add'} --resume")
+
+
 @contextmanager
 def _ledger(
     folder: Path, asked: Mapping[str, object], *, resume: bool, allow_host: bool
@@ -177,12 +193,9 @@ def _ledger(
     """
     from trimtab.host import LocalHost
 
-    require_folder(folder)
+    require_place(folder, resume=resume)
     storage.restrict_umask()
     path = folder / LEDGER
-    if resume != path.exists():
-        there = "holds no measurement to resume" if resume else "already holds a measurement"
-        raise UsageError(f"{folder} {there}: {'leave out' if resume else 'add'} --resume")
     if not resume:
         folder.mkdir(parents=True, exist_ok=True)
         with Ledger.create(path, {"question": asked}) as made:
