@@ -133,6 +133,9 @@ class Oddity(StrEnum):
     NOT_PASSED = "not-passed"  # exported around `docker run`, but not handed to the container
     ENTRYPOINT_TWICE = "entrypoint-twice"  # a command behind an entry point that is one already
     CONTINUATION_LOST = "continuation-lost"  # an option at the begin of a line that is none
+    NO_SHELL = "no-shell"  # syntax of a shell where none runs
+    NO_EXPANSION = "no-expansion"  # ${NAME} where nothing expands it
+    IGNORED_ARGUMENTS = "ignored-arguments"  # args behind the script of sh -c
     LINE_ENDS = "line-ends"  # a shell script whose lines end with CR LF
     JOINED_PARSE = "joined"  # unexpected syntax inside the value (stray quote, blank around "=")
 

@@ -62,6 +62,37 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         ),
         "end the line above with a backslash, and nothing behind it",
     ),
+    Oddity.NO_SHELL: _Saying(
+        "no-shell",
+        Severity.WARNING,
+        Problem.WRONG_VALUE,
+        "A command holds a shell's syntax where no shell runs.",
+        lambda one: (
+            f"no shell runs here: the program gets {one.setting.value!r} as a word of its own"
+        ),
+        "start a shell: sh -c '...', or leave the syntax out",
+    ),
+    Oddity.NO_EXPANSION: _Saying(
+        "no-expansion",
+        Severity.WARNING,
+        Problem.WRONG_VALUE,
+        "Kubernetes expands $(NAME) alone, so ${NAME} stays as it is.",
+        lambda one: (
+            f"Kubernetes does not expand ${{{one.setting.name}}}: the process gets these letters"
+        ),
+        "write the whole value",
+    ),
+    Oddity.IGNORED_ARGUMENTS: _Saying(
+        "ignored-arguments",
+        Severity.WARNING,
+        Problem.NO_EFFECT,
+        "The script of sh -c does not look at the arguments.",
+        lambda one: (
+            f"the script of 'sh -c' gets {one.setting.value!r} as $0, $1 ..., and does not use "
+            "them: the server never gets these options"
+        ),
+        "move them into the script",
+    ),
     Oddity.LINE_ENDS: _Saying(
         "line-ends",
         Severity.WARNING,

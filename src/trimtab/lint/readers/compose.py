@@ -52,6 +52,11 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
     entry = words(source, nodes.get(service, "entrypoint"))
     command = words(source, nodes.get(service, "command"))
     entered = nodes.get(service, "entrypoint") is not None
+    if not entry:  # behind an entry point anything may be meant
+        plain = entries.shell_syntax(
+            [one for one in command if not one.text.startswith("${")], assigns=not entered
+        )
+        scribe.notices += () if plain is None else (plain,)
     run(session, container, entry, command, entered=entered, name=name)
 
 

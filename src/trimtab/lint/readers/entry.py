@@ -69,6 +69,36 @@ def _behind_serve(
     return meant, Notice(Oddity.ENTRYPOINT_TWICE, setting)
 
 
+_SHELL_ONLY: Final = re.compile(r"&&|\|\|?|\d?>>?(?:&\d|\S+)?|&>>?\S*|<")
+
+
+def shell_syntax(words: Sequence[Word], *, assigns: bool = True) -> Notice | None:
+    """Return a note of a word that only a shell understands, in a command that none reads.
+
+    ``assigns``: ``NAME=value`` before the program counts too.
+    """
+    for index, one in enumerate(words):
+        first = index == 0 and assigns and re.match(r"[A-Za-z_]\w*=", one.text)
+        if first or _SHELL_ONLY.fullmatch(one.text) or re.match(r"\$\{\w+:[-=]", one.text):
+            return Notice(
+                Oddity.NO_SHELL, Setting("command", one.text, one.place, Origin.CONTAINER)
+            )
+    return None
+
+
+def ignored_arguments(command: Sequence[Word], arguments: Sequence[Word]) -> Notice | None:
+    """Return a note of arguments that the script of ``sh -c`` does not look at."""
+    if len(command) < 2 or program(command) not in SHELLS or not arguments:
+        return None
+    script = command[-1].text
+    if not re.fullmatch(r"-[a-z]*c", command[-2].text) or re.search(r"\$[{@*#0-9]", script):
+        return None
+    said = " ".join(one.text for one in arguments[:3])
+    return Notice(
+        Oddity.IGNORED_ARGUMENTS, Setting("args", said, arguments[0].place, Origin.CONTAINER)
+    )
+
+
 def _serve(place: Place) -> list[Word]:
     return [Word("vllm", place), Word("serve", place)]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trimtab.facts.text import parse_cpu_list
+from trimtab.lint.readers.entry import shell_syntax
 from trimtab.lint.readers.launch import Word, assignment
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
@@ -45,6 +46,8 @@ def read_systemd(source: Source) -> Document:
             scribe.settings.append(Setting(one.key, one.value, one.place, Origin.UNIT))
     for one in lines:
         if one.key in {"ExecStartPre", "ExecStart"}:
+            odd = shell_syntax(_words(one))
+            scribe.notices += () if odd is None else (odd,)
             session.start(_bound(affinity, _words(one), one.place), one.place)
     session.finish()
     return scribe.document(source, "systemd")
