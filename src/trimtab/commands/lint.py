@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.commands import terminal
 from trimtab.commands.asking import OracleOption
 
 if TYPE_CHECKING:
-    from trimtab.lint.report import Report
+    from trimtab.lint.report import Choice, Report
     from trimtab.model.finding import Finding
     from trimtab.model.script import Document
     from trimtab.model.situation import Situation
@@ -53,6 +59,9 @@ def lint(
     fix: Annotated[
         bool, typer.Option("--fix", help="Show what can be mended mechanically, then write it.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print each info too; else they are counted by rule.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
     select: Annotated[
         list[str] | None, typer.Option(help="Only these rules (names or globs).")
@@ -86,11 +95,12 @@ def lint(
         others, missing = _asked(documents, situation)
         trouble += missing
     report = report_on(documents, situation, choice, others)
-    _print(report, "json" if as_json else output)
-    if fix:
-        _fix(documents, report.findings, yes=yes)
-    for sentence in trouble:
+    report = _with_fixable(report, documents, situation)
+    for sentence in trouble:  # before the count, which it explains
         print(f"trimtab: {sentence}", file=sys.stderr)
+    _print(report, "json" if as_json else output, everything=everything or bool(select))
+    if fix:
+        _fix(documents, situation, choice, yes=yes)
     if trouble:
         raise typer.Exit(2)
     if report.failed:
@@ -146,11 +156,14 @@ def _of_presets(names: list[str]) -> list[Document]:
     return [read(*presets.text_of(presets.find(name))) for name in names]
 
 
-def _print(report: Report, output: str) -> None:
+def _print(report: Report, output: str, *, everything: bool) -> None:
     if output == "text":
         from trimtab.lint.output import text
 
-        typer.echo(text.render(report, colour=sys.stdout.isatty()), nl=False)
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        width = _width()
+        style = text.Style(colour, width, everything or terminal.verbose())
+        typer.echo(text.render(report, style), nl=False)
     elif output == "json":
         from trimtab.lint.output.data import as_data
 
@@ -165,23 +178,55 @@ def _print(report: Report, output: str) -> None:
         typer.echo(as_annotations(report), nl=False)
 
 
-def _fix(documents: list[Document], findings: tuple[Finding, ...], *, yes: bool) -> None:
-    """Show the diff of the mechanical fixes, ask, and write them."""
-    from trimtab.lint import fix
+def _width() -> int:
+    """Return the columns of text; 0, no limit, in a pipe that names none."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+        return max(40, shutil.get_terminal_size().columns)
+    return 0
 
+
+def _finder(situation: Situation) -> Callable[[Document], Sequence[Finding]]:
+    from trimtab.lint.report import report_on
+
+    return lambda document: report_on([document], situation).findings
+
+
+def _with_fixable(report: Report, documents: list[Document], situation: Situation) -> Report:
+    """Return the report with the findings that ``--fix`` would mend, each tried on a copy."""
+    from trimtab.lint import trial
+
+    check = _finder(situation)
+    fixable: set[Finding] = set()
+    for document in documents:
+        own = [one for one in report.findings if one.place and one.place.file == document.file]
+        if Path(document.file).is_file() and not Path(document.file).is_symlink():
+            fixable |= trial.fixable(document, own, check)
+    return replace(report, fixable=frozenset(fixable))
+
+
+def _fix(documents: list[Document], situation: Situation, choice: Choice, *, yes: bool) -> None:
+    """Show the diff of the fixes, ask, write them, and say what is fixed and what remains."""
+    from trimtab.lint import fix, trial
+
+    check = _finder(situation)
     planned = []
     for document in documents:
-        own = [one for one in findings if one.place and one.place.file == document.file]
-        after = fix.apply(document.text, fix.edits(document, own))
         path = Path(document.file)
-        if after != document.text and path.is_file():
-            planned.append((path, document.text, after))
-            typer.echo("\n".join(fix.diff(document.file, document.text, after)), err=True)
+        if not path.is_file() or path.is_symlink():
+            continue
+        made = trial.all_fixed(document, check, choice.wants)
+        if made.fixed:
+            planned.append((path, document.text, made))
+            typer.echo("\n".join(fix.diff(document.file, document.text, made.text)), err=True)
     if not planned:
         typer.echo("nothing can be mended mechanically", err=True)
         return
     if not yes and not typer.confirm("write this?", err=True):
         return
-    for path, before, after in planned:
-        fix.write(path, before, after)
-        typer.echo(f"{path}: fixed", err=True)
+    for path, before, made in planned:
+        fix.write(path, before, made.text)
+        typer.echo(f"{path}: {len(made.fixed)} fixed, {len(made.left)} left", err=True)
+        for one in made.fixed:
+            typer.echo(f"  fixed {one.rule}: {one.setting}", err=True)
+        for rule, count in Counter(one.rule for one in made.left).items():
+            typer.echo(f"  left {rule}: {count}", err=True)

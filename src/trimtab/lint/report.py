@@ -18,13 +18,14 @@ class Report:
     """Findings of several files, in the order of files and lines.
 
     ``suppressed`` are those that comments switch off; ``unread`` what no reader understood, as
-    (file, place, sentence).
+    (file, place, sentence). ``fixable`` are those that ``--fix`` mends, each tried on a copy.
     """
 
     files: tuple[str, ...]
     findings: tuple[Finding, ...]
     suppressed: tuple[Finding, ...]
     unread: tuple[tuple[str, Place, str], ...]
+    fixable: frozenset[Finding] = frozenset()
 
     @property
     def failed(self) -> bool:

@@ -14,7 +14,7 @@ def as_data(report: Report) -> dict[str, Any]:
     return {
         "version": __version__,
         "files": list(report.files),
-        "findings": [finding_data(one) for one in report.findings],
+        "findings": [finding_data(one, fixable=one in report.fixable) for one in report.findings],
         "suppressed": [finding_data(one) for one in report.suppressed],
         "unread": [
             {"file": file, "line": place.line, "message": sentence}
@@ -23,7 +23,7 @@ def as_data(report: Report) -> dict[str, Any]:
     }
 
 
-def finding_data(one: Finding) -> dict[str, Any]:
+def finding_data(one: Finding, *, fixable: bool = False) -> dict[str, Any]:
     """Return one finding as plain data; without a place, its line and column are null."""
     place = one.place
     return {
@@ -38,5 +38,5 @@ def finding_data(one: Finding) -> dict[str, Any]:
         "tuning": one.tuning or None,
         "message": one.message,
         "fix": one.fix,
-        "fixable": one.remedy is not None,
+        "fixable": fixable,
     }

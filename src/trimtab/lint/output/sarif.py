@@ -33,7 +33,12 @@ def as_sarif(report: Report) -> dict[str, Any]:
                 "columnKind": "unicodeCodePoints",
                 "artifacts": [{"location": {"uri": file}} for file in report.files],
                 "results": [
-                    _result(one, used.index(one.rule), silenced=one in silenced)
+                    _result(
+                        one,
+                        used.index(one.rule),
+                        silenced=one in silenced,
+                        fixable=one in report.fixable,
+                    )
                     for one in everything
                 ],
             }
@@ -50,18 +55,21 @@ def _rule(name: str) -> dict[str, Any]:
     return {
         "id": name,
         "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": rule.summary},
+        "help": {"text": f"docs/lint.md; 'trimtab catalog {name}' explains the rule"},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": {"problem": rule.problem.value, "tuning": owner, "traps": list(rule.traps)},
     }
 
 
-def _result(one: Finding, index: int, *, silenced: bool) -> dict[str, Any]:
+def _result(one: Finding, index: int, *, silenced: bool, fixable: bool) -> dict[str, Any]:
     fix = f" Fix: {one.fix}." if one.fix else ""
     found: dict[str, Any] = {
         "ruleId": one.rule,
         "ruleIndex": index,
         "level": _LEVELS[one.severity],
         "message": {"text": f"{one.message}.{fix}"},
+        "properties": {"fixable": fixable},
         "partialFingerprints": {"trimtab/v1": _fingerprint(one)},
     }
     if one.place is not None:
