@@ -44,6 +44,15 @@ CRASHING = landscape(
     crashes=[{"when": ["a", "null-1"]}, {"when": ["b", "c"]}, {"when": ["null-2", "null-3"]}],
 )
 
+TRIPLE = landscape(
+    {
+        "a": {"effect": 0.08, "prior": 0.03},
+        "b": {"effect": 0.05, "prior": 0.02},
+        "c": {"effect": 0.03, "prior": 0.02},
+    },
+    crashes=[{"when": ["a", "b", "c"]}],
+)
+
 
 def studied(
     one: Landscape, seed: int, starts: int, limit: float | None = None
@@ -95,7 +104,7 @@ def test_a_profile_ran_in_a_start_of_its_study(starts: int) -> None:
 def test_a_profile_that_did_not_start_is_replaced_with_a_sentence() -> None:
     said = 0
     for seed in range(12):
-        _, _, made, found = studied(CRASHING, seed, 24)
+        _, _, made, found = studied(TRIPLE, seed, 24)
         tried = [s for s in made if s.request.phase is Phase.ANSWERS and s.request.arm == "max"]
         if tried and tried[0].outcome is Outcome.START_FAILED:
             said += 1
@@ -143,3 +152,18 @@ def test_a_latency_on_too_few_degrees_of_freedom_shows_nothing() -> None:
     _, space, made, _ = studied(COSTLY, 2, 24, 110.0)
     assert latency(space, made[:3], BASELINE, LATENCY, 110.0) is None
     assert not held(space, made[:3], BASELINE)
+
+
+def test_a_pair_that_never_ran_together_is_in_no_profile() -> None:
+    gains = []
+    for seed in range(6):
+        machine, _, _, found = studied(CRASHING, seed, 40)
+        gains.append(machine.truth(found.best))
+    assert sum(gains) / len(gains) >= 0.08  # of 0.11: the pair of 0.05 and 0.03 crashes
+
+
+def test_a_max_that_died_in_the_confirmation_leaves_what_ran() -> None:
+    for seed in range(6):
+        machine, _, made, found = studied(TRIPLE, seed, 40)
+        assert ran(made, found.best)
+        assert machine.truth(found.best) >= 0.03

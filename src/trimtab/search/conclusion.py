@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from trimtab.model import Comparison, Conclusion, Phase, Space, Start
-from trimtab.search.arms import MAX_ARM, PROVEN_ARM
+from trimtab.search.arms import MAX_ARM, PROVEN_ARM, together
 from trimtab.search.comparable import comparable
 from trimtab.search.comparisons import guide_comparison
 from trimtab.search.decision import decide
@@ -31,7 +31,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     starts = [start for start in everything if start.request.phase is not Phase.ANSWERS]
     found = decide(space, everything)
     analysis, known, last = found.analysis, found.known, found.last
-    allowed = release(analysis, everything, last)
+    allowed = release(analysis, everything, last, together(found.planned.best))
     named = {PROVEN_ARM: allowed.proven}
     if allowed.best != allowed.proven:
         named[MAX_ARM] = allowed.best

@@ -21,6 +21,9 @@ _ENOUGH: Final = 3
 """Failures that a pair must have. A pair that the design set on together 4 times and that fails by
 another cause in one start of ten fails each time in one study of 10,000."""
 
+_DOUBTED: Final = 2
+"""Failures from which on a pair that never worked is kept out of profiles."""
+
 _PHASES: Final = (Phase.LEAD, Phase.SCREEN, Phase.FOLLOW)
 
 Pair = frozenset[str]
@@ -61,6 +64,29 @@ def _guilty(failed: Sequence[frozenset[str]], worked: Sequence[frozenset[str]]) 
 def learned(space: Space, starts: Sequence[Start]) -> Space:
     """Return the question with the pairs that fail together among its conflicts."""
     found = crashing(starts)
+    return replace(space, conflicts=space.conflicts | found) if found else space
+
+
+@remembered
+def cautious(space: Space, starts: Sequence[Start]) -> Space:
+    """Return the question with every pair among its conflicts that may fail together.
+
+    That is a pair which no working start had on, though two or more that failed had. It is no
+    proof, as for :func:`learned`, but a profile that holds such a pair may never start.
+    """
+    made = [s for s in starts if s.request.phase in _PHASES and not is_preset(s.request.stem)]
+    worked = [_on(start) for start in made if start.valid or start.outcome is Outcome.VOID]
+    failed = Counter(
+        pair
+        for start in made
+        if start.outcome in FAILED
+        for pair in map(frozenset, combinations(_on(start), 2))
+    )
+    found = {
+        pair
+        for pair, times in failed.items()
+        if times >= _DOUBTED and not any(pair <= on for on in worked)
+    }
     return replace(space, conflicts=space.conflicts | found) if found else space
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from trimtab.model import Factor, Outcome, Phase, Space, Start
 from trimtab.search.arms import of_phase, without_conflicts
 from trimtab.search.combined import combined
-from trimtab.search.crashes import learned
+from trimtab.search.crashes import cautious, learned
 from trimtab.search.failures import failures
 from trimtab.search.looks import ENOUGH_DF, SETTLING, Analysis, analyse, metric_of
 from trimtab.search.memo import remembered
@@ -170,7 +170,7 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
     the larger effect stays.
     """
     seen = [start for start in starts if start.request.phase in SETTLING]
-    space = learned(space, seen)
+    space = cautious(learned(space, seen), seen)
     analysis = analyse(space, seen)
     out = unusable(space, seen)
     ahead = winners(space, seen, analysis)

@@ -34,13 +34,16 @@ class Release:
     notes: tuple[str, ...]
 
 
-def release(analysis: Analysis, everything: Sequence[Start], last: Final) -> Release:
+def release(
+    analysis: Analysis, everything: Sequence[Start], last: Final, planned: Candidate
+) -> Release:
     """Return what may be written of the profiles that the study suggests.
 
     Args:
         analysis: that of the study, without the starts set aside for profiles.
         everything: all starts of the study.
         last: the profiles that tests, estimates and confirmation suggest.
+        planned: what ``max`` was to be before the confirmation.
     """
     space = analysis.space
     ran = _ran(everything)
@@ -52,9 +55,12 @@ def release(analysis: Analysis, everything: Sequence[Start], last: Final) -> Rel
         smaller = (one for one in able if set(one) < set(last.proven))
         proven = max(smaller, key=lambda one: (worth(one), len(one)), default=BASELINE)
         notes.append(_instead(PROVEN_ARM, last.proven, proven, why))
-    if why := objection(space, everything, best):
+    # One that never started says nothing against the combinations that did.
+    dead = planned not in (best, BASELINE) and planned not in ran
+    wish = planned if dead and best in (proven, last.proven, BASELINE) else best
+    if why := objection(space, everything, wish):
         best = _best(analysis, able, worth, proven)
-        notes.append(_instead(MAX_ARM, last.best, best, why))
+        notes.append(_instead(MAX_ARM, wish, best, why))
     chosen = {PROVEN_ARM: proven, MAX_ARM: best}
     kept = tuple(
         arm for arm, one in chosen.items() if space.limits and held(space, everything, one)
