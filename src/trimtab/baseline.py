@@ -6,21 +6,59 @@ shell could evaluate is refused with its line, because a guess would be measured
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trimtab import config_file, shell_words
 from trimtab.errors import UsageError
+from trimtab.lint.readers.container import is_run, parse_run
+from trimtab.lint.readers.launch import Word
+from trimtab.model.script import Place
 from trimtab.question import Options
+from trimtab.redaction import argv_secrets, redact_words
 
 MAX_BYTES = 64 * 1024
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_SHELL_ONLY = re.compile(r"[$`|;&<>()]")
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _MODULES = ("vllm", "vllm.entrypoints.cli.main")
-_ENDPOINT = {"--host": 1, "--port": 1, "--uds": 1}
+_SERVERS = ("vllm.entrypoints.openai.api_server", "vllm.entrypoints.api_server")
+"""Modules that serve without the word ``serve``."""
+
+_ENDPOINT = frozenset({"--host", "--port", "--uds"})
+_TLS = frozenset(
+    {"--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs", "--ssl-cert-reqs", "--ssl-ciphers"}
+)
+_TLS_SWITCHES = frozenset({"--enable-ssl-refresh", "--no-enable-ssl-refresh"})
+_NEVER_READY = {
+    "--headless": "it has no API",
+    "--grpc": "it speaks gRPC, not HTTP",
+    "--data-parallel-rank": "it is one of several servers",
+    "--data-parallel-start-rank": "it is one of several hosts",
+    "--data-parallel-external-lb": "it is one of several servers",
+    "--data-parallel-hybrid-lb": "it is one of several hosts",
+    "--data-parallel-address": "it waits for other hosts",
+    "--node-rank": "it is one of several hosts",
+    "--nnodes": "it waits for other hosts",
+    "--master-addr": "it waits for other hosts",
+}
+"""Options with which a server alone on this machine never answers, and why."""
+
+_PINNING = {
+    "numactl": "binds CPUs and memory",
+    "taskset": "binds CPUs",
+    "nice": "changes the priority",
+    "ionice": "changes the priority",
+    "chrt": "changes the scheduler",
+    "sudo": "changes the user",
+    "srun": "starts it on other hosts",
+    "mpirun": "starts it several times",
+    "torchrun": "starts it several times",
+}
+_HARMLESS = ("exec", "env", "nohup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +67,15 @@ class ServeCommand:
 
     Host and port are dropped: trimtab serves on a loopback port of its own. ``program`` is the
     word that starts it, as it was written: "vllm", or the path of a ``vllm`` command, or an
-    interpreter ("python3", or its path) that runs vLLM's module.
+    interpreter ("python3", or its path) that runs vLLM's module. ``notes`` are sentences about
+    what of the command does not apply here.
     """
 
     model: str
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     program: str = "vllm"
+    notes: tuple[str, ...] = ()
 
 
 def applied(options: Options) -> tuple[Options, ServeCommand | None]:
@@ -65,7 +105,9 @@ def read_file(path: Path) -> ServeCommand:
         raise UsageError(f"the baseline file {path} cannot be read: {error}") from error
     env: dict[str, str] = {}
     for number, line in _logical_lines(text):
-        words = _split(line, f"{path}:{number}")
+        words = shell_words.split(line, f"{path}:{number}", env, str(Path.home()))
+        if not words or words[0] == "set":
+            continue
         if words[:1] == ["export"] or all(_ASSIGNMENT.fullmatch(word) for word in words):
             env.update(_assignments([w for w in words if w != "export"], f"{path}:{number}"))
         else:
@@ -78,39 +120,87 @@ def read_file(path: Path) -> ServeCommand:
 def parse(words: Sequence[str], where: str = "the baseline command") -> ServeCommand:
     """Parse ``[exec] [env] [NAME=VALUE…] vllm serve MODEL [args…]``.
 
-    For ``vllm`` there may be its path, or ``python -m vllm``. Any other word before ``serve``
-    (numactl, taskset, env -u, docker run) would change what is measured, so none is dropped.
+    For ``vllm`` there may be its path, ``python -m vllm``, the module of vLLM's API server, or
+    ``docker run IMAGE``. What its ``--config`` file holds is joined into the arguments. Any other
+    word before ``serve`` would change what is measured, so none is dropped.
 
     Raises:
-        UsageError: the words are not such a command; the message names the first wrong one.
+        UsageError: the words are not such a command, or one that never serves here; the message
+            names the first wrong one.
     """
     env: dict[str, str] = {}
     rest = list(words)
     while rest:
         if match := _ASSIGNMENT.fullmatch(rest[0]):
             env[match[1]] = match[2]
-        elif rest[0] not in ("exec", "env"):
+        elif rest[0] not in _HARMLESS:
             break
         rest = rest[1:]
-    program, rest = _program(rest)
-    if program is None or rest[:1] != ["serve"]:
-        found = f"has {rest[0]!r} there" if rest else f"is only: {_show(words)}"
+    rest, notes = _outside(rest, env)
+    program, args = _program(rest)
+    if program is None:
+        raise _no_command(words, args, where)
+    args, more = _served(config_file.joined(args, where), where)
+    model, args = _model(args, where)
+    _require_lines(args, env)
+    return ServeCommand(model, tuple(args), tuple(sorted(env.items())), program, (*notes, *more))
+
+
+def _no_command(words: Sequence[str], rest: Sequence[str], where: str) -> UsageError:
+    found = f"has {redact_words(rest)[0]!r} there" if rest else f"is only: {_show(words)}"
+    name = rest[0].rpartition("/")[2] if rest else ""
+    why = f", because it {_PINNING[name]}" if name in _PINNING else ""
+    return UsageError(
+        f"{where} must be 'vllm serve MODEL [arguments]', with nothing before 'serve' but "
+        f"NAME=VALUE, exec, env, nohup and the program, but {found}: leave it out{why}"
+    )
+
+
+def _outside(words: list[str], env: dict[str, str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the command inside ``docker run``, with its variables put into ``env``."""
+    marked = [Word(text, Place("", 1)) for text in words]
+    if not is_run(marked):
+        return words, ()
+    run = parse_run(marked)
+    if run.env_files:
         raise UsageError(
-            f"{where} must be 'vllm serve MODEL [arguments]', with nothing before 'serve' but "
-            f"NAME=VALUE, exec, env and the program, but {found}: leave it out"
+            f"the baseline names --env-file {run.env_files[0]}: write its variables out"
         )
-    model, args = _model(_without_endpoint(rest[1:]), where)
-    return ServeCommand(model, tuple(args), tuple(sorted(env.items())), program)
+    env.update({one.name: one.value for one in run.env})
+    env.update({name: os.environ[name] for name in run.passed if name in os.environ})
+    inside = [word for word in (run.entrypoint, *(one.text for one in run.command)) if word]
+    while inside and (match := _ASSIGNMENT.fullmatch(inside[0])):
+        env[match[1]], inside = match[2], inside[1:]
+    if _program(inside)[0] is None:
+        inside = ["vllm", *([] if inside[:1] == ["serve"] else ["serve"]), *inside]
+    options = sorted({one.name for one in run.container.options})
+    also = f", nor do {', '.join(options)}" if options else ""
+    return inside, (f"the image {run.container.image} does not apply here{also}",)
+
+
+def _require_lines(args: Sequence[str], env: dict[str, str]) -> None:
+    secrets = [(name, args[index]) for index, _, name in argv_secrets(args)]
+    for name, value in (*secrets, *env.items()):
+        if name.endswith("API_KEY") and re.search(r"[\r\n\0]", value):
+            raise UsageError(f"the key {name} holds a line break: give it without one")
 
 
 def _program(words: list[str]) -> tuple[str | None, list[str]]:
-    """Split off what starts vLLM; ``None``, and the words as they are, if they do not begin so."""
+    """Split what starts vLLM from its arguments.
+
+    Words that begin otherwise give ``None``, and the words from the first wrong one on.
+    """
     name = words[0].rpartition("/")[2] if words else ""
-    if name == "vllm":
-        return words[0], words[1:]
-    if _PYTHON.fullmatch(name) and words[1:2] == ["-m"] and words[2:3] and words[2] in _MODULES:
-        return words[0], words[3:]
-    return None, words
+    rest = words[1:]
+    if _PYTHON.fullmatch(name):
+        if words[1:2] == ["-m"] and words[2:3] and words[2] in _SERVERS:
+            return words[0], words[3:]
+        if words[1:2] != ["-m"] or not words[2:3] or words[2] not in _MODULES:
+            return None, words
+        rest = words[3:]
+    elif name != "vllm":
+        return None, words
+    return (words[0], rest[1:]) if rest[:1] == ["serve"] else (None, rest)
 
 
 def _model(args: list[str], where: str) -> tuple[str, list[str]]:
@@ -124,17 +214,41 @@ def _model(args: list[str], where: str) -> tuple[str, list[str]]:
     raise UsageError(f"{where} must name the model right after 'serve'")
 
 
-def _without_endpoint(args: Sequence[str]) -> list[str]:
-    kept: list[str] = []
-    skip = 0
-    for word in args:
+def _served(args: Sequence[str], where: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return the arguments without where the server listens, and what is said about it.
+
+    Raises:
+        UsageError: such a server never gets ready here.
+    """
+    taken: list[str] = []
+    tls = False
+    skip = False
+    for index, word in enumerate(args):
+        name = config_file.option(word) if word.startswith("-") else ""
+        value = word.partition("=")[2] or "".join(args[index + 1 : index + 2])
         if skip:
-            skip -= 1
-        elif word in _ENDPOINT:
-            skip = _ENDPOINT[word]
-        elif word.partition("=")[0] not in _ENDPOINT:
-            kept.append(word)
-    return kept
+            skip = False
+        elif name in _NEVER_READY and not _alone(name, value):
+            raise UsageError(
+                f"{where} has {name}, so that it never answers here, because "
+                f"{_NEVER_READY[name]}: give the command of a whole server"
+            )
+        elif name in _ENDPOINT or name in _TLS or name in _TLS_SWITCHES:
+            tls = tls or name in _TLS
+            skip = "=" not in word and name not in _TLS_SWITCHES
+        else:
+            taken.append(word)
+    note = "TLS (--ssl-*) is left out here, because the load comes from this machine"
+    return taken, (note,) if tls else ()
+
+
+def _alone(name: str, value: str) -> bool:
+    """Whether an option says no more than that the server is alone."""
+    return (name, value) in {
+        ("--nnodes", "1"),
+        ("--node-rank", "0"),
+        ("--data-parallel-rank", "0"),
+    }
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:
@@ -152,31 +266,18 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     return lines
 
 
-def _split(line: str, where: str) -> list[str]:
-    bare = re.sub(r"'[^']*'", "", line)
-    if found := _SHELL_ONLY.search(bare):
-        raise UsageError(
-            f"{where} holds {found[0]!r}, which only a shell can evaluate: "
-            "write the command with its final values"
-        )
-    try:
-        return shlex.split(line, comments=True)
-    except ValueError as error:
-        raise UsageError(f"{where} cannot be split into words: {error}") from error
-
-
 def _assignments(words: Sequence[str], where: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for word in words:
         match = _ASSIGNMENT.fullmatch(word)
         if match is None:
-            raise UsageError(f"{where} must be NAME=VALUE, but is {word!r}")
+            raise UsageError(f"{where} must be NAME=VALUE, but is {redact_words([word])[0]!r}")
         found[match[1]] = match[2]
     return found
 
 
 def _show(words: Sequence[str]) -> str:
-    text = shlex.join(words)
+    text = shlex.join(redact_words(words))
     return text if len(text) <= 120 else text[:117] + "..."
 
 

@@ -133,6 +133,8 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     slo = parse_slo(options.slo) if options.slo else None
     objectives = resolve_objectives(options.objective, slo)
     options, command = baseline.applied(options)
+    for note in command.notes if command else ():
+        say(note)
     options = choose(options, command)
     name = options.engine or "python"
     asked_load = options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small")

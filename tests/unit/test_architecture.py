@@ -47,6 +47,8 @@ LAYERS: tuple[frozenset[str], ...] = (
             "progress_events",
             "gate",
             "baseline",
+            "config_file",
+            "shell_words",
             "question",
             "lint",
             "diagnosis",

@@ -1,10 +1,11 @@
+import shlex
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab import baseline
+from trimtab import baseline, shell_words
 from trimtab.errors import UsageError
 
 
@@ -62,12 +63,9 @@ def test_the_program_is_kept(words: str, program: str) -> None:
         ("numactl -N 0 vllm serve m", "'numactl'"),
         ("A=1 taskset -c 0 vllm serve m", "'taskset'"),
         ("env -u A vllm serve m", "'-u'"),
-        ("docker run image vllm serve m", "'docker'"),
-        ("nohup vllm serve m", "'nohup'"),
         ("vllm -v serve m", "'-v'"),
         ("vllm bench serve m", "'bench'"),
         ("python -O -m vllm serve m", "'python'"),
-        ("python -m vllm.entrypoints.openai.api_server --model serve", "'python'"),
         ("pythonic -m vllm serve m", "'pythonic'"),
         ("vllm", "is only: vllm"),
         ("A=1", "is only: A=1"),
@@ -83,7 +81,7 @@ def test_a_word_that_would_be_dropped_is_refused_by_name(words: str, named: str)
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("vllm serve $MODEL\n", ":1 holds '$'"),
+        ("vllm serve $MODEL\n", ":1 holds '$MODEL'"),
         ("set -e; vllm serve m\n", ":1 holds ';'"),
         ("export A\nvllm serve m\n", ":1 must be NAME=VALUE"),
         ("vllm serve 'm\n", ":1 cannot be split"),
@@ -112,3 +110,153 @@ def test_missing_and_oversized_files(tmp_path: Path) -> None:
 def test_arguments_pass_through_unchanged(args: list[str]) -> None:
     args = [arg for arg in args if arg.partition("=")[0] not in ("--host", "--port", "--uds")]
     assert baseline.parse(["vllm", "serve", "m", *args]).args == tuple(args)
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ('vllm serve m --api-key "a&b"', ("--api-key", "a&b")),
+        ("vllm serve m --api-key a\\&b", ("--api-key", "a&b")),
+        ("vllm serve m --api-key 'a$b`c'", ("--api-key", "a$b`c")),
+        ('vllm serve m --x "a\\$b"', ("--x", "a$b")),
+        ("vllm serve m  # fast (and good)", ()),
+        ("vllm serve m --x a#b", ("--x", "a#b")),
+        ('N=3\nvllm serve m --x $N --y "${N}0"', ("--x", "3", "--y", "30")),
+        ("vllm serve m --x [1,2] --y=''", ("--x", "[1,2]", "--y=")),
+        ("set -eu\r\nvllm serve m \\\r\n  --x 1\r\n", ("--x", "1")),
+        (f"vllm serve m --x ~/a --y={'~'}/b", ("--x", f"{Path.home()}/a", f"--y={Path.home()}/b")),
+    ],
+)
+def test_quoted_and_escaped_text_is_no_syntax(
+    tmp_path: Path, text: str, args: tuple[str, ...]
+) -> None:
+    assert baseline.read_file(write(tmp_path, text)).args == args
+
+
+def test_models_and_variables_may_be_quoted(tmp_path: Path) -> None:
+    text = 'export VLLM_LOGGING_PREFIX="[a; b]"\nvllm serve "/models/Qwen (1)"\n'
+    command = baseline.read_file(write(tmp_path, text))
+    assert command.model == "/models/Qwen (1)"
+    assert command.env == (("VLLM_LOGGING_PREFIX", "[a; b]"),)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ('"$X"', "'$X'"),
+        ('"`id`"', "'`'"),
+        ("$(id)", "'$'"),
+        ("*.bin", "'*'"),
+        ("{a,b}", "'{a,b}'"),
+        ("~root/x", "'~root/x'"),
+        ("a;b", "';'"),
+        ("x \\ ", "blank"),
+    ],
+)
+def test_what_only_a_shell_knows_is_refused_by_name(
+    tmp_path: Path, words: str, named: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        baseline.read_file(write(tmp_path, f"vllm serve m {words}\n"))
+    assert named in str(error.value)
+
+
+@given(st.lists(st.text(st.characters(codec="ascii", exclude_categories=["Cc"])), min_size=1))
+def test_what_shlex_quotes_is_read_back(words: list[str]) -> None:
+    assert shell_words.split(shlex.join(words), "here", {}, "/home") == words
+
+
+def config(folder: Path, text: str) -> str:
+    path = folder / "c.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_config_file_stands_before_the_command_line(tmp_path: Path) -> None:
+    path = config(
+        tmp_path,
+        "model: other\nport: 1\nenforce-eager: true\ntensor_parallel_size: 2\nmax-num-seqs: 8\n"
+        "enable-prefix-caching: false\ntrust-remote-code: false\nlora-modules: [a, b]\n"
+        "compilation-config: {pass_config: {fuse: true}}\n",
+    )
+    command = baseline.parse(["vllm", "serve", "m", "--config", path, "--max_num_seqs=4"])
+    assert command.model == "m"
+    assert command.args == (
+        "--enforce-eager",
+        *("--tensor_parallel_size", "2"),
+        "--no-enable-prefix-caching",
+        "--no-trust-remote-code",
+        *("--lora-modules", "a", "b"),
+        *("--compilation-config", '{"pass_config": {"fuse": true}}'),
+        "--max_num_seqs=4",
+    )
+    short = baseline.parse(["vllm", "serve", "m", "-tp", "4", "--config", path])
+    assert "--tensor_parallel_size" not in short.args
+    assert baseline.parse(["vllm", "serve", "--config", path]).model == "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("a: [", "no YAML"), ("- a", "must map"), ("3: x", "must map"), ("a: b", "name the model")],
+)
+def test_a_bad_config_file_is_one_line(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named) as error:
+        baseline.parse(["vllm", "serve", "--config", config(tmp_path, text)])
+    assert "\n" not in str(error.value)
+
+
+def test_a_config_file_that_is_not_read_is_refused(tmp_path: Path) -> None:
+    for words, named in (
+        (["--config", str(tmp_path / "no.yaml")], "missing"),
+        (["--config", "c.json"], "yaml"),
+        (["--config=c.yaml"], "write --config FILE"),
+        (["--config"], "one file"),
+    ):
+        with pytest.raises(UsageError, match=named):
+            baseline.parse(["vllm", "serve", "m", *words])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "python3 -m vllm.entrypoints.openai.api_server --model m --seed 1",
+        "nohup vllm serve m --seed 1",
+        "docker run --rm -e A=1 --gpus all -v /a:/b vllm/vllm-openai:v0.32.0 --model m --seed 1",
+        "docker run -it --shm-size 2g img vllm serve m --seed 1",
+        "podman run --entrypoint vllm img serve m --seed 1",
+        "docker run img python3 -m vllm.entrypoints.openai.api_server --model m --seed 1",
+    ],
+)
+def test_other_ways_to_start_it_are_read(words: str) -> None:
+    command = baseline.parse(words.split())
+    assert (command.model, command.args) == ("m", ("--seed", "1"))
+    assert command.env == ((("A", "1"),) if "A=1" in words else ())
+    assert bool(command.notes) == (" run " in words)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("--headless", "--grpc", "--data-parallel-rank=1", "-dpr", "--data_parallel_start_rank"),
+        *("--nnodes", "--node-rank"),
+    ],
+)
+def test_a_server_that_never_answers_is_refused_at_once(word: str) -> None:
+    with pytest.raises(UsageError, match="never answers"):
+        baseline.parse(["vllm", "serve", "m", word, "2"])
+
+
+def test_tls_and_address_are_left_out_with_a_sentence() -> None:
+    words = "--ssl-keyfile k --ssl_certfile=c --enable-ssl-refresh --uds /s --host h --seed 1"
+    command = baseline.parse(["vllm", "serve", "m", *words.split()])
+    assert command.args == ("--seed", "1")
+    assert "TLS" in command.notes[0]
+
+
+def test_secrets_of_a_refused_command_are_not_in_its_message() -> None:
+    for words in (["numactl", "--api-key", "hunter2-x"], ["DB_PASS=hunter2-x"]):
+        with pytest.raises(UsageError) as error:
+            baseline.parse(words)
+        assert "hunter2" not in str(error.value)
+    with pytest.raises(UsageError, match="line break"):
+        baseline.parse(["vllm", "serve", "m", "--api-key", "a\nb"])
