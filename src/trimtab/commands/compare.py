@@ -20,6 +20,7 @@ from trimtab.commands.shared import (
     Seed,
     SharedHost,
     SloOption,
+    StartDeadline,
     Windows,
     Workload,
 )
@@ -61,6 +62,7 @@ def compare(
     slo: SloOption = None,
     windows: Windows = None,
     noise: Noise = None,
+    start_deadline: StartDeadline = 600.0,
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
@@ -84,6 +86,7 @@ def compare(
         slo=slo,
         windows=windows,
         noise=noise,
+        start_deadline=start_deadline,
         objective=objective,
         seed=seed,
         allow_host=allow_host,

@@ -56,6 +56,10 @@ Noise = Annotated[
         help="Noise between starts to plan with, such as 2%, from an earlier study. [default: 5%]"
     ),
 ]
+StartDeadline = Annotated[
+    float,
+    typer.Option("--start-deadline", min=1, help="Seconds that a server may take to be ready."),
+]
 AllowHost = Annotated[
     bool,
     typer.Option("--allow-host", help="Also set a preset's kernel settings; restored afterwards."),
