@@ -26,7 +26,8 @@ trimtab catalog --rules
 
 def register(root: typer.Typer) -> None:
     """Add the command to the application."""
-    root.command("catalog", help=_HELP)(catalog)
+    options = {"ignore_unknown_options": True}  # a name may be an option of a server
+    root.command("catalog", help=_HELP, context_settings=options)(catalog)
 
 
 def catalog(
@@ -58,24 +59,72 @@ def catalog(
         else:
             report.rules_listing(console)
         return
-    chosen = _chosen(names or [], layer, platform, search, studied=studied)
+    found, rule_names, unknown = _named(names or [])
+    asked = bool(found or not names)
+    chosen = _chosen(found, layer, platform, search, studied=studied) if asked else []
     if as_json:
         typer.echo(json.dumps([report.entry(one).model_dump() for one in chosen], indent=1))
     elif names:
         for one in chosen:
             report.explain(report.entry(one), console)
+        report.rules_listing(console, rule_names)
     else:
         report.listing(chosen, console)
+    _refuse(unknown)
+
+
+def _refuse(unknown: list[str]) -> None:
+    """End with 2 if a name means nothing; what is known is printed before."""
+    for sentence in unknown:
+        terminal.fail(sentence, 2)
+    if unknown:
+        raise typer.Exit(2)
+
+
+def _named(names: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return the tunings and rules that names mean, and a sentence for each that means none.
+
+    A tuning goes by its own name, or by the variable or option that sets it.
+    """
+    from trimtab.catalog import CATALOG, require_known
+    from trimtab.errors import UsageError
+    from trimtab.rules import all_rules
+
+    found: list[str] = []
+    rules: list[str] = []
+    unknown: list[str] = []
+    for name in names:
+        word = name.lstrip("-").replace("_", "-").casefold()
+        setters = [
+            one.name
+            for one in CATALOG.values()
+            if not one.dummy
+            and word
+            in {
+                each.strip("(),").partition("=")[0].lstrip("-").replace("_", "-").casefold()
+                for each in (one.knob.setting, *one.knob.place.split())
+            }
+        ]
+        if name in all_rules() and name not in CATALOG:
+            rules.append(name)
+        elif name not in CATALOG and setters:
+            found += setters
+        else:
+            try:
+                require_known(CATALOG, [name])
+                found.append(name)
+            except UsageError as error:
+                unknown.append(" ".join(str(error).split()))
+    return found, rules, unknown
 
 
 def _chosen(
     names: list[str], layer: str, platform: str, search: str, *, studied: bool
 ) -> list[Tuning]:
-    from trimtab.catalog import CATALOG, require_known
+    from trimtab.catalog import CATALOG
     from trimtab.errors import UsageError
     from trimtab.model.platforms import PLATFORMS
 
-    require_known(CATALOG, names)
     layers = sorted({one.layer for one in CATALOG.values()})
     if layer and layer not in layers:
         raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")

@@ -27,6 +27,7 @@ from trimtab.knobs import (
     Sysctl,
     Sysfs,
 )
+from trimtab.report.entries import entries
 from trimtab.rules import all_rules
 
 
@@ -182,15 +183,9 @@ def schema() -> dict[str, Any]:
 
 
 def listing(tunings: Iterable[Tuning], console: Console) -> None:
-    """Print one line for each entry, by layer."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for name in ("layer", "tuning", "set by", "what it does"):
-        table.add_column(name, overflow="fold", no_wrap=name == "tuning")
-    layer = ""
-    for one in by_layer(tunings):
-        table.add_row(one.layer if one.layer != layer else "", one.name, place(one), one.summary)
-        layer = one.layer
-    console.print(table)
+    """Print an entry a line where the console is wide or a pipe, else a short paragraph each."""
+    rows = [(one.layer, one.name, place(one), one.summary) for one in by_layer(tunings)]
+    entries(("layer", "tuning", "set by", "what it does"), rows, console)
 
 
 def by_layer(tunings: Iterable[Tuning]) -> list[Tuning]:
@@ -269,14 +264,15 @@ def explain(one: Entry, console: Console) -> None:
     console.print(table)
 
 
-def rules_listing(console: Console) -> None:
-    """Print one line for each rule."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for name in ("rule", "severity", "tuning", "what it finds"):
-        table.add_column(name, overflow="fold", no_wrap=name == "rule")
-    for rule, owner in all_rules().values():
-        table.add_row(rule.id, rule.severity.value, owner, rule.summary)
-    console.print(table)
+def rules_listing(console: Console, names: Iterable[str] | None = None) -> None:
+    """Print rules, all of them without ``names``."""
+    chosen = None if names is None else set(names)
+    rows = [
+        (rule.severity.value, rule.id, owner, rule.summary)
+        for rule, owner in all_rules().values()
+        if chosen is None or rule.id in chosen
+    ]
+    entries(("severity", "rule", "tuning", "what it finds"), rows, console)
 
 
 def rules_data() -> list[dict[str, Any]]:

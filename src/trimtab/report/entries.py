@@ -1,0 +1,54 @@
+"""Lists of entries: a table where there is room, paragraphs at 80 columns, tabs in a pipe."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+_ROOM = 160
+"""Columns that a table of four columns needs to keep its words whole."""
+
+
+def entries(
+    heads: tuple[str, str, str, str], rows: Sequence[tuple[str, str, str, str]], console: Console
+) -> None:
+    """Print rows of (group, name, place, text)."""
+    if not console.is_terminal:
+        for row in rows:
+            console.file.write("\t".join(row) + "\n")
+    elif console.width < _ROOM:
+        _paragraphs(rows, console)
+    else:
+        table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+        for name in heads:
+            table.add_column(name, overflow="fold", no_wrap=name == heads[1])
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def _paragraphs(rows: Sequence[tuple[str, str, str, str]], console: Console) -> None:
+    group = ""
+    for first, name, place, text in rows:
+        if first != group:
+            console.print(first, style="bold")
+        group = first
+        head = f"  {name}  {place}" if place else f"  {name}"
+        for line in (
+            *_wrapped(head, 4, console.width),
+            *_wrapped(f"    {text}", 4, console.width),
+        ):
+            console.print(line, soft_wrap=True)
+
+
+def _wrapped(text: str, indent: int, width: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
