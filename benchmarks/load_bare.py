@@ -43,7 +43,7 @@ def drive(target: Target, load: Load) -> dict[str, float]:
     due = [one.at or 0.0 for one in reversed(requests)]
     poll, opened = select.epoll(), {}
     for _ in range(load.streams or load.requests):
-        one = socket.create_connection((target.host, target.port))
+        one = target.address.connect(10.0)
         one.setblocking(False)
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         one.setsockopt(socket.SOL_SOCKET, STAMPS, 1)
