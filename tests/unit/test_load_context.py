@@ -12,7 +12,8 @@ from trimtab.engines import checkpoint
 from trimtab.errors import UsageError
 from trimtab.load import files
 from trimtab.load.context import asked_context, longest, require_context
-from trimtab.load.workload import Workload, validated
+from trimtab.load.requests import build_requests
+from trimtab.load.workload import Workload, load_workload, validated
 
 
 def workload(**changed: object) -> Workload:
@@ -26,11 +27,27 @@ def workload(**changed: object) -> Workload:
         ({}, 120),
         ({"shared_prefix": 30}, 150),
         ({"turns": 3}, 360),
-        ({"input_tokens": {"min": 10, "max": 400}}, 420),
+        ({"input_tokens": [10, 400]}, 420),
     ],
 )
 def test_the_longest_request(changed: dict[str, object], tokens: int) -> None:
     assert longest(workload(**changed)) == tokens
+
+
+def test_an_upper_bound_that_hardly_comes_is_not_taken_for_a_length() -> None:
+    assert longest(workload(input_tokens={"min": 10, "max": 400})) in range(380, 421)
+    rare = workload(input_tokens={"median": 100, "sigma": 0.1, "max": 100_000})
+    assert longest(rare) in range(120, 200)
+
+
+@pytest.mark.parametrize("name", ["chat", "code", "agent", "batch"])
+def test_the_longest_request_is_that_of_the_load_itself(name: str) -> None:
+    asked = load_workload(name)
+    requests = build_requests(asked, 3, 32_000)
+    real = max(len(one.prompt) + one.output_tokens for one in requests)
+    found = longest(asked)
+    assert found is not None
+    assert 0.6 < found / real < 1.6
 
 
 def test_a_trace_is_as_long_as_its_longest_request(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from numpy.random import default_rng
+
 from trimtab.errors import UsageError
+from trimtab.load.lengths import draw
 from trimtab.load.workload import Workload, recorded
 
 _OPTION = "--max-model-len"
@@ -13,10 +16,12 @@ _UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)([kKmMgG]?)")
 
 
-def longest(workload: Workload) -> int | None:
-    """Return the most tokens that a request of a workload has, prompt and answer together.
+def longest(workload: Workload, seed: int = 0) -> int | None:
+    """Return the most tokens that a request of a load has, prompt and answer together.
 
-    ``None`` where only the server's tokenizer could tell.
+    Lengths that are distributions are drawn, for their upper bounds may never come: a load of
+    another seed has nearly the same longest request, because draws are stratified. ``None`` where
+    only the server's tokenizer could tell.
     """
     if workload.prompts is not None:
         return None
@@ -25,9 +30,31 @@ def longest(workload: Workload) -> int | None:
         return max((one.input_tokens + one.output_tokens for one in entries), default=None)
     assert workload.input_tokens is not None
     assert workload.output_tokens is not None
-    turn = workload.input_tokens.longest + workload.output_tokens.longest
-    turns = 1 if workload.turns is None else workload.turns.longest
-    return workload.shared_prefix + turns * turn
+    rng, group = default_rng(seed), workload.window_requests
+    count = workload.requests + workload.spare
+    drawn = (
+        draw(one, count, group, rng) for one in (workload.input_tokens, workload.output_tokens)
+    )
+    each = [sum(pair) for pair in zip(*drawn, strict=True)]
+    if workload.turns is not None and workload.streams is not None:
+        turns = draw(workload.turns, count, group, rng)
+        each = _conversations(each, turns, workload.streams)
+    return int(workload.shared_prefix + max(each))
+
+
+def _conversations(each: Sequence[int], turns: Sequence[int], streams: int) -> list[int]:
+    """Return the tokens so far in the conversations of some streams, turn by turn."""
+    lengths = iter(turns)
+    said, left = [0] * streams, [0] * streams
+    found = []
+    for index, tokens in enumerate(each):
+        stream = index % streams
+        if not left[stream]:
+            said[stream], left[stream] = 0, next(lengths)
+        said[stream] += tokens
+        left[stream] -= 1
+        found.append(said[stream])
+    return found
 
 
 def asked_context(argv: Sequence[str]) -> int | None:
