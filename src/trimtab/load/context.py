@@ -31,15 +31,14 @@ def longest(workload: Workload, seed: int = 0) -> int | None:
     assert workload.input_tokens is not None
     assert workload.output_tokens is not None
     rng, group = default_rng(seed), workload.window_requests
-    count = workload.requests + workload.spare
-    drawn = (
-        draw(one, count, group, rng) for one in (workload.input_tokens, workload.output_tokens)
-    )
-    each = [sum(pair) for pair in zip(*drawn, strict=True)]
+    count = workload.measured + (workload.streams or 0)  # those that are sent in any case
+    inputs = draw(workload.input_tokens, count, group, rng)
+    outputs = draw(workload.output_tokens, count, group, rng)
+    each = [one + other for one, other in zip(inputs, outputs, strict=True)]
     if workload.turns is not None and workload.streams is not None:
         turns = draw(workload.turns, count, group, rng)
         each = _conversations(each, turns, workload.streams)
-    return int(workload.shared_prefix + max(each))
+    return workload.shared_prefix + max(each)
 
 
 def _conversations(each: Sequence[int], turns: Sequence[int], streams: int) -> list[int]:
