@@ -74,11 +74,15 @@ def catalog(
 
 
 def _refuse(unknown: list[str]) -> None:
-    """End with 2 if a name means nothing; what is known is printed before."""
-    for sentence in unknown:
-        terminal.fail(sentence, 2)
+    """Refuse names that mean nothing; what is known is printed before.
+
+    Raises:
+        UsageError: there is one.
+    """
+    from trimtab.errors import UsageError
+
     if unknown:
-        raise typer.Exit(2)
+        raise UsageError("; ".join(unknown))
 
 
 def _named(names: list[str]) -> tuple[list[str], list[str], list[str]]:
