@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
-from trimtab import proctree
+from trimtab import listening, proctree
 from trimtab.engines import Observer
 from trimtab.errors import UsageError
 from trimtab.model import Process, Value
@@ -61,15 +59,11 @@ class LiveServer:
             raise UsageError(f"the log {self.log} cannot be read: {error.strerror}") from error
 
     def _find_url(self) -> str | None:
-        for process in self.processes():
-            try:
-                sockets = psutil.Process(process.pid).net_connections("tcp")
-            except psutil.Error:
-                continue
-            ports = [one.laddr.port for one in sockets if one.status == psutil.CONN_LISTEN]
-            if ports:
-                return f"http://127.0.0.1:{min(ports)}"
-        return None
+        """Return where it answers; where it only listens, if it does not answer."""
+        tree = self.processes()
+        argv = [word for process in tree for word in process.cmdline]
+        candidates = listening.urls((one.pid for one in tree), argv)
+        return listening.serving(candidates) or next(iter(candidates), None)
 
 
 def described(tree: Iterable[proctree.Stat], engine: Observer) -> tuple[Process, ...]:

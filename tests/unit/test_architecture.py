@@ -35,7 +35,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
     frozenset({"plan", "differences"}),
-    frozenset({"server", "live", "named_threads", "verify", "apply", "journal", "records"}),
+    frozenset(
+        {"server", "listening", "live", "named_threads", "verify", "apply", "journal", "records"}
+    ),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
     frozenset({"simulated"}),
     frozenset(

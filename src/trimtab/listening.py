@@ -1,0 +1,95 @@
+"""Where the server of a process tree listens, and which of its addresses answers."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from trimtab import proctree
+from trimtab.engines import address, loopback
+
+_SECONDS = 2.0
+_BYTES = 65_536
+_SERVER_ERRORS = 500
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read from sockets, not bound
+_TLS = ("--ssl-keyfile", "--ssl-certfile")
+
+
+def urls(pids: Iterable[int], argv: Sequence[str]) -> list[str]:
+    """Return the addresses at which processes may serve, the likeliest first.
+
+    ``argv`` is the command's: its ``--uds``, ``--port`` and ``--ssl-*`` decide the order. Each
+    place is named with TLS and without, because a file may have set it. Certificates are not
+    checked: it is the socket of these very processes.
+    """
+    ids = list(pids)
+    path = _option(argv, "--uds")
+    if path is not None:
+        return [address.of_socket(str(_folder(ids) / path))]
+    asked = _option(argv, "--port")
+    tls = any(_option(argv, name) is not None for name in _TLS)
+    places = sorted(set(_sockets(ids)), key=lambda one: (str(one[1]) != asked, one[1], one[0]))
+    return [
+        address.of_host(host, port, tls=secure, verified=False)
+        for host, port in places
+        for secure in (tls, not tls)
+    ]
+
+
+def serving(candidates: Iterable[str]) -> str | None:
+    """Return the first address at which ``GET /health`` is answered without a server error.
+
+    A server that is no vLLM may have no such page, and serves all the same.
+    """
+    silent: set[str] = set()  # places that would keep the other scheme waiting as well
+    for url in candidates:
+        place = url.partition("://")[2]
+        if place in silent:
+            continue
+        try:
+            reply = loopback.exchange("GET", url, "/health", timeout=_SECONDS, limit=_BYTES)
+        except loopback.ExchangeError as error:
+            if _wants_certificate(error.__cause__):
+                return url  # it serves those who have one
+            if isinstance(error.__cause__, TimeoutError):
+                silent.add(place)
+            continue
+        if reply.status < _SERVER_ERRORS:
+            return url
+    return None
+
+
+def _wants_certificate(cause: BaseException | None) -> bool:
+    return isinstance(cause, ssl.SSLError) and "CERTIFICATE_REQUIRED" in str(cause).upper()
+
+
+def _sockets(pids: Iterable[int]) -> Iterator[tuple[str, int]]:
+    for pid in pids:
+        try:
+            sockets = psutil.Process(pid).net_connections("tcp")
+        except psutil.Error:
+            continue
+        for one in sockets:
+            if one.status == psutil.CONN_LISTEN:
+                yield _WILDCARDS.get(one.laddr.ip, one.laddr.ip), one.laddr.port
+
+
+def _folder(pids: Sequence[int]) -> Path:
+    """Return the working folder of the first process, to which its relative paths belong."""
+    try:
+        return (proctree.PROC / str(pids[0]) / "cwd").readlink()
+    except (OSError, IndexError):
+        return Path.cwd()
+
+
+def _option(argv: Sequence[str], name: str) -> str | None:
+    """Return the last value of an option, ``None`` if it is not given."""
+    found = None
+    for index, word in enumerate(argv):
+        given, equals, value = word.partition("=")
+        if given.replace("_", "-") == name:
+            found = value if equals else "".join(argv[index + 1 : index + 2])
+    return found

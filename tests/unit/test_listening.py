@@ -1,0 +1,58 @@
+"""Where a tree listens: other addresses, TLS and unix sockets, found from its own sockets."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from tests.unit.answering import answer, serving
+from trimtab import listening
+from trimtab.engines import address
+
+OWN = [os.getpid()]
+
+
+def found(*argv: str) -> str | None:
+    return listening.serving(listening.urls(OWN, argv))
+
+
+def test_a_server_on_another_loopback_address() -> None:
+    with serving(answer(b""), place=("127.0.0.2", 0)) as (place, _):
+        assert found("--port", str(place[1])) == f"http://127.0.0.2:{place[1]}"
+
+
+def test_a_server_on_ipv6() -> None:
+    with serving(answer(b""), family=socket.AF_INET6, place=("::1", 0)) as (place, _):
+        assert found(f"--port={place[1]}") == f"http://[::1]:{place[1]}"
+
+
+def test_a_server_on_all_addresses() -> None:
+    with serving(answer(b""), place=("0.0.0.0", 0)) as (place, _):
+        assert found("--port", str(place[1])) == f"http://127.0.0.1:{place[1]}"
+
+
+def test_tls_is_found_whether_the_command_says_so_or_a_file() -> None:
+    with serving(answer(b""), tls=True) as (place, _):
+        url = f"https+insecure://127.0.0.1:{place[1]}"
+        for more in (("--ssl-keyfile", "k"), ("--ssl-certfile=both.pem",), ()):
+            assert found("--port", str(place[1]), *more) == url
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.sock")
+    with serving(answer(b""), family=socket.AF_UNIX, place=path):
+        assert found("--uds", path) == address.of_socket(path)
+    assert found("--uds", path) is None
+
+
+def test_a_relative_unix_socket_lies_in_the_servers_folder() -> None:
+    assert listening.urls(OWN, ("--uds", "s")) == [address.of_socket(str(Path.cwd() / "s"))]
+
+
+def test_a_server_without_a_health_page_serves_and_one_in_trouble_does_not() -> None:
+    with serving(answer(b"", "404 N")) as (place, _):
+        assert found("--port", str(place[1])) is not None
+    with serving(answer(b"", "503 S")) as (place, _):
+        url = f"http://127.0.0.1:{place[1]}"
+        assert listening.serving([url]) is None
