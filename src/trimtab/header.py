@@ -13,7 +13,11 @@ from trimtab.facts import Facts
 from trimtab.inherited import reaches_engine
 from trimtab.load.lengths import Lengths
 from trimtab.load.workload import Workload
+from trimtab.model.platforms import UNKNOWN
 from trimtab.session import Session
+
+_OWN = {"python": "vllm"}
+"""Engines by how they were named → what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,9 @@ class Header:
     def lines(self) -> tuple[str, str, str]:
         """Return the three lines that every command prints before it measures."""
         where = f", {self.path}" if self.path else ""
+        platform = "an unknown platform" if self.platform == UNKNOWN else self.platform
         return (
-            f"engine    {self.engine} {self.version} on {self.platform}{where}",
+            f"engine    {self.engine} {self.version} on {platform}{where}",
             f"model     {self.model}",
             f"workload  {self.workload}; on {self.machine}",
         )
@@ -46,7 +51,7 @@ def of(session: Session) -> Header:
     """Return what a session measures."""
     engine = session.engine
     return Header(
-        engine=engine.name,
+        engine=_OWN.get(engine.name, engine.name),
         version=engine.version,
         platform=engine.platform,
         path=engine.where if session.serves else "",
@@ -64,7 +69,7 @@ def told(session: Session) -> tuple[str, ...]:
         for name, value in os.environ.items()
         if reaches_engine(name) and environment.get(name) == value
     )
-    remarks = [f"{session.engine.name}: {caveat}" for caveat in session.caveats]
+    remarks = [*session.notes, *(f"{session.engine.name}: {one}" for one in session.caveats)]
     if ours and session.serves:
         remarks.append(f"the baseline includes what your environment sets: {', '.join(ours)}")
     return (*of(session).lines(), *remarks)

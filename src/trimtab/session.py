@@ -11,7 +11,7 @@ from typing import ClassVar
 from trimtab import __version__, baseline, engines, facts, presets
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further, with_tries
 from trimtab.catalog.dummy import nothing
-from trimtab.engine_choice import choose
+from trimtab.engine_choice import choose, remarks
 from trimtab.engines import Engine, checkpoint
 from trimtab.engines.ascend_rehearsal import Rehearsal
 from trimtab.engines.inspection import inspect
@@ -65,6 +65,7 @@ class Session:
     gate_patience: float
     catalog: Mapping[str, Tuning] = field(default_factory=lambda: CATALOG)
     readings: tuple[Mapping[str, float], ...] = ()  # the gate's, before the study's earlier starts
+    notes: tuple[str, ...] = ()  # what a reader must know of what is measured
     serves: ClassVar[bool] = True  # whether a plan of it could be started by hand
 
     @property
@@ -133,8 +134,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     slo = parse_slo(options.slo) if options.slo else None
     objectives = resolve_objectives(options.objective, slo)
     options, command = baseline.applied(options)
-    for note in command.notes if command else ():
-        say(note)
+    notes = (*(command.notes if command else ()), *remarks(options, command))
     options = choose(options, command)
     name = options.engine or "python"
     asked_load = options.workload or _DEFAULT_WORKLOAD.get(name, "mixed-small")
@@ -175,6 +175,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         vocab=engine.vocab(model),
         gate_patience=0.0 if options.shared_host else engine.gate_patience,
         catalog=asked.catalog,
+        notes=notes,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from trimtab import presets
 from trimtab.baseline import applied
 from trimtab.catalog import CATALOG, not_here
-from trimtab.engine_choice import choose
+from trimtab.engine_choice import choose, require_same
 from trimtab.engines import installable
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Switch
@@ -35,16 +35,16 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
         EngineError: the engine is missing.
     """
     if given in presets.DOCUMENTED:
-        session = open_session(options, say)
-        return session, _of_preset(given, session, say)
+        return _of_preset(given, open_session(options, say))
     _require_target(given)
     path = Path(given)
     if not path.exists():
         return _one_tuning(given, options, say)
     if path.suffix in _PROFILES:
         profile = read_profile(path)
-        asked = _as_measured(profile, options)
-        return open_session(asked, say), Target(path.name, profile.plan)
+        session = open_session(_as_measured(profile, options), say)
+        _require_own(path.name, profile, session, options)
+        return session, Target(path.name, profile.plan)
     session = open_session(replace(options, baseline_file=path), say)
     return session, Target(path.name, session.compile(()))
 
@@ -96,7 +96,7 @@ def _shared(names: Sequence[str], options: Options) -> Options:
         EngineMissingError: its program is not there.
     """
     path = next((Path(name) for name in names if _names_server(name)), None)
-    if path is None or options.engine or options.engine_python:
+    if path is None or options.engine:
         return options
     if path.suffix in _PROFILES:
         return _as_measured(read_profile(path), options)
@@ -116,21 +116,22 @@ def _nothing(given: str) -> str:
     )
 
 
-def _of_preset(name: str, session: Session, say: Say) -> Target:
-    """Return a preset as it stands, contradictions included; say what of it is not set here.
+def _of_preset(name: str, session: Session) -> tuple[Session, Target]:
+    """Return a preset as it stands, contradictions included; note what of it is not set here.
 
     Raises:
         UsageError: nothing of it can be set here, so that it would be stock under another name.
     """
     chosen = presets.read_here(name, session.context)
-    for one in presets.left_out(name, session.context):
-        say(f"{name} without {one.name}: {one.reason}")
+    without = presets.left_out(name, session.context)
+    notes = (f"{name} without {one.name}: {one.reason}" for one in without)
     if name != STOCK and not presets.acting(name, session.context):
         raise UsageError(
             f"{name} is not measured here, because nothing on {session.engine.platform} reads "
             f"what it sets: measure {STOCK} instead"
         )
-    return Target(name, session.compile(chosen, guide=True))
+    session = replace(session, notes=(*session.notes, *notes))
+    return session, Target(name, session.compile(chosen, guide=True))
 
 
 def _one_tuning(given: str, options: Options, say: Say) -> tuple[Session, Target]:
@@ -162,6 +163,21 @@ def _as_measured(profile: Profile, options: Options) -> Options:
             f"the profile's server {program} is not on this machine: name one with --engine"
         )
     return replace(options, engine_python=program)
+
+
+def _require_own(name: str, profile: Profile, session: Session, options: Options) -> None:
+    """Make sure that the options name no other server than the one that a profile starts.
+
+    Raises:
+        UsageError: they do.
+    """
+    program, other = profile.plan.settings.argv[0], session.base.argv[0]
+    require_same(program, options, f"{name} starts")
+    if options.engine and program != other:
+        raise UsageError(
+            f"{name} starts {program}, but --engine {options.engine} means {other}: leave "
+            "--engine out"
+        )
 
 
 def _own_model(model: str) -> str | None:

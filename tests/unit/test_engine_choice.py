@@ -200,7 +200,7 @@ def test_the_engine_is_the_first_that_is_named(install: Install) -> None:
     assert chosen(asked) == ("vllm", None)
     assert chosen(asked, "vllm") == ("vllm", None)
     assert chosen(asked, str(other)) == (None, str(other))
-    assert chosen(Options(model="m", engine_python="/x/python"), str(other)) == (None, "/x/python")
+    assert chosen(Options(model="m", engine_python="/x/python")) == (None, "/x/python")
     assert chosen(Options(model="m", engine="scripted"), str(other)) == ("scripted", None)
     assert chosen(Options()) == (EMBEDDED, None)
     assert chosen(Options(demo=True)) == (EMBEDDED, None)

@@ -14,7 +14,8 @@ from trimtab.errors import EngineMissingError
 
 _SECONDS = 30.0
 _PATHS = "import json, sys; print(json.dumps([p for p in sys.path if p]))"
-_EXEC = re.compile(r"^#!\s*(\S+)|'''exec' \"?([^\"\s]+)\"? ", re.MULTILINE)
+_LONG = re.compile(r"^'''exec' \"?([^\"\s]+)\"? ", re.MULTILINE)
+_WRAPPER = re.compile(r"^\s*exec\s+[\"']?(/[^\s\"']+)", re.MULTILINE)
 
 
 def search_path(python: Path) -> list[str]:
@@ -43,23 +44,43 @@ def installed(paths: Sequence[str]) -> dict[str, str]:
 def script_interpreter(script: Path) -> Path | None:
     """Return the interpreter that a console script runs with; ``None`` if it does not say.
 
-    pip writes it into the first line, or behind ``'''exec'`` in the second when it is long.
+    pip writes it into the first line, or behind ``'''exec'`` in the second when it is long. A
+    shell script may hand over to another command (``exec /opt/vllm/bin/vllm "$@"``). A script
+    whose first line names nothing that is there (a moved environment) belongs to the environment
+    that it lies in.
     """
+    return _named(script) or _beside(script)
+
+
+def _named(script: Path, *, further: bool = True) -> Path | None:
+    try:
+        head = script.read_bytes()[:4096].decode(errors="replace")
+    except OSError:
+        return None
+    first = head.partition("\n")[0].removeprefix("#!").split() if head.startswith("#!") else []
+    if first and Path(first[0]).name == "env":
+        name = next((one for one in first[1:] if one.startswith("python")), None)
+        found = shutil.which(name) if name else None
+        return Path(found) if found else None
+    long = _LONG.search(head)
+    named = Path(long[1] if long else first[0]) if long or first else None
+    if named is not None and named.name.startswith("python"):
+        return named if named.exists() else None
+    for match in _WRAPPER.finditer(head):
+        other = Path(match[1])
+        if other.name.startswith("python") and other.exists():
+            return other
+        if other.name == "vllm" and further:
+            return _named(other, further=False) or _beside(other)
+    return None
+
+
+def _beside(script: Path) -> Path | None:
+    """Return the interpreter of the virtual environment that a script lies in."""
     for folder in (script.parent, script.resolve().parent):
         if (folder / "pyvenv.cfg").exists() or (folder.parent / "pyvenv.cfg").exists():
             python = folder / "python"
             return python if python.exists() else None
-    try:
-        head = script.read_bytes()[:1024].decode(errors="replace")
-    except OSError:
-        return None
-    for match in _EXEC.finditer(head):
-        named = Path(match[1] or match[2])
-        if named.name.startswith("python") and named.exists():
-            return named
-    if head.startswith("#!/usr/bin/env python"):
-        onpath = shutil.which(head.split()[1])
-        return Path(onpath) if onpath else None
     return None
 
 
