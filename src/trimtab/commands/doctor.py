@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -14,8 +14,12 @@ from trimtab.commands import terminal
 from trimtab.commands.asking import OracleOption
 
 if TYPE_CHECKING:
-    from trimtab.diagnosis import View
+    from trimtab.diagnosis import Row, View
+    from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
+
+Diagnosis: TypeAlias = "tuple[tuple[Row, ...], tuple[Finding, ...], tuple[str, ...]]"
+"""Rows, findings that belong to no row, and how the processes of a server differ."""
 
 _HELP = """Tell what every tuning is here: active, wrong, fighting another one, or without effect.
 
@@ -71,10 +75,14 @@ def doctor(
     everything: Annotated[
         bool, typer.Option("--all", help="Print every row, stock and not applicable ones too.")
     ] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="One line for each row, as long as it is.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     oracle: OracleOption = False,
 ) -> None:
     """Diagnose, print, and set the exit code."""
+    from trimtab.diagnosis import table
     from trimtab.errors import UsageError
     from trimtab.lint.context import parse_context
 
@@ -91,7 +99,16 @@ def doctor(
         view = _of_image(image, parse_context(context))
     else:
         view = _view(pid, log, python, snapshot, capture, parse_context(context))
-    _print(view, layer, everything=everything, as_json=as_json, oracle=oracle)
+    found = _diagnosed(view, layer, oracle=oracle)
+    if as_json:
+        from trimtab.report import doctor as report
+
+        typer.echo(json.dumps(report.as_data(view, *found), indent=1))
+    else:
+        _print(view, found, everything=everything, wide=wide)
+    rows, findings, _ = found
+    if table.troubled(rows, findings):
+        raise typer.Exit(1)
 
 
 def _view(
@@ -158,7 +175,8 @@ def _live(machine: View, pid: int, log: Path | None) -> View:
     return live.view(machine, LocalHost(), tree, server.reported_config, server.url or "")
 
 
-def _print(view: View, layer: str, *, everything: bool, as_json: bool, oracle: bool) -> None:
+def _diagnosed(view: View, layer: str, *, oracle: bool) -> Diagnosis:
+    """Return the rows of a layer ("" for all), the findings of none, and how processes differ."""
     from trimtab import diagnosis
     from trimtab.diagnosis import live, table
     from trimtab.errors import UsageError
@@ -168,22 +186,26 @@ def _print(view: View, layer: str, *, everything: bool, as_json: bool, oracle: b
     layers = sorted({row.layer for row in found})
     if layer and layer not in layers:
         raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")
-    chosen = tuple(row for row in found if not layer or row.layer == layer)
     findings = () if layer else table.unowned(view)
     if oracle:
         from trimtab.commands.asking import about_machine
 
         findings = (*findings, *about_machine(view))
-    differ = live.differences(view.processes, interesting)
-    from trimtab.report import doctor as report
+    rows = tuple(row for row in found if not layer or row.layer == layer)
+    return rows, findings, live.differences(view.processes, interesting)
 
-    if as_json:
-        typer.echo(json.dumps(report.as_data(view, chosen, findings, differ), indent=1))
-    else:
-        console = terminal.console()
-        report.show(view, chosen, findings, differ, console, everything=everything)
-    if table.troubled(chosen, findings):
-        raise typer.Exit(1)
+
+def _print(view: View, found: Diagnosis, *, everything: bool, wide: bool) -> None:
+    from trimtab.report.doctor_text import Layout, show
+
+    console = terminal.console(soft_wrap=True)
+    layout = Layout(
+        width=console.width if console.is_terminal and not wide else 0,
+        tabs=not console.is_terminal,
+        everything=everything,
+        brief=terminal.quiet(),
+    )
+    show(view, *found, console, layout)
 
 
 def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None:

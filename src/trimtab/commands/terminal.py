@@ -41,6 +41,11 @@ def verbose() -> bool:
     return _asked.verbose
 
 
+def quiet() -> bool:
+    """Whether only results and errors are asked for."""
+    return _asked.quiet
+
+
 def say(line: str) -> None:
     """Print a line for people to standard error, unless they asked for quiet."""
     if _asked.quiet:

@@ -9,16 +9,20 @@ gperftools, mallinfo2(3) of glibc).
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
 from trimtab.diagnosis.row import Allocator
+from trimtab.errors import HostError
 from trimtab.facts import process
 from trimtab.host import Host
 from trimtab.knobs.preload import FAMILIES, name_matches
 
 _SECONDS = 5.0
+_LINKS = 8
+"""How many links are followed at most; two are usual."""
 _PROGRAM = """
 import ctypes, json
 lib = ctypes.CDLL(None)
@@ -95,9 +99,28 @@ def preloaded_by(env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"[:\s]+", env.get("LD_PRELOAD", "")) if part)
 
 
-def missing_of(host: Host, preloaded: Sequence[str]) -> tuple[str, ...]:
-    """Return the files of a preload list that do not exist: the loader ignores them."""
-    return tuple(path for path in preloaded if path.startswith("/") and not host.exists(path))
+def missing_of(host: Host, preloaded: Sequence[str], root: str = "") -> tuple[str, ...]:
+    """Return the files of a preload list that do not exist: the loader ignores them.
+
+    ``root`` is the root directory of the process, "" for this machine's own. Names that the loader
+    looks up or expands are left out, and everything is if ``root`` cannot be read.
+    """
+    if root and not host.exists(root):
+        return ()
+    absolute = (path for path in preloaded if path.startswith("/") and "$" not in path)
+    return tuple(path for path in absolute if not _there(host, root, path))
+
+
+def _there(host: Host, root: str, path: str) -> bool:
+    """Whether a file is there; the links of another root lead from that root."""
+    for _ in range(_LINKS):
+        if host.exists(root + path):
+            return True
+        try:
+            path = posixpath.join(posixpath.dirname(path), host.readlink(root + path))
+        except HostError:
+            return False
+    return False
 
 
 def family(path: str) -> str:

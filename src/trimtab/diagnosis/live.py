@@ -79,7 +79,7 @@ def inspect(host: Host, one: Process, base: Scene) -> Inspected:
     heap = Allocator(
         preloaded,
         mapped=None if maps is None else allocator.mapped_in(maps),
-        missing=allocator.missing_of(host, preloaded),
+        missing=allocator.missing_of(host, preloaded, f"/proc/{one.pid}/root"),
     )
     nodes = (base.situation.numa_nodes or 1) > 1
     return Inspected(

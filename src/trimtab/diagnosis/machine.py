@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from trimtab.catalog import Scene
 from trimtab.diagnosis import allocator
 from trimtab.diagnosis.row import Inspected, View
 from trimtab.engines import distributions
+from trimtab.errors import UsageError
 from trimtab.facts import Facts, packages, python_build, situation
 from trimtab.host import Host
 from trimtab.model.script import Origin, Setting
@@ -31,9 +33,25 @@ def find_environment(host: Host, python: str | None, *, local: bool) -> Environm
 
     It is ``python``'s, else that of ``vllm`` on PATH, else none ("" as its interpreter). In a
     snapshot nothing but its files can be asked.
+
+    Raises:
+        UsageError: ``python`` is no program of this machine.
     """
+    if python and local:
+        python = _program(python)
     chosen = python or (_default_python() if local else "/usr/bin/python3")
     return Environment(chosen, packages.read(host, chosen) if chosen else {})
+
+
+def _program(named: str) -> str:
+    """Return the program that a name or a path means, as a shell finds it."""
+    found = shutil.which(named)
+    if found is None:
+        raise UsageError(
+            f"--python must be the program of an interpreter, such as /venv/bin/python: {named} "
+            f"{'is a folder' if Path(named).is_dir() else 'is none'}"
+        )
+    return os.path.abspath(found)  # noqa: PTH100  links lead out of a virtual environment
 
 
 def _default_python() -> str:

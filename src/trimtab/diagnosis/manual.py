@@ -118,7 +118,7 @@ def _bound(view: View) -> Sight:
 def _interrupts(view: View) -> Sight:
     if view.situation.platform != "ascend":
         return State.NOT_APPLICABLE, "no NPU", "/proc/interrupts", ""
-    return State.UNKNOWN, "told by the plog of vllm-ascend", "/proc/irq", ""
+    return State.UNKNOWN, "only the log (plog) of vllm-ascend shows it", "/proc/irq", ""
 
 
 def _privileged(view: View) -> Sight:
@@ -127,9 +127,9 @@ def _privileged(view: View) -> Sight:
         return State.NOT_APPLICABLE, "not in a container", "", ""
     return (
         State.UNKNOWN,
-        "seen in the launch, not from inside",
+        "only the launch file shows it",
         "",
-        "'trimtab lint' reads it there",
+        "check that file: trimtab lint FILE",
     )
 
 

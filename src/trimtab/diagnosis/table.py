@@ -10,7 +10,7 @@ from trimtab.catalog import CATALOG, Tuning
 from trimtab.credentials import holds_secret, looks_secret
 from trimtab.diagnosis.allocator import family
 from trimtab.diagnosis.manual import OBSERVERS
-from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
+from trimtab.diagnosis.row import TROUBLE, Allocator, Inspected, Row, State, View
 from trimtab.facts.text import same
 from trimtab.knobs import Argument, Manual, Preload, Switch, Sysctl, Sysfs
 from trimtab.knobs.preload import name_matches
@@ -33,14 +33,31 @@ def rows(view: View) -> tuple[Row, ...]:
 
 
 def unowned(view: View) -> tuple[Finding, ...]:
-    """Return the findings that belong to no entry: unknown variables and options."""
+    """Return the findings that belong to no entry: unknown names, libraries that are missing."""
     found = [
         finding
         for one in view.processes
-        for finding in rules.in_process(one.scene)
+        for finding in (*rules.in_process(one.scene), *_missing(one.allocator))
         if not finding.tuning
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _missing(heap: Allocator) -> Iterator[Finding]:
+    """Yield a finding for each library that is missing and that no entry's row speaks of."""
+    owned = [one.knob.sonames for one in CATALOG.values() if isinstance(one.knob, Preload)]
+    for path in heap.missing:
+        if not any(name_matches(path, names) for names in owned):
+            yield Finding(
+                rule="preload-missing",
+                severity=Severity.WARNING,
+                problem=Problem.NO_EFFECT,
+                setting="LD_PRELOAD",
+                message=f"LD_PRELOAD names {path}, which does not exist, so every program prints "
+                "an error of ld.so and runs without it",
+                fix="give the right path, or take it out",
+                place=None,
+            )
 
 
 def troubled(table: Sequence[Row], more: Sequence[Finding]) -> bool:
@@ -55,16 +72,16 @@ def _row(tuning: Tuning, view: View) -> Row:
     elsewhere = tuning.platforms and view.situation.platform not in (None, *tuning.platforms)
     given = any(set_to(tuning, one.scene) is not None for one in view.processes)
     if elsewhere:
-        said = f"{'set, but ' if given else ''}it is for {' or '.join(tuning.platforms)}"
-        return Row(tuning.name, tuning.layer, State.NOT_APPLICABLE, said, "platform")
+        said = f"{'set, but ' if given else ''}only for {' or '.join(tuning.platforms)}"
+        return Row(tuning.name, tuning.layer, State.NOT_APPLICABLE, said)
     if isinstance(tuning.knob, Sysctl | Sysfs):
         return _kernel(tuning, view)
     observer = OBSERVERS.get(tuning.name)
     if observer is not None or isinstance(tuning.knob, Manual):
         if observer is None:
             return Row(
-                tuning.name, tuning.layer, State.UNKNOWN, "only a text shows it", "",
-                "'trimtab lint' reads launch files and guides",
+                tuning.name, tuning.layer, State.UNKNOWN, "only a launch file shows it", "",
+                "check that file: trimtab lint FILE",
             )  # fmt: skip
         state, observed, where, todo = observer(view)
         return Row(tuning.name, tuning.layer, state, observed, where, todo)
@@ -121,7 +138,7 @@ def _reported(row: Row, tuning: Tuning, view: View) -> Row:
     asked = {set_to(tuning, one.scene) for one in view.processes} - {None}
     observed = f"{row.observed}; the server reports {said}"
     if asked and all(one != AUTO and not same(one, said) for one in asked):
-        todo = "the platform overrules it: look into the server's log"
+        todo = "vLLM overrules it on this platform: its log says why"
         return replace(row, state=State.NO_EFFECT, observed=observed, todo=todo)
     return replace(row, observed=observed)
 
