@@ -6,6 +6,7 @@ feeds it to the client. All instants are milliseconds after the intended send.
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ CHUNKED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 CLOSING = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+SIZED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 OLD = b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
 
@@ -96,6 +98,27 @@ def ended(
 ) -> tuple[tuple[float, bytes], ...]:
     """Return events with a usage report and ``[DONE]`` after them."""
     return (*events, (at, usage(tokens) + DONE))
+
+
+def framed(
+    events: Iterable[tuple[float, bytes]], head: bytes, *, at: float = 0.24
+) -> tuple[Part, ...]:
+    """Return an answer whose head names the length of its body."""
+    body = list(events)
+    length = b"Content-Length: %d\r\n\r\n" % sum(len(one) for _, one in body)
+    return ((at, head + length), *body)
+
+
+def chunk(data: bytes, extension: bytes = b"") -> bytes:
+    """Return one chunk of a chunked body."""
+    return b"%x%b\r\n%b\r\n" % (len(data), extension, data)
+
+
+def several(*choices: tuple[int, dict[str, object]]) -> bytes:
+    """Return an event with the choices of these indices."""
+    return event(
+        {"choices": [{"index": index, "finish_reason": None, **one} for index, one in choices]}
+    )
 
 
 def spelt(plain: bytes, line_end: bytes) -> bytes:
@@ -331,6 +354,69 @@ CHAT = (
     ),
 )
 
+CHOICES = (
+    Shape(
+        "Choices",
+        "two choices, each in its own chunk",
+        stream(
+            *ended(
+                [
+                    (204, several((0, {"text": "a"}))),
+                    (206, several((1, {"text": "b"}))),
+                    (224, several((0, {"text": "c"}))),
+                    (226, several((1, {"text": "d"}))),
+                ],
+                227,
+                4,
+            )
+        ),
+        204.0,
+        (2.0, 18.0, 2.0),
+        22.0 / 3,
+        4,
+    ),
+    Shape(
+        "Choices",
+        "two choices in one chunk, the first without text",
+        stream(
+            (0.24, several((0, {"text": ""}), (1, {"text": ""}))),
+            *ended(
+                [
+                    (204, several((0, {"text": ""}), (1, {"text": "b"}))),
+                    (224, several((0, {"text": "cd"}), (1, {"text": "d"}))),
+                ],
+                225,
+                4,
+            ),
+        ),
+        204.0,
+        (20.0,),
+        20.0 / 3,
+        4,
+    ),
+    Shape(
+        "Choices",
+        "a role for each of two choices",
+        stream(
+            (0.24, several((0, {"delta": {"role": "assistant", "content": ""}}))),
+            (0.3, several((1, {"delta": {"role": "assistant", "content": ""}}))),
+            *ended(
+                [
+                    (204, several((0, {"delta": {"content": "a"}}))),
+                    (204, several((1, {"delta": {"content": ""}}))),
+                    (224, several((0, {"delta": {"content": "c"}}), (1, {"delta": {}}))),
+                ],
+                225,
+                3,
+            ),
+        ),
+        204.0,
+        (0.0, 20.0),
+        10.0,
+        3,
+    ),
+)
+
 USAGE = (
     usual(
         "Usage",
@@ -377,6 +463,29 @@ USAGE = (
         "null in every chunk but the last",
         stream(*((at, one.replace(b"}]}", b'}], "usage": null}')) for at, one in PLAIN)),
     ),
+    usual(
+        "Usage",
+        "of the prompt alone at the start, of all at the end",
+        stream((0.24, event({"choices": [], "usage": {"prompt_tokens": 3}})), *PLAIN),
+    ),
+    usual(
+        "Usage",
+        "none counted at the start, all at the end",
+        stream(
+            (0.24, counted("", 0)),
+            *ended([(204, A), (224, EMPTY), (244, C), (264, LAST)], 265, 4),
+        ),
+    ),
+    usual(
+        "Usage",
+        "with a fraction of zero",
+        stream(*PLAIN[:-1], (265, usage(4).replace(b"4}", b"4.0}") + DONE)),
+    ),
+    usual(
+        "Usage",
+        "beside an empty choice without a reason",
+        stream(*PLAIN[:-1], (265, counted("", 4) + DONE)),
+    ),
     Shape(
         "Usage", "absent", stream((204, A), (224, LAST + DONE)), error="without its usage report"
     ),
@@ -392,6 +501,18 @@ USAGE = (
             ),
         ),
         error="without its usage report",
+    ),
+    Shape(
+        "Usage",
+        "negative",
+        stream((204, A), (224, usage(-4) + DONE)),
+        error="without its usage report",
+    ),
+    Shape(
+        "Usage",
+        "of tokens that no event holds",
+        stream((204, usage(4) + DONE)),
+        error="the usage counts 4 tokens, but no event holds any",
     ),
 )
 
@@ -436,6 +557,20 @@ ENDS = (
         "Ends",
         "an error in the stream",
         stream((204, A), (224, event({"error": {"message": "engine is dead"}}))),
+        error="engine is dead",
+    ),
+    Shape(
+        "Ends",
+        "an event named error, without choices",
+        stream(
+            (204, A), (224, b'event: error\ndata: {"message": "engine is dead"}\n\n'), *PLAIN[-1:]
+        ),
+        error="engine is dead",
+    ),
+    Shape(
+        "Ends",
+        "an error after the usage",
+        stream((204, counted("a", 1)), (224, event({"detail": "engine is dead"})), (230, DONE)),
         error="engine is dead",
     ),
     Shape("Ends", "no JSON", stream((204, A), (224, b"data: {no\n\n")), error="not JSON: {no"),
@@ -498,9 +633,117 @@ LINES = (
     ),
     usual(
         "Lines",
+        "a line end of each kind",
+        stream(
+            *(
+                (at, spelt(one, end))
+                for (at, one), end in zip(
+                    PLAIN, (b"\r\n", b"\r", b"\n", b"\r\n", b"\r"), strict=True
+                )
+            )
+        ),
+    ),
+    usual(
+        "Lines",
+        "half of a surrogate pair in each of two chunks",
+        stream(
+            *ended(
+                [
+                    (204, text("?").replace(b"?", rb"\ud83d")),
+                    (224, text("?").replace(b"?", rb"\ude00")),
+                    (244, C),
+                    (264, LAST),
+                ],
+                265,
+                4,
+            )
+        ),
+    ),
+    usual(
+        "Lines",
+        "NaN, as Python writes it",
+        stream(
+            *((at, one.replace(b'{"choices"', b'{"score": NaN, "choices"')) for at, one in PLAIN)
+        ),
+    ),
+    usual(
+        "Lines",
         "HTTP 103 before the answer",
         ((0.1, b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"), *stream(*PLAIN)),
     ),
 )
 
-SHAPES: tuple[Shape, ...] = (*TOKENS, *CHAT, *USAGE, *ENDS, *LINES)
+ACCENT = text("é")
+SPLIT = ACCENT[: ACCENT.index(b"\xc3") + 1], ACCENT[ACCENT.index(b"\xa9") :]
+
+READS = (
+    usual(
+        "Reads",
+        "an event in two, within its JSON and within its empty line",
+        stream(
+            (190, A[:25]),
+            (204, A[25:]),
+            (210, B[:-1]),
+            (224, B[-1:]),
+            *PLAIN[2:],
+        ),
+    ),
+    usual(
+        "Reads",
+        "an event in two, within a character",
+        stream((190, SPLIT[0]), (204, SPLIT[1]), *PLAIN[1:]),
+    ),
+    usual(
+        "Reads",
+        "CRLF, and the last LF comes late",
+        stream((204, spelt(A, b"\r\n")[:-1]), (210, b"\n"), *PLAIN[1:]),
+    ),
+    usual(
+        "Reads",
+        "the end of each chunk comes with the next",
+        (
+            (0.24, CHUNKED),
+            (204, chunk(A)[:-2]),
+            (224, b"\r\n" + chunk(B)[:-2]),
+            (244, b"\r\n" + chunk(C)[:-2]),
+            (264, b"\r\n" + chunk(LAST)),
+            (265, chunk(usage(4) + DONE) + b"0\r\n\r\n"),
+        ),
+    ),
+    usual(
+        "Reads",
+        "chunk extensions and a trailer, and the end comes late",
+        (
+            (0.24, CHUNKED),
+            *((at, chunk(one, b";a=b")) for at, one in PLAIN),
+            (900, b"0\r\nX-Took: 1\r\n\r\n"),
+        ),
+    ),
+    usual("Reads", "a body of known length", framed(PLAIN, SIZED)),
+    usual("Reads", "a status without a reason", framed(PLAIN, b"HTTP/1.1 200\r\n")),
+    usual(
+        "Reads",
+        "HTTP/1.0 that keeps the connection",
+        framed(PLAIN, b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n"),
+    ),
+    Shape(
+        "Reads",
+        "a proxy holds all back to the end (the head comes with it)",
+        framed(((264, one) for _, one in PLAIN), SIZED, at=264),
+        264.0,
+        (0.0, 0.0, 0.0),
+        0.0,
+        4,
+    ),
+    Shape(
+        "Reads",
+        "compressed, which no request asks for",
+        framed(
+            [(265, gzip.compress(b"".join(one for _, one in PLAIN), mtime=0))],
+            SIZED + b"Content-Encoding: gzip\r\n",
+        ),
+        error="the answer is compressed (gzip)",
+    ),
+)
+
+SHAPES: tuple[Shape, ...] = (*TOKENS, *CHAT, *CHOICES, *USAGE, *ENDS, *LINES, *READS)

@@ -97,7 +97,7 @@ def test_any_bytes_are_read_without_an_exception(body: bytes) -> None:
 def test_error_bodies() -> None:
     assert describe_error(b'{"error":{"message":"a\\nb"}}') == "a b"
     assert describe_error(b'{"message":"m"}') == "m"
-    assert describe_error(b'{"detail":"Not Found"}') == '{"detail":"Not Found"}'
+    assert describe_error(b'{"detail":"Not Found"}') == "Not Found"
     assert describe_error(b"<html>\n  no") == "<html> no"
     assert describe_error(b"") == ""
     assert describe_error(b"\x1b[31mred\x07 \xe2\x80\xaeback") == "?[31mred? ?back"

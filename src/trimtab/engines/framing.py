@@ -15,7 +15,8 @@ _INTERIM: Final = 200
 class Framing:
     """Callbacks of `httptools.HttpResponseParser` that follow one response.
 
-    ``status`` is ``None`` until its head is read, ``location`` where a redirect points.
+    ``status`` is ``None`` until its head is read, ``location`` where a redirect points, ``coding``
+    how the body is compressed, "" if it is not.
     ``until_close``: the body has no length and ends with the connection, which is legal and which
     :meth:`ended` tells. ``keep`` says whether the connection may be used again. ``whole`` is set
     once the response is complete.
@@ -28,9 +29,17 @@ class Framing:
         """Expect a new response."""
         self.parser = httptools.HttpResponseParser(self)
         self.status: int | None = None
-        self.location = ""
+        self.location = self.coding = ""
         self.until_close = self.keep = self.whole = False
         self._sized = False
+
+    @property
+    def compressed(self) -> str:
+        """The sentence that the body is compressed though no request asks for it; else ""."""
+        if not self.coding:
+            return ""
+        coding = "".join(one for one in self.coding[:40] if one.isprintable())
+        return f"the answer is compressed ({coding}): turn compression off before the server"
 
     def ended(self) -> bool:
         """Take the end of the connection; return whether the response is complete."""
@@ -51,6 +60,8 @@ class Framing:
             self._sized = True
         elif lower == b"location":
             self.location = value.decode("latin-1")
+        elif lower == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            self.coding = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
         """Take the status (the parser calls this)."""

@@ -192,7 +192,10 @@ def _answer(opened: socket.socket, until: float, limit: int) -> Reply:
             if not incoming.whole:
                 raise ExchangeError(f"what answers speaks no HTTP ({error})") from error
     assert incoming.status is not None
-    return Reply(incoming.status, bytes(incoming.body), incoming.location)
+    if incoming.compressed and incoming.status == http.HTTPStatus.OK:
+        raise ExchangeError(incoming.compressed)
+    body = b"" if incoming.compressed else bytes(incoming.body)
+    return Reply(incoming.status, body, incoming.location)
 
 
 def _left(until: float) -> float:
@@ -216,7 +219,8 @@ def head(
 ) -> bytes:
     """Return the head of an HTTP/1.1 request to a page of the server at an address."""
     sized = {"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {}
-    shown = {"Host": at.authority, **sized, **fields, **header(key)}
+    plain = {"Accept-Encoding": "identity"}  # without it, a server may compress (RFC 9110, 12.5.3)
+    shown = {"Host": at.authority, **plain, **sized, **fields, **header(key)}
     lines = (f"{method} {at.path}{path} HTTP/1.1", *(f"{name}: {shown[name]}" for name in shown))
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 

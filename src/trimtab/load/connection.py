@@ -146,6 +146,8 @@ class Connection(Framing):
     def _complete(self, exchange: Exchange) -> None:
         if exchange.status != 200:
             exchange.error = self._refused(exchange)
+        elif self.compressed:
+            exchange.error = self.compressed
         if not self.keep:
             self._drop()
         self._end()
@@ -163,7 +165,7 @@ class Connection(Framing):
         if self.location:
             return refusal(PATH, Reply(exchange.status, b"", self.location))
         body = b"".join(body for _, body in exchange.pieces)
-        return f"HTTP {exchange.status}: {describe_error(body)}"
+        return f"HTTP {exchange.status}: {self.compressed or describe_error(body)}"
 
     def _expire(self, deadline: float) -> None:
         self._fail(

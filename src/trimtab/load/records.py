@@ -64,6 +64,8 @@ def _incomplete(exchange: Exchange, answer: Answer) -> str:
         return "connection lost: closed by the server before the answer's [DONE]"
     if answer.output_tokens is None or answer.prompt_tokens is None:
         return "the answer ended without its usage report"
+    if answer.output_tokens and not answer.chunks:
+        return f"the usage counts {answer.output_tokens} tokens, but no event holds any"
     return ""
 
 

@@ -5,8 +5,9 @@ docs/metrics.md defines what counts as a token; `trimtab.load.tokens` decides it
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,14 +98,36 @@ def decode(pieces: Iterable[Piece]) -> Answer:
         if not data.strip():
             continue  # keeps the connection alive
         try:
-            event = orjson.loads(data)
-        except ValueError:
+            event = _event(data)
+        except (ValueError, RecursionError):
             return _answer(chunks, error=f"not JSON: {_short(data)}")
-        failed = not isinstance(event, dict) or event.get("error")
-        if failed or event.get("object") == "error":
+        if not isinstance(event, dict) or _is_error(event):
             return _answer(chunks, error=describe_error(data))
         chunks.add(instant, event)
     return _answer(chunks)
+
+
+def _event(data: bytes) -> object:
+    """Return an event's JSON.
+
+    Half of a surrogate pair is legal where a server cuts its text into UTF-16 units, and Python's
+    servers write NaN; orjson takes neither.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deep.
+    """
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        return json.loads(data)
+
+
+def _is_error(event: Mapping[str, object]) -> bool:
+    """Whether an event reports an error, in any of the forms that servers of this API use."""
+    if event.get("error") or event.get("object") == "error":
+        return True
+    return "choices" not in event and bool(event.get("message") or event.get("detail"))
 
 
 def _answer(chunks: Chunks, *, finished: bool = False, error: str = "") -> Answer:
@@ -124,7 +147,8 @@ def describe_error(body: bytes) -> str:
     try:
         content = orjson.loads(body)
         error = content.get("error", content) if isinstance(content, dict) else content
-        message = error.get("message") if isinstance(error, dict) else None
+        known = error if isinstance(error, dict) else {}
+        message = known.get("message") or known.get("detail")
         return _short(message.encode() if isinstance(message, str) else orjson.dumps(error))
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # it writes less deep than it reads
         return _short(body)

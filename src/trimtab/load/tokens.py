@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Any, Final
 
 _TEXTS: Final = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
@@ -12,13 +12,13 @@ _TEXTS_BEFORE: Final = "function_call"
 """What tool_calls was called before."""
 
 
-class Kind(Enum):
-    """What a chunk shows by itself."""
+class Kind(IntEnum):
+    """What a chunk shows by itself; of several choices in one chunk the greatest counts."""
 
-    TOKEN = auto()
     NOTHING = auto()
-    EMPTY = auto()  # no text: a token whose text is incomplete or special, or nothing
     CLOSING = auto()  # no text, but the reason why the answer ended
+    EMPTY = auto()  # no text: a token whose text is incomplete or special, or nothing
+    TOKEN = auto()
 
 
 @dataclass(slots=True)
@@ -32,6 +32,7 @@ class Chunks:
     output_tokens: int | None = None
     _seen: list[tuple[float, Kind]] = field(default_factory=list)
     _running: bool = False
+    _begun: set[str] = field(default_factory=set)
 
     def add(self, instant: float, event: Mapping[str, Any]) -> None:
         """Take one event of the stream."""
@@ -50,7 +51,14 @@ class Chunks:
         if not self._seen:  # a server that counts along does so from the first chunk on
             self._running = self.output_tokens is not None
         rose = (self.output_tokens or 0) > before if self._running and usage else None
-        self._seen.append((instant, _kind(choice, rose, first=not self._seen)))
+        shown = [self._kind(one, rose) for one in choices if isinstance(one, Mapping)]
+        self._seen.append((instant, max(shown)))
+
+    def _kind(self, choice: Mapping[str, Any], rose: bool | None) -> Kind:
+        index = str(choice.get("index"))
+        first = index not in self._begun
+        self._begun.add(index)
+        return _kind(choice, rose, first=first)
 
     @property
     def greeting(self) -> tuple[float, ...]:
@@ -81,7 +89,10 @@ class Chunks:
 
 
 def _kind(choice: Mapping[str, Any], rose: bool | None, *, first: bool) -> Kind:
-    """Return what a chunk shows. ``rose``: whether its own usage counts more than before."""
+    """Return what a choice shows. ``rose``: whether its chunk's usage counts more than before.
+
+    ``first`` is whether no chunk before had this choice.
+    """
     ids = choice.get("token_ids")
     if isinstance(ids, list):
         return Kind.TOKEN if ids else Kind.NOTHING
@@ -146,4 +157,9 @@ def _countable(kind: Kind) -> bool:
 
 
 def _count(value: object, otherwise: int | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+    """Return a count of tokens, of which JSON may write 4 as 4.0; ``otherwise`` if it is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return otherwise
