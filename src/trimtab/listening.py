@@ -10,6 +10,7 @@ import psutil
 
 from trimtab import proctree
 from trimtab.engines import address, loopback
+from trimtab.knobs.command_line import option_value
 
 _SECONDS = 2.0
 _BYTES = 65_536
@@ -26,11 +27,11 @@ def urls(pids: Iterable[int], argv: Sequence[str]) -> list[str]:
     checked: it is the socket of these very processes.
     """
     ids = list(pids)
-    path = _option(argv, "--uds")
+    path = option_value(argv, "--uds")
     if path is not None:
         return [address.of_socket(str(_folder(ids) / path))]
-    asked = _option(argv, "--port")
-    tls = any(_option(argv, name) is not None for name in _TLS)
+    asked = option_value(argv, "--port")
+    tls = any(option_value(argv, name) is not None for name in _TLS)
     places = sorted(set(_sockets(ids)), key=lambda one: (str(one[1]) != asked, one[1], one[0]))
     return [
         address.of_host(host, port, tls=secure, verified=False)
@@ -83,13 +84,3 @@ def _folder(pids: Sequence[int]) -> Path:
         return (proctree.PROC / str(pids[0]) / "cwd").readlink()
     except (OSError, IndexError):
         return Path.cwd()
-
-
-def _option(argv: Sequence[str], name: str) -> str | None:
-    """Return the last value of an option, ``None`` if it is not given."""
-    found = None
-    for index, word in enumerate(argv):
-        given, equals, value = word.partition("=")
-        if given.replace("_", "-") == name:
-            found = value if equals else "".join(argv[index + 1 : index + 2])
-    return found

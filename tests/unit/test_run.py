@@ -23,6 +23,7 @@ from trimtab import facts
 from trimtab.engines.scripted import Scripted
 from trimtab.errors import UsageError
 from trimtab.host import LocalHost
+from trimtab.knobs.command_line import model_of
 from trimtab.model import (
     Check,
     CheckKind,
@@ -144,7 +145,7 @@ def test_a_preset_needs_a_command_and_a_known_name() -> None:
     ],
 )
 def test_the_model_of_a_command(words: str, model: str | None) -> None:
-    assert program.model_of(words.split()) == model
+    assert model_of(words.split()) == model
 
 
 def test_a_program_must_be_there() -> None:

@@ -16,6 +16,7 @@ from trimtab.export import order as ordered
 from trimtab.export.chips import DRIVER, MANAGERS
 from trimtab.export.guard import exportable
 from trimtab.export.order import Order
+from trimtab.knobs.command_line import model_of, option_value
 from trimtab.model import HostWrite, Settings
 from trimtab.redaction import argv_secrets, hidden, marker
 
@@ -185,7 +186,7 @@ def _labels(order: Order, settings: Settings, prefix: tuple[str, ...]) -> dict[s
 
 def _mounts(argv: Sequence[str]) -> list[str]:
     """Return the paths that the command reads: they are where they were measured."""
-    named = [ordered.model(argv), *(ordered.option(argv, name) for name in _MOUNTED)]
+    named = [model_of(argv), *(option_value(argv, name) for name in _MOUNTED)]
     paths = [path for path in named if path is not None and path.startswith("/")]
     for path in paths:
         if ":" in path or not path.isprintable():

@@ -16,6 +16,7 @@ from trimtab.export.container import Container, container_of
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Carried, Order
 from trimtab.export.pod import described, has_secrets, parse_pod, pod, qos
+from trimtab.knobs.command_line import option_value
 
 DEPLOYMENT = "deployment.yaml"
 GROUP = "leaderworkerset.yaml"
@@ -69,7 +70,7 @@ def render_group(order: Order) -> str:
         UsageError: image, chip or memory must be named, or the hosts do not share the devices.
     """
     one = container_of(order)
-    taken = [name for name in _JOIN if ordered.option(order.profile.plan.settings.argv, name)]
+    taken = [name for name in _JOIN if option_value(order.profile.plan.settings.argv, name)]
     if taken:
         raise StudyError(f"the plan must leave {taken[0]} to the group, but sets it")
     labels = _labels(order)

@@ -11,6 +11,7 @@ from pathlib import Path
 from trimtab import wording
 from trimtab.errors import UsageError
 from trimtab.export.chips import CHIPS, Chip, named_by
+from trimtab.knobs.command_line import option_value
 from trimtab.model import HostWrite, Settings
 from trimtab.profile import Profile, platform_of
 
@@ -154,21 +155,9 @@ def world_size(argv: Sequence[str]) -> int:
     """Return the number of devices that a ``vllm serve`` command asks for."""
     size = 1
     for long, short in _WORLD.items():
-        text = option(argv, long, short)
+        text = option_value(argv, long, short)
         size *= int(text) if text is not None and text.isdecimal() and int(text) else 1
     return size
-
-
-def option(argv: Sequence[str], *names: str) -> str | None:
-    """Return the value of an option, the last one if it stands twice, ``None`` without."""
-    found = None
-    for index, word in enumerate(argv):
-        name, equals, value = word.partition("=")
-        if name in names and equals:
-            found = value
-        elif word in names and index + 1 < len(argv):
-            found = argv[index + 1]
-    return found
 
 
 def image(order: Order) -> str:
@@ -188,11 +177,3 @@ def image(order: Order) -> str:
     if not re.fullmatch(r"\d[\w.]*", found):
         raise UsageError(f"the profile does not say its {one.distribution}: name the --image")
     return f"{one.repository}:v{found}{one.suffix}"
-
-
-def model(argv: Sequence[str]) -> str | None:
-    """Return the model of a ``vllm serve`` command."""
-    for index, word in enumerate(argv[:-1]):
-        if word == "serve" and not argv[index + 1].startswith("-"):
-            return argv[index + 1]
-    return option(argv, "--model")

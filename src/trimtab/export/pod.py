@@ -21,6 +21,7 @@ from trimtab.export.container import (
 )
 from trimtab.export.order import Carried, Order
 from trimtab.facts.text import format_cpu_list, parse_cpu_list
+from trimtab.knobs.command_line import option_value
 
 CPUS = "trimtab.cpus"
 _ARGUMENTS = "trimtab.secret-arguments"
@@ -130,7 +131,7 @@ def has_secrets(one: Container) -> bool:
 
 def _probes(order: Order) -> dict[str, Any]:
     argv = order.profile.plan.settings.argv
-    scheme = {"scheme": "HTTPS"} if ordered.option(argv, "--ssl-certfile") else {}
+    scheme = {"scheme": "HTTPS"} if option_value(argv, "--ssl-certfile") else {}
     get = {"httpGet": {"path": "/health", "port": "http", **scheme}, "timeoutSeconds": 5}
     return {
         "startupProbe": {

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from numpy.random import default_rng
 
 from trimtab.errors import UsageError
+from trimtab.knobs.command_line import option_value
+from trimtab.knobs.server_arg import human_int
 from trimtab.load.lengths import draw
 from trimtab.load.workload import Workload, recorded
 
 _OPTION = "--max-model-len"
-_UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)([kKmMgG]?)")
 
 
 def longest(workload: Workload, seed: int = 0) -> int | None:
@@ -61,14 +60,8 @@ def asked_context(argv: Sequence[str]) -> int | None:
 
     vLLM's units are understood: 32k is 32,000 and 32K is 32,768; "auto" and -1 name none.
     """
-    found = None
-    for index, word in enumerate(argv):
-        name, equals, value = word.partition("=")
-        if name.replace("_", "-") == _OPTION:
-            value = value if equals else "".join(argv[index + 1 : index + 2])
-            match = _LENGTH.fullmatch(value)
-            found = int(float(match[1]) * _UNITS.get(match[2], 1)) if match else None
-    return found
+    tokens = human_int(option_value(argv, _OPTION) or "")
+    return tokens if tokens is not None and tokens > 0 else None
 
 
 def require_context(workload: Workload, limit: int | None, source: str) -> None:

@@ -59,30 +59,6 @@ def kind(name: str) -> str:
     return "vllm" if name in _ANY_VLLM else name
 
 
-def model_of(argv: Sequence[str]) -> str | None:
-    """Return the model that a ``serve`` command names; ``None`` where the words do not tell."""
-    words = [*argv]
-    for index, word in enumerate(words):
-        if word == "--model" and index + 1 < len(words):
-            return words[index + 1]
-        if word.startswith("--model="):
-            return word.partition("=")[2]
-    if "serve" in words:
-        following = words[words.index("serve") + 1 :][:1]
-        return following[0] if following and not following[0].startswith("-") else None
-    return None
-
-
-def option(argv: Sequence[str], name: str) -> str | None:
-    """Return the last value of an option of vLLM's command line, ``None`` if it is not given."""
-    found = None
-    for index, word in enumerate(argv):
-        given, equals, value = word.partition("=")
-        if given.replace("_", "-") == name:
-            found = value if equals else "".join(argv[index + 1 : index + 2])
-    return found
-
-
 def require_program(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     """Make sure that the command can be executed.
 

@@ -12,6 +12,7 @@ from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host, LocalHost
 from trimtab.inherited import reaches_engine
+from trimtab.knobs.command_line import model_of
 from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.model import Plan, Settings
 from trimtab.model.finding import Severity
@@ -225,7 +226,7 @@ def _identity(profile: Profile, engine: Engine | None, argv: Sequence[str]) -> l
     if engine is not None and program.kind(engine.name) != measured:
         sentence = f"the study measured {profile.engine.name}, the command starts {engine.name}"
         found.append(Difference("engine", Severity.ERROR, f"{sentence}: nothing carries over"))
-    model = program.model_of(argv)
+    model = model_of(argv)
     if model is None:
         sentence = f"the study served {profile.model}: the command does not tell what it serves"
         found.append(Difference("model", Severity.WARNING, sentence))
