@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
@@ -213,3 +215,25 @@ def test_no_reader_ever_raises(name: str, parts: list[str]) -> None:
         document = lint.read(name, "".join(parts))
         assert document.text == "".join(parts)
         lint.check(document, Situation())
+
+
+@pytest.mark.parametrize("wide", ["\U0001f600", "\U000bf07a", "\u6f22", "\u00e9", "\U0010ffff"])
+def test_a_brace_before_any_character_ends_no_process(wide: str) -> None:
+    """The scanner of the grammar asks isdigit() about what follows a brace."""
+    text = f"echo {{{wide}\nexport A='{wide}{{{wide}' # {wide}\nvllm serve {wide}{{{wide}\n"
+    code = (
+        "from trimtab import lint\n"
+        f"text = {text!a}\n"
+        "for _ in range(200): launch, = lint.read('a.sh', text).launches\n"
+        "print(ascii((launch.argv[2], launch.env[0].value, launch.place.line)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    value = f"{wide}{{{wide}"
+    assert (done.returncode, done.stdout.strip()) == (0, ascii((value, value, 3))), done.stderr
+
+
+def test_a_heredoc_of_one_text_is_none_of_the_next() -> None:
+    opened = "".join(f"cat <<E{number}\n" for number in range(200))
+    lint.read("a.sh", opened)
+    (launch,) = lint.read("b.sh", "bash <<X\nvllm serve m\nX\n").launches
+    assert (launch.argv, launch.place and launch.place.line) == (("vllm", "serve", "m"), 2)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
+from trimtab.lint.readers.grammar import parse
 from trimtab.model.script import Document
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 _FENCE = re.compile(
     r"^[ \t]*(?P<mark>```+|~~~+)[^\n]*\n(?P<text>.*?)^[ \t]*(?P=mark)", re.MULTILINE | re.DOTALL
@@ -83,15 +83,7 @@ def errors(document: Document) -> int:
 
 
 def _root(data: bytes) -> Node:
-    return _parser().parse(data).root_node
-
-
-@cache
-def _parser() -> Parser:
-    import tree_sitter_bash
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_bash.language()))
+    return parse(data).root_node
 
 
 def _block(document: Document, at: int) -> tuple[int, str]:

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Language, Node, Tree
+
+_MASK: Final = bytes(range(128)) + b"." * 128
+"""Bytes of characters that are not ASCII, as a character that is a part of any word."""
 
 
 @cache
-def parser() -> Parser:
-    """Return the parser of bash."""
+def _language() -> Language:
     import tree_sitter_bash
-    from tree_sitter import Language, Parser
+    from tree_sitter import Language
 
-    return Parser(Language(tree_sitter_bash.language()))
+    return Language(tree_sitter_bash.language())
+
+
+def parse(data: bytes) -> Tree:
+    """Return the syntax tree of a shell text in UTF-8; its nodes have the text as written.
+
+    The scanner of the grammar (0.25.1) asks C's isdigit() about any character, which reads memory
+    that is not its own and ends the process at times: ``{`` before an emoji is enough. So it sees
+    ASCII alone, of the same length; the text is put back before a node is asked for it. A parser
+    also hands heredocs of one text on to the next one, therefore each text has its own.
+    """
+    from tree_sitter import Parser
+
+    shown = bytearray(data.translate(_MASK))
+    if data.startswith(BOM_UTF8):  # the parser leaves it out
+        shown[: len(BOM_UTF8)] = BOM_UTF8
+    tree = Parser(_language()).parse(shown)
+    shown[:] = data
+    return tree
 
 
 def first_error(node: Node) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers.expand import Text, expand, text_of, words
-from trimtab.lint.readers.grammar import first_error, parser
+from trimtab.lint.readers.grammar import first_error, parse
 from trimtab.lint.readers.launch import Word, printed
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
@@ -40,7 +40,7 @@ def read_shell(source: Source) -> Document:
 
 def walk_text(session: Session, source: Source, depth: int = 0) -> None:
     """Follow one more text in a session: a script, a fenced block, the string of ``sh -c``."""
-    tree = parser().parse(source.data)
+    tree = parse(source.data)
     if tree.root_node.has_error:
         at = source.place(first_error(tree.root_node))
         session.doubt(source, "a part of it is no shell that can be understood", at)
