@@ -18,6 +18,11 @@ NO_INTERVAL = "no interval: fewer than 3 degrees of freedom"
 """Why an effect has none."""
 
 
+def plain(text: str) -> str:
+    """Return text without what would steer a terminal: servers choose their own names."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
+
+
 def value(setting: Value) -> str:
     """Return a tuning's value: ``on``/``off`` for booleans, ``unset`` for ``None``."""
     if setting is None:

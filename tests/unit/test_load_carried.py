@@ -28,12 +28,12 @@ vllm:prefix_cache_hits_total{engine="1"} 100.0
 
 
 def test_both_counters_are_summed_over_engines() -> None:
-    assert parse(PAGE) == (1500.0, 400.0)
+    assert parse(PAGE.encode()) == (1500.0, 400.0)
 
 
 @pytest.mark.parametrize("page", ["", "vllm:prefix_cache_hits_total 3", "x{", "# TYPE a b c"])
 def test_a_page_without_them_tells_nothing(page: str) -> None:
-    assert parse(page) is None
+    assert parse(page.encode()) is None
 
 
 prompts = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=8).map(tuple), max_size=12)

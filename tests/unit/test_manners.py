@@ -100,6 +100,13 @@ def test_quiet_silences_what_is_said_but_not_errors(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "trimtab: no such file\n"
 
 
+def test_what_a_server_says_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.choose()
+    terminal.say("model \x1b[31mm\x1b]0;t\x07 \u202ex é\n\tnext")
+    terminal.fail("\x9b2J", 1)
+    assert capsys.readouterr().err == "model ?[31mm?]0;t? ?x é\n\tnext\ntrimtab: ?2J\n"
+
+
 def test_a_script_that_reads_json_gets_events(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.choose(events=True)
     terminal.say("study: x")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trimtab.progress_events import Events
+from trimtab.wording import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +54,7 @@ def say(line: str) -> None:
     if _asked.events:
         Events(sys.stderr).note(line)
     else:
-        print(line, file=sys.stderr)
+        print(plain(line), file=sys.stderr)
 
 
 def fail(text: str, code: int) -> None:
@@ -61,7 +62,7 @@ def fail(text: str, code: int) -> None:
     if _asked.events:
         Events(sys.stderr).error(text, code)
     else:
-        print(f"trimtab: {text}", file=sys.stderr)
+        print(f"trimtab: {plain(text)}", file=sys.stderr)
 
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:

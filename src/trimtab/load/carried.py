@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from trimtab.engines import loopback
+from trimtab.load import counters
 
 MARGIN: Final = 0.01
 """Share of the prompt tokens that may be served beyond what the load explains."""
@@ -27,21 +28,13 @@ def cached(url: str, key: str | None = None) -> tuple[float, float] | None:
     ``None`` if it does not tell.
     """
     page = loopback.get(url, "/metrics", 5.0, key)
-    return None if page is None else parse(page.decode("utf-8", "replace"))
+    return None if page is None else parse(page)
 
 
-def parse(page: str) -> tuple[float, float] | None:
+def parse(page: bytes) -> tuple[float, float] | None:
     """Return both counters of a page, ``None`` if it lacks one or is no such page."""
-    from prometheus_client.parser import text_string_to_metric_families
-
-    sums: dict[str, float] = {}
-    try:
-        for family in text_string_to_metric_families(page):
-            for sample in family.samples:
-                sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
-    except (ValueError, KeyError, IndexError):
-        return None
-    queries, hits = (sums.get(name) for name in _COUNTED)
+    found = counters.sums(page, _COUNTED)
+    queries, hits = (found.get(name) for name in _COUNTED)
     return None if queries is None or hits is None else (queries, hits)
 
 

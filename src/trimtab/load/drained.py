@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from typing import Final
 
 from trimtab.engines import loopback
+from trimtab.load import counters
 
 PATIENCE: Final = 30.0
 """Seconds to wait: requests that a client gave up are aborted within a step or two."""
 
-_BUSY = re.compile(
-    r"^vllm:num_requests_(?:running|waiting)(?:\{[^}\n]*\})?\s+([0-9.eE+]+)", re.MULTILINE
-)
+_BUSY: Final = ("vllm:num_requests_running", "vllm:num_requests_waiting")
+_BEGAN: Final = "process_start_time_seconds"
 
 
-_BEGAN = re.compile(r"^process_start_time_seconds ([0-9.eE+]+)", re.MULTILINE)
-
-
-def incarnation(url: str, key: str | None = None) -> str | None:
+def incarnation(url: str, key: str | None = None) -> float | None:
     """Return what tells a server from its successor on the same port: when its process began.
 
     ``None`` if it does not tell.
     """
-    page = loopback.get(url, "/metrics", 5.0, key)
-    found = _BEGAN.search(page.decode("utf-8", "replace")) if page is not None else None
-    return found[1] if found else None
+    return _sums(url, key, _BEGAN).get(_BEGAN)
 
 
 def in_flight(url: str, key: str | None = None) -> float | None:
     """Return how many requests a vLLM server works on or has queued; ``None`` if it hides it."""
-    page = loopback.get(url, "/metrics", 5.0, key)
-    counts = _BUSY.findall(page.decode("utf-8", "replace")) if page is not None else []
-    return sum(map(float, counts)) if counts else None
+    counts = _sums(url, key, *_BUSY)
+    return sum(counts.values()) if counts else None
+
+
+def _sums(url: str, key: str | None, *names: str) -> dict[str, float]:
+    return counters.sums(loopback.get(url, "/metrics", 5.0, key) or b"", names)
 
 
 def drain(
