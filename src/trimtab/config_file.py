@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from trimtab import named_files
 from trimtab.catalog._releases import vllm
 from trimtab.errors import UsageError
 
@@ -57,19 +58,15 @@ def _content(path: Path) -> dict[str, Any]:
     if path.suffix not in {".yaml", ".yml"}:
         raise UsageError(f"--config must name a .yaml or .yml file, but is {path}")
     try:
-        if not path.is_file():
-            raise UsageError(f"the file {path} of --config is missing, or is no plain file")
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise UsageError(f"the file {path} of --config must have at most {MAX_BYTES} bytes")
-        content = yaml.safe_load(raw)
+        content = yaml.safe_load(named_files.read(path, MAX_BYTES))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         raise UsageError(f"{path}{line} of --config is no YAML: correct it") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"the file {path} of --config cannot be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path} of --config cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} of --config is no YAML: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise UsageError(f"{path} of --config must map names of options to values")
     return content

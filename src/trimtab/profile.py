@@ -14,8 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from trimtab import engines, storage, strict_yaml
-from trimtab.errors import StudyError
+from trimtab import engines, named_files, storage, strict_yaml
+from trimtab.errors import StudyError, UsageError
 from trimtab.model import (
     Answer,
     Candidate,
@@ -33,6 +33,7 @@ from trimtab.redaction import redact_plan
 FORMAT = 1
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 _NONE = object()
+_NAME_ONE = "name a file that trimtab tune wrote"
 
 _HEADER = """\
 # A trimtab profile: one launch configuration, with the measured effect of each of its tunings.
@@ -141,24 +142,23 @@ def read_profile(path: Path) -> Profile:
     """Read a profile.
 
     Raises:
-        StudyError: it cannot be read, is not a profile of this format, or its plan is not the
+        UsageError: it cannot be read, is not a profile of this format, or its plan is not the
             one that was measured (its digest differs).
     """
     try:
-        if path.stat().st_size > strict_yaml.MAX_BYTES:
-            raise StudyError(
-                f"a profile has at most {strict_yaml.MAX_BYTES} bytes, but {path} has "
-                f"{path.stat().st_size}: name a file that trimtab tune wrote"
-            )
-        text = path.read_bytes()
+        text = named_files.read(path, strict_yaml.MAX_BYTES)
     except OSError as error:
-        raise StudyError(f"the profile {path} cannot be read: {error.strerror}") from error
+        raise UsageError(
+            f"the profile {path} cannot be read ({error.strerror}): {_NAME_ONE}"
+        ) from error
     try:
         return _from_file(validate(strict_yaml.load(text)))
     except strict_yaml.NotDataError as error:
-        raise StudyError(f"the profile {path} must be plain YAML, but {error}") from error
+        raise UsageError(
+            f"the profile {path} must be plain YAML, but {error}: {_NAME_ONE}"
+        ) from error
     except SchemaError as error:
-        raise StudyError(f"the profile {path} does not hold what it must: {error}") from error
+        raise UsageError(f"{path} is no profile that can be taken: {error}") from error
 
 
 def to_dict(profile: Profile) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def require_own(folder: Path, *, linked: str = "") -> None:
         StudyError: a file belongs to another user, is writable by others, or is no plain file
             or folder. The message names the first such file.
     """
-    root = folder.resolve()
+    root = Path(os.path.realpath(folder))  # resolve() raises on links in a circle
     links = root / linked if linked else None
     for path, found in _walk(root):
         inside = links is not None and links in path.parents

@@ -200,8 +200,12 @@ def require_folder(folder: Path) -> None:
         StudyError: another user could have written what it holds.
     """
     for one in (folder, *folder.parents):
-        if one.exists() and not one.is_dir():
-            raise UsageError(f"--study must be a folder, but {one} is a file: name another")
+        if os.path.lexists(one) and not one.is_dir():
+            raise UsageError(f"--study must be a folder, but {one} is none: name another")
+    try:
+        folder.exists()  # raises on what no file system takes as a name
+    except OSError as error:
+        raise UsageError(f"--study {folder}: {error.strerror}: name another folder") from error
     storage.require_own(folder, linked=COMPILED)
 
 

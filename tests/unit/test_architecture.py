@@ -23,6 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "keeper",
             "kept",
             "landscapes",
+            "named_files",
             "strict_yaml",
             "wording",
             "credentials",

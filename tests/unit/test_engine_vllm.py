@@ -111,7 +111,7 @@ def test_a_script_names_its_interpreter(tmp_path: Path, head: str) -> None:
     [
         ("vlm", None, UsageError, "--engine must be one of .*scripted.*vllm-cpu.*'vlm'"),
         ("python", None, UsageError, "needs --engine-python"),
-        ("python", "/nonexistent/python", EngineMissingError, "must be an interpreter"),
+        ("python", "/nonexistent/python", UsageError, "must be an interpreter"),
         ("python", "/bin/false", EngineMissingError, "must be a Python that runs, but /bin/false"),
         (
             "python",
@@ -152,13 +152,13 @@ def test_a_broken_engine_is_a_row_with_its_reason(
     broken.write_text("#!/bin/sh\nexec docker run vllm\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    rows = {one.name: one for one in engines.survey("/nonexistent/python")}
+    rows = {one.name: one for one in engines.survey("/bin/false")}
     assert set(rows) == {"scripted", "vllm", "python"}
     assert rows["scripted"].engine is not None
     assert rows["scripted"].reason == ""
     assert rows["vllm"].engine is None
     assert "names no interpreter" in rows["vllm"].reason
-    assert "must be an interpreter" in rows["python"].reason
+    assert "must be a Python that runs" in rows["python"].reason
     assert [one.name for one in engines.available()] == ["scripted"]
 
 

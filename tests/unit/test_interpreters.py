@@ -217,7 +217,7 @@ def test_an_archive_that_is_not_what_was_asked_for(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file"):
         builder.build(wanted(tmp_path / "none.tgz"))
     archive.write_bytes(b"no archive")
-    with pytest.raises(InterpreterError, match="must be an archive of CPython's source"):
+    with pytest.raises(UsageError, match="must be an archive of CPython's source"):
         builder.build(wanted(archive))
     other = tmp_path / "other.tgz"
     with tarfile.open(other, "w:gz") as out:

@@ -86,7 +86,7 @@ def test_an_interpreter_of_somebody_else_has_no_record() -> None:
     assert verdicts(found)["record"] is Seen.UNOBSERVABLE
     assert not attest.refuted(found)
     assert found.elf.build_id or found.elf.symbols or found.elf.needed
-    with pytest.raises(UsageError, match="there is no file"):
+    with pytest.raises(UsageError, match="no program is there"):
         attest.resolve("/nowhere/python")
     with pytest.raises(UsageError, match="no Python is called 'none'"):
         attest.resolve("none")

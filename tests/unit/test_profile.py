@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.show_samples import ANSWERS, PLANS, PROFILE, profile_of, starts
-from trimtab.errors import StudyError
+from trimtab.errors import StudyError, UsageError
 from trimtab.model import HostWrite, Settings, Verdict
 from trimtab.profile import evidence_digest, read_profile, to_dict, write_profile
 
@@ -114,7 +114,7 @@ def test_an_unknown_verdict_is_refused(tmp_path: Path) -> None:
     write_profile(PROFILE, tmp_path / "p")
     text = (tmp_path / "p").read_text()
     (tmp_path / "p").write_text(text.replace("verdict: adopt", "verdict: WON", 1))
-    with pytest.raises(StudyError, match=r"tunings\.0\.verdict"):
+    with pytest.raises(UsageError, match=r"tunings\.0\.verdict"):
         read_profile(tmp_path / "p")
 
 
@@ -191,7 +191,7 @@ def test_what_is_not_a_profile_is_refused(tmp_path: Path, edit: Edit, said: str)
     edit(data)
     path = tmp_path / "p"
     path.write_text(yaml.safe_dump(data))
-    with pytest.raises(StudyError, match=said) as caught:
+    with pytest.raises(UsageError, match=said) as caught:
         read_profile(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
@@ -205,20 +205,20 @@ def test_what_is_not_a_profile_is_refused(tmp_path: Path, edit: Edit, said: str)
         (b"a: [", "plain YAML"),
         (b"a: &x 1\nb: *x", "alias"),
         (b"\xff\xfe\x00", "plain YAML"),
-        (b"# " + b"x" * 1_000_001, "at most 1000000 bytes"),
+        (b"# " + b"x" * 1_000_001, "more than 1,000,000 bytes"),
     ],
 )
 def test_files_that_are_no_profiles(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "p"
     path.write_bytes(content)
-    with pytest.raises(StudyError, match=said):
+    with pytest.raises(UsageError, match=said):
         read_profile(path)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         read_profile(tmp_path / "absent")
-    with pytest.raises(StudyError, match="directory"):
+    with pytest.raises(UsageError, match="directory"):
         read_profile(tmp_path)
 
 

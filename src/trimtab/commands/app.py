@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,7 +34,7 @@ from trimtab.commands import (
     workload,
 )
 from trimtab.commands import run as run_command
-from trimtab.errors import TrimtabError
+from trimtab.errors import TrimtabError, UsageError
 from trimtab.masking import masked_prose
 from trimtab.model import Settings
 from trimtab.redaction import secret_values
@@ -86,6 +88,12 @@ python.register(app)
 manners.dress(app)
 
 
+_OF_A_PATH = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
+    | {errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
+)
+"""What is wrong with a path itself, whatever the machine's state."""
+
 _HINTS = {
     errno.ENOSPC: ": free some space, then resume",
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), ": raise 'ulimit -n', then resume"),
@@ -113,10 +121,22 @@ def run() -> int:
         return error.exit_code
     except OSError as error:
         what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-        hint = _HINTS.get(error.errno or 0, "")
-        terminal.fail(f"{what}{hint}", 1)
-        return 1
+        typed = _is_typed(error)
+        hint = ": name another path" if typed else _HINTS.get(error.errno or 0, "")
+        code = UsageError.exit_code if typed else 1
+        terminal.fail(f"{what}{hint}", code)
+        return code
     return 0
+
+
+def _is_typed(error: OSError) -> bool:
+    """Whether the system refuses a path that stands on the command line, or one below it."""
+    if error.errno not in _OF_A_PATH or not isinstance(error.filename, str):
+        return False
+    path = Path(error.filename)
+    words = [part for word in sys.argv[1:] for part in (word, word.partition("=")[2]) if part]
+    typed = {Path(word).expanduser().absolute() for word in words if word not in {".", "/"}}
+    return any(one == path.absolute() or one in path.absolute().parents for one in typed)
 
 
 def _one_line(error: Exception) -> str:

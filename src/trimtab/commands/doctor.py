@@ -119,14 +119,17 @@ def _view(
     capture: Path | None,
     told: Situation,
 ) -> View:
+    from trimtab import named_files
     from trimtab.diagnosis import machine
     from trimtab.diagnosis.capture import RecordingHost
-    from trimtab.host import Host, LocalHost, SnapshotHost
+    from trimtab.host import Host, LocalHost, captured
 
-    host: Host = LocalHost() if snapshot is None else SnapshotHost(snapshot)
+    host: Host = LocalHost() if snapshot is None else captured(snapshot)
     if capture is not None:
         host = RecordingHost(host, capture)
     local = snapshot is None
+    if python is not None and local:
+        named_files.require_program("--python", python)
     if pid is not None and python is None:
         python = _interpreter_of(pid)
     environment = machine.find_environment(host, python, local=local)
@@ -211,17 +214,13 @@ def _print(view: View, found: Diagnosis, *, everything: bool, wide: bool) -> Non
 def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None:
     """Verify the server under ``pid`` against ``profile``, and print the evidence."""
     from trimtab import engines
-    from trimtab.errors import StudyError, UsageError
     from trimtab.host import LocalHost
     from trimtab.live import LiveServer
     from trimtab.profile import read_profile
     from trimtab.running import told
     from trimtab.verify import refuted, verify
 
-    try:
-        wanted = read_profile(profile)
-    except StudyError as error:  # 1 would say that the server does not have it
-        raise UsageError(f"--profile must name a profile, but {error}") from error
+    wanted = read_profile(profile)
     server = LiveServer(pid, engines.observer(wanted.engine.name), log)
     evidence = verify(wanted.plan, server, LocalHost())
     if as_json:

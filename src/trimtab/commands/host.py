@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,9 +95,9 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Plan, print, and set the exit code."""
-    from trimtab.host import LocalHost, SnapshotHost
+    from trimtab.host import LocalHost, captured
 
-    host: Host = LocalHost() if snapshot is None else SnapshotHost(snapshot)
+    host: Host = LocalHost() if snapshot is None else captured(snapshot)
     made = _planned(host, profile, preset, settings or [], persist, pid, local=snapshot is None)
     _show(made, as_json=as_json)
     if not made.possible:
@@ -122,7 +123,7 @@ def apply(
     possible = made.possible and bool(made.writes)
     if possible:
         held.apply(
-            made.writes, host, label=made.label, persist=made.persist, folder=state or held.FOLDER
+            made.writes, host, label=made.label, persist=made.persist, folder=_folder(state)
         )
     _show(made, as_json=as_json, applied=possible)
     if not made.possible:
@@ -163,7 +164,7 @@ def rollback(
 
     if force and forget:
         raise UsageError("--force puts back what --forget leaves: give one of the two")
-    host, folder = LocalHost(), state or held.FOLDER
+    host, folder = LocalHost(), _folder(state)
     before = held.status(host, folder=folder)
     said = held.rollback(host, force=force, forget=forget, folder=folder)
     count = sum(one.journalled for one in before.settings)
@@ -259,7 +260,7 @@ def _stands(state: Path | None, *, as_json: bool) -> bool:
     from trimtab.hosting import held
     from trimtab.report import host as report
 
-    found = held.status(LocalHost(), folder=state or held.FOLDER)
+    found = held.status(LocalHost(), folder=_folder(state))
     if as_json:
         typer.echo(json.dumps(report.status_data(found), indent=1))
     else:
@@ -269,3 +270,17 @@ def _stands(state: Path | None, *, as_json: bool) -> bool:
 
 def _console() -> Console:
     return terminal.console()
+
+
+def _folder(state: Path | None) -> Path:
+    """Return the folder of the journal.
+
+    Raises:
+        UsageError: what is named is no folder.
+    """
+    from trimtab.errors import UsageError
+    from trimtab.hosting import held
+
+    if state is not None and os.path.lexists(state) and not state.is_dir():
+        raise UsageError(f"--state must be a folder, but {state} is none: name another")
+    return held.FOLDER if state is None else state

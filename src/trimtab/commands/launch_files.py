@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import errno
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from trimtab import named_files
 from trimtab.errors import UsageError
 
 LIMIT = 2_000_000
@@ -15,8 +15,6 @@ LIMIT = 2_000_000
 
 _HEAD = 100_000
 _SILENT_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
-_INHERITED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/", "/dev/null")
-"""Paths that the caller's shell has opened: of a process substitution, of standard input."""
 
 
 def expanded(name: str) -> Iterator[Path | None]:
@@ -89,32 +87,20 @@ def text_of(path: Path | None) -> str:
     """
     name = "standard input" if path is None else str(path)
     try:
-        data = sys.stdin.buffer.read(LIMIT + 1) if path is None else _bytes(path)
+        data = _standard_input() if path is None else named_files.read(path, LIMIT)
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from error
-    if len(data) > LIMIT:
-        raise UsageError(
-            f"{name}: more than {LIMIT // 1_000_000} MB: no launch file is that large"
-        )
     text = _decoded(data)
     if "\0" in text:
         raise UsageError(f"{name}: must be text, but holds binary data")
     return text
 
 
-def _bytes(path: Path) -> bytes:
-    """Read a file; one that may never answer, such as a FIFO, is not waited for."""
-    if str(path).startswith(_INHERITED):
-        with path.open("rb") as file:
-            return file.read(LIMIT + 1)
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise UsageError(
-                f"{path}: is no plain file, and may never end: "
-                f"pass its text to 'trimtab lint -' instead"
-            )
-        return file.read(LIMIT + 1)
+def _standard_input() -> bytes:
+    data = sys.stdin.buffer.read(LIMIT + 1)
+    if len(data) > LIMIT:
+        raise OSError(errno.EFBIG, f"it has more than {LIMIT:,} bytes")
+    return data
 
 
 def _decoded(data: bytes) -> str:

@@ -126,11 +126,11 @@ def binding_plan(
 ) -> None:
     """Plan the binding of CPUs and print it."""
     from trimtab.facts.text import format_cpu_list
-    from trimtab.host import LocalHost, SnapshotHost
+    from trimtab.host import LocalHost, captured
     from trimtab.oracle import LABEL, binding, environment
     from trimtab.rehearsal.machine import StandIn
 
-    host = LocalHost() if snapshot is None else SnapshotHost(snapshot)
+    host = LocalHost() if snapshot is None else captured(snapshot)
     machine = StandIn(chip=environment.chip(chip))
     found = binding.plan(environment.interpreter(), host, machine, workers)
     if as_json:
@@ -201,14 +201,10 @@ def _groups(
 
 
 def _of_profile(path: Path) -> Givens:
-    from trimtab.errors import StudyError, UsageError
     from trimtab.oracle import gather
     from trimtab.profile import read_profile
 
-    try:
-        return gather.of_settings(read_profile(path).plan.settings)
-    except StudyError as error:  # 1 would say that something is not taken as written
-        raise UsageError(f"--profile must name a profile, but {error}") from error
+    return gather.of_settings(read_profile(path).plan.settings)
 
 
 def _left_out(document: Document | None) -> list[NotAsked]:

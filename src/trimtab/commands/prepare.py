@@ -130,10 +130,13 @@ def _wish(
 
 
 def _scene(wish: Wish, target: str, python: str, snapshot: Path | None) -> Scene:
-    from trimtab.host import Host, LocalHost, SnapshotHost
+    from trimtab import named_files
+    from trimtab.host import Host, LocalHost, captured
     from trimtab.prepare.examine import scene_of
 
-    host: Host = LocalHost() if snapshot is None else SnapshotHost(snapshot)
+    if python and snapshot is None:
+        named_files.require_program("--python", python)
+    host: Host = LocalHost() if snapshot is None else captured(snapshot)
     return scene_of(host, wish, target, python, local=snapshot is None)
 
 

@@ -293,5 +293,8 @@ def _interpreter(python: str) -> Path:
         path = path / "bin" / "python"
     found = shutil.which(str(path))
     if found is None:
-        raise EngineMissingError(f"--engine-python must be an interpreter, but {python} is none")
+        raise UsageError(
+            f"--engine-python must be an interpreter, but {python} is none: name the python, or "
+            "the folder, of an environment with vLLM"
+        )
     return Path(found).absolute()  # not resolved: a link of a virtual environment is its identity

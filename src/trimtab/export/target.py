@@ -15,7 +15,7 @@ from trimtab.errors import EngineMissingError, UsageError
 from trimtab.export import reference
 from trimtab.export.chips import CHIPS, Chip, is_openeuler, named_by
 from trimtab.facts import Facts, situation
-from trimtab.host import Host, SnapshotHost
+from trimtab.host import Host, captured
 
 _LIB64 = frozenset({"openeuler", "kylin", "centos", "rhel", "fedora", "rocky", "almalinux"})
 
@@ -102,7 +102,7 @@ def _captured(wish: Wish, wanted: Chip | None) -> Target:
     if wish.engine or wish.engine_python:
         raise UsageError("--snapshot is another machine: leave --engine and --engine-python out")
     assert wish.snapshot is not None
-    host = SnapshotHost(wish.snapshot)
+    host = captured(wish.snapshot)
     packages = machine.find_environment(host, None, local=False).packages
     found = all_facts.inspect(host, packages, "cpu")
     platform = situation.platform(found, packages)

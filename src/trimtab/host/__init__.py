@@ -8,6 +8,6 @@ of them can be shown any machine.
 
 from trimtab.host.local import LocalHost
 from trimtab.host.port import LIMIT, Host, beside, command_slug
-from trimtab.host.snapshot import SnapshotHost
+from trimtab.host.snapshot import SnapshotHost, captured
 
-__all__ = ["LIMIT", "Host", "LocalHost", "SnapshotHost", "beside", "command_slug"]
+__all__ = ["LIMIT", "Host", "LocalHost", "SnapshotHost", "beside", "captured", "command_slug"]

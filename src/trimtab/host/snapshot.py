@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trimtab.errors import HostError
+from trimtab.errors import HostError, UsageError
 from trimtab.host.port import LIMIT, command_slug, head, refused
 
 
@@ -30,9 +30,17 @@ class SnapshotHost:
             meta = yaml.safe_load(path.read_text())
         except OSError as error:
             raise refused("read", str(path), error) from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise HostError(f"{path} must be YAML, but is not") from error
         if not isinstance(meta, dict):
             raise HostError(f"{path} must hold a mapping, but holds {type(meta).__name__}")
-        return meta
+        try:
+            return {
+                "affinity": sorted(int(cpu) for cpu in meta["affinity"]),
+                "euid": int(meta["euid"]),
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise HostError(f"{path} must have affinity, a list of CPUs, and euid") from error
 
     def _path(self, path: str) -> Path:
         return self.folder / "root" / path.lstrip("/")
@@ -112,8 +120,22 @@ class SnapshotHost:
 
     def affinity(self) -> tuple[int, ...]:
         """See `Host.affinity`."""
-        return tuple(sorted(int(cpu) for cpu in self._meta["affinity"]))
+        return tuple(self._meta["affinity"])
 
     def euid(self) -> int:
         """See `Host.euid`."""
         return int(self._meta["euid"])
+
+
+def captured(folder: Path) -> SnapshotHost:
+    """Return the captured machine in a folder that the user names.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    try:
+        return SnapshotHost(folder)
+    except HostError as error:
+        raise UsageError(
+            f"--snapshot must be a folder that 'trimtab doctor --capture' wrote, but {error}"
+        ) from error

@@ -5,6 +5,7 @@ Three verdicts a row, as everywhere: what cannot be seen is never a yes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,8 +68,8 @@ def resolve(told: str) -> Subject:
         record, program = store.find(told)
         return Subject(told, program.resolve(), record, store.folder() / told)
     path = Path(told).expanduser()
-    if not path.is_file():
-        raise UsageError(f"there must be an interpreter at {told}, but there is no file")
+    if not path.is_file() or not os.access(path, os.X_OK):
+        raise UsageError(f"there must be an interpreter at {told}, but no program is there")
     program = path.resolve()
     home = program.parent.parent
     ours = home.parent == store.folder().resolve()

@@ -63,6 +63,10 @@ def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> So
                 "--source must be an archive, 'distribution', or a version such as 3.11.15, but "
                 f"there is no file {asked}"
             )
+        if not tarfile.is_tarfile(path):
+            raise UsageError(
+                f"--source must be an archive of CPython's source, but {asked} is none"
+            )
         found = Source("file", path, store.checksum(path), path.name)
     if wanted is not None and found.sha256 != wanted:
         raise InterpreterError(

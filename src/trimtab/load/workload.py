@@ -10,7 +10,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trimtab import strict_yaml
+from trimtab import named_files, strict_yaml
 from trimtab.errors import WorkloadError
 from trimtab.load.arrival import Arrival
 from trimtab.load.lengths import LengthsField
@@ -230,16 +230,16 @@ def _with_files(workload: Workload, source: str) -> Workload:
 
 def _digest(source: str, key: str, given: str) -> tuple[str, str]:
     """Return the absolute path of a workload's file, and the SHA-256 of its content."""
-    path = (Path(source).parent / given).resolve()
-    if path.exists() and not path.is_file():
-        raise WorkloadError(f"workload {source}: {key} {path} must be a file, and is none")
+    path = Path(source).parent / given
     try:
+        path = path.resolve()
+        if path.exists() and not path.is_file():
+            raise WorkloadError(f"workload {source}: {key} {path} must be a file, and is none")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WorkloadError(
-            f"workload {source}: {key} {path} cannot be read: {error.strerror}"
-        ) from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        reason = getattr(error, "strerror", None) or error
+        raise WorkloadError(f"workload {source}: {key} {path} cannot be read: {reason}") from error
     return str(path), digest
 
 
@@ -250,13 +250,11 @@ def _same(source: str, path: str, digest: str, key: str, expected: str | None) -
 
 def _read(path: Path) -> Mapping[str, object]:
     try:
-        with path.open("rb") as file:
-            text = file.read(strict_yaml.MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        text = named_files.read(path, strict_yaml.MAX_BYTES)
+    except OSError as error:
         raise WorkloadError(
             f"workload: {str(path)!r} is no preset ({', '.join(PRESETS)}) and cannot be read "
-            f"as a file: {reason}"
+            f"as a file: {error.strerror}"
         ) from error
     try:
         content = strict_yaml.load(text)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trimtab import config_file, shell_words
+from trimtab import config_file, named_files, shell_words
+from trimtab.baseline import serving
 from trimtab.errors import UsageError
 from trimtab.lint.readers.container import is_run, parse_run
 from trimtab.lint.readers.launch import Word
@@ -27,25 +28,6 @@ _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _MODULES = ("vllm", "vllm.entrypoints.cli.main")
 _SERVERS = ("vllm.entrypoints.openai.api_server", "vllm.entrypoints.api_server")
 """Modules that serve without the word ``serve``."""
-
-_ENDPOINT = frozenset({"--host", "--port", "--uds"})
-_TLS = frozenset(
-    {"--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs", "--ssl-cert-reqs", "--ssl-ciphers"}
-)
-_TLS_SWITCHES = frozenset({"--enable-ssl-refresh", "--no-enable-ssl-refresh"})
-_NEVER_READY = {
-    "--headless": "it has no API",
-    "--grpc": "it speaks gRPC, not HTTP",
-    "--data-parallel-rank": "it is one of several servers",
-    "--data-parallel-start-rank": "it is one of several hosts",
-    "--data-parallel-external-lb": "it is one of several servers",
-    "--data-parallel-hybrid-lb": "it is one of several hosts",
-    "--data-parallel-address": "it waits for other hosts",
-    "--node-rank": "it is one of several hosts",
-    "--nnodes": "it waits for other hosts",
-    "--master-addr": "it waits for other hosts",
-}
-"""Options with which a server alone on this machine never answers, and why."""
 
 _PINNING = {
     "numactl": "binds CPUs and memory",
@@ -98,11 +80,17 @@ def read_file(path: Path) -> ServeCommand:
         UsageError: the file cannot be read, or holds what only a shell could evaluate.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{path} must be a command of at most {MAX_BYTES} bytes")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the baseline file {path} cannot be read: {error}") from error
+        text = named_files.read(path, MAX_BYTES).decode("utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the baseline file {path} cannot be read ({error.strerror}): name a file that holds "
+            "a 'vllm serve MODEL' command"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"the baseline file {path} must be text in UTF-8, but is not: name a file that holds "
+            "a 'vllm serve MODEL' command"
+        ) from error
     env: dict[str, str] = {}
     for number, line in _logical_lines(text):
         words = shell_words.split(line, f"{path}:{number}", env, str(Path.home()))
@@ -140,7 +128,7 @@ def parse(words: Sequence[str], where: str = "the baseline command") -> ServeCom
     program, args = _program(rest)
     if program is None:
         raise _no_command(words, args, where)
-    args, more = _served(config_file.joined(args, where), where)
+    args, more = serving.served(config_file.joined(args, where), where)
     model, args = _model(args, where)
     _require_lines(args, env)
     program = "" if notes else program  # what an image holds is not on this machine
@@ -213,43 +201,6 @@ def _model(args: list[str], where: str) -> tuple[str, list[str]]:
         if word.startswith("--model="):
             return word.partition("=")[2], args[:index] + args[index + 1 :]
     raise UsageError(f"{where} must name the model right after 'serve'")
-
-
-def _served(args: Sequence[str], where: str) -> tuple[list[str], tuple[str, ...]]:
-    """Return the arguments without where the server listens, and what is said about it.
-
-    Raises:
-        UsageError: such a server never gets ready here.
-    """
-    taken: list[str] = []
-    tls = False
-    skip = False
-    for index, word in enumerate(args):
-        name = config_file.option(word) if word.startswith("-") else ""
-        value = word.partition("=")[2] or "".join(args[index + 1 : index + 2])
-        if skip:
-            skip = False
-        elif name in _NEVER_READY and not _alone(name, value):
-            raise UsageError(
-                f"{where} has {name}, so that it never answers here, because "
-                f"{_NEVER_READY[name]}: give the command of a whole server"
-            )
-        elif name in _ENDPOINT or name in _TLS or name in _TLS_SWITCHES:
-            tls = tls or name in _TLS
-            skip = "=" not in word and name not in _TLS_SWITCHES
-        else:
-            taken.append(word)
-    note = "TLS (--ssl-*) is left out here, because the load comes from this machine"
-    return taken, (note,) if tls else ()
-
-
-def _alone(name: str, value: str) -> bool:
-    """Whether an option says no more than that the server is alone."""
-    return (name, value) in {
-        ("--nnodes", "1"),
-        ("--node-rank", "0"),
-        ("--data-parallel-rank", "0"),
-    }
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:

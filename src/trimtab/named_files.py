@@ -1,0 +1,55 @@
+"""Files and programs that a user names; a file is plain, bounded, and never waited for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from trimtab.errors import UsageError
+
+_INHERITED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/", "/dev/null")
+"""Paths that the caller's shell has opened: of a process substitution, of standard input."""
+
+_LONGEST = 4096
+"""Bytes of a path that Linux takes at most."""
+
+
+def read(path: Path, limit: int) -> bytes:
+    """Return the content of a file of at most ``limit`` bytes.
+
+    Raises:
+        OSError: it is missing, larger, or no plain file (a FIFO may never end), or the system
+            refuses to read it; ``strerror`` says which.
+    """
+    if str(path).startswith(_INHERITED):
+        with path.open("rb") as file:
+            return _bounded(path, file.read(limit + 1), limit)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a NUL, from a file that names this one
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
+    with os.fdopen(handle, "rb") as file:
+        kind = os.fstat(handle).st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+            raise OSError(errno.EINVAL, "it is no plain file, and may never end", str(path))
+        return _bounded(path, file.read(limit + 1), limit)
+
+
+def _bounded(path: Path, data: bytes, limit: int) -> bytes:
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
+    return data
+
+
+def require_program(option: str, given: str) -> None:
+    """Make sure that an option's value is a program: a path, or a name on PATH.
+
+    Raises:
+        UsageError: it is none.
+    """
+    path = str(Path(given).expanduser())
+    if len(given) > _LONGEST or shutil.which(path) is None:
+        raise UsageError(f"{option} must be an interpreter, but {given} is none: name its path")
