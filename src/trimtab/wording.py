@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from trimtab.model import Candidate, Comparison, Effect, Factor, Value
+
+_QUOTED = re.compile(r"(?<!\w)'[^']+'(?!\w)")
+"""A command or a value in quotes; an apostrophe stands behind a letter."""
 
 _PERCENT_BELOW = 2.0
 """From a doubling on, and below a half, a factor is easier to read than a percentage."""
@@ -148,17 +152,22 @@ def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]
     """Return ``text`` as lines of at most ``width`` columns; a longer word stands alone.
 
     ``first`` and ``rest`` begin the first line and the others. A percent sign stays beside its
-    number.
+    number, and a command in quotes whole if it fits a line.
     """
+    room = width - len(rest)
+
+    def kept(quoted: re.Match[str]) -> str:
+        return quoted[0].replace(" ", "\u00a0") if len(quoted[0]) <= room else quoted[0]
+
     lines = textwrap.wrap(
-        line(text).replace(" %", "\u00a0%"),
+        _QUOTED.sub(kept, line(text).replace(" %", "\u00a0%")),
         width,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [one.replace("\u00a0%", " %") for one in lines]
+    return [one.replace("\u00a0", " ") for one in lines]
 
 
 def _as_factor(one: Effect) -> bool:

@@ -112,7 +112,7 @@ def verified(pid: int, profile: Path) -> None:
     """Assert that the tree under ``pid`` is the plan of the profile: every check a yes."""
     ran = trimtab("doctor", "--pid", str(pid), "--profile", str(profile), "--json", cwd=Path.cwd())
     assert ran.code == 0, ran.out
-    found = {(one["check"]["kind"], one["verdict"]) for one in ran.json()}
+    found = {(one["check"]["kind"], one["verdict"]) for one in ran.json()["evidence"]}
     assert {verdict for _, verdict in found} == {"yes"}, ran.out
     assert {kind for kind, _ in found} >= {"environ", "mapped", "roles"}, ran.out
 

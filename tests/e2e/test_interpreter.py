@@ -114,7 +114,10 @@ def test_an_interpreter_that_is_not_there_is_one_line(data: Path, tmp_path: Path
 
 def test_the_commands_say_in_one_line_what_is_wrong(tmp_path: Path) -> None:
     env: dict[str, Any] = {"XDG_DATA_HOME": str(tmp_path / "data")}
-    assert trimtab("python", "list", "--json", cwd=tmp_path, **env).json() == []
+    assert trimtab("python", "list", "--json", cwd=tmp_path, **env).json() == {
+        "format": 1,
+        "pythons": [],
+    }
     for words, code, part in (
         (("build", "--plain", "--lto"), 2, "--plain builds without optimizations"),
         (("build", "--source", "none.tgz"), 2, "there is no file none.tgz"),

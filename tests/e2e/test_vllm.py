@@ -135,7 +135,7 @@ def test_the_exported_command_serves_by_hand_and_verifies(
             "doctor", "--pid", str(server.pid), "--profile", "s/profile.proven.yaml", "--json",
             cwd=study,
         )  # fmt: skip
-        verdicts = {(one["check"]["proves"], one["verdict"]) for one in ran.json()}
+        verdicts = {(one["check"]["proves"], one["verdict"]) for one in ran.json()["evidence"]}
         # /server_info answers under VLLM_SERVER_DEV_MODE=1 only, which no deployment should set:
         # by hand, what the scheduler took is not observable, and what it was given is.
         assert ran.code == 0, ran.out

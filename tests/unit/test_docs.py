@@ -47,4 +47,6 @@ def test_links_of_the_docs_lead_somewhere() -> None:
         for part in page.read_text().split("](")[1:]:
             target = part.partition(")")[0]
             if "://" not in target and not target.startswith("#"):
-                assert (page.parent / target).exists(), f"{page.name} links to {target}"
+                assert (page.parent / target.partition("#")[0]).exists(), (
+                    f"{page.name} links to {target}"
+                )

@@ -112,7 +112,7 @@ def test_a_plan_that_changes_nothing_is_said(tmp_path: Path) -> None:
     )
     assert run("doctor", "--pid", str(os.getpid()), "--profile", str(path), "--json") == (
         0,
-        "[]\n",
+        '{\n "format": 1,\n "evidence": []\n}\n',
     )
 
 
@@ -142,9 +142,9 @@ def test_an_image_that_is_not_there_is_refused(
 def test_the_catalogue_as_data_fits_its_schema() -> None:
     _, schema = run("catalog", "--schema")
     _, out = run("catalog", "--json")
-    entries = json.loads(out)
-    jsonschema.validate(entries, json.loads(schema))
-    found = {one["name"]: one for one in entries}
+    data = json.loads(out)
+    jsonschema.validate(data, json.loads(schema))
+    found = {one["name"]: one for one in data["tunings"]}
     assert len(found) > 150
     assert found["task-queue"]["rules"][0]["traps"] == ["T8"]
     assert {one["name"] for one in found["tcmalloc"]["conflicts"]} >= {"jemalloc"}
@@ -158,14 +158,15 @@ def test_one_entry_is_explained() -> None:
 
 def test_the_catalogue_is_filtered() -> None:
     _, out = run("catalog", "--layer", "hccl", "--search", "rdma", "--json")
-    assert {one["layer"] for one in json.loads(out)} == {"hccl"}
-    assert all("rdma" in json.dumps(one).lower() for one in json.loads(out))
+    found = json.loads(out)["tunings"]
+    assert {one["layer"] for one in found} == {"hccl"}
+    assert all("rdma" in json.dumps(one).lower() for one in found)
     _, cuda = run("catalog", "--platform", "cuda", "--json")
-    assert not any(one["platforms"] == ["ascend"] for one in json.loads(cuda))
+    assert not any(one["platforms"] == ["ascend"] for one in json.loads(cuda)["tunings"])
     _, studied = run("catalog", "--studied", "--json")
-    assert all(one["studied"] for one in json.loads(studied))
+    assert all(one["studied"] for one in json.loads(studied)["tunings"])
     _, rules = run("catalog", "--rules", "--json")
-    assert {"task-queue-graphs", "inert"} <= {one["id"] for one in json.loads(rules)}
+    assert {"task-queue-graphs", "inert"} <= {one["id"] for one in json.loads(rules)["rules"]}
 
 
 @pytest.mark.parametrize(

@@ -296,4 +296,4 @@ def test_force_and_forget_exclude_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["plan", "apply", "status", "verify", "rollback"])
 def test_every_help_has_an_example(name: str) -> None:
-    assert "Example: trimtab host" in run(app, ["host", name, "--help"]).output
+    assert "Examples:\n  trimtab host" in run(app, ["host", name, "--help"]).output

@@ -43,7 +43,7 @@ def test_a_broken_engine_is_listed_with_its_reason(
     monkeypatch.setenv("PATH", str(tmp_path))
     ran = CliRunner().invoke(app, ["engine", "list", "--json"])
     assert ran.exit_code == 0
-    rows = {row["name"]: row for row in json.loads(ran.output)}
+    rows = {row["name"]: row for row in json.loads(ran.output)["engines"]}
     assert set(rows) == {"scripted", "vllm"}
     assert (rows["scripted"]["version"], rows["scripted"]["reason"]) == ("0.32.0+cpu", None)
     assert rows["vllm"]["version"] is None

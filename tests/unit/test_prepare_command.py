@@ -48,7 +48,7 @@ def test_a_dry_run_shows_the_commands_and_the_refusals() -> None:
     assert "    /usr/bin/python3 -m venv --system-site-packages /opt/vllm\n" in done.stdout
     done = run("--dry-run", "--json", "--snapshot", str(HOSTS / "a3"))
     assert done.exit_code == 1
-    engine = next(one for one in json.loads(done.stdout) if one["name"] == "engine")
+    engine = next(one for one in json.loads(done.stdout)["steps"] if one["name"] == "engine")
     assert "no builds for Python 3.12" in engine["refusal"]
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.commands import terminal
+
 if TYPE_CHECKING:
     from trimtab.diagnosis import View
     from trimtab.model.finding import Finding
@@ -98,5 +100,5 @@ def _answered(questions: Sequence[Question]) -> tuple[tuple[Finding, ...], ...]:
         raise UsageError(f"--oracle: {error}") from error
     nothing = "--oracle: there is no setting of torch_npu or vllm-ascend to ask about"
     for sentence in found.asked or (nothing,):
-        typer.echo(f"trimtab: {sentence}", err=True)
+        terminal.warn(sentence)
     return found.findings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -72,7 +71,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure, print, and keep everything in a folder."""
-    from trimtab.commands import live_server, measured, measuring
+    from trimtab.commands import live_server, measured, measuring, terminal
     from trimtab.commands.live_server import reached
     from trimtab.errors import UsageError
     from trimtab.question import Options
@@ -102,6 +101,6 @@ def bench(
     else:
         found = measuring.of_starts(target, options, starts, folder, resume=resume)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        terminal.answer(found)
     else:
         measured.show(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -72,7 +71,7 @@ def capacity(
     as_json: Json = False,
 ) -> None:
     """Search, print, and keep everything in a folder."""
-    from trimtab.commands import capacities
+    from trimtab.commands import capacities, terminal
     from trimtab.commands.live_server import reached
     from trimtab.errors import UsageError
     from trimtab.question import Options
@@ -98,6 +97,6 @@ def capacity(
     else:
         found = capacities.of_starts(target, options, starts, requests, folder, resume=resume)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        terminal.answer(found)
     else:
         capacities.show(found)

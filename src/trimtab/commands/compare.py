@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -75,7 +74,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare, print, and keep everything in a folder."""
-    from trimtab.commands import measured, measuring
+    from trimtab.commands import measured, measuring, terminal
     from trimtab.question import Options
 
     options = Options(
@@ -95,6 +94,6 @@ def compare(
     )
     found = measuring.of_pairs((first, second), options, margin, pairs, folder, resume=resume)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        terminal.answer(found)
     else:
         measured.show(found)

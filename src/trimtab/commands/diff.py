@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,7 +49,7 @@ def diff(
     rows = differences.compare(*sides)
     others = differences.further(*sides, rows)
     if as_json:
-        typer.echo(json.dumps(_data(sides, rows, others), indent=1))
+        terminal.answer(_data(sides, rows, others))
     else:
         _show(sides, rows, others, everything=everything)
     if others or not all(row.same for row in rows):

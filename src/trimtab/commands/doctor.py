@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -103,7 +102,7 @@ def doctor(
     if as_json:
         from trimtab.report import doctor as report
 
-        typer.echo(json.dumps(report.as_data(view, *found), indent=1))
+        terminal.answer(report.as_data(view, *found))
     else:
         _print(view, found, everything=everything, wide=wide)
     rows, findings, _ = found
@@ -224,7 +223,7 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
     server = LiveServer(pid, engines.observer(wanted.engine.name), log)
     evidence = verify(wanted.plan, server, LocalHost())
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in evidence], indent=1))
+        terminal.answer({"evidence": [asdict(one) for one in evidence]})
     else:
         from trimtab.report.text import print_evidence
 

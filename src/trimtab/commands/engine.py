@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from trimtab.commands import terminal
 
 if TYPE_CHECKING:
     from trimtab import engines
@@ -64,7 +65,7 @@ def install(
     if python is not None:
         _install_on(name, python, engine_python)
         return
-    found = engines.install(name, python=engine_python, progress=_say)
+    found = engines.install(name, python=engine_python, progress=terminal.say)
     typer.echo(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
     if found.caveat:
         typer.echo(found.caveat)
@@ -80,7 +81,7 @@ def _install_on(engine: str, python: str, engine_python: str | None) -> None:
         raise UsageError("--python names the interpreter: leave --engine-python out")
     elsewhere.require_engine(engine)
     record, program = store.find(python)
-    made = elsewhere.install(engine, program, record.name, _say)
+    made = elsewhere.install(engine, program, record.name, terminal.say)
     typer.echo(f"{engine} on {record.name} is ready: {made.parent.parent}")
     named = "" if engine == EMBEDDED else f" --engine {engine}"
     typer.echo(f"next: trimtab compare stock interpreter={record.name}{named}")
@@ -98,7 +99,7 @@ def _install_beside(
     if python is not None:
         raise UsageError("--torch-npu and --python make different environments: leave one out")
     recipe = environments.torch_npu(version)
-    made = managed.install(recipe, engine_python, _say)
+    made = managed.install(recipe, engine_python, terminal.say)
     typer.echo(f"{recipe.what} is ready: {made.parent.parent}")
     typer.echo(f"next: trimtab oracle check --torch-npu {version} --setting NAME=VALUE")
 
@@ -115,7 +116,7 @@ def list_engines(
 
     found = engines.survey(python=engine_python)
     if as_json:
-        typer.echo(json.dumps([_row(one) for one in found], indent=1))
+        terminal.answer({"engines": [_row(one) for one in found]})
         return
     for one in found:
         if (engine := one.engine) is None:
@@ -134,7 +135,3 @@ def _row(one: engines.Listed) -> dict[str, str | None]:
         "where": found.where if found else None,
         "reason": one.reason or None,
     }
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trimtab.commands import terminal
 from trimtab.commands.shared import Engine, EnginePython, Json, Model
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _of_preset(
         )
         told += target.told if target.host is None else ()
     for sentence in dict.fromkeys(told):
-        typer.echo(sentence, err=True)
+        terminal.say(sentence)
     return orders
 
 
@@ -233,7 +233,7 @@ def _print(texts: list[tuple[Artefact, str]]) -> None:
     (main, text), *more = texts
     typer.echo(text, nl=False)
     for one, _ in more:
-        typer.echo(f"this is {main.file}; --output FOLDER writes {one.file} too", err=True)
+        terminal.say(f"this is {main.file}; --output FOLDER writes {one.file} too")
 
 
 def _write(texts: list[tuple[Artefact, str]], output: Path, *, force: bool) -> dict[str, Path]:
@@ -266,9 +266,9 @@ def _report(
             else {one.file: text for one, text in texts}
         )
         key = "files" if written else "texts"
-        typer.echo(json.dumps({key: files, "left_out": left_out}, indent=1))
+        terminal.answer({key: files, "left_out": left_out})
         return
     for path in written.values():
         typer.echo(f"wrote {path}")
     for file, reason in left_out.items():
-        typer.echo(f"left out {file}: {reason}", err=True)
+        terminal.say(f"left out {file}: {reason}")

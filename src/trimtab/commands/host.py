@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,7 +129,7 @@ def apply(
         raise typer.Exit(1)
     if not as_json and possible:
         for line in _afterwards(host, made):
-            typer.echo(line)
+            terminal.tell(line)
 
 
 @app.command("status", help=_STATUS_HELP)
@@ -171,15 +170,17 @@ def rollback(
     if before.persist == "systemd":
         held.reload_units(host)
     if as_json:
-        typer.echo(json.dumps({"settings": count, "not_restored": said}, indent=1))
+        terminal.answer({"settings": count, "not_restored": said})
     elif before.nothing:
         typer.echo("trimtab has applied nothing on this host.")
     else:
-        typer.echo(f"{count - len(said)} of {count} settings put back ({before.label})")
+        terminal.tell(f"{count - len(said)} of {count} settings put back ({before.label})")
         for sentence in said:
-            typer.echo(f"not put back: {sentence}")
+            terminal.tell(f"not put back: {sentence}")
         if said and not forget:
-            typer.echo("--force puts back also what somebody else has changed, --forget leaves it")
+            terminal.tell(
+                "--force puts back also what somebody else has changed, --forget leaves it"
+            )
     if said:
         raise typer.Exit(1)
 
@@ -223,20 +224,20 @@ def _planned(
 
 def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
     from trimtab.report import host as report
+    from trimtab.report.entries import paragraph
 
     if as_json:
         data: dict[str, Any] = {**report.plan_data(made), "applied": applied}
-        typer.echo(json.dumps(data, indent=1))
+        terminal.answer(data)
         return
     console = _console()
     report.show_plan(made, console)
     if made.refusal:
         report.show_instead(made, console)
     elif made.unmet:
-        console.print(report.unmet(made), style="bold", soft_wrap=True)
+        paragraph(console, report.unmet(made), style="bold")
     elif made.futile:
-        said = "Nothing was changed: nothing of it can be made here."
-        console.print(said, style="bold", soft_wrap=True)
+        paragraph(console, "Nothing was changed: nothing of it can be made here.", style="bold")
 
 
 def _afterwards(host: Host, made: HostPlan) -> list[str]:
@@ -262,7 +263,7 @@ def _stands(state: Path | None, *, as_json: bool) -> bool:
 
     found = held.status(LocalHost(), folder=_folder(state))
     if as_json:
-        typer.echo(json.dumps(report.status_data(found), indent=1))
+        terminal.answer(report.status_data(found))
     else:
         report.show_status(found, _console())
     return found.stands

@@ -97,7 +97,7 @@ def lint(
     report = report_on(documents, situation, choice, others)
     report = _with_fixable(report, documents, situation)
     for sentence in trouble:  # before the count, which it explains
-        print(f"trimtab: {sentence}", file=sys.stderr)
+        terminal.warn(sentence)
     _print(report, "json" if as_json else output, everything=everything or bool(select))
     if fix:
         _fix(documents, situation, choice, yes=yes)
@@ -167,7 +167,7 @@ def _print(report: Report, output: str, *, everything: bool) -> None:
     elif output == "json":
         from trimtab.lint.output.data import as_data
 
-        typer.echo(json.dumps(as_data(report), indent=1))
+        terminal.answer(as_data(report))
     elif output == "sarif":
         from trimtab.lint.output.sarif import as_sarif
 
@@ -219,14 +219,14 @@ def _fix(documents: list[Document], situation: Situation, choice: Choice, *, yes
             planned.append((path, document.text, made))
             typer.echo("\n".join(fix.diff(document.file, document.text, made.text)), err=True)
     if not planned:
-        typer.echo("nothing can be mended mechanically", err=True)
+        terminal.say("no finding can be fixed mechanically")
         return
     if not yes and not typer.confirm("write this?", err=True):
         return
     for path, before, made in planned:
         fix.write(path, before, made.text)
-        typer.echo(f"{path}: {len(made.fixed)} fixed, {len(made.left)} left", err=True)
+        terminal.say(f"{path}: {len(made.fixed)} fixed, {len(made.left)} left")
         for one in made.fixed:
-            typer.echo(f"  fixed {one.rule}: {one.setting}", err=True)
+            terminal.say(f"  fixed {one.rule}: {one.setting}")
         for rule, count in Counter(one.rule for one in made.left).items():
-            typer.echo(f"  left {rule}: {count}", err=True)
+            terminal.say(f"  left {rule}: {count}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -97,15 +98,29 @@ METAVARS: Mapping[str, str] = {
 }
 """What a value is, as a noun, by option or argument."""
 
-EVENTS = ("tune", "compare", "bench", "capacity")
-"""The commands that write events to standard error while a script waits for their JSON."""
-
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors only.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Print every detail.")]
 
 
 class Command(TyperCommand):
-    """A command whose help names values by nouns and groups many options."""
+    """A command whose help names values by nouns, groups many options and has its examples."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the usage line's words: what may be left out stands in brackets."""
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return [self.options_metavar or "", *map(_usage, arguments)]
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the text, then the examples: a command a line, ready to paste."""
+        text, _, examples = _EXAMPLES.sub("\0", inspect.cleandoc(self.help or "")).partition("\0")
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(text)
+        if examples:
+            with formatter.section("Examples"):
+                for command in re.split(r";\s|\n\n", examples):
+                    for line in _pasted(" ".join(command.split()), formatter.width - 2):
+                        formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options in their groups."""
@@ -139,6 +154,30 @@ class Commands(TyperGroup):
                     formatter.write_dl(rows)
 
 
+_EXAMPLES = re.compile(r"\n\s*\nExamples?:\s*")
+"""What stands before the examples in a command's help: they are its end."""
+
+
+def _pasted(command: str, width: int) -> list[str]:
+    """Return a command in lines of at most ``width`` columns, continued as a shell reads it.
+
+    An option keeps its value beside it.
+    """
+    lines = [""]
+    for words in re.findall(r"--?[\w-]+ [^\s-]\S*|\S+", command):
+        if lines[-1] and len(lines[-1]) + len(words) + 3 > width:
+            lines[-1] += " \\"
+            lines.append(f"    {words}")
+        else:
+            lines[-1] += f" {words}" if lines[-1] else words
+    return lines
+
+
+def _usage(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required or name.startswith("[") else f"[{name}]"
+
+
 def _title(param: Any, count: int) -> str:
     if param.param_type_name == "argument":
         return "Arguments"
@@ -159,7 +198,7 @@ def with_verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def run(*args: Any, quiet: bool = False, verbose: bool = False, **options: Any) -> Any:
-        events = command.__name__ in EVENTS and bool(options.get("as_json"))
+        events = options.get("as_json") is True
         terminal.choose(quiet=quiet, verbose=verbose, events=events)
         return command(*args, **options)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from trimtab.commands import terminal
 
 if TYPE_CHECKING:
     from trimtab.model.script import Document
@@ -107,7 +108,7 @@ def check(
     except EngineError as error:  # 1 would say that something is not taken as written
         raise UsageError(str(error)) from error
     if as_json:
-        typer.echo(json.dumps(show.as_data(replies, left_out), indent=1))
+        terminal.answer(show.as_data(replies, left_out))
     else:
         typer.echo("\n".join(line for reply in replies for line in show.lines(reply)))
     if any(reply.failed for reply in replies):
@@ -135,7 +136,7 @@ def binding_plan(
     found = binding.plan(environment.interpreter(), host, machine, workers)
     if as_json:
         told = {"label": LABEL, "chip": machine.chip, "npus": found.npus, "note": found.note}
-        typer.echo(json.dumps(told, indent=1))
+        terminal.answer(told)
         return
     typer.echo(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
     for npu, roles in found.npus.items():
@@ -165,7 +166,7 @@ def table_page(
     wrong = [row.probe.given.place for rows in found.values() for row in rows if not row.agrees]
     wrong += [one.case.words for one in outcomes if one.outcome != one.case.outcome]
     for place in wrong:
-        typer.echo(f"{place}: lint and the code differ", err=True)
+        terminal.warn(f"{place}: lint and the code differ")
     if wrong:
         raise typer.Exit(1)
 
@@ -213,7 +214,7 @@ def _left_out(document: Document | None) -> list[NotAsked]:
 
     found = [] if document is None else gather.not_asked(document)
     for one in found:
-        typer.echo(f"trimtab: not asked: {one.given.place}: {one.why}", err=True)
+        terminal.warn(f"not asked: {one.given.place}: {one.why}")
     return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -153,9 +151,9 @@ def _check(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
 
     found = examine(steps, scene)
     if as_json:
-        typer.echo(json.dumps(report.as_data(scene, found), indent=1))
+        terminal.answer(report.as_data(scene, found))
     else:
-        report.show(scene, found, terminal.console(soft_wrap=True))
+        report.show(scene, found, terminal.console())
     states = {one.finding.state for one in found}
     if State.MISSING in states:
         raise typer.Exit(1)
@@ -165,16 +163,13 @@ def _check(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
 
 def _dry_run(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
     from trimtab.prepare.examine import intended
+    from trimtab.report import prepare as report
 
     plan = [intended(step, scene) for step in steps]
     if as_json:
-        typer.echo(json.dumps([one.as_data() for one in plan], indent=1))
-    for one in () if as_json else plan:
-        typer.echo(f"{one.step.name}: {one.finding.state.value}: {one.finding.sentence}")
-        for change in one.changes:
-            typer.echo("".join(f"    {line}\n" for line in str(change).splitlines()), nl=False)
-        if one.refusal:
-            typer.echo(f"    refused, as the machine is now: {one.refusal}")
+        terminal.answer({"steps": [one.as_data() for one in plan]})
+    else:
+        report.show_plan(plan, terminal.console())
     if any(one.refusal for one in plan):
         raise typer.Exit(1)
 
@@ -190,7 +185,7 @@ def _do(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
             changes = step.changes(scene)
             if not changes:
                 continue
-            _say(f"{step.name}: {step.summary}")
+            terminal.say(f"{step.name}: {step.summary}")
             for one in changes:
                 perform(one, step.name, hands)
             scene = refreshed(scene)
@@ -204,9 +199,9 @@ def _undo(steps: tuple[Step, ...]) -> None:
     with hands.journal.locked():
         done, stays = undo(hands, [step.name for step in steps])
     for sentence in done or () if stays else done or ("there is nothing to undo",):
-        typer.echo(sentence)
+        terminal.tell(sentence)
     for sentence in stays:
-        print(f"trimtab: {sentence}", file=sys.stderr)
+        terminal.warn(sentence)
     if stays:
         raise typer.Exit(1)
 
@@ -216,8 +211,4 @@ def _hands() -> Hands:
     from trimtab.prepare.journal import Journal, place
     from trimtab.prepare.perform import Hands
 
-    return Hands(LocalHost(), Journal(place()), _say)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    return Hands(LocalHost(), Journal(place()), terminal.say)

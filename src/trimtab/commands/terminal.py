@@ -6,18 +6,25 @@ Where a script reads JSON, standard error carries events (`trimtab.progress_even
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
+from trimtab import wording
 from trimtab.progress_events import Events
-from trimtab.wording import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from trimtab.progress import Display
+
+
+FORMAT = 1
+"""Version of the objects of ``--json``. A new key keeps it; a changed or removed one raises it."""
 
 
 @dataclass(slots=True)
@@ -54,7 +61,7 @@ def say(line: str) -> None:
     if _asked.events:
         Events(sys.stderr).note(line)
     else:
-        print(plain(line), file=sys.stderr)
+        _write(line, sys.stderr)
 
 
 def fail(text: str, code: int) -> None:
@@ -62,7 +69,36 @@ def fail(text: str, code: int) -> None:
     if _asked.events:
         Events(sys.stderr).error(text, code)
     else:
-        print(f"trimtab: {plain(text)}", file=sys.stderr)
+        _write(f"trimtab: {text}", sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Print a sentence that is no reason to end, also to those who asked for quiet."""
+    if _asked.events:
+        Events(sys.stderr).note(text)
+    else:
+        _write(f"trimtab: {text}", sys.stderr)
+
+
+def answer(data: Mapping[str, Any]) -> None:
+    """Print what ``--json`` asks for: one object, which says its format first."""
+    print(json.dumps({"format": FORMAT, **data}, indent=1))
+
+
+def tell(line: str) -> None:
+    """Print a line of the answer to standard output."""
+    _write(line, sys.stdout)
+
+
+def columns(stream: TextIO) -> int:
+    """Return the width of a terminal, 0 for a pipe or a file: lines there are of any length."""
+    return shutil.get_terminal_size().columns if stream.isatty() else 0
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """Write a text in lines that fit a terminal, in one line elsewhere."""
+    width, text = columns(stream), wording.plain(text)
+    print("\n".join(wording.wrapped(text, width, "", "  ")) if width else text, file=stream)
 
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -218,7 +217,10 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
         "arm_remark": _arm_remark(session),
     }
     told = intent.text(shown, verbose=terminal.verbose())
-    typer.echo(json.dumps(shown, indent=1) if as_json else told)
+    if as_json:
+        terminal.answer(shown)
+    else:
+        typer.echo(told)
 
 
 def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:
@@ -246,7 +248,7 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
     if as_json:
         shown = answer_json.as_json(result, folder, session.catalog)
         shown = {**shown, "measures": header.of(session).as_data()}
-        typer.echo(json.dumps(shown, indent=1))
+        terminal.answer(shown)
     else:
         for line in summary(result):
             typer.echo(line)

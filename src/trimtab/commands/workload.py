@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from trimtab.commands import terminal
+
 _PAGE = "/metrics"
 _SECONDS = 10.0
 
@@ -84,7 +86,7 @@ def from_metrics(
     elapsed = None
     if not since_start:
         began = time.monotonic()
-        typer.echo(f"looking on for {seconds:g} s", err=True)
+        terminal.say(f"observing the server for {seconds:g} s")
         time.sleep(seconds)
         later = observed.parse(_get(url))
         elapsed, seen = time.monotonic() - began, later.since(seen)
@@ -93,7 +95,7 @@ def from_metrics(
         typer.echo(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8")
-        typer.echo(f"{out}: the workload of {seen.requests:.0f} requests", err=True)
+        terminal.say(f"{out}: the workload of {seen.requests:.0f} requests")
 
 
 def _get(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -96,6 +96,14 @@ class Entry(BaseModel):
     sources: list[Source]
 
 
+class Listing(BaseModel):
+    """What ``trimtab catalog --json`` prints."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: int = Field(description="Version of this object.")
+    tunings: list[Entry]
+
+
 def entry(tuning: Tuning) -> Entry:
     """Return an entry as data."""
     values = None if callable(tuning.values) else list(tuning.values)
@@ -179,7 +187,7 @@ def _verified(knob: Knob) -> str:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of ``trimtab catalog --json``."""
-    return TypeAdapter(list[Entry]).json_schema()
+    return Listing.model_json_schema()
 
 
 def listing(tunings: Iterable[Tuning], console: Console) -> None:

@@ -1,4 +1,7 @@
-"""Lists of entries: a table where there is room, paragraphs at 80 columns, tabs in a pipe."""
+"""Lists of entries: a table where there is room, paragraphs at 80 columns, tabs in a pipe.
+
+Single paragraphs have the terminal's width, and are one line in a pipe.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from trimtab import wording
 
 _ROOM = 160
 """Columns that a table of four columns needs to keep its words whole."""
@@ -28,6 +34,23 @@ def entries(
         for row in rows:
             table.add_row(*row)
         console.print(table)
+
+
+def paragraph(
+    console: Console, text: str, first: str = "", rest: str = "", style: str = ""
+) -> None:
+    """Print a text behind ``first``, in further lines behind ``rest``.
+
+    ``style`` is that of ``first``, or of all if there is none.
+    """
+    if not console.is_terminal:
+        console.file.write(f"{first}{text}".rstrip() + "\n")
+        return
+    for number, line in enumerate(wording.wrapped(text, console.width, first, rest)):
+        shown = Text(line)
+        if not first or number == 0:
+            shown.stylize(style, 0, len(first) or len(line))
+        console.print(shown, soft_wrap=True)
 
 
 def _paragraphs(rows: Sequence[tuple[str, str, str, str]], console: Console) -> None:

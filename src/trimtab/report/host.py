@@ -9,12 +9,12 @@ from itertools import groupby
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from trimtab.hosting import manifest, render
 from trimtab.hosting.held import Held, Standing, Status
 from trimtab.hosting.plan import Fate, HostPlan, Row
 from trimtab.model import HostWrite
+from trimtab.report.entries import paragraph
 
 _STYLES = {Fate.WRITE: "bold", Fate.ALREADY: "dim", Fate.REFUSED: "yellow"}
 _NUMBER = re.compile(r"\d+")
@@ -29,11 +29,11 @@ def show_plan(plan: HostPlan, console: Console) -> None:
         _line(console, row.fate.value, _STYLES[row.fate], f"{name}{change}  [{_places(rows)}]")
         why = f"{row.why} Ends with a boot: {row.kept}." if _ends(row) else row.why
         _line(console, "", "", why)
-    console.print(Text(summary(plan)), soft_wrap=True)
+    paragraph(console, summary(plan))
 
 
 def _line(console: Console, word: str, style: str, text: str) -> None:
-    console.print(Text(f"{word:9}", style=style) + Text(text), soft_wrap=True)
+    paragraph(console, text, f"{word:9}", " " * 9, style)
 
 
 def summary(plan: HostPlan) -> str:
@@ -49,8 +49,8 @@ def unmet(plan: HostPlan) -> str:
     """Return in one line why nothing is made although something could be."""
     be, them = ("is", "it") if len(plan.unmet) == 1 else ("are", "them")
     return (
-        f"Nothing was changed: {', '.join(plan.unmet)} {be} refused, and what --set or a profile "
-        f"names is made whole or not at all: mend {them}, or name only the others, by --set."
+        f"Nothing was changed: {', '.join(plan.unmet)} {be} refused, and trimtab makes all that "
+        f"--set or a profile names, or nothing. Correct {them}, or name the others with --set."
     )
 
 
@@ -60,7 +60,7 @@ def _ends(row: Row) -> bool:
 
 def show_instead(plan: HostPlan, console: Console) -> None:
     """Print what somebody who may change the host has to do."""
-    console.print(Text(f"Nothing was changed: {plan.refusal}.", style="bold"), soft_wrap=True)
+    paragraph(console, f"Nothing was changed: {plan.refusal}.", style="bold")
     told = instead(plan)
     if told["commands"]:
         console.print("\nOn the host, as root:")
@@ -123,20 +123,20 @@ def show_status(status: Status, console: Console) -> None:
         console.print("trimtab has applied nothing on this host.")
         return
     kept = f", kept over a boot by {status.persist}" if status.persist else ""
-    console.print(Text(f"{status.label}, applied {status.at}{kept}", style="bold"), soft_wrap=True)
+    paragraph(console, f"{status.label}, applied {status.at}{kept}", style="bold")
     if status.undoing:
         said = "It was taken back, except what follows: 'trimtab host rollback' goes on."
-        console.print(Text(said, style="bold red"), soft_wrap=True)
+        paragraph(console, said, style="bold red")
     elif not status.complete:
         said = "The apply was interrupted: roll it back, or apply it again."
-        console.print(Text(said, style="bold red"), soft_wrap=True)
+        paragraph(console, said, style="bold red")
     for rows in _alike(status.settings):
         row = rows[0]
         style = "green" if row.standing is Standing.HOLDS else "bold red"
         before = row.before if row.journalled else f"{row.before}, not by trimtab"
         now = "" if row.standing is Standing.HOLDS else f", now {row.now}"
         text = f"{row.after} (before: {before}{now})  [{_places(rows)}]"
-        _line(console, f"{row.standing.value}:", style, f" {text}")
+        _line(console, f"{row.standing.value}:", style, text)
 
 
 def status_data(status: Status) -> dict[str, Any]:

@@ -7,24 +7,37 @@ from typing import Any
 
 from rich.console import Console
 
-from trimtab.prepare.examine import Checked
+from trimtab.prepare.examine import Checked, Intended
 from trimtab.prepare.step import Scene, State
+from trimtab.report.entries import paragraph
 
 _WIDTH = 14
 
 
 def show(scene: Scene, found: Sequence[Checked], console: Console) -> None:
-    """Print the target, and one line a step; a sentence goes on below its step's name."""
+    """Print the target, and a paragraph for each step."""
     wish = scene.wish
     console.print(
         f"{wish.target.name} on {scene.system}, {scene.system.arch or 'unknown machine'}"
     )
     console.print()
     for number, one in enumerate(found, 1):
-        state = one.finding.state.value
-        console.print(f"{number}. {one.step.name:<{_WIDTH}} {state:<15} {one.finding.sentence}")
+        first = f"{number}. {one.step.name:<{_WIDTH}} {one.finding.state.value:<15} "
+        paragraph(console, one.finding.sentence, first, " " * len(first))
     console.print()
     console.print(summary(found))
+
+
+def show_plan(plan: Sequence[Intended], console: Console) -> None:
+    """Print each step with the commands and files that would be made, ready to paste."""
+    for one in plan:
+        said = f"{one.step.name}: {one.finding.state.value}: {one.finding.sentence}"
+        paragraph(console, said, rest="  ")
+        for change in one.changes:
+            for line in str(change).splitlines():
+                console.file.write(f"    {line}\n")
+        if one.refusal:
+            paragraph(console, f"refused, as the machine is now: {one.refusal}", "    ", "    ")
 
 
 def summary(found: Sequence[Checked]) -> str:
