@@ -136,7 +136,7 @@ TUNINGS = (
             "A name is a prefix ('eth' takes eth0 and eth1) unless '=' stands before it; '^' "
             "excludes. A wrong one fails with EI0001. HCCL_IF_IP wins over it."
         ),
-        accepts=Pattern(r"[\^=]?[\w.,:@-]+", "NIC names, after = or ^", _FAILS),
+        accepts=Pattern(r"\^?=?[\w.,:@-]+", "NIC names, after =, ^ or ^=", _FAILS),
         platforms=_ASCEND,
         rules=(
             Rule(

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 
 from trimtab.catalog import Scene
 from trimtab.lint.images import told_by_image
+from trimtab.lint.requirements import filled, told_by_requirements
 from trimtab.model.script import Document, Launch
 from trimtab.model.situation import Situation
 
@@ -18,7 +19,7 @@ def scenes(document: Document, situation: Situation) -> Iterator[Scene]:
     required = told_by_requirements(document)
     for launch in document.launches:
         yield Scene(
-            situation=merged(told_by(launch, situation), required),
+            situation=merged(told_by(launch, situation, document), required),
             argv=launch.argv,
             env={one.name: one for one in launch.env},
             options={one.name: one for one in launch.options},
@@ -30,10 +31,10 @@ def scenes(document: Document, situation: Situation) -> Iterator[Scene]:
         )
 
 
-def told_by(launch: Launch, situation: Situation) -> Situation:
+def told_by(launch: Launch, situation: Situation, document: Document) -> Situation:
     """Return the situation with what a launch tells of it; what was given outranks that."""
     image = launch.container.image if launch.container is not None else ""
-    told = told_by_image(image)
+    told = told_by_image(filled(image, document))
     if launch.container is not None or launch.inside is True:
         told = replace(told, container=True)
     told = merged(told, _devices(launch))
@@ -55,29 +56,10 @@ def _devices(launch: Launch) -> Situation:
     return Situation()
 
 
-_REQUIREMENT = re.compile(
-    r"(?P<name>vllm(?:[-_]ascend)?|torch(?:[-_]npu)?)(?:\[[^\]]*\])?==v?(?P<version>\d+[\w.+]*)"
-)
-
-
-def told_by_requirements(document: Document) -> Situation:
-    """Return the versions that the commands of a text install, each where only one is named."""
-    found: dict[str, set[str]] = {}
-    for command in document.commands:
-        for word in (*command.words, *(command.stdin or "").split()):
-            match = _REQUIREMENT.fullmatch(word.strip("'\""))
-            if match is not None:
-                found.setdefault(match["name"].replace("_", "-"), set()).add(match["version"])
-    return Situation(
-        versions={name: those.pop() for name, those in found.items() if len(those) == 1}
-    )
-
-
 def told_by_text(document: Document, situation: Situation) -> Situation:
     """Return the situation with what all containers of a text tell alike."""
-    told = {
-        repr(told_by_image(one.image)): told_by_image(one.image) for one in document.containers
-    }
+    images = (told_by_image(filled(one.image, document)) for one in document.containers)
+    told = {repr(one): one for one in images}
     required = told_by_requirements(document)
     return merged(situation, *(told.values() if len(told) == 1 else ()), required)
 

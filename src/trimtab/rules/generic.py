@@ -7,8 +7,8 @@ from functools import cache
 from typing import TypeAlias
 
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
-from trimtab.catalog._accepts import Taken
-from trimtab.catalog._placeholders import is_placeholder
+from trimtab.catalog._accepts import Choice, Taken
+from trimtab.catalog._placeholders import is_name_of_number, is_placeholder, unfilled
 from trimtab.catalog._releases import vllm_ascend
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
@@ -34,9 +34,11 @@ def set_to(tuning: Tuning, scene: Scene) -> Value:
 def literal(tuning: Tuning, scene: Scene) -> str | None:
     """Return the value as text where it is set and known to the letter: no placeholder."""
     value, made = set_to(tuning, scene), scene.at(tuning.knob.setting)
-    if value is None or (made is not None and not made.literal):
+    if value is None or (made is not None and (not made.literal or unfilled(made))):
         return None
     text = str(int(value)) if isinstance(value, bool) else str(value)
+    if not isinstance(tuning.accepts, Choice) and is_name_of_number(text):
+        return None
     return None if is_placeholder(text) else text
 
 

@@ -187,47 +187,28 @@ def _secret(one: Setting) -> bool:
 
 
 _DUMMIES = frozenset(
-    {
-        *("dummy", "empty", "none", "null", "token", "test", "testing", "tests", "fake", "local"),
-        *("sample", "example", "demo", "default", "secret", "password", "passwd", "admin", "user"),
-        *("key", "api", "apikey", "sk", "hf", "my", "your", "the", "here", "not", "needed", "no"),
-        *("required", "used", "unused", "vllm", "openai", "changeme", "change", "minioadmin"),
-        *("minio", "abc", "abc123", "foo", "bar", "foobar", "random", "some", "any", "anything"),
-        *(
-            "string",
-            "value",
-            "true",
-            "false",
-            "ignored",
-            "notneeded",
-            "auth",
-            "bearer",
-            "huggingface",
-        ),
-        *(
-            "llm",
-            "access",
-            "id",
-            "insert",
-            "enter",
-            "put",
-            "paste",
-            "add",
-            "replace",
-            "with",
-            "me",
-        ),
-        *("postgres", "root", "guest", "invalid", "mock", "dev", "development", "hello", "world"),
-    }
+    """
+    dummy empty none null token test testing tests fake local sample example demo default secret
+    password passwd admin user key keys api apikey sk hf my your the here not needed no required
+    used unused vllm openai changeme change minioadmin minio abc foo bar foobar random some any
+    anything string value true false ignored notneeded auth bearer huggingface llm access id insert
+    enter put paste add replace with me postgres root guest invalid mock dev development hello
+    world disabled works super very strong insecure ollama lm studio lmstudio litellm llama master
+    server client service redis mysql mongo rabbitmq grafana prometheus qwerty letmein pass pw pwd
+    placeholder please real actual valid private public shared common temp temporary tmp noauth
+    """.split()
 )
 """Words of which dummies are made: a value of them alone is no secret."""
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 
 def _dummy(text: str) -> bool:
     """Whether a value says of itself that it is none: EMPTY, token-abc123, hf_xxxx, sk-1234."""
-    parts = [part for part in re.split(r"[^a-z0-9]+", text.lower()) if part]
-    return all(
-        part in _DUMMIES or len(set(part)) == 1 or part in "01234567890" or part in "abcdef"
+    parts = re.findall(r"[a-z]+|\d+", text.lower())
+    few = sum(len(part) < 3 for part in parts) <= 3  # more of them is chance
+    return few and all(
+        part in _DUMMIES or len(set(part)) == 1 or part in "01234567890" or part in _ALPHABET
         for part in parts
     )
 

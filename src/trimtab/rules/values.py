@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from trimtab.catalog import Rule, Scene
 from trimtab.catalog._option_kinds import refusal
-from trimtab.catalog._placeholders import is_placeholder
+from trimtab.catalog._placeholders import is_name_of_number, unfilled
 from trimtab.catalog._releases import vllm
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
@@ -41,7 +41,7 @@ def _values(scene: Scene) -> Iterator[Hit]:
         return
     for name, made in scene.options.items():
         option = _whole(name)
-        if not made.literal or "." in name or _unfilled(option, made.value):
+        if not made.literal or "." in name or _unfilled(option, made):
             continue
         if option == "--help" or _cut(made):
             continue
@@ -54,13 +54,15 @@ def _values(scene: Scene) -> Iterator[Hit]:
                 yield _hit(option, made, found, scene)
 
 
-def _unfilled(option: str, text: str) -> bool:
+def _unfilled(option: str, made: Setting) -> bool:
     """Whether a value is a placeholder; ``{word}`` where JSON belongs is broken JSON."""
-    kinds = vllm().parts["options"].get(option, ((0, 0, ""),))
-    bare = re.fullmatch(r"\{\w+\}", text) and kinds[-1][2].startswith("json")
-    if bare and not re.search(r"(?i)conf|json|arg|param|your|here", text):
-        return False
-    return is_placeholder(text)
+    text = made.value
+    kind = vllm().parts["options"].get(option, ((0, 0, ""),))[-1][2]
+    if re.fullmatch(r"\{\w+\}", text) and kind.startswith("json"):
+        return re.search(r"(?i)conf|json|arg|param|your|here", text) is not None
+    if kind.startswith(("int", "float", "human")) and is_name_of_number(text):
+        return True
+    return unfilled(made)
 
 
 def _cut(made: Setting) -> bool:
@@ -170,10 +172,14 @@ def _span(made: Setting) -> Place | None:
 def _named(option: str, made: Setting, scene: Scene) -> Iterator[Hit]:
     part, version = _NAMED[option], in_force("vllm", scene)
     text = made.value.upper() if option == "--attention-backend" else made.value
-    if text in vllm().names_of(part, version) or text.upper() in {"", "NONE"}:
+    if text in vllm().names_of(part, version) or text.upper() in {"", "NONE", "AUTO"}:
         return
     if text.lower() in _PLUGINS_OWN or "." in text:  # of a plugin, or the path of a class
         return
+    if option == "--quantization" and re.fullmatch(r"[A-Z]+(_[A-Z]+)*", text):
+        text = text.lower()
+        if text not in vllm().names(part):
+            return  # stands for a name
     known = text in vllm().names(part)
     meant = spelling.meant(text, vllm().names_of(part, version)) or _close(text, part, version)
     doubt = "" if known or meant else added_by(scene)
