@@ -14,7 +14,8 @@ _WHOLE: Final = re.compile(
 )
 _PARTS: Final = re.compile(
     r"""(?ix)
-    <[a-z_][^<>]*> | \{\{.*\}\} | \{\{\s*(?:[\w.]|$) | \{[a-z_][\w\ .-]*\} | \$\{?[a-z_] | \$\$\w+\$\$ | %[a-z_]\w*%
+    <[a-z_][^<>]*> | \{\{.*\}\} | \{\{\s*(?:[\w.]|$) | \{[a-z_][\w\ .-]*\} | \$\{?[a-z_]
+    | \$\$\w+\$\$ | %[a-z_]\w*%
     | @[a-z_]\w*@ | __[a-z]\w*__ | \[(?:your|insert|the)\b
     | (?:^|[^a-z])your[-_ ]\w+ | \byour\w*(?:ip|token|key|host|model|path|name)\b
     | (?:^|[^a-z])x{2,}(?:[^a-z]|$) | \.\.\. | … | \bpath/to\b

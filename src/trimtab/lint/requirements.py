@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -87,7 +88,7 @@ def _cloned(command: Command) -> Iterator[tuple[str, str]]:
         return
     names = [match["name"] for word in words if (match := _CLONED.fullmatch(word))]
     joined = [word.partition("=")[2] for word in words if word.startswith("--branch=")]
-    after = [b for a, b in zip(words, words[1:], strict=False) if a in {"-b", "--branch"}]
+    after = [b for a, b in pairwise(words) if a in {"-b", "--branch"}]
     tags = [one for one in (*joined, *after) if _RELEASE.fullmatch(one)]
     if names and tags:
         yield names[0], tags[0].removeprefix("v")

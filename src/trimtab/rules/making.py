@@ -186,8 +186,7 @@ def _secret(one: Setting) -> bool:
     return plain and not is_placeholder(text) and not _dummy(text)
 
 
-_DUMMIES = frozenset(
-    """
+_SPOKEN = """
     dummy empty none null token test testing tests fake local sample example demo default secret
     password passwd admin user key keys api apikey sk hf my your the here not needed no required
     used unused vllm openai changeme change minioadmin minio abc foo bar foobar random some any
@@ -196,8 +195,8 @@ _DUMMIES = frozenset(
     world disabled works super very strong insecure ollama lm studio lmstudio litellm llama master
     server client service redis mysql mongo rabbitmq grafana prometheus qwerty letmein pass pw pwd
     placeholder please real actual valid private public shared common temp temporary tmp noauth
-    """.split()
-)
+"""
+_DUMMIES = frozenset(_SPOKEN.split())
 """Words of which dummies are made: a value of them alone is no secret."""
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
