@@ -40,7 +40,7 @@ def about_files(
     from trimtab.oracle.findings import made_by
 
     asked = [
-        (document.file, _question(givens, made_by(launch), told_by(launch, situation)))
+        (document.file, _question(givens, made_by(launch), told_by(launch, situation, document)))
         for document in documents
         for launch in document.launches
         if (givens := gather.of_launch(launch))
