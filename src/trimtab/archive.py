@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from trimtab import codec, storage
+from trimtab import codec, named_files, storage
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.model import Advice, Conclusion, Verdict
@@ -81,9 +81,7 @@ def read(folder: Path, ledger: Ledger) -> Study | None:
     if not path.exists():
         return None
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise StudyError(f"{path} must have at most {_MAX_BYTES} bytes: remove it")
-        content = codec.require(dict, json.loads(path.read_bytes()))
+        content = codec.require(dict, json.loads(named_files.read(path, _MAX_BYTES)))
         found = content.pop("format", None)
         if found != FORMAT:
             raise ValueError(f"format must be {FORMAT}, but is {found!r}")

@@ -31,7 +31,7 @@ from typing import Any, Final, Self, cast
 
 from filelock import FileLock, Timeout
 
-from trimtab import storage
+from trimtab import named_files, storage
 from trimtab.codec import decode, encode, require
 from trimtab.errors import StudyError
 from trimtab.model import Start
@@ -39,6 +39,8 @@ from trimtab.model import Start
 FORMAT: Final = 3
 READS: Final = (1, 2, 3)
 AFTER: Final = "after"
+_MAX_BYTES: Final = 2 * 1024**3
+
 CHAINED: Final = 3
 """The first format whose lines name the line before them."""
 
@@ -201,7 +203,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Start], int, str | None]:
     The digest is ``None`` in a format without a chain.
     """
     try:
-        data = path.read_bytes()
+        data = named_files.read(path, _MAX_BYTES)
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror or error})") from error
     length = data.rfind(b"\n") + 1

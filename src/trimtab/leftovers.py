@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from trimtab import proctree, storage
+from trimtab import named_files, proctree, storage
 from trimtab.proctree import Stat
 
 FILE = "running.json"
@@ -30,6 +30,7 @@ FORMAT = 1
 """Format of the file. History: 1, first."""
 
 _COOKIE = re.compile(r"[0-9a-f]{32}")
+_MAX_BYTES = 16 * 1024 * 1024
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PATIENCE = 12.0
 """Seconds to let a keeper that is ending its tree finish: its grace and its insisting."""
@@ -64,7 +65,7 @@ def erase(folder: Path) -> None:
 def load(path: Path) -> Running | None:
     """Read a record; ``None`` for one that is of another format or damaged."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(named_files.read(path, _MAX_BYTES))
         if data["format"] != FORMAT:
             return None
         if not _COOKIE.fullmatch(data["cookie"]):

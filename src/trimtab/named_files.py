@@ -24,7 +24,7 @@ def read(path: Path, limit: int) -> bytes:
         OSError: it is missing, larger, or no plain file (a FIFO may never end), or the system
             refuses to read it; ``strerror`` says which.
     """
-    if str(path).startswith(_INHERITED):
+    if inherited(path):
         with path.open("rb") as file:
             return _bounded(path, file.read(limit + 1), limit)
     try:
@@ -36,6 +36,11 @@ def read(path: Path, limit: int) -> bytes:
         if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
             raise OSError(errno.EINVAL, "it is no plain file, and may never end", str(path))
         return _bounded(path, file.read(limit + 1), limit)
+
+
+def inherited(path: Path) -> bool:
+    """Whether a path is what the caller's shell has opened, such as ``<(command)``."""
+    return str(path).startswith(_INHERITED)
 
 
 def _bounded(path: Path, data: bytes, limit: int) -> bytes:

@@ -161,6 +161,16 @@ def read_profile(path: Path) -> Profile:
         raise UsageError(f"{path} is no profile that can be taken: {error}") from error
 
 
+def read_trusted(path: Path) -> Profile:
+    """Read a profile to act upon it: nobody else may have written it.
+
+    Raises:
+        StudyError: another user could have written it, or see :func:`read_profile`.
+    """
+    storage.require_trusted(path)
+    return read_profile(path)
+
+
 def to_dict(profile: Profile) -> dict[str, Any]:
     """Return the content of the profile's file as plain data, without secrets."""
     plan = redact_plan(profile.plan)

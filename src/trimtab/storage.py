@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from trimtab import named_files
 from trimtab.errors import StudyError
 
 
@@ -61,11 +62,11 @@ def private_folder(path: Path) -> None:
     path.chmod(0o700)
 
 
-def require_own(folder: Path, *, linked: str = "") -> None:
+def require_own(folder: Path, *, linked: str = "", shared: bool = False) -> None:
     """Make sure that nobody but the caller can have written a folder or anything in it.
 
     ``linked`` names a folder in it that may hold symbolic links of the caller's own, as the
-    compile caches of engines do.
+    compile caches of engines do. ``shared``: root may have written it too.
 
     Raises:
         StudyError: a file belongs to another user, is writable by others, or is no plain file
@@ -75,11 +76,53 @@ def require_own(folder: Path, *, linked: str = "") -> None:
     links = root / linked if linked else None
     for path, found in _walk(root):
         inside = links is not None and links in path.parents
-        if why := _trouble(found, links_too=inside):
+        if why := _trouble(found, _owners(shared=shared), links_too=inside):
             raise StudyError(
                 f"{path} {why}: trimtab acts only on files that nobody else can write; "
                 "name a study of your own"
             )
+
+
+def require_own_journal(path: Path) -> None:
+    """Make sure that nobody but the caller or root can have written a journal, if there is one.
+
+    Raises:
+        StudyError: the file or its folder could be another user's work.
+    """
+    for one, follow in ((path.parent, True), (path, False)):
+        try:
+            found = one.stat(follow_symlinks=follow)
+        except OSError:
+            continue  # there is none, or whoever reads it says why not
+        if why := _trouble(found, _owners(shared=True)):
+            raise StudyError(
+                f"{one} {why}: trimtab acts only on a journal that nobody else can write; "
+                "move it away, or name another folder"
+            )
+
+
+def require_trusted(path: Path) -> None:
+    """Make sure that what root acts upon was not written by another user than root.
+
+    Under sudo the user who typed it counts too. Nobody's file may be writable by every user.
+
+    Raises:
+        StudyError: it could be another user's work, or is neither file nor folder.
+    """
+    if named_files.inherited(path):
+        return
+    try:
+        found = path.stat()
+    except OSError:
+        return  # whoever reads it says so
+    typed = os.environ.get("SUDO_UID", "")
+    owners = {found.st_uid} if os.geteuid() else {0, int(typed) if typed.isdigit() else 0}
+    if why := _trouble(found, owners):
+        raise StudyError(f"{path} {why}: copy it to a file of your own, and name that")
+
+
+def _owners(*, shared: bool) -> frozenset[int]:
+    return frozenset({os.geteuid(), 0}) if shared else frozenset({os.geteuid()})
 
 
 def _walk(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -96,10 +139,10 @@ def _walk(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
         raise StudyError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
-def _trouble(found: os.stat_result, *, links_too: bool) -> str:
+def _trouble(found: os.stat_result, owners: Collection[int], *, links_too: bool = False) -> str:
     """Return why nothing may be acted upon by a file, "" if it may."""
     kind = found.st_mode
-    if found.st_uid != os.geteuid():
+    if found.st_uid not in owners:
         return f"belongs to user {found.st_uid}, but you are user {os.geteuid()}"
     if stat.S_ISLNK(kind):
         return "" if links_too else "is a symbolic link"

@@ -17,8 +17,10 @@ def folder(given: Path | None) -> Path:
 
     Raises:
         UsageError: there is no such study.
+        StudyError: another user than root could have written it.
     """
     found = given or study.newest()
+    study.require_folder(found, shared=True)
     if not (found / study.LEDGER).is_file():
         raise UsageError(f"{found} holds no study: name the folder that trimtab tune printed")
     return found

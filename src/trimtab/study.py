@@ -192,8 +192,8 @@ def require_same_question(session: Session, ledger: Ledger, folder: Path) -> Non
     require_same(_plain(session.question()), ledger.question["question"], folder)
 
 
-def require_folder(folder: Path) -> None:
-    """Make sure that a study can lie in a folder.
+def require_folder(folder: Path, *, shared: bool = False) -> None:
+    """Make sure that a study can lie in a folder. ``shared``: root may have written it too.
 
     Raises:
         UsageError: it is something else, or below something else.
@@ -206,7 +206,7 @@ def require_folder(folder: Path) -> None:
         folder.exists()  # raises on what no file system takes as a name
     except OSError as error:
         raise UsageError(f"--study {folder}: {error.strerror}: name another folder") from error
-    storage.require_own(folder, linked=COMPILED)
+    storage.require_own(folder, linked=COMPILED, shared=shared)
 
 
 def clear_wreckage(folder: Path, host: Host, *, allow_host: bool) -> list[str]:

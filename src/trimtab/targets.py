@@ -16,7 +16,7 @@ from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Switch
 from trimtab.measure import Target
 from trimtab.model import candidate
-from trimtab.profile import Profile, read_profile
+from trimtab.profile import Profile, read_trusted
 from trimtab.question import Options, parse_tries
 from trimtab.session import Say, Session, open_session
 
@@ -41,7 +41,7 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
     if not path.exists():
         return _one_tuning(given, options, say)
     if path.suffix in _PROFILES:
-        profile = read_profile(path)
+        profile = read_trusted(path)
         session = open_session(_as_measured(profile, options), say)
         _require_own(path.name, profile, session, options)
         return session, Target(path.name, profile.plan)
@@ -99,7 +99,7 @@ def _shared(names: Sequence[str], options: Options) -> Options:
     if path is None or options.engine:
         return options
     if path.suffix in _PROFILES:
-        return _as_measured(read_profile(path), options)
+        return _as_measured(read_trusted(path), options)
     asked, command = applied(replace(options, baseline_file=path))
     return replace(choose(asked, command), baseline_file=None)
 

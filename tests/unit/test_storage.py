@@ -149,3 +149,56 @@ def test_the_umask_keeps_others_from_writing() -> None:
         assert os.umask(0) == 0o077
     finally:
         os.umask(before)
+
+
+@needs_root
+def test_root_acts_on_no_other_users_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    path = tmp_path / "profile.yaml"
+    path.write_text("x")
+    storage.require_trusted(path)
+    os.chown(path, STRANGER, STRANGER)
+    link = tmp_path / "link.yaml"
+    link.symlink_to(path)
+    for one in (path, link):
+        with pytest.raises(StudyError, match=f"{one} belongs to user {STRANGER}.*copy it"):
+            storage.require_trusted(one)
+    monkeypatch.setenv("SUDO_UID", str(STRANGER))  # who typed sudo could have typed its content
+    storage.require_trusted(path)
+
+
+def test_nobody_acts_on_what_all_can_write(tmp_path: Path) -> None:
+    path = tmp_path / "profile.yaml"
+    path.write_text("x")
+    path.chmod(0o666)
+    with pytest.raises(StudyError, match="writable by every user"):
+        storage.require_trusted(path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StudyError, match="neither a file nor a folder"):
+        storage.require_trusted(tmp_path / "pipe")
+    storage.require_trusted(tmp_path / "missing")  # whoever reads it says so
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["", "journal.jsonl"])
+def test_a_strangers_journal_is_not_acted_upon(tmp_path: Path, name: str) -> None:
+    journal = tmp_path / "host" / "journal.jsonl"
+    storage.require_own_journal(journal)
+    journal.parent.mkdir()
+    storage.require_own_journal(journal)
+    journal.write_text("{}\n")
+    os.chown(journal.parent / name, STRANGER, STRANGER)
+    with pytest.raises(StudyError, match=f"belongs to user {STRANGER}"):
+        storage.require_own_journal(journal)
+
+
+def test_a_journal_is_a_plain_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("{}\n")
+    (tmp_path / "journal.jsonl").symlink_to("elsewhere")
+    with pytest.raises(StudyError, match="is a symbolic link"):
+        storage.require_own_journal(tmp_path / "journal.jsonl")
+    os.mkfifo(tmp_path / "run.journal")
+    with pytest.raises(StudyError, match="neither a file nor a folder"):
+        storage.require_own_journal(tmp_path / "run.journal")

@@ -209,9 +209,9 @@ def _planned(
     required: set[str] = set()
     parts: list[str] = []
     if profile is not None:
-        from trimtab.profile import read_profile
+        from trimtab.profile import read_trusted
 
-        read = read_profile(profile)
+        read = read_trusted(profile)
         chosen, parts = wanted.of_host(read.candidate), [f"profile {read.name} ({profile})"]
         required = {name for name, _ in chosen}
     if preset:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from trimtab.wording import plain
+
 if TYPE_CHECKING:
     from trimtab.running.wanted import Wanted
 
@@ -120,18 +122,18 @@ def run(
 
 def say(line: str) -> None:
     """Print one line on standard error, in one write: the server writes there too."""
-    os.write(2, f"trimtab: {line}\n".encode(errors="replace"))
+    os.write(2, f"trimtab: {plain(line)}\n".encode(errors="replace"))
 
 
 def _wanted(
     profile: Path | None, preset: str, command: Sequence[str], *, allow_host: bool, live: bool
 ) -> Wanted:
-    from trimtab.profile import read_profile
+    from trimtab.profile import read_trusted
     from trimtab.running import wanted
 
     if profile is None:
         return wanted.of_preset(preset, command, os.environ, allow_host=allow_host)
-    read = read_profile(profile)
+    read = read_trusted(profile)
     if live:
         return wanted.of_running(read)
     return wanted.of_profile(read, command, os.environ, allow_host=allow_host)

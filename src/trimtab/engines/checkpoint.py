@@ -7,7 +7,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from trimtab import named_files
 from trimtab.errors import UsageError
+
+_MAX_BYTES = 16 * 1024 * 1024
 
 SAFE_VOCAB = 1000
 """Token ids that every vocabulary in use has, for a model whose configuration is not here."""
@@ -66,7 +69,7 @@ def _config(model: str) -> Mapping[str, object]:
     """Return a model's config.json, from its folder or the Hugging Face cache; else empty."""
     for path in (Path(model).expanduser() / "config.json", *_cached(model)):
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = json.loads(named_files.read(path, _MAX_BYTES))
         except (OSError, ValueError):
             continue
         if isinstance(config, dict):

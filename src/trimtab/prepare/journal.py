@@ -25,6 +25,7 @@ from typing import Any
 
 import platformdirs
 
+from trimtab import storage
 from trimtab.errors import HostError
 
 FORMAT = 1
@@ -146,7 +147,9 @@ class Journal:
 
         Raises:
             HostError: the journal cannot be read, or a line of it is damaged.
+            StudyError: another user could have written what lies beside it.
         """
+        storage.require_own(self.folder, shared=True)
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
