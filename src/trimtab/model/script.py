@@ -136,17 +136,27 @@ class Oddity(StrEnum):
     NO_SHELL = "no-shell"  # syntax of a shell where none runs
     NO_EXPANSION = "no-expansion"  # ${NAME} where nothing expands it
     IGNORED_ARGUMENTS = "ignored-arguments"  # args behind the script of sh -c
+    NOT_ASSIGNED = "not-assigned"  # a word or line among assignments that is none
+    NOT_TEXT = "not-text"  # an environment value that YAML takes for a number or a switch
+    SERVICE_VARIABLE = "service-variable"  # what Kubernetes sets of itself for a Service
+    START_KILLED = "start-killed"  # a probe that ends a server which still loads its model
+    QUOTES_LOST = "quotes-lost"  # JSON whose quotes the shell takes off
+    QUOTES_KEPT = "quotes-kept"  # a file whose reader takes every character for the value
     LINE_ENDS = "line-ends"  # a shell script whose lines end with CR LF
     JOINED_PARSE = "joined"  # unexpected syntax inside the value (stray quote, blank around "=")
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An oddity of one setting; ``other`` is the second one that takes part, if any."""
+    """An oddity of one setting; ``other`` is the second one that takes part, if any.
+
+    ``said`` is the sentence about it, where only the reader knows it.
+    """
 
     oddity: Oddity
     setting: Setting
     other: Setting | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

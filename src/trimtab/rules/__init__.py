@@ -13,6 +13,7 @@ from trimtab.model.finding import Finding, Hit, Severity
 from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 from trimtab.rules import generic, versions
+from trimtab.rules.formats import FORMATS
 from trimtab.rules.keys import KEYS
 from trimtab.rules.making import MAKING
 from trimtab.rules.names import NAMES
@@ -47,6 +48,7 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
                 *PIPES,
                 *TOGETHER,
                 *STARTING,
+                *FORMATS,
                 *PROSE,
             )
         ),

@@ -76,7 +76,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         "no-expansion",
         Severity.WARNING,
         Problem.WRONG_VALUE,
-        "Kubernetes expands $(NAME) alone, so ${NAME} stays as it is.",
+        "Nothing expands ${NAME} here: it stays as it is.",
         lambda one: (
             f"Kubernetes does not expand ${{{one.setting.name}}}: the process gets these letters"
         ),
@@ -111,9 +111,8 @@ def _rule(oddity: Oddity, saying: _Saying) -> Rule:
     def check(document: Document, situation: Situation) -> Iterator[Hit]:
         for one in document.notices:
             if one.oddity is oddity:
-                yield Hit(
-                    one.setting.name, saying.message(one), saying.fix, place=one.setting.place
-                )
+                said = one.said or saying.message(one)
+                yield Hit(one.setting.name, said, saying.fix, place=one.setting.place)
 
     return Rule(
         id=saying.id,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import replace
+import re
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers import yaml_nodes as nodes
-from trimtab.lint.readers.launch import Word, assignment
+from trimtab.lint.readers.launch import assignment
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Container, Document, Origin, Setting
+from trimtab.lint.readers.yaml_commands import comments, run, words
+from trimtab.model.script import Container, Document, Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -44,13 +44,14 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
     )
     scribe.containers.append(container)
     session = Session(source, scribe, True, Origin.CONTAINER, container=container)
-    env = _environment(source, nodes.get(service, "environment"))
+    env = _environment(source, scribe, nodes.get(service, "environment"))
     scribe.settings += env
     session.variables.give(tuple(env))
     if nodes.get(service, "env_file") is not None:
         session.doubt(source, f"the env_file of {name} is not read")
     entry = words(source, nodes.get(service, "entrypoint"))
     command = words(source, nodes.get(service, "command"))
+    comments(scribe, source, nodes.get(service, "command"))
     entered = nodes.get(service, "entrypoint") is not None
     if not entry:  # behind an entry point anything may be meant
         plain = entries.shell_syntax(
@@ -60,55 +61,27 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
     run(session, container, entry, command, entered=entered, name=name)
 
 
-def run(
-    session: Session,
-    container: Container,
-    entry: list[Word],
-    command: list[Word],
-    *,
-    entered: bool,
-    name: str,
-) -> None:
-    """Follow what a container starts; without a command of its own, whatever its image does.
-
-    ``name`` is the service or container by which people know it.
-    """
-    place = container.place or session.source.place(1)
-    found, odd = entries.started(container.image, entry, command, place, entered=entered)
-    session.scribe.notices += () if odd is None else (odd,)
-    before = len(session.scribe.launches)
-    session.start(found, found[0].place if found else place)
-    launches = session.scribe.launches
-    if len(launches) == before:
-        session.implied()
-    launches[before:] = [replace(one, service=name) for one in launches[before:]]
-
-
-def words(source: Source, node: Node | None) -> list[Word]:
-    """Return a command, given as a list or as one string that is split like a shell would."""
+def _environment(source: Source, scribe: Scribe, node: Node | None) -> list[Setting]:
     listed = nodes.items(node)
-    if listed:
-        return [nodes.word(source, one) for one in listed]
-    text = nodes.scalar(node)
-    if text is None or node is None:
-        return []
-    at = nodes.place(source, node)
-    try:
-        parts = shlex.split(text)
-    except ValueError:
-        return []
-    return [Word(part, at, "$" not in part) for part in parts]
-
-
-def _environment(source: Source, node: Node | None) -> list[Setting]:
-    listed = nodes.items(node)
-    if listed:
-        found = [nodes.word(source, one) for one in listed]
-        return [assignment(one, Origin.CONTAINER) for one in found if "=" in one.text]
-    return [
-        nodes.variable(source, name, key, value, Origin.CONTAINER)
-        for name, key, value in nodes.entries(node)
-    ]
+    if not listed:
+        return [
+            nodes.variable(source, name, key, value, Origin.CONTAINER)
+            for name, key, value in nodes.entries(node)
+        ]
+    settings = []
+    for one in (nodes.word(source, item) for item in listed):
+        name, equals, value = one.text.partition("=")
+        setting = assignment(one, Origin.CONTAINER)
+        if not equals:
+            continue
+        if name != name.strip():
+            said = f"compose sets {name!r}, with the blank, and no program reads that"
+            scribe.notices.append(Notice(Oddity.NOT_ASSIGNED, setting, said=said))
+            continue
+        if re.fullmatch(r"(['\"]).*\1", value):
+            scribe.notice(Oddity.JOINED_PARSE, setting)
+        settings.append(setting)
+    return settings
 
 
 def _options(source: Source, service: Node) -> list[Setting]:

@@ -86,12 +86,15 @@ def shell_syntax(words: Sequence[Word], *, assigns: bool = True) -> Notice | Non
     return None
 
 
-def ignored_arguments(command: Sequence[Word], arguments: Sequence[Word]) -> Notice | None:
-    """Return a note of arguments that the script of ``sh -c`` does not look at."""
-    if len(command) < 2 or program(command) not in SHELLS or not arguments:
+def ignored_arguments(words: Sequence[Word]) -> Notice | None:
+    """Return a note of words behind the script of ``sh -c`` that it does not look at."""
+    if program(words) not in SHELLS:
         return None
-    script = command[-1].text
-    if not re.fullmatch(r"-[a-z]*c", command[-2].text) or re.search(r"\$[{@*#0-9]", script):
+    flag = next((i for i, one in enumerate(words) if re.fullmatch(r"-[a-z]*c", one.text)), None)
+    if flag is None or len(words) < flag + 3:
+        return None
+    script, arguments = words[flag + 1].text, words[flag + 2 :]
+    if re.search(r"\$[{@*#0-9]", script):
         return None
     said = " ".join(one.text for one in arguments[:3])
     return Notice(

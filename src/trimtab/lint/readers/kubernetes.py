@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers import yaml_nodes as nodes
-from trimtab.lint.readers.compose import run, words
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.yaml_commands import comments, run, words
 from trimtab.model.script import Container, Document, Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:
@@ -73,8 +72,8 @@ def _container(
     command = words(source, nodes.get(node, "command"))
     arguments = words(source, nodes.get(node, "args"))
     name = nodes.scalar(nodes.get(node, "name")) or ""
-    odd = entries.ignored_arguments(command, arguments)
-    scribe.notices += () if odd is None else (odd,)
+    comments(scribe, source, nodes.get(node, "command"))
+    comments(scribe, source, nodes.get(node, "args"))
     if source.file.endswith((".yaml", ".yml", ".json")):  # a heredoc's shell may expand them
         scribe.notices += (
             Notice(Oddity.NO_EXPANSION, one) for one in env if f"${{{one.name}}}" in one.value

@@ -3,93 +3,107 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from trimtab.facts.text import parse_cpu_list
+from trimtab.lint.readers import quadlet, unit_environment
 from trimtab.lint.readers.entry import shell_syntax
-from trimtab.lint.readers.launch import Word, assignment
+from trimtab.lint.readers.launch import Word
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Document, Origin, Place, Setting
+from trimtab.lint.readers.unit_text import Line, Piece, lines
+from trimtab.model.script import Document, Oddity, Origin, Place, Setting
 
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One assignment of a unit; continuations are joined, the place is the first line's."""
-
-    section: str
-    key: str
-    value: str
-    place: Place
+_NAME: Final = r"[A-Za-z_]\w*"
 
 
 def read_systemd(source: Source) -> Document:
-    """Return what a unit or drop-in says."""
+    """Return what a unit, a drop-in or a Quadlet file says."""
     scribe = Scribe()
     session = Session(source, scribe, inside=False, origin=Origin.UNIT)
-    lines = [one for one in _lines(source) if one.section == "Service"]
+    found = list(lines(source))
+    service = [one for one in found if one.section == "Service"]
     affinity = None
-    for one in lines:
+    for one in service:
+        session.at = one.place
         if one.key == "Environment":
             _environment(session, one)
-        elif one.key == "EnvironmentFile":
+        elif one.key == "EnvironmentFile" and one.value:
             session.doubt(source, f"{one.value.lstrip('-')} is not read")
         elif one.key == "UnsetEnvironment":
             for name in one.value.split():
                 session.variables.unset(name)
-        elif one.key == "CPUAffinity":
-            affinity = _cpus(one.value)
+        elif one.key in {"CPUAffinity", "AllowedCPUs"}:
+            affinity = _cpus(one.value) or affinity
         elif one.key.startswith("Limit"):
             scribe.settings.append(Setting(one.key, one.value, one.place, Origin.UNIT))
-    for one in lines:
-        if one.key in {"ExecStartPre", "ExecStart"}:
-            odd = shell_syntax(_words(one))
+    for one in _commands(service):
+        for words in _started(session, one):
+            odd = shell_syntax(words)
             scribe.notices += () if odd is None else (odd,)
-            session.start(_bound(affinity, _words(one), one.place), one.place)
+            session.start(_bound(affinity, words, one.place), words[0].place)
+    quadlet.follow(session, [one for one in found if one.section == "Container"])
     session.finish()
     return scribe.document(source, "systemd")
 
 
-def _lines(source: Source) -> Iterator[_Line]:
-    section, index = "", 0
-    while index < len(source.lines):
-        line, first = source.lines[index], index + 1
-        index += 1
-        if not line.strip() or line.lstrip().startswith(("#", ";")):
-            continue
-        while line.endswith("\\") and index < len(source.lines):
-            more = source.lines[index]
-            index += 1
-            if not more.lstrip().startswith(("#", ";")):
-                line = f"{line[:-1]} {more}"
-        header = re.fullmatch(r"\s*\[([^\]]+)\]\s*", line)
-        if header:
-            section = header[1]
-            continue
-        key, equals, value = line.partition("=")
-        if equals:
-            place = source.place(first, 1, len(source.lines[first - 1]) + 1)
-            yield _Line(section, key.strip(), value.strip(), place)
-
-
-def _environment(session: Session, line: _Line) -> None:
+def _environment(session: Session, line: Line) -> None:
     if not line.value:  # an empty assignment resets the list (systemd.exec(5))
         for name in list(session.variables.exported()):
             session.variables.unset(name)
         return
-    for part in _split(line.value):
-        if "=" in part:
-            setting = assignment(Word(part, line.place, "%" not in part), Origin.UNIT)
-            session.scribe.settings.append(setting)
-            session.variables.give((setting,))
+    for setting in unit_environment.assignments(session, line, Origin.UNIT):
+        before = session.variables.exported().get(setting.name)
+        if before is not None and before.value != setting.value:
+            session.scribe.notice(Oddity.OVERWRITTEN, before, setting)
+        session.scribe.settings.append(setting)
+        session.variables.give((setting,))
 
 
-def _words(line: _Line) -> list[Word]:
-    parts = _split(line.value.lstrip("@-:+!|"))
-    return [Word(part, line.place, "$" not in part and "%" not in part) for part in parts]
+def _commands(service: Sequence[Line]) -> list[Line]:
+    """Return the lines of commands in force: an empty one resets its list."""
+    found: list[Line] = []
+    for one in service:
+        if one.key in {"ExecStartPre", "ExecStart"}:
+            found = [*found, one] if one.value else [o for o in found if o.key != one.key]
+    return found
+
+
+def _started(session: Session, line: Line) -> Iterator[list[Word]]:
+    """Yield the commands of a line, which a lone ``;`` parts."""
+    pieces = unit_environment.pieces(session, line)
+    signs = re.match(r"[@\-:+!|]*", pieces[0].text) if pieces else None
+    if signs is None:
+        return
+    first = Piece(pieces[0].text[signs.end() :], pieces[0].place)
+    rest = pieces[2:] if "@" in signs[0] else pieces[1:]  # the second word is its name
+    found: list[Word] = []
+    for one in (first, *rest):
+        if one.text == ";" and not one.quoted:
+            yield from [found] if found else ()
+            found = []
+        elif ":" in signs[0]:
+            found.append(Word(one.text, one.place))
+        else:
+            found += _expanded(session, one)
+    yield from [found] if found else ()
+
+
+def _expanded(session: Session, one: Piece) -> list[Word]:
+    """Return a word with the unit's variables: ``$NAME`` alone splits, ``${NAME}`` does not."""
+    known = {
+        name: setting.value
+        for name, setting in session.variables.exported().items()
+        if setting.literal
+    }
+    whole = re.fullmatch(rf"\$({_NAME})", one.text)
+    if whole and whole[1] in known:
+        return [Word(part, one.place) for part in known[whole[1]].split()]
+    text = re.sub(rf"\$\{{({_NAME})\}}", lambda m: known.get(m[1], m[0]), one.text)
+    unknown = "$" in text.replace("$$", "") or "%" in text.replace("%%", "")
+    return [Word(text.replace("$$", "$").replace("%%", "%"), one.place, not unknown)]
 
 
 def _bound(affinity: str | None, words: list[Word], place: Place) -> list[Word]:
@@ -100,16 +114,9 @@ def _bound(affinity: str | None, words: list[Word], place: Place) -> list[Word]:
 
 
 def _cpus(text: str) -> str | None:
-    joined = ",".join(text.split())
+    joined = ",".join(text.replace(",", " ").split())
     try:
         parse_cpu_list(joined)
     except ValueError:
         return None
     return joined or None
-
-
-def _split(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from trimtab.errors import UsageError
@@ -110,13 +112,28 @@ def every(node: Node) -> Iterator[Node]:
 
 
 def word(source: Source, node: Node) -> Word:
-    """Return a scalar as a word; a literal block keeps the places of its lines."""
+    """Return a scalar as a word; one of several lines keeps the places of its lines."""
     text = scalar(node) or ""
     literal = "${" not in text and "$(" not in text
-    if getattr(node, "style", None) == "|":
+    style = getattr(node, "style", None)
+    if style == "|":
         lines = source.only(node.start_mark.line + 2, node.end_mark.line + 1)
         return Word(text, place(source, node), literal, lines)
+    if style == ">" and not re.search(r"(^|\s)#", text):
+        return Word(text, place(source, node), literal, _unfolded(source, node))
     return Word(text, place(source, node), literal)
+
+
+def _unfolded(source: Source, node: Node) -> Source:
+    """Return a folded text in its lines: where YAML folds, a shell's continuation stands."""
+    first, last = node.start_mark.line + 1, node.end_mark.line
+    lines = source.only(first + 1, last).text.split("\n")
+    for index in range(first, min(last, len(lines)) - 1):
+        line, after = lines[index], lines[index + 1]
+        same = len(line) - len(line.lstrip()) == len(after) - len(after.lstrip())
+        if line.strip() and after.strip() and same:
+            lines[index] = f"{line.rstrip()} \\"
+    return replace(source, text="\n".join(lines))
 
 
 def variable(source: Source, name: str, key: Node, value: Node | None, origin: Origin) -> Setting:

@@ -1,0 +1,132 @@
+"""Commands of containers in YAML: their words, each where it stands, and what they start."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trimtab.lint.readers import entry as entries
+from trimtab.lint.readers import yaml_nodes as nodes
+from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.session import Session
+from trimtab.lint.readers.source import Source
+from trimtab.model.script import Container, Notice, Oddity, Origin, Place, Setting
+
+if TYPE_CHECKING:
+    from yaml import Node
+
+
+def run(
+    session: Session,
+    container: Container,
+    entry: list[Word],
+    command: list[Word],
+    *,
+    entered: bool,
+    name: str,
+) -> None:
+    """Follow what a container starts; without a command of its own, whatever its image does.
+
+    ``name`` is the service or container by which people know it.
+    """
+    place = container.place or session.source.place(1)
+    found, odd = entries.started(container.image, entry, command, place, entered=entered)
+    ignored = entries.ignored_arguments(found)
+    session.scribe.notices += (one for one in (odd, ignored) if one is not None)
+    before = len(session.scribe.launches)
+    session.start(found, found[0].place if found else place)
+    launches = session.scribe.launches
+    if len(launches) == before:
+        session.implied()
+    launches[before:] = [replace(one, service=name) for one in launches[before:]]
+
+
+def words(source: Source, node: Node | None) -> list[Word]:
+    """Return a command, given as a list or as one string that is split like a shell would."""
+    listed = nodes.items(node)
+    if listed:
+        return [nodes.word(source, one) for one in listed]
+    text = nodes.scalar(node)
+    if text is None or node is None:
+        return []
+    try:
+        parts = shlex.split(text)
+    except ValueError:
+        return []
+    return list(_placed(source, node, parts))
+
+
+def _placed(source: Source, node: Node, parts: list[str]) -> list[Word]:
+    """Return words of a scalar, each with the place at which its text is found."""
+    whole, found = nodes.place(source, node), []
+    line, column = node.start_mark.line, node.start_mark.column
+    for part in parts:
+        at = whole
+        hit = _find(source, part, (line, column), node.end_mark.line)
+        script = _script(source, part, (line, column), node.end_mark.line)
+        if script is not None:
+            found.append(Word(part, at, "$" not in part, script))
+            continue
+        if hit is not None:
+            line, column = hit[0], hit[1] + len(part)
+            at = source.place(line + 1, hit[1] + 1, column + 1)
+        found.append(Word(part, at, "$" not in part))
+    return found
+
+
+def _find(source: Source, part: str, begin: tuple[int, int], last: int) -> tuple[int, int] | None:
+    """Return line and column, from 0, of a word behind a place; as a whole word at first."""
+    for line in range(begin[0], min(last + 1, len(source.lines))):
+        start = begin[1] if line == begin[0] else 0
+        pattern = rf"(?:(?<=[\s\"'])|^){re.escape(part)}(?=[\s\"']|$)"
+        match = re.compile(pattern).search(source.lines[line], start)
+        if part and match:
+            return line, match.start()
+    return None
+
+
+def _script(source: Source, part: str, begin: tuple[int, int], last: int) -> Source | None:
+    """Return the lines of a quoted text that YAML folds, as a shell's continued lines."""
+    pieces = part.split()
+    lines = source.lines[begin[0] : last + 1]
+    if len(pieces) < 2 or len(lines) < 2:
+        return None
+    match = re.search(r"\s+".join(map(re.escape, pieces)), "\n".join(lines))
+    if match is None or "\n" not in match[0] or re.search(r"(^|\s)#", part):
+        return None
+    first = begin[0] + "\n".join(lines)[: match.start()].count("\n")
+    column = match.start() - ("\n".join(lines).rfind("\n", 0, match.start()) + 1)
+    shown = match[0].split("\n")
+    shown = [" " * column + shown[0], *shown[1:]]
+    continued = [f"{line.rstrip()} \\" for line in shown[:-1]] + shown[-1:]
+    return replace(source, text="\n".join(["" for _ in range(first)] + continued))
+
+
+def comments(scribe: Scribe, source: Source, node: Node | None) -> None:
+    """Note a ``#`` in folded text: it is no comment of YAML, nor does one of a shell end there."""
+    for one in nodes.items(node) or ([] if node is None else [node]):
+        text = nodes.scalar(one)
+        if text is None or getattr(one, "style", None) != ">":
+            continue
+        hit = _comment(source, one)
+        if hit is not None:
+            listed = one is not node
+            said = (
+                "the text is folded into one line, so this # makes a comment of all that follows"
+                if listed
+                else "a folded text has no comments: the program gets # and the words behind it"
+            )
+            setting = Setting("command", "#", hit, Origin.CONTAINER)
+            scribe.notices.append(Notice(Oddity.NO_SHELL, setting, said=said))
+
+
+def _comment(source: Source, node: Node) -> Place | None:
+    for number in range(node.start_mark.line + 2, node.end_mark.line + 1):
+        line = source.lines[number - 1] if number <= len(source.lines) else ""
+        match = re.search(r"(?:^|\s)(#)(?:\s|$)", line)
+        if match:
+            return source.place(number, match.start(1) + 1, len(line) + 1)
+    return None

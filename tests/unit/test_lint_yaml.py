@@ -1,0 +1,67 @@
+"""Compose files and manifests: no shell reads them, and each word stands at its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from trimtab import lint
+from trimtab.model.situation import Situation
+
+
+def lines(name: str, text: str) -> set[tuple[str, str, int]]:
+    return {
+        (one.rule, one.setting, one.place.line)
+        for one in lint.check(lint.read(name, text), Situation())
+        if one.place
+    }
+
+
+SERVICE = "services:\n  v:\n    image: vllm/vllm-openai:v0.32.0\n"
+SHELL = "    entrypoint: [bash, -c]\n    command:\n    - "
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("    command: >-\n      m\n      --max-model-len 9\n      --swap-space 4\n", 7),
+        ("    command: |\n      m\n      --max-model-len 9\n      --swap-space 4\n", 7),
+        ("    command: m\n      --max-model-len 9\n      --swap-space 4\n", 6),
+        ('    command: "m\n      --max-model-len 9\n      --swap-space 4"\n', 6),
+        ("    command:\n    - m\n    - --max-model-len=9\n    - --swap-space=4\n", 7),
+        ("    entrypoint: []\n    command: bash -c \"vllm serve m\n      --swap-space 4\"\n", 6),
+        (
+            SHELL + "|\n      vllm serve m \\\n       --swap-space 4\n",
+            8,
+        ),
+        (
+            SHELL + ">-\n      vllm serve m\n      --swap-space 4\n",
+            8,
+        ),
+    ],
+)  # fmt: skip
+def test_an_option_of_a_service_stands_at_its_line(more: str, expected: int) -> None:
+    assert ("removed-option", "--swap-space", expected) in lines("compose.yaml", SERVICE + more)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("    environment:\n    - VLLM_USE_V1 = 1\n", ("not-assigned", "VLLM_USE_V1 ", 5)),
+        (
+            '    environment:\n    - VLLM_LOGGING_LEVEL="DEBUG"\n',
+            ("stray-syntax", "VLLM_LOGGING_LEVEL", 5),
+        ),
+        ("    command: >-\n      m\n      # --x\n      --y\n", ("no-shell", "command", 6)),
+        (
+            "    command:\n    - m\n    - >\n      a\n      # b\n      c\n",
+            ("no-shell", "command", 8),
+        ),
+        ("    command: m && echo\n", ("no-shell", "command", 4)),
+        (
+            "    entrypoint: [sh, -c]\n    command: vllm serve m\n",
+            ("ignored-arguments", "args", 5),
+        ),
+    ],
+)
+def test_no_shell_reads_a_service(more: str, expected: tuple[str, str, int]) -> None:
+    assert expected in lines("compose.yaml", SERVICE + more)
