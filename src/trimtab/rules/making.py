@@ -13,6 +13,7 @@ from trimtab.credentials import holds_secret, looks_secret
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.script import Document, Notice, Oddity, Origin, Setting
 from trimtab.model.situation import Situation
+from trimtab.rules.names import variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def _short(setting: Setting) -> str:
 def _rule(oddity: Oddity, saying: _Saying) -> Rule:
     def check(document: Document, situation: Situation) -> Iterator[Hit]:
         for one in document.notices:
-            if one.oddity is oddity:
+            if one.oddity is oddity and not _a_name_of_its_own(one):
                 yield Hit(
                     one.setting.name,
                     saying.message(one),
@@ -150,6 +151,11 @@ def _rule(oddity: Oddity, saying: _Saying) -> Rule:
         text=check,
         traps=saying.traps,
     )
+
+
+def _a_name_of_its_own(one: Notice) -> bool:
+    """Whether a variable that stays in its shell is one that no program would read."""
+    return one.oddity is Oddity.NOT_EXPORTED and one.setting.name not in variables()
 
 
 def _secrets(document: Document, situation: Situation) -> Iterator[Hit]:

@@ -145,13 +145,22 @@ class Session:
 
     def _stray_option(self, found: Sequence[Word]) -> None:
         """Note a line that begins with an option: the line above was to go on."""
-        if re.match(r"--?[A-Za-z]", found[0].text) and self.scribe.launches:
+        if re.match(r"--?[A-Za-z]", found[0].text) and self._goes_on(found[0].place):
             self.scribe.notices.append(
                 Notice(
                     Oddity.CONTINUATION_LOST,
                     Setting(found[0].text.partition("=")[0], "", found[0].place),
                 )
             )
+
+    def _goes_on(self, place: Place) -> bool:
+        """Whether a word is the first of its line, below the lines of a server's command."""
+        lines = self.source.text.split("\n")
+        begins = place.line > len(lines) or not lines[place.line - 1][: place.column - 1].strip()
+        if not self.scribe.launches or not begins:
+            return False
+        above = (line.strip() for line in reversed(lines[: place.line - 1]))
+        return any(line and not line.startswith("#") for line in above)
 
     def _script(self, words: Sequence[Word], stdin: str | None) -> Source | None:
         """Return the text that a shell is to run, where it is known."""
