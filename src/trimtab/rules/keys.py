@@ -15,6 +15,7 @@ from trimtab.knobs import JsonKey
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.rules import spelling
 from trimtab.rules.lives import Life, in_force, life_of, serves
+from trimtab.rules.packages import unknown_release
 
 _CLASSES: Final[Mapping[str, str]] = {
     "--compilation-config": "CompilationConfig",
@@ -82,11 +83,13 @@ def _of_class(
         elif life.here is False:
             yield _elsewhere(setting, option, key, life)
         elif life.gone and not life.version:
+            given = unknown_release(scene, f"vLLM {life.gone}")
             yield Hit(
                 setting,
                 f"{option} has no key {key} in vLLM {life.gone} and later, and they exit",
                 "take the key out, or look for what replaced it",
-                severity=Severity.WARNING,
+                severity=None if given else Severity.WARNING,
+                given=given,
             )
 
 

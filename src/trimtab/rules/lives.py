@@ -15,6 +15,7 @@ from trimtab.catalog._successors import OPTIONS, VARIABLES, Successor
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.finding import Action, Hit, Remedy, Severity
+from trimtab.rules.packages import unknown_release
 
 _EXITS = "exits with 'unrecognized arguments'"
 
@@ -93,7 +94,9 @@ def gone_option(name: str, scene: Scene) -> Iterator[Hit]:
             f"vLLM {found.gone} and later {_EXITS.replace('exits', 'exit')} at {name}, "
             f"which was there until {found.last}"
         )
-        yield _removal(name, message, OPTIONS.get(name), Severity.WARNING)
+        given = unknown_release(scene, f"vLLM {found.gone}")
+        severity = None if given else Severity.WARNING
+        yield _removal(name, message, OPTIONS.get(name), severity, given)
 
 
 def gone_variable(name: str, scene: Scene) -> Iterator[Hit]:
@@ -119,7 +122,8 @@ def gone_variable(name: str, scene: Scene) -> Iterator[Hit]:
         yield _removal(name, message, what, None)
     else:
         message = f"{name} has no effect from {found.product} {found.gone} on"
-        yield _removal(name, message, what, None)
+        given = unknown_release(scene, f"{found.product} {found.gone}")
+        yield _removal(name, message, what, None, given)
 
 
 def _used(name: str, scene: Scene) -> bool:
@@ -128,13 +132,20 @@ def _used(name: str, scene: Scene) -> bool:
     return re.search(rf"\$\{{?{re.escape(name)}\b", text) is not None
 
 
-def _removal(name: str, message: str, what: Successor | None, severity: Severity | None) -> Hit:
+def _removal(
+    name: str,
+    message: str,
+    what: Successor | None,
+    severity: Severity | None,
+    given: str = "",
+) -> Hit:
     droppable = what is None or what.droppable
     return Hit(
         name,
         message,
         fix=what.fix if what is not None else "take it out",
         severity=severity,
+        given=given,
         remedy=Remedy(Action.REMOVE) if droppable else None,
     )
 

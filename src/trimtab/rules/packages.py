@@ -1,4 +1,4 @@
-"""Other packages that may add options to ``vllm serve``, as far as a scene tells of them."""
+"""What an image may hold beside vLLM's newest release, as far as a scene tells of it."""
 
 from __future__ import annotations
 
@@ -25,3 +25,17 @@ def added_by(scene: Scene) -> str:
     if re.search(r"nightly|-dev\b|:main\b|dev[-_]", image):
         return "the image is no newer than that"
     return "" if _OWN.search(image) else "the image adds nothing to vLLM"
+
+
+_NEWEST = re.compile(r"(^|/)(vllm/vllm-\w+|vllm-ascend)(:(latest|nightly|main)\b[^@]*)?$")
+
+
+def unknown_release(scene: Scene, since: str) -> str:
+    """Return the condition under which a server is ``since`` or later, as its newest release is.
+
+    "" where no image is named, or it is vLLM's or vllm-ascend's own and no release is pinned.
+    """
+    image = scene.container.image.lower() if scene.container is not None else ""
+    if not image or "$" in image or _NEWEST.search(image):
+        return ""
+    return f"the image holds {since} or later"

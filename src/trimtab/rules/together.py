@@ -185,10 +185,19 @@ def _workers(given: Given) -> Iterator[Hit]:
     )
 
 
+_SEVERAL_PODS = re.compile(r"(?m)^\s*kind:\s*(LeaderWorkerSet|Ray(Cluster|Service|Job))\b")
+
+
 def _ray(scene: Scene) -> bool:
-    """Whether the text starts Ray, over whose nodes workers may spread."""
-    commands = scene.document.commands if scene.document is not None else ()
-    return any(re.search(r"(^|/)ray$", one.words[0]) for one in commands if one.words)
+    """Whether the text starts Ray or a group of pods, over whose nodes workers may spread."""
+    if scene.document is None:
+        return False
+    commands = (one.words for one in scene.document.commands if one.words)
+    started = any(
+        re.search(r"(^|/)ray$", words[0]) or any(word.startswith("--ray") for word in words)
+        for words in commands
+    )
+    return started or _SEVERAL_PODS.search(scene.document.text) is not None
 
 
 _CHECKS: tuple[Check, ...] = (_batch, _needed, _rivals, _groups, _adapters, _workers)
