@@ -137,7 +137,7 @@ class Oddity(StrEnum):
     NO_EXPANSION = "no-expansion"  # ${NAME} where nothing expands it
     IGNORED_ARGUMENTS = "ignored-arguments"  # args behind the script of sh -c
     NOT_ASSIGNED = "not-assigned"  # a word or line among assignments that is none
-    NOT_TEXT = "not-text"  # an environment value that YAML takes for a number or a switch
+    MANIFEST_REFUSED = "manifest-refused"  # of another type than the API of Kubernetes takes
     SERVICE_VARIABLE = "service-variable"  # what Kubernetes sets of itself for a Service
     START_KILLED = "start-killed"  # a probe that ends a server which still loads its model
     QUOTES_LOST = "quotes-lost"  # JSON whose quotes the shell takes off
@@ -150,13 +150,15 @@ class Oddity(StrEnum):
 class Notice:
     """An oddity of one setting; ``other`` is the second one that takes part, if any.
 
-    ``said`` is the sentence about it, where only the reader knows it.
+    ``said`` is the sentence about it, where only the reader knows it; ``given`` the condition
+    under which it holds, "" for none.
     """
 
     oddity: Oddity
     setting: Setting
     other: Setting | None = None
     said: str = ""
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,12 @@ _MEANINGS: Mapping[Oddity, _Meaning] = {
         "A word among assignments is none, so it sets nothing.",
         "write NAME=value without blanks; quote a value that holds blanks",
     ),
-    Oddity.NOT_TEXT: _Meaning(
-        "not-text",
+    Oddity.MANIFEST_REFUSED: _Meaning(
+        "manifest-refused",
         Severity.ERROR,
         Problem.WRONG_VALUE,
-        "Kubernetes takes only text for a variable, and this value is a number or a switch.",
-        "put the value between quotes",
+        "The API of Kubernetes refuses the manifest: a value is of another type.",
+        "quote numbers and switches; write commands as lists; give devices in limits, too",
     ),
     Oddity.SERVICE_VARIABLE: _Meaning(
         "service-variable",
@@ -72,7 +72,13 @@ def _rule(oddity: Oddity, meaning: _Meaning) -> Rule:
     def check(document: Document, situation: Situation) -> Iterator[Hit]:
         for one in document.notices:
             if one.oddity is oddity:
-                yield Hit(one.setting.name, one.said, meaning.fix, place=one.setting.place)
+                yield Hit(
+                    one.setting.name,
+                    one.said,
+                    meaning.fix,
+                    place=one.setting.place,
+                    given=one.given,
+                )
 
     return Rule(
         id=meaning.id,

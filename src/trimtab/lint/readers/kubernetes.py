@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from trimtab.lint.readers import manifests
 from trimtab.lint.readers import yaml_nodes as nodes
+from trimtab.lint.readers.entry import starts_server
+from trimtab.lint.readers.launch import Word, is_server
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
 from trimtab.lint.readers.yaml_commands import comments, run, words
-from trimtab.model.script import Container, Document, Notice, Oddity, Origin, Setting
+from trimtab.model.script import (
+    Container,
+    Document,
+    Launch,
+    Notice,
+    Oddity,
+    Origin,
+    Place,
+    Setting,
+)
 
 if TYPE_CHECKING:
     from yaml import Node
 
 _SHARED: Final = "/dev/shm"  # noqa: S108  where shared memory is mounted
+_NOWHERE: Final = Place("", 0)
 _HOST: Final = {"hostNetwork": "--network", "hostIPC": "--ipc", "hostPID": "--pid"}
 
 
@@ -27,13 +42,34 @@ def is_manifest(root: Node) -> bool:
 def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
     """Return what the manifests of a file say."""
     scribe = Scribe()
+    linked = set()
     for root in roots:
+        model = nodes.get(root, "spec", "predictor", "model")
+        if model is not None and nodes.items(nodes.get(model, "args")):
+            why = "the model's args are not read: its ServingRuntime says what starts with them"
+            scribe.unread.append((nodes.place(source, model), why))
         for pod in _pods(root):
+            before = len(scribe.launches)
             shared = list(_of_pod(source, pod))
             for group in ("initContainers", "containers"):
                 for one in nodes.items(nodes.get(pod, group)):
                     _container(source, scribe, pod, one, shared)
+            served = [one for one in scribe.launches[before:] if _serves(one)]
+            own = any(one.name == "VLLM_PORT" for made in served for one in made.env)
+            if served and manifests.linked(pod) and not own:
+                linked.add(manifests.namespace(root))
+    for namespace, notice in manifests.services(source, roots):
+        elsewhere = "" if namespace in linked else "a vLLM pod runs in this namespace"
+        if namespace in linked or not any(map(_serves, scribe.launches)):
+            scribe.notices.append(replace(notice, given=elsewhere))
     return scribe.document(source, "kubernetes")
+
+
+def _serves(launch: Launch) -> bool:
+    """Whether it is a vLLM server."""
+    image = launch.container.image if launch.container is not None else ""
+    server = bool(launch.options) or is_server([Word(one, _NOWHERE) for one in launch.argv])
+    return server or (launch.implied and starts_server(image))
 
 
 def _pods(root: Node) -> Iterator[Node]:
@@ -69,8 +105,9 @@ def _container(
     session.variables.give(tuple(env))
     if nodes.get(node, "envFrom") is not None:
         session.doubt(source, "what envFrom brings is not known")
-    command = words(source, nodes.get(node, "command"))
-    arguments = words(source, nodes.get(node, "args"))
+    known = {one.name: one.value for one in env if one.literal}
+    command = _expanded(words(source, nodes.get(node, "command")), known)
+    arguments = _expanded(words(source, nodes.get(node, "args")), known)
     name = nodes.scalar(nodes.get(node, "name")) or ""
     comments(scribe, source, nodes.get(node, "command"))
     comments(scribe, source, nodes.get(node, "args"))
@@ -78,7 +115,26 @@ def _container(
         scribe.notices += (
             Notice(Oddity.NO_EXPANSION, one) for one in env if f"${{{one.name}}}" in one.value
         )
+    scribe.notices += manifests.refused(source, node)
+    before = len(scribe.launches)
     run(session, container, command, arguments, entered=bool(command), name=name)
+    probe = manifests.killed(source, node)
+    if probe is not None and any(map(_serves, scribe.launches[before:])):
+        scribe.notices.append(probe)
+
+
+def _expanded(found: Sequence[Word], known: Mapping[str, str]) -> list[Word]:
+    """Return words as Kubernetes hands them on: ``$(NAME)`` is a variable of the container."""
+
+    def value(match: re.Match[str]) -> str:
+        return match[0][1:] if match[0].startswith("$$") else known.get(match[1], match[0])
+
+    expanded = []
+    for one in found:
+        text = re.sub(r"\$?\$\(([A-Za-z_]\w*)\)", value, one.text)
+        literal = one.literal or (text != one.text and "$" not in text)
+        expanded.append(replace(one, text=text, literal=literal))
+    return expanded
 
 
 def _environment(source: Source, node: Node) -> Iterator[Setting]:
