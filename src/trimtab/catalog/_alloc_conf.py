@@ -54,8 +54,10 @@ def _syntax(scene: Scene) -> Iterator[Hit]:
     if not found.value.strip():
         yield Hit(
             NAME,
-            f"{NAME} is set and empty: vllm-ascend appends ',expandable_segments:True', and "
-            "torch_npu refuses the leading comma as an unknown key",
+            (
+                f"{NAME} is empty: vllm-ascend appends ',expandable_segments:True', and torch_npu "
+                "refuses the leading comma"
+            ),
             "unset it",
             remedy=Remedy(Action.REMOVE),
         )
@@ -92,14 +94,14 @@ def _unknown_keys(scene: Scene) -> Iterator[Hit]:
                 continue  # judged by that: torch-npu-version
             yield Hit(
                 NAME,
-                f"{key} exists since TorchNPU 26.2: an older torch_npu refuses it as unknown",
+                f"torch_npu before TorchNPU 26.2 does not know {key}, and refuses it",
                 "check the version of torch_npu",
                 given="torch_npu is older than 26.2",
             )
         else:
             yield Hit(
                 NAME,
-                f"{key} is no key of the NPU allocator: {RAISES}",
+                f"the NPU allocator has no key {key}: {RAISES}",
                 "take the key out",
             )
 
@@ -148,8 +150,8 @@ def with_sleep(scene: Scene) -> Iterator[Hit]:
     if _expandable(scene) == "True" and _sleeps(scene) is True:
         yield Hit(
             NAME,
-            "sleep mode uses an allocator that asserts expandable_segments is off",
-            "take expandable_segments out, or --enable-sleep-mode",
+            "sleep mode uses an allocator that refuses expandable_segments",
+            "take out expandable_segments or --enable-sleep-mode",
         )
 
 
@@ -162,7 +164,7 @@ def done_anyway(scene: Scene) -> Iterator[Hit]:
         yield Hit(
             NAME,
             "vllm-ascend sets expandable_segments:True itself when sleep mode is off",
-            "it can be left out",
+            "leave it out",
         )
 
 
@@ -172,9 +174,11 @@ def opts_out(scene: Scene) -> Iterator[Hit]:
     if split is not None and _expandable(scene) is None and not _before_default(scene):
         yield Hit(
             NAME,
-            f"max_split_size_mb:{split} opts out of expandable_segments, which vllm-ascend "
-            "switches on by itself: the two exclude each other",
-            "leave it out unless it is measured to be better",
+            (
+                f"max_split_size_mb:{split} opts out of expandable_segments, which vllm-ascend "
+                "switches on"
+            ),
+            "leave it out unless you measured that it helps",
         )
 
 
@@ -185,9 +189,11 @@ def _comment(scene: Scene) -> Iterator[Hit]:
     if about and "expandable_segments" in (found.value if found else ""):
         yield Hit(
             NAME,
-            "the comment describes the reuse of memory between streams, which is "
-            "MULTI_STREAM_MEMORY_REUSE; expandable_segments lets segments grow",
-            "describe the setting that stands here",
+            (
+                "the comment describes MULTI_STREAM_MEMORY_REUSE; expandable_segments lets "
+                "segments of memory grow"
+            ),
+            "describe the setting that is set here",
         )
 
 
@@ -213,8 +219,10 @@ def _pinned_and_graphs(scene: Scene) -> Iterator[Hit]:
     sure = scene.graphs is True
     yield Hit(
         NAME,
-        "pin_memory_expandable_segments:True is refused while a graph is captured: the server "
-        "does not start",
+        (
+            "torch_npu refuses pin_memory_expandable_segments:True while it captures a graph, and "
+            "the server exits"
+        ),
         "take it out, or serve with --enforce-eager",
         given="" if sure else "graphs are on, vllm-ascend's default",
         severity=Severity.ERROR if sure else Severity.WARNING,

@@ -44,7 +44,7 @@ def _no_object(scene: Scene) -> Iterator[Hit]:
     try:
         whole = json.loads(found.value)
     except (ValueError, RecursionError) as error:
-        yield Hit(_OPTION, f"{_OPTION} is no JSON: {error}", "quote it in single quotes")
+        yield Hit(_OPTION, f"{_OPTION} holds no JSON: {error}", "quote it in single quotes")
         return
     if not isinstance(whole, dict):
         yield Hit(_OPTION, f"{_OPTION} must be a JSON object", "write '{\"key\": value}'")
@@ -57,16 +57,20 @@ def _recompute(scene: Scene) -> Iterator[Hit]:
     if "kv_producer" in transfer:
         yield Hit(
             _OPTION,
-            "recompute_scheduler_enable is for decoding nodes: a prefill node warns and goes on "
-            "without it",
+            (
+                "recompute_scheduler_enable is for decoding nodes: a prefill node warns and "
+                "ignores it"
+            ),
             "take it out on this node",
             severity=Severity.WARNING,
         )
     elif "kv_consumer" not in transfer and not is_placeholder(transfer):
         yield Hit(
             _OPTION,
-            "recompute_scheduler_enable is for the decoding nodes of a disaggregated deployment: "
-            "elsewhere the start fails",
+            (
+                "vllm-ascend takes recompute_scheduler_enable on decoding nodes of a "
+                "disaggregated deployment only, and exits elsewhere"
+            ),
             "take it out, or give kv_role kv_consumer",
         )
 
@@ -109,7 +113,10 @@ def _flashcomm2(scene: Scene) -> Iterator[Hit]:
     if int(str(size)[:9]) >= int(workers[:9]) and str(size) != "0":
         yield Hit(
             name if name in scene.env else _OPTION,
-            f"a group of {size} is no part of the tensor parallel size {workers}: the start ends",
+            (
+                f"a group of {size} is no part of the tensor parallel size {workers}, and the "
+                "server exits"
+            ),
             f"set it to a divisor of {workers}",
         )
 
@@ -119,7 +126,10 @@ def _unbound(scene: Scene) -> Iterator[Hit]:
     if arch == "x86_64" and _values(scene).get("enable_cpu_binding") is True:
         yield Hit(
             _OPTION,
-            "enable_cpu_binding acts on ARM only: on x86_64 vllm-ascend logs that it skips it",
+            (
+                "vllm-ascend binds CPUs on ARM only: on x86_64 it logs that it skips "
+                "enable_cpu_binding"
+            ),
             "bind with numactl or a cpuset",
         )
 

@@ -42,7 +42,10 @@ def _devices(document: Document, situation: Situation) -> Iterator[Hit]:
         if missing:
             yield Hit(
                 "--device",
-                f"an NPU is given without {', '.join(missing)}: the driver cannot be reached",
+                (
+                    f"the container gets an NPU without {', '.join(missing)}, so it cannot reach "
+                    "the driver"
+                ),
                 f"add --device {' --device '.join(missing)}",
                 place=made.place,
             )
@@ -54,8 +57,10 @@ def _one_npu(document: Document, situation: Situation) -> Iterator[Hit]:
         if talks and len(_npus(made)) == 1:
             yield Hit(
                 "--device",
-                "the container gets one NPU, which communicates with no other: the HCCL settings "
-                "of this text have nothing to tune in it",
+                (
+                    "the container gets one NPU, so HCCL has no peer and its settings do nothing "
+                    "here"
+                ),
                 "give it all NPUs that serve together",
                 place=_npus(made)[0].place,
             )
@@ -68,7 +73,7 @@ def _mounts(document: Document, situation: Situation) -> Iterator[Hit]:
         if not any(part in one.value for one in _named(made, "--volume") for part in _MOUNTS):
             yield Hit(
                 "--volume",
-                "an NPU is given, and the driver's libraries are not mounted",
+                "the container gets an NPU, but not the driver's libraries",
                 "mount /usr/local/Ascend/driver/lib64 and version.info of the host, read-only",
                 place=made.place,
             )
@@ -79,9 +84,8 @@ def _privileged(document: Document, situation: Situation) -> Iterator[Hit]:
         for one in _named(made, "--privileged"):
             yield Hit(
                 "--privileged",
-                "the container may change the host; serving needs it only where interrupts are "
-                "bound",
-                "name the devices instead",
+                ("the container may change the host, which serving needs only to bind interrupts"),
+                "give it the devices with --device instead",
                 place=one.place,
             )
 
@@ -94,8 +98,10 @@ def _cann(document: Document, situation: Situation) -> Iterator[Hit]:
         if re.search(r"(^|/)ascend/cann(:|@|$)", made.image):
             yield Hit(
                 "image",
-                "the cann image holds no vLLM, no jemalloc and none of the settings that "
-                "vllm-ascend's own image bakes in",
+                (
+                    "the cann image has no vLLM and no jemalloc, and sets none of the variables "
+                    "of vllm-ascend's image"
+                ),
                 "start from quay.io/ascend/vllm-ascend, or install all of it and set them",
                 place=made.place,
             )
@@ -108,8 +114,10 @@ def _removed(document: Document, situation: Situation) -> Iterator[Hit]:
         if _named(made, "--rm") and interactive:
             yield Hit(
                 "image",
-                "--rm removes the container when its shell ends: what was installed, linked and "
-                "exported in it is lost",
+                (
+                    "--rm removes the container when its shell ends, with all that was installed "
+                    "and exported in it"
+                ),
                 "make an image of it, with ENV for the variables",
                 place=_named(made, "--rm")[0].place,
             )
@@ -155,8 +163,8 @@ def _files(document: Document, situation: Situation) -> Iterator[Hit]:
             if name == "nofile" and soft.isascii() and soft.isdigit() and int(soft[:9]) < 4096:
                 yield Hit(
                     "--ulimit",
-                    f"{soft} open files limit the number of connections",
-                    "give 65536",
+                    f"a limit of {soft} open files limits the number of connections",
+                    "set 65536",
                     place=one.place,
                 )
 

@@ -30,7 +30,7 @@ def pair(scene: Scene) -> Iterator[Hit]:
     alone = "both links cannot be on" if both else "the other one of the pair must be set as well"
     yield Hit(
         ROCE if roce is not None else PCIE,
-        f"{said} ends the initialisation of HCCL: {alone}",
+        f"HCCL refuses {said}: {alone}",
         f"set {PCIE}=0 and {ROCE}=1 for RDMA, or neither",
     )
 
@@ -41,12 +41,11 @@ def product(scene: Scene) -> Iterator[Hit]:
     if roce is None or (scene.text(PCIE), roce) == ("1", "0"):
         return  # that pair is vllm-ascend's own switch
     if chip in ("950", "310P"):
-        yield Hit(ROCE, f"{ROCE} is not supported on {chip}", "leave it out")
+        yield Hit(ROCE, f"HCCL does not support {ROCE} on {chip}", "leave it out")
     elif chip in (None, "A2", "A3"):
         yield Hit(
             ROCE,
-            f"{ROCE} is supported on A2 for Atlas 200T A2 Box16 only, and on A3 for LLM-DataDist "
-            "only",
+            f"HCCL supports {ROCE} on the Atlas 200T A2 Box16, and on A3 for LLM-DataDist",
             "leave it out on other products",
             given="the product is another one",
         )
@@ -57,8 +56,8 @@ def hierarchy(scene: Scene) -> Iterator[Hit]:
     if (scene.text(PCIE), scene.text(ROCE)) == ("1", "0"):
         yield Hit(
             ROCE,
-            f"{PCIE}=1 with {ROCE}=0 is read by vllm-ascend as its switch for hierarchical MC2",
-            "say enable_mc2_hierarchy_comm in --additional-config instead",
+            f"vllm-ascend reads {PCIE}=1 with {ROCE}=0 as its switch for hierarchical MC2",
+            "set enable_mc2_hierarchy_comm in --additional-config instead",
         )
 
 
@@ -69,14 +68,16 @@ def _one_host(scene: Scene) -> Iterator[Hit]:
         if scene.situation.hosts == 1:
             yield Hit(
                 name,
-                f"{name} marks RDMA traffic between servers, and one server serves here",
+                f"{name} marks RDMA traffic between servers, but one server serves here",
                 "leave it out",
             )
         elif scene.situation.hosts is None:
             yield Hit(
                 name,
-                f"{name} acts between servers only, and must be what switch and NIC are set to, "
-                "the same on all of them",
+                (
+                    f"{name} acts between servers only, and must have one value on the switch, "
+                    "each NIC and each server"
+                ),
                 "check it with hccn_tool on every server",
                 given="one server serves, or the network is set otherwise",
             )
@@ -95,16 +96,15 @@ def interface(scene: Scene) -> Iterator[Hit]:
 
 _UNSAID = {
     ROCE: (
-        "named without its pair rule and products: it is an error to set it alone to 0, or to 1 "
-        f"beside {PCIE}=1; A2 has it on Atlas 200T A2 Box16 only, 310P and 950 not at all"
+        f"the text does not say that {ROCE} needs {PCIE} beside it, and that few products have it"
     ),
     TC: (
-        "named without its range: 0 to 255 in steps of 4, default 132; it must match the switch, "
-        "acts between servers only, and a wrong value ends the start"
+        f"the text does not say that {TC} is 0 to 255 in steps of 4 (default 132) and must match "
+        "the switch; a wrong value ends the start"
     ),
     SL: (
-        "named without its range: 0 to 7, default 4; it must be the NIC's PFC priority, acts "
-        "between servers only, and a wrong value ends the start"
+        f"the text does not say that {SL} is 0 to 7 (default 4) and must be the NIC's PFC "
+        "priority; a wrong value ends the start"
     ),
 }
 
@@ -115,7 +115,7 @@ def text_rule(id_: str, trap: str, *names: str) -> Rule:
     def check(document: Document, situation: Situation) -> Iterator[Hit]:
         for one in document.mentions:
             if one.kind == "name" and one.text in names:
-                yield Hit(one.text, _UNSAID[one.text], "say so beside it", place=one.place)
+                yield Hit(one.text, _UNSAID[one.text], "add that beside it", place=one.place)
 
     return Rule(
         id=id_,

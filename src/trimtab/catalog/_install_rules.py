@@ -60,8 +60,8 @@ def _truncated(document: Document, situation: Situation) -> Iterator[Hit]:
         ):
             yield Hit(
                 "apt-mirror",
-                "the list of package sources is written anew without a copy of the old one",
-                "add a file under /etc/apt/sources.list.d, or copy the old one first",
+                "this overwrites the list of package sources without a copy",
+                "add a file under /etc/apt/sources.list.d, or copy the old list first",
                 place=command.place,
             )
 
@@ -81,7 +81,7 @@ def _ports(document: Document, situation: Situation) -> Iterator[Hit]:
         if "ubuntu-ports" in said and situation.arch in (None, "x86_64"):
             yield Hit(
                 "apt-mirror",
-                "ubuntu-ports has packages for arm64 and others, none for x86_64",
+                "ubuntu-ports has no packages for x86_64",
                 "use the mirror's ubuntu folder there",
                 given="" if situation.arch else "the machine is x86_64",
                 place=command.place,
@@ -99,8 +99,10 @@ def _release(document: Document, situation: Situation) -> Iterator[Hit]:
         sure = distribution is not None and (distribution != "ubuntu" or release is not None)
         yield Hit(
             "apt-mirror",
-            f"the address names Ubuntu {_RELEASES[suite]} ({suite}): on another release or "
-            "distribution packages do not fit together, or apt is not there at all",
+            (
+                f"the address has packages of Ubuntu {_RELEASES[suite]} ({suite}), which do not "
+                "fit another release or distribution"
+            ),
             "take the release from /etc/os-release",
             given="" if sure else f"the image is not Ubuntu {_RELEASES[suite]}",
             place=command.place,
@@ -116,7 +118,7 @@ def _pip_config(document: Document, situation: Situation) -> Iterator[Hit]:
         ):
             yield Hit(
                 "pip-index",
-                "pip config set stays for every later use of pip by this user",
+                "pip config set changes every later use of pip by this user",
                 "give --index-url or PIP_INDEX_URL for this use alone",
                 place=command.place,
             )
@@ -138,8 +140,10 @@ def _order(document: Document, situation: Situation) -> Iterator[Hit]:
         elif installed is not None and replaces_python(command):
             yield Hit(
                 "install-order",
-                f"Python is replaced after line {installed.place.line} has installed for the old "
-                "one: what was built for another version does not load",
+                (
+                    f"line {installed.place.line} installs packages for the old Python, and "
+                    "compiled ones do not load in this one"
+                ),
                 "replace Python first",
                 place=command.place,
             )
@@ -156,8 +160,8 @@ def _dangling(document: Document, situation: Situation) -> Iterator[Hit]:
         if one.kind == "prose" and "optimized python" in one.text.lower():
             yield Hit(
                 "install-order",
-                "an optimized Python is spoken of, and nothing here installs one",
-                "say where it comes from, or take the sentence out",
+                "the text speaks of an optimized Python, but nothing here installs one",
+                "say where it comes from, or drop the sentence",
                 place=one.place,
             )
 
@@ -167,8 +171,10 @@ def _turbo(document: Document, situation: Situation) -> Iterator[Hit]:
         if "mindie-turbo" in pip_installs(command):
             yield Hit(
                 "mindie-turbo",
-                "mindie-turbo pins torch 2.5.1 and is for vLLM 0.7.3: installing it breaks a "
-                "current vLLM",
+                (
+                    "mindie-turbo pins torch 2.5.1 for vLLM 0.7.3: installing it breaks a current "
+                    "vLLM"
+                ),
                 "leave it out",
                 severity=Severity.ERROR,
                 place=command.place,

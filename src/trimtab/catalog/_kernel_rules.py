@@ -36,8 +36,10 @@ def _lowered(scene: Scene) -> Iterator[Hit]:
         if cost is not None and cost < _DEFAULT_COST:
             yield Hit(
                 path,
-                f"{cost} ns lowers the cost of a migration, whose default is {_DEFAULT_COST} ns: "
-                "tasks move to other cores sooner, not later",
+                (
+                    f"{cost} ns lowers the cost of a migration ({_DEFAULT_COST} ns): tasks "
+                    "move to other cores sooner, not later"
+                ),
                 f"leave it out, or set more than {_DEFAULT_COST} and measure it",
             )
 
@@ -51,7 +53,7 @@ def _moved(scene: Scene) -> Iterator[Hit]:
         return
     yield Hit(
         _COST,
-        f"{_name(_COST)} does not exist since kernel 5.13: sysctl fails",
+        f"kernels since 5.13 have no {_name(_COST)}, so sysctl fails",
         f"write to {_COST_DEBUGFS} there",
         given="" if old is False else "the kernel is 5.13 or later",
         severity=Severity.ERROR if old is False else None,
@@ -64,7 +66,7 @@ def _zero(scene: Scene) -> Iterator[Hit]:
             _SWAPPINESS,
             "0 does not switch swap off: the kernel still swaps under pressure, and runs out of "
             "memory earlier than with 1",
-            "set 1, or switch swap off by swapoff or the cgroup's memory.swap.max",
+            "set 1, or switch swap off with swapoff or the cgroup's memory.swap.max",
         )
 
 
@@ -77,9 +79,11 @@ def _unbound(scene: Scene) -> Iterator[Hit]:
         return  # vllm-ascend binds threads and moves their pages itself
     yield Hit(
         _NUMA,
-        "without balancing a page stays on the node that touched it first: where nothing binds "
-        "threads and memory to nodes, locality gets worse",
-        "bind the server to nodes as well",
+        (
+            "without balancing, a page stays on the node that touched it first, so unbound "
+            "threads read remote memory"
+        ),
+        "bind the server to nodes too",
         given="nothing binds memory to nodes",
     )
 
@@ -91,8 +95,10 @@ def _governor(scene: Scene) -> Iterator[Hit]:
         if path.endswith(_GOVERNOR) and "*" in path:
             yield Hit(
                 path,
-                f"no CPU has {_GOVERNOR[1:]} in virtual machines and where firmware sets "
-                "frequencies: tee is then given the pattern itself, and fails",
+                (
+                    "virtual machines, and hosts whose firmware sets frequencies, have no "
+                    f"{_GOVERNOR[1:]}: tee gets the pattern itself and fails"
+                ),
                 "test for the files first, and keep the old value of each CPU",
                 given="the files are missing",
                 place=one.place,
@@ -108,8 +114,11 @@ def _until_boot(document: Document, situation: Situation) -> Iterator[Hit]:
         names = ", ".join(dict.fromkeys(_name(one.name) for one in passing))
         yield Hit(
             passing[0].name,
-            f"these last until the next boot, and nothing keeps the old values: {names}",
-            "write a file under /etc/sysctl.d or a unit, and note what was there before",
+            (
+                "these settings last until the next boot, and nothing keeps the old values: "
+                f"{names}"
+            ),
+            "write a file under /etc/sysctl.d or a unit, and note the old values",
             place=passing[0].place,
         )
 
@@ -145,9 +154,11 @@ def _inside(document: Document, situation: Situation) -> Iterator[Hit]:
         )
         yield Hit(
             path,
-            f"{_name(path)} belongs to the host: in a container it needs --privileged, fails "
-            "without it, and changes the host for everyone else with it",
-            "set it on the host, by a file under /etc/sysctl.d",
+            (
+                f"{_name(path)} belongs to the host: a container needs --privileged to set it, "
+                "and changes it for everyone"
+            ),
+            "set it on the host, with a file under /etc/sysctl.d",
             given="" if sure else "this runs in a container",
             place=command.place,
         )

@@ -19,15 +19,17 @@ def _over(scene: Scene) -> Iterator[Hit]:
     if cpus is not None and threads > cpus:
         yield Hit(
             "OMP_NUM_THREADS",
-            f"{threads} threads share {cpus} CPUs: they wait for each other",
+            f"{threads} threads share {cpus} CPUs and wait for each other",
             f"set at most {cpus}",
         )
     elif cpus is None and threads >= 64:
         yield Hit(
             "OMP_NUM_THREADS",
-            f"{threads} threads in each process: with several workers on a host, or with bound "
-            "CPUs, far more than there are CPUs; vllm-ascend's images bake 1",
-            "set it to 1 to 10 on NPUs and GPUs, where the device computes",
+            (
+                f"each process starts {threads} threads: several workers, or bound ones, have "
+                "fewer CPUs; vllm-ascend's images set 1"
+            ),
+            "set 1 to 10 on NPUs and GPUs, where the device computes",
             severity=Severity.WARNING,
             given="the process has fewer CPUs",
         )

@@ -62,8 +62,10 @@ def _machine(scene: Scene) -> Iterator[Hit]:
             span = _span(_written(scene, part), _UNAME)
             yield Hit(
                 _NAME,
-                "uname -i prints 'unknown' on Debian and others, so the path does not exist: the "
-                "loader says so on stderr and the server runs without the allocator",
+                (
+                    "uname -i prints 'unknown' on Debian and others, so the path does not exist "
+                    "and the server runs without the allocator"
+                ),
                 "use uname -m",
                 place=span,
                 remedy=Remedy(Action.REPLACE, "uname -m") if span is not None else None,
@@ -77,9 +79,11 @@ def _machine(scene: Scene) -> Iterator[Hit]:
         elif triplet is not None and scene.situation.arch not in (None, triplet["arch"]):
             yield Hit(
                 _NAME,
-                f"{part} is a library of {triplet['arch']}, and the machine is "
-                f"{scene.situation.arch}: the loader ignores it",
-                f"name the library of {scene.situation.arch}",
+                (
+                    f"{part} is a library for {triplet['arch']}, but the machine is "
+                    f"{scene.situation.arch}: the loader ignores it"
+                ),
+                f"name the library for {scene.situation.arch}",
             )
 
 
@@ -93,8 +97,10 @@ def _distribution(scene: Scene) -> Iterator[Hit]:
         if multiarch and (name is None or name in _LIB64):
             yield Hit(
                 _NAME,
-                f"{part} is the path of Debian and Ubuntu; openEuler keeps it in /usr/lib64, and "
-                "a path that does not exist is ignored",
+                (
+                    f"{part} is a path of Debian and Ubuntu: openEuler has the library in "
+                    "/usr/lib64, and the loader ignores missing files"
+                ),
                 f"use /usr/lib64/{library} there",
                 given="" if name else "the image is openEuler's",
                 place=_place(scene, part),
@@ -102,8 +108,10 @@ def _distribution(scene: Scene) -> Iterator[Hit]:
         elif lib64 and name in _DEBIAN:
             yield Hit(
                 _NAME,
-                f"{part} is the path of openEuler; {name} keeps libraries in "
-                "/usr/lib/<machine>-linux-gnu, and a path that does not exist is ignored",
+                (
+                    f"{part} is a path of openEuler: {name} has libraries in "
+                    "/usr/lib/<machine>-linux-gnu, and the loader ignores missing files"
+                ),
                 f"use /usr/lib/$(uname -m)-linux-gnu/{library}",
             )
 
@@ -114,7 +122,7 @@ def _placeholder(scene: Scene) -> Iterator[Hit]:
             yield Hit(
                 _NAME,
                 f"{part} is a placeholder: the loader finds no such file and ignores it",
-                "put the library's absolute path there",
+                "write the library's absolute path",
             )
 
 
@@ -124,14 +132,13 @@ def _build(scene: Scene) -> Iterator[Hit]:
         if re.match(r"lib(tc|je)malloc\w*_(debug|and_profiler)", library):
             yield Hit(
                 _NAME,
-                f"{library} is a build for debugging or profiling: it is slow",
+                f"{library} is a slow build for debugging or profiling",
                 "use libtcmalloc_minimal.so.4",
             )
         elif re.fullmatch(r"lib(tcmalloc(_minimal)?|jemalloc)\.so", library):
             yield Hit(
                 _NAME,
-                f"{library} without a number exists only where the development package is "
-                "installed",
+                f"only the development package has {library} without a version number",
                 f"use {library}.{2 if 'jemalloc' in library else 4}",
                 severity=Severity.INFO,
             )
@@ -146,8 +153,10 @@ def _order(scene: Scene) -> Iterator[Hit]:
     if rest:
         yield Hit(
             _NAME,
-            f"{parts[first].rpartition('/')[2]} stands first and serves malloc: {rest[0]} behind "
-            "it is mapped and serves nothing, though ldd lists it",
+            (
+                f"{parts[first].rpartition('/')[2]} stands first and serves malloc: {rest[0]} "
+                "behind it is loaded but serves nothing"
+            ),
             "keep one allocator, and put it first",
         )
 
@@ -160,9 +169,11 @@ def _page_size(scene: Scene) -> Iterator[Hit]:
         if name_matches(part, ("libjemalloc.so",)):
             yield Hit(
                 _NAME,
-                f"the kernel's pages are {size} bytes: a jemalloc built for smaller ones aborts "
-                "at the start ('Unsupported system page size')",
-                "try it in a child process first: 'trimtab doctor' does",
+                (
+                    f"the kernel's pages have {size} bytes: a jemalloc built for smaller ones "
+                    "aborts with 'Unsupported system page size'"
+                ),
+                "test it in a child process first: 'trimtab doctor' does",
             )
 
 
@@ -172,9 +183,11 @@ def _ldd(document: Document, situation: Situation) -> Iterator[Hit]:
         if words[:1] == ("ldd",) and any("python" in word for word in words[1:]):
             yield Hit(
                 _NAME,
-                "ldd shows what this shell would load, not which allocator serves the server's "
-                "malloc, and says nothing about a service, a container or a pyenv shim",
-                "'trimtab doctor --pid' looks into the server, and proves it in a child process",
+                (
+                    "ldd shows what this shell would load, not which allocator serves a server's "
+                    "malloc"
+                ),
+                "look into the server: 'trimtab doctor --pid' proves it in a child process",
                 place=command.place,
             )
 
@@ -191,8 +204,10 @@ def _glob(document: Document, situation: Situation) -> Iterator[Hit]:
                 continue
             yield Hit(
                 _NAME,
-                f"the shell expands {word} where a file of this folder matches, and find then "
-                "looks for that one name",
+                (
+                    f"the shell expands {word} if a file here matches, and find then looks for "
+                    "that one name"
+                ),
                 f"quote it: '{word}'",
                 place=place,
                 remedy=Remedy(Action.REPLACE, f"'{word}'"),

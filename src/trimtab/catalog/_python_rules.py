@@ -19,8 +19,10 @@ def _replaced(document: Document, situation: Situation) -> Iterator[Hit]:
     if found:
         yield Hit(
             "python-tarball",
-            f"{found[0].words[-1]} belongs to the distribution, whose own tools need it; nothing "
-            "keeps the old one",
+            (
+                f"{found[0].words[-1]} belongs to the distribution, whose tools need it, and "
+                "nothing keeps the old one"
+            ),
             "put the new interpreter first in PATH, or make a virtual environment with it",
             place=found[0].place,
         )
@@ -32,15 +34,20 @@ def _again(document: Document, situation: Situation) -> Iterator[Hit]:
         if words[:1] == ("mv",) and "-T" not in words and re.search(r"python/?$", words[-1]):
             yield Hit(
                 "python-tarball",
-                f"run again, mv puts the folder into {words[-1]}, which is then there already",
+                (
+                    f"a second run moves the folder into {words[-1]}, because that folder then "
+                    "exists"
+                ),
                 "remove or test for it first, or use mv -T",
                 place=command.place,
             )
         elif words[:2] == ("sed", "-i") and any(re.match(r"1c#?\\?", word) for word in words[2:]):
             yield Hit(
                 "python-tarball",
-                "the first line is replaced whatever it is: right only where it is a shebang of "
-                "one line",
+                (
+                    "this replaces the first line whatever it holds, and is right for a one-line "
+                    "shebang only"
+                ),
                 "run pip as 'python -m pip' instead",
                 place=command.place,
             )
@@ -57,8 +64,10 @@ def _abi(document: Document, situation: Situation) -> Iterator[Hit]:
             return
         yield Hit(
             "python-tarball",
-            f"the archive is Python {minor} for aarch64, and current images and wheels are 3.12: "
-            "what is installed for one does not load in the other",
+            (
+                f"the archive is Python {minor} for aarch64, but current images have 3.12: "
+                "packages built for one do not load in the other"
+            ),
             "build the image's own version with --enable-optimizations --with-lto",
             given="" if mine is not None else f"the image's Python is not {minor}",
             severity=Severity.WARNING,
@@ -73,7 +82,7 @@ def _openssl(document: Document, situation: Situation) -> Iterator[Hit]:
             if re.search(r"lib(ssl|crypto)\.so\.1\.1", word):
                 yield Hit(
                     "python-tarball",
-                    "OpenSSL 1.1 gets no more fixes since September 2023",
+                    "OpenSSL 1.1 has had no fixes since September 2023",
                     "use a Python that is linked to OpenSSL 3",
                     place=command.place,
                 )
@@ -90,8 +99,8 @@ def _unchecked(document: Document, situation: Situation) -> Iterator[Hit]:
         if words[:1] in {("wget",), ("curl",)} and any(code.search(w) for w in words[1:]):
             yield Hit(
                 "python-tarball",
-                "code is fetched, and run as root later, without a checksum or a signature",
-                "compare with a published sha256",
+                ("root later runs this code, which was fetched without a checksum or a signature"),
+                "check it against a published sha256",
                 place=command.place,
             )
             return

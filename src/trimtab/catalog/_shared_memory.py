@@ -58,7 +58,7 @@ def _shm(scene: Scene) -> Iterator[Hit]:
     if not sizes and not any(":/dev/shm" in one.value for one in _named(made, "--volume")):
         yield Hit(
             "--shm-size",
-            f"shared memory is 64 MB, through which {who} messages: they fail when it is full",
+            f"{who} messages through 64 MB of shared memory, and fail when it is full",
             "give --shm-size=1g or more, or --ipc=host; a pod needs an emptyDir of medium Memory",
             place=made.place,
             given=given,
@@ -66,7 +66,7 @@ def _shm(scene: Scene) -> Iterator[Hit]:
     elif found is not None and 0 < found < _NEEDED_SHM:
         yield Hit(
             "--shm-size",
-            f"{sizes[-1].value} of shared memory is little: {who} messages through it",
+            f"{who} messages through {sizes[-1].value} of shared memory, which is little",
             "give 1g or more",
             place=sizes[-1].place,
             given=given,

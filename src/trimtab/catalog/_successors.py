@@ -43,7 +43,7 @@ OPTIONS: Final[Mapping[str, Successor]] = {
     "--preemption-mode": _dropped("vLLM always computes preempted requests again"),
     "--max-seq-len-to-capture": _dropped("graphs no longer depend on the length"),
     "--max-context-len-to-capture": _dropped("graphs no longer depend on the length"),
-    "--device": _dropped("vLLM finds the device by itself"),
+    "--device": _dropped("vLLM finds the device itself"),
     "--rope-scaling": Successor("move it into --hf-overrides: '{\"rope_parameters\": {...}}'"),
     "--rope-theta": Successor("move it into --hf-overrides: '{\"rope_parameters\": {...}}'"),
     "--task": Successor("use --runner pooling, and --convert embed or classify where needed"),

@@ -155,7 +155,7 @@ TUNINGS = (
         Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
         stock="32 MiB",
         default="33554432",
-        accepts=Whole(0, None, "it is taken for 0", taken=Taken.MISREAD, unit="bytes"),
+        accepts=Whole(0, None, "tcmalloc reads it as 0", taken=Taken.MISREAD, unit="bytes"),
     ),
     known(
         "tcmalloc-release-rate",
@@ -165,7 +165,7 @@ TUNINGS = (
         Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
         stock="1",
         accepts=Pattern(
-            r"\d+(\.\d+)?", "a number from 0 to 10", "it is taken for 0", Taken.MISREAD
+            r"\d+(\.\d+)?", "a number from 0 to 10", "tcmalloc reads it as 0", Taken.MISREAD
         ),
     ),
     known(
@@ -175,7 +175,7 @@ TUNINGS = (
         "TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD",
         Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
         stock="1 GiB; 0 reports none",
-        accepts=Whole(0, None, "it is taken for 0", taken=Taken.MISREAD, unit="bytes"),
+        accepts=Whole(0, None, "tcmalloc reads it as 0", taken=Taken.MISREAD, unit="bytes"),
         details="It buys no speed; large pinned buffers only fill the log.",
     ),
     known(
@@ -190,7 +190,7 @@ TUNINGS = (
                 *("default", "malloc", "pymalloc", "debug", "malloc_debug", "pymalloc_debug"),
                 *("mimalloc", "mimalloc_debug"),
             ),
-            "Python ends at the start",
+            "Python exits",
         ),
         details="malloc sends all of them to the preloaded allocator; debug ones are slow.",
     ),

@@ -29,8 +29,10 @@ def _replaced(scene: Scene) -> Iterator[Hit]:
     if not re.search(r"/Ascend/|/driver/lib64", found.value):
         yield Hit(
             "LD_LIBRARY_PATH",
-            "LD_LIBRARY_PATH is replaced, not extended: libraries of the driver and of CANN are "
-            "no longer found",
+            (
+                "this replaces LD_LIBRARY_PATH, so programs no longer find the libraries of the "
+                "driver and CANN"
+            ),
             'append the old value: "...:$LD_LIBRARY_PATH"',
             given="" if platform == "ascend" else "an NPU serves",
         )
@@ -43,8 +45,10 @@ def _mixed(scene: Scene) -> Iterator[Hit]:
     if any("davinci" in one.value for one in devices):
         yield Hit(
             "ASCEND_VISIBLE_DEVICES",
-            "the Ascend runtime mounts the devices that ASCEND_VISIBLE_DEVICES names, and "
-            "--device names some by hand: do not mix the two",
+            (
+                "ASCEND_VISIBLE_DEVICES makes the Ascend runtime mount devices, and --device "
+                "names some by hand too"
+            ),
             "keep one of the two ways",
         )
 

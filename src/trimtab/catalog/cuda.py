@@ -76,7 +76,10 @@ def _blocking(scene: Scene) -> Iterator[Hit]:
     if scene.text("CUDA_LAUNCH_BLOCKING") == "1":
         yield Hit(
             "CUDA_LAUNCH_BLOCKING",
-            "every kernel is waited for: it is for debugging, and serving is slow with it",
+            (
+                "CUDA_LAUNCH_BLOCKING waits for every kernel, which is for debugging and makes "
+                "serving slow"
+            ),
             "take it out",
         )
 
@@ -120,7 +123,7 @@ TUNINGS = (
         "CUDA_VISIBLE_DEVICES",
         "Which GPUs a process sees, renumbered from 0.",
         _RUNTIME,
-        Pattern(r"[\w,.-]*", "device numbers or UUIDs joined by commas", "no device is seen"),
+        Pattern(r"[\w,.-]*", "device numbers or UUIDs joined by commas", "CUDA sees no device"),
         stock="all",
         details="From the first number that does not exist on, the rest is dropped.",
     ),

@@ -54,7 +54,7 @@ def _mode_of_chip(scene: Scene) -> Iterator[Hit]:
     yield Hit(
         _MODE,
         f"{mode} is no mode of {chip}, so HCCL fails or takes its default",
-        f"one of {legal}",
+        f"set one of {legal}",
     )
 
 
@@ -67,10 +67,11 @@ def _aiv_advice(scene: Scene) -> Iterator[Hit]:
         return
     yield Hit(
         _MODE,
-        "HCCL itself recommends the default HOST for inference on A2 (AIV on A3 and 950): AIV is "
-        "for one communicator on one node, needs free vector cores, and is unpredictable with "
-        "several communicators at once",
-        "leave it out on A2 unless it is measured to be better",
+        (
+            "HCCL recommends its default HOST for inference on A2: AIV is unpredictable with "
+            "several communicators"
+        ),
+        "leave it out on A2 unless you measured that it helps",
         given="" if scene.situation.chip else "the chip is A2",
     )
 
@@ -82,7 +83,7 @@ def _aiv_timeout(scene: Scene) -> Iterator[Hit]:
     if float(text) > _AIV_LIMIT or float(text) == 0:
         yield Hit(
             _EXEC,
-            f"with {_MODE}=AIV the limit is {_AIV_LIMIT} s: {text} is read as {_AIV_LIMIT}",
+            f"with {_MODE}=AIV, HCCL reads {text} as {_AIV_LIMIT} s, its limit",
             f"set at most {_AIV_LIMIT}",
             remedy=Remedy(Action.SET_VALUE, str(_AIV_LIMIT)),
         )
@@ -94,7 +95,7 @@ def _aiv_rivals(scene: Scene) -> Iterator[Hit]:
     if scene.text("HCCL_DETERMINISTIC") in ("true", "strict"):
         yield Hit(
             _MODE,
-            "HCCL_DETERMINISTIC wins over AIV: another mode is used",
+            "HCCL_DETERMINISTIC wins over AIV: HCCL uses another mode",
             "keep one of the two",
         )
     if scene.text("HCCL_OP_RETRY_ENABLE") not in (None, "") and "1" in (
@@ -107,10 +108,11 @@ def _buffer_reach(scene: Scene) -> Iterator[Hit]:
     if scene.text(_BUFFER) is not None:
         yield Hit(
             _BUFFER,
-            "vllm-ascend gives every group but those with mc2 in their name a buffer size of its "
-            "own, which outranks the variable: it tunes MoE dispatch and combine only, and costs "
-            "twice its value (MB) of device memory for each communicator",
-            "set it only for MoE models, and count its memory",
+            (
+                "vllm-ascend applies HCCL_BUFFSIZE to MoE dispatch (mc2 groups) alone; each "
+                "communicator takes twice its value in device memory"
+            ),
+            "set it for MoE models only, and count its memory",
             given="the model has no experts that MC2 dispatches",
         )
 
@@ -120,9 +122,11 @@ def _mentioned(document: Document, situation: Situation) -> Iterator[Hit]:
         if one.kind == "name" and one.text == _BUFFER:
             yield Hit(
                 _BUFFER,
-                "named without its unit and cost: MB of each communicator, twice that of device "
-                "memory, default 200; in vllm-ascend it reaches the mc2 groups only",
-                "say so beside it",
+                (
+                    "the text does not say that HCCL_BUFFSIZE is MB for each communicator (200 by "
+                    "default), and costs twice that"
+                ),
+                "add that beside it",
                 place=one.place,
             )
 

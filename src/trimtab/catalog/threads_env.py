@@ -49,8 +49,10 @@ def _rivals(scene: Scene) -> Iterator[Hit]:
         by = "vLLM" if theirs else "vllm-ascend"
         yield Hit(
             "OMP_PROC_BIND",
-            f"OMP_PROC_BIND={bind} lets OpenMP bind threads, and {by} binds them too: the last "
-            "one wins, thread by thread",
+            (
+                f"OMP_PROC_BIND={bind} lets OpenMP bind threads, and {by} binds them too: the "
+                "last one wins for each thread"
+            ),
             "set it to false, or leave it out",
         )
 
@@ -59,7 +61,7 @@ def _without_bind(scene: Scene) -> Iterator[Hit]:
     if "OMP_PLACES" in scene.env and (scene.text("OMP_PROC_BIND") or "").lower() == "false":
         yield Hit(
             "OMP_PLACES",
-            "OMP_PROC_BIND=false switches binding off, so the places are not used",
+            "OMP_PROC_BIND=false switches binding off, so OpenMP does not use the places",
             "keep one of the two",
         )
 
@@ -80,9 +82,11 @@ def _bound_twice(scene: Scene) -> Iterator[Hit]:
     if scene.affinity is not None and cpuset:
         yield Hit(
             "cpu-affinity",
-            "the container has a cpuset, and the command binds itself as well: CPUs outside of "
-            "the cpuset make taskset and numactl fail",
-            "bind at one place only",
+            (
+                "the container has a cpuset, and the command binds itself too: taskset and "
+                "numactl fail for CPUs outside the cpuset"
+            ),
+            "bind in one place only",
         )
 
 

@@ -100,7 +100,7 @@ def _queue_and_graphs(scene: Scene) -> Iterator[Hit]:
     sure = scene.graphs is True
     yield Hit(
         _QUEUE,
-        f"{_QUEUE}=2 is refused while a graph is captured: the server does not start",
+        f"torch_npu refuses {_QUEUE}=2 while it captures a graph, and the server exits",
         "set it to 1, or serve with --enforce-eager",
         given="" if sure else "graphs are on, vllm-ascend's default",
         severity=Severity.ERROR if sure else Severity.WARNING,

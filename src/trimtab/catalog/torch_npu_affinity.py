@@ -133,8 +133,10 @@ def _overwritten(scene: Scene) -> Iterator[Hit]:
     sure = arch == "aarch64" and before is False
     yield Hit(
         _NAME,
-        f"vllm-ascend binds every thread of the worker itself since {_BINDS_SINCE}, after "
-        f"torch_npu has: what {_NAME} sets is overwritten",
+        (
+            f"{_NAME} is overwritten: vllm-ascend {_BINDS_SINCE} and later bind every thread "
+            "of the worker after torch_npu has"
+        ),
         "leave it out, or switch enable_cpu_binding off and measure both",
         given="" if sure else f"the machine is ARM and vllm-ascend {_BINDS_SINCE} or later",
         severity=Severity.WARNING,
@@ -145,8 +147,10 @@ def _overlap(scene: Scene) -> Iterator[Hit]:
     if _on(scene) and "npu" not in (scene.text(_NAME) or ""):
         yield Hit(
             _NAME,
-            "CPUs are cut into slices by the number of visible devices, from CPU 0 on: two "
-            "services on one host get the same CPUs, and one visible NPU gets all of them",
+            (
+                "torch_npu cuts the CPUs into slices by visible devices, from CPU 0 on: two "
+                "services on one host get the same CPUs"
+            ),
             "name the CPUs of each device (npu0:0-23), or leave it out",
             given="several services share the host",
         )
@@ -160,9 +164,11 @@ def _cpuset(scene: Scene) -> Iterator[Hit]:
     if _on(scene) and bound and "force:1" not in (scene.text(_NAME) or ""):
         yield Hit(
             _NAME,
-            "the process is bound to some CPUs already: where any default CPU of any device lies "
-            "outside of them torch_npu silently binds nothing",
-            "bind at one place only",
+            (
+                "the process is bound already: torch_npu silently binds nothing if default CPUs "
+                "of a device lie outside"
+            ),
+            "bind in one place only",
         )
 
 
@@ -170,7 +176,10 @@ def _chip(scene: Scene) -> Iterator[Hit]:
     if _on(scene) and scene.situation.chip == "310P":
         yield Hit(
             _NAME,
-            "torch_npu's documents leave inference cards (310P) out, but its code binds there too",
+            (
+                "torch_npu's documents leave out inference cards (310P), but its code binds there "
+                "too"
+            ),
             "leave it out, or measure both",
         )
 

@@ -23,7 +23,10 @@ def _inf_nan(scene: Scene) -> Iterator[Hit]:
         return
     yield Hit(
         "INF_NAN_MODE_ENABLE",
-        f"INF_NAN_MODE_ENABLE={text} is refused on A2 and A3: the first use of the device raises",
+        (
+            f"torch_npu refuses INF_NAN_MODE_ENABLE={text} on A2 and A3, at the first use of the "
+            "device"
+        ),
         "leave it out, or set INF_NAN_MODE_FORCE_DISABLE=1",
         given="" if chip else "the chip is A2 or A3",
         severity=Severity.ERROR if chip else Severity.WARNING,

@@ -51,7 +51,7 @@ def _gone(option: str, summary: str, why: str, switch: bool = False) -> Tuning:
         knob,
         _ARGS,
         engines=_VLLM,
-        inert=f"vLLM 0.32 does not have it; {why}",
+        inert=f"vLLM 0.32 does not have it: {why}",
         details="Older releases of vLLM had it; it is still found in tutorials.",
     )
 
@@ -194,19 +194,24 @@ TUNINGS = (
         stock="off",
         details="For expert parallel serving.",
     ),
-    _gone("--swap-space", "Host memory for swapped requests.", "requests are recomputed instead"),
+    _gone(
+        "--swap-space", "Host memory for swapped requests.", "vLLM recomputes preempted requests"
+    ),
     _gone(
         "--num-scheduler-steps",
         "Several steps for each scheduling.",
-        "--async-scheduling does it better",
+        "--async-scheduling serves the purpose",
     ),
     _gone(
-        "--use-v2-block-manager", "The second block manager.", "it is the only one", switch=True
+        "--use-v2-block-manager",
+        "The second block manager.",
+        "vLLM has only one block manager",
+        switch=True,
     ),
     _gone(
         "--disable-log-requests",
         "Do not log each request.",
-        "that is the default, and --enable-log-requests the opposite",
+        "vLLM logs no requests unless --enable-log-requests is set",
         switch=True,
     ),
     _gone(
@@ -215,8 +220,16 @@ TUNINGS = (
         "VLLM_ENABLE_V1_MULTIPROCESSING=0 comes nearest",
         switch=True,
     ),
-    _gone("--preemption-mode", "How preempted requests go on.", "they are always recomputed"),
-    _gone("--max-seq-len-to-capture", "The longest context in a graph.", "graphs take any length"),
-    _gone("--guided-decoding-backend", "Grammar engine.", "--structured-outputs-config has it"),
-    _gone("--device", "The kind of device.", "it is found by itself"),
+    _gone("--preemption-mode", "How preempted requests go on.", "vLLM always recomputes them"),
+    _gone(
+        "--max-seq-len-to-capture",
+        "The longest context in a graph.",
+        "graphs no longer depend on the length",
+    ),
+    _gone(
+        "--guided-decoding-backend",
+        "Grammar engine.",
+        "--structured-outputs-config names the engine",
+    ),
+    _gone("--device", "The kind of device.", "vLLM finds the device itself"),
 )

@@ -14,7 +14,7 @@ _OPTION = "--additional-config"
 _KEYS = Source(f"{VA}, additional configuration", "user_guide/configuration/additional_config.md")
 _CONFIG = Source(f"{VA}, configuration", "vllm_ascend/ascend_config.py:361-372")
 _BOOLEAN = Choice(
-    ("True", "False", "1", "0"), "another type is judged by its truth", Taken.MISREAD
+    ("True", "False", "1", "0"), "another type counts by its truth value", Taken.MISREAD
 )
 
 _UNCHECKED = "nothing checks it, so it is taken and means none of these"
@@ -149,7 +149,7 @@ TUNINGS = (
             _UNCHECKED,
             Taken.MISREAD,
             junk=Taken.REFUSED,
-            junk_consequence="vllm-ascend compares it with a number, and the start ends",
+            junk_consequence="vllm-ascend compares it with a number, and the server exits",
         ),
         rules=(config.FLASHCOMM2,),
         details=(
@@ -164,7 +164,7 @@ TUNINGS = (
         accepts=Whole(
             0,
             2,
-            "a MoE model's first step raises, for nothing checks it before",
+            "the first step of a MoE model raises, because nothing checks it before",
             Taken.REFUSED,
         ),
         details=(

@@ -62,7 +62,7 @@ def _number(high: int | None) -> Whole:
     return Whole(
         0,
         high,
-        "nothing checks it, so it is taken and means none of these",
+        "vllm-ascend does not check it, and it means none of these",
         Taken.MISREAD,
         junk=Taken.REFUSED,
         junk_consequence="vllm-ascend reads it with int(), which raises ValueError",
@@ -157,7 +157,7 @@ TUNINGS = (
         "VLLM_ASCEND_ENABLE_BATCH_MEMCPY",
         _ENVS,
         stock="decided from CANN's headers when it is built",
-        accepts=Choice(("0", "1"), "it is taken for unset", Taken.MISREAD),
+        accepts=Choice(("0", "1"), "it counts as unset", Taken.MISREAD),
         details="It is read when the package is built, not when a server starts.",
         platforms=_ASCEND,
     ),

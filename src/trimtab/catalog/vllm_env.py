@@ -104,7 +104,7 @@ TUNINGS = (
         "How much vLLM logs.",
         Choice(
             ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
-            "vLLM ends at the start",
+            "vLLM exits",
             ignore_case=True,
         ),
         stock="INFO",
@@ -122,7 +122,7 @@ TUNINGS = (
     _env(
         "VLLM_LOG_STATS_INTERVAL",
         "How often statistics are logged, in seconds.",
-        Pattern(r"\d+(\.\d+)?", "a number of seconds", "vLLM takes 10 for 0 or less"),
+        Pattern(r"\d+(\.\d+)?", "a number of seconds", "vLLM reads 0 or less as 10"),
         stock="10",
         default="10",
     ),

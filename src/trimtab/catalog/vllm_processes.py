@@ -80,7 +80,7 @@ TUNINGS = (
         knob=Argument("--api-server-count", int, aliases=("-asc",)),
         values=(None, 2),
         stock="1",
-        accepts=Whole(0, None, "vLLM's parser ends the start"),
+        accepts=Whole(0, None, "vLLM's parser refuses it"),
         applies=_servers_applies,
         checks=_servers_checks,
         risk=Risk(RiskLevel.LOW, "Metrics are gathered from several processes over files."),

@@ -5,7 +5,7 @@ Pure: it answers from what it is given. ``doctor`` and ``lint`` both end here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
@@ -76,11 +76,27 @@ def of_tuning(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
     """
     if elsewhere(tuning, scene.situation):
         return
-    for rule, check in (*generic.PER_TUNING, (versions.RULE, versions.check)):
-        yield from _finished(rule, tuning.name, check(tuning, scene), scene)
+    found = [
+        finding
+        for rule, check in (*generic.PER_TUNING, (versions.RULE, versions.check))
+        for finding in _finished(rule, tuning.name, check(tuning, scene), scene)
+    ]
     for rule in tuning.rules:
         if rule.process is not None:
-            yield from _finished(rule, tuning.name, rule.process(scene), scene)
+            found += _finished(rule, tuning.name, rule.process(scene), scene)
+    yield from _settled(found)
+
+
+_WITHOUT_EFFECT = frozenset({"redundant", "inert", "removed-option"})
+
+
+def _settled(found: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield findings without advice on how to use a setting that changes nothing."""
+    idle = {one.setting for one in found if one.rule in _WITHOUT_EFFECT}
+    for one in found:
+        advice = one.severity is Severity.INFO and one.rule not in _WITHOUT_EFFECT
+        if not (advice and one.setting in idle):
+            yield one
 
 
 def elsewhere(tuning: Tuning, situation: Situation) -> bool:

@@ -57,11 +57,16 @@ def _read_as(taken: Taken) -> PerTuning:
         if reading.taken is taken:
             yield Hit(
                 tuning.knob.setting,
-                f"{tuning.knob.place}: {reading.sentence}",
+                _of_place(tuning.knob.place, reading.sentence),
                 fix=f"set it to {tuning.accepts.words()}",
             )
 
     return check
+
+
+def _of_place(place: str, sentence: str) -> str:
+    """Return a sentence about a setting that begins with where it is set."""
+    return f"{place} {sentence[3:]}" if sentence.startswith("it ") else f"{place}: {sentence}"
 
 
 def _conflicts(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
@@ -154,8 +159,8 @@ def _redundant(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
     if text is not None and tuning.default and text == tuning.default:
         yield Hit(
             tuning.knob.setting,
-            f"{tuning.knob.place} is {text}, which is what happens without it",
-            fix="it can be left out",
+            f"{tuning.knob.place} is {text}, the default: the server does the same without it",
+            fix="leave it out",
         )
 
 
@@ -211,7 +216,7 @@ PER_TUNING: tuple[tuple[Rule, PerTuning], ...] = (
             id="inert",
             severity=Severity.WARNING,
             problem=Problem.NO_EFFECT,
-            summary="The version at hand does not read the setting.",
+            summary="The version in force does not read the setting.",
             process=_inert_else,
             traps=("T31",),
         ),

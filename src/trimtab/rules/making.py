@@ -64,8 +64,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         Problem.NO_EFFECT,
         "A variable is set after the process that reads it was started.",
         lambda one: (
-            f"{one.setting.name} is set after the server was started, which reads it once, when "
-            "it starts"
+            f"the server reads {one.setting.name} once, when it starts, and this comes later"
         ),
         "set it before the server's command",
         traps=("T33",),
@@ -76,8 +75,8 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         Problem.WRONG_VALUE,
         "A blank where a colon belongs cuts the old value off.",
         lambda one: (
-            f"a blank ends the value of {one.setting.name}: what follows is taken for another "
-            "name, so the old value is lost, and export fails where it is not empty"
+            f"a blank ends the value of {one.setting.name}: the shell drops the old value, and "
+            "export fails if that is not empty"
         ),
         "join the two with a colon",
         traps=("T1",),
@@ -98,8 +97,8 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         Problem.NO_EFFECT,
         "A variable is set in a file that only interactive or login shells read.",
         lambda one: (
-            f"{one.setting.name} goes into a start-up file that only interactive shells read: a "
-            "container's command, a pod and a systemd unit do not get it"
+            f"only interactive shells read this file: containers, pods and systemd units do not "
+            f"get {one.setting.name}"
         ),
         "set it where the server is started: ENV in a Dockerfile, env of a container",
         traps=("T29",),
@@ -117,9 +116,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         Severity.WARNING,
         Problem.WRONG_VALUE,
         "The value holds characters that its reader does not take for syntax.",
-        lambda one: (
-            f"{one.setting.name} is read with its quotes: this format does not take them off"
-        ),
+        lambda one: f"this format keeps the quotes as a part of {one.setting.name}",
         "leave the quotes out",
     ),
 }

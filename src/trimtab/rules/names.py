@@ -93,7 +93,7 @@ def _unknown_variable(scene: Scene) -> Iterator[Hit]:
         elif (longer := _beginning(name)) is not None:
             yield Hit(
                 name,
-                f"no release that is known reads {name}: the name it begins is {longer}",
+                f"no known release reads {name}: {longer} begins like it",
                 f"write {longer} if that is meant",
             )
         elif name.startswith(_WHOLE) and made.origin not in (Origin.PROCESS, Origin.ENV_FILE):
@@ -224,7 +224,7 @@ NAMES: tuple[Rule, ...] = (
         id="unknown-option",
         severity=Severity.ERROR,
         problem=Problem.WRONG_VALUE,
-        summary="The version of vLLM at hand has no option of that name, and exits.",
+        summary="The version of vLLM in force has no option of that name, and exits.",
         process=_unknown_option,
         traps=("T30",),
     ),

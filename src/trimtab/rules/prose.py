@@ -29,8 +29,10 @@ def _unmeasured(document: Document, situation: Situation) -> Iterator[Hit]:
     first = next((one.place for one in prose), None)
     yield Hit(
         "measurement",
-        f"{len(tuned)} settings are advised, and nothing says how to find out whether they make a "
-        "server faster; at a fixed request rate throughput cannot tell",
+        (
+            f"the guide sets {len(tuned)} values and does not say how to measure whether they "
+            "make a server faster"
+        ),
         "measure each against none, at a fixed concurrency: 'trimtab tune'",
         place=first,
     )
@@ -43,7 +45,7 @@ def _training(document: Document, situation: Situation) -> Iterator[Hit]:
             of = f", for release {release[1]}" if release else ""
             yield Hit(
                 "link",
-                f"the link leads to advice on migrating training{of}: not to serving",
+                f"the link leads to advice on migrating training{of}, not on serving",
                 "link the reference of the variable",
                 place=one.place,
             )

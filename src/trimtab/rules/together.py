@@ -50,8 +50,10 @@ def _batch(given: Given) -> Iterator[Hit]:
     if tokens is not None and seqs is not None and seqs > tokens > 0:
         yield Hit(
             "--max-num-seqs",
-            f"--max-num-seqs {seqs} is more than --max-num-batched-tokens {tokens}: vLLM exits, "
-            "because each sequence takes a token of the batch",
+            (
+                f"--max-num-seqs {seqs} is more than --max-num-batched-tokens {tokens}: vLLM "
+                "exits, because each sequence needs a token"
+            ),
             f"lower --max-num-seqs, or give --max-num-batched-tokens {seqs} or more",
         )
     off = given.has("--no-enable-chunked-prefill")
@@ -139,7 +141,7 @@ def _groups(given: Given) -> Iterator[Hit]:
     if experts and not given.has("--config") and tensor == prefill == data == 1:
         yield Hit(
             "--enable-eplb",
-            "--enable-eplb balances experts over several workers: vLLM exits with one",
+            "vLLM exits with one worker, because --enable-eplb balances experts over several",
             "take it out, or give --tensor-parallel-size or --data-parallel-size",
         )
 

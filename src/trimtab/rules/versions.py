@@ -14,7 +14,7 @@ RULE = Rule(
     id="torch-npu-version",
     severity=Severity.ERROR,
     problem=Problem.WRONG_VALUE,
-    summary="The version of torch_npu at hand does not take the setting, another one does.",
+    summary="The version of torch_npu in force does not take the setting, but another one does.",
 )
 
 
