@@ -58,3 +58,18 @@ def require_program(option: str, given: str) -> None:
     path = str(Path(given).expanduser())
     if len(given) > _LONGEST or shutil.which(path) is None:
         raise UsageError(f"{option} must be an interpreter, but {given} is none: name its path")
+
+
+def require_folder(option: str, folder: Path) -> None:
+    """Make sure that an option's value is a folder, or can become one.
+
+    Raises:
+        UsageError: it is something else, below something else, or no name for a file.
+    """
+    for one in (folder, *folder.parents):
+        if os.path.lexists(one) and not one.is_dir():
+            raise UsageError(f"{option} must be a folder, but {one} is none: name another")
+    try:
+        folder.exists()  # raises on what no file system takes as a name
+    except OSError as error:
+        raise UsageError(f"{option} {folder}: {error.strerror}: name another folder") from error

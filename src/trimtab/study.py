@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from trimtab import playing, presets, search, storage
+from trimtab import named_files, playing, presets, search, storage
 from trimtab.apply import pending, recover
 from trimtab.catalog import CATALOG, unread, written_by
 from trimtab.engine_choice import EMBEDDED
@@ -199,13 +199,7 @@ def require_folder(folder: Path, *, shared: bool = False) -> None:
         UsageError: it is something else, or below something else.
         StudyError: another user could have written what it holds.
     """
-    for one in (folder, *folder.parents):
-        if os.path.lexists(one) and not one.is_dir():
-            raise UsageError(f"--study must be a folder, but {one} is none: name another")
-    try:
-        folder.exists()  # raises on what no file system takes as a name
-    except OSError as error:
-        raise UsageError(f"--study {folder}: {error.strerror}: name another folder") from error
+    named_files.require_folder("--study", folder)
     storage.require_own(folder, linked=COMPILED, shared=shared)
 
 

@@ -1,6 +1,6 @@
 """The command line: one thin file a command, which parses, calls, prints and sets the exit code.
 
-Exit codes of every command: 0 answered, 1 failed, 2 usage, 130 interrupted.
+`trimtab.commands.exit_codes` has the codes of each.
 """
 
 import sys

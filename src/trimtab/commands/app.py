@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -88,6 +88,11 @@ python.register(app)
 manners.dress(app)
 
 
+_WrongUsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises where a command line does not parse; it has no public name."""
+
+_INTERRUPTED = 130
+
 _OF_A_PATH = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
     | {errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
@@ -108,35 +113,55 @@ def run() -> int:
     try:
         command = typer.main.get_command(app)
         manners.name_values(command)
-        command(prog_name="trimtab")
+        code = int(command(prog_name="trimtab", standalone_mode=False) or 0)
     except SystemExit as end:
         return int(end.code or 0)
-    except KeyboardInterrupt:
-        terminal.fail("interrupted", 130)
-        return 130
+    except (KeyboardInterrupt, typer.Abort):  # Abort: no answer to a question
+        code = _INTERRUPTED
+    except _WrongUsageError as error:
+        return _wrong_usage(error)
     except TrimtabError as error:
         if terminal.verbose():
             traceback.print_exception(error)
-        terminal.fail(_one_line(error), error.exit_code)
-        return error.exit_code
+        return _failed(_one_line(error), error.exit_code)
     except OSError as error:
-        what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-        typed = _is_typed(error)
-        hint = ": name another path" if typed else _HINTS.get(error.errno or 0, "")
-        code = UsageError.exit_code if typed else 1
-        terminal.fail(f"{what}{hint}", code)
-        return code
-    return 0
+        return _refused(error)
+    return _failed("interrupted", code) if code == _INTERRUPTED else code
+
+
+def _failed(text: str, code: int) -> int:
+    terminal.fail(text, code)
+    return code
+
+
+def _wrong_usage(error: Any) -> int:
+    """Say in one line why a command line does not parse, and where its help is."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # the help text
+        return UsageError.exit_code
+    text = " ".join(error.format_message().split()).removesuffix(".")
+    name = error.ctx.command_path if error.ctx is not None else "trimtab"
+    known = secret_values(Settings(()), os.environ)
+    line = masked_prose(f"{text[:1].lower()}{text[1:]}: see '{name} -h'", known)
+    return _failed(line, UsageError.exit_code)
+
+
+def _refused(error: OSError) -> int:
+    """Say in one line what the system refuses; a path that was typed is a matter of usage."""
+    what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    if _is_typed(error):
+        return _failed(f"{what}: name another path", UsageError.exit_code)
+    return _failed(f"{what}{_HINTS.get(error.errno or 0, '')}", 1)
 
 
 def _is_typed(error: OSError) -> bool:
     """Whether the system refuses a path that stands on the command line, or one below it."""
     if error.errno not in _OF_A_PATH or not isinstance(error.filename, str):
         return False
-    path = Path(error.filename)
-    words = [part for word in sys.argv[1:] for part in (word, word.partition("=")[2]) if part]
-    typed = {Path(word).expanduser().absolute() for word in words if word not in {".", "/"}}
-    return any(one == path.absolute() or one in path.absolute().parents for one in typed)
+    path = Path(error.filename).absolute()
+    words = [part for word in sys.argv[1:] for part in (word, word.partition("=")[2])]
+    typed = {Path(word).expanduser().absolute() for word in words if word.strip("./")}
+    return any(one == path or one in path.parents for one in typed)
 
 
 def _one_line(error: Exception) -> str:

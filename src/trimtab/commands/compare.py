@@ -30,8 +30,6 @@ Makes pairs of fresh starts in alternating order (ABBA), both with the same requ
 after 4, 6, 8 and 12 pairs, at levels that keep the error of all looks together at 5 %. It ends
 with better, worse, equivalent (the interval lies within the margin), or not proven.
 
-Exit code: 0 answered (whatever the answer), 1 failed, 2 usage.
-
 Examples:
 
   trimtab compare stock profile.proven.yaml

@@ -21,8 +21,6 @@ file that 'trimtab lint' reads: shell script, Dockerfile, compose file, Kubernet
 systemd unit, .env, sysctl file, Markdown. FILE#SERVICE names one of several services of a file.
 Presets are compared by what their sources set, whatever this machine has.
 
-Exit code 0: alike. 1: different. 2: usage.
-
 Examples:
 
   trimtab diff guide-v1 guide-v2

@@ -30,9 +30,6 @@ is waited for longer than a few seconds. With --oracle torch_npu and vllm-ascend
 asked what they do with the Ascend settings found, over a stand-in for CANN that plays the chip:
 that does take longer.
 
-Exit code 0: nothing is wrong. 1: something is. 2: usage, the profile is none, or the oracle cannot
-be asked.
-
 Examples: trimtab doctor; trimtab doctor --pid 4242; trimtab doctor --snapshot captured/;
 trimtab doctor --pid 4242 --profile profile.proven.yaml
 """

@@ -32,8 +32,6 @@ for what is known of that chip's image.
 Without --output one file is printed. With it, it is the file to write, or a folder (it exists, or
 there are several files). A file that trimtab did not write is left alone without --force.
 
-Exit code 0: written. 1: a file of the format cannot carry the plan. 2: usage.
-
 Examples:
 
   trimtab export profile.proven.yaml --format kubernetes --cpus 16 --memory 128

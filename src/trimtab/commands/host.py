@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,9 +21,8 @@ app = typer.Typer(help="Settings of the whole host, and the way back.", no_args_
 
 _PLAN_HELP = """Show what would be written on this host: value now, value after, why or why not.
 
-Changes nothing. Exit code 1 where apply would not start: nothing can be changed from here (in a
-container, or not as root; the commands and manifests for somebody who may are printed),
-something that --set or the profile names is refused, or nothing of a preset applies here.
+Changes nothing. Where nothing can be changed from here (in a container, or not as root), the
+commands and manifests for somebody who may are printed.
 
 Example: trimtab host plan --preset guide
 """
@@ -48,15 +46,13 @@ Example: trimtab host status --json
 
 _VERIFY_HELP = """Check that everything that was applied is in effect.
 
-Exit code 0: it is. 1: something is not, or nothing is applied.
-
 Example: trimtab host verify
 """
 
 _ROLLBACK_HELP = """Put every setting back to what it was, in reverse order; remove the files made.
 
 A setting that somebody else has changed since is left, and said: --force puts it back too,
---forget leaves it for good. Exit code 1 if something was not put back.
+--forget leaves it for good.
 
 Example: trimtab host rollback
 """
@@ -279,9 +275,10 @@ def _folder(state: Path | None) -> Path:
     Raises:
         UsageError: what is named is no folder.
     """
-    from trimtab.errors import UsageError
+    from trimtab import named_files
     from trimtab.hosting import held
 
-    if state is not None and os.path.lexists(state) and not state.is_dir():
-        raise UsageError(f"--state must be a folder, but {state} is none: name another")
-    return held.FOLDER if state is None else state
+    if state is None:
+        return held.FOLDER
+    named_files.require_folder("--state", state)
+    return state

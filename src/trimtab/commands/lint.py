@@ -32,9 +32,6 @@ without effect. '-' reads standard input. With --oracle torch_npu and vllm-ascen
 asked, over a stand-in for CANN that plays the chip told: no NPU is used. With --preset the
 settings of a preset are read, each in the line that it has in its source (docs/presets.md).
 
-Exit code 0: nothing of severity warning or above. 1: something. 2: usage, or the oracle cannot be
-asked.
-
 Example: trimtab lint serve.sh --context chip=A2,graphs=on,vllm-ascend=0.18
 """
 

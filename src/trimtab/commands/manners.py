@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from trimtab.commands import terminal
+from trimtab.commands import exit_codes, terminal
 
 CONTEXT: Mapping[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -136,6 +136,9 @@ class Command(TyperCommand):
             if title in records:
                 with formatter.section(title):
                     formatter.write_dl(records[title])
+        name = ctx.command_path.partition(" ")[2]
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), text) for code, text in exit_codes.of(name).items()])
 
 
 class Commands(TyperGroup):

@@ -29,9 +29,6 @@ A setting is NAME=VALUE: a variable, a tuning's name, or one of the options --ad
 --tensor-, --pipeline- and --data-parallel-size=N are given to every check. A refusal that depends
 on the model is none: the oracle's is a small dense one. About 5 seconds.
 
-Exit code 0: nothing is refused, misread or ignored. 1: something is. 2: usage, the profile is
-none, or the vendors' software or a compiler is missing or does not run.
-
 Examples: trimtab oracle check --setting TASK_QUEUE_ENABLE=2 --graph;
 trimtab oracle check --file serve.sh --json
 """
@@ -42,8 +39,6 @@ _TABLE_HELP = """Put all that the catalogue says of torch_npu and vllm-ascend to
 Prints a page of Markdown: each text that was tried, what lint foresees of it, and what the code
 did. About three minutes on two cores.
 
-Exit code 0: they agree. 1: they differ somewhere, or the vendors' code does not run. 2: usage.
-
 Example: trimtab oracle table --output docs/oracle.md
 """
 
@@ -52,8 +47,6 @@ _BINDING_HELP = """Ask vllm-ascend which CPUs it would bind the threads of its w
 
 Its own code plans, from what npu-smi and the kernel say of this machine or of a captured one.
 Nothing is bound.
-
-Exit code 0: there is a plan. 1: vllm-ascend makes none; the message is its own. 2: usage.
 
 Example: trimtab oracle binding --snapshot captured/ --chip A3 --workers 16
 """

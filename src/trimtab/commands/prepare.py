@@ -21,9 +21,6 @@ Python, the engine in versions that belong together, allocators, the source of m
 that has reasons. A step that is satisfied does nothing. Each change is journalled before it is
 made, and --undo takes it back. --emit writes the same steps as a Dockerfile or a shell script.
 
-Exit code 0: all is satisfied (or done). 1: something is missing, or failed. 3: nothing is missing,
-and something could not be told. 2: usage.
-
 Examples: trimtab prepare --check; trimtab prepare --dry-run --mirror https://mirror.example;
 trimtab prepare --target ascend-a2 --emit dockerfile --base openeuler > Dockerfile
 """

@@ -44,8 +44,6 @@ The micro-benchmark runs both in fresh processes that alternate, and gives the r
 an interval over pairs; without --against it takes a plain build of the same version, if there is
 one. It says nothing of a server's speed: 'trimtab compare' measures that.
 
-Exit code: 0 nothing speaks against it, 1 something does, 2 usage.
-
 Examples:
 
   trimtab python verify 3.11.2-pgo-lto

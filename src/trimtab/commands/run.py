@@ -26,9 +26,6 @@ Once the server answers, each setting is looked up in its processes, and the evi
 standard error. Signals go to the server, its output and its exit code come back; it may be process
 1 of a container and the main process of a systemd service (Type=notify or exec).
 
-Exit code: the server's; 128 + N if signal N ended it. 78: refused. 2: usage. With --verify-only:
-0 in effect, 1 not.
-
 Examples:
 
   trimtab run --profile profile.proven.yaml -- vllm serve /models/qwen --port 8000
