@@ -165,10 +165,12 @@ def read_trusted(path: Path) -> Profile:
     """Read a profile to act upon it: nobody else may have written it.
 
     Raises:
-        StudyError: another user could have written it, or see :func:`read_profile`.
+        UsageError: see :func:`read_profile`.
+        StudyError: another user could have written it.
     """
+    profile = read_profile(path)
     storage.require_trusted(path)
-    return read_profile(path)
+    return profile
 
 
 def to_dict(profile: Profile) -> dict[str, Any]:
