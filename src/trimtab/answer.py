@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trimtab import __version__, archive, export, report
+from trimtab import __version__, archive, export, header, report
 from trimtab.advice import advise
 from trimtab.errors import StudyError
 from trimtab.model import (
@@ -164,7 +164,16 @@ def study_of(
         advice=advise(session, starts, folder, _written(session, conclusion, folder)),
         margin=session.space.margin,
         caveats=session.caveats,
+        measured=header.of(session),
+        controls=_controls(session),
     )
+
+
+def _controls(session: Session) -> tuple[str, ...]:
+    """Return the inert tunings beside real ones; in an A/A study they are what is tested."""
+    factors = session.space.factors
+    inert = tuple(one.tuning for one in factors if one.dummy)
+    return inert if len(inert) < len(factors) else ()
 
 
 def _command(folder: Path) -> str:

@@ -30,6 +30,7 @@ def as_json(study: Study, folder: Path, catalog: Mapping[str, Tuning] = CATALOG)
     return {
         "format": FORMAT,
         "headline": _headline(headline(study)),
+        "measures": None if study.measured is None else study.measured.as_data(),
         "verdicts": [_verdict(answer, study, catalog) for answer in conclusion.answers],
         "left_out": [
             {"name": name, "verdict": verdict.value, "reason": reason}

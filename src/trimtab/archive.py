@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from trimtab import codec, named_files, storage
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
-from trimtab.model import Advice, Conclusion, Verdict
+from trimtab.model import Advice, Conclusion, Header, Verdict
 from trimtab.report import Study
 
 NAME: Final = "answer.json"
@@ -40,6 +40,8 @@ class _Record:
     advice: Advice
     margin: float
     caveats: tuple[str, ...]
+    measured: Header | None = None
+    controls: tuple[str, ...] = ()
 
 
 def write(study: Study, folder: Path) -> None:
@@ -62,6 +64,8 @@ def write(study: Study, folder: Path) -> None:
         advice=study.advice,
         margin=study.margin,
         caveats=study.caveats,
+        measured=study.measured,
+        controls=study.controls,
     )
     path = folder / NAME
     content = {"format": FORMAT, **codec.encode(record)}
@@ -109,4 +113,6 @@ def read(folder: Path, ledger: Ledger) -> Study | None:
         advice=record.advice,
         margin=record.margin,
         caveats=record.caveats,
+        measured=record.measured,
+        controls=record.controls,
     )

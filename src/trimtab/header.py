@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from trimtab import wording
 from trimtab.engines.default_model import folder as built_in
@@ -13,38 +11,11 @@ from trimtab.facts import Facts
 from trimtab.inherited import reaches_engine
 from trimtab.load.lengths import Lengths
 from trimtab.load.workload import Workload
-from trimtab.model.platforms import UNKNOWN
+from trimtab.model import Header
 from trimtab.session import Session
 
 _OWN = {"python": "vllm"}
 """Engines by how they were named → what they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What is measured. ``path`` is the program that is started; "" where none is."""
-
-    engine: str
-    version: str
-    platform: str
-    path: str
-    model: str
-    workload: str
-    machine: str
-
-    def lines(self) -> tuple[str, str, str]:
-        """Return the three lines that every command prints before it measures."""
-        where = f", {self.path}" if self.path else ""
-        platform = "an unknown platform" if self.platform == UNKNOWN else self.platform
-        return (
-            f"engine    {self.engine} {self.version} on {platform}{where}",
-            f"model     {self.model}",
-            f"workload  {self.workload}; on {self.machine}",
-        )
-
-    def as_data(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        return asdict(self)
 
 
 def of(session: Session) -> Header:

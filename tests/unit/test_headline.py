@@ -256,7 +256,8 @@ def test_what_fresh_starts_did_not_repeat_is_said() -> None:
     assert found.status is Status.PROMISING
     assert "but fresh starts of proven gave -1.0 % [-5.0, +3.0]" in found.detail
     dropped = headline(study(answers=(adopted,)))
-    assert dropped.next == "trimtab show s --why dtype"
+    assert dropped.next == "trimtab tune --like s --budget 60"
+    assert "but no profile holds it: see --why dtype" in dropped.detail
 
 
 def test_a_likely_tuning_of_no_measured_total_is_promising() -> None:

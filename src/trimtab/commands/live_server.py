@@ -23,7 +23,8 @@ from trimtab.load.marks import GiveUp
 from trimtab.load.run import LoadResult, run_load
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics import METRICS, parse_slo
-from trimtab.model import BASELINE, Outcome, Phase, Settings, Start, StartRequest
+from trimtab.model import BASELINE, Header, Outcome, Phase, Settings, Start, StartRequest
+from trimtab.model.platforms import UNKNOWN
 from trimtab.pooled import over_windows
 from trimtab.question import Options, parse_windows
 from trimtab.search.remarks import remarks
@@ -62,8 +63,6 @@ class Live:
     def __init__(self, url: str, options: Options) -> None:
         self._url = parse(url, "--url").url
         self._key = api_key(Settings(argv=()), os.environ)
-        if remark := proxy_remark(self._url, os.environ):
-            say(remark)
         if why := loopback.trouble(self._url, "/v1/models", _SECONDS, self._key):
             raise ServerLostError(
                 f"--url must be a vLLM server, but {self._url}: {why}{_hint(why)}"
@@ -74,17 +73,18 @@ class Live:
 
     def announce(self, workload: Workload) -> dict[str, Any]:
         """Print which server, model and workload are measured; return the same for JSON."""
-        found = header.Header(
+        found = Header(
             engine="a running server",
             version=loopback.version(self._url, self._key),
-            platform="unknown",
+            platform=UNKNOWN,
             path=self._url,
             model=self._model,
             workload=header.workload(workload),
             machine="a machine that trimtab does not look at",
         )
-        for line in found.lines():
-            say(line)
+        for line in (*found.lines(), proxy_remark(self._url, os.environ)):
+            if line:
+                say(line)
         return found.as_data()
 
     def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:

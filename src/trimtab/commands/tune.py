@@ -246,9 +246,7 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
         starts = ledger.starts()
         result = answer.write_answer(session, starts, found, folder)
     if as_json:
-        shown = answer_json.as_json(result, folder, session.catalog)
-        shown = {**shown, "measures": header.of(session).as_data()}
-        terminal.answer(shown)
+        terminal.answer(answer_json.as_json(result, folder, session.catalog))
     else:
         for line in summary(result):
             typer.echo(line)

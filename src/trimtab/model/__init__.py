@@ -7,6 +7,7 @@ in the field's docstring.
 
 from trimtab.model.answer import Answer, Comparison, Effect, Verdict
 from trimtab.model.conclusion import Conclusion, Fidelity, Spread
+from trimtab.model.header import Header
 from trimtab.model.headline import Advice, Headline, Status
 from trimtab.model.knowledge import (
     BASELINE,
@@ -65,6 +66,7 @@ __all__ = [
     "Fact",
     "Factor",
     "Fidelity",
+    "Header",
     "Headline",
     "HostWrite",
     "Outcome",

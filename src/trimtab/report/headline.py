@@ -77,11 +77,16 @@ def _promising(conclusion: Conclusion) -> Iterator[Comparison]:
 
 
 def _tunings(conclusion: Conclusion, objective: str) -> list[Answer]:
-    """Return the tunings with a gain of their own: adopt first, the objective's, the largest."""
+    """Return the tunings with a gain of their own.
+
+    Those of a profile come first, then adopt, the objective's, and the largest.
+    """
     own = [one for one in conclusion.answers if one.verdict in _GAINS]
+    held = {name for _, chosen in _profiles(conclusion) for name, _ in chosen}
     return sorted(
         own,
         key=lambda one: (
+            one.tuning not in held,
             _GAINS.index(one.verdict),
             one.metric != objective,
             -(one.effect.ratio or 0.0),
@@ -127,9 +132,7 @@ def _of_tuning(study: Study, answer: Answer) -> Headline:
     conclusion = study.conclusion
     name = wording.setting(answer.tuning, answer.value)
     arm = next((arm for arm, chosen in _profiles(conclusion) if answer.tuning in dict(chosen)), "")
-    step = (
-        _confirmation(study, arm) if arm else _Step(f"{study.advice.show} --why {answer.tuning}")
-    )
+    step = _confirmation(study, arm)
     return Headline(
         status=Status.PROMISING,
         text=f"{Status.PROMISING.value}: {answer.metric} {wording.effect(answer.effect)}",
@@ -146,7 +149,7 @@ def _of_tuning(study: Study, answer: Answer) -> Headline:
 def _rest(conclusion: Conclusion, answer: Answer, arm: str) -> str:
     """Say what is not known of a tuning's gain."""
     if not arm:
-        return "but no profile holds it: see why"
+        return f"but no profile holds it: see --why {answer.tuning}"
     own = next((one for one in conclusion.confirmed if one.arm == arm), None)
     if own is not None:
         return f"but fresh starts of {arm} gave {wording.effect(own.effect)}"

@@ -11,9 +11,12 @@ from jinja2 import Environment, StrictUndefined
 
 from trimtab import __version__, storage, wording
 from trimtab.errors import StudyError
+from trimtab.model import Verdict
 from trimtab.report import figures, pareto, rows, timeline
 from trimtab.report.headline import headline
 from trimtab.report.study import Study
+
+_NEVER_RUN = (Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE)
 
 _HERE = files(__package__)
 
@@ -47,6 +50,7 @@ def _content(study: Study) -> dict[str, Any]:
     from plotly.offline import get_plotlyjs
 
     arm_names, metric_rows = rows.metrics(study)
+    verdicts = rows.verdicts(study)
     drawn = {
         "arms": figures.arms(study),
         "intervals": figures.intervals(study),
@@ -58,7 +62,8 @@ def _content(study: Study) -> dict[str, Any]:
         "version": __version__,
         "unit": rows.unit_of(study.objective),
         "headline": headline(study),
-        "verdicts": rows.verdicts(study),
+        "tested": [row for row in verdicts if row.verdict not in _NEVER_RUN],
+        "untested": [row for row in verdicts if row.verdict in _NEVER_RUN],
         "arms": rows.arms(study),
         "arm_names": arm_names,
         "metrics": metric_rows,

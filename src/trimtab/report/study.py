@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trimtab.model import Advice, Conclusion, Plan, Start, Verdict
+from trimtab.model import Advice, Conclusion, Header, Plan, Start, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,9 @@ class Study:
     ``minutes`` is the study's wall time.
     ``command`` is what reproduces the study, ``None`` if it is not known. ``advice`` holds the
     commands that a reader can paste. ``margin`` is the change (0.02 = 2 %) that does not matter.
-    ``caveats`` are sentences that must stand beside every number.
+    ``caveats`` are sentences that must stand beside every number. ``measured`` says what was
+    measured, ``None`` in an older answer. ``controls`` are the tunings that do nothing, as a check
+    of the method.
     """
 
     title: str
@@ -38,6 +40,8 @@ class Study:
     advice: Advice = field(default_factory=Advice)
     margin: float = 0.02
     caveats: tuple[str, ...] = ()
+    measured: Header | None = None
+    controls: tuple[str, ...] = ()
 
     @property
     def objective(self) -> str:

@@ -102,7 +102,7 @@ def subjects(study: Study, found: Headline) -> Sequence[rows.VerdictRow]:
 
 
 def _tested(study: Study) -> str:
-    answers = study.conclusion.answers
+    answers = [one for one in study.conclusion.answers if one.tuning not in study.controls]
     without = [one for one in answers if one.verdict is Verdict.NOT_TESTED]
     tunings = wording.count(len(answers), "tuning")
     parts = [f"{len(answers) - len(without)} of {tunings}"]

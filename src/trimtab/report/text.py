@@ -52,7 +52,7 @@ def show_left_out(study: Study, console: Console) -> None:
 
 def render(study: Study, *, wide: bool = False) -> RenderableType:
     """Return the whole report of ``study``; ``wide``: effect and interval on one line."""
-    parts: list[RenderableType] = [_headline(study), Text(study.title)]
+    parts: list[RenderableType] = [_headline(study), _measured(study)]
     parts += _sections(study, wide=wide)
     return Group(*parts)
 
@@ -61,6 +61,11 @@ def _headline(study: Study) -> RenderableType:
     found = headline(study)
     detail = f"\n{found.detail}" if found.detail else ""
     return Text.assemble((found.text, "bold"), detail, f"\nNext: {found.next}")
+
+
+def _measured(study: Study) -> RenderableType:
+    """Return what was measured; an older answer has its title only."""
+    return Text("\n".join(study.measured.lines()) if study.measured else study.title)
 
 
 def _sections(study: Study, *, wide: bool) -> Iterator[RenderableType]:

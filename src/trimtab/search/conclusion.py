@@ -17,6 +17,7 @@ from trimtab.search.further import further
 from trimtab.search.limits import held
 from trimtab.search.looks import Analysis
 from trimtab.search.notes import notes_of
+from trimtab.search.outside import outside
 from trimtab.search.pareto import pareto
 from trimtab.search.refine import valued
 from trimtab.search.release import Release, release
@@ -39,10 +40,9 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     named |= {one.arm: one.candidate for one in front.arms if one.member}
     said = tuple(fidelity(everything, named.items()))
     noise = spread(starts, space.objective, study_noise(analysis))
+    answers = (valued(labelled(space, one, found.removed), space, starts) for one in found.answers)
     return Conclusion(
-        answers=tuple(
-            valued(labelled(space, one, found.removed), space, starts) for one in found.answers
-        ),
+        answers=tuple(outside(space, everything, answers, named.values())),
         proven=allowed.proven,
         best=allowed.best,
         confirmed=tuple(_of_released(last, allowed)),
