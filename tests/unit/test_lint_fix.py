@@ -45,6 +45,20 @@ SHELL = {
         "vllm serve m \\\n  --seed 1\necho done\n"
     ),
     "vllm serve m \\\n  --swap-space 4 \\\n  --seed 1\n": "vllm serve m \\\n  --seed 1\n",
+    "vllm serve m --swap-space \\\n  4 \\\n  --seed 1\n": "vllm serve m \\\n  --seed 1\n",
+    "vllm serve m --swap-space 4 # why\n": "vllm serve m # why\n",
+    "vllm serve m --swap-space 4 --seed 1 | tee l": "vllm serve m --seed 1 | tee l",
+    "cat <<E > r.sh\nvllm serve m --swap-space 4\nE\nbash r.sh\n": (
+        "cat <<E > r.sh\nvllm serve m\nE\nbash r.sh\n"
+    ),
+    "typeset -x VLLM_USE_V1=1\nvllm serve m\n": "vllm serve m\n",
+    "VLLM_USE_V1=1 \\\nA=1 \\\nvllm serve m\n": "A=1 \\\nvllm serve m\n",
+    "vllm serve m --enable-prefix-caching false --seed 1\n": (
+        "vllm serve m --no-enable-prefix-caching --seed 1\n"
+    ),
+    "vllm serve m --gpu_memory_utilisation=0.9\n": "vllm serve m --gpu-memory-utilization=0.9\n",
+    # the option is one of several that may stand in a variable
+    'A=(--swap-space 4)\nvllm serve m "${A[@]}"\n': 'A=(--swap-space 4)\nvllm serve m "${A[@]}"\n',
 }
 
 
@@ -56,6 +70,17 @@ def test_a_script_loses_the_item_of_the_finding_alone(before: str) -> None:
 UNIT = "[Service]\nEnvironment={}\nExecStart=/usr/bin/vllm serve m/x{} --seed 1\n"
 LIST = COMPOSE + "    command:\n      - --model\n      - m/x\n{}"
 FLOW = COMPOSE + '    command: ["--model", "m/x"{}, "--seed", "1"]\n'
+UNIT_LINES = "[Service]\nExecStart=/usr/bin/vllm serve m{} \\\n  --seed 1\n"
+FOLDED = COMPOSE + "    command: >\n      --model m\n{}      --seed 1\n    restart: always\n"
+ALONE = COMPOSE + "    command: --model m\n{}    restart: always\n"
+ROWS = (
+    COMPOSE + '    command:\n      [\n        "--model", "m",\n{}        "--seed", "1"\n      ]\n'
+)
+POD = (
+    "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n  containers:\n  - name: v\n"
+    "    image: vllm/vllm-openai:v0.32.0\n    args: [m]\n{}    ports: []\n"
+)
+EXEC = 'FROM vllm/vllm-openai:v0.32.0\nENTRYPOINT ["vllm", "serve", "m"{}, "--seed", "1"]\n'
 IMAGE = 'FROM vllm/vllm-openai:v0.32.0\nENV {}HF_HOME=/d\nCMD ["--model", "m/x"]\n'
 
 
@@ -71,12 +96,43 @@ IMAGE = 'FROM vllm/vllm-openai:v0.32.0\nENV {}HF_HOME=/d\nCMD ["--model", "m/x"]
         ("compose.yaml", LIST, ('      - --swap-space\n      - "4"\n',), ("",)),
         ("compose.yaml", FLOW, (', "--swap-space", "4"',), ("",)),
         ("Dockerfile", IMAGE, ("VLLM_USE_V1=1 ",), ("",)),
+        ("a.service", UNIT_LINES, (" \\\n  --swap-space 4",), ("",)),
+        ("compose.yaml", FOLDED, ("      --swap-space 4\n",), ("",)),
+        ("compose.yaml", ROWS, ('        "--swap-space", "4",\n',), ("",)),
+        ("compose.yaml", ALONE, ('    environment:\n      VLLM_USE_V1: "1" # a\n',), ("",)),
+        ("compose.yaml", ALONE, ("    environment:\n    - VLLM_USE_V1=1\n",), ("",)),
+        (
+            "k.yaml",
+            POD,
+            ('    env: [{name: VLLM_USE_V1, value: "1"}, {name: A, value: b}]\n',),
+            ("    env: [{name: A, value: b}]\n",),
+        ),
+        ("k.yaml", POD, ('    env:\n    - value: "1"\n      name: VLLM_USE_V1\n',), ("",)),
+        (
+            "k.yaml",
+            POD,
+            ('    env:\n    - {name: A, value: b}\n    - {name: VLLM_USE_V1, value: "1"}\n',),
+            ("    env:\n    - {name: A, value: b}\n",),
+        ),
+        ("Dockerfile", EXEC, (', "--swap-space", "4"',), ("",)),
+        ("Dockerfile", EXEC, (', \\\n  "--swap-space=4"',), ("",)),
     ],
 )
 def test_other_formats_lose_the_item_alone(
     name: str, form: str, items: tuple[str, ...], rest: tuple[str, ...]
 ) -> None:
     assert fixed(name, form.format(*items)) == form.format(*rest)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        COMPOSE + "    command:\n      - --swap-space=4\n",  # would leave the key without a value
+        COMPOSE + "    environment: &e\n      VLLM_USE_V1: x\n  b:\n    environment: *e\n",
+    ],
+)
+def test_yaml_stays_whole(text: str) -> None:
+    assert fixed("compose.yaml", text) == text
 
 
 @pytest.mark.parametrize(
@@ -110,6 +166,30 @@ def test_a_symbolic_link_is_not_written_through(tmp_path: Path) -> None:
         fix.write(link, "a\n", "b\n")
     assert link.is_symlink()
     assert path.read_text() == "a\n"
+
+
+def test_a_read_only_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.sh"
+    path.write_text("export VLLM_USE_V1=1\nvllm serve m\n")
+    path.chmod(0o444)
+    runner = CliRunner()
+    shown = json.loads(runner.invoke(app, ["lint", str(path), "--json"]).stdout)["findings"]
+    said = runner.invoke(app, ["lint", str(path), "--fix", "--yes"])
+    assert [one["fixable"] for one in shown] == [False]
+    assert "is read-only: nothing is written" in said.stderr
+    assert path.read_text() == "export VLLM_USE_V1=1\nvllm serve m\n"
+
+
+def test_a_file_reached_twice_is_fixed_once(tmp_path: Path) -> None:
+    path, link = tmp_path / "a.sh", tmp_path / "b.sh"
+    path.write_text("export VLLM_USE_V1=1\nvllm serve m\n")
+    link.symlink_to(path)
+    runner = CliRunner()
+    said = runner.invoke(app, ["lint", str(path), str(link), "--fix", "--yes"])
+    assert path.read_text() == "vllm serve m\n"
+    assert "is a symbolic link" in said.stderr
+    again = runner.invoke(app, ["lint", str(path), str(link), "--fix", "--yes"])
+    assert (again.exit_code, path.read_text()) == (0, "vllm serve m\n")
 
 
 @pytest.mark.parametrize("text", ["export VLLM_USE_V1=1", "export VLLM_USE_V1=1 | cat"])

@@ -190,13 +190,13 @@ def _finder(situation: Situation) -> Callable[[Document], Sequence[Finding]]:
 
 def _with_fixable(report: Report, documents: list[Document], situation: Situation) -> Report:
     """Return the report with the findings that ``--fix`` would mend, each tried on a copy."""
-    from trimtab.lint import trial
+    from trimtab.lint import fix, trial
 
     check = _finder(situation)
     fixable: set[Finding] = set()
     for document in documents:
         own = [one for one in report.findings if one.place and one.place.file == document.file]
-        if Path(document.file).is_file() and not Path(document.file).is_symlink():
+        if fix.obstacle(Path(document.file)) is None:
             fixable |= trial.fixable(document, own, check)
     return replace(report, fixable=frozenset(fixable))
 
@@ -209,10 +209,12 @@ def _fix(documents: list[Document], situation: Situation, choice: Choice, *, yes
     planned = []
     for document in documents:
         path = Path(document.file)
-        if not path.is_file() or path.is_symlink():
+        if not path.is_file():
             continue
         made = trial.all_fixed(document, check, choice.wants)
-        if made.fixed:
+        if made.fixed and (why := fix.obstacle(path)):
+            terminal.say(why)
+        elif made.fixed:
             planned.append((path, document.text, made))
             typer.echo("\n".join(fix.diff(document.file, document.text, made.text)), err=True)
     if not planned:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.errors import UsageError
+from trimtab.lint import yaml_removal
 from trimtab.lint.grammar import Statement, statement
 from trimtab.masking import masked
 from trimtab.model.finding import Action, Finding
@@ -58,10 +59,8 @@ def proposals(document: Document, finding: Finding) -> Iterator[Edit]:
     elif made is None:
         return
     elif remedy.action is Action.REMOVE:
-        if not finding.fix.startswith(_DROP):  # a person writes what replaces it
-            return
-        for begin, end in _items(document, made):
-            yield from _removals(document, begin, end)
+        if finding.fix.startswith(_DROP):  # else a person writes what replaces it
+            yield from _without(document, made)
     elif remedy.action is Action.RENAME:
         yield from _renamed(document, made, remedy.text)
     elif remedy.action is Action.SET_VALUE:
@@ -69,6 +68,17 @@ def proposals(document: Document, finding: Finding) -> Iterator[Edit]:
     elif document.kind in _SHELLS and made.name_place is not None:
         at = _offset(document.text, made.name_place.line, made.name_place.column)
         yield Edit(at, at, "export ")
+
+
+def _without(document: Document, made: Setting) -> Iterator[Edit]:
+    """Yield the edits that take a setting out."""
+    if document.kind in yaml_removal.KINDS:
+        yield from (Edit(*span) for span in yaml_removal.spans(document.text, made))
+    for begin, end in _items(document, made):
+        if _names(document.text[begin:end], made):
+            yield from _removals(document, begin, end)
+    if document.kind not in _SHELLS:
+        yield from _spread(document.text, made)
 
 
 def setting_of(document: Document, finding: Finding) -> Setting | None:
@@ -103,7 +113,8 @@ def _renamed(document: Document, made: Setting, text: str) -> Iterator[Edit]:
         return
     begin = _offset(document.text, place.line, 1)
     line = document.text[begin:].partition("\n")[0]
-    for one in re.finditer(rf"(?<![\w-]){re.escape(made.name)}(?![\w-])", line):
+    written = re.escape(made.name).replace(r"\-", "[-_]")
+    for one in re.finditer(rf"(?<![\w-]){written}(?![\w-])", line):
         if one.start() + 1 >= place.column:
             yield Edit(begin + one.start(), begin + one.end(), text)
     yield from _span(document, made.name_place, text)
@@ -131,6 +142,29 @@ def _items(document: Document, made: Setting) -> Iterator[tuple[int, int]]:
     whole = made.place
     if whole is not None and whole.end_column:
         yield begin, _offset(text, whole.line, whole.end_column)
+
+
+def _names(text: str, made: Setting) -> bool:
+    """Whether a span holds a setting's name, not a variable that holds it among others."""
+    found = text.replace("_", "-") if made.name.startswith("-") else text
+    return made.name in found
+
+
+def _spread(text: str, made: Setting) -> Iterator[Edit]:
+    """Yield the edits that take an option out of a command of several lines, or a JSON list."""
+    name, value = (re.escape(one) for one in (made.name, made.value))
+    blank = r"(?:\s|\\\r?\n)+"
+    quote = "[\"']?"
+    whole = f"{name}(?:={quote}{value}{quote}|{blank}{quote}{value}{quote})" if value else name
+    words = rf"{blank}{whole}(?=[\s\"']|$)"
+    comma = r"(?:\s|\\\r?\n)*,(?:\s|\\\r?\n)*"
+    listed = f'"{name}"{comma}"{value}"' if value else f'"{name}"'
+    joined = f'"{name}={value}"'
+    items = rf"{comma}(?:{listed}|{joined})"
+    leading = rf"(?:{listed}|{joined}){comma}"
+    for pattern in (words, items, leading):
+        for one in re.finditer(pattern, text):
+            yield Edit(one.start(), one.end())
 
 
 def _removals(document: Document, begin: int, end: int) -> Iterator[Edit]:
@@ -193,16 +227,28 @@ def diff(name: str, before: str, after: str) -> Iterator[str]:
     yield from map(masked, lines)
 
 
+def obstacle(path: Path) -> str | None:
+    """Return why a file is not written, ``None`` if nothing speaks against it."""
+    if path.is_symlink():
+        return f"{path} is a symbolic link: nothing is written; run lint --fix on {path.resolve()}"
+    if not path.is_file():
+        return f"{path} is no file: nothing is written"
+    writable = path.stat().st_mode & 0o222 and os.access(path, os.W_OK)
+    if not writable:
+        return f"{path} is read-only: nothing is written; make it writable first"
+    if not os.access(path.parent, os.W_OK):
+        return f"the folder of {path} is read-only: nothing is written"
+    return None
+
+
 def write(path: Path, before: str, after: str) -> None:
     """Replace a file's text atomically, keeping its mode and its encoding.
 
     Raises:
-        UsageError: the file is a symbolic link, or is not what was read any more.
+        UsageError: the file is a symbolic link or read-only, or is not what was read any more.
     """
-    if path.is_symlink():
-        raise UsageError(
-            f"{path} is a symbolic link: nothing is written; run lint --fix on {path.resolve()}"
-        )
+    if why := obstacle(path):
+        raise UsageError(why)
     now = path.read_bytes()
     data = _encoded(now, before, after)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -50,7 +50,8 @@ def statement(document: Document, at: int) -> Statement | None:
         made = [
             one
             for one in node.named_children
-            if one.type in {"variable_assignment", "word", "variable_name"}
+            if one.type in {"variable_assignment", "variable_name"}
+            or (one.type == "word" and one.text is not None and not one.text.startswith(b"-"))
         ]
         alone = len(made) == 1
     above = node.parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from trimtab.errors import UsageError
 from trimtab.lint import fix
 from trimtab.lint.grammar import errors
 from trimtab.lint.readers import read
+from trimtab.lint.yaml_removal import empties
 from trimtab.model.finding import Action, Finding, Severity
 from trimtab.model.script import Document, Launch, Setting
 
@@ -63,6 +65,7 @@ def attempt(
             continue
         if (
             errors(after) <= errors(document)
+            and empties(after) <= empties(document)
             and _same(document, after, finding, made)
             and _mended(every, check(after), finding)
         ):
@@ -91,9 +94,10 @@ def _same(before: Document, after: Document, finding: Finding, made: Setting | N
     if made is None or remedy.action is Action.REPLACE:  # a span inside a value: its words change
         place = finding.place
         old = place.text[place.column - 1 : place.end_column - 1 or None] if place else ""
-        return _others(before, after, _Item({finding.setting}, old, remedy.text))
+        names = {finding.setting, *re.findall(r"^--[\w-]+", remedy.text)}
+        return _others(before, after, _Item(names, old, remedy.text))
     renamed = remedy.text if remedy.action is Action.RENAME else made.name
-    item = _Item({made.name, renamed}, _words(made), remedy.text)
+    item = _Item({made.name, renamed}, _words(made), f"{remedy.text} {renamed}={made.value}")
     gone = _made(before) - _made(after)
     came = _made(after) - _made(before)
     names = {one[0] for one in (*gone, *came)}
@@ -105,7 +109,8 @@ def _words(made: Setting) -> str:
     exported = (
         f"export declare -x env -e --env {made.name}={made.value} --env={made.name}={made.value}"
     )
-    return f"{exported} {made.name} {made.name.replace('-', '_').replace('__', '--')} {made.value}"
+    written = made.name.replace("-", "_").replace("__", "--", 1)
+    return f"{exported} {made.name} {written} {written}={made.value} {made.value}"
 
 
 def _made(document: Document) -> Counter[tuple[object, ...]]:
