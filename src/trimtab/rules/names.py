@@ -150,9 +150,9 @@ def _strange_family(name: str, scene: Scene) -> Iterator[Hit]:
 def _unknown_option(scene: Scene) -> Iterator[Hit]:
     if not serves(scene) or scene.pid is not None:  # a live server has taken its options
         return
-    for name, made in scene.options.items():
+    for name in scene.options:
         whole, _, _ = option_name(name).partition(".")
-        if not whole.startswith("--") or re.search(r"[$<{\[]", whole) or not made.literal:
+        if not whole.startswith("--") or re.search(r"[$`<{\[]", whole):
             continue
         if re.search(r"\s", name):
             yield _two_in_one(name)

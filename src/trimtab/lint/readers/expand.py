@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _LONGEST: Final = 20_000
-_QUOTED: Final = frozenset({"string", "raw_string", "ansi_c_string", "translated_string"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +110,35 @@ def words(node: Node, lookup: Lookup, elements: Elements) -> Iterator[Text]:
         if found is not None:
             yield from found
             return
+    if node.type not in {"simple_expansion", "expansion"}:
+        yield expand(node, lookup)
+        return
+    alternate = re.fullmatch(r"\$\{(\w+):?\+(.*)\}", text_of(node), re.DOTALL)
+    if alternate is not None:
+        yield from _alternate(alternate[1], alternate[2], lookup)
+        return
     text = expand(node, lookup)
-    unquoted = node.type in {"simple_expansion", "expansion"}
-    if unquoted and text.literal and node.type not in _QUOTED:
+    if text.literal:
         yield from (Text(part) for part in text.value.split())
     else:
-        yield text
+        for part in _PART.findall(text.value) or [text.value]:
+            yield Text(part, "$" not in part and "`" not in part)
+
+
+_PART: Final = re.compile(r"(?:\$\{[^}]*\}|\$\([^)]*\)|`[^`]*`|\S)+")
+"""A word of a value that is not known to the letter: blanks in what is unknown split nothing."""
+
+_WORD: Final = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'])+""")
+
+
+def _alternate(name: str, said: str, lookup: Lookup) -> Iterator[Text]:
+    """Yield the words of ``${NAME:+...}``: what stands there if NAME is set."""
+    tested = lookup(name)
+    if tested is not None and tested.literal and not tested.value:
+        return
+    for word in _WORD.findall(said):
+        value = Text("")
+        for part in re.split(r"(\$\w+|\$\{\w+\})", re.sub(r"[\"']", "", word)):
+            known = lookup(part.strip("${}")) if part.startswith("$") else Text(part)
+            value = value.plus(Text(part, literal=False) if known is None else known)
+        yield value
