@@ -143,6 +143,39 @@ def test_sarif_names_rules_by_index(script: Path) -> None:
         assert named["id"] == result["ruleId"]
 
 
+def test_sarif_leads_to_each_rules_place_in_the_docs(
+    script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trimtab.lint.output import sarif
+
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    for address in ("", "https://docs.example/trimtab"):
+        monkeypatch.setattr(sarif, "documentation", lambda address=address: address)
+        log = json.loads(run(str(script), "--format", "sarif")[1])
+        (rule,) = log["runs"][0]["tool"]["driver"]["rules"]
+        assert rule["help"]["text"].startswith(f"See docs/rules.md#{rule['id']}")
+        assert f'<a id="{rule["id"]}"></a>' in page
+        wanted = f"{address}/rules.md#{rule['id']}" if address else None
+        assert rule.get("helpUri") == wanted
+
+
+def test_the_docs_address_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    from email.message import Message
+
+    from trimtab.lint.output import sarif
+
+    told = Message()
+    told["Project-URL"] = "Source, https://code.example/trimtab"
+    told["Project-URL"] = "Documentation, https://docs.example/trimtab/"
+    monkeypatch.setattr("importlib.metadata.metadata", lambda name: told)
+    assert sarif.documentation.__wrapped__() == "https://docs.example/trimtab"
+
+
+def test_what_cannot_be_read_is_no_clean_bill(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["lint", str(tmp_path / "none.sh")])
+    assert (ran.exit_code, ran.stdout) == (2, "no file was read\n")
+
+
 def test_annotations_are_one_escaped_line_each(script: Path) -> None:
     _, out = run(str(script), "--format", "github")
     assert re.fullmatch(

@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 _HELP = """Find the traps in launch files, before anything runs.
 
 Reads shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd units, .env files,
-sysctl files and the shell blocks of Markdown guides; of a folder, the files whose names say so. It
-works out what each process would be given, and what will be refused, misread, overwritten or
-without effect. '-' reads standard input. With --oracle torch_npu and vllm-ascend themselves are
-asked, over a stand-in for CANN that plays the chip told: no NPU is used. With --preset the
-settings of a preset are read, each in the line that it has in its source (docs/presets.md).
+sysctl files and the shell blocks of Markdown guides. Of a folder, it reads the files whose names
+say so; '-' is standard input. It works out what each process would be given, and reports what will
+be refused, misread, overwritten or without effect.
+
+--oracle asks torch_npu and vllm-ascend themselves, over an emulated chip: no NPU is used. --preset
+reads the settings of a preset, each in the line that it has in its source (docs/presets.md).
+
+Exit code 0: no errors, no warnings. 1: at least one. 2: usage, or the oracle cannot be asked.
 
 Example: trimtab lint serve.sh --context chip=A2,graphs=on,vllm-ascend=0.18
 """
@@ -54,7 +57,7 @@ def lint(
     output: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Show what can be mended mechanically, then write it.")
+        bool, typer.Option("--fix", help="Show what can be fixed mechanically, then write it.")
     ] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Print each info too; else they are counted by rule.")

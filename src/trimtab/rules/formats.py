@@ -27,7 +27,7 @@ _MEANINGS: Mapping[Oddity, _Meaning] = {
         "not-assigned",
         Severity.WARNING,
         Problem.NO_EFFECT,
-        "A word among assignments is none, so it sets nothing.",
+        "A word among assignments has no =, so it sets nothing.",
         "write NAME=value without blanks; quote a value that holds blanks",
     ),
     Oddity.MANIFEST_REFUSED: _Meaning(

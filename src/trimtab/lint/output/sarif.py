@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
+from importlib import metadata
 from typing import Any
 
 from trimtab import __version__, rules
@@ -46,17 +48,36 @@ def as_sarif(report: Report) -> dict[str, Any]:
     }
 
 
+@cache
+def documentation() -> str:
+    """Return the address of the project's docs folder, "" if its metadata names none."""
+    try:
+        named: list[str] = metadata.metadata("trimtab").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    known = dict(one.partition(", ")[::2] for one in named)
+    return known.get("Documentation", "").rstrip("/")
+
+
+def _page(page: str) -> dict[str, str]:
+    return {"helpUri": f"{documentation()}/{page}"} if documentation() else {}
+
+
 def _rule(name: str) -> dict[str, Any]:
-    if name == UNKNOWN:
-        return {"id": name, "shortDescription": {"text": "A comment names a rule that is none."}}
     if name not in rules.all_rules():
-        return {"id": name, "shortDescription": {"text": "The vendors' own code said it."}}
+        unknown = name == UNKNOWN
+        said = "A comment names an unknown rule." if unknown else "The vendors' own code said it."
+        page = "lint.md" if unknown else "oracle.md"
+        help_ = {"help": {"text": f"See docs/{page}."}, **_page(page)}
+        return {"id": name, "shortDescription": {"text": said}, **help_}
     rule, owner = rules.all_rules()[name]
+    page = f"rules.md#{name}"
     return {
         "id": name,
         "shortDescription": {"text": rule.summary},
         "fullDescription": {"text": rule.summary},
-        "help": {"text": f"docs/lint.md; 'trimtab catalog {name}' explains the rule"},
+        "help": {"text": f"See docs/{page}, or run: trimtab catalog {name}"},
+        **_page(page),
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": {"problem": rule.problem.value, "tuning": owner, "traps": list(rule.traps)},
     }

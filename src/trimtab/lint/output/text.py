@@ -136,6 +136,8 @@ def summary(report: Report) -> str:
     """Return the line with the count: how many findings of which severity in how many files."""
     counts: Counter[Severity] = Counter(one.severity for one in report.findings)
     said = [wording.count(counts[one], one.value) for one in Severity if counts[one]]
+    if not report.files:
+        return "no file was read"
     files = wording.count(len(report.files), "file")
     silenced = f" ({len(report.suppressed)} suppressed)" if report.suppressed else ""
     return f"{files}: {', '.join(said) or 'nothing found'}{silenced}"
