@@ -33,8 +33,6 @@ be refused, misread, overwritten or without effect.
 --oracle asks torch_npu and vllm-ascend themselves, over an emulated chip: no NPU is used. --preset
 reads the settings of a preset, each in the line that it has in its source (docs/presets.md).
 
-Exit code 0: no errors, no warnings. 1: at least one. 2: usage, or the oracle cannot be asked.
-
 Example: trimtab lint serve.sh --context chip=A2,graphs=on,vllm-ascend=0.18
 """
 
