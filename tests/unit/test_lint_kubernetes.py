@@ -77,7 +77,8 @@ def test_devices_are_whole_and_in_limits(resources: str, expected: list[str]) ->
     [
         ("livenessProbe: {httpGet: {path: /health}}", 30),
         ("livenessProbe: {initialDelaySeconds: 60, periodSeconds: 5}", 75),
-        ("livenessProbe: {initialDelaySeconds: 120}", None),
+        ("livenessProbe: {initialDelaySeconds: 120}", 150),
+        ("livenessProbe: {initialDelaySeconds: 150}", None),
         ("livenessProbe: {failureThreshold: 30, periodSeconds: 10}", None),
         ("readinessProbe: {failureThreshold: 1}", None),
         ("livenessProbe: {periodSeconds: 1}\nstartupProbe: {failureThreshold: 60}", None),

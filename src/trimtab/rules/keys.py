@@ -149,12 +149,27 @@ def _of_ascend(setting: str, held: Mapping[str, object], scene: Scene) -> Iterat
         return
     knobs = {tuning.knob.key for tuning in CATALOG.values() if isinstance(tuning.knob, JsonKey)}
     owned = {key.partition(".")[0] for key in knobs}
-    for key in held:
+    for key, value in held.items():
+        if isinstance(value, dict):
+            inside = {one.partition(".")[2] for one in knobs if one.startswith(f"{key}.")}
+            yield from _misspelt_inside(setting, key, set(value) - inside, inside)
         life = life_of(vllm_ascend(), "additional-config", key, scene)
         if life is not None and life.gone and not life.here:
             yield _former(setting, key, life)
         elif life is None and key not in owned and re.fullmatch(r"\w+", key):
             yield from _unknown_of_ascend(setting, key, owned, scene)
+
+
+def _misspelt_inside(setting: str, key: str, given: set[str], known: set[str]) -> Iterator[Hit]:
+    for inner in sorted(given):
+        meant = spelling.meant(inner, frozenset(known))
+        if meant is not None:
+            yield Hit(
+                setting,
+                f"vllm-ascend reads no key {inner} in {key} of {_ASCEND}: it looks like {meant} "
+                "misspelt",
+                f"write {meant}",
+            )
 
 
 def _former(setting: str, key: str, life: Life) -> Hit:

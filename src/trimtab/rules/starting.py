@@ -150,6 +150,25 @@ def _wrong_side(scene: Scene) -> Iterator[Hit]:
             )
 
 
+def _discarded_port(document: Document, situation: Situation) -> Iterator[Hit]:
+    """Yield ports that are published of a container that has no network of its own."""
+    for made in document.containers:
+        if not any(one.name == "--network" and one.value == "host" for one in made.options):
+            continue
+        for one in made.options:
+            if one.name == "--publish" and one.value:
+                ports = one.value.partition("/")[0].split(":")
+                same = len(ports) == 1 or ports[-1] == ports[-2]
+                yield Hit(
+                    one.name,
+                    f"docker discards {one.name} {one.value}: on the host's network the server "
+                    "listens on its own port",
+                    "remove it, and give the server the port that is meant with --port",
+                    severity=Severity.INFO if same else None,
+                    place=one.place,
+                )
+
+
 STARTING: tuple[Rule, ...] = (
     *(_rule(oddity, saying) for oddity, saying in _SAYINGS.items()),
     Rule(
@@ -158,5 +177,12 @@ STARTING: tuple[Rule, ...] = (
         problem=Problem.WRONG_VALUE,
         summary="An option stands on the wrong side of the image.",
         process=_wrong_side,
+    ),
+    Rule(
+        id="discarded-port",
+        severity=Severity.WARNING,
+        problem=Problem.NO_EFFECT,
+        summary="A port is published of a container on the host's network.",
+        text=_discarded_port,
     ),
 )

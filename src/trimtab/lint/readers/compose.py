@@ -22,7 +22,7 @@ _OPTIONS: Final = {
     "network_mode": "--network", "privileged": "--privileged", "runtime": "--runtime",
     "cpuset": "--cpuset-cpus", "ulimits": "--ulimit", "pid": "--pid", "cap_add": "--cap-add",
     "sysctls": "--sysctl", "mem_limit": "--memory", "cpus": "--cpus", "gpus": "--gpus",
-    "restart": "--restart", "user": "--user",
+    "restart": "--restart", "user": "--user", "ports": "--publish",
 }  # fmt: skip
 """Keys of a service → the options of ``docker run``."""
 
@@ -78,6 +78,10 @@ def _environment(source: Source, scribe: Scribe, node: Node | None) -> list[Sett
             said = f"compose sets {name!r}, with the blank, and no program reads that"
             scribe.notices.append(Notice(Oddity.NOT_ASSIGNED, setting, said=said))
             continue
+        block = re.match(r"\s*([|>][+-]?)\s", value)
+        if block is not None:
+            said = f"compose gives {name} the {block[1]!r}, too: it starts no block inside an item"
+            scribe.notices.append(Notice(Oddity.NOT_ASSIGNED, setting, said=said))
         if re.fullmatch(r"(['\"]).*\1", value):
             scribe.notice(Oddity.JOINED_PARSE, setting)
         settings.append(setting)

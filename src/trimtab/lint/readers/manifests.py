@@ -17,8 +17,8 @@ _TYPES: Final = {"int": "a number", "float": "a number", "bool": "a switch"}
 _EXPONENT: Final = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+")
 """A number to Kubernetes, and a text to YAML 1.1 as it is read here."""
 
-_LEAST_START: Final = 120
-"""Seconds that a start may take at least: weights are read and graphs captured."""
+_LEAST_START: Final = 180
+"""Seconds that a start may take at least: weights are brought, read, compiled, captured."""
 
 _VARIABLES: Final = frozenset(
     {
