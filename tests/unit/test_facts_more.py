@@ -152,5 +152,9 @@ def test_a_pod_has_its_cpuset_its_quota_and_no_root() -> None:
     assert facts.container.kind.value == "kubernetes"
     assert facts.limits.allowed.value == tuple(range(8, 16))
     assert facts.limits.cpu_quota.value == 8.0
+    here = situation.of(facts, {})
+    assert (here.cpus, here.cpu_quota) == (8, 8.0)
+    vm = situation.of(inspect(SnapshotHost(HOSTS / "debian-vm"), {}, "cpu"))
+    assert vm.cpu_quota is None
     assert facts.limits.memory_limit.value == 64 * 2**30
     assert facts.privileges.root.value is False

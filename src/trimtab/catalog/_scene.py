@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from trimtab.catalog._placeholders import is_placeholder
+from trimtab.facts.text import parse_cpu_list
 from trimtab.knobs import Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model import HostWrite, Settings
@@ -74,6 +75,20 @@ class Scene:
         for group in (self.env, self.options, self.host):
             if name in group:
                 return group[name]
+        return None
+
+    @property
+    def allowed(self) -> tuple[int, ...] | None:
+        """The CPUs that a wrapper binds the process to, else its container's, if known."""
+        if self.affinity is not None:
+            return self.affinity
+        options = self.container.options if self.container is not None else ()
+        for one in options:
+            if one.name == "--cpuset-cpus" and one.literal and len(one.value) < 200:
+                try:
+                    return parse_cpu_list(one.value.strip("'\"")) or None
+                except ValueError:
+                    return None
         return None
 
     @property

@@ -176,6 +176,7 @@ TUNINGS = (
             "else runs on the machine.",
         ),
         prior=0.2,
+        rules=(_openmp.BIND_LISTS, _openmp.BIND_OUTSIDE),
         engines=("vllm",),
         platforms=("cpu",),
         sources=(_OMP_SOURCE, Source("vLLM 0.32 environment", "vllm/envs.py")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -40,6 +41,7 @@ def of(facts: Facts, packages: Mapping[str, str] | None = None) -> Situation:
     kind = facts.container.kind.value
     nodes, swap = facts.cpu.nodes.value, facts.memory.swap_total.value
     allowed = facts.limits.allowed.value
+    quota = facts.limits.cpu_quota.value
     npus = facts.ascend.npus.value
     name = facts.kernel.os_id.value
     computes = platform(facts, versions)
@@ -54,6 +56,7 @@ def of(facts: Facts, packages: Mapping[str, str] | None = None) -> Situation:
         root=facts.privileges.root.value,
         page_size=facts.memory.page_size.value,
         cpus=None if allowed is None else len(allowed),
+        cpu_quota=None if quota is None or math.isinf(quota) else quota,
         numa_nodes=None if nodes is None else len(nodes),
         npus=None if npus is None else len(npus),
         swap=None if swap is None else swap > 0,

@@ -19,13 +19,14 @@ COMPONENTS = (
 
 _SWITCHES = frozenset({"graphs", "sleep_mode", "container", "root", "swap"})
 _NUMBERS = frozenset({"page_size", "cpus", "numa_nodes", "npus", "hosts"})
+_DECIMALS = frozenset({"cpu_quota"})
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "platform": PLATFORMS,
     "chip": ("A2", "A3", "310P", "950", "910"),
     "arch": ("aarch64", "x86_64"),
 }
 _TEXTS = frozenset(field.name for field in fields(Situation)) - {
-    *_SWITCHES, *_NUMBERS, *_CHOICES, "versions",
+    *_SWITCHES, *_NUMBERS, *_DECIMALS, *_CHOICES, "versions",
 }  # fmt: skip
 
 
@@ -61,10 +62,8 @@ def _value(name: str, key: str, value: str) -> object:
         if value.lower() in _YES | _NO:
             return value.lower() in _YES
         raise UsageError(f"--context {key} must be on or off, but got {value!r}")
-    if name in _NUMBERS:
-        if value.isascii() and value.isdigit():
-            return int(value)
-        raise UsageError(f"--context {key} must be a whole number, but got {value!r}")
+    if name in _NUMBERS | _DECIMALS:
+        return _number(name, key, value)
     if choices := _CHOICES.get(name):
         for choice in choices:
             if choice.lower() == value.lower():
@@ -72,6 +71,16 @@ def _value(name: str, key: str, value: str) -> object:
         raise UsageError(f"--context {key} must be one of {', '.join(choices)}, not {value!r}")
     if name in _TEXTS:
         return value.lower()
-    everything = sorted({*_SWITCHES, *_NUMBERS, *_CHOICES, *_TEXTS})
+    everything = sorted({*_SWITCHES, *_NUMBERS, *_DECIMALS, *_CHOICES, *_TEXTS})
     keys = ", ".join((*(one.replace("_", "-") for one in everything), *COMPONENTS))
     raise UsageError(f"--context has no key {key!r}: it is one of {keys}")
+
+
+def _number(name: str, key: str, value: str) -> int | float:
+    if name in _NUMBERS and value.isascii() and value.isdigit():
+        return int(value)
+    if name in _NUMBERS:
+        raise UsageError(f"--context {key} must be a whole number, but got {value!r}")
+    if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", value) and float(value) > 0:
+        return float(value)
+    raise UsageError(f"--context {key} must be a number above 0, but got {value!r}")

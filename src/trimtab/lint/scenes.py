@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 
 from trimtab.catalog import Scene
+from trimtab.facts.text import parse_cpu_list
+from trimtab.lint import quotas
 from trimtab.lint.images import told_by_image
 from trimtab.lint.requirements import filled, told_by_requirements
 from trimtab.model.script import Document, Launch
@@ -37,11 +39,20 @@ def told_by(launch: Launch, situation: Situation, document: Document) -> Situati
     told = told_by_image(filled(image, document))
     if launch.container is not None or launch.inside is True:
         told = replace(told, container=True)
-    told = merged(told, _devices(launch))
+    told = merged(told, _devices(launch), _cpus(launch))
     devices = next((o.value for o in launch.env if o.name == "ASCEND_RT_VISIBLE_DEVICES"), "")
     if re.fullmatch(r"\d+(,\d+)*", devices):
         told = replace(told, platform="ascend", npus=devices.count(",") + 1)
     return merged(situation, told)
+
+
+def _cpus(launch: Launch) -> Situation:
+    """Return the CPUs that a launch may run on, and how many CPUs' time it gets."""
+    try:
+        allowed = len(parse_cpu_list(quotas.cpuset(launch.container)[:200]))
+    except ValueError:
+        allowed = 0
+    return Situation(cpus=allowed or None, cpu_quota=quotas.quota(launch))
 
 
 def _devices(launch: Launch) -> Situation:

@@ -105,7 +105,8 @@ class Launch:
 
     ``argv`` is the command itself, with wrappers (env, numactl, taskset, nohup, docker run, sh -c)
     taken off. ``env`` holds what is in force, one for each name; ``options`` the server's options
-    with their places; ``affinity`` CPUs that a wrapper binds to. ``implied``: the text starts
+    with their places; ``affinity`` CPUs that a wrapper binds to; ``cpu_quota`` the CPUs whose time
+    a unit gets. ``implied``: the text starts
     nothing, so this is whatever gets started from its environment.
     """
 
@@ -119,6 +120,7 @@ class Launch:
     implied: bool = False
     place: Place | None = None
     service: str = ""
+    cpu_quota: float | None = None
 
 
 class Oddity(StrEnum):

@@ -19,6 +19,7 @@ class Situation:
     machines that serve together; ``npus`` the devices this service sees; ``distribution`` and
     ``release`` as in os-release ("openeuler", "24.03"); ``versions`` maps a component (vllm,
     vllm-ascend, torch, torch-npu, cann, driver, python) to its version. ``page_size`` in bytes.
+    ``cpus`` are those that the service may run on; ``cpu_quota`` how many CPUs' time it gets.
     """
 
     platform: str | None = None
@@ -33,6 +34,7 @@ class Situation:
     root: bool | None = None
     page_size: int | None = None
     cpus: int | None = None
+    cpu_quota: float | None = None
     numa_nodes: int | None = None
     npus: int | None = None
     hosts: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import entry as entries
@@ -39,7 +40,7 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
     image = nodes.get(service, "image")
     container = Container(
         nodes.scalar(image) or "",
-        tuple(_options(source, service)),
+        (*_options(source, service), *_deployed(source, service)),
         nodes.place(source, image or service),
     )
     scribe.containers.append(container)
@@ -86,6 +87,26 @@ def _environment(source: Source, scribe: Scribe, node: Node | None) -> list[Sett
             scribe.notice(Oddity.JOINED_PARSE, setting)
         settings.append(setting)
     return settings
+
+
+def _deployed(source: Source, service: Node) -> Iterator[Setting]:
+    """Yield the options that ``deploy`` stands for: limits, and devices that are reserved."""
+    limits = nodes.get(service, "deploy", "resources", "limits")
+    for name, option in (("cpus", "--cpus"), ("memory", "--memory")):
+        node = nodes.get(limits, name)
+        if node is not None and nodes.scalar(node):
+            yield _option(source, option, nodes.scalar(node) or "", node)
+    reserved = nodes.get(service, "deploy", "resources", "reservations", "devices")
+    for one in nodes.items(reserved):
+        kinds = [nodes.scalar(kind) for kind in nodes.items(nodes.get(one, "capabilities"))]
+        if "gpu" not in kinds:
+            continue
+        ids = [nodes.scalar(each) or "" for each in nodes.items(nodes.get(one, "device_ids"))]
+        count = nodes.scalar(nodes.get(one, "count")) or "all"
+        text = f"device={','.join(ids)}" if ids else count
+        driver = nodes.scalar(nodes.get(one, "driver"))
+        option = "--gpus" if driver in {"nvidia", None} else "--device-reservation"
+        yield _option(source, option, text, one)
 
 
 def _options(source: Source, service: Node) -> list[Setting]:

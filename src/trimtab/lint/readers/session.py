@@ -53,6 +53,7 @@ class Session:
     scripts: Scripts = field(default_factory=Scripts)
     variables: Variables = field(init=False)
     at: Place | None = None
+    cpu_quota: float | None = None
     _doubted: set[tuple[int, str]] = field(default_factory=set)
 
     def __post_init__(self, origin: Origin) -> None:
@@ -250,6 +251,7 @@ class Session:
                 container=self.container,
                 inside=self.inside,
                 place=place,
+                cpu_quota=self.cpu_quota,
             )
         )
         self.variables.late.clear()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trimtab.facts.text import parse_cpu_list
+from trimtab.lint import quotas
 from trimtab.lint.readers import quadlet, unit_environment
 from trimtab.lint.readers.entry import shell_syntax
 from trimtab.lint.readers.launch import Word
@@ -25,20 +26,11 @@ def read_systemd(source: Source) -> Document:
     session = Session(source, scribe, inside=False, origin=Origin.UNIT)
     found = list(lines(source))
     service = [one for one in found if one.section == "Service"]
-    affinity = None
     for one in service:
         session.at = one.place
-        if one.key == "Environment":
-            _environment(session, one)
-        elif one.key == "EnvironmentFile" and one.value:
-            session.doubt(source, f"{one.value.lstrip('-')} is not read")
-        elif one.key == "UnsetEnvironment":
-            for name in one.value.split():
-                session.variables.unset(name)
-        elif one.key in {"CPUAffinity", "AllowedCPUs"}:
-            affinity = _cpus(one.value) or affinity
-        elif one.key.startswith("Limit"):
-            scribe.settings.append(Setting(one.key, one.value, one.place, Origin.UNIT))
+        _follow(session, one)
+    affinities = [_cpus(o.value) for o in service if o.key in {"CPUAffinity", "AllowedCPUs"}]
+    affinity = next((one for one in reversed(affinities) if one), None)
     for one in _commands(service):
         for words in _started(session, one):
             odd = shell_syntax(words)
@@ -47,6 +39,22 @@ def read_systemd(source: Source) -> Document:
     quadlet.follow(session, [one for one in found if one.section == "Container"])
     session.finish()
     return scribe.document(source, "systemd")
+
+
+def _follow(session: Session, line: Line) -> None:
+    """Follow one line of a service that is no command."""
+    if line.key == "Environment":
+        _environment(session, line)
+    elif line.key == "EnvironmentFile" and line.value:
+        session.doubt(line.source, f"{line.value.lstrip('-')} is not read")
+    elif line.key == "UnsetEnvironment":
+        for name in line.value.split():
+            session.variables.unset(name)
+    elif line.key == "CPUQuota":
+        session.cpu_quota = quotas.percent(line.value)
+    elif line.key.startswith("Limit"):
+        setting = Setting(line.key, line.value, line.place, Origin.UNIT)
+        session.scribe.settings.append(setting)
 
 
 def _environment(session: Session, line: Line) -> None:
