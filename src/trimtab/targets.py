@@ -24,7 +24,9 @@ STOCK = "stock"
 _PROFILES = (".yaml", ".yml")
 
 
-def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target]:
+def open_target(
+    given: str, options: Options, say: Say, *, install: bool = True
+) -> tuple[Session, Target]:
     """Return a target, and the session to measure it in.
 
     ``given`` is a preset ("stock" is one), a value of a tuning (``interpreter=NAME``), a profile
@@ -35,22 +37,24 @@ def open_target(given: str, options: Options, say: Say) -> tuple[Session, Target
         EngineError: the engine is missing.
     """
     if given in presets.DOCUMENTED:
-        return _of_preset(given, open_session(options, say))
+        return _of_preset(given, open_session(options, say, install=install))
     _require_target(given)
+    if _names_server(given):
+        _require_alone((given,), options)
     path = Path(given)
     if not path.exists():
-        return _one_tuning(given, options, say)
+        return _one_tuning(given, options, say, install=install)
     if path.suffix in _PROFILES:
         profile = read_trusted(path)
-        session = open_session(_as_measured(profile, options), say)
+        session = open_session(_as_measured(profile, options), say, install=install)
         _require_own(path.name, profile, session, options)
         return session, Target(path.name, profile.plan)
-    session = open_session(replace(options, baseline_file=path), say)
+    session = open_session(replace(options, baseline_file=path), say, install=install)
     return session, Target(path.name, session.compile(()))
 
 
 def open_pair(
-    names: Sequence[str], options: Options, say: Say
+    names: Sequence[str], options: Options, say: Say, *, install: bool = True
 ) -> tuple[tuple[Session, Target], tuple[Session, Target]]:
     """Return two targets, each with its session.
 
@@ -62,11 +66,27 @@ def open_pair(
     """
     for name in names:
         _require_target(name)
+    if all(_names_server(name) for name in names):
+        _require_alone(names, options)
     shared = _shared(names, options)
+    own = replace(options, baseline=(), baseline_file=None)
     first, second = (
-        open_target(name, options if _names_server(name) else shared, say) for name in names
+        open_target(name, own if _names_server(name) else shared, say, install=install)
+        for name in names
     )
     return first, second
+
+
+def _require_alone(names: Sequence[str], options: Options) -> None:
+    """Refuse a further server beside targets that name their own.
+
+    Raises:
+        UsageError: a command is given, or --demo.
+    """
+    beside = "--demo" if options.demo else "the command" if options.baseline else "--baseline"
+    if options.demo or options.baseline or options.baseline_file:
+        verb = "names a server of its own" if len(names) == 1 else "name servers of their own"
+        raise UsageError(f"{' and '.join(names)} {verb}: leave {beside} out")
 
 
 def _require_target(given: str) -> None:
@@ -96,7 +116,7 @@ def _shared(names: Sequence[str], options: Options) -> Options:
         EngineMissingError: its program is not there.
     """
     path = next((Path(name) for name in names if _names_server(name)), None)
-    if path is None or options.engine:
+    if path is None or options.engine or options.baseline or options.baseline_file:
         return options
     if path.suffix in _PROFILES:
         return _as_measured(read_trusted(path), options)
@@ -134,14 +154,16 @@ def _of_preset(name: str, session: Session) -> tuple[Session, Target]:
     return session, Target(name, session.compile(chosen, guide=True))
 
 
-def _one_tuning(given: str, options: Options, say: Say) -> tuple[Session, Target]:
+def _one_tuning(
+    given: str, options: Options, say: Say, *, install: bool
+) -> tuple[Session, Target]:
     """Return stock but for one tuning.
 
     Raises:
         UsageError: there is no such tuning, or not with this value on this machine.
     """
     ((name, _),) = parse_tries((given,)).items()
-    session = open_session(replace(options, tries=(given,)), say)
+    session = open_session(replace(options, tries=(given,)), say, install=install)
     tuning = session.catalog[name]
     option = isinstance(tuning.knob, (Argument, Switch))  # the server itself says what it refuses
     if not option and (reason := not_here(tuning, session.context)):

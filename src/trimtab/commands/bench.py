@@ -8,7 +8,11 @@ import typer
 
 from trimtab.commands.shared import (
     AllowHost,
+    BaselineCommand,
+    BaselineFile,
+    Demo,
     DeviceTime,
+    DryRun,
     Engine,
     EnginePython,
     Folder,
@@ -38,6 +42,8 @@ Examples:
 
   trimtab bench profile.proven.yaml --starts 5
 
+  trimtab bench -- vllm serve /models/qwen3 --max-num-seqs 64
+
   trimtab bench serve.sh --workload chat --slo 'ttft_p99<=500ms' --json
 
   trimtab bench --url http://127.0.0.1:8000 --workload chat
@@ -51,6 +57,7 @@ def register(root: typer.Typer) -> None:
 
 def bench(
     target: Target = "stock",
+    baseline_command: BaselineCommand = None,
     url: Url = None,
     insecure: Insecure = False,
     starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to make.")] = 4,
@@ -59,6 +66,8 @@ def bench(
     windows: Windows = None,
     noise: Noise = None,
     start_deadline: StartDeadline = 600.0,
+    demo: Demo = False,
+    baseline: BaselineFile = None,
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
@@ -67,16 +76,19 @@ def bench(
     device_time: DeviceTime = None,
     seed: Seed = 0,
     folder: Folder = None,
+    dry_run: DryRun = False,
     resume: Resume = False,
     as_json: Json = False,
 ) -> None:
     """Measure, print, and keep everything in a folder."""
-    from trimtab.commands import live_server, measured, measuring, terminal
+    from trimtab.commands import live_server, measured, measuring, planned, terminal
     from trimtab.commands.live_server import reached
-    from trimtab.errors import UsageError
     from trimtab.question import Options
 
     options = Options(
+        demo=demo,
+        baseline=tuple(baseline_command or ()),
+        baseline_file=baseline,
         model=model,
         engine=engine,
         engine_python=engine_python,
@@ -90,14 +102,14 @@ def bench(
         shared_host=shared_host,
         device_time=device_time,
     )
-    if insecure and url is None:
-        raise UsageError("--insecure goes with an https --url: leave it out")
-    if url is not None:
-        if target != "stock" or resume:
-            raise UsageError(
-                "--url measures a server that runs: leave the target and --resume out"
-            )
-        found = live_server.of_url(reached(url, insecure=insecure), options)
+    address = reached(url, options, target, insecure=insecure, resume=resume)
+    if dry_run:
+        planned.show(
+            planned.of_bench(address, target, options, starts, resume=resume), as_json=as_json
+        )
+        return
+    if address is not None:
+        found = live_server.of_url(address, options)
     else:
         found = measuring.of_starts(target, options, starts, folder, resume=resume)
     if as_json:

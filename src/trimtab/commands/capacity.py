@@ -7,7 +7,11 @@ from typing import Annotated
 import typer
 
 from trimtab.commands.shared import (
+    BaselineCommand,
+    BaselineFile,
+    Demo,
     DeviceTime,
+    DryRun,
     Engine,
     EnginePython,
     Folder,
@@ -37,6 +41,8 @@ Examples:
 
   trimtab capacity profile.proven.yaml --slo 'ttft_p99<=500ms,tpot_p99<=50ms'
 
+  trimtab capacity --slo 'ttft_p99<=500ms' -- vllm serve /models/qwen3
+
   trimtab capacity --slo 'e2e_p90<=3s' --workload chat --requests 1000 --json
 
   trimtab capacity --url http://127.0.0.1:8000 --slo 'ttft_p99<=500ms'
@@ -51,6 +57,7 @@ def register(root: typer.Typer) -> None:
 def capacity(
     slo: Annotated[str, typer.Option(help="Such as 'ttft_p99<=500ms,tpot_p99<=50ms'.")],
     target: Target = "stock",
+    baseline_command: BaselineCommand = None,
     url: Url = None,
     insecure: Insecure = False,
     starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to search on.")] = 4,
@@ -60,6 +67,8 @@ def capacity(
     workload: Workload = None,
     noise: Noise = None,
     start_deadline: StartDeadline = 600.0,
+    demo: Demo = False,
+    baseline: BaselineFile = None,
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
@@ -67,16 +76,19 @@ def capacity(
     device_time: DeviceTime = None,
     seed: Seed = 0,
     folder: Folder = None,
+    dry_run: DryRun = False,
     resume: Resume = False,
     as_json: Json = False,
 ) -> None:
     """Search, print, and keep everything in a folder."""
-    from trimtab.commands import capacities, terminal
+    from trimtab.commands import capacities, planned, terminal
     from trimtab.commands.live_server import reached
-    from trimtab.errors import UsageError
     from trimtab.question import Options
 
     options = Options(
+        demo=demo,
+        baseline=tuple(baseline_command or ()),
+        baseline_file=baseline,
         model=model,
         engine=engine,
         engine_python=engine_python,
@@ -88,12 +100,15 @@ def capacity(
         shared_host=shared_host,
         device_time=device_time,
     )
-    if insecure and url is None:
-        raise UsageError("--insecure goes with an https --url: leave it out")
-    if url is not None:
-        if target != "stock" or resume:
-            raise UsageError("--url probes a server that runs: leave the target and --resume out")
-        found = capacities.of_url(reached(url, insecure=insecure), options, requests)
+    address = reached(url, options, target, insecure=insecure, resume=resume)
+    if dry_run:
+        planned.show(
+            planned.of_capacity(address, target, options, starts, requests, resume=resume),
+            as_json=as_json,
+        )
+        return
+    if address is not None:
+        found = capacities.of_url(address, options, requests)
     else:
         found = capacities.of_starts(target, options, starts, requests, folder, resume=resume)
     if as_json:

@@ -8,7 +8,11 @@ import typer
 
 from trimtab.commands.shared import (
     AllowHost,
+    BaselineCommand,
+    BaselineFile,
+    Demo,
     DeviceTime,
+    DryRun,
     Engine,
     EnginePython,
     Folder,
@@ -36,6 +40,8 @@ Examples:
 
   trimtab compare stock guide-v2
 
+  trimtab compare stock eager=True -- vllm serve /models/qwen3
+
   trimtab compare today.sh tomorrow.sh --margin 2% --objective request_throughput
 
   trimtab compare stock interpreter=3.11.2-pgo-lto
@@ -50,6 +56,7 @@ def register(root: typer.Typer) -> None:
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A profile, a file, or a preset.")],
     second: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
+    baseline_command: BaselineCommand = None,
     margin: Annotated[
         str, typer.Option(help="Within this, two are equivalent: 1%, or 0.01.")
     ] = "1%",
@@ -60,6 +67,8 @@ def compare(
     windows: Windows = None,
     noise: Noise = None,
     start_deadline: StartDeadline = 600.0,
+    demo: Demo = False,
+    baseline: BaselineFile = None,
     model: Model = None,
     engine: Engine = None,
     engine_python: EnginePython = None,
@@ -68,14 +77,18 @@ def compare(
     device_time: DeviceTime = None,
     seed: Seed = 0,
     folder: Folder = None,
+    dry_run: DryRun = False,
     resume: Resume = False,
     as_json: Json = False,
 ) -> None:
     """Compare, print, and keep everything in a folder."""
-    from trimtab.commands import measured, measuring, terminal
+    from trimtab.commands import measured, measuring, planned, terminal
     from trimtab.question import Options
 
     options = Options(
+        demo=demo,
+        baseline=tuple(baseline_command or ()),
+        baseline_file=baseline,
         model=model,
         engine=engine,
         engine_python=engine_python,
@@ -90,6 +103,12 @@ def compare(
         shared_host=shared_host,
         device_time=device_time,
     )
+    if dry_run:
+        planned.show(
+            planned.of_compare((first, second), options, margin, pairs, resume=resume),
+            as_json=as_json,
+        )
+        return
     found = measuring.of_pairs((first, second), options, margin, pairs, folder, resume=resume)
     if as_json:
         terminal.answer(found)

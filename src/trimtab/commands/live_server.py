@@ -14,7 +14,7 @@ from trimtab.engines import api_key, checkpoint, loopback
 from trimtab.engines.address import insecure as unchecked
 from trimtab.engines.address import parse, proxy_remark
 from trimtab.engines.vllm import served_name
-from trimtab.errors import LoadFailedError, ServerLostError
+from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.load.context import require_context
 from trimtab.load.drained import drain, incarnation
 from trimtab.load.endpoint import require_completions
@@ -43,12 +43,31 @@ def _hint(why: str) -> str:
 _SECONDS = 5.0
 
 
-def reached(url: str, *, insecure: bool) -> str:
+def reached(
+    url: str | None, options: Options, target: str, *, insecure: bool, resume: bool
+) -> str | None:
     """Return the address of ``--url``, with its certificate unchecked if ``insecure``.
 
+    ``None`` where no server that runs is named.
+
     Raises:
-        UsageError: it is no address, or has no certificate.
+        UsageError: it is no address, has no certificate, or stands beside what starts a server.
     """
+    if url is None:
+        if insecure:
+            raise UsageError("--insecure goes with an https --url: leave it out")
+        return None
+    beside = {
+        "the target": target != "stock",
+        "--resume": resume,
+        "--demo": options.demo,
+        "--engine": options.engine,
+        "--engine-python": options.engine_python,
+        "--baseline": options.baseline_file,
+        "the command": options.baseline,
+    }
+    if given := [name for name, value in beside.items() if value]:
+        raise UsageError(f"--url measures a server that runs: leave {' and '.join(given)} out")
     return parse(unchecked(url) if insecure else url, "--url").url
 
 

@@ -45,6 +45,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 """The options of a long help text in groups; one that is in none is under "Options"."""
 
+_COMMAND = "baseline_command"
+"""The argument that takes what stands behind ``--``."""
+
 _FEW = 9
 """A help text with at most so many options needs no groups."""
 
@@ -121,6 +124,21 @@ class Command(TyperCommand):
                 for command in re.split(r";\s|\n\n", examples):
                     for line in _pasted(" ".join(command.split()), formatter.width - 2):
                         formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words; those behind ``--`` are the command of the baseline, if there is one.
+
+        Without this the first of them would be taken for the target.
+        """
+        arguments = [one for one in self.params if one.param_type_name == "argument"]
+        if len(arguments) < 2 or arguments[-1].name != _COMMAND:
+            return list(super().parse_args(ctx, args))
+        at = args.index("--") if "--" in args else len(args)
+        left = list(super().parse_args(ctx, args[:at]))
+        if extra := ctx.params.get(_COMMAND):
+            ctx.fail(f"unexpected {extra[0]!r}: a command goes behind '--'")
+        ctx.params[_COMMAND] = list(args[at + 1 :]) or None
+        return left
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options in their groups."""

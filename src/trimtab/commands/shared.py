@@ -8,6 +8,22 @@ from typing import Annotated
 import typer
 
 Target = Annotated[str, typer.Argument(help="A profile, a command file, or a preset (stock).")]
+BaselineCommand = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[-- vllm serve MODEL ...]",
+        help="What you run today: the server of a preset (stock) or of TUNING=VALUE.",
+    ),
+]
+BaselineFile = Annotated[
+    Path | None, typer.Option("--baseline", help="File with the vllm command you run today.")
+]
+Demo = Annotated[
+    bool, typer.Option("--demo", help="Measure the built-in model on trimtab's own vLLM for CPU.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be measured; start nothing.")
+]
 Url = Annotated[
     str | None,
     typer.Option(help="A server that runs already: http://, https:// or unix:///path."),
