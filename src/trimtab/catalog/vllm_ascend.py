@@ -164,8 +164,8 @@ TUNINGS = (
         accepts=Whole(
             0,
             2,
-            "the first step of a MoE model raises, because nothing checks it before",
-            Taken.REFUSED,
+            "nothing checks it at the start, and the first step of a MoE model raises",
+            Taken.MISREAD,
         ),
         details=(
             "1 needs W8A8, at most 32 expert parallel ranks, and no multi-token prediction; 2 is "
