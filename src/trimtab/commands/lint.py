@@ -108,6 +108,7 @@ def lint(
 def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], list[str]]:
     """Return the documents, and one sentence for each file that is none."""
     from trimtab.commands import launch_files
+    from trimtab.commands.handed_files import with_env_files
     from trimtab.errors import UsageError
     from trimtab.lint import read
     from trimtab.lint.readers import name_of
@@ -126,7 +127,7 @@ def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], l
             documents.append(read(shown, text))
         except UsageError as error:
             trouble.append(" ".join(str(error).split()))
-    return documents, trouble
+    return with_env_files(documents), trouble
 
 
 def _asked(

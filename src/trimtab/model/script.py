@@ -143,6 +143,7 @@ class Oddity(StrEnum):
     SERVICE_VARIABLE = "service-variable"  # what Kubernetes sets of itself for a Service
     START_KILLED = "start-killed"  # a probe that ends a server which still loads its model
     QUOTES_LOST = "quotes-lost"  # JSON whose quotes the shell takes off
+    ENV_FILE_REFUSED = "env-file-refused"  # a line that docker's --env-file does not take
     QUOTES_KEPT = "quotes-kept"  # a file whose reader takes every character for the value
     LINE_ENDS = "line-ends"  # a shell script whose lines end with CR LF
     JOINED_PARSE = "joined"  # unexpected syntax inside the value (stray quote, blank around "=")
@@ -180,6 +181,7 @@ class Document:
     the kernel settings that it writes (name: path under /proc/sys or /sys). ``suppressed`` maps a
     line to the rule ids switched off there by a comment; line 0 is the whole file, the id "all"
     every rule. ``unread`` says what the reader could not understand, one sentence each.
+    ``env_files`` are those that docker is given, as written.
     """
 
     file: str
@@ -194,3 +196,4 @@ class Document:
     mentions: tuple[Mention, ...] = ()
     suppressed: tuple[tuple[int, frozenset[str]], ...] = ()
     unread: tuple[tuple[Place, str], ...] = ()
+    env_files: tuple[str, ...] = ()

@@ -58,6 +58,13 @@ _MEANINGS: Mapping[Oddity, _Meaning] = {
         "The shell takes the quotes off JSON, so the server gets something else.",
         "put the whole value between single quotes",
     ),
+    Oddity.ENV_FILE_REFUSED: _Meaning(
+        "env-file-refused",
+        Severity.ERROR,
+        Problem.WRONG_VALUE,
+        "docker refuses the file of --env-file: a name holds a blank, or there is none.",
+        "write NAME=value: no export, and no blanks around the sign",
+    ),
     Oddity.QUOTES_KEPT: _Meaning(
         "env-file-literal",
         Severity.WARNING,

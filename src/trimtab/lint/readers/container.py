@@ -38,6 +38,7 @@ class Run:
     command: tuple[Word, ...]
     entrypoint: str
     entered: bool = False
+    engine: str = "docker"
 
 
 def is_run(words: Sequence[Word]) -> bool:
@@ -78,6 +79,7 @@ def parse_run(words: Sequence[Word]) -> Run:
         tuple(words[index + 1 :]),
         next((one.text for name, one in options if name == "--entrypoint"), ""),
         any(name == "--entrypoint" for name, _ in options),
+        words[0].text.rpartition("/")[2],
     )
 
 

@@ -43,3 +43,4 @@ def read_in(scribe: Scribe, name: str, block: Source) -> None:
     scribe.containers += found.containers
     scribe.notices += found.notices
     scribe.unread += found.unread
+    scribe.env_files += found.env_files

@@ -40,9 +40,6 @@ def read_env(source: Source) -> Document:
         before = session.variables.exported().get(binding.key)
         if before is not None and before.value != value:
             scribe.notice(Oddity.OVERWRITTEN, before, setting)
-        quoted = raw[equals + 1 :].strip().startswith(("'", '"'))
-        if quoted and "docker" in source.file.lower():  # --env-file keeps quotes (docker run(1))
-            scribe.notice(Oddity.JOINED_PARSE, setting)
         scribe.settings.append(setting)
         session.variables.give((setting,))
     session.finish()

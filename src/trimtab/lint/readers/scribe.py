@@ -32,6 +32,7 @@ class Scribe:
     notices: list[Notice] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
     unread: list[tuple[Place, str]] = field(default_factory=list)
+    env_files: list[str] = field(default_factory=list)
 
     def notice(self, oddity: Oddity, setting: Setting, other: Setting | None = None) -> None:
         """Note an oddity of a variable that is ours to speak of."""
@@ -58,4 +59,5 @@ class Scribe:
             mentions=tuple(self.mentions),
             suppressed=suppressions(source),
             unread=tuple(self.unread),
+            env_files=tuple(dict.fromkeys(self.env_files)),
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Final
 
-from trimtab.lint.readers import changes, entry, launchers, scripts
+from trimtab.lint.readers import changes, entry, env_file, launchers, scripts
 from trimtab.lint.readers import container as containers
 from trimtab.lint.readers.launch import (
     Unwrapped,
@@ -209,8 +209,8 @@ class Session:
         given |= {name: env[name] for name in run.passed if name in env}
         for one in run.env:
             self.scribe.settings.append(one)
-        if run.env_files:
-            self.doubt(self.source, f"{', '.join(run.env_files)} is not read")
+        for path in run.env_files:
+            given = {**env_file.given_by(self, path, run.engine), **given}
         own = () if not run.entrypoint else (Word(run.entrypoint, place),)
         words, odd = entry.started(
             run.container.image, own, run.command, place, entered=run.entered
