@@ -79,7 +79,7 @@ def require_own(folder: Path, *, linked: str = "", shared: bool = False) -> None
         if why := _trouble(found, _owners(shared=shared), links_too=inside):
             raise StudyError(
                 f"{path} {why}: trimtab acts only on files that nobody else can write; "
-                "name a study of your own"
+                "move it away, or name a folder of your own"
             )
 
 
