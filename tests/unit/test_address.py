@@ -55,12 +55,23 @@ def streamed(url: str) -> Exchange:
         ("https://H", "h:443", ""),
         ("https+insecure://h:1/x", "h:1", "/x"),
         ("unix:///run/a%20b.sock", "localhost", ""),
+        ("http://[fe80::1%25enP1s0]:8000/x", "[fe80::1]:8000", "/x"),
+        ("http://[fe80::1%enP1s0]:8000/x", "[fe80::1]:8000", "/x"),
+        ("http://[fe80::1%25]:8000", "[fe80::1]:8000", ""),
     ],
 )
 def test_an_address_is_read_and_written(url: str, authority: str, path: str) -> None:
     at = address.parse(url)
     assert (at.authority, at.path) == (authority, path)
     assert address.parse(at.url) == at
+
+
+@pytest.mark.parametrize("zone", ["%25enP1s0", "%enP1s0"])
+def test_a_zone_leads_to_the_server_and_is_not_told_to_it(zone: str) -> None:
+    at = address.parse(f"http://[fe80::1{zone}]:8000")
+    assert (at.host, at.name) == ("fe80::1%enP1s0", "fe80::1")
+    assert at.url == "http://[fe80::1%25enP1s0]:8000"
+    assert address.of_host("fe80::1%enP1s0", 8000) == at.url
 
 
 def test_parts_make_an_address() -> None:
@@ -112,6 +123,26 @@ def test_pages_over_a_path_ipv6_and_a_unix_socket(tmp_path: Path) -> None:
     with serving(answer(STREAM), family=socket.AF_UNIX, place=path):
         assert loopback.get(address.of_socket(path), "/health", 30.0) == STREAM
         assert streamed(address.of_socket(path)).error == ""
+
+
+def test_tls_where_there_is_none_and_the_other_way_round() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+
+        def refuse() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(65536)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        said = loopback.trouble(url, "/x", 30.0)
+        thread.join()
+    assert said == "it speaks no TLS: name it with http://"
+    with serving(answer(STREAM), tls=True) as (place, _):
+        said = loopback.trouble(f"http://127.0.0.1:{place[1]}", "/x", 30.0)
+    assert "if it speaks TLS, name it with https://" in said
 
 
 def test_tls_is_checked_unless_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ import pytest
 from trimtab.engines.address import Address
 from trimtab.load import wire
 from trimtab.load.loop import event_loop
+from trimtab.load.tls import Layer
 
 InLoop = Callable[[Callable[["Heard"], Awaitable[None]]], None]
 
@@ -125,6 +127,23 @@ def test_a_write_to_a_broken_connection_is_a_loss(in_loop: InLoop) -> None:
         opened.write(b"x")
         await heard.changed.wait()
         assert len(heard.lost) == 1
+
+    in_loop(test)
+
+
+def test_what_arrives_after_a_handshake_was_given_up_is_nothing(in_loop: InLoop) -> None:
+    """A load that ends cancels its connects, whose sockets are read until they get to know."""
+
+    async def test(heard: Heard) -> None:
+        layer = Layer(ssl.create_default_context(), "localhost", heard)
+        waiting = asyncio.create_task(layer.handshake())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        layer.data_received(b"\x16\x03\x03", 0.0)
+        layer.connection_lost(None)
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (heard.data, heard.lost) == (b"", [])
 
     in_loop(test)
 

@@ -3,7 +3,7 @@
 An address travels as a string, which every function that takes a ``url`` understands::
 
     http://127.0.0.1:8000            https://host:8443/llm         http://[::1]:8000
-    unix:///run/vllm.sock            https+insecure://host:8443
+    unix:///run/vllm.sock            https+insecure://host:8443    http://[fe80::1%25eth0]:8000
 
 A path is put before every page (``/llm/health``). ``https`` checks the certificate against the
 system's authorities, or those in ``SSL_CERT_FILE``; ``https+insecure`` checks nothing, and is for
@@ -34,6 +34,9 @@ _EXAMPLE: Final = "such as http://127.0.0.1:8000, https://host/path or unix:///p
 class Address:
     """A server's address. ``uds`` is the path of its socket, "" for TCP; ``path`` comes first.
 
+    ``host`` of a link-local IPv6 address ends in its zone (``fe80::1%eth0``), which only this
+    machine knows: it stays out of what is sent (RFC 6874).
+
     ``tls`` says whether it speaks TLS, ``verified`` whether its certificate is checked.
     """
 
@@ -46,11 +49,13 @@ class Address:
 
     @property
     def authority(self) -> str:
-        """Host and port as a URL and a Host header have them: IPv6 in brackets."""
-        if self.uds:
-            return "localhost"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        """Host and port as a Host header has them: IPv6 in brackets."""
+        return "localhost" if self.uds else f"{_bracketed(self.name)}:{self.port}"
+
+    @property
+    def name(self) -> str:
+        """The host without its zone, which is what a certificate names."""
+        return self.host.partition("%")[0]
 
     @property
     def url(self) -> str:
@@ -58,7 +63,7 @@ class Address:
         if self.uds:
             return f"unix://{quote(self.uds)}"
         scheme = ("https" if self.verified else _INSECURE) if self.tls else "http"
-        return f"{scheme}://{self.authority}{self.path}"
+        return f"{scheme}://{_bracketed(self.host.replace('%', '%25'))}:{self.port}{self.path}"
 
     @property
     def loopback(self) -> bool:
@@ -66,7 +71,7 @@ class Address:
         if self.uds or self.host == "localhost":
             return True
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            return ipaddress.ip_address(self.name).is_loopback
         except ValueError:
             return False
 
@@ -97,7 +102,7 @@ class Address:
         if context is None:
             return opened
         try:
-            return context.wrap_socket(opened, server_hostname=self.host)
+            return context.wrap_socket(opened, server_hostname=self.name)
         except OSError:
             opened.close()
             raise
@@ -115,6 +120,9 @@ def parse(url: str, option: str = "the server's URL") -> Address:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise UsageError(f"{option} must be {_EXAMPLE}, but is {url!r}: {error}") from error
+    if host and ":" in host:
+        bare, percent, zone = host.partition("%")
+        host = f"{bare}{percent}{zone.removeprefix('25') or zone}"
     scheme = parts.scheme.removesuffix("+insecure")
     if parts.scheme == "unix" and parts.path.strip("/") and not parts.netloc:
         return Address("localhost", 0, uds=unquote(parts.path))
@@ -130,6 +138,10 @@ def parse(url: str, option: str = "the server's URL") -> Address:
         tls=scheme == "https",
         verified=parts.scheme != _INSECURE,
     )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _plain(option: str, path: str, *, extra: bool, user: str | None) -> None:

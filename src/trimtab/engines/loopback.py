@@ -33,6 +33,9 @@ SMALL_BYTES: Final = 4 * 1024 * 1024
 OWN_LIMITS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
 """Errors of a connection that are this side's: no descriptor or no local port is left."""
 
+_PLAIN_ANSWERS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
+"""What OpenSSL calls the answer of a server without TLS."""
+
 _READ_BYTES: Final = 65_536
 _REDIRECTS: Final = range(300, 400)
 
@@ -132,12 +135,24 @@ def exchange(
             f"its certificate is not trusted ({error.verify_message}): "
             "name its authority's file in SSL_CERT_FILE, or give --insecure"
         ) from error
+    except ConnectionResetError as error:
+        hint = "" if at.tls else ": if it speaks TLS, name it with https://"
+        raise ExchangeError(f"the connection was closed without an answer{hint}") from error
+    except ssl.SSLError as error:
+        raise ExchangeError(_no_tls(error)) from error
     except OSError as error:
         if error.errno in OWN_LIMITS:
             raise ClientLimitError(client_limit(error)) from error
         raise ExchangeError((error.strerror or str(error) or type(error).__name__).lower()) from (
             error
         )
+
+
+def _no_tls(error: ssl.SSLError) -> str:
+    """Return why no TLS connection came about."""
+    if error.reason in _PLAIN_ANSWERS:
+        return "it speaks no TLS: name it with http://"
+    return f"no TLS connection ({(error.reason or str(error)).lower().replace('_', ' ')})"
 
 
 def client_limit(error: OSError) -> str:
@@ -183,9 +198,11 @@ def _answer(opened: socket.socket, until: float, limit: int) -> Reply:
         if room < 0:
             raise ExchangeError(f"its answer is longer than {limit} bytes")
         if not data:
-            if not incoming.ended():
-                raise ExchangeError("the connection was closed before the answer ended")
-            break
+            if incoming.ended():
+                break
+            if room == limit + HEAD_BYTES:
+                raise ConnectionResetError(errno.ECONNRESET, "closed without an answer")
+            raise ExchangeError("the connection was closed before the answer ended")
         try:
             incoming.parser.feed_data(data)
         except httptools.HttpParserError as error:

@@ -55,7 +55,7 @@ class Layer:
         self._incoming.write(data)
         if not self._ready.done():
             self._greet()
-        if not self._ready.done() or self._ready.exception() is not None:
+        if not self._agreed:
             return
         try:
             plain = b"".join(iter(self._next, b""))
@@ -71,8 +71,14 @@ class Layer:
         """Take the end (the wire calls this)."""
         if not self._ready.done():
             self._ready.set_exception(error or ConnectionError("closed during the TLS handshake"))
-        elif self._ready.exception() is None:
+        elif self._agreed:
             self._above.connection_lost(error)
+
+    @property
+    def _agreed(self) -> bool:
+        """Whether the handshake went well; nobody may have waited for it to its end."""
+        ready = self._ready
+        return ready.done() and not ready.cancelled() and ready.exception() is None
 
     def _next(self) -> bytes:
         """Return what can be decrypted now, nothing if more has to arrive first."""

@@ -170,7 +170,7 @@ async def connect(places: Sequence[Place], receiver: Receiver, at: Address) -> W
                 trouble = error
                 continue
             if context is not None:
-                layer = Layer(context, at.host, receiver)
+                layer = Layer(context, at.name, receiver)
                 layer.carry(Wire(opened, layer))
                 unless_wired.pop_all()
                 return await layer.handshake()
