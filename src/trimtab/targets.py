@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trimtab import presets
 from trimtab.baseline import applied
-from trimtab.catalog import CATALOG, not_here
+from trimtab.catalog import CATALOG, not_here, require_known
 from trimtab.engine_choice import choose, require_same
 from trimtab.engines import installable
 from trimtab.errors import UsageError
@@ -100,8 +100,7 @@ def _require_target(given: str) -> None:
     if "=" not in given:
         raise UsageError(_nothing(given))
     ((name, _),) = parse_tries((given,)).items()
-    if name not in CATALOG:
-        raise UsageError(f"no tuning is called {name!r}: 'trimtab catalog' lists all")
+    require_known(CATALOG, (name,))
 
 
 def _names_server(given: str) -> bool:

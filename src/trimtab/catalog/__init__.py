@@ -14,6 +14,7 @@ from types import MappingProxyType
 from trimtab.catalog import _space
 from trimtab.catalog._host_overhead import with_tries
 from trimtab.catalog._host_places import written_by
+from trimtab.catalog._known import require_known, setters
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.catalog._space import (
@@ -22,7 +23,6 @@ from trimtab.catalog._space import (
     exclusion,
     host_refusal,
     not_here,
-    require_known,
     unfit,
     unread,
     with_further,
@@ -45,6 +45,7 @@ __all__ = [
     "host_refusal",
     "not_here",
     "require_known",
+    "setters",
     "space",
     "unfit",
     "unread",

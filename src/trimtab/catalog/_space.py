@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from trimtab.catalog import _host_overhead
 from trimtab.catalog._accepts import Taken
+from trimtab.catalog._known import require_known
 from trimtab.catalog._rules import before
 from trimtab.catalog._tuning import Context, Tuning
-from trimtab.errors import UnknownTuningError
-from trimtab.knobs import Sysctl, Sysfs
+from trimtab.knobs import Argument, Switch, Sysctl, Sysfs
 from trimtab.model import Factor, RestartCost, RiskLevel, Scope, Value, Verdict
 
 _NOT_STUDIED = "no study tries it: doctor and lint know it, and the baseline may set it"
-
-
-_NEAR = 0.6
-"""Similarity from which on a name is suggested (difflib's ratio): below it, a chance likeness."""
-
-_CATALOG = "'trimtab catalog' lists all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +53,6 @@ def with_further(catalog: Mapping[str, Tuning], tries: Iterable[str]) -> Mapping
         found[name] = tuning
         found |= {own: tuning.further(own) for entry, own in further if entry == name}
     return found
-
-
-def require_known(
-    catalog: Mapping[str, Tuning], patterns: Iterable[str], otherwise: str = _CATALOG
-) -> None:
-    """Make sure that every name or glob matches an entry; ``otherwise`` says where to find them.
-
-    Raises:
-        UnknownTuningError: one matches none; the message names the nearest.
-    """
-    for pattern in patterns:
-        if any(fnmatchcase(name, pattern) for name in catalog):
-            continue
-        near = difflib.get_close_matches(pattern, catalog, n=3, cutoff=_NEAR)
-        hint = f"did you mean {', '.join(near)}?" if near else otherwise
-        raise UnknownTuningError(f"no tuning is called {pattern!r}: {hint}")
 
 
 def choose(
@@ -173,9 +150,10 @@ def not_here(tuning: Tuning, context: Context) -> str | None:
     if tuning.engines and context.family not in tuning.engines:
         return f"it is for {' and '.join(tuning.engines)}, and the engine is {context.engine_name}"
     if tuning.platforms and context.platform not in tuning.platforms:
-        return (
-            f"it acts on {' and '.join(tuning.platforms)}, and the platform is {context.platform}"
-        )
+        there = " and ".join(tuning.platforms)
+        option = isinstance(tuning.knob, (Argument, Switch))  # every platform's server has it
+        where = f"a study tries it on {there} only" if option else f"it acts on {there}"
+        return f"{where}, and the platform is {context.platform}"
     if tuning.since and before(context.engine_version, tuning.since):
         return f"it exists since {tuning.since}, and the engine is {context.engine_version}"
     if tuning.removed_in and before(context.engine_version, tuning.removed_in) is False:

@@ -13,6 +13,9 @@ from trimtab.facts import Facts
 from trimtab.knobs import Knob
 from trimtab.model import Check, RestartCost, Risk, Scope, Settings, Value
 
+_ON = ("true", "on", "yes", "1")
+"""What people write for a switch that is on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -207,10 +210,15 @@ class Tuning:
     def _asked(self, text: str, context: Context) -> Value:
         others = self.values_for(context)[1:]
         for value in others:
-            if str(value) == text:
+            if str(value) == text or (value is True and text.casefold() in _ON):
                 return value
-        offered = ", ".join(str(value) for value in others) or "nothing but stock"
-        raise UsageError(f"--try: {self.entry} must be one of {offered}, but is {text!r}")
+        if not others:
+            raise UsageError(
+                f"{self.entry} has no value that can be tried here: write it into a copy of your "
+                "command, and run 'trimtab compare' with the two files"
+            )
+        offered = f"{'one of ' * (len(others) > 1)}{', '.join(str(value) for value in others)}"
+        raise UsageError(f"{self.entry} must be {offered}, but is {text!r}")
 
     def is_stock(self, value: Value, context: Context) -> bool:
         """Whether a value is what the engine does anyway."""

@@ -44,7 +44,7 @@ def _dtype_applies(context: Context) -> str | None:
     if _narrows(context):
         return _narrowing_applies(context)
     if context.platform != "cpu":
-        return f"it acts on cpu, and the platform is {context.platform}"
+        return f"a study tries it on cpu only, and the platform is {context.platform}"
     computed = _computed(context)
     if computed is None:
         return "the type the checkpoint is stored in is unknown"

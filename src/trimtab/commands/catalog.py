@@ -90,7 +90,7 @@ def _named(names: list[str]) -> tuple[list[str], list[str], list[str]]:
 
     A tuning goes by its own name, or by the variable or option that sets it.
     """
-    from trimtab.catalog import CATALOG, require_known
+    from trimtab.catalog import CATALOG, require_known, setters
     from trimtab.errors import UsageError
     from trimtab.rules import all_rules
 
@@ -98,21 +98,11 @@ def _named(names: list[str]) -> tuple[list[str], list[str], list[str]]:
     rules: list[str] = []
     unknown: list[str] = []
     for name in names:
-        word = name.lstrip("-").replace("_", "-").casefold()
-        setters = [
-            one.name
-            for one in CATALOG.values()
-            if not one.dummy
-            and word
-            in {
-                each.strip("(),").partition("=")[0].lstrip("-").replace("_", "-").casefold()
-                for each in (one.knob.setting, *one.knob.place.split())
-            }
-        ]
+        meant = setters(CATALOG, name)
         if name in all_rules() and name not in CATALOG:
             rules.append(name)
-        elif name not in CATALOG and setters:
-            found += setters
+        elif name not in CATALOG and meant:
+            found += meant
         else:
             try:
                 require_known(CATALOG, [name])

@@ -155,6 +155,7 @@ def _arm(shown: Mapping[str, Any]) -> list[str]:
 
 _KINDS = (
     ("it acts on ", "another platform"),
+    ("a study tries it on ", "another platform"),
     ("--allow-host", "needs --allow-host"),
     ("not installed", "not installed"),
     ("is not found: install", "not installed"),
