@@ -129,6 +129,8 @@ def replaces_python(command: Command) -> bool:
     words = program(command)
     if words[:1] != ("ln",) or len(words) < 3:
         return False
+    if re.fullmatch(r"(/usr/bin/)?python[\d.]*", words[-2]) and words[-1].endswith("bin/python"):
+        return False  # a second name of the system's own interpreter
     return bool(re.fullmatch(r"/usr/(local/)?bin/(python|pip)[\d.]*", words[-1]))
 
 

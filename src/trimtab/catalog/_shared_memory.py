@@ -42,6 +42,11 @@ def _workers(scene: Scene) -> int | None:
     return found
 
 
+def _one_device(made: Container) -> bool:
+    """Whether a pod gets one device: its other workers run in other pods, with Ray."""
+    return any(re.search(r"\.com/(gpu|npu)=1$", one.value) for one in _named(made, "--resource"))
+
+
 def _shm(scene: Scene) -> Iterator[Hit]:
     made = scene.container
     if made is None or _elsewhere(scene) or not _serves(scene):
@@ -49,7 +54,7 @@ def _shm(scene: Scene) -> Iterator[Hit]:
     if any(o.value == "host" for o in _named(made, "--ipc")):
         return
     workers = _workers(scene)
-    if workers is not None and workers < 2:
+    if (workers is not None and workers < 2) or _one_device(made):
         return
     given = "" if workers else "several workers serve"
     who = f"{workers} workers pass" if workers else "workers pass"

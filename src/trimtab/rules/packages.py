@@ -27,7 +27,7 @@ def added_by(scene: Scene) -> str:
     return "" if _OWN.search(image) else "the image adds nothing to vLLM"
 
 
-_NEWEST = re.compile(r"(^|/)(vllm/vllm-\w+|vllm-ascend)(:(latest|nightly|main)\b[^@]*)?$")
+_NEWEST = re.compile(r"(^|/)(vllm/vllm-\w+|vllm-ascend)(:(latest|nightly|main|\$)[^@]*)?$")
 
 
 def unknown_release(scene: Scene, since: str) -> str:
@@ -36,6 +36,7 @@ def unknown_release(scene: Scene, since: str) -> str:
     "" where no image is named, or it is vLLM's or vllm-ascend's own and no release is pinned.
     """
     image = scene.container.image.lower() if scene.container is not None else ""
-    if not image or "$" in image or _NEWEST.search(image):
+    image = re.sub(r"\$\{\w+:?-([^${}]*)\}", r"\1", image)
+    if not image or image.startswith("$") or _NEWEST.search(image):
         return ""
     return f"the image holds {since} or later"

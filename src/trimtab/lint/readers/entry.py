@@ -91,6 +91,8 @@ def ignored_arguments(words: Sequence[Word]) -> Notice | None:
     if program(words) not in SHELLS:
         return None
     flag = next((i for i, one in enumerate(words) if re.fullmatch(r"-[a-z]*c", one.text)), None)
+    if flag is not None and [one.text for one in words[flag + 1 : flag + 2]] == ["--"]:
+        flag += 1
     if flag is None or len(words) < flag + 3:
         return None
     script, arguments = words[flag + 1].text, words[flag + 2 :]

@@ -47,7 +47,10 @@ def behind_c(words: Sequence[Word]) -> Word | None:
     """Return the word behind ``-c`` of a shell."""
     for index, one in enumerate(words[1:], 1):
         if one.text.startswith("-") and not one.text.startswith("--") and "c" in one.text:
-            return words[index + 1] if index + 1 < len(words) else None
+            behind = words[index + 1 :]
+            if behind and behind[0].text == "--":  # ends the options of the shell
+                behind = behind[1:]
+            return behind[0] if behind else None
         if not one.text.startswith("-"):
             return None
     return None
