@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF8
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
 
 _MASK: Final = bytes(range(128)) + b"." * 128
 """Bytes of characters that are not ASCII, as a character that is a part of any word."""
+
+
+_PLACEHOLDER: Final = re.compile(
+    rb"(?<![<&\w)])<(?=[A-Za-z_])(?![^<>\n]*\s\d>)[\w .:/|,-]*[\w)]>(?![\w$(&>])", re.ASCII
+)
+"""``<model>``: a shell takes it for redirections, and its writer for a word to be filled in."""
 
 
 @cache
@@ -27,11 +34,13 @@ def parse(data: bytes) -> Tree:
     The scanner of the grammar (0.25.1) asks C's isdigit() about any character, which reads memory
     that is not its own and ends the process at times: ``{`` before an emoji is enough. So it sees
     ASCII alone, of the same length; the text is put back before a node is asked for it. A parser
-    also hands heredocs of one text on to the next one, therefore each text has its own.
+    also hands heredocs of one text on to the next one, therefore each text has its own. A
+    placeholder such as ``<model>`` is one word.
     """
     from tree_sitter import Parser
 
-    shown = bytearray(data.translate(_MASK))
+    masked = _PLACEHOLDER.sub(lambda match: b"." * len(match[0]), data.translate(_MASK))
+    shown = bytearray(masked)
     if data.startswith(BOM_UTF8):  # the parser leaves it out
         shown[: len(BOM_UTF8)] = BOM_UTF8
     tree = Parser(_language()).parse(shown)

@@ -51,13 +51,14 @@ class Word:
     """One word of a command: its text, whether that is known to the letter, and its place.
 
     ``source`` is where a text of several lines stands in its file, when that is known line by
-    line: the script of ``sh -c`` in a YAML block.
+    line: the script of ``sh -c`` in a YAML block. ``flaw`` says what the shell made of JSON.
     """
 
     text: str
     place: Place
     literal: bool = True
     source: Source | None = None
+    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)

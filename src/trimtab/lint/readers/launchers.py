@@ -189,4 +189,6 @@ def _remote(words: Sequence[Word]) -> Started | None:
     text = next((one for one in words[1:] if _MENTION.search(one.text)), None)
     if text is not None and _is_shell_text(text):
         return Started(text=text, remote=True)
+    if any(re.search(r"[{\[]\s*[\"']", one.text) for one in found):
+        return Started(text=_joined(found), remote=True)  # the other shell takes quotes off again
     return Started(found, remote=True) if found else None

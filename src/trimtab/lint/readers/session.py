@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Final
 
-from trimtab.lint.readers import changes, entry, env_file, launchers, scripts
+from trimtab.lint.readers import changes, entry, env_file, json_words, launchers, scripts
 from trimtab.lint.readers import container as containers
 from trimtab.lint.readers.launch import (
     Unwrapped,
@@ -241,6 +241,7 @@ class Session:
 
     def _launch(self, bare: Unwrapped, env: dict[str, Setting], place: Place) -> None:
         server = is_server(bare.words)
+        self.scribe.notices += json_words.notices(bare.words) if server else ()
         self.scribe.launches.append(
             Launch(
                 argv=tuple(one.text for one in bare.words),

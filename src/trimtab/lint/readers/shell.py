@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from trimtab.lint.readers import json_words
 from trimtab.lint.readers.expand import Text, expand, text_of, words
 from trimtab.lint.readers.grammar import first_error, parse
 from trimtab.lint.readers.launch import Word, printed
@@ -175,8 +176,10 @@ class _Walk:
         return words(node, self.session.variables.lookup, self.session.variables.elements)
 
     def _word(self, node: Node) -> list[Word]:
-        place = self.source.of_node(node)
-        return [Word(one.value, place, one.literal) for one in self._expanded(node)]
+        place, found = self.source.of_node(node), list(self._expanded(node))
+        flaw = json_words.flaw(text_of(node), [one.value for one in found])
+        words = [Word(one.value, place, one.literal and not flaw) for one in found]
+        return [replace(words[0], flaw=flaw), *words[1:]] if flaw else words
 
     def _command(self, node: Node, redirects: Sequence[Redirect], stdin: str | None) -> str | None:
         """Follow a simple command and return what it prints, where that can be told."""
