@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cli import Running, free, trimtab, until
+from tests.json_page import commands
 from tests.unit.scripted import scripted
 
 pytestmark = pytest.mark.alone
 
+PAGE = commands()
 ENGINE = ("--engine", "scripted", "--shared-host")
 
 
@@ -32,6 +34,7 @@ def test_a_planted_gain_is_better_and_all_starts_are_kept(planted: Path) -> None
     ran = trimtab(*words, cwd=planted)
     assert ran.code == 0, ran.err
     found = ran.json()
+    PAGE["compare"].require(found)
     assert found["answer"] == "better"
     assert 1.1 < found["ratio"] < 1.4
     assert found["low"] > 1
@@ -85,6 +88,9 @@ def test_a_comparison_by_what_no_start_has_ends(planted: Path) -> None:
 def test_bench_gives_an_interval_over_starts(planted: Path) -> None:
     ran = trimtab("bench", *ENGINE, "--starts", "4", "--study", "b", "--json", cwd=planted)
     assert ran.code == 0, ran.err
+    PAGE["bench"].require(ran.json())
+    events = [json.loads(line) for line in ran.err.splitlines()]
+    assert {one["event"] for one in events} >= {"study", "start", "state", "end", "note"}
     metrics = {one["metric"]: one for one in ran.json()["metrics"]}
     own = metrics["output_throughput"]
     assert own["starts"] == ran.json()["starts"] == 4
@@ -116,6 +122,7 @@ def test_a_server_that_runs_already_is_measured(tmp_path: Path) -> None:
         words = ("--url", server.url, "--workload", "tiny", "--shared-host", "--json")
         ran = trimtab("bench", *words, cwd=tmp_path)
         assert ran.code == 0, ran.err
+        PAGE["bench"].require(ran.json())
         own = {one["metric"]: one for one in ran.json()["metrics"]}["output_throughput"]
         assert own["value"] > 0
         assert (own["low"], own["starts"]) == (None, 1)
@@ -165,6 +172,7 @@ def test_capacity_is_found_bounded_and_tried(
     ran = trimtab(*words, "--starts", "4", "--study", "c", "--json", cwd=tmp_path)
     assert ran.code == 0, ran.err
     found = ran.json()
+    PAGE["capacity"].require(found)
     assert 5 < found["low"] < found["capacity"] < 60
     assert len(found["each"]) == len(found["probes"]) == 4
     # four that search and one that tries the bound; a busy machine has starts repeated

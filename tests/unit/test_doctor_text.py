@@ -181,6 +181,11 @@ def test_quiet_leaves_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Next:" not in ran.stdout
 
 
+def test_verbose_is_every_row() -> None:
+    ran = CliRunner().invoke(app, ["doctor", "-v", "--snapshot", str(HOSTS / "310p")])
+    assert "allocator\tjemalloc\tstock" in ran.stdout.splitlines()
+
+
 def test_a_process_is_one_line() -> None:
     seen = view("debian-vm")
     scene = replace(seen.processes[0].scene, pid=4242, role="worker")

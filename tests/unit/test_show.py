@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from tests.json_page import commands
 from trimtab import archive, search, stored, study
 from trimtab.answer import write_answer
 from trimtab.commands.app import app
@@ -25,6 +26,7 @@ from trimtab.report.why import MEANING, why
 from trimtab.stop import Stop
 from trimtab.tune import run_study
 
+PAGE = commands()
 SAID: list[str] = []
 
 
@@ -134,11 +136,12 @@ def test_show_prints_tables_evidence_and_json(
     assert "null-6" in capsys.readouterr().out
     run("show", str(folder), "--json")
     told = json.loads(capsys.readouterr().out)
-    assert told["format"] == 1
-    assert next(iter(told)) == "format"
+    PAGE["tune"].require(told)
     assert told["headline"]["status"] == "promising, not confirmed"
     run("show", str(folder), "--why", "gain-8", "--json")
-    assert json.loads(capsys.readouterr().out)["verdicts"][0]["verdict"] == "adopt"
+    told = json.loads(capsys.readouterr().out)
+    PAGE["show --why"].require(told)
+    assert told["verdicts"][0]["verdict"] == "adopt"
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def _print(view: View, found: Diagnosis, *, everything: bool, wide: bool) -> Non
     layout = Layout(
         width=console.width if console.is_terminal and not wide else 0,
         tabs=not console.is_terminal,
-        everything=everything,
+        everything=everything or terminal.verbose(),
         brief=terminal.quiet(),
     )
     show(view, *found, console, layout)
