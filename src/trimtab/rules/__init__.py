@@ -13,6 +13,7 @@ from trimtab.model.finding import Finding, Hit, Severity
 from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 from trimtab.rules import generic, versions
+from trimtab.rules.arguments import ARGUMENTS
 from trimtab.rules.formats import FORMATS
 from trimtab.rules.keys import KEYS
 from trimtab.rules.making import MAKING
@@ -44,6 +45,7 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
                 *MAKING,
                 *NAMES,
                 *VALUES,
+                *ARGUMENTS,
                 *KEYS,
                 *PIPES,
                 *TOGETHER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from trimtab.catalog import CATALOG, Rule, Scene
@@ -37,6 +37,26 @@ _ASCEND: Final = "--additional-config"
 _ROLES: Final = ("kv_producer", "kv_consumer", "kv_both")
 _GRAPHS: Final = ("NONE", "PIECEWISE", "FULL", "FULL_DECODE_ONLY", "FULL_AND_PIECEWISE")
 
+_BACKENDS: Final = ("auto", "xgrammar", "guidance", "outlines", "lm-format-enforcer")
+
+
+def _positive(value: object) -> bool:
+    return value is True or re.fullmatch(r"\+?0*[1-9]\d*(\.0+)?", str(value).strip()) is not None
+
+
+def _sizes(value: object) -> bool:
+    return isinstance(value, list) and all(re.fullmatch(r"\d+(\.0+)?", str(one)) for one in value)
+
+
+_FIELDS: Final[Mapping[str, tuple[tuple[str, str, Callable[[object], bool]], ...]]] = {
+    "--speculative-config": (("num_speculative_tokens", "an integer of at least 1", _positive),),
+    "--compilation-config": (("cudagraph_capture_sizes", "a list of sizes", _sizes),),
+    "--structured-outputs-config": (
+        ("backend", f"one of {', '.join(_BACKENDS)}", lambda value: value in _BACKENDS),
+    ),
+}
+"""Option → (key, what it takes, whether it takes a value), the same in every release."""
+
 
 def _objects(scene: Scene) -> Iterator[tuple[str, str, dict[str, object]]]:
     """Yield (setting, option, what it holds) of each option that is given as an object.
@@ -48,7 +68,7 @@ def _objects(scene: Scene) -> Iterator[tuple[str, str, dict[str, object]]]:
         if not made.literal or is_placeholder(made.value):
             continue
         if dot:
-            found: object = made.value
+            found = _dotted(path, made.value)
             for key in reversed(path.rstrip("+").replace("-", "_").split(".")):
                 found = {key: found}
         else:
@@ -58,6 +78,17 @@ def _objects(scene: Scene) -> Iterator[tuple[str, str, dict[str, object]]]:
                 continue  # judged as a value
         if isinstance(found, dict):
             yield name, option, found
+
+
+def _dotted(path: str, text: str) -> object:
+    """Return the value of a dotted option: a list behind "+", JSON, or the text itself."""
+    if path.endswith("+"):
+        return text.split(",")
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found
 
 
 def _keys(scene: Scene) -> Iterator[Hit]:
@@ -134,6 +165,16 @@ def _values(setting: str, option: str, held: Mapping[str, object]) -> Iterator[H
                 setting,
                 f"kv_role must be one of {', '.join(_ROLES)}, but is {role!r}: vLLM exits",
                 f"write one of {', '.join(_ROLES)}",
+            )
+    for key, wants, takes in _FIELDS.get(option, ()):
+        value = held.get(key)
+        text = str(value) if isinstance(value, str) else ""
+        if value is not None and not takes(value) and not is_placeholder(text):
+            shown = json.dumps(value)
+            yield Hit(
+                setting,
+                f"{key} must be {wants}, but is {shown}: vLLM exits",
+                f"give {wants}",
             )
     mode = held.get("cudagraph_mode") if option == "--compilation-config" else None
     if isinstance(mode, str) and mode.upper() not in _GRAPHS and not is_placeholder(mode):

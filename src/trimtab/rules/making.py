@@ -202,15 +202,13 @@ _SPOKEN = """
 _DUMMIES = frozenset(_SPOKEN.split())
 """Words of which dummies are made: a value of them alone is no secret."""
 
-_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
-
 
 def _dummy(text: str) -> bool:
     """Whether a value says of itself that it is none: EMPTY, token-abc123, hf_xxxx, sk-1234."""
     parts = re.findall(r"[a-z]+|\d+", text.lower())
     few = sum(len(part) < 3 for part in parts) <= 3  # more of them is chance
     return few and all(
-        part in _DUMMIES or len(set(part)) == 1 or part in "01234567890" or part in _ALPHABET
+        part in _DUMMIES or len(set(part)) == 1 or part in "01234567890" or part in "abcdef"
         for part in parts
     )
 

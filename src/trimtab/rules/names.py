@@ -180,6 +180,15 @@ def _two_in_one(name: str) -> Hit:
 def _not_yet(whole: str, name: str, scene: Scene) -> Iterator[Hit]:
     """Yield a hit where the version in force is older than the option."""
     found = life_of(vllm(), "options", whole, scene)
+    positive = f"--{whole.removeprefix('--no-')}"
+    kinds = vllm().kinds("options", positive, in_force("vllm", scene))
+    if found is None and whole.startswith("--no-") and kinds and set(kinds) <= {"flag", "bool"}:
+        yield Hit(
+            name,
+            f"vLLM {in_force('vllm', scene)} has {positive} and not its opposite, and exits with "
+            "'unrecognized arguments'",
+            f"leave {positive} out",
+        )
     if found is not None and found.early and not added_by(scene):
         yield Hit(
             name,

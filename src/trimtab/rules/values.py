@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from trimtab.catalog import Rule, Scene
 from trimtab.catalog._option_kinds import refusal
 from trimtab.catalog._placeholders import is_name_of_number, unfilled
 from trimtab.catalog._releases import vllm
+from trimtab.catalog._rules import before
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.script import Place, Setting
@@ -43,14 +46,16 @@ def _values(scene: Scene) -> Iterator[Hit]:
         option = _whole(name)
         if not made.literal or "." in name or _unfilled(option, made):
             continue
-        if option == "--help" or _cut(made):
+        if option == "--help" or _cut(made) or _missing(made, scene):
             continue
         if option in _NAMED:
             yield from _named(option, made, scene)
         elif option:
             joined = any("=" in word and option_name(word) == name for word in scene.argv)
-            found = _refused(option, made.value, in_force("vllm", scene), joined=joined)
-            if found is not None and not _was_listed(option, made.value):
+            version = in_force("vllm", scene)
+            found = _refused(option, made.value, version, joined=joined)
+            found = found or _object(option, made.value, version)
+            if found is not None and not _was_listed(option, made.value, scene):
                 yield _hit(option, made, found, scene)
 
 
@@ -72,6 +77,16 @@ def _cut(made: Setting) -> bool:
     return not made.value and rest.lstrip().startswith("<")
 
 
+def _missing(made: Setting, scene: Scene) -> bool:
+    """Whether an option stands without its value, which is another rule's matter."""
+    if made.value:
+        return False
+    for word, after in pairwise((*scene.argv, "--")):
+        if option_name(word) == made.name or vllm().aliases.get(word) == made.name:
+            return "=" not in word and re.match(r"--?[A-Za-z]|--$", after) is not None
+    return False
+
+
 def _whole(name: str) -> str:
     """Return the option that a word names: itself, its beginning, or the opposite of a switch."""
     known = vllm().names("options")
@@ -84,8 +99,38 @@ def _whole(name: str) -> str:
     return begins[0] if len(begins) == 1 else ""
 
 
+_PAIRS = "0.10"
+"""Until then JSON options took ``key=1,other=2``, too."""
+
+_OBJECTS = "0.14"
+"""Since then what holds a configuration is read as an object; levels were numbers before."""
+
+
+def _object(option: str, text: str, version: str) -> _Refusal | None:
+    """Return what is wanted of JSON that is not an object, where vLLM wants one."""
+    kind = vllm().parts["options"][option][-1][2]
+    holds = option.endswith(("-config", "-kwargs", "-per-prompt", "-priority", "-overrides"))
+    if (
+        not kind.startswith("json")
+        or not holds
+        or (vllm().like(version) and before(version, _OBJECTS))
+    ):
+        return None
+    if text in {"", "None"} and kind.endswith("?"):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None if option.endswith("-config") else _Refusal("JSON, without 4k", Severity.ERROR)
+    if isinstance(found, dict):
+        return None
+    return _Refusal("a JSON object", Severity.ERROR if vllm().like(version) else Severity.WARNING)
+
+
 def _refused(option: str, text: str, version: str, *, joined: bool) -> _Refusal | None:
     table = vllm()
+    if before(version, _PAIRS) and re.fullmatch(r"\w+=\d+(,\w+=\d+)*", text):
+        return None
     if table.like(version):
         kinds = [kind and kind for kind in table.kinds("options", option, version)]
         found = [refusal(kind, text, joined=joined) for kind in kinds if kind is not None]
@@ -109,8 +154,11 @@ def _open(option: str) -> bool:
     return vllm().parts["options"][option][-1][2].startswith("open:")
 
 
-def _was_listed(option: str, text: str) -> bool:
+def _was_listed(option: str, text: str, scene: Scene) -> bool:
     """Whether some release lists a word of an option that packages add to."""
+    kinds = vllm().kinds("options", option, in_force("vllm", scene))
+    if kinds and not any(kind and kind.startswith("open:") for kind in kinds):
+        return False
     lists = (kind.rstrip("?").partition(":")[2] for _, _, kind in vllm().parts["options"][option])
     return _open(option) and any(text in one.split("|") for one in lists)
 
@@ -128,10 +176,8 @@ def _hit(option: str, made: Setting, found: _Refusal, scene: Scene) -> Hit:
     shown = made.value if len(made.value) <= 40 else f"{made.value[:37]}..."
     meant = _READ_AS.get(made.value.lower(), "")
     message = f"{option} must be {found.wants}, but is {shown!r}: {who} {refuses} it, and {exits}"
-    if not made.value:
-        message = f"{option} has no value: {who} {exits} without one"
     fix = f"write {meant}" if meant and meant in found.wants else f"give {found.wants}"
-    if found.wants.startswith("JSON"):
+    if found.wants.startswith("JSON ("):
         fix = "correct the JSON, in single quotes where a shell reads it"
     doubt = added_by(scene) if _open(option) else ""
     severity = None if doubt else found.severity

@@ -7,27 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from trimtab.catalog._releases import vllm
 from trimtab.facts.text import parse_cpu_list
 from trimtab.knobs.server_arg import option_name
 from trimtab.lint.readers.source import Source
 from trimtab.model.script import Origin, Place, Setting
 
-ALIASES: Final = {
-    "-tp": "--tensor-parallel-size",
-    "-pp": "--pipeline-parallel-size",
-    "-dp": "--data-parallel-size",
-    "-dcp": "--decode-context-parallel-size",
-    "-pcp": "--prefill-context-parallel-size",
-    "-q": "--quantization",
-    "-ep": "--enable-expert-parallel",
-    "-n": "--nnodes",
-    "-r": "--node-rank",
-    "-asc": "--api-server-count",
-    "-sc": "--speculative-config",
-    "-ac": "--attention-config",
-    "-cc": "--compilation-config",
-}
-"""Short options of ``vllm serve`` (vLLM 0.32, engine/arg_utils.py)."""
+_NO_ALIASES: Final = frozenset({"-O", "-v"})
+"""Short options that mean something else from release to release, or behind an image."""
 
 _PREFIXES: Final = {
     "nohup": 0, "exec": 0, "setsid": 0, "time": 0, "command": 0, "builtin": 0, "unbuffer": 0,
@@ -220,12 +207,20 @@ def options_of(words: Sequence[Word]) -> tuple[Setting, ...]:
             value, at = words[index].text, words[index].place
             literal = words[index].literal
             index += 1
-        canonical = ALIASES.get(name, option_name(name))
+        canonical = _canonical(name)
         found[canonical] = Setting(
             canonical, value, word.place, Origin.ARGUMENT, literal=literal,
             name_place=word.place, value_place=at,
         )  # fmt: skip
     return tuple(found.values())
+
+
+def _canonical(name: str) -> str:
+    """Return the long name of an option: ``-cc.level`` is ``--compilation-config.level``."""
+    head, dot, key = name.partition(".")
+    if head in _NO_ALIASES:
+        return option_name(name)
+    return option_name(vllm().aliases.get(head, head) + dot + key)
 
 
 def _is_option(text: str) -> bool:
