@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 
-_ALWAYS = ("PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL")
+_ALWAYS = ("PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL", "AUTHORIZATION")
 """Parts that make a name a secret wherever they stand."""
 
-_LAST = frozenset({"PASS", "PWD", "PAT", "CREDS", "JWT", "AUTHORIZATION"})
+_LAST = frozenset({"PASS", "PWD", "PAT", "CREDS", "JWT"})
 """Words that make a name a secret where they end it, behind another word: ``DB_PASS``."""
 
 _HARMLESS = frozenset(
@@ -37,8 +37,17 @@ _SHAPES = re.compile(
     r"|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]+)?"
     r"|(?i:(?<=bearer )[\w.~+/-]{6,}=*)"
     r")"
+    r"|(?i:authorization[\"']{0,2}\s*[:=]\s*[\"']?(?:\w+[ \t]+)?)(?P<header>[^\s\"',;]+)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]|-(?!----END))*(?:-----END [A-Z ]*-----)?"
 )
+
+_CURL_USER = re.compile(r"\bcurl\b[^\n;|&]*?\s(?:-u\s*|--user[ =]\s*)[\"']?([^\s\"':]+:[^\s\"']+)")
+_NAMED = re.compile(
+    r"""\bname["']?\s*:\s*["']?([\w.-]+)["']?\s*,\s*["']?value["']?\s*:\s*["']?([^\s"'},]+)"""
+)
+_PAIR = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]*)=([^\s;&,\"'}\]$]+)")
+_FLAG = re.compile(r"(?<![\w-])--([A-Za-z][\w.-]*)(?:=|\s+)[\"']?([^\s\"'$-][^\s\"']*)")
+_LOOSE = re.compile(r"""[\"']?([A-Za-z_][\w.-]*)[\"']?\s*:\s*[\"']?([^\s\"',{}\[\]]+)""")
 
 _SHORTEST = 8
 """Characters that a JSON text under a TOKEN or KEY has at least: ``"image_token": "<image>"``."""
@@ -67,8 +76,14 @@ def looks_secret(name: str) -> bool:
 
 def shapes(text: str) -> Iterator[tuple[int, int]]:
     """Yield where in a text a credential of a known shape, or a URL's user part, stands."""
-    for match in _SHAPES.finditer(text):
-        yield match.span()
+    found = [match.span(match.lastgroup or 0) for match in _SHAPES.finditer(text)]
+    found += [match.span(1) for match in _CURL_USER.finditer(text)]
+    found += [one.span(2) for one in _NAMED.finditer(text) if looks_secret(one[1])]
+    last = 0
+    for begin, end in sorted(found):
+        if begin >= last:
+            yield begin, end
+            last = end
 
 
 def holds_secret(value: str) -> bool:
@@ -77,14 +92,29 @@ def holds_secret(value: str) -> bool:
 
 
 def secrets_in(value: str) -> Iterator[str]:
-    """Yield the credentials that a value holds by their shape, or under their names in JSON."""
+    """Yield the credentials that a value holds: by their shape, or under their names.
+
+    Names are those of JSON, also torn JSON, of options in a list of arguments, and of
+    ``NAME=VALUE`` as in a connection string, a URL's query or a list of headers.
+    """
     for begin, end in shapes(value):
         yield value[begin:end]
-    if not value.lstrip().startswith(("{", "[")):
-        return
+    for match in (*_PAIR.finditer(value), *_FLAG.finditer(value)):
+        if looks_secret(match[1]) and _substantial(match[1], match[2]):
+            yield match[2]
+    if value.lstrip().startswith(("{", "[")):
+        yield from _in_json(value)
+
+
+def _in_json(text: str) -> Iterator[str]:
     try:
-        content = json.loads(value)
+        content = json.loads(text)
     except (ValueError, RecursionError):
+        yield from (
+            match[2]
+            for match in _LOOSE.finditer(text)
+            if looks_secret(match[1]) and _substantial(match[1], match[2])
+        )
         return
     yield from _leaves(content)
 
@@ -95,10 +125,16 @@ def _leaves(content: object) -> Iterator[str]:
         name, one = pending.pop()
         if isinstance(one, dict):
             pending += [(str(key), value) for key, value in one.items()]
+            if isinstance(one.get("name"), str):  # {"name": "HF_TOKEN", "value": "..."}
+                pending.append((one["name"], one.get("value")))
         elif isinstance(one, list):
             pending += [(name, value) for value in one]
-        elif isinstance(one, str) and name and looks_secret(name) and _substantial(name, one):
+        elif not isinstance(one, str):
+            continue
+        elif name and looks_secret(name) and _substantial(name, one):
             yield one
+        elif one.lstrip().startswith(("{", "[")):
+            yield from _in_json(one)
 
 
 def _substantial(name: str, text: str) -> bool:

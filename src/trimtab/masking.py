@@ -12,11 +12,14 @@ MASK = "***"
 _LONGEST = 1 << 16
 """Characters of a line that are looked at at once."""
 
-_NAME = re.compile(r"(?<![\w-])(?P<dashes>-{0,2})(?P<name>[A-Za-z_][\w-]*)")
+_NAME = re.compile(r"(?<![\w.-])(?P<dashes>-{0,2})(?P<name>[A-Za-z_][\w.-]*)")
 _VALUE = r"""(?P<value>\[[^\]\n]*\]|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s$"'\[]\S*)"""
 _GIVEN = re.compile(r"""(?:\\?["'])?\s*[=:]\s*(?:\\?(?=["']))?""" + _VALUE)
 _QUOTED = re.compile(r"""(?:\\?["']\s*:\s*(?:\\?(?=["']))?|=)""" + _VALUE)
 _FOLLOWING = re.compile(r"""(?P<value>(?:[ \t]+(?:"[^"\n]*"|'[^'\n]*'|[^\s$"';&|\\-]\S*))+)""")
+_LISTED = re.compile(r"""["']\s*(?P<value>(?:,\s*(?:"[^"\n-][^"\n]*"|'[^'\n-][^'\n]*'))+)""")
+"""What follows an option in a list of words: ``"--api-key", "K1", "K2"``."""
+
 _EMPTY = frozenset({"''", '""', "[]", "None", "null", "true", "false", "True", "False", "["})
 
 
@@ -26,12 +29,12 @@ def masked(text: str, known: Iterable[str] = ()) -> str:
     A secret is what stands under a secret's name, what has a credential's shape, and each of the
     ``known`` values.
     """
-    return _by_shape(_by_name(_without(text, known), prose=False))
+    return _by_name(_by_shape(_without(text, known)), prose=False)
 
 
 def masked_prose(text: str, known: Iterable[str] = ()) -> str:
     """Return a message or a log without secrets: `masked`, but a colon ends a clause there."""
-    return _by_shape(_by_name(_without(text, known), prose=True))
+    return _by_name(_by_shape(_without(text, known)), prose=True)
 
 
 def mask_file(path: Path, known: Iterable[str]) -> None:
@@ -66,12 +69,14 @@ def _by_name(text: str, *, prose: bool) -> str:
         if match.start() < at or not looks_secret(match["name"].replace("-", "_").upper()):
             continue
         given = (_QUOTED if prose else _GIVEN).match(text, match.end())
+        if given is None and match["dashes"]:
+            given = _LISTED.match(text, match.end())
         if given is None and match["dashes"] and not prose:
             given = _FOLLOWING.match(text, match.end())
-        if given is None or MASK in given["value"] or _empty(given["value"]):
+        if given is None or _empty(given["value"]):
             continue
         begin, value = given.start("value"), given["value"]
-        blank = len(value) - len(value.lstrip())
+        blank = len(value) - len(value.lstrip(" \t,"))
         shown += text[at : begin + blank] + MASK
         at = given.end("value")
     return shown + text[at:]
@@ -79,7 +84,11 @@ def _by_name(text: str, *, prose: bool) -> str:
 
 def _empty(value: str) -> bool:
     """Whether a value says nothing: none, or a model's special token such as ``"<image>"``."""
-    return value in _EMPTY or re.fullmatch(r"""["']?<\|?\w+\|?>["']?[,}]*""", value) is not None
+    return (
+        value in _EMPTY
+        or value.strip("\"'[] \t") == MASK
+        or re.fullmatch(r"""["']?<\|?\w+\|?>["']?[,}]*""", value) is not None
+    )
 
 
 def _by_shape(text: str) -> str:

@@ -8,6 +8,7 @@ from the caller's environment.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ _MANY_VALUES = frozenset({"--api-key"})
 
 
 _OPTION = re.compile(r"--|-[A-Za-z]")
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _SHORTEST = 6
 _POSITIONAL = "argument"
 _MARKER = re.compile(r"\$\{\w+\}")
@@ -63,9 +65,14 @@ def secret_values(settings: Settings, environment: Mapping[str, str]) -> frozens
     found += [value for name, value in given.items() if hidden(name, value)]
     parts = [part for value in found for part in secrets_in(value)]
     passwords = [part.partition(":")[2] for part in parts]
-    return frozenset(
-        one for one in (*found, *parts, *passwords) if len(one) >= _SHORTEST and not is_marker(one)
-    )
+    plain = {one for one in (*found, *parts, *passwords) if len(one) >= _SHORTEST}
+    plain = {one for one in plain if not is_marker(one)}
+    return frozenset(plain | {_encoded(one) for one in plain})
+
+
+def _encoded(secret: str) -> str:
+    """Return a secret as HTTP's basic authorization sends it, without the padding."""
+    return base64.b64encode(secret.encode(errors="surrogateescape")).decode().rstrip("=")
 
 
 def argv_secrets(argv: Sequence[str]) -> Iterator[tuple[int, str, str]]:
@@ -82,6 +89,10 @@ def argv_secrets(argv: Sequence[str]) -> Iterator[tuple[int, str, str]]:
             if equals and _hides(head, value):
                 yield index, f"{head}=", variable(head, 1)
             option = "" if equals else head
+        elif not looks_secret(option) and (match := _ASSIGNMENT.fullmatch(word)):
+            option = ""
+            if hidden(match[1], match[2]):
+                yield index, f"{match[1]}=", match[1]
         elif _hides(option, word):
             seen += 1
             yield index, "", variable(option or _POSITIONAL, seen)
@@ -102,10 +113,6 @@ def redact_words(words: Sequence[str]) -> tuple[str, ...]:
     shown = list(words)
     for index, prefix, name in argv_secrets(words):
         shown[index] = prefix + marker(name)
-    for index, word in enumerate(words):
-        name, equals, _ = word.partition("=")
-        if equals and not name.startswith("-") and hidden(name, word[len(name) + 1 :]):
-            shown[index] = f"{name}={marker(name)}"
     return tuple(shown)
 
 

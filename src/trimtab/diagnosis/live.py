@@ -22,6 +22,7 @@ from trimtab.facts.python_build import PythonBuild
 from trimtab.facts.text import parse_cpu_list
 from trimtab.host import Host
 from trimtab.lint.readers.launch import Word, options_of
+from trimtab.masking import masked
 from trimtab.model import Process
 from trimtab.model.script import Origin, Place
 
@@ -186,6 +187,8 @@ def differences(processes: Sequence[Inspected], names: Callable[[str], bool]) ->
             if name in one.scene.env:
                 values.setdefault(one.scene.env[name].value, []).append(one.label)
         if len(values) > 1:
-            told = "; ".join(f"{text!r} in {', '.join(who)}" for text, who in values.items())
+            told = "; ".join(
+                f"{masked(text)!r} in {', '.join(who)}" for text, who in values.items()
+            )
             said.append(f"{name}: {told}")
     return tuple(said)

@@ -8,9 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from trimtab import facts as all_facts
+from trimtab.credentials import looks_secret, secrets_in
 from trimtab.diagnosis.row import Inspected, Row, View
 from trimtab.facts.text import format_cpu_list
 from trimtab.lint.interest import interesting as interesting_name
+from trimtab.masking import MASK, masked
+from trimtab.model import Value
 from trimtab.model.finding import Finding
 from trimtab.redaction import hidden, redact_words
 
@@ -31,13 +34,20 @@ def as_data(
         "python": _known(asdict(view.build)),
         "packages": dict(view.packages),
         "url": view.url,
-        "config": dict(view.config),
+        "config": {name: _reported(name, value) for name, value in view.config.items()},
         "tunings": [_row(row) for row in table],
         "findings": [_finding(one) for one in dict.fromkeys(everything)],
         "processes": [_process(one) for one in view.processes],
         "differences": list(differences),
         "unread": list(view.unread),
     }
+
+
+def _reported(name: str, value: Value) -> Value:
+    """Return a value of the server's configuration without secrets."""
+    if looks_secret(name):
+        return MASK
+    return masked(value, secrets_in(value)) if isinstance(value, str) else value
 
 
 def _known(data: Mapping[str, Any]) -> dict[str, Any]:
