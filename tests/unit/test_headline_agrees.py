@@ -82,7 +82,7 @@ CASES = [
     *(("noisy", budget, 0, None) for budget in (12, 40)),
     *(("L2", budget, 0, None) for budget in (12, 30)),
 ]
-Case = tuple[str, int, int, str | None]
+Case = tuple[Any, ...]
 Play = Callable[..., "Played"]
 
 
@@ -95,14 +95,21 @@ class Played:
     folder: Path
 
 
-def played(folder: Path, landscape: str, budget: int, seed: int, slo: str | None) -> Played:
+def played(
+    folder: Path,
+    landscape: str,
+    budget: int,
+    seed: int,
+    slo: str | None,
+    only: tuple[str, ...] = (),
+) -> Played:
     name = landscape
     if landscape in WRITTEN:
         path = folder / f"{landscape}.yaml"
         path.write_text(WRITTEN[landscape])
         name = str(path)
     asked: dict[str, Any] = {"engine": playing.ENGINE, "landscape": name, "seed": seed}
-    asked |= {"budget": str(budget), "slo": slo}
+    asked |= {"budget": str(budget), "slo": slo, "only": only}
     session, ledger, place = study.create(asked, folder / "study", lambda _: None)
     with ledger:
         found = run_study(
@@ -250,3 +257,35 @@ def test_what_was_not_tested_is_folded_away(play: Play) -> None:
     page = render(one.shown)
     assert names
     assert f"<summary>{len(names)} not tested or not applicable</summary>" in page
+
+
+@pytest.mark.parametrize(
+    ("tuning", "verdict", "status"),
+    [
+        ("gain", Verdict.LIKELY, Status.PROMISING),
+        ("null-1", Verdict.NO_EFFECT, Status.NO_GAIN),
+    ],
+)
+def test_a_profile_of_one_tuning_is_a_test_of_it(
+    play: Play, tuning: str, verdict: Verdict, status: Status
+) -> None:
+    one = play("one-gain", 8, 0, None, (tuning,))
+    row = next(row for row in rows.verdicts(one.shown) if row.tuning == tuning)
+    arm = next(row for row in rows.arms(one.shown) if row.arm == "max")
+    assert (row.verdict, row.effect) == (verdict, arm.effect)
+    assert row.reason == "alone against the baseline, as the max profile"
+    said = headline(one.shown)
+    assert said.status is status
+    assert one.found.detectable is not None
+    if status is Status.NO_GAIN:
+        assert said.text.endswith(f"+{wording.percent(one.found.detectable)} or more")
+
+
+def test_what_ran_in_a_profile_only_says_so(play: Play) -> None:
+    one = play("L2", 12, 0, None)
+    held = dict(one.found.best)
+    assert len(held) > 1
+    for row in rows.verdicts(one.shown):
+        if row.verdict is Verdict.NOT_TESTED:
+            together = "; it ran only together with others, in the max profile" in row.reason
+            assert together == (row.tuning in held)

@@ -19,7 +19,7 @@ MEANING = {
     Verdict.LIKELY: "It is probably better. About one in ten of these is a false alarm.",
     Verdict.NO_EFFECT: "Its interval lies within the margin. Ignore it.",
     Verdict.INCONCLUSIVE: "It was measured, and either direction is possible.",
-    Verdict.NOT_TESTED: "The study has no measurement of it.",
+    Verdict.NOT_TESTED: "The study has no measurement of it by itself.",
     Verdict.INEFFECTIVE: "The server started, but the setting did not act.",
     Verdict.START_FAILED: "The server failed with it.",
     Verdict.NOT_APPLICABLE: "It has no place on this machine.",

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from trimtab.model import Comparison, Conclusion, Phase, Space, Start
-from trimtab.search.arms import MAX_ARM, PROVEN_ARM, together
+from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, together
 from trimtab.search.comparable import comparable
-from trimtab.search.comparisons import guide_comparison
+from trimtab.search.comparisons import contenders, guide_comparison
+from trimtab.search.contrasts import contrast
 from trimtab.search.decision import decide
 from trimtab.search.fidelity import failed, fidelity, sentence
 from trimtab.search.final import Final
 from trimtab.search.further import further
+from trimtab.search.jointly import jointly
 from trimtab.search.limits import held
 from trimtab.search.looks import Analysis
 from trimtab.search.notes import notes_of
@@ -23,6 +25,7 @@ from trimtab.search.refine import valued
 from trimtab.search.release import Release, release
 from trimtab.search.removal import labelled
 from trimtab.search.spread import spread, study_noise, told
+from trimtab.stats.effects import LEAST_DF
 from trimtab.stats.power import detectable
 
 
@@ -40,9 +43,10 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     named |= {one.arm: one.candidate for one in front.arms if one.member}
     said = tuple(fidelity(everything, named.items()))
     noise = spread(starts, space.objective, study_noise(analysis))
+    tried = contenders(analysis, found.planned)
     answers = (valued(labelled(space, one, found.removed), space, starts) for one in found.answers)
     return Conclusion(
-        answers=tuple(outside(space, everything, answers, named.values())),
+        answers=tuple(outside(space, everything, jointly(space, answers, tried), named.values())),
         proven=allowed.proven,
         best=allowed.best,
         confirmed=tuple(_of_released(last, allowed)),
@@ -97,4 +101,13 @@ def _detectable(space: Space, analysis: Analysis) -> float | None:
         ]
         if least:
             return math.expm1(min(median(least), 690.0))
+    return _detectable_together(space, analysis)
+
+
+def _detectable_together(space: Space, analysis: Analysis) -> float | None:
+    """Return the smallest detectable gain of a profile that was compared without a screen."""
+    for arm in (PROVEN_ARM, MAX_ARM):
+        found = contrast(analysis, arm, BASELINE_ARM, space.objective)
+        if found is not None and found.se is not None and found.df >= LEAST_DF:
+            return math.expm1(min(detectable(found.se, found.df, 1), 690.0))
     return None
