@@ -12,10 +12,11 @@ Format history
     2   A window has ``bins`` (its throughput in parts) and ``spread`` (its requests' latencies), a
         start has ``marks``. In format 1, which is still read, a start's percentiles are means over
         its windows.
-    3   A start's line begins with ``"after"``: the SHA-256 of the line before it, in hexadecimal.
-        A line that is doubled, missing, moved, changed or another study's is refused because it
-        does not follow its predecessor. A start has ``times``, the seconds of its
-        parts. Formats 1 and 2 are still read and appended to.
+    3   A start's line ends with ``"sum"``: the SHA-256, in hexadecimal, of the sum before it (for
+        the first start, of the header's line) and of the line without its own. A line that is
+        doubled, missing, moved, changed or another study's has another sum, and is refused. A
+        start has ``times``, the seconds of its parts. Formats 1 and 2 are still read and appended
+        to.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self, cast
@@ -38,11 +40,12 @@ from trimtab.model import Start
 
 FORMAT: Final = 3
 READS: Final = (1, 2, 3)
-AFTER: Final = "after"
 _MAX_BYTES: Final = 2 * 1024**3
 
 CHAINED: Final = 3
-"""The first format whose lines name the line before them."""
+"""The first format whose lines have sums."""
+
+_SUM: Final = re.compile(rb',"sum":"([0-9a-f]{64})"}\n\Z')
 
 
 class Ledger:
@@ -125,7 +128,10 @@ class Ledger:
             raise StudyError(f"{self._path} must be open for writing to append, but is read-only")
         if why := _fault(start, len(self._starts) + 1):
             raise StudyError(f"{self._path} cannot take a start: {why}")
-        line = _line({**self._link(), **encode(start)})
+        line = _line(encode(start))
+        last = None if self._last is None else _sum(self._last, line)
+        if last is not None:
+            line = line.removesuffix(b"}\n") + f',"sum":"{last}"}}\n'.encode()
         try:
             _write_at(self._path, self._length, line)
         except OSError as error:
@@ -134,12 +140,8 @@ class Ledger:
                 "make room or restore access, then resume; earlier starts are kept"
             ) from error
         self._length += len(line)
-        if self._last is not None:
-            self._last = _digest(line)
+        self._last = last
         self._starts.append(start)
-
-    def _link(self) -> dict[str, str]:
-        return {} if self._last is None else {AFTER: self._last}
 
 
 def _locked(path: Path) -> FileLock:
@@ -198,9 +200,9 @@ def _write_at(path: Path, length: int, line: bytes) -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[Start], int, str | None]:
-    """Return the question, the starts, the length of the part that is whole, and its last digest.
+    """Return the question, the starts, the length of the part that is whole, and its last sum.
 
-    The digest is ``None`` in a format without a chain.
+    The sum is ``None`` in a format without them.
     """
     try:
         data = named_files.read(path, _MAX_BYTES)
@@ -209,38 +211,48 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Start], int, str | None]:
     length = data.rfind(b"\n") + 1
     header, *lines = [one + b"\n" for one in data[:length].split(b"\n")[:-1]] or [b""]
     form, question = _question(path, header)
-    last = _digest(header) if form >= CHAINED else None
+    last = hashlib.sha256(header).hexdigest() if form >= CHAINED else None
     starts: list[Start] = []
     for line in lines:
         try:
-            starts.append(_start(line, len(starts) + 1, last))
+            if last is not None:
+                line, last = _checked(line, last)
+            starts.append(_start(line, len(starts) + 1))
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
             raise StudyError(
                 f"{path} line {len(starts) + 2} must hold start {len(starts) + 1} of this study, "
                 f"but does not ({error}): restore the file from a copy, or cut it before that line"
             ) from error
-        last = None if last is None else _digest(line)
     return question, starts, length, last
 
 
-def _start(line: bytes, number: int, last: str | None) -> Start:
+def _start(line: bytes, number: int) -> Start:
     """Return the start of a line.
 
     Raises:
-        ValueError: it is not start ``number``, does not follow the line with the digest ``last``,
-            or holds an impossible number.
+        ValueError: it is not start ``number``, or holds an impossible number.
     """
-    record = require(dict, json.loads(line))
-    if last is not None and record.pop(AFTER, None) != last:
-        raise ValueError("it does not follow the line before it")
-    start = cast("Start", decode(Start, record))
+    start = cast("Start", decode(Start, require(dict, json.loads(line))))
     if why := _fault(start, number):
         raise ValueError(why)
     return start
 
 
-def _digest(line: bytes) -> str:
-    return hashlib.sha256(line).hexdigest()
+def _checked(line: bytes, last: str) -> tuple[bytes, str]:
+    """Return a line without its sum, and the sum, which must be that after ``last``.
+
+    Raises:
+        ValueError: it is not.
+    """
+    found = _SUM.search(line)
+    bare = line[: found.start()] + b"}\n" if found else line
+    if found is None or found[1].decode() != _sum(last, bare):
+        raise ValueError("it was changed, or does not follow the line before it")
+    return bare, found[1].decode()
+
+
+def _sum(last: str, line: bytes) -> str:
+    return hashlib.sha256(last.encode() + line).hexdigest()
 
 
 _SIGNED: Final = frozenset({"margin"})
