@@ -67,11 +67,11 @@ def test_a_launch_has_the_quota_of_its_container(
 )
 def test_more_threads_than_cpus_is_said(name: str, text: str, message: str) -> None:
     said = [
-        one.message.partition(":")[0]
+        one.message
         for one in lint.check(lint.read(name, text), Situation())
         if one.rule == "omp-threads-over"
     ]
-    assert said == [message] * bool(message)
+    assert [one.startswith(message) for one in said] == [True] * bool(message)
 
 
 BIND = "docker run {} -e VLLM_CPU_OMP_THREADS_BIND='{}' vllm/vllm-openai-cpu:v0.32.0 m {}\n"

@@ -34,11 +34,17 @@ def _is_allocator(path: str) -> bool:
 
 
 def _written(scene: Scene, part: str) -> Setting | None:
-    """Return the assignment that wrote a part; a later one may only have inherited it."""
+    """Return the assignment that wrote a part: that in force, or one that it inherits from."""
+    in_force = scene.env.get(_NAME)
     made = [one for one in scene.document.settings if one.name == _NAME] if scene.document else []
-    ending = part.rpartition("/")[2]
-    first = (one for one in made if one.place is not None and ending in one.place.text)
-    return next(first, scene.env.get(_NAME))
+    places = [one.place for one in made]
+    if in_force is not None and in_force.place in places:
+        made = made[: places.index(in_force.place) + 1]
+    for text in (part, part.rpartition("/")[2]):
+        for one in reversed(made):
+            if one.place is not None and text in one.place.text:
+                return one
+    return in_force
 
 
 def _place(scene: Scene, part: str) -> Place | None:

@@ -40,7 +40,11 @@ def _visible(path: Path, folder: Path) -> bool:
     """Whether a path is a file in no hidden folder; ``.env`` files count as visible."""
     *above, name = path.relative_to(folder).parts
     hidden = any(one.startswith(".") or one in _SILENT_FOLDERS for one in above)
-    shown = not name.startswith(".") or name == ".env" or name.startswith((".env.", ".env-"))
+    shown = (
+        not name.startswith(".")
+        or name in {".env", ".envrc"}
+        or name.startswith((".env.", ".env-"))
+    )
     return shown and not hidden and path.is_file()
 
 

@@ -76,6 +76,8 @@ def format_of(name: str, text: str = "") -> str:
         return "dockerfile"
     if base == ".env" or base.startswith((".env.", ".env-")):
         return "env"
+    if base == ".envrc":  # of direnv, which runs it in bash
+        return "shell"
     if found := _SUFFIXES.get(suffix):
         return found
     if suffix == ".json":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import effects, embedded
-from trimtab.lint.readers.launch import Word, program, unwrap
+from trimtab.lint.readers.launch import Word, printed, program, unwrap
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.source import with_place
 from trimtab.model.script import Oddity, Origin, Place, Redirect
@@ -28,7 +28,9 @@ def follow(
         return
     name = program(bare)
     literal = all(one.literal for one in bare)
-    said = " ".join(one.text for one in bare[1:]) if name in {"echo", "printf"} else stdin
+    said = stdin
+    if name in {"echo", "printf"}:
+        said = printed(bare, None) or " ".join(one.text for one in bare[1:])
     if name == "sysctl":
         session.scribe.host += effects.sysctl_pairs(bare)
     elif name == "set":

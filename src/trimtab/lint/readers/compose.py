@@ -31,9 +31,26 @@ _OPTIONS: Final = {
 def read_compose(source: Source, root: Node) -> Document:
     """Return what a compose file says."""
     scribe = Scribe()
-    for name, _, service in nodes.entries(nodes.get(root, "services")):
-        _service(source, scribe, name, service)
+    services = nodes.get(root, "services")
+    for name, _, service in nodes.entries(services):
+        _service(source, scribe, name, _extended(services, service))
     return scribe.document(source, "compose")
+
+
+def _extended(services: Node | None, service: Node, depth: int = 0) -> Node:
+    """Return a service with what it takes from another one of the file."""
+    given = nodes.get(service, "extends")
+    elsewhere = nodes.get(given, "file") is not None
+    name = nodes.scalar(given) or nodes.scalar(nodes.get(given, "service"))
+    base = nodes.get(services, name) if name and not elsewhere else None
+    if base is None or base is service or depth > 8:
+        return service
+    base = _extended(services, base, depth + 1)
+    merged = nodes.joined(base, service)
+    above, own = nodes.get(base, "environment"), nodes.get(service, "environment")
+    if above is not None and own is not None:
+        merged = nodes.joined(merged, service, environment=nodes.joined(above, own))
+    return merged
 
 
 def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:

@@ -79,7 +79,8 @@ def _instruction(source: Source, match: re.Match[str], first: int, last: int) ->
     while flag := _FLAG.match(line, at):
         at = flag.end()
     kept[first - 1] = " " * at + line[at:]
-    for number in range(first, len(kept)):
+    fed = (number for number in range(first - 1, len(kept)) if _HEREDOC.search(kept[number]))
+    for number in range(first, next(fed, len(kept))):
         if _COMMENT.match(kept[number]):  # a comment between continued lines is no end of them
             kept[number] = "\\"
     return Instruction(
@@ -127,10 +128,18 @@ class _Stage:
             self._env(one)
         elif one.keyword == "RUN":
             self._run(one)
+        elif one.keyword in {"COPY", "ADD"}:
+            self._copy(one)
         elif one.keyword == "ENTRYPOINT":
             self.entrypoint, self.command = one, None
         elif one.keyword == "CMD":
             self.command = one
+
+    def _copy(self, one: Instruction) -> None:
+        """Follow a file whose text stands in the instruction."""
+        words = one.source.lines[one.first - 1].split()
+        if len(words) == 2 and _HEREDOC.fullmatch(words[0]):
+            self.session.scripts.put(words[1], one.source.only(one.first + 1, one.last - 1))
 
     def _env(self, one: Instruction) -> None:
         words = one.text.split(maxsplit=1)
@@ -155,7 +164,7 @@ class _Stage:
             outer, self.session.variables.origin = self.session.variables.origin, Origin.SHELL
             listed = exec_form(one)
             if listed is None:
-                walk_text(self.session, one.source)
+                walk_text(self.session, _script(one))
             else:
                 self.session.start(listed, listed[0].place if listed else one.source.place(1))
             self.session.variables.origin = outer
@@ -194,6 +203,21 @@ class _Stage:
             self.session.implied()
 
 
+def _script(one: Instruction) -> Source:
+    """Return what a RUN gives its shell: its text, or the lines of the heredoc that it is.
+
+    One for another interpreter, by its first line, holds no shell.
+    """
+    head = one.source.lines[one.first - 1]
+    match = _HEREDOC.match(head.strip())
+    if match is None:
+        return one.source
+    body = one.source.only(one.first + 1, one.last - 1)
+    begins = next((line for line in body.lines if line.strip()), "")
+    other = begins.startswith("#!") and not re.search(r"\b(?:ba|da|z|k|a)?sh\b", begins)
+    return one.source.only(0, 0) if other else body
+
+
 def exec_form(one: Instruction) -> list[Word] | None:
     """Return the words of a JSON list, ``None`` for the shell form; an empty list is none."""
     try:
@@ -202,5 +226,15 @@ def exec_form(one: Instruction) -> list[Word] | None:
         return None
     if not isinstance(listed, list) or not listed:
         return None
-    place = one.source.place(one.first, one.column)
-    return [Word(str(text), place, "$" not in str(text)) for text in listed]
+    found, line, column = [], one.first, 0
+    for text in map(str, listed):
+        place = one.source.place(one.first, one.column)
+        for number in range(line, one.last + 1):
+            start = column if number == line else 0
+            at = one.source.lines[number - 1].find(json.dumps(text, ensure_ascii=False), start)
+            if at >= 0:
+                line, column = number, at + len(text) + 2
+                place = one.source.place(number, at + 2, column)
+                break
+        found.append(Word(text, place, "$" not in text))
+    return found

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers import manifests
+from trimtab.lint.readers import config_maps, manifests
 from trimtab.lint.readers import yaml_nodes as nodes
+from trimtab.lint.readers.config_maps import Maps
 from trimtab.lint.readers.entry import starts_server
 from trimtab.lint.readers.launch import Word, is_server
 from trimtab.lint.readers.scribe import Scribe
@@ -43,6 +44,7 @@ def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
     """Return what the manifests of a file say."""
     scribe = Scribe()
     linked = set()
+    maps = config_maps.read(source, scribe, roots)
     for root in roots:
         model = nodes.get(root, "spec", "predictor", "model")
         if model is not None and nodes.items(nodes.get(model, "args")):
@@ -53,7 +55,7 @@ def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
             shared = list(_of_pod(source, pod))
             for group in ("initContainers", "containers"):
                 for one in nodes.items(nodes.get(pod, group)):
-                    _container(source, scribe, pod, one, shared)
+                    _container(source, scribe, pod, one, shared, maps)
             served = [one for one in scribe.launches[before:] if _serves(one)]
             own = any(one.name == "VLLM_PORT" for made in served for one in made.env)
             if served and manifests.linked(pod) and not own:
@@ -90,7 +92,7 @@ def _of_pod(source: Source, pod: Node) -> Iterator[Setting]:
 
 
 def _container(
-    source: Source, scribe: Scribe, pod: Node, node: Node, shared: Sequence[Setting]
+    source: Source, scribe: Scribe, pod: Node, node: Node, shared: Sequence[Setting], maps: Maps
 ) -> None:
     image = nodes.get(node, "image")
     container = Container(
@@ -100,11 +102,9 @@ def _container(
     )
     scribe.containers.append(container)
     session = Session(source, scribe, True, Origin.CONTAINER, container=container)
-    env = list(_environment(source, node))
+    env = [*config_maps.given(session, node, maps), *_environment(source, node)]
     scribe.settings += env
     session.variables.give(tuple(env))
-    if nodes.get(node, "envFrom") is not None:
-        session.doubt(source, "what envFrom brings is not known")
     known = {one.name: one.value for one in env if one.literal}
     command = _expanded(words(source, nodes.get(node, "command")), known)
     arguments = _expanded(words(source, nodes.get(node, "args")), known)

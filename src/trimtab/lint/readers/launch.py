@@ -232,5 +232,8 @@ def printed(found: Sequence[Word], stdin: str | None) -> str | None:
     name = found[0].text
     if name in {"echo", "printf"}:
         rest = [one.text for one in found[1:] if one.text not in {"-n", "-e", "-ne", "-en"}]
-        return " ".join(rest) if all(one.literal for one in found) else None
+        text = " ".join(rest)
+        if name == "printf" or {"-e", "-ne", "-en"} & {one.text for one in found[1:]}:
+            text = text.replace("\\n", "\n").replace("\\t", "\t")
+        return text if all(one.literal for one in found) else None
     return stdin if name == "cat" and len(found) == 1 else None

@@ -21,6 +21,10 @@ _SHELLS: Final = frozenset({"bash", "shell", "sh", "zsh", "console", "shell-sess
 _PROMPTED: Final = frozenset({"console", "shell-session", "terminal"})
 _OTHERS: Final = frozenset({"yaml", "yml", "dockerfile", "docker", "ini", "systemd", "dotenv"})
 _TEMPLATE: Final = re.compile(r"\{\{[^{}\n]*\}\}|(?<![|\s])\|\w+\|")
+_DIRECTIVE: Final = re.compile(
+    r"\{(?:tab|tab-item|tab-set|note|tip|hint|warning|caution|important|attention|admonition"
+    r"|details|dropdown|seealso|card)\}"
+)
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _PROMPT: Final = re.compile(r"(\s*)([$#%>]\s)")
 
@@ -32,18 +36,40 @@ def read_markdown(source: Source) -> Document:
     tokens = MarkdownIt("commonmark").disable("code").parse(source.text)
     scribe = Scribe()
     session = Session(source, scribe)
-    alternative = False
+    _follow(source, scribe, session, tokens)
+    session.finish()
+    return scribe.document(source, "markdown")
+
+
+def _follow(source: Source, scribe: Scribe, session: Session, tokens: Sequence[Token]) -> None:
+    """Follow the parts of a guide, or of a directive in it that holds more of it."""
+    from markdown_it import MarkdownIt
+
+    alternative, quoted = False, 0
     for index, token in enumerate(tokens):
-        if token.type == "fence":
-            _block(source, scribe, session, token, alternative=alternative)
+        quoted += {"blockquote_open": 1, "blockquote_close": -1}.get(token.type, 0)
+        if token.type == "fence" and _DIRECTIVE.match(token.info) and token.map is not None:
+            inner = source.only(token.map[0] + 2, token.map[1] - 1)
+            more = MarkdownIt("commonmark").disable("code").parse(inner.text)
+            _follow(inner, scribe, session, more)
+        elif token.type == "fence":
+            block = _unquoted(source, token) if quoted else source
+            _block(block, scribe, session, token, alternative=alternative)
             alternative = False
         elif token.type == "inline":
             said = token.content.strip().strip(":.,").lower()
             alternative = said == "or" and tokens[index - 1].type == "paragraph_open"
             kind = "heading" if tokens[index - 1].type == "heading_open" else "prose"
             scribe.mentions += _mentions(source, token, kind)
-    session.finish()
-    return scribe.document(source, "markdown")
+
+
+def _unquoted(source: Source, token: Token) -> Source:
+    """Return the text with the marks of a quotation blanked in the lines of a fence."""
+    lines = source.text.split("\n")
+    first, last = token.map or (0, 0)
+    for index in range(first, min(last, len(lines))):
+        lines[index] = re.sub(r"^(?:\s{0,3}>)+", lambda m: " " * len(m[0]), lines[index])
+    return replace(source, text="\n".join(lines))
 
 
 def _language(token: Token) -> tuple[str, bool]:

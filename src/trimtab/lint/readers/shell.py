@@ -11,12 +11,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers import json_words
 from trimtab.lint.readers.expand import Text, expand, text_of, words
 from trimtab.lint.readers.grammar import first_error, parse
 from trimtab.lint.readers.launch import Word, printed
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
+from trimtab.lint.readers.shell_words import made
 from trimtab.lint.readers.source import Source
 from trimtab.model.script import Document, Notice, Oddity, Redirect, Setting
 
@@ -176,10 +176,7 @@ class _Walk:
         return words(node, self.session.variables.lookup, self.session.variables.elements)
 
     def _word(self, node: Node) -> list[Word]:
-        place, found = self.source.of_node(node), list(self._expanded(node))
-        flaw = json_words.flaw(text_of(node), [one.value for one in found])
-        words = [Word(one.value, place, one.literal and not flaw) for one in found]
-        return [replace(words[0], flaw=flaw), *words[1:]] if flaw else words
+        return made(self.source, node, list(self._expanded(node)))
 
     def _command(self, node: Node, redirects: Sequence[Redirect], stdin: str | None) -> str | None:
         """Follow a simple command and return what it prints, where that can be told."""

@@ -79,6 +79,24 @@ def get(node: Node | None, *path: str) -> Node | None:
     return node
 
 
+def joined(first: Node, second: Node, **replaced: Node) -> Node:
+    """Return both together, as a mapping (the second one wins) or as a sequence.
+
+    ``replaced`` are values by key that win over both. Where they differ in kind it is the second.
+    """
+    import yaml
+
+    if isinstance(first, yaml.SequenceNode) and isinstance(second, yaml.SequenceNode):
+        both = [*first.value, *second.value]
+        return yaml.SequenceNode(second.tag, both, second.start_mark, second.end_mark)
+    if not (isinstance(first, yaml.MappingNode) and isinstance(second, yaml.MappingNode)):
+        return second
+    found = {name: (key, value) for one in (first, second) for name, key, value in entries(one)}
+    for name, given in replaced.items():
+        found[name] = found[name][0], given
+    return yaml.MappingNode(second.tag, [*found.values()], second.start_mark, second.end_mark)
+
+
 def items(node: Node | None) -> list[Node]:
     """Return the elements of a sequence, none of anything else."""
     import yaml

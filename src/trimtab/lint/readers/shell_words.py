@@ -1,0 +1,48 @@
+"""Words of a shell's command with their places; a text of several lines keeps its lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trimtab.lint.readers import json_words
+from trimtab.lint.readers.expand import Text, text_of
+from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.source import Source
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+
+def made(source: Source, node: Node, texts: Sequence[Text]) -> list[Word]:
+    """Return the words that a word in a text becomes."""
+    place = source.of_node(node)
+    flaw = json_words.flaw(text_of(node), [one.value for one in texts])
+    words = [Word(one.value, place, one.literal and not flaw) for one in texts]
+    if not words:
+        return []
+    script = _in_lines(source, node, words[0].text) if len(words) == 1 else None
+    return [replace(words[0], flaw=flaw, source=script), *words[1:]]
+
+
+def _in_lines(source: Source, node: Node, value: str) -> Source | None:
+    """Return a quoted word of several lines as a text in their places; ``None`` for any other.
+
+    ``value`` is what the shell makes of it.
+    """
+    written = text_of(node)
+    if "\n" not in written or node.type not in {"raw_string", "string"} or source.fixed:
+        return None
+    inner = written[1:-1]
+    if node.type == "string":
+        plain = re.sub(r'\\([$`"\\])', r"\1", inner)
+        if plain.replace("\\\n", "") == value:
+            inner = plain  # a continuation stays one
+        elif inner.count("\n") == value.count("\n"):
+            inner = value
+        else:
+            return None
+    place = source.of_node(node)
+    return Source(source.file, "\n" * node.start_point[0] + " " * place.column + inner)
