@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from trimtab import caches, enginelog, proctree, storage
-from trimtab.engines import Engine
-from trimtab.errors import EngineError, StartFailedError
+from trimtab.engines import Engine, loopback
+from trimtab.errors import ClientLimitError, EngineError, StartFailedError
 from trimtab.kept import GRACE, Kept
 from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.leftovers import reap_leftovers
@@ -245,7 +245,10 @@ def _noted(message: str, log: str) -> StartFailedError:
 
 def _free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
+        try:
+            probe.bind(("127.0.0.1", 0))
+        except OSError as error:  # every local port is taken
+            raise ClientLimitError(loopback.client_limit(error)) from error
         port = probe.getsockname()[1]
     return int(port)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import threading
 from collections.abc import Mapping
@@ -248,10 +250,22 @@ def test_json_that_is_nested_deep_is_no_json() -> None:
         assert loopback.get_json(f"http://127.0.0.1:{place[1]}", "/v1/models", 30.0) is None
 
 
-def test_running_out_of_files_is_not_the_servers_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EMFILE, "raise 'ulimit -n'"),
+        (errno.ENFILE, "fs.file-max"),
+        (errno.EADDRNOTAVAIL, "ip_local_port_range"),
+    ],
+)
+def test_running_out_of_files_or_ports_is_not_the_servers_fault(
+    number: int, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def connect(self: address.Address, seconds: float) -> socket.socket:
-        raise OSError(24, "Too many open files")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(address.Address, "connect", connect)
-    with pytest.raises(ClientLimitError, match="ulimit -n"):
+    with pytest.raises(ClientLimitError, match=remedy):
         loopback.get("http://127.0.0.1:1", "/health", 1.0)
+    with pytest.raises(ClientLimitError, match=f"{os.strerror(number)}.*{remedy}"):
+        loopback.exchange("GET", "http://127.0.0.1:1", "/health", timeout=1.0)

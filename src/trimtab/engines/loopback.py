@@ -30,8 +30,17 @@ MAX_BYTES: Final = 32 * 1024 * 1024
 SMALL_BYTES: Final = 4 * 1024 * 1024
 """What an answer in JSON may take: a list of models, a configuration, a few tokens."""
 
-OWN_LIMITS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
-"""Errors of a connection that are this side's: no descriptor or no local port is left."""
+_REMEDIES: Final = {
+    errno.EMFILE: "raise 'ulimit -n', or lower the load",
+    errno.ENFILE: "raise the sysctl fs.file-max, or lower the load",
+    errno.EADDRNOTAVAIL: "widen the sysctl net.ipv4.ip_local_port_range, or wait a minute",
+    errno.EADDRINUSE: "widen the sysctl net.ipv4.ip_local_port_range, or wait a minute",
+    errno.ENOBUFS: "lower the load",
+}
+"""What to do where this side has run out of descriptors, of local ports or of memory for them."""
+
+OWN_LIMITS: Final = frozenset(_REMEDIES)
+"""Errors of a connection that are this side's, and nothing that the server did."""
 
 _PLAIN_ANSWERS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
 """What OpenSSL calls the answer of a server without TLS."""
@@ -158,7 +167,8 @@ def _no_tls(error: ssl.SSLError) -> str:
 def client_limit(error: OSError) -> str:
     """Return the sentence that this side, and not the server, has run out of something."""
     what = error.strerror or str(error)
-    return f"trimtab itself ran into a limit ({what}): raise 'ulimit -n', or lower the load"
+    remedy = _REMEDIES.get(error.errno or 0, "lower the load")
+    return f"trimtab itself ran into a limit ({what}): {remedy}"
 
 
 def _exchange(at: Address, request: bytes, timeout: float, limit: int) -> Reply:
