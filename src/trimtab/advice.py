@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,8 +12,12 @@ from typing import Final
 
 from trimtab import search, wording
 from trimtab.model import Advice, Budget, Start
+from trimtab.redaction import redact_settings
 from trimtab.session import Session
 from trimtab.stats.sequential import LOOKS
+
+_MARKER = re.compile(r"\$\{(\w+)\}")
+"""What stands in place of a secret (`trimtab.redaction`)."""
 
 _FACTORS: Final = (1.5, 2.0, 3.0, 4.0)
 """By how much a larger budget may be larger: the first that leaves room for what is open."""
@@ -29,14 +34,25 @@ def advise(
     show = _words("trimtab", "show", str(folder))
     larger = _larger(session)
     each = _seconds(session, starts)
+    secrets = _secrets(session)
     return Advice(
         show=show,
         use=_use(session, profiles),
         confirm=tuple(_confirmations(session, profiles)),
-        confirm_cost=_cost(2 * LOOKS[0], 2 * LOOKS[-1], each),
+        confirm_cost=_cost(2 * LOOKS[0], 2 * LOOKS[-1], each) + secrets,
         larger=_words("trimtab", "tune", "--like", str(folder), "--budget", _text(larger)),
-        larger_cost=_larger_cost(larger, each),
+        larger_cost=_larger_cost(larger, each) + secrets,
     )
+
+
+def _secrets(session: Session) -> str:
+    """Say which secrets of the baseline a later command takes from the environment."""
+    if not session.serves:
+        return ""
+    settings = redact_settings(session.base)
+    words = [*settings.argv, *(value for _, value in settings.env)]
+    names = dict.fromkeys(name for word in words for name in _MARKER.findall(word))
+    return f"; {' and '.join(names)} in the environment" if names else ""
 
 
 def _use(session: Session, profiles: Mapping[str, Path]) -> str:

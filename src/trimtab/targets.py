@@ -12,6 +12,7 @@ from trimtab.baseline import applied
 from trimtab.catalog import CATALOG, not_here, require_known
 from trimtab.engine_choice import choose, require_same
 from trimtab.engines import installable
+from trimtab.engines.default_model import folder as built_in
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Switch
 from trimtab.measure import Target
@@ -203,4 +204,4 @@ def _require_own(name: str, profile: Profile, session: Session, options: Options
 
 def _own_model(model: str) -> str | None:
     """Return a profile's model unless it is the built-in one, which each machine has elsewhere."""
-    return model if Path(model).exists() else None
+    return None if Path(model).name == built_in().name else model

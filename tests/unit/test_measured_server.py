@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes import of_platform
+from tests.unit.show_samples import profile_of
+from trimtab.advice import advise
 from trimtab.commands import app
+from trimtab.model import Settings
+from trimtab.profile import EngineId, write_profile
+from trimtab.question import Options
+from trimtab.session import open_session
 
 Run = Callable[..., tuple[int, str, str]]
 SLO = "ttft_p99<=500ms"
@@ -145,3 +152,27 @@ def test_the_plan_has_its_starts_and_no_folder(
     shown = measured(run("capacity", "--slo", SLO, *engine))
     assert (shown["starts"], shown["minutes"]) == ([4, 5], None)
     assert [one.name for one in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_profile_is_measured_with_its_own_model(run: Run, model: str, tmp_path: Path) -> None:
+    script = of_platform(tmp_path / "env", "cuda")
+    for served in ("Org/Name-7B", model):
+        plain = profile_of(Settings(argv=(str(script), "serve", served)))
+        path = tmp_path / "profile.mine.yaml"
+        write_profile(replace(plain, model=served, engine=EngineId("python", "0.32.0", {})), path)
+        shown = measured(run("bench", str(path), "--dry-run", "--json"))
+        assert shown["measures"]["model"].partition(" (")[0] == served
+        assert f"{script} serve {served}" in shown["commands"]["profile.mine.yaml"]
+    other = of_platform(tmp_path / "other", "rocm")
+    code, _, err = run("bench", str(path), "--dry-run", "--engine-python", str(other))
+    assert (code, f"profile.mine.yaml starts {script}, but --engine-python names" in err) == (2, 1)
+
+
+def test_what_a_next_command_needs_names_the_secrets(tmp_path: Path) -> None:
+    command = ("vllm", "serve", "m", "--api-key", "abcdef123")
+    session = open_session(Options(engine="scripted", baseline=command), lambda _: None)
+    found = advise(session, (), tmp_path, {})
+    assert found.larger_cost.endswith("; API_KEY in the environment")
+    assert found.confirm_cost.endswith("; API_KEY in the environment")
+    plain = open_session(Options(engine="scripted"), lambda _: None)
+    assert "environment" not in advise(plain, (), tmp_path, {}).larger_cost
