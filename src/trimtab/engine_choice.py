@@ -49,8 +49,10 @@ def choose(options: Options, command: ServeCommand | None) -> Options:
     if command is None and options.model is None:
         return replace(options, engine=EMBEDDED)
     if shutil.which("vllm") is None:
+        image = "trimtab does not start the command's image, and " if command is not None else ""
+        where = f"on PATH{_locked('vllm', None)}"
         raise EngineMissingError(
-            f"no vllm is on PATH{_locked('vllm', None)} to serve {options.model}: {_NAME_ONE}"
+            f"{image}no vllm is {where} to serve {options.model}: {_NAME_ONE}"
         )
     return replace(options, engine=ON_PATH)
 

@@ -10,6 +10,7 @@ from trimtab.errors import UsageError
 
 _NAME = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
 _SYNTAX = "`|;&<>()"
+_CONTROL = "|;&<>"
 _GLOBS = "*?"
 _BRACES = re.compile(r"\{[^{}\s'\"]*(?:,|\.\.)[^{}\s'\"]*\}")
 
@@ -125,7 +126,9 @@ class _Splitter:
         return value
 
     def _refusal(self, text: str) -> UsageError:
-        return UsageError(
-            f"{self.where} holds {text!r}, which only a shell can evaluate: "
-            "write the command with its final values, or put it in single quotes"
+        todo = (
+            "leave redirections, pipes and further commands out, because trimtab keeps the log"
+            if text in _CONTROL
+            else "write the command with its final values, or put it in single quotes"
         )
+        return UsageError(f"{self.where} holds {text!r}, which only a shell can evaluate: {todo}")

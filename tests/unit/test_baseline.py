@@ -1,3 +1,4 @@
+import re
 import shlex
 from pathlib import Path
 
@@ -260,3 +261,95 @@ def test_secrets_of_a_refused_command_are_not_in_its_message() -> None:
         assert "hunter2" not in str(error.value)
     with pytest.raises(UsageError, match="line break"):
         baseline.parse(["vllm", "serve", "m", "--api-key", "a\nb"])
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "baseline.md").read_text()
+ROWS = re.findall(r"^\| `(.+?)` \| (taken|refused)", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("line", "outcome"), ROWS)
+def test_the_forms_of_the_page(
+    line: str, outcome: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text("model: m\nport: 80\n")
+    path = write(tmp_path, line + "\n")
+    if outcome == "taken":
+        command = baseline.read_file(path)
+        assert command.model.rpartition("/")[2] in {"m", "Qwen (1)"}
+        assert not {"--port", "--host", "--uds", "--ssl-keyfile"}.intersection(command.args)
+        return
+    with pytest.raises(UsageError) as error:
+        baseline.read_file(path)
+    assert "\n" not in str(error.value)
+
+
+def test_the_page_has_both_outcomes() -> None:
+    assert {outcome for _, outcome in ROWS} == {"taken", "refused"}
+    assert len(ROWS) == 29
+
+
+@pytest.mark.parametrize(
+    ("words", "program", "args", "env"),
+    [
+        ("docker run -e A=1 img --model m -tp 2", "", ("-tp", "2"), (("A", "1"),)),
+        ("sudo -E docker run img m", "", (), ()),
+        ("podman run --entrypoint python3 img -m vllm serve m", "", (), ()),
+        ("docker run img bash -lc 'B=2 exec vllm serve m -tp 2'", "", ("-tp", "2"), (("B", "2"),)),
+        ("nerdctl run --entrypoint sh img -c 'vllm serve m'", "", (), ()),
+        ("python3 -u -m vllm.entrypoints.openai.api_server --model m", "python3", (), ()),
+        ("/v/bin/python3.12 -m vllm.entrypoints.cli.main serve m", "/v/bin/python3.12", (), ()),
+        ("sh -c 'A=1 vllm serve m'", "vllm", (), (("A", "1"),)),
+    ],
+)
+def test_launchers(
+    words: str, program: str, args: tuple[str, ...], env: tuple[tuple[str, str], ...]
+) -> None:
+    command = baseline.parse(shlex.split(words))
+    assert (command.model, command.program, command.args, command.env) == ("m", program, args, env)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ("-dp 4 -dpl 2", "--data-parallel-size-local 2 of 4"),
+        ("--data-parallel-size=4 --data-parallel-size-local=0", "local 0 of 4"),
+        ("-dp 4 -dpl 1 -dpa 10.0.0.1", "waits for other hosts"),
+        ("--api_server_count 0", "no API"),
+        ("--headless", "no API"),
+        ("--version", "prints its version"),
+        ("--nnodes=2", "other hosts"),
+    ],
+)
+def test_what_never_answers_is_refused_at_once(args: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        baseline.parse(["vllm", "serve", "m", *args.split()])
+
+
+@pytest.mark.parametrize(
+    "args", ["-dp 4 -dpl 4", "-dp 2 --data-parallel-address 127.0.0.1", "-dp 4 -dpl 2 -dpb ray"]
+)
+def test_a_whole_server_of_several_engines_is_taken(args: str) -> None:
+    assert baseline.parse(["vllm", "serve", "m", *args.split()]).args == tuple(args.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("uv run vllm serve m", "name the vllm of that environment by its path"),
+        ("conda run -n x vllm serve m", "name the vllm of that environment by its path"),
+        ("python serve.py", "write it as python -m vllm.entrypoints.openai.api_server"),
+        ("cd /x", "write absolute paths"),
+        ("docker run -it img bash", "starts a shell"),
+    ],
+)
+def test_a_refusal_says_what_to_do(words: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        baseline.parse(words.split())
+
+
+def test_a_file_starts_one_server(tmp_path: Path) -> None:
+    path = write(tmp_path, "vllm serve a\nwait\nvllm serve b\n")
+    with pytest.raises(UsageError, match=":3 starts another server"):
+        baseline.read_file(path)
+    assert baseline.read_file(write(tmp_path, "vllm serve a\nwait\n")).model == "a"

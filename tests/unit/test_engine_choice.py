@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from trimtab import header, study
+from trimtab.baseline import parse
 from trimtab.commands import app
 from trimtab.engine_choice import EMBEDDED, choose
 from trimtab.errors import EngineMissingError, UsageError
@@ -292,3 +293,12 @@ def test_a_path_that_the_command_sets_is_searched(install: Install) -> None:
     other = install(ROCM, name="other", on_path=False)
     words = [f"PATH={other.parent}:/usr/bin", "vllm", "serve", "m"]
     assert choose(Options(model="m"), parse(words)).engine_python == str(other)
+
+
+def test_an_image_without_a_vllm_here_says_that_it_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = parse(["docker", "run", "vllm/vllm-openai", "--model", "m"])
+    with pytest.raises(EngineMissingError, match="not start the command's image, and no vllm"):
+        choose(Options(model="m"), command)

@@ -13,18 +13,22 @@ _TLS = frozenset(
 )
 _TLS_SWITCHES = frozenset({"--enable-ssl-refresh", "--no-enable-ssl-refresh"})
 _NEVER_READY = {
+    "--help": "it prints its help and ends",
+    "-h": "it prints its help and ends",
+    "--version": "it prints its version and ends",
     "--headless": "it has no API",
     "--grpc": "it speaks gRPC, not HTTP",
     "--data-parallel-rank": "it is one of several servers",
     "--data-parallel-start-rank": "it is one of several hosts",
     "--data-parallel-external-lb": "it is one of several servers",
     "--data-parallel-hybrid-lb": "it is one of several hosts",
-    "--data-parallel-address": "it waits for other hosts",
     "--node-rank": "it is one of several hosts",
     "--nnodes": "it waits for other hosts",
     "--master-addr": "it waits for other hosts",
 }
 """Options with which a server alone on this machine never answers, and why."""
+
+_LOCAL = "--data-parallel-size-local"
 
 
 def served(args: Sequence[str], where: str) -> tuple[list[str], tuple[str, ...]]:
@@ -51,6 +55,7 @@ def served(args: Sequence[str], where: str) -> tuple[list[str], tuple[str, ...]]
             skip = "=" not in word and name not in _TLS_SWITCHES
         else:
             taken.append(word)
+    _require_whole(taken, where)
     note = "TLS (--ssl-*) is left out here, because the load comes from this machine"
     return taken, (note,) if tls else ()
 
@@ -62,3 +67,35 @@ def _alone(name: str, value: str) -> bool:
         ("--node-rank", "0"),
         ("--data-parallel-rank", "0"),
     }
+
+
+def _require_whole(args: Sequence[str], where: str) -> None:
+    """Refuse a server whose engines run on other hosts too, or that has no API process.
+
+    Raises:
+        UsageError: it never gets ready here.
+    """
+    given = _values(args)
+    engines, local = given.get("--data-parallel-size", "1"), given.get(_LOCAL)
+    if given.get("--data-parallel-backend") != "ray" and local not in (None, engines):
+        raise UsageError(
+            f"{where} has {_LOCAL} {local} of {engines}, so that it never answers here, because "
+            "it waits for other hosts: give the command of a whole server"
+        )
+    if given.get("--api-server-count") == "0":
+        raise UsageError(
+            f"{where} has --api-server-count 0, so that it never answers here, because it has no "
+            "API: give the command of a whole server"
+        )
+
+
+def _values(args: Sequence[str]) -> dict[str, str]:
+    """Return the value of each option by its long name; the last one counts."""
+    found: dict[str, str] = {}
+    for index, word in enumerate(args):
+        if word.startswith("-"):
+            _, equals, value = word.partition("=")
+            found[config_file.option(word)] = (
+                value if equals else "".join(args[index + 1 : index + 2])
+            )
+    return found

@@ -1,0 +1,147 @@
+"""What starts vLLM in a baseline's command: its program, an interpreter, a container, a shell."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trimtab import shell_words
+from trimtab.errors import UsageError
+from trimtab.lint.readers.container import is_run, parse_run
+from trimtab.lint.readers.launch import Word
+from trimtab.model.script import Place
+
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_PYTHON = re.compile(r"python(3(\.\d+)?)?")
+_MODULES = ("vllm", "vllm.entrypoints.cli.main")
+_SERVERS = ("vllm.entrypoints.openai.api_server", "vllm.entrypoints.api_server")
+"""Modules that serve without the word ``serve``."""
+
+_HARMLESS = ("exec", "env", "nohup")
+_SHELLS = ("bash", "sh", "dash", "zsh")
+_RUNS_TEXT = re.compile(r"-[a-z]*c")
+_OTHER_ENVIRONMENT = "chooses an environment: name the vllm of that environment by its path"
+_REMEDIES = {
+    **dict.fromkeys(("uv", "conda", "mamba", "micromamba", "poetry", "pixi"), _OTHER_ENVIRONMENT),
+    "numactl": "binds CPUs and memory",
+    "taskset": "binds CPUs",
+    "nice": "changes the priority",
+    "ionice": "changes the priority",
+    "chrt": "changes the scheduler",
+    "sudo": "changes the user",
+    "srun": "starts it on other hosts",
+    "mpirun": "starts it several times",
+    "torchrun": "starts it several times",
+    "cd": "changes the folder: write absolute paths",
+    "source": "only a shell can run it: export its variables here",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """``program`` starts vLLM, and ``args`` stand behind ``serve``.
+
+    Where the words start something else, ``program`` is ``None`` and ``args`` are the words from
+    the first wrong one on. ``contained``: the program is that of an image.
+    """
+
+    program: str | None
+    args: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    contained: bool = False
+
+
+def read(words: Sequence[str], where: str) -> Launch:
+    """Return what starts vLLM in the words of a command.
+
+    Raises:
+        UsageError: a part of it is not known here, such as an environment file.
+    """
+    env: dict[str, str] = {}
+    rest = _bare(words, env, where)
+    inside = _without_sudo(rest)
+    if inside is None:
+        program, args = _program(rest)
+        return Launch(program, args, env)
+    run = parse_run(inside)
+    if run.env_files:
+        raise UsageError(f"{where} names --env-file {run.env_files[0]}: write its variables out")
+    env.update({one.name: one.value for one in run.env})
+    env.update({name: os.environ[name] for name in run.passed if name in os.environ})
+    command = [word for word in (run.entrypoint, *(one.text for one in run.command)) if word]
+    command = _bare(command, env, where)
+    program, args = _program(command)
+    if program is None and command and Path(command[0]).name in _SHELLS:
+        raise UsageError(f"{where} starts a shell in the image, and no server: name its command")
+    if program is None:  # the image's entrypoint is vllm serve
+        program, args = "vllm", command[1:] if command[:1] == ["serve"] else command
+    options = sorted({one.name for one in run.container.options})
+    also = f", nor do {', '.join(options)}" if options else ""
+    note = f"the image {run.container.image} does not apply here{also}"
+    return Launch(program, args, env, (note,), contained=True)
+
+
+def remedy(rest: Sequence[str]) -> str:
+    """Return what to do about the first word that no baseline has."""
+    name = rest[0].rpartition("/")[2] if rest else ""
+    if _PYTHON.fullmatch(name):
+        return f"write it as {name} -m {_SERVERS[0]}, or as vllm serve"
+    return f"leave it out, because it {_REMEDIES[name]}" if name in _REMEDIES else "leave it out"
+
+
+def _bare(words: Sequence[str], env: dict[str, str], where: str) -> list[str]:
+    """Return a command without what stands before its program; assignments go into ``env``.
+
+    A shell that runs one command (``bash -c``) stands before it too.
+    """
+    rest = list(words)
+    while rest:
+        if match := _ASSIGNMENT.fullmatch(rest[0]):
+            env[match[1]] = match[2]
+        elif rest[0] not in _HARMLESS:
+            break
+        rest = rest[1:]
+    if len(rest) == 3 and Path(rest[0]).name in _SHELLS and _RUNS_TEXT.fullmatch(rest[1]):
+        home = str(Path.home())
+        return _bare(shell_words.split(rest[2], where, {"HOME": home, **env}, home), env, where)
+    return rest
+
+
+def _without_sudo(words: Sequence[str]) -> list[Word] | None:
+    """Return ``docker run`` and what follows; ``None`` if the words make no container.
+
+    Who may start a container changes nothing that is measured here.
+    """
+    rest = list(words)
+    if rest[:1] == ["sudo"]:
+        rest = rest[1:]
+        while rest and rest[0].startswith("-"):
+            rest = rest[1:]
+    marked = [Word(text, Place("", 1)) for text in rest]
+    return marked if is_run(marked) else None
+
+
+def _program(words: list[str]) -> tuple[str | None, list[str]]:
+    """Split what starts vLLM from its arguments.
+
+    Words that begin otherwise give ``None``, and the words from the first wrong one on.
+    """
+    name = words[0].rpartition("/")[2] if words else ""
+    rest = words[1:]
+    if _PYTHON.fullmatch(name):
+        if rest[:1] == ["-u"]:  # its output is not buffered: nothing that is measured
+            rest = rest[1:]
+        if rest[:1] != ["-m"]:
+            return None, words
+        if rest[1:2] and rest[1] in _SERVERS:
+            return words[0], rest[2:]
+        if not rest[1:2] or rest[1] not in _MODULES:
+            return None, words
+        rest = rest[2:]
+    elif name != "vllm":
+        return None, words
+    return (words[0], rest[1:]) if rest[:1] == ["serve"] else (None, rest)
