@@ -52,12 +52,22 @@ class Releases:
         return (max((index for index in same if known[index] <= have), default=same[0]),)
 
     def kinds(self, part: str, name: str, version: str) -> tuple[str | None, ...]:
-        """Return how the releases like a version read a name, ``None`` for those without it."""
+        """Return how the releases like a version read a name, ``None`` for those without it.
+
+        () where the part of one of them is not known: its table begins later.
+        """
+        if any(index < self.begin(part) for index in self.like(version)):
+            return ()
         stretches = self.parts.get(part, {}).get(name, ())
         return tuple(
             next((kind for first, last, kind in stretches if first <= index <= last), None)
             for index in self.like(version)
         )
+
+    def begin(self, part: str) -> int:
+        """Return the position of the first release of which a part is known."""
+        firsts = (first for those in self.parts.get(part, {}).values() for first, _, _ in those)
+        return min(firsts, default=0)
 
     def has(self, part: str, name: str, version: str) -> bool | None:
         """Whether a version has a name; ``None`` where that is not known."""
@@ -77,7 +87,7 @@ class Releases:
     def since(self, part: str, name: str) -> str:
         """Return the first release with a name; "" where the first one known has it already."""
         first = min(one[0] for one in self.parts[part][name])
-        return self.releases[first] if first else ""
+        return self.releases[first] if first > self.begin(part) else ""
 
     def until(self, part: str, name: str) -> tuple[str, str]:
         """Return the last release with a name and the next one without; "" where it goes on."""

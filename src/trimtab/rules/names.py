@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 
@@ -20,7 +21,7 @@ from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.script import Origin
 from trimtab.rules import spelling
 from trimtab.rules.lives import in_force, life_of, serves
-from trimtab.rules.packages import added_by
+from trimtab.rules.packages import added_by, may_be_fork
 
 _WHOLE = ("VLLM_", "TORCH_NPU_", "PYTORCH_NPU_", "TASK_QUEUE_", "CPU_AFFINITY_")
 """Families of which all names are known: another one is read by nothing."""
@@ -147,9 +148,14 @@ def _strange_family(name: str, scene: Scene) -> Iterator[Hit]:
         return
 
 
+_FEW = 3
+"""So many options that resemble none are those of a fork, where no release is named."""
+
+
 def _unknown_option(scene: Scene) -> Iterator[Hit]:
     if not serves(scene) or scene.pid is not None:  # a live server has taken its options
         return
+    strange = []
     for name in scene.options:
         whole, _, _ = option_name(name).partition(".")
         if not whole.startswith("--") or re.search(r"[$`<{\[]", whole):
@@ -159,7 +165,11 @@ def _unknown_option(scene: Scene) -> Iterator[Hit]:
         elif whole in options() or _abbreviates(whole):
             yield from _not_yet(whole, name, scene)
         else:
-            yield _never_there(whole, name, scene)
+            strange.append(_never_there(whole, name, scene))
+    fork = sum(one.remedy is None for one in strange) >= _FEW and may_be_fork(scene)
+    for hit in strange:
+        doubtful = fork and not hit.given
+        yield replace(hit, given="no fork of vLLM adds it") if doubtful else hit
 
 
 def _abbreviates(whole: str) -> bool:

@@ -11,6 +11,12 @@ _PLUGINS = re.compile(
 )
 _OWN = re.compile(r"(^|/)vllm/vllm-openai(-rocm|-cpu|-xpu)?([:@]|$)|vllm-cpu-release-repo|^$")
 
+_BASE = re.compile(
+    r"(^|/)(python|ubuntu|debian|fedora|centos|rockylinux|almalinux|amazonlinux|miniconda3?"
+    r"|micromamba|nvidia/cuda|pytorch/pytorch|rocm/(pytorch|dev-\S+)|uv)([:@]|$)"
+)
+"""Images without a vLLM of their own: the text installs it."""
+
 
 def added_by(scene: Scene) -> str:
     """Return the condition under which an option that vLLM lacks is refused; "" for always."""
@@ -24,7 +30,17 @@ def added_by(scene: Scene) -> str:
         return f"the plugin for {scene.situation.platform} does not add it"
     if re.search(r"nightly|-dev\b|:main\b|dev[-_]", image):
         return "the image is no newer than that"
-    return "" if _OWN.search(image) else "the image adds nothing to vLLM"
+    ours = _OWN.search(image) or _BASE.search(image)
+    return "" if ours else "the image adds nothing to vLLM"
+
+
+def may_be_fork(scene: Scene) -> bool:
+    """Whether neither an image nor an installation names the vLLM that serves."""
+    if scene.container is not None and scene.container.image:
+        return False
+    commands = scene.document.commands if scene.document is not None else ()
+    words = (word for one in commands if "install" in one.words for word in one.words)
+    return not any(re.match(r"vllm($|[\[=<>~!])", word) for word in words)
 
 
 _NEWEST = re.compile(r"(^|/)(vllm/vllm-\w+|vllm-ascend)(:(latest|nightly|main|\$)[^@]*)?$")
@@ -37,6 +53,7 @@ def unknown_release(scene: Scene, since: str) -> str:
     """
     image = scene.container.image.lower() if scene.container is not None else ""
     image = re.sub(r"\$\{\w+:?-([^${}]*)\}", r"\1", image)
-    if not image or image.startswith("$") or _NEWEST.search(image):
+    newest = _NEWEST.search(image) or _BASE.search(image)
+    if not image or image.startswith("$") or newest:
         return ""
     return f"the image holds {since} or later"

@@ -26,6 +26,10 @@ _DIRECTIVE: Final = re.compile(
     r"|details|dropdown|seealso|card)\}"
 )
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_LAUNCH: Final = re.compile(
+    r"(\$\s+)?([A-Z_]+=\S+\s+)*(sudo\s+)?(nohup\s+)?"
+    r"((docker|podman|nerdctl)\s+run\s|vllm\s+serve\s|python3?\s+-m\s+vllm\.)"
+)
 _PROMPT: Final = re.compile(r"(\s*)([$#%>]\s)")
 
 
@@ -86,7 +90,8 @@ def _block(
     language, directive = _language(token)
     assert token.map is not None
     first, last = token.map[0] + 2, token.map[1] - 1
-    if language in _SHELLS:
+    lines = source.lines[first - 1 : last]
+    if language in _SHELLS or (not language and _launches(lines)):
         if alternative:
             session.implied()  # what is in force if the reader takes the block above instead
         before = len(scribe.launches)
@@ -96,6 +101,13 @@ def _block(
             session.variables.late.clear()
     elif language in _OTHERS:
         _other(source.only(first, last), scribe, language)
+
+
+def _launches(lines: Sequence[str]) -> bool:
+    """Whether a block without a language begins with a command that starts a server."""
+    said = (line.strip() for line in lines)
+    first = next((line for line in said if line and not line.startswith("#")), "")
+    return _LAUNCH.match(first) is not None
 
 
 def _shell(source: Source, first: int, last: int, language: str, directive: bool) -> Source:
