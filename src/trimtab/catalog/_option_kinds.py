@@ -1,7 +1,8 @@
 """How ``vllm serve`` reads the value of an option, and what it refuses, by its kind.
 
 A kind is written as in ``versions/vllm.json``: "int >=1", "human-auto", "choice:a|b?", "json",
-"text+". "?" takes None too, "+" takes several words; plugins may add words to "open:a|b".
+"text+". "?" takes None too, "+" takes several words; plugins may add words to "open:a|b", and
+"folded:a_b" takes A-B.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ def refusal(kind: str, text: str, *, joined: bool) -> str | None:
     if base == "maybe" or (optional and text in {"", "None"}):
         return None
     several, base = base.endswith("+"), base.removesuffix("+")
+    if base.startswith("folded:"):
+        text, base = text.lower().replace("-", "_"), base.replace("folded:", "choice:", 1)
     if base.startswith(("choice:", "open:")):
         choices = list(dict.fromkeys(base.partition(":")[2].split("|")))
         path = base.startswith("open:") and re.search(r"[./]", text)  # of a class, or a plugin's
-        return None if several or path or text in choices else f"one of {', '.join(choices)}"
+        words = text.split(",") if several else [text]
+        return None if path or set(words) <= {*choices} else f"one of {', '.join(choices)}"
     reader = _READERS.get(base)
     return reader(text) or _within(base, text, limits) if reader is not None else None
 

@@ -47,11 +47,21 @@ def _one_device(made: Container) -> bool:
     return any(re.search(r"\.com/(gpu|npu)=1$", one.value) for one in _named(made, "--resource"))
 
 
+def _mounted(made: Container) -> bool:
+    """Whether something is mounted where the shared memory is."""
+    patterns = {
+        "--volume": r".*:/dev/shm\b.*",
+        "--tmpfs": r"/+dev/shm\b.*",
+        "--mount": r".*\b(dst|destination|target)=/dev/shm\b.*",
+    }
+    return any(re.fullmatch(patterns.get(one.name, "(?!)"), one.value) for one in made.options)
+
+
 def _shm(scene: Scene) -> Iterator[Hit]:
     made = scene.container
     if made is None or _elsewhere(scene) or not _serves(scene):
         return
-    if any(o.value == "host" for o in _named(made, "--ipc")):
+    if any(o.value.startswith(("host", "container:")) for o in _named(made, "--ipc")):
         return
     workers = _workers(scene)
     if (workers is not None and workers < 2) or _one_device(made):
@@ -60,7 +70,7 @@ def _shm(scene: Scene) -> Iterator[Hit]:
     who = f"{workers} workers pass" if workers else "workers pass"
     sizes = _named(made, "--shm-size")
     found = size(sizes[-1].value) if sizes else None
-    if not sizes and not any(":/dev/shm" in one.value for one in _named(made, "--volume")):
+    if not sizes and not _mounted(made):
         yield Hit(
             "--shm-size",
             f"{who} messages through 64 MB of shared memory, and fail when it is full",

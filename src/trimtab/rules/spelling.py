@@ -45,8 +45,9 @@ def _near(ours: str, theirs: str, words: frozenset[str]) -> bool:
         return False
     if re.sub(r"\D", "", ours) != re.sub(r"\D", "", theirs):
         return False
-    plural = {ours, theirs} == {ours.rstrip("S"), f"{ours.rstrip('S')}S"}
-    if ours in words and not plural:
+    shorter, longer = sorted((ours, theirs), key=len)
+    inflected = longer in {f"{shorter}S", f"{shorter}D"}  # DISABLE, DISABLED
+    if ours in words and not inflected:
         return False
     return distance(ours, theirs) <= (2 if len(theirs) >= _LONG else 1)
 

@@ -135,7 +135,7 @@ def _options(source: Source, service: Node) -> list[Setting]:
         listed = nodes.items(value)
         if listed:
             for one in listed:
-                text = nodes.scalar(one) or nodes.scalar(nodes.get(one, "source")) or ""
+                text = nodes.scalar(one) or _long(one)
                 found.append(_option(source, option, text, one))
         elif nodes.scalar(value) is not None:
             found.append(_option(source, option, nodes.scalar(value) or "", value))
@@ -144,6 +144,12 @@ def _options(source: Source, service: Node) -> list[Setting]:
                 text = f"{inner}={nodes.scalar(given) or ''}"
                 found.append(_option(source, option, text, key))
     return found
+
+
+def _long(node: Node) -> str:
+    """Return a volume's long form as its short one; the source alone where it has no target."""
+    source, target = (nodes.scalar(nodes.get(node, key)) or "" for key in ("source", "target"))
+    return f"{source}:{target}" if target else source
 
 
 def _option(source: Source, name: str, text: str, node: Node) -> Setting:
