@@ -65,8 +65,27 @@ LAUNCHERS = [
     "python -m vllm.entrypoints.openai.api_server --model m --swap-space 4",
     "cat > r.sh <<'X'\n{}\nX", "tee r.sh <<'X'\n{}\nX", "bash <<'X'\n{}\nX",
     "ssh host <<'X'\n{}\nX", "cat <<'X' > a && {}\ntext\nX", "cat <<'X' | bash\n{}\nX",
-    "time timeout 30 {}", "( cd /a && {} ) &",
+    "time timeout 30 {}", "( cd /a && {} ) &", "sbatch <<'X'\n#!/bin/bash\n{}\nX",
+    "at now <<X\n{}\nX", "sbatch --wrap='{}'", "sbatch -N 1 --wrap \"{}\"",
+    "vllm serve m > log 2>&1 --swap-space 4", "vllm serve m <<X --swap-space 4\nX",
+    "vllm serve m >> log \\\n  --swap-space 4 2>&1 &",
+    "kubectl run v --image=vllm/vllm-openai -- m --swap-space 4",
+    "kubectl run v --image vllm/vllm-openai --env A=1 --command -- {}",
 ]  # fmt: skip
+
+
+def test_kubectl_run_gives_an_image_and_variables() -> None:
+    text = "export B=2\nkubectl run v --image=x/vllm-openai:v1 --env=A=1 -- m\n"
+    (launch,) = lint.read("run.sh", text).launches
+    assert launch.argv == ("vllm", "serve", "m")
+    assert [(one.name, one.value) for one in launch.env] == [("A", "1")]
+    assert launch.container is not None
+    assert launch.container.image == "x/vllm-openai:v1"
+
+
+def test_an_image_of_a_template_is_named_as_not_read() -> None:
+    (note,) = lint.read("k.yaml", POD.format("{{ .Values.image }}", "[--x, '1']")).unread
+    assert (note[0].line, "helm template" in note[1]) == (6, True)
 
 
 @pytest.mark.parametrize("line", LAUNCHERS)
@@ -168,6 +187,7 @@ def test_a_script_before_a_whole_command_hands_it_on(entry: str) -> None:
     [
         "kubectl apply -f - <<EOF\n{}EOF\n", "cat <<'EOF' | kubectl apply -f -\n{}EOF\n",
         "kubectl create -n a -f - <<'EOF'\n{}EOF\n", "cat > pod.yaml <<EOF\n{}EOF\n",
+        "podman kube play - <<EOF\n{}EOF\n",
         "tee deploy/pod.yml > /dev/null <<EOF\n{}EOF\n", "cat << EOF >pod.yaml\n{}EOF\n",
     ],
 )  # fmt: skip

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 _HELP = """Find the traps in launch files, before anything runs.
 
-Reads shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd units, .env files,
-sysctl files and the shell blocks of Markdown guides. Of a folder, it reads the files whose names
-say so; '-' is standard input. It works out what each process would be given, and reports what will
-be refused, misread, overwritten or without effect.
+Reads shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd units, Quadlet
+files, .env files, sysctl files and the blocks of Markdown guides. Of a folder, it reads the
+files whose names say so; '-' is standard input. It works out what each process would be given,
+and reports what will be refused, misread, overwritten or without effect.
 
 --oracle asks torch_npu and vllm-ascend themselves, over an emulated chip: no NPU is used. --preset
 reads the settings of a preset, each in the line that it has in its source (docs/presets.md).

@@ -10,8 +10,8 @@ from trimtab.lint.readers.source import Source
 from trimtab.model.script import Document
 
 FORMATS = (
-    "shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd units, .env files, "
-    "sysctl files and Markdown"
+    "shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd units, Quadlet "
+    "files, .env files, sysctl files and Markdown"
 )
 
 _SUFFIXES = {

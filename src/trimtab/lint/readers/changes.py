@@ -108,4 +108,5 @@ def _reads_manifests(words: Sequence[Word]) -> bool:
         "docker-compose",
         "minikube",
     }
-    return (reads or joined) and program(words) in readers and "build" not in texts
+    plays = {"play", "kube"} <= set(texts[1:4])  # podman kube play -
+    return (reads or joined or plays) and program(words) in readers and "build" not in texts

@@ -101,6 +101,11 @@ def _container(
         nodes.place(source, image or node),
     )
     scribe.containers.append(container)
+    if image is not None and nodes.scalar(image) is None:
+        why = (
+            "a template fills the image in: run 'helm template' on its chart, and lint the result"
+        )
+        scribe.unread.append((nodes.place(source, image), why))
     session = Session(source, scribe, True, Origin.CONTAINER, container=container)
     env = [*config_maps.given(session, node, maps), *_environment(source, node)]
     scribe.settings += env

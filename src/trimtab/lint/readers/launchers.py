@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trimtab.lint.readers.launch import Word, assignment, is_python, is_server, program, unwrap
@@ -43,6 +43,9 @@ _TEXTS: Final = {
     "sky": (), "srun": (), "zsh": (), "systemd-run": (), "pueue": (), "nq": (), "at": (),
 }  # fmt: skip
 """Programs of which one word is a whole shell command."""
+
+_QUEUES: Final = frozenset({"sbatch", "at", "batch", "qsub", "bsub"})
+"""Programs that run later the script that they are fed."""
 
 _REMOTE: Final = frozenset({"ssh", "pdsh", "clush", "sshpass", "dsh", "pssh", "parallel-ssh"})
 """Programs that run a command on another machine: it inherits no variable from here."""
@@ -85,6 +88,10 @@ def started(words: Sequence[Word], fed: Word | None = None) -> Started | None:
     texts = [one.text for one in words[1:]]
     if name == "eval":
         return Started(text=_joined(words[1:])) if len(words) > 1 else None
+    if name in _QUEUES and fed is not None:
+        return Started(text=fed)
+    if name in {"kubectl", "oc"} and texts[:1] == ["run"]:
+        return _pod(words)
     if name in {"apptainer", "singularity"} and {"exec", "run"} & set(texts[:4]):
         return _in_image(words)
     if _composes(name, texts):
@@ -104,7 +111,8 @@ def _local(words: Sequence[Word], name: str, texts: Sequence[str]) -> Started | 
     if _allowed(_TEXTS, name, texts):
         text = next((one for one in words[1:] if _MENTION.search(one.text)), None)
         if text is not None and _is_shell_text(text):
-            return Started(text=text)
+            joined = re.match(r"--[a-z-]+=", text.text)  # sbatch --wrap="..."
+            return Started(text=replace(text, text=text.text[joined.end() :]) if joined else text)
         found = _forwarded(words)
         return Started(found) if found else None
     return None
@@ -115,6 +123,32 @@ def speaks_of(words: Sequence[Word]) -> bool:
     if program(words) in _QUOTING or any(one.text.startswith("#") for one in words[:1]):
         return False
     return bool(_MENTION.search(" ".join(one.text for one in words[1:])))
+
+
+def _pod(words: Sequence[Word]) -> Started | None:
+    """Return what ``kubectl run`` starts, as the ``docker run`` that is equal to it."""
+    texts = [one.text for one in words]
+    behind = words[texts.index("--") + 1 :] if "--" in texts else ()
+    image, env = None, []
+    for before, one in itertools.pairwise(words):
+        name, equals, value = one.text.partition("=")
+        if name in {"--image", "--env"} and equals:
+            given = Word(value, one.place, one.literal)
+        elif before.text in {"--image", "--env"}:
+            name, given = before.text, one
+        else:
+            continue
+        if name == "--image":
+            image = given
+        else:
+            env += [Word("--env", given.place), given]
+    if image is None:
+        return None
+    entry: tuple[Word, ...] = ()
+    if "--command" in texts and behind:
+        entry, behind = (Word("--entrypoint", behind[0].place), behind[0]), behind[1:]
+    begin = (Word("docker", words[0].place), Word("run", words[0].place))
+    return Started((*begin, *env, *entry, image, *behind), remote=True)
 
 
 def _allowed(table: dict[str, tuple[str, ...]], name: str, texts: Sequence[str]) -> bool:

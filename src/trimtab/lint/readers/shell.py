@@ -16,7 +16,7 @@ from trimtab.lint.readers.grammar import first_error, parse
 from trimtab.lint.readers.launch import Word, printed
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.shell_words import made
+from trimtab.lint.readers.shell_words import made, words_behind
 from trimtab.lint.readers.source import Source
 from trimtab.model.script import Document, Notice, Oddity, Redirect, Setting
 
@@ -73,7 +73,9 @@ class _Walk:
         self.depth -= 1
 
     def statement(self, node: Node) -> None:
-        """Follow one statement."""
+        """Follow one statement; a test or a text sets no variable."""
+        if node.type in {"test_command", "heredoc_body"}:
+            return
         follow = {
             "comment": self._remember,
             "variable_assignment": self._assign,
@@ -90,8 +92,6 @@ class _Walk:
             "while_statement": self._loop,
             "c_style_for_statement": self._loop,
             "subshell": self._subshell,
-            "test_command": _skip,
-            "heredoc_body": _skip,
         }.get(node.type, self.statements)
         follow(node)
 
@@ -178,10 +178,16 @@ class _Walk:
     def _word(self, node: Node) -> list[Word]:
         return made(self.source, node, list(self._expanded(node)))
 
-    def _command(self, node: Node, redirects: Sequence[Redirect], stdin: str | None) -> str | None:
+    def _command(
+        self,
+        node: Node,
+        redirects: Sequence[Redirect],
+        stdin: str | None,
+        behind: Sequence[Node] = (),
+    ) -> str | None:
         """Follow a simple command and return what it prints, where that can be told."""
         inline, found = [], []
-        for child in node.named_children:
+        for child in (*node.named_children, *behind):
             if child.type == "variable_assignment":
                 inline.append(child)
             elif child.type == "command_name":
@@ -216,7 +222,7 @@ class _Walk:
                 stdin = text if text is not None else stdin
         said = None
         if body is not None and body.type == "command":
-            said = self._command(body, redirects, stdin)
+            said = self._command(body, redirects, stdin, words_behind(node))
         elif body is not None and body.type == "pipeline":
             self._pipeline(body, redirects)
         elif body is not None:
@@ -288,7 +294,3 @@ class _Walk:
             else:
                 with self.session.variables.branch():
                     self.statement(child)
-
-
-def _skip(node: Node) -> None:
-    """Follow nothing: a test or a text sets no variable."""

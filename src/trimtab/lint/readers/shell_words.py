@@ -27,6 +27,18 @@ def made(source: Source, node: Node, texts: Sequence[Text]) -> list[Word]:
     return [replace(words[0], flaw=flaw, source=script), *words[1:]]
 
 
+def words_behind(node: Node) -> list[Node]:
+    """Return the words of a command that stand behind its redirections."""
+    found = []
+    for one in node.children_by_field_name("redirect"):
+        found += one.children_by_field_name("argument")
+        inner = (*one.children_by_field_name("redirect"), one)
+        for made_of in inner:
+            if made_of.type == "file_redirect":
+                found += made_of.children_by_field_name("destination")[1:]
+    return found
+
+
 def _in_lines(source: Source, node: Node, value: str) -> Source | None:
     """Return a quoted word of several lines as a text in their places; ``None`` for any other.
 
