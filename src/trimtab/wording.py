@@ -155,6 +155,8 @@ def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]
     number, and a command in quotes whole if it fits a line.
     """
     room = width - len(rest)
+    if first.strip() and len(first) + len(line(text).partition(" ")[0]) > width:
+        return [first.rstrip(), *wrapped(text, width, rest, rest)]
 
     def kept(quoted: re.Match[str]) -> str:
         return quoted[0].replace(" ", "\u00a0") if len(quoted[0]) <= room else quoted[0]

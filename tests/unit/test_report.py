@@ -29,7 +29,7 @@ from trimtab.model import (
     Settings,
     Verdict,
 )
-from trimtab.report import figures, hardware, html, rows, text, timeline
+from trimtab.report import evidence, figures, hardware, html, rows, text, timeline
 
 EMPTY = replace(
     STUDY,
@@ -254,21 +254,38 @@ def test_a_study_without_answers_says_so() -> None:
 def test_evidence_shows_refuted_checks_first() -> None:
     check = Check(CheckKind.CONFIG, "dtype", "float32", "dtype")
     absent = Check(CheckKind.ENVIRON, "DEBUG", None, proves=Proves.DELIVERY)
-    console = Console(file=io.StringIO(), width=120)
-    text.print_evidence(
-        [
-            Evidence(absent, Seen.YES, "absent", "/proc/1/environ"),
-            Evidence(check, Seen.UNOBSERVABLE, "not reported", "log"),
-            Evidence(check, Seen.NO, "bfloat16", "server_info"),
-        ],
-        console,
-    )
-    assert isinstance(console.file, io.StringIO)
-    lines = [line.split() for line in console.file.getvalue().splitlines() if line.strip()]
-    assert [line[0] for line in lines[2:5]] == ["no", "unobservable", "yes"]
-    assert [line[1] for line in lines[2:5]] == ["effect", "effect", "delivery"]
-    assert " ".join(lines[-2]) == "effect: 1 no, 1 unobservable, 0 yes"
-    assert " ".join(lines[-1]) == "delivery: 0 no, 0 unobservable, 1 yes"
+    long = Check(CheckKind.ENVIRON, "LD_PRELOAD", "/usr/lib/libjemalloc.so.2", "jemalloc")
+    seen = [
+        Evidence(absent, Seen.YES, "absent", "/proc/1/environ"),
+        Evidence(check, Seen.UNOBSERVABLE, "not reported", "log"),
+        Evidence(check, Seen.NO, "bfloat16", "server_info"),
+        Evidence(long, Seen.NO, "unset", "/proc/4242/environ"),
+    ]
+    counts = ["effect: 2 no, 1 unobservable, 0 yes", "delivery: 0 no, 0 unobservable, 1 yes"]
+    piped, shown = io.StringIO(), io.StringIO()
+    evidence.show(seen, Console(file=piped))
+    assert piped.getvalue().splitlines() == [
+        "no\teffect\tdtype\tconfig dtype\tfloat32\tbfloat16\tserver_info",
+        "\t".join(
+            (
+                *("no", "effect", "jemalloc", "environ LD_PRELOAD", "/usr/lib/libjemalloc.so.2"),
+                *("unset", "/proc/4242/environ"),
+            )
+        ),
+        "unobservable\teffect\tdtype\tconfig dtype\tfloat32\tnot reported\tlog",
+        "yes\tdelivery\tplan\tenviron DEBUG\tabsent\tabsent\t/proc/1/environ",
+        *counts,
+    ]
+    evidence.show(seen, Console(file=shown, width=80, force_terminal=True, color_system=None))
+    assert shown.getvalue().splitlines() == [
+        "no            dtype: config dtype is bfloat16, expected float32 (effect;",
+        "              server_info)",
+        "no            jemalloc: environ LD_PRELOAD is unset, expected",
+        "              /usr/lib/libjemalloc.so.2 (effect; /proc/4242/environ)",
+        "unobservable  dtype: config dtype is not reported (effect; log)",
+        "yes           plan: environ DEBUG is absent (delivery; /proc/1/environ)",
+        *counts,
+    ]
 
 
 # --- figures -------------------------------------------------------------------------------

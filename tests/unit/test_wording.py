@@ -108,3 +108,15 @@ def test_a_wrapped_text_keeps_percent_signs_and_long_words() -> None:
     assert not any(one.strip().startswith("%") for one in lines)
     assert " ".join(" ".join(lines).removeprefix("> ").split()) == text
     assert wording.wrapped("", 20, "> ") == []
+
+
+def test_a_command_in_quotes_stays_whole_and_a_long_word_stands_below() -> None:
+    text = "the server's file is none: run 'trimtab tune --dry-run' to make one"
+    assert wording.wrapped(text, 40, "", "  ") == [
+        "the server's file is none: run",
+        "  'trimtab tune --dry-run' to make one",
+    ]
+    assert wording.wrapped("/a/long/path/of/an/engine", 30, "scripted  0.32.0  ", "  ") == [
+        "scripted  0.32.0",
+        "  /a/long/path/of/an/engine",
+    ]

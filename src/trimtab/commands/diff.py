@@ -151,20 +151,23 @@ def _show(
     *,
     everything: bool,
 ) -> None:
-    from rich.table import Table
+    from trimtab.report.entries import compared, paragraph
 
     console = terminal.console()
     shown = [*(row for row in rows if everything or not row.same), *others]
     if shown:
-        table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-        for name in ("tuning or setting", *(side.name for side in sides)):
-            table.add_column(name, overflow="fold")
-        for row in shown:
-            table.add_row(row.name, *("-" if v is None else v for v in (row.first, row.second)))
-        console.print(table)
+        heads = ("tuning or setting", sides[0].name, sides[1].name)
+        compared(
+            heads, [(row.name, _cell(row.first), _cell(row.second)) for row in shown], console
+        )
     alike = sum(row.same for row in rows)
-    console.print(f"{len(shown) - (alike if everything else 0)} differ, {alike} alike")
+    paragraph(console, f"{len(shown) - (alike if everything else 0)} differ, {alike} alike")
     for side, other in (sides, sides[::-1]):
         for name, why in side.lost.items():
             if everything or other.lost.get(name) != why:
-                console.print(f"{side.name} names {name}, which reaches no server: {why}")
+                said = f"{side.name} names {name}, which reaches no server: {why}"
+                paragraph(console, said, rest="  ")
+
+
+def _cell(value: str | None) -> str:
+    return "-" if value is None else value

@@ -222,10 +222,10 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
     if as_json:
         terminal.answer({"evidence": [asdict(one) for one in evidence]})
     else:
-        from trimtab.report.text import print_evidence
+        from trimtab.report import evidence as report
 
         if evidence:
-            print_evidence(evidence)
+            report.show(evidence, terminal.console())
         else:
             typer.echo(told.verdict(wanted.name, wanted.plan, evidence))
     if refuted(evidence):

@@ -66,9 +66,9 @@ def install(
         _install_on(name, python, engine_python)
         return
     found = engines.install(name, python=engine_python, progress=terminal.say)
-    typer.echo(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
+    terminal.tell(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
     if found.caveat:
-        typer.echo(found.caveat)
+        terminal.tell(found.caveat)
 
 
 def _install_on(engine: str, python: str, engine_python: str | None) -> None:
@@ -82,9 +82,9 @@ def _install_on(engine: str, python: str, engine_python: str | None) -> None:
     elsewhere.require_engine(engine)
     record, program = store.find(python)
     made = elsewhere.install(engine, program, record.name, terminal.say)
-    typer.echo(f"{engine} on {record.name} is ready: {made.parent.parent}")
+    terminal.tell(f"{engine} on {record.name} is ready: {made.parent.parent}")
     named = "" if engine == EMBEDDED else f" --engine {engine}"
-    typer.echo(f"next: trimtab compare stock interpreter={record.name}{named}")
+    terminal.tell(f"next: trimtab compare stock interpreter={record.name}{named}")
 
 
 def _install_beside(
@@ -100,8 +100,8 @@ def _install_beside(
         raise UsageError("--torch-npu and --python make different environments: leave one out")
     recipe = environments.torch_npu(version)
     made = managed.install(recipe, engine_python, terminal.say)
-    typer.echo(f"{recipe.what} is ready: {made.parent.parent}")
-    typer.echo(f"next: trimtab oracle check --torch-npu {version} --setting NAME=VALUE")
+    terminal.tell(f"{recipe.what} is ready: {made.parent.parent}")
+    terminal.tell(f"next: trimtab oracle check --torch-npu {version} --setting NAME=VALUE")
 
 
 @app.command("list", help=_LIST_HELP)
@@ -120,9 +120,10 @@ def list_engines(
         return
     for one in found:
         if (engine := one.engine) is None:
-            typer.echo(f"{one.name:<12} cannot be used: {one.reason}")
+            terminal.tell(f"cannot be used: {one.reason}", f"{one.name:<17} ")
         else:
-            typer.echo(f"{one.name:<12} {engine.version:<16} {engine.platform:<8} {engine.where}")
+            first = f"{one.name:<17} {engine.version:<15} {engine.platform:<8} "
+            terminal.tell(engine.where, first)
 
 
 def _row(one: engines.Listed) -> dict[str, str | None]:

@@ -267,6 +267,6 @@ def _report(
         terminal.answer({key: files, "left_out": left_out})
         return
     for path in written.values():
-        typer.echo(f"wrote {path}")
+        terminal.tell(f"wrote {path}")
     for file, reason in left_out.items():
         terminal.say(f"left out {file}: {reason}")

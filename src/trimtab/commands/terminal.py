@@ -85,9 +85,9 @@ def answer(data: Mapping[str, Any]) -> None:
     print(json.dumps({"format": FORMAT, **data}, indent=1))
 
 
-def tell(line: str) -> None:
-    """Print a line of the answer to standard output."""
-    _write(line, sys.stdout)
+def tell(line: str, first: str = "") -> None:
+    """Print a line of the answer to standard output; ``first`` stands before it as it is."""
+    _write(line, sys.stdout, first)
 
 
 def columns(stream: TextIO) -> int:
@@ -95,10 +95,11 @@ def columns(stream: TextIO) -> int:
     return shutil.get_terminal_size().columns if stream.isatty() else 0
 
 
-def _write(text: str, stream: TextIO) -> None:
+def _write(text: str, stream: TextIO, first: str = "") -> None:
     """Write a text in lines that fit a terminal, in one line elsewhere."""
     width, text = columns(stream), wording.plain(text)
-    print("\n".join(wording.wrapped(text, width, "", "  ")) if width else text, file=stream)
+    lines = wording.wrapped(text, width, first, "  ") if width else [first + text]
+    print("\n".join(lines), file=stream)
 
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:

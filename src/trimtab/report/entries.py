@@ -36,6 +36,33 @@ def entries(
         console.print(table)
 
 
+def compared(
+    heads: tuple[str, str, str], rows: Sequence[tuple[str, str, str]], console: Console
+) -> None:
+    """Print rows of (name, first, second): a table, with what is too long for it below a name.
+
+    In a pipe a row is a line with tabs, and the heads are the first line.
+    """
+    if not console.is_terminal:
+        for row in (heads, *rows):
+            console.file.write("\t".join(row) + "\n")
+        return
+    name = max(len(row[0]) for row in (heads, *rows))
+    room = (console.width - name - 4) // 2
+    short = [row for row in (heads, *rows) if max(map(len, row[1:])) <= room]
+    first = max((len(row[1]) for row in short), default=0)
+    side = max(map(len, heads[1:]))
+    for row in (heads, *rows):
+        style = "bold" if row is heads else ""
+        if row in short:
+            line = f"{row[0]:<{name}}  {row[1]:<{first}}  {row[2]}".rstrip()
+            console.print(Text(line, style=style), soft_wrap=True)
+        elif row is not heads:
+            console.print(Text(row[0]), soft_wrap=True)
+            for head, value in zip(heads[1:], row[1:], strict=True):
+                paragraph(console, value, f"  {head:<{side}}  ", " " * 4)
+
+
 def paragraph(
     console: Console, text: str, first: str = "", rest: str = "", style: str = ""
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -11,13 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab import wording
-from trimtab.model import Check, Evidence, Proves, Seen, Verdict
+from trimtab.model import Verdict
 from trimtab.report import pareto, rows
 from trimtab.report.headline import headline
 from trimtab.report.study import Study
-
-_SEEN_ORDER = (Seen.NO, Seen.UNOBSERVABLE, Seen.YES)
-_SEEN = {Seen.NO: "bold red", Seen.UNOBSERVABLE: "yellow", Seen.YES: "green"}
 
 _WIDE = 120
 """Columns from which an effect and its interval fit on one line."""
@@ -167,35 +164,3 @@ def _pairs(pairs: tuple[tuple[str, str], ...]) -> Table:
     for name, value in pairs:
         table.add_row(Text(name), Text(value, overflow="fold"))
     return table
-
-
-def print_evidence(evidence: Sequence[Evidence], console: Console | None = None) -> None:
-    """Print what a live server showed for each check, refuted ones first, and the counts.
-
-    What proves an effect is counted apart from what only proves that a setting arrived.
-    """
-    table = _table("seen", "proves", "tuning", "check", "expected", "observed", "where")
-    table.columns[0].no_wrap = table.columns[1].no_wrap = True
-    for one in sorted(evidence, key=lambda one: _SEEN_ORDER.index(one.verdict)):
-        table.add_row(
-            Text(one.verdict.value, style=_SEEN[one.verdict]),
-            Text(one.check.proves.value),
-            Text(one.check.tuning or "plan"),
-            Text(f"{one.check.kind.value} {one.check.subject}".strip()),
-            Text(_expected(one.check)),
-            Text(one.observed),
-            Text(one.where),
-        )
-    counts = (_counts(evidence, proves) for proves in (Proves.EFFECT, Proves.DELIVERY))
-    (console or Console()).print(table, *map(Text, counts), sep="\n")
-
-
-def _counts(evidence: Sequence[Evidence], proves: Proves) -> str:
-    seen = [one.verdict for one in evidence if one.check.proves is proves]
-    return f"{proves.value}: " + ", ".join(f"{seen.count(one)} {one.value}" for one in _SEEN_ORDER)
-
-
-def _expected(check: Check) -> str:
-    if check.expected is None:
-        return "absent"
-    return str(check.expected)
