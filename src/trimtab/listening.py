@@ -8,8 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from trimtab import proctree
+from trimtab import config_file, proctree
 from trimtab.engines import address, loopback
+from trimtab.errors import UsageError
 from trimtab.knobs.command_line import option_value
 
 _SECONDS = 2.0
@@ -27,6 +28,7 @@ def urls(pids: Iterable[int], argv: Sequence[str]) -> list[str]:
     checked: it is the socket of these very processes.
     """
     ids = list(pids)
+    argv = with_file(argv, _folder(ids))
     path = option_value(argv, "--uds")
     if path is not None:
         return [address.of_socket(str(_folder(ids) / path))]
@@ -38,6 +40,23 @@ def urls(pids: Iterable[int], argv: Sequence[str]) -> list[str]:
         for host, port in places
         for secure in (tls, not tls)
     ]
+
+
+def with_file(argv: Sequence[str], folder: Path = Path()) -> list[str]:
+    """Return a command with the options of its ``--config`` file, if that can be read here.
+
+    A relative path of it belongs to ``folder``.
+    """
+    words = list(argv)
+    if "--config" not in words[:-1] or "serve" not in words:
+        return words
+    at = words.index("--config") + 1
+    words[at] = str(folder / words[at])
+    behind = words.index("serve") + 1
+    try:
+        return [*words[:behind], *config_file.joined(words[behind:], "the command")]
+    except UsageError:
+        return words
 
 
 def serving(candidates: Iterable[str]) -> str | None:

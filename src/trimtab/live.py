@@ -24,7 +24,8 @@ class LiveServer:
 
     ``log`` is where the engine writes its log; when ``None``, the file that its standard output
     or error goes to is taken, if it is one. Only what processes of this tree wrote there counts:
-    the file may hold earlier starts. ``url`` is found from the listening socket.
+    the file may hold earlier starts. ``url`` is found from the listening socket; ``unasked`` says
+    why the server could not be asked, "" if it could.
 
     Raises:
         UsageError: no such process.
@@ -36,6 +37,7 @@ class LiveServer:
         self.pid = pid
         self._engine = engine
         self.log = log or _output_file(pid)
+        self.unasked = ""
         self.url = self._find_url()
 
     def processes(self) -> tuple[Process, ...]:
@@ -63,7 +65,17 @@ class LiveServer:
         tree = self.processes()
         argv = [word for process in tree for word in process.cmdline]
         candidates = listening.urls((one.pid for one in tree), argv)
-        return listening.serving(candidates) or next(iter(candidates), None)
+        if (found := listening.serving(candidates)) is not None:
+            return found
+        where = next(iter(candidates), None)
+        if "--headless" in listening.with_file(argv):
+            why = "a server with --headless has no API"
+        elif where is None:
+            why = "no address was found at which the server listens"
+        else:
+            why = f"{where} does not answer"
+        self.unasked = f"the configuration was not asked, because {why}: only the log was read"
+        return where
 
 
 def described(tree: Iterable[proctree.Stat], engine: Observer) -> tuple[Process, ...]:

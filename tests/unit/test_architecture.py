@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"knobs", "engines", "rehearsal", "places"}),
     frozenset({"catalog"}),
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
-    frozenset({"plan", "differences"}),
+    frozenset({"plan", "differences", "config_file"}),
     frozenset(
         {"server", "listening", "live", "named_threads", "verify", "apply", "journal", "records"}
     ),
@@ -50,7 +50,6 @@ LAYERS: tuple[frozenset[str], ...] = (
             "progress_events",
             "gate",
             "baseline",
-            "config_file",
             "shell_words",
             "question",
             "lint",

@@ -6,6 +6,8 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.unit.answering import answer, serving
 from trimtab import listening
 from trimtab.engines import address
@@ -56,3 +58,27 @@ def test_a_server_without_a_health_page_serves_and_one_in_trouble_does_not() -> 
     with serving(answer(b"", "503 S")) as (place, _):
         url = f"http://127.0.0.1:{place[1]}"
         assert listening.serving([url]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("uds: /run/v.sock\n", ["--uds", "/run/v.sock"]),
+        ("port: 81\nssl-keyfile: k\n", ["--port", "81", "--ssl-keyfile", "k"]),
+        ("headless: true\n", ["--headless"]),
+    ],
+)
+def test_options_of_a_config_file_count(tmp_path: Path, text: str, words: list[str]) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    command = ["vllm", "serve", "m", "--config", "c.yaml"]
+    assert listening.with_file(command, tmp_path) == ["vllm", "serve", "m", *words]
+    missing = listening.with_file([*command[:-1], "none.yaml"], tmp_path)
+    assert missing[:3] == ["vllm", "serve", "m"]
+
+
+def test_a_unix_socket_of_a_config_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    (tmp_path / "c.yaml").write_text(f"uds: {path}\n")
+    with serving(answer(b""), family=socket.AF_UNIX, place=path):
+        words = ("vllm", "serve", "m", "--config", str(tmp_path / "c.yaml"))
+        assert found(*words) == address.of_socket(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -171,7 +171,9 @@ def _live(machine: View, pid: int, log: Path | None) -> View:
     tree = server.processes()
     if not any(one.role in live.SERVING for one in tree):
         raise UsageError(f"--pid {pid} is no vLLM server, and has none below it")
-    return live.view(machine, LocalHost(), tree, server.reported_config, server.url or "")
+    seen = live.view(machine, LocalHost(), tree, server.reported_config, server.url or "")
+    unasked = [server.unasked] if server.unasked else []
+    return replace(seen, unread=(*seen.unread, *unasked))
 
 
 def _diagnosed(view: View, layer: str, *, oracle: bool) -> Diagnosis:
@@ -218,6 +220,8 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
 
     wanted = read_profile(profile)
     server = LiveServer(pid, engines.observer(wanted.engine.name), log)
+    if server.unasked:
+        terminal.say(server.unasked)
     evidence = verify(wanted.plan, server, LocalHost())
     if as_json:
         terminal.answer({"evidence": [asdict(one) for one in evidence]})

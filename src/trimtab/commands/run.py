@@ -186,7 +186,7 @@ def _verify(wanted: Wanted, pid: int | None, log: Path | None, as_json: Path | N
     from trimtab.verify import refuted
 
     file = _opened(as_json)
-    evidence = existing.evidence_of(wanted, pid, log)
+    evidence = existing.evidence_of(wanted, pid, log, say)
     tell(wanted, evidence, Telling(say, file, Notifier()))
     if refuted(evidence):
         raise typer.Exit(1)

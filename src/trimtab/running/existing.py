@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from trimtab import proctree
@@ -13,13 +14,19 @@ from trimtab.running.wanted import Wanted
 from trimtab.verify import verify
 
 
-def evidence_of(wanted: Wanted, pid: int | None, log: Path | None) -> tuple[Evidence, ...]:
+def evidence_of(
+    wanted: Wanted, pid: int | None, log: Path | None, say: Callable[[str], None]
+) -> tuple[Evidence, ...]:
     """Observe every check of a plan in the server under ``pid``, or in the only one here.
+
+    ``say`` is told what could not be asked.
 
     Raises:
         UsageError: there is no such process, or not exactly one server to choose.
     """
     server = LiveServer(only_server(wanted.observer) if pid is None else pid, wanted.observer, log)
+    if server.unasked:
+        say(server.unasked)
     return verify(wanted.plan, server, wanted.host)
 
 

@@ -72,6 +72,11 @@ class Verification(threading.Thread):
             self._done()
 
     def _verify(self) -> None:
+        if self._view.follower:
+            self._telling.say(
+                "--headless has no API: it is ready once its engines stand, and its configuration "
+                "is what its log says"
+            )
         if not self._wait():
             return
         self.ready = True

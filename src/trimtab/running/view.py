@@ -9,13 +9,14 @@ from trimtab.engines import Observer
 from trimtab.kept import Kept
 from trimtab.live import described
 from trimtab.model import Process, Value
+from trimtab.running.follower import Standing, is_follower
 
 
 class View:
     """What readiness and verification need of the server (`verify.ServerView`).
 
     ``text`` returns the server's output so far, ``key`` is its API key. ``url`` is "" until it is
-    known to serve.
+    known to serve, and stays so for a ``follower``.
     """
 
     def __init__(
@@ -27,6 +28,8 @@ class View:
         key: str | None,
     ) -> None:
         self.url = ""
+        self.follower = is_follower(argv)
+        self._standing = Standing()
         self._kept = kept
         self._observer = observer
         self._argv = argv
@@ -42,7 +45,12 @@ class View:
         return self._observer.reported_config(self.url, self._text(), key=self._key)
 
     def ready(self) -> bool:
-        """Whether it serves: it answers ``GET /health`` without a server error."""
+        """Whether it serves: it answers ``GET /health`` without a server error.
+
+        A follower answers nothing: it serves once its engines stand.
+        """
+        if self.follower:
+            return self._standing.look(self.processes(), self._text())
         pids = (stat.pid for stat in self._kept.tree())
         found = listening.serving(listening.urls(pids, self._argv))
         self.url = found or self.url
