@@ -220,7 +220,7 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
 
     wanted = read_profile(profile)
     server = LiveServer(pid, engines.observer(wanted.engine.name), log)
-    if server.unasked:
+    if server.unasked and wanted.plan.checks:
         terminal.say(server.unasked)
     evidence = verify(wanted.plan, server, LocalHost())
     if as_json:
