@@ -33,8 +33,8 @@ Z95 = 1.959964
 class Label:
     """One judged finding, one missed problem, or a file in which there is ``nothing``.
 
-    ``label`` is true, false, missed or nothing: what the first look gave. ``severity`` of a missed
-    problem is the one that its rule would give.
+    ``label`` is true, false, missed or nothing: what the first look gave; later-false is a finding
+    of a later trimtab. ``severity`` of a missed problem is the one that its rule would give.
     """
 
     set: str
@@ -180,8 +180,8 @@ def scores(labels: Sequence[Label], pairs: Iterable[tuple[str, Label]]) -> dict[
             one for one in labels if one.label in ("true", "missed") and one.severity in those
         ]
         result[name] = Score(
-            sum(one.label != "false" for one in given),
-            sum(one.label == "false" for one in given),
+            sum(not one.label.endswith("false") for one in given),
+            sum(one.label.endswith("false") for one in given),
             len(problems),
             sum(id(one) in found for one in problems),
         )
@@ -220,11 +220,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mirrors", type=Path, help="folder of git mirrors: OWNER+NAME/repo")
     parser.add_argument("--fetch", action="store_true", help="bring what the folder lacks")
-    parser.add_argument("--set", dest="sets", action="append", help="A or B (default: each)")
+    parser.add_argument("--set", dest="sets", action="append", help="A, B or C (default: each)")
     parser.add_argument("--labels", type=Path, default=LABELS)
     parser.add_argument("--losses", action="store_true", help="list what is false or missed")
     given = parser.parse_args()
     every = read_labels(given.labels)
+    if given.mirrors is None and (given.fetch or given.losses):
+        parser.error("--fetch and --losses need --mirrors DIR")
     for name in given.sets or sorted({one.set for one in every}):
         labels = [one for one in every if one.set == name]
         if given.mirrors is None:
@@ -250,7 +252,7 @@ def _at_hand(
         where = f"{one.file[0]} {one.file[1]}:{one.line}: {one.severity}[{one.code}] {one.setting}"
         if one not in pairs:
             print(f"not labelled: {where}: {one.message}")
-        elif losses and pairs[one].label == "false":
+        elif losses and pairs[one].label.endswith("false"):
             print(f"false: {where}: {pairs[one].reason}")
     for label in labels if losses else ():
         if label.label in ("true", "missed") and id(label) not in met:
