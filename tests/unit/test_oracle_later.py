@@ -197,3 +197,29 @@ def test_models_are_read_once_until_they_are_installed_anew(
     assert said(packages, SCANNED) == ["reads models", "reads inner", answer]
     Path("models", "another").touch()
     assert said(packages, SCANNED) == ["reads models", "reads inner", answer]
+
+
+BINDS = """
+import os, threading, time
+from oracle_child import seen
+
+cpu = min(os.sched_getaffinity(0))
+named = threading.Event()
+
+def work():
+    open('/proc/thread-self/comm', 'w').write('acl_thread')
+    named.set()
+    until = time.thread_time() + 0.1
+    while time.thread_time() < until:  # at work between its name and its CPUs
+        pass
+    os.sched_setaffinity(0, {cpu})
+    threading.Event().wait()
+
+threading.Thread(target=work, daemon=True).start()
+named.wait()
+print(seen.LOOKS['threads'].read({})['acl_thread'] == [str(cpu)])
+"""
+
+
+def test_threads_are_read_once_they_have_bound_themselves(packages: Path) -> None:
+    assert said(packages, BINDS) == ["True"]

@@ -93,41 +93,42 @@ def decode(pieces: Iterable[Piece]) -> Answer:
     """Decode the body of a streamed answer of ``/v1/completions`` or ``/v1/chat/completions``."""
     chunks = Chunks()
     for instant, data in split_events(pieces):
-        if data.strip() == _DONE:
+        bare = data.strip()
+        if bare == _DONE:
             return _answer(chunks, finished=True)
-        if not data.strip():
+        if not bare:
             continue  # keeps the connection alive
         try:
-            event = _event(data)
-        except (ValueError, RecursionError):
-            return _answer(chunks, error=f"not JSON: {_short(data)}")
-        if not isinstance(event, dict) or _is_error(event):
+            event = orjson.loads(bare)
+        except ValueError:
+            try:
+                event = _lenient(bare)
+            except (ValueError, RecursionError):
+                return _answer(chunks, error=f"not JSON: {_short(data)}")
+        if not isinstance(event, dict) or event.get("error") or _says_why(event):
             return _answer(chunks, error=describe_error(data))
         chunks.add(instant, event)
     return _answer(chunks)
 
 
-def _event(data: bytes) -> object:
-    """Return an event's JSON.
+def _lenient(data: bytes) -> object:
+    """Return the JSON of an event that orjson does not take.
 
     Half of a surrogate pair is legal where a server cuts its text into UTF-16 units, and Python's
-    servers write NaN; orjson takes neither.
+    servers write NaN.
 
     Raises:
         ValueError: it is no JSON.
         RecursionError: it is nested too deep.
     """
-    try:
-        return orjson.loads(data)
-    except ValueError:
-        return json.loads(data)
+    return json.loads(data)
 
 
-def _is_error(event: Mapping[str, object]) -> bool:
-    """Whether an event reports an error, in any of the forms that servers of this API use."""
-    if event.get("error") or event.get("object") == "error":
-        return True
-    return "choices" not in event and bool(event.get("message") or event.get("detail"))
+def _says_why(event: Mapping[str, object]) -> bool:
+    """Whether an event reports an error without the key that vLLM has for it."""
+    if "choices" in event:
+        return False
+    return event.get("object") == "error" or bool(event.get("message") or event.get("detail"))
 
 
 def _answer(chunks: Chunks, *, finished: bool = False, error: str = "") -> Answer:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 _STREAMS = 70
 """More than any pool of streams holds: so many are asked for to count the distinct ones."""
+
+
+_SETTLED_AFTER = 2.0
+_MOMENT = 0.01
+"""Seconds to wait for threads at most, and between two looks at them."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +27,34 @@ class Look:
 
 
 def _tasks() -> dict[str, list[str]]:
-    """Return the name of a thread → the CPUs of each thread of that name."""
+    """Return the name of a thread → the CPUs of each thread of that name.
+
+    A thread names itself, and only then binds itself. So they are read once all others wait, and
+    look as they did a moment before; those that never wait are not waited for long.
+    """
+    until = time.monotonic() + _SETTLED_AFTER
+    before: dict[str, list[str]] | None = None
+    while True:
+        found, busy = _tasks_now()
+        if (found == before and not busy) or time.monotonic() > until:
+            return found
+        before = found
+        time.sleep(_MOMENT)
+
+
+def _tasks_now() -> tuple[dict[str, list[str]], bool]:
+    """Return what :func:`_tasks` does as it is now, and whether another thread is at work."""
     found: dict[str, list[str]] = {}
+    busy = False
     for task in sorted(os.listdir("/proc/self/task"), key=int):  # noqa: PTH208  no pathlib here
-        with open(f"/proc/self/task/{task}/status", encoding="utf-8") as file:  # noqa: PTH123
-            fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+        try:
+            with open(f"/proc/self/task/{task}/status", encoding="utf-8") as file:  # noqa: PTH123
+                fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
         found.setdefault(fields["Name"].strip(), []).append(fields["Cpus_allowed_list"].strip())
-    return found
+        busy = busy or (int(task) != threading.get_native_id() and fields["State"][0] in "RD")
+    return found, busy
 
 
 def _distinct_streams(left: dict[str, Any]) -> int:
