@@ -34,9 +34,9 @@ from trimtab.commands.shared import (
 _HELP = """Measure one target under a workload: a profile, a file with a vllm command, or a
 preset ('stock', 'guide-v2', 'image-a2': docs/presets.md).
 
-Each start is a fresh server with new requests, verified before it is measured; the interval is
-over starts, because windows and requests of one start share its luck. With --url a server that
-runs already is measured: that is one start, so there is no interval.
+Each start is a fresh server with new requests, verified before it is measured. The interval is
+over starts, because windows and requests of one start share its luck. --url measures a server that
+runs already: that is one start, so there is no interval.
 
 Examples:
 

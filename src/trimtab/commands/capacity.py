@@ -31,11 +31,10 @@ from trimtab.commands.shared import (
 _HELP = """Find the highest request rate at which a target meets its SLO: a profile, a file with a
 vllm command, or a preset ('stock').
 
-Each start is probed at a dozen rates of Poisson arrivals; the capacity is the rate at which the
-margin to the SLO crosses zero. Over the starts it gets a lower bound (95 %, one-sided), which is
-then tried on one more start. Both are too high if the probes are short beside a request: the
-output warns of it. With --url a server that runs
-already is probed: that is one start, so there is no bound.
+trimtab probes each start at a dozen rates of Poisson arrivals. The capacity is the rate at which
+the margin to the SLO crosses zero. Its lower bound over starts (95 %, one-sided) is tried on one
+more start. Both are too high if the probes are short beside a request; the output warns of it.
+--url probes a server that runs already: that is one start, so there is no bound.
 
 Examples:
 

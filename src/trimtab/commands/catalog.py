@@ -35,7 +35,7 @@ def catalog(
         list[str] | None, typer.Argument(help="Entries to explain; globs are allowed.")
     ] = None,
     layer: Annotated[str, typer.Option(help="Only this layer.")] = "",
-    platform: Annotated[str, typer.Option(help="Only what is for ascend, cuda or cpu.")] = "",
+    platform: Annotated[str, typer.Option(help="Only tunings for ascend, cuda or cpu.")] = "",
     search: Annotated[
         str, typer.Option(help="Only entries that hold this text in name, place or summary.")
     ] = "",

@@ -55,7 +55,7 @@ def register(root: typer.Typer) -> None:
 
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A profile, a file, or a preset.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The target to compare with A.")],
     baseline_command: BaselineCommand = None,
     margin: Annotated[
         str, typer.Option(help="Within this, two are equivalent: 1%, or 0.01.")

@@ -19,7 +19,7 @@ _HELP = """Compare what two launches set: presets, profiles or launch files.
 A and B are each the name of a preset ('trimtab diff guide-v1 guide-v2'), a profile, or a launch
 file that 'trimtab lint' reads: shell script, Dockerfile, compose file, Kubernetes manifest,
 systemd unit, .env, sysctl file, Markdown. FILE#SERVICE names one of several services of a file.
-Presets are compared by what their sources set, whatever this machine has.
+The settings of a preset are those of its source, on any machine.
 
 Examples:
 
@@ -36,8 +36,8 @@ def register(root: typer.Typer) -> None:
 
 def diff(
     first: Annotated[str, typer.Argument(metavar="A", help="A preset, a profile, or a file.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
-    everything: Annotated[bool, typer.Option("--all", help="Show what is alike, too.")] = False,
+    second: Annotated[str, typer.Argument(metavar="B", help="The launch to compare with A.")],
+    everything: Annotated[bool, typer.Option("--all", help="Show equal settings too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Compare, print, and say by the exit code whether they differ."""

@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 Diagnosis: TypeAlias = "tuple[tuple[Row, ...], tuple[Finding, ...], tuple[str, ...]]"
 """Rows, findings that belong to no row, and how the processes of a server differ."""
 
-_HELP = """Tell what every tuning is here: active, wrong, fighting another one, or without effect.
+_HELP = """Report the state of every tuning: active, wrong, in conflict, or without effect.
 
 Without --pid: the machine, and what a server started from this environment would get. With --pid:
 a running server, process by process. With --pid and --profile: whether the profile is in effect.
 
-Read-only; needs no root. What cannot be read is reported with its reason, never as a yes. Nothing
-is waited for longer than a few seconds. With --oracle torch_npu and vllm-ascend themselves are
-asked what they do with the Ascend settings found, over a stand-in for CANN that plays the chip:
-that does take longer.
+doctor only reads, needs no root and takes a few seconds. If it cannot read something, it prints
+the reason. --oracle also asks torch_npu and vllm-ascend what they do with the Ascend settings
+found, over an emulated chip; that takes longer.
 
 Examples: trimtab doctor; trimtab doctor --pid 4242; trimtab doctor --snapshot captured/;
 trimtab doctor --pid 4242 --profile profile.proven.yaml
@@ -62,10 +61,10 @@ def doctor(
         str, typer.Option(help="Look at what this image bakes in, instead of this environment.")
     ] = "",
     capture: Annotated[
-        Path | None, typer.Option(help="Lay down what is read as a snapshot in this new folder.")
+        Path | None, typer.Option(help="Save all that doctor reads to this new folder.")
     ] = None,
     context: Annotated[
-        str, typer.Option(help="What the machine does not tell: graphs=on,hosts=2 ...")
+        str, typer.Option(help="Facts that the machine does not show: graphs=on,hosts=2 ...")
     ] = "",
     layer: Annotated[str, typer.Option(help="Only this layer's tunings.")] = "",
     everything: Annotated[

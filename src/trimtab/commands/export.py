@@ -25,12 +25,11 @@ run), compose, kubernetes (Deployment; with --hosts a LeaderWorkerSet), dockerfi
 Each file says in its comments what was measured, how to verify it while it runs, how to take it
 back, and what of the plan its format cannot carry. Secrets are never written.
 
-A preset is not measured, and its files say so. It is compiled for the machine where it will serve:
-this one, a captured one (--snapshot), or, where --chip or --image name another machine than this,
-for what is known of that chip's image.
+A preset is not measured, and its files say so. trimtab compiles it for the machine where it will
+serve: this one, a captured one (--snapshot), or a typical one of --chip or --image.
 
-Without --output one file is printed. With it, it is the file to write, or a folder (it exists, or
-there are several files). A file that trimtab did not write is left alone without --force.
+Without --output, trimtab prints one file. --output is a file, or a folder if it exists or there
+are several files. trimtab replaces a file of somebody else only with --force.
 
 Examples:
 

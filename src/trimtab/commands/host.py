@@ -29,12 +29,11 @@ Example: trimtab host plan --preset guide
 
 _APPLY_HELP = """Make the host settings of a profile or preset, and leave them in effect.
 
-Each value is journalled with what was there before, on disk, before it is written, and is read
-back. What --set or the profile names is made whole or not at all: one that cannot be is told
-before the first write, one that the kernel refuses takes all back, and the exit code is 1. Of a
-preset, what does not apply here is left out; if nothing of it does, the exit code is 1. They hold
-until the next boot, or with --persist over it. Safe to repeat; settings of an earlier apply that
-are not wanted any more are taken back.
+trimtab writes each old value to a journal first, and reads each new value back. It makes all that
+--set or a profile names, or nothing: invalid settings are reported before the first write, and if
+the kernel refuses one, all earlier writes are rolled back. It leaves out settings of a preset that
+do not apply here. Settings last until the next boot, or longer with --persist. Repeating is safe:
+settings of an earlier apply that are no longer named are rolled back.
 
 Example: trimtab host apply profile.proven.yaml --persist systemd
 """
@@ -51,8 +50,8 @@ Example: trimtab host verify
 
 _ROLLBACK_HELP = """Put every setting back to what it was, in reverse order; remove the files made.
 
-A setting that somebody else has changed since is left, and said: --force puts it back too,
---forget leaves it for good.
+trimtab leaves a setting that somebody else has changed since, and reports it: --force puts it back
+too, --forget leaves it for good.
 
 Example: trimtab host rollback
 """

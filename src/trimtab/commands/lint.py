@@ -50,7 +50,7 @@ def lint(
         list[str] | None, typer.Option(help="A preset, such as guide-v1 (repeatable).")
     ] = None,
     context: Annotated[
-        str, typer.Option(help="What the files do not tell: chip=A2,graphs=on,vllm=0.32 ...")
+        str, typer.Option(help="Facts that the files do not hold: chip=A2,graphs=on,vllm=0.32 ...")
     ] = "",
     output: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,

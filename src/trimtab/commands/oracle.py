@@ -18,23 +18,23 @@ app = typer.Typer(help="Ask the vendors' own code what a setting does.", no_args
 
 _CHECK_HELP = """Ask torch_npu and vllm-ascend themselves what they do with settings.
 
-The installed wheels run with the settings in their environment, over a stand-in for CANN: no NPU
-is used, and nothing is said about speed. Each setting is tried alone, then all together. The
-answer is what the code does: it accepts the value, refuses it with its own message, silently reads
-it as another one, or nothing asks for it. Variables that say where software lies are not asked
-about; what of a --file is not known before it runs is named on standard error.
+The installed wheels run with the settings in their environment, over an emulated chip: no NPU is
+used, and speed is not measured. Each setting is tried alone, then all together. The code accepts a
+value, refuses it with its own message, silently reads it as another one, or never asks for it.
+Paths of software are left out; values of a --file that are unknown before it runs are listed on
+standard error.
 
 A setting is NAME=VALUE: a variable, a tuning's name, or one of the options --additional-config and
 --compilation-config. --enforce-eager, --enable-sleep-mode, --enable-expert-parallel and
---tensor-, --pipeline- and --data-parallel-size=N are given to every check. A refusal that depends
-on the model is none: the oracle's is a small dense one. About 5 seconds.
+--tensor-, --pipeline- and --data-parallel-size=N are given to every check. The
+oracle runs a small dense model, so it ignores refusals that depend on the model. About 5 seconds.
 
 Examples: trimtab oracle check --setting TASK_QUEUE_ENABLE=2 --graph;
 trimtab oracle check --file serve.sh --json
 """
 
 
-_TABLE_HELP = """Put all that the catalogue says of torch_npu and vllm-ascend to their own code.
+_TABLE_HELP = """Compare what the catalogue says of torch_npu and vllm-ascend with their own code.
 
 Prints a page of Markdown: each text that was tried, what lint foresees of it, and what the code
 did. About three minutes on two cores.
@@ -45,8 +45,8 @@ Example: trimtab oracle table --output docs/oracle.md
 
 _BINDING_HELP = """Ask vllm-ascend which CPUs it would bind the threads of its workers to.
 
-Its own code plans, from what npu-smi and the kernel say of this machine or of a captured one.
-Nothing is bound.
+vllm-ascend's code plans from the answers of npu-smi and the kernel on this machine, or on a
+captured one. Nothing is bound.
 
 Example: trimtab oracle binding --snapshot captured/ --chip A3 --workers 16
 """

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from trimtab.prepare.step import Scene, Step
     from trimtab.prepare.target import Wish
 
-_HELP = """Prepare this machine for vLLM, step by step, or say what is missing.
+_HELP = """Prepare this machine for vLLM, step by step, or report what is missing.
 
 Devices, the mirror and packages of the operating system, the Python package index, an optimized
-Python, the engine in versions that belong together, allocators, the source of models: in an order
-that has reasons. A step that is satisfied does nothing. Each change is journalled before it is
-made, and --undo takes it back. --emit writes the same steps as a Dockerfile or a shell script.
+Python, the engine in versions that belong together, allocators, the source of models: in this
+order. A step that is satisfied does nothing. trimtab writes each change to a journal first, and
+--undo takes it back. --emit writes the same steps as a Dockerfile or a shell script.
 
 Examples: trimtab prepare --check; trimtab prepare --dry-run --mirror https://mirror.example;
 trimtab prepare --target ascend-a2 --emit dockerfile --base openeuler > Dockerfile
@@ -37,7 +37,7 @@ def prepare(
     target: Annotated[
         str, typer.Option(help=f"{_TARGETS}. [default: what the devices show]")
     ] = "",
-    check: Annotated[bool, typer.Option("--check", help="Only say what is missing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only report what is missing.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be changed, and change nothing.")
     ] = False,

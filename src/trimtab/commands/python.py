@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Build, fetch, list and verify optimized Pythons.", no_args_is_help=True)
 
-_BUILD_HELP = """Build CPython into a folder of ours, with PGO and LTO unless asked otherwise.
+_BUILD_HELP = """Build CPython into a folder of trimtab, with PGO and LTO by default.
 
 The source is the distribution's package (with its security fixes), an archive, or an upstream
-release, whose checksum must be known or given. Nothing of the system's Python or apt is changed.
-A build that is ended in any way leaves nothing that counts; the same command builds anew.
+release, whose checksum must be known or given. The system's Python and apt stay as they are. An
+interrupted build leaves no Python behind; the same command starts again.
 
 Examples:
 
@@ -42,7 +42,7 @@ _VERIFY_HELP = """Attest a Python: record, checksum, sysconfig, ELF, and its spe
 
 The micro-benchmark runs both in fresh processes that alternate, and gives the ratio of speeds with
 an interval over pairs; without --against it takes a plain build of the same version, if there is
-one. It says nothing of a server's speed: 'trimtab compare' measures that.
+one. To measure a server's speed, use 'trimtab compare'.
 
 Examples:
 

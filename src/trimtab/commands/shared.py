@@ -52,7 +52,8 @@ Seed = Annotated[int, typer.Option(help="Seed of order and requests.")]
 SharedHost = Annotated[
     bool,
     typer.Option(
-        "--shared-host", help="Go on whatever else the machine does: wider intervals, no waiting."
+        "--shared-host",
+        help="Measure while others use the machine: wider intervals, no waiting.",
     ),
 ]
 Folder = Annotated[

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
 
-Starts the server again and again under different settings, in randomised blocks, verifies in the
-live processes that each setting took effect, measures it under your workload, and writes two
-profiles: `proven` (each tuning passed its test) and `max` (best estimate). The engine is the
-program you name: the command's own, --engine-python's, or the vllm on PATH. With neither model
-nor command trimtab tunes a small built-in model on its own vLLM for CPU.
+trimtab starts the server many times under different settings, in randomised blocks. It verifies in
+the live processes that each setting took effect, and measures it under your workload. It writes
+two profiles: `proven` (each tuning passed its test) and `max` (best estimate).
+
+The engine is the program you name: the command's own, --engine-python's, or the vllm on PATH. With
+neither model nor command, trimtab tunes a small built-in model on its own vLLM for CPU.
 
 Examples:
 
@@ -126,7 +127,7 @@ def tune(
     ] = None,
     aa: Annotated[
         int | None,
-        typer.Option(min=1, max=40, help="Tune so many inert variables instead: an A/A study."),
+        typer.Option(min=1, max=40, help="A/A study: test N placebo variables instead."),
     ] = None,
     windows: Windows = None,
     noise: Noise = None,

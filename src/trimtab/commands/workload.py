@@ -27,8 +27,9 @@ Example: trimtab workload show chat > mine.yaml
 
 _METRICS_HELP = """Derive a workload from a live vLLM server's Prometheus counters.
 
-Lengths, prefix reuse and rate of the requests that finish while it looks on; no prompt is read.
-With --since-start all requests since the server's start count, which gives no rate.
+trimtab derives lengths, prefix reuse and rate from the requests that finish while it observes the
+server. It reads no prompt. --since-start counts all requests since the server's start, without a
+rate.
 
 Example: trimtab workload from-metrics http://127.0.0.1:8000 --seconds 300 --out mine.yaml
 """
@@ -64,7 +65,7 @@ def show(
 def from_metrics(
     url: Annotated[str, typer.Argument(help="The server, such as http://127.0.0.1:8000.")],
     seconds: Annotated[
-        float, typer.Option(min=1, max=86_400, help="How long to look on, in seconds.")
+        float, typer.Option(min=1, max=86_400, help="How long to observe the server, in seconds.")
     ] = 60.0,
     since_start: Annotated[
         bool, typer.Option("--since-start", help="Take everything since the server's start.")
