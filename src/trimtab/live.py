@@ -24,8 +24,8 @@ class LiveServer:
 
     ``log`` is where the engine writes its log; when ``None``, the file that its standard output
     or error goes to is taken, if it is one. Only what processes of this tree wrote there counts:
-    the file may hold earlier starts. ``url`` is found from the listening socket; ``unasked`` says
-    why the server could not be asked, "" if it could.
+    the file may hold earlier starts. ``url`` is found from the listening socket; ``unread`` says
+    what of its configuration could not be asked or read, and why.
 
     Raises:
         UsageError: no such process.
@@ -37,8 +37,12 @@ class LiveServer:
         self.pid = pid
         self._engine = engine
         self.log = log or _output_file(pid)
-        self.unasked = ""
+        self.unread: tuple[str, ...] = ()
         self.url = self._find_url()
+        if self.log is None:
+            self.unread += (
+                "no log was read, because the server's output goes to no file: name it with --log",
+            )
 
     def processes(self) -> tuple[Process, ...]:
         """Return the tree with the engine's roles, the named process first."""
@@ -74,7 +78,7 @@ class LiveServer:
             why = "no address was found at which the server listens"
         else:
             why = f"{where} does not answer"
-        self.unasked = f"the configuration was not asked, because {why}: only the log was read"
+        self.unread = (f"the server was not asked for its configuration, because {why}",)
         return where
 
 

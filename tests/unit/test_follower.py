@@ -101,7 +101,7 @@ def test_run_waits_for_the_engines_and_says_what_it_cannot_ask(
 def test_a_server_that_answers_has_nothing_unasked(tmp_path: Path) -> None:
     with scripted(tmp_path, None) as server:
         found = LiveServer(server.process.pid, engines.observer("scripted"))
-    assert (found.url, found.unasked) == (server.url, "")
+    assert (found.url, found.unread) == (server.url, ())
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,16 @@ def test_what_could_not_be_asked_is_said(
     process = Process(1, 0, "api", "vllm", ("vllm", "serve", "m", *words))
     monkeypatch.setattr(LiveServer, "processes", lambda _: (process,))
     monkeypatch.setattr("trimtab.listening._sockets", lambda _: iter(()))
-    found = LiveServer(1, engines.observer("vllm"))
-    assert found.unasked == (
-        f"the configuration was not asked, because {why}: only the log was read"
-    )
+    monkeypatch.setattr("trimtab.live._output_file", lambda _: None)
+    observer = engines.observer("vllm")
+    asked = f"the server was not asked for its configuration, because {why}"
+    log = "no log was read, because the server's output goes to no file: name it with --log"
+    assert LiveServer(1, observer).unread == (asked, log)
+    assert LiveServer(1, observer, Path("server.log")).unread == (asked,)
 
 
 def test_a_server_in_trouble_is_said_not_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answer(b"", "503 Busy")) as (place, _):
         monkeypatch.setattr("trimtab.listening._sockets", lambda _: iter([place]))
         found = LiveServer(1, engines.observer("vllm"))
-        assert f"{found.url} does not answer" in found.unasked
+        assert found.unread[0].endswith(f"because {found.url} does not answer")

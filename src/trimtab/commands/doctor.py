@@ -171,8 +171,7 @@ def _live(machine: View, pid: int, log: Path | None) -> View:
     if not any(one.role in live.SERVING for one in tree):
         raise UsageError(f"--pid {pid} is no vLLM server, and has none below it")
     seen = live.view(machine, LocalHost(), tree, server.reported_config, server.url or "")
-    unasked = [server.unasked] if server.unasked else []
-    return replace(seen, unread=(*seen.unread, *unasked))
+    return replace(seen, unread=(*seen.unread, *server.unread))
 
 
 def _diagnosed(view: View, layer: str, *, oracle: bool) -> Diagnosis:
@@ -219,8 +218,8 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
 
     wanted = read_profile(profile)
     server = LiveServer(pid, engines.observer(wanted.engine.name), log)
-    if server.unasked and wanted.plan.checks:
-        terminal.say(server.unasked)
+    for sentence in server.unread if wanted.plan.checks else ():
+        terminal.say(sentence)
     evidence = verify(wanted.plan, server, LocalHost())
     if as_json:
         terminal.answer({"evidence": [asdict(one) for one in evidence]})

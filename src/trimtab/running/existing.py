@@ -25,8 +25,8 @@ def evidence_of(
         UsageError: there is no such process, or not exactly one server to choose.
     """
     server = LiveServer(only_server(wanted.observer) if pid is None else pid, wanted.observer, log)
-    if server.unasked and wanted.plan.checks:
-        say(server.unasked)
+    for sentence in server.unread if wanted.plan.checks else ():
+        say(sentence)
     return verify(wanted.plan, server, wanted.host)
 
 
