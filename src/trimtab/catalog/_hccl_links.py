@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from trimtab.catalog._rule import Rule
@@ -135,3 +136,22 @@ ONE_HOST = Rule(
     process=_one_host,
     traps=("T13",),
 )
+
+
+_TIMEOUTS = {"A2": (5, 20), "A3": (5, 20), "310P": (5, 24), "910": (5, 24)}
+
+
+def timeout(scene: Scene) -> Iterator[Hit]:
+    """Yield a timeout of RDMA that the chip does not take; A2 and A3 serve most often."""
+    text, chip = scene.text("HCCL_RDMA_TIMEOUT"), scene.situation.chip
+    if text is None or not re.fullmatch(r"\s*\d{1,2}\s*", text) or chip == "950":
+        return
+    low, high = _TIMEOUTS.get(chip or "A2", (0, 31))
+    if not low <= int(text) <= high:
+        yield Hit(
+            "HCCL_RDMA_TIMEOUT",
+            f"HCCL_RDMA_TIMEOUT must be from {low} to {high} on {chip or 'A2 and A3'}, but is "
+            f"{text.strip()}: the communicator fails with EI0001",
+            f"set it to {low} to {high}",
+            given="" if chip else "the chip is A2 or A3",
+        )

@@ -18,8 +18,9 @@ from trimtab.catalog._accepts import (
 )
 from trimtab.catalog._entry import known
 from trimtab.catalog._rule import Rule
+from trimtab.catalog._rules import before
 from trimtab.catalog._scene import Scene
-from trimtab.catalog._tuning import Relation, Source, Tuning
+from trimtab.catalog._tuning import Source, Tuning
 from trimtab.knobs import EnvList
 from trimtab.model.finding import Hit, Problem, Severity
 
@@ -72,6 +73,33 @@ def _nccl_switch(only: int | None) -> Accepts:
     return ReadBy("0 or 1", read)
 
 
+def _expandable(scene: Scene) -> Iterator[Hit]:
+    """Yield what refuses them: sleep mode before vLLM 0.20.1, connectors from 0.21 on."""
+    if "expandable_segments:True" not in (scene.text(_CONF) or ""):
+        return
+    version = scene.version("vllm")
+    setting = f"{_CONF}[expandable_segments]"
+    sleeps = "--enable-sleep-mode" in scene.options
+    if sleeps and (not version or before(version, "0.20.1")):
+        yield Hit(
+            setting,
+            "before vLLM 0.20.1 sleep mode's allocator refuses expandable segments",
+            "keep one of the two",
+            given="" if version else "vLLM is older",
+        )
+    transfer = scene.option("--kv-transfer-config") or scene.option(
+        "--kv-transfer-config.kv-connector"
+    )
+    serves = sleeps or "--enable-cumem-allocator" in scene.options
+    if transfer and not serves and not (version and before(version, "0.21")):
+        yield Hit(
+            setting,
+            "vLLM 0.21 and later exit on expandable segments beside a KV connector",
+            "take expandable_segments out, or add --enable-cumem-allocator",
+            severity=None if version else Severity.WARNING,
+        )
+
+
 def _blocking(scene: Scene) -> Iterator[Hit]:
     if scene.text("CUDA_LAUNCH_BLOCKING") == "1":
         yield Hit(
@@ -93,10 +121,20 @@ TUNINGS = (
         _TORCH,
         accepts=Choice(("True", "False"), _RAISES),
         stock="False",
-        details="Less fragmentation; sleep mode's allocator refuses it.",
+        details=(
+            "Less fragmentation. Sleep mode's allocator refuses it before vLLM 0.20.1, and "
+            "switches it off for its pool since. A KV connector refuses it from 0.21 on, unless "
+            "that allocator serves."
+        ),
         platforms=_CUDA,
-        conflicts=(
-            Relation("enable-sleep-mode", "sleep mode's allocator refuses it", fatal=True),
+        rules=(
+            Rule(
+                id="cuda-expandable-rivals",
+                severity=Severity.ERROR,
+                problem=Problem.CONFLICT,
+                summary="vLLM refuses expandable segments beside another option.",
+                process=_expandable,
+            ),
         ),
     ),
     known(
@@ -105,7 +143,7 @@ TUNINGS = (
         "Do not split GPU memory blocks above this size, in MB.",
         EnvList(_CONF, "max_split_size_mb"),
         _TORCH,
-        accepts=Whole(21, None, _RAISES, unit="MB"),
+        accepts=Whole(20, None, _RAISES, unit="MB"),
         stock="no limit",
         platforms=_CUDA,
     ),

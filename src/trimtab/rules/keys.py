@@ -191,26 +191,35 @@ def _of_ascend(setting: str, held: Mapping[str, object], scene: Scene) -> Iterat
     knobs = {tuning.knob.key for tuning in CATALOG.values() if isinstance(tuning.knob, JsonKey)}
     owned = {key.partition(".")[0] for key in knobs}
     for key, value in held.items():
-        if isinstance(value, dict):
-            inside = {one.partition(".")[2] for one in knobs if one.startswith(f"{key}.")}
-            yield from _misspelt_inside(setting, key, set(value) - inside, inside)
         life = life_of(vllm_ascend(), "additional-config", key, scene)
         if life is not None and life.gone and not life.here:
             yield _former(setting, key, life)
         elif life is None and key not in owned and re.fullmatch(r"\w+", key):
             yield from _unknown_of_ascend(setting, key, owned, scene)
+        inside = {one.partition(".")[2] for one in knobs if one.startswith(f"{key}.")}
+        yield from _inside(setting, key, value, inside)
 
 
-def _misspelt_inside(setting: str, key: str, given: set[str], known: set[str]) -> Iterator[Hit]:
-    for inner in sorted(given):
-        meant = spelling.meant(inner, frozenset(known))
-        if meant is not None:
-            yield Hit(
-                setting,
-                f"vllm-ascend reads no key {inner} in {key} of {_ASCEND}: it looks like {meant} "
-                "misspelt",
-                f"write {meant}",
-            )
+def _inside(setting: str, name: str, value: object, own: set[str]) -> Iterator[Hit]:
+    """Yield the misspelt keys of a key's object; ``own`` are those that are known to be its.
+
+    The table holds variables, too, that vllm-ascend reads beside its keys.
+    """
+    named = vllm_ascend().names("additional-config")
+    known = frozenset(one for one in named if not one.isupper()) | own
+    for key, inner in sorted(value.items()) if isinstance(value, dict) else ():
+        meant = spelling.meant(key, own) or spelling.meant(key, known) if key.islower() else None
+        if key not in known and meant is not None:
+            yield _misspelt(setting, f"{key} in {name} of", meant)
+        yield from _inside(setting, key, inner, set())
+
+
+def _misspelt(setting: str, where: str, meant: str) -> Hit:
+    return Hit(
+        setting,
+        f"vllm-ascend reads no key {where} {_ASCEND}: it looks like {meant} misspelt",
+        f"write {meant}",
+    )
 
 
 def _former(setting: str, key: str, life: Life) -> Hit:
@@ -230,11 +239,7 @@ def _unknown_of_ascend(setting: str, key: str, owned: set[str], scene: Scene) ->
     known = vllm_ascend().names_of("additional-config", scene.version("vllm-ascend")) | owned
     meant = spelling.meant(key, known)
     if meant:
-        yield Hit(
-            setting,
-            f"vllm-ascend reads no key {key} in {_ASCEND}: it looks like {meant} misspelt",
-            f"write {meant}",
-        )
+        yield _misspelt(setting, f"{key} in", meant)
     elif scene.situation.platform == "ascend":
         yield Hit(
             setting,
