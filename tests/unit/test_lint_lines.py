@@ -50,6 +50,9 @@ def test_a_script(text: str, expected: list[int]) -> None:
         ("~~~sh\nbash <<'E'\nvllm serve m --swap-space 4\nE\n~~~\n", [3]),
         ("<details>\n\n```bash\nvllm serve m --swap-space 4\n```\n</details>\n", [4]),
         ("---\na: b\n---\n\n```bash\nvllm serve m --swap-space 4\n```\n", [6]),
+        ("```zsh\n% vllm serve m \\\n%   --swap-space 4\n```\n", [3]),
+        ("```{code-block} bash\n:linenos:\n\nvllm serve m --swap-space 4\n```\n", [4]),
+        ("::::{tab-item} A\n```sh\nvllm serve m --swap-space 4\n```\n::::\n", [3]),
         ("# x\r\n\r\n```bash\r\nvllm serve m \\\r\n  --swap-space 4\r\n```\r\n", [5]),
     ],
 )

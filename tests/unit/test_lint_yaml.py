@@ -65,3 +65,9 @@ def test_an_option_of_a_service_stands_at_its_line(more: str, expected: int) -> 
 )
 def test_no_shell_reads_a_service(more: str, expected: tuple[str, str, int]) -> None:
     assert expected in lines("compose.yaml", SERVICE + more)
+
+
+def test_items_of_two_words_show_that_a_server_reads_them() -> None:
+    text = "services:\n v:\n  build: .\n  command:\n  - --max-model-len 9\n  - --swap-space 4\n"
+    (launch,) = lint.read("compose.yaml", text).launches
+    assert launch.argv == ("vllm", "serve", "--max-model-len 9", "--swap-space 4")

@@ -117,7 +117,7 @@ def _arguments_of_server(image: str, command: Sequence[Word]) -> bool:
     """Whether a command of arguments alone is for a vLLM server."""
     if not command or not command[0].text.startswith("-"):
         return False
-    names = {one.text.partition("=")[0] for one in command}
+    names = {re.split(r"[=\s]", one.text, maxsplit=1)[0] for one in command}
     _, name, _ = split(image)
     if _NO_SERVER.search(name.lower()):
         return False

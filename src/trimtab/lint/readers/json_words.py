@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from trimtab.lint.readers.launch import Word
@@ -17,7 +18,11 @@ def flaw(written: str, words: Sequence[str]) -> str:
         return ""
     if len(words) > 1 and written.startswith("$"):
         return f"the shell splits {written} at its blanks, so the option gets {text!r} alone"
-    if '"' in written and '"' not in text:
+    value = written.partition("=")[2] if written.startswith("--") else written
+    whole = re.fullmatch(
+        r'"[^"]*"', value
+    )  # one pair of quotes around all of it takes nothing off
+    if '"' in value and '"' not in text and not whole:
         return f"the shell takes the quotes off this JSON: the server gets {text}"
     return ""
 

@@ -130,7 +130,7 @@ def _shell(source: Source, first: int, last: int, language: str, directive: bool
 
 def _all_prompted(lines: Sequence[str]) -> bool:
     said = [line for line in lines if line.strip()]
-    return bool(said) and all(line.lstrip().startswith("$ ") for line in said)
+    return bool(said) and all(line.lstrip().startswith(("$ ", "% ")) for line in said)
 
 
 def _unknown(match: re.Match[str]) -> str:
