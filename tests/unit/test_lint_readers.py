@@ -215,3 +215,29 @@ def test_a_quoted_value_comes_back(value: str) -> None:
 
     launch = only(shell(f"export A={shlex.quote(value)}", "vllm serve m"))
     assert env(launch)["A"] == value
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("A=1 B=2", {"A": "1", "B": "2"}),
+        ('A="x y" B=\'$C\' "D"="e"', {"A": "x y", "B": "$C", "D": "e"}),
+        ("A=0-7|8-15 B=a;b C=<d> E=(f)&", {"A": "0-7|8-15", "B": "a;b", "C": "<d>", "E": "(f)&"}),
+        ("A=x\\ y B=\\$C", {"A": "x y", "B": "$C"}),
+        ('A="x \\"y\\" \\n"', {"A": 'x "y" \\n'}),
+        ("A=1 \\\n# a comment\n  B=2", {"A": "1", "B": "2"}),
+        ("BASE=/x\nENV A=$BASE/y:${BASE}", {"BASE": "/x", "A": "/x/y:/x"}),
+        ("A several words", {"A": "several words"}),
+    ],
+)
+def test_an_image_reads_its_variables_as_docker_does(line: str, expected: dict[str, str]) -> None:
+    (launch,) = lint.read("Dockerfile", f"FROM x\nENV {line}\nCMD vllm serve m\n").launches
+    assert env(launch) == expected
+    assert all(one.literal or "$" in one.value for one in launch.env)
+
+
+def test_an_unknown_part_of_an_image_stays_unknown() -> None:
+    (one,) = lint.read("Dockerfile", "FROM x\nENV A=$B/y\nCMD vllm serve m\n").launches[0].env
+    assert (one.value, one.literal) == ("$B/y", False)
+    assert one.place is not None
+    assert (one.place.line, one.place.column, one.place.end_column) == (2, 5, 11)

@@ -1,6 +1,6 @@
 """Dockerfiles: what the image's processes are given.
 
-An instruction is a keyword at the start of a line with its continuations; what RUN, ENV and CMD
+An instruction is a keyword at the start of a line with its continuations; what RUN and CMD
 hold is read by the shell's grammar. (The tree-sitter grammar for Dockerfiles was tried, and loses
 the rest of a file at an ``ENV NAME several words``.)
 """
@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from trimtab.lint.readers import entry as entries
+from trimtab.lint.readers.dockerfile_env import assignments
 from trimtab.lint.readers.launch import Word
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.shell import walk_text
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Container, Document, Oddity, Origin, Setting
+from trimtab.model.script import Container, Document, Notice, Oddity, Origin, Setting
 
 _KEYWORD = re.compile(r"\s*([A-Za-z]+)(?=\s|$)")
 _FLAG = re.compile(r"\s*--[a-z]+(?:=\S+)?")
@@ -150,10 +151,23 @@ class _Stage:
             self.session.scribe.settings.append(setting)
             self.session.variables.give((setting,))
             return
-        before = len(self.session.scribe.settings)
-        walk_text(self.session, one.source)
-        for setting in self.session.scribe.settings[before:]:
-            self.session.variables.export(setting.name)
+        variables = self.session.variables
+        for made in assignments(one.source, one.first, one.last, variables.lookup):
+            if not made.equals:
+                said = f"docker build stops: {made.name!r} has no =, and others of this ENV do"
+                setting = Setting(made.name, "", made.place, Origin.IMAGE)
+                self.session.scribe.notices.append(Notice(Oddity.NOT_ASSIGNED, setting, said=said))
+                continue
+            variables.assign(
+                made.name,
+                made.value,
+                place=made.place,
+                name_place=made.name_place,
+                value_place=made.value_place,
+                exported=True,
+                extends=made.extends,
+                comment="",
+            )
 
     def _run(self, one: Instruction) -> None:
         """Follow a RUN: a shell of its own, whose exports end with it."""
