@@ -62,7 +62,7 @@ _MEANINGS: Mapping[Oddity, _Meaning] = {
         "env-file-refused",
         Severity.ERROR,
         Problem.WRONG_VALUE,
-        "docker refuses the file of --env-file: a name holds a blank, or there is none.",
+        "docker refuses the file of --env-file: a name is missing or holds a blank.",
         "write NAME=value: no export, and no blanks around the sign",
     ),
     Oddity.QUOTES_KEPT: _Meaning(
