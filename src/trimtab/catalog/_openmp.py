@@ -44,7 +44,7 @@ def _lists(scene: Scene) -> Iterator[Hit]:
     yield Hit(
         _BIND,
         f"{len(found)} list{'s' * (len(found) != 1)} of CPUs for {workers} "
-        f"worker{'s' * (workers != 1)}, and vLLM 0.32 exits",
+        f"worker{'s' * (workers != 1)}: vLLM 0.32 and later exit",
         f"give {workers}, joined by |",
         severity=None if len(found) < workers else Severity.WARNING,
     )

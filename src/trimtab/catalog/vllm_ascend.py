@@ -164,7 +164,7 @@ TUNINGS = (
         accepts=Whole(
             0,
             2,
-            "nothing checks it at the start, and the first step of a MoE model raises",
+            "the server starts, but a MoE model fails at its first step",
             Taken.MISREAD,
         ),
         details=(
