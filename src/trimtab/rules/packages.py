@@ -18,6 +18,19 @@ _BASE = re.compile(
 """Images without a vLLM of their own: the text installs it."""
 
 
+_DEVICES = frozenset(
+    ("auto", "cpu", "cuda", "hpu", "neuron", "npu", "openvino", "rocm", "tpu", "xpu", "meta")
+)
+
+
+def _other_device(scene: Scene) -> str:
+    """Return the device that a launch asks for, where no release of vLLM has it."""
+    made = scene.options.get("--device")
+    if made is None or not made.literal or made.value.partition(":")[0] in _DEVICES:
+        return ""
+    return made.value if re.fullmatch(r"[a-z][a-z0-9]{1,11}", made.value) else ""
+
+
 def added_by(scene: Scene) -> str:
     """Return the condition under which an option that vLLM lacks is refused; "" for always."""
     image = scene.container.image.lower() if scene.container is not None else ""
@@ -26,6 +39,8 @@ def added_by(scene: Scene) -> str:
         return "vllm-omni does not add it"
     if found := _PLUGINS.search(image):
         return f"the plugin for {found[0]} does not add it"
+    if device := _other_device(scene):
+        return f"the plugin for {device} does not add it"
     if scene.situation.platform not in (None, "cuda", "rocm", "cpu"):
         return f"the plugin for {scene.situation.platform} does not add it"
     if re.search(r"nightly|-dev\b|:main\b|dev[-_]", image):
@@ -53,6 +68,8 @@ def unknown_release(scene: Scene, since: str) -> str:
     """
     image = scene.container.image.lower() if scene.container is not None else ""
     image = re.sub(r"\$\{\w+:?-([^${}]*)\}", r"\1", image)
+    if device := _other_device(scene):
+        return f"the vLLM for {device} is {since} or later"
     newest = _NEWEST.search(image) or _BASE.search(image)
     if not image or image.startswith("$") or newest:
         return ""

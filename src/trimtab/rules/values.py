@@ -179,7 +179,7 @@ def _hit(option: str, made: Setting, found: _Refusal, scene: Scene) -> Hit:
     fix = f"write {meant}" if meant and meant in found.wants else f"give {found.wants}"
     if found.wants.startswith("JSON ("):
         fix = "correct the JSON, in single quotes where a shell reads it"
-    doubt = added_by(scene) if _open(option) else ""
+    doubt = added_by(scene) if _open(option) or option == "--device" else ""
     severity = None if doubt else found.severity
     return Hit(made.name, message, fix, given=doubt, severity=severity)
 
