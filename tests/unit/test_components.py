@@ -104,8 +104,8 @@ def test_the_report_and_the_json_have_them(tmp_path: Path) -> None:
     shown = as_json(study, tmp_path, session.catalog)
     assert shown["noise"]["best"] >= 1
     told = dict(rows.totals(study))
-    assert "s_r" in told["of it, starts themselves"]
-    assert "s_w" in told["windows of one start"]
+    assert "s_r" in told["spread of starts alone"]
+    assert "s_w" in told["spread of windows"]
 
 
 def auto() -> Played:

@@ -246,6 +246,8 @@ def test_every_output_has_the_same_first_sentence_and_header(
 def test_the_inert_control_is_no_tuning_that_was_tested(play: Play) -> None:
     one = play("one-gain", 24, 0, None)
     assert one.shown.controls == ("dummy",)
+    own = next(row for row in rows.verdicts(one.shown) if row.tuning == "dummy")
+    assert own.reason.startswith("inert control: ")
     assert [line for line in summary(one.shown) if "4 of 4 tunings" in line]
     page = render(one.shown)
     assert "not tested or not applicable</summary>" not in page

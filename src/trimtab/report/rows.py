@@ -127,7 +127,9 @@ def _verdict_row(answer: Answer, study: Study) -> VerdictRow:
         metric="" if answer.metric == study.objective else answer.metric,
         phase=answer.phase,
         profiles=tuple(name for name, chosen in profiles.items() if answer.tuning in dict(chosen)),
-        reason=answer.reason,
+        reason=f"inert control: {answer.reason}"
+        if answer.tuning in study.controls
+        else answer.reason,
         risk=study.risks.get(answer.tuning) or None,
     )
 
@@ -238,17 +240,18 @@ def totals(study: Study) -> tuple[tuple[str, str], ...]:
 def _divided(study: Study) -> tuple[tuple[str, str], ...]:
     """Return where the time went, if the starts tell it."""
     said = division(study.starts).sentence()
-    return (("of it", said),) if said else ()
+    return (("where the time went", said),) if said else ()
 
 
 def _components(spread: Spread | None) -> tuple[tuple[str, str], ...]:
     """Return the part of starts and of windows in it, and the windows that they ask for."""
     if spread is None:
         return ()
-    windows = f"{spread.windows:.3g} a start, best for the time: {spread.best}"
+    windows = f"{spread.windows:.3g}; best for the time: {spread.best}"
     return (
-        ("of it, starts themselves", f"{wording.percent(spread.between)} (s_r)"),
-        ("windows of one start", f"{wording.percent(spread.within)} (s_w); {windows}"),
+        ("spread of starts alone", f"{wording.percent(spread.between)} (s_r)"),
+        ("spread of windows", f"{wording.percent(spread.within)} (s_w)"),
+        ("windows a start", windows),
     )
 
 
