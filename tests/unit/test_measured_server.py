@@ -176,3 +176,17 @@ def test_what_a_next_command_needs_names_the_secrets(tmp_path: Path) -> None:
     assert found.confirm_cost.endswith("; API_KEY in the environment")
     plain = open_session(Options(engine="scripted"), lambda _: None)
     assert "environment" not in advise(plain, (), tmp_path, {}).larger_cost
+
+
+def test_what_a_preset_cannot_set_is_said_after_the_header(run: Run, tmp_path: Path) -> None:
+    model = tmp_path / "m"
+    model.mkdir()
+    (model / "config.json").write_text('{"vocab_size": 1000}')
+    script = of_platform(tmp_path / "env", "ascend")
+    command = ("--dry-run", "--", str(script), "serve", str(model))
+    for words in (("bench", "guide-v1"), ("compare", "stock", "guide-v1")):
+        code, _, err = run(*words, *command)
+        lines = err.splitlines()
+        assert code == 0
+        assert [line.split()[0] for line in lines[:3]] == ["engine", "model", "workload"]
+        assert "guide-v1 without npu-max-split-size: line 151 replaces it" in lines[3:]

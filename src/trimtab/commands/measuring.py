@@ -36,6 +36,18 @@ def announce(session: Session) -> dict[str, Any]:
     return header.of(session).as_data()
 
 
+def announce_pair(first: Session, second: Session) -> dict[str, Any]:
+    """Print what two targets are measured with, once where it is the same; return the first's."""
+    measured = announce(first)
+    if header.of(second) != header.of(first):
+        announce(second)
+    else:
+        for note in second.notes:
+            if note not in first.notes:
+                say(note)
+    return measured
+
+
 def of_starts(
     target: str, options: Options, count: int, folder: Path | None, *, resume: bool
 ) -> dict[str, Any]:
@@ -84,9 +96,7 @@ def of_pairs(
         raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
     require_place(folder, resume=resume)
     (session, first), (other, second) = open_pair(names, options, say)
-    measured = announce(session)
-    if header.of(other) != header.of(session):
-        announce(other)
+    measured = announce_pair(session, other)
     asked = measure.question(session, (first, second), kind="compare", margin=within, pairs=pairs)
     metric = options.objective
 

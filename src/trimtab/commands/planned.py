@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab import header, wording
+from trimtab import wording
 from trimtab.commands import precision, terminal
 from trimtab.commands.live_server import Live
-from trimtab.commands.measuring import announce
+from trimtab.commands.measuring import announce, announce_pair
 from trimtab.commands.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload
@@ -43,9 +43,7 @@ def of_compare(
     if "," in options.objective:
         raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
     (session, first), (other, second) = open_pair(names, options, say, install=False)
-    measured = announce(session)
-    if header.of(other) != header.of(session):
-        announce(other)
+    measured = announce_pair(session, other)
     made = (2 * min(LOOKS[0], pairs), 2 * pairs)
     return _planned(
         session, measured, [first, second], made, precision.before(session.noise, pairs)
