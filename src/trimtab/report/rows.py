@@ -40,7 +40,6 @@ _ORDER = (
 )
 """What decides comes first, what could not be tried comes last."""
 
-
 _REFERENCE = re.compile(r"(?:--[\w-]+=)?\$\{\w+\}")
 
 
@@ -127,9 +126,7 @@ def _verdict_row(answer: Answer, study: Study) -> VerdictRow:
         metric="" if answer.metric == study.objective else answer.metric,
         phase=answer.phase,
         profiles=tuple(name for name, chosen in profiles.items() if answer.tuning in dict(chosen)),
-        reason=f"inert control: {answer.reason}"
-        if answer.tuning in study.controls
-        else answer.reason,
+        reason="inert control: " * (answer.tuning in study.controls) + answer.reason,
         risk=study.risks.get(answer.tuning) or None,
     )
 
