@@ -33,8 +33,9 @@ def choose(options: Options, command: ServeCommand | None) -> Options:
     nor command is given.
 
     Raises:
-        UsageError: --demo or --engine-python contradicts another option or the command.
-        EngineMissingError: the program is not there, or PATH holds no vllm.
+        UsageError: --demo or --engine-python contradicts another option or the command, or the
+            program that the command names by its path is not there.
+        EngineMissingError: PATH holds no such program, or no vllm.
     """
     if options.demo:
         return _demonstration(options, command)
@@ -105,7 +106,7 @@ def _of_program(options: Options, command: ServeCommand) -> Options:
             return options
         locked = _locked(program, path)
         if "/" in program:
-            raise EngineMissingError(
+            raise UsageError(
                 f"the command's program {program}{locked or ' is not there'}: {_NAME_ONE}"
             )
         raise EngineMissingError(

@@ -73,3 +73,13 @@ def require_folder(option: str, folder: Path) -> None:
         folder.exists()  # raises on what no file system takes as a name
     except OSError as error:
         raise UsageError(f"{option} {folder}: {error.strerror}: name another folder") from error
+
+
+def require_place(option: str, path: Path) -> None:
+    """Make sure that a file can be made at a path, before the work whose result it shall hold.
+
+    Raises:
+        UsageError: there is no folder to hold it, or it is a folder itself.
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UsageError(f"{option} must be a file in a folder that exists, but is {path}")

@@ -205,7 +205,7 @@ def test_the_engine_is_the_first_that_is_named(install: Install) -> None:
     assert chosen(Options(model="m", engine="scripted"), str(other)) == ("scripted", None)
     assert chosen(Options()) == (EMBEDDED, None)
     assert chosen(Options(demo=True)) == (EMBEDDED, None)
-    with pytest.raises(EngineMissingError, match="/nosuch/vllm is not there"):
+    with pytest.raises(UsageError, match="/nosuch/vllm is not there"):
         chosen(asked, "/nosuch/vllm")
     with pytest.raises(EngineMissingError, match=r"no python3\.99 is on PATH"):
         chosen(asked, "python3.99")

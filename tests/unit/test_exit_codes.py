@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -110,7 +111,7 @@ FILES: dict[str, Callable[[str], list[str]]] = {
     "tune -- --config": lambda f: [
         *("tune", "--engine", "scripted", "--dry-run", "--", "vllm", "serve", "m", "--config", f)
     ],
-    "tune -- PROGRAM": lambda f: ["tune", "--dry-run", "--", f, "serve", "m"],
+    "tune -- PROGRAM": lambda f: ["tune", "--dry-run", "--", f"{f}/vllm", "serve", "m"],
     "show": lambda f: ["show", f],
     "bench": lambda f: ["bench", f, "--engine", "scripted"],
     "bench --workload": lambda f: ["bench", "stock", "--engine", "scripted", "--workload", f],
@@ -261,7 +262,6 @@ def raising(error: BaseException) -> Callable[[], Callable[..., None]]:
     ("error", "code", "said"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
-        (typer.Abort(), 130, "interrupted"),
         (errors.ServerLostError("it died"), 1, "it died"),
         (errors.UsageError("two\n lines"), 2, "two lines"),
         (errors.RunRefusedError("no"), 78, "no"),
@@ -292,6 +292,53 @@ def test_what_ends_a_command_has_its_code(
     monkeypatch.setattr("trimtab.commands.manners.name_values", lambda _: None)
     monkeypatch.setattr("typer.main.get_command", raising(error))
     assert ran(["show", "--study=/study"], monkeypatch, capsys) == (code, f"trimtab: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("terminal_", "expected"),
+    [
+        (True, (130, "\ntrimtab: interrupted\n")),
+        (
+            False,
+            (
+                1,
+                "\ntrimtab: the question had no answer: answer it in a terminal, or add --yes\n",
+            ),
+        ),
+    ],
+)
+def test_a_question_without_an_answer(
+    terminal_: bool,
+    expected: tuple[int, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("trimtab.commands.manners.name_values", lambda _: None)
+    monkeypatch.setattr("typer.main.get_command", raising(typer.Abort()))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: terminal_))
+    assert ran(["show"], monkeypatch, capsys) == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["workload", "from-metrics", "http://127.0.0.1:9", "--out"],
+        ["oracle", "table", "--output"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_place_for_the_result_comes_first(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for place in (tmp_path, tmp_path / "none" / "x"):
+        code, said = ran([*words, str(place)], monkeypatch, capsys)
+        assert (code, said) == (
+            2,
+            f"trimtab: {words[-1]} must be a file in a folder that exists, but is {place}\n",
+        )
 
 
 def test_an_event_says_the_code(

@@ -92,6 +92,7 @@ _WrongUsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What typer raises where a command line does not parse; it has no public name."""
 
 _INTERRUPTED = 130
+_NO_ANSWER = "the question had no answer: answer it in a terminal, or add --yes"
 
 _OF_A_PATH = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
@@ -116,7 +117,10 @@ def run() -> int:
         code = int(command(prog_name="trimtab", standalone_mode=False) or 0)
     except SystemExit as end:
         return int(end.code or 0)
-    except (KeyboardInterrupt, typer.Abort):  # Abort: no answer to a question
+    except typer.Abort:  # the end of the input is no answer to a question
+        print(file=sys.stderr)
+        code = _INTERRUPTED if sys.stdin.isatty() else _failed(_NO_ANSWER, 1)
+    except KeyboardInterrupt:
         code = _INTERRUPTED
     except _WrongUsageError as error:
         return _wrong_usage(error)
