@@ -86,7 +86,7 @@ OPTIONS: Final[Mapping[str, Successor]] = {
 """Removed option of ``vllm serve`` → what replaced it."""
 
 VARIABLES: Final[Mapping[str, Successor]] = {
-    "VLLM_USE_V1": _dropped("the second engine is the only one"),
+    "VLLM_USE_V1": _dropped("vLLM has only one engine"),
     "VLLM_ATTENTION_BACKEND": Successor("use --attention-backend"),
     "VLLM_ALL2ALL_BACKEND": Successor("use --all2all-backend"),
     "VLLM_FLASH_ATTN_VERSION": _ATTENTION,

@@ -170,7 +170,7 @@ TUNINGS = (
     _gone(
         "VLLM_USE_V1",
         "Choose the first or the second engine of vLLM.",
-        f"{_ABSENT}: the second engine is the only one",
+        f"{_ABSENT}: vLLM has only one engine",
         TUTORIALS,
     ),
     _gone("VLLM_RPC_TIMEOUT", "Timeout of the old engine's remote calls.", _ABSENT, TUTORIALS),

@@ -205,8 +205,9 @@ def _process(one: Inspected) -> str:
     sizes |= {f"NUMA node {node}": size for node, size in one.nodes.items()}
     parts = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
     cpus = format_cpu_list(one.allowed) if one.allowed else "not readable"
+    threads = wording.count(one.threads, "thread") if one.threads else "? threads"
     return (
-        f"{one.label}: {one.threads or '?'} threads, CPUs {cpus}, memory {_size(one.resident)} "
+        f"{one.label}: {threads}, CPUs {cpus}, memory {_size(one.resident)} "
         f"({parts}), allocator {heap}"
     )
 

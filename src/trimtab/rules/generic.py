@@ -227,7 +227,7 @@ PER_TUNING: tuple[tuple[Rule, PerTuning], ...] = (
             id="redundant",
             severity=Severity.INFO,
             problem=Problem.NO_EFFECT,
-            summary="The setting says what happens anyway.",
+            summary="The setting has its default value.",
         ),
         _redundant,
     ),

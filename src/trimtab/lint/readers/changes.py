@@ -56,7 +56,7 @@ def _sourced(session: Session, path: str) -> None:
         walk_text(session, text)
         session.nested -= 1
     else:
-        session.doubt(session.source, f"{path} is not read: what it sets is not known")
+        session.doubt(session.source, f"lint does not read {path}, and does not know what it sets")
 
 
 def _switches(session: Session, words: Sequence[str]) -> None:

@@ -81,5 +81,5 @@ def given(session: Session, container: Node, maps: Maps) -> list[Setting]:
         else:
             unknown = True
     if unknown:
-        session.doubt(session.source, "what envFrom brings is not known")
+        session.doubt(session.source, "lint does not know what envFrom sets")
     return env

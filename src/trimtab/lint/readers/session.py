@@ -125,7 +125,7 @@ class Session:
         if found is None or self.nested >= DEEPEST:
             if launchers.speaks_of(words):
                 name = program(words)
-                self.doubt(self.source, f"what {name} does with the server's command is not known")
+                self.doubt(self.source, f"lint does not know how {name} starts the server")
             return False
         given = {} if found.remote else {**env, **{one.name: one for one in found.env}}
         self.scribe.settings += found.env
