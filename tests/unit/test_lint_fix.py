@@ -231,3 +231,45 @@ def test_a_fixed_script_is_whole_and_says_the_same(parts: list[tuple[str, str]],
     if end == "\n":
         ran = subprocess.run(["bash", "-n"], input=made.text, text=True, check=False)
         assert ran.returncode == 0
+
+
+PARTS = {
+    "a.sh": [
+        *SHELL,
+        "bash -c 'vllm serve m --swap-space 4'\n",
+        "A=1 && export VLLM_USE_V1=1 | cat\n",
+    ],
+    "a.service": [
+        "[Service]\nEnvironment=VLLM_USE_V1=1 A=1\nExecStart=/opt/vllm serve m --swap-space=4\n",
+        "[Service]\nExecStart=/bin/sh -c 'exec vllm serve m --swap-space 4'\n",
+    ],
+    "compose.yaml": [
+        COMPOSE
+        + "    command: [--model, m, --swap-space, 4]\n    environment: {VLLM_USE_V1: x}\n",
+        COMPOSE + "    command: --model m --swap-space 4\n    environment:\n    - VLLM_USE_V1=1\n",
+        COMPOSE + "    command:\n    - --swap-space\n    - 4\n",
+    ],
+    "Dockerfile": [
+        IMAGE.format("VLLM_USE_V1=1 "),
+        "FROM vllm/vllm-openai:v0.32.0\nENV VLLM_USE_V1 1\nENTRYPOINT vllm serve m --swap-space 4",
+    ],
+    ".env": ["VLLM_USE_V1=1\nHF_HOME=/d\n"],
+    "a.md": ["```sh\nexport VLLM_USE_V1=1\nvllm serve m \\\n  --swap-space 4\n```\n"],
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, texts in PARTS.items() for text in texts]
+)
+def test_what_is_fixable_is_fixed_and_stays_so(name: str, text: str, end: str) -> None:
+    before = read(name, text.replace("\n", end))
+    able = trial.fixable(before, find(before), find)
+    made = trial.all_fixed(before, find, lambda _: True)
+    assert sorted((one.rule, one.setting) for one in able) == sorted(
+        (one.rule, one.setting) for one in made.fixed
+    )
+    after = read(name, made.text)
+    assert trial.fixable(after, find(after), find) == set()
+    assert made.text.count("\n") == made.text.count(end)
+    assert errors(after) <= errors(before)
