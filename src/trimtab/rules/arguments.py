@@ -213,10 +213,10 @@ def _without(scene: Scene) -> Iterator[Hit]:
 
 
 def _cut(made: object) -> bool:
-    """Whether the shell takes what follows for a redirection: ``--port <port>``."""
+    """Whether a redirection (``--port <port>``) or a variable that is empty stands behind it."""
     place = getattr(made, "name_place", None)
     rest = place.text[place.end_column - 1 :] if place is not None and place.end_column else ""
-    return rest.lstrip().startswith("<")
+    return rest.lstrip(" \t\"'").startswith(("<", "$"))
 
 
 def _modules(one: _Given) -> Iterator[Hit]:

@@ -26,6 +26,10 @@ _CLASSES: Final[Mapping[str, str]] = {
     "--kernel-config": "KernelConfig",
     "--structured-outputs-config": "StructuredOutputsConfig",
     "--pooler-config": "PoolerConfig",
+    "--kv-events-config": "KVEventsConfig",
+    "--profiler-config": "ProfilerConfig",
+    "--ec-transfer-config": "ECTransferConfig",
+    "--reasoning-config": "ReasoningConfig",
 }
 """Option → the class of vLLM whose fields are its keys."""
 

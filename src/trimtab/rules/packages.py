@@ -23,6 +23,12 @@ _DEVICES = frozenset(
 )
 
 
+_NAMED = re.compile(
+    r"(?<![a-z])(gaudi|habana|hpu|gcu|enflame|mlu|cambricon|metax|maca|neuron|spyre|rbln)(?![a-z])"
+)
+"""Devices of plugins, as a text names them; NPUs and TPUs are named in many that serve on GPUs."""
+
+
 def _other_device(scene: Scene) -> str:
     """Return the device that a launch asks for, where no release of vLLM has it."""
     made = scene.options.get("--device")
@@ -41,6 +47,9 @@ def added_by(scene: Scene) -> str:
         return f"the plugin for {found[0]} does not add it"
     if device := _other_device(scene):
         return f"the plugin for {device} does not add it"
+    text = scene.document.text.lower() if scene.document is not None else ""
+    if not image and (named := _NAMED.search(text)):
+        return f"the plugin for {named[0]} does not add it"
     if scene.situation.platform not in (None, "cuda", "rocm", "cpu"):
         return f"the plugin for {scene.situation.platform} does not add it"
     if re.search(r"nightly|-dev\b|:main\b|dev[-_]", image):

@@ -179,7 +179,8 @@ def _hit(option: str, made: Setting, found: _Refusal, scene: Scene) -> Hit:
     fix = f"write {meant}" if meant and meant in found.wants else f"give {found.wants}"
     if found.wants.startswith("JSON ("):
         fix = "correct the JSON, in single quotes where a shell reads it"
-    doubt = added_by(scene) if _open(option) or option == "--device" else ""
+    added = _open(option) or option in {"--device", "--kv-cache-dtype"}
+    doubt = added_by(scene) if added else ""
     severity = None if doubt else found.severity
     return Hit(made.name, message, fix, given=doubt, severity=severity)
 
@@ -228,7 +229,7 @@ def _named(option: str, made: Setting, scene: Scene) -> Iterator[Hit]:
             return  # stands for a name
     known = text in vllm().names(part)
     meant = spelling.meant(text, vllm().names_of(part, version)) or _close(text, part, version)
-    doubt = "" if known or meant else added_by(scene)
+    doubt = "" if known or (meant and len(meant) > 4) else added_by(scene)
     who = f"vLLM {version}" if vllm().like(version) else "vLLM"
     yield Hit(
         made.name,
