@@ -62,8 +62,10 @@ def _environment(session: Session, line: Line) -> None:
         for name in list(session.variables.exported()):
             session.variables.unset(name)
         return
+    known = session.variables.exported()
     for setting in unit_environment.assignments(session, line, Origin.UNIT):
-        before = session.variables.exported().get(setting.name)
+        before = known.get(setting.name)
+        known[setting.name] = setting
         if before is not None and before.value != setting.value:
             session.scribe.notice(Oddity.OVERWRITTEN, before, setting)
         session.scribe.settings.append(setting)

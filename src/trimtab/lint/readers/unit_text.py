@@ -93,12 +93,14 @@ def lines(source: Source) -> Iterator[Line]:
         index += 1
         if _is_comment(text):
             continue
-        while text.endswith("\\") and index < len(source.lines):
-            more = source.lines[index]
-            if not more.lstrip().startswith(("#", ";")):
-                text = f"{text[:-1]} {more}"
-                spots = [*spots, *_spots(source, index)]
+        parts = [text]
+        while parts[-1].endswith("\\") and index < len(source.lines):
+            if not source.lines[index].lstrip().startswith(("#", ";")):
+                parts[-1] = f"{parts[-1][:-1]} "
+                parts.append(source.lines[index])
+                spots += _spots(source, index)
             index += 1
+        text = "".join(parts)
         header = re.fullmatch(r"\s*\[([^\]]+)\]\s*", text)
         if header:
             section = header[1]

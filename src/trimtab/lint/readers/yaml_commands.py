@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers import yaml_nodes as nodes
@@ -17,6 +17,12 @@ from trimtab.model.script import Container, Notice, Oddity, Origin, Place, Setti
 
 if TYPE_CHECKING:
     from yaml import Node
+
+_FARTHEST: Final = 50
+"""Lines between two words of a command at most."""
+
+_MOST_WORDS: Final = 2000
+"""Words of the longest text whose lines are looked for; a longer one stands at its begin."""
 
 
 def run(
@@ -79,21 +85,23 @@ def _placed(source: Source, node: Node, parts: list[str]) -> list[Word]:
 
 def _find(source: Source, part: str, begin: tuple[int, int], last: int) -> tuple[int, int] | None:
     """Return line and column, from 0, of a word behind a place; as a whole word at first."""
-    for line in range(begin[0], min(last + 1, len(source.lines))):
-        start = begin[1] if line == begin[0] else 0
-        pattern = rf"(?:(?<=[\s\"'])|^){re.escape(part)}(?=[\s\"']|$)"
-        match = re.compile(pattern).search(source.lines[line], start)
-        if part and match:
-            return line, match.start()
+    for line in range(begin[0], min(begin[0] + _FARTHEST, last + 1, len(source.lines))):
+        text, at = source.lines[line], begin[1] if line == begin[0] else 0
+        at = text.find(part, at) if part else -1
+        while at >= 0:
+            around = (text[at - 1 : at] or " ") + (text[at + len(part) :][:1] or " ")
+            if all(sign.isspace() or sign in "'\"" for sign in around):
+                return line, at
+            at = text.find(part, at + 1)
     return None
 
 
 def _script(source: Source, part: str, begin: tuple[int, int], last: int) -> Source | None:
     """Return the lines of a quoted text that YAML folds, as a shell's continued lines."""
     pieces = part.split()
-    lines = source.lines[begin[0] : last + 1]
-    if len(pieces) < 2 or len(lines) < 2:
+    if not 2 <= len(pieces) <= _MOST_WORDS or last == begin[0]:
         return None
+    lines = source.lines[begin[0] : last + 1]
     match = re.search(r"\s+".join(map(re.escape, pieces)), "\n".join(lines))
     if match is None or "\n" not in match[0] or re.search(r"(^|\s)#", part):
         return None
