@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from trimtab.catalog._tuning import Context
 from trimtab.facts.text import format_cpu_list
@@ -83,6 +84,7 @@ def parallel(context: Context) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def release(version: str) -> tuple[int, ...]:
     """Return the leading numbers of a version: "0.32.0+cpu" is (0, 32, 0)."""
     numbers = re.match(r"\d+(?:\.\d+)*", version.strip().removeprefix("v"))
