@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _DEEPEST: Final = 200
 _MOST_CALLS: Final = 500
+_VALUES: Final = {"simple_expansion", "expansion", "string", "concatenation", "word"}
 
 
 def read_shell(source: Source) -> Document:
@@ -160,17 +161,16 @@ class _Walk:
         keyword = text_of(node.children[0])
         flags = [text_of(one) for one in node.named_children if text_of(one).startswith("-")]
         exports = keyword == "export" or any("x" in flag for flag in flags)
-        last = None
+        last, end = None, node.start_byte
         for child in node.named_children:
             if child.type == "variable_assignment":
                 self._set(child, exported=exports, above=node)
                 last = child.child_by_field_name("name")
             elif child.type == "variable_name" and exports:
                 self.session.variables.export(text_of(child), on="-n" not in flags)
-            elif last is not None and child.type in {
-                *("simple_expansion", "expansion", "string", "concatenation", "word"),
-            }:
+            elif last is not None and child.start_byte > end and child.type in _VALUES:
                 self.session.variables.lost_by_space(text_of(last))
+            end = child.end_byte
 
     def _expanded(self, node: Node) -> Iterator[Text]:
         return words(node, self.session.variables.lookup, self.session.variables.elements)
