@@ -18,6 +18,9 @@ _PERCENT_BELOW = 2.0
 
 _HUNDREDFOLD = 100.0
 
+_COLOURS = r"(\x1b\[[0-9;]*m)"
+_COLOUR = re.compile(_COLOURS)
+
 NO_INTERVAL = "no interval: fewer than 3 degrees of freedom"
 """Why an effect has none."""
 
@@ -25,6 +28,13 @@ NO_INTERVAL = "no interval: fewer than 3 degrees of freedom"
 def plain(text: str) -> str:
     """Return text without what would steer a terminal: servers choose their own names."""
     return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
+
+
+def styled(text: str) -> str:
+    """Return text that may have colours, and nothing else that would steer a terminal."""
+    return "".join(
+        part if _COLOUR.fullmatch(part) else plain(part) for part in re.split(_COLOURS, text)
+    )
 
 
 def value(setting: Value) -> str:

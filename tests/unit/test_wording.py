@@ -120,3 +120,9 @@ def test_a_command_in_quotes_stays_whole_and_a_long_word_stands_below() -> None:
         "scripted  0.32.0",
         "  /a/long/path/of/an/engine",
     ]
+
+
+def test_colours_are_all_that_steers_a_terminal() -> None:
+    assert wording.styled("\x1b[1;31mx\x1b[0m\x1b]0;t\x07\x1b[2Jé\n") == (
+        "\x1b[1;31mx\x1b[0m?]0;t??[2Jé\n"
+    )

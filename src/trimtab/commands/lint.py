@@ -158,11 +158,12 @@ def _of_presets(names: list[str]) -> list[Document]:
 def _print(report: Report, output: str, *, everything: bool) -> None:
     if output == "text":
         from trimtab.lint.output import text
+        from trimtab.wording import styled
 
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         width = _width()
         style = text.Style(colour, width, everything or terminal.verbose())
-        typer.echo(text.render(report, style), nl=False)
+        typer.echo(styled(text.render(report, style)), nl=False)
     elif output == "json":
         from trimtab.lint.output.data import as_data
 
