@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import of_platform
+from tests.json_page import commands
 from tests.unit.show_samples import profile_of
 from trimtab.advice import advise
 from trimtab.commands import app
@@ -56,6 +57,7 @@ def measured(told: tuple[int, str, str]) -> dict[str, Any]:
     notes = [json.loads(line)["text"] for line in err.splitlines()]
     assert [note.split()[0] for note in notes[:3]] == ["engine", "model", "workload"]
     assert shown["dry_run"] is True
+    commands()["bench --dry-run"].require(shown)
     return shown
 
 

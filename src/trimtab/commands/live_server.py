@@ -170,6 +170,7 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
         "measures": measured,
         "target": url,
         "starts": 1,
+        "attempts": 1,
         "noise": None,
         "metrics": [
             asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1, no_interval(1)))
