@@ -65,8 +65,9 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
     env = _environment(source, scribe, nodes.get(service, "environment"))
     scribe.settings += env
     session.variables.give(tuple(env))
-    if nodes.get(service, "env_file") is not None:
-        session.doubt(source, f"the env_file of {name} is not read")
+    given = nodes.get(service, "env_file")
+    if given is not None:
+        session.doubt(source, f"the env_file of {name} is not read", nodes.place(source, given))
     entry = words(source, nodes.get(service, "entrypoint"))
     command = words(source, nodes.get(service, "command"))
     comments(scribe, source, nodes.get(service, "command"))

@@ -80,6 +80,11 @@ def given(session: Session, container: Node, maps: Maps) -> list[Setting]:
             env += maps[name or ""]
         else:
             unknown = True
-    if unknown:
-        session.doubt(session.source, "lint does not know what envFrom sets")
+    node = nodes.get(container, "envFrom")
+    if unknown and node is not None:
+        session.doubt(
+            session.source,
+            "lint does not know what envFrom sets",
+            nodes.place(session.source, node),
+        )
     return env
