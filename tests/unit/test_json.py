@@ -66,6 +66,7 @@ ELSEWHERE = {
     "run --json FILE": "below",
     "python build": "below",
     "oracle check": "below",
+    "bench --dry-run": "test_measured_server.py",
     "oracle binding": "the vendors' wheels",
 }
 
