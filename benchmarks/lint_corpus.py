@@ -131,10 +131,12 @@ def findings(files: dict[str, tuple[str, str]]) -> list[Found]:
     """Return the errors and warnings of lint."""
     command = [sys.executable, "-m", "trimtab", "lint", "--json", *files]
     said = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)["findings"]
+    if len(files) > 1 and any(one["file"] is None for one in said):  # one without a place
+        return [found for name, one in files.items() for found in findings({name: one})]
     return [
         Found(
-            files[one["file"]],
-            one["line"],
+            files[one["file"] or next(iter(files))],
+            one["line"] or 0,
             one["rule"],
             one["setting"],
             one["severity"],
