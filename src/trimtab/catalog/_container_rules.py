@@ -139,8 +139,14 @@ def _chip(scene: Scene) -> Iterator[Hit]:
         )
 
 
+_WITH_SUDO = re.compile(r"(^|/)vllm/vllm-openai([:@]|$)")
+"""Images whose Dockerfile installs sudo."""
+
+
 def _sudo(document: Document, situation: Situation) -> Iterator[Hit]:
     shell = any(_named(made, "--interactive") for made in document.containers)
+    if document.containers and all(_WITH_SUDO.search(one.image) for one in document.containers):
+        return
     for command in document.commands:
         if command.words[:1] != ("sudo",) or command.inside is False:
             continue

@@ -138,6 +138,8 @@ def _writes_kernel(command: Command) -> bool:
 def _inside(document: Document, situation: Situation) -> Iterator[Hit]:
     """Yield a hit for each kernel setting made in a container, or where a server is started."""
     serves = any(not one.implied for one in document.launches)
+    if any(one.name == "--privileged" for made in document.containers for one in made.options):
+        return  # it may set them: the rule "privileged" says what that means
     for command in document.commands:
         if not _writes_kernel(command) or command.inside is False:
             continue

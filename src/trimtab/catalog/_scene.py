@@ -6,7 +6,8 @@ for a process that a file would start (``lint``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -19,6 +20,24 @@ from trimtab.model.script import Container, Document, Setting
 from trimtab.model.situation import Situation
 
 _NOTHING: Mapping[str, Setting] = MappingProxyType({})
+
+
+_VLLMS_SCRIPTS = frozenset({"api_server.py", "benchmark_latency.py", "benchmark_throughput.py"})
+"""Scripts that take the options of vLLM's engine."""
+
+
+def script_of(argv: Sequence[str]) -> str:
+    """Return the name of the Python script that a command runs, "" where it runs none."""
+    program = argv[0].rpartition("/")[2] if argv else ""
+    if not re.match(r"python|torchrun|accelerate", program):
+        return ""
+    words = argv[1 : argv.index("-m")] if "-m" in argv else argv[1:]
+    return next((one for one in words if one.endswith(".py")), "").rpartition("/")[2]
+
+
+def is_engine_script(argv: Sequence[str]) -> bool:
+    """Whether a command runs a script of vLLM's that takes the options of its engine."""
+    return script_of(argv) in _VLLMS_SCRIPTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +109,11 @@ class Scene:
                 except ValueError:
                     return None
         return None
+
+    @property
+    def own_script(self) -> bool:
+        """Whether a text starts a Python script of its own, which takes options of its own."""
+        return self.pid is None and bool(script_of(self.argv)) and not is_engine_script(self.argv)
 
     @property
     def graphs(self) -> bool | None:

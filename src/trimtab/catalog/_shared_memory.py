@@ -47,6 +47,13 @@ def _one_device(made: Container) -> bool:
     return any(re.search(r"\.com/(gpu|npu)=1$", one.value) for one in _named(made, "--resource"))
 
 
+def _one_process(scene: Scene, made: Container) -> bool:
+    """Whether one process drives all devices of a host: a TPU's chips, the cores of Neuron."""
+    resources = " ".join(one.value for one in _named(made, "--resource"))
+    neuron = "aws.amazon.com/neuron" in resources or any(scene.variables("NEURON_"))
+    return neuron or scene.situation.platform == "tpu" or "google.com/tpu" in resources
+
+
 def _mounted(made: Container) -> bool:
     """Whether something is mounted where the shared memory is."""
     patterns = {
@@ -64,7 +71,7 @@ def _shm(scene: Scene) -> Iterator[Hit]:
     if any(o.value.startswith(("host", "container:")) for o in _named(made, "--ipc")):
         return
     workers = _workers(scene)
-    if (workers is not None and workers < 2) or _one_device(made):
+    if (workers is not None and workers < 2) or _one_device(made) or _one_process(scene, made):
         return
     given = "" if workers else "several workers serve"
     who = f"{workers} workers pass" if workers else "workers pass"

@@ -23,8 +23,11 @@ PerTuning: TypeAlias = Callable[[Tuning, Scene], Iterator[Hit]]
 def set_to(tuning: Tuning, scene: Scene) -> Value:
     """Return the value that a scene gives an entry, ``None`` if it is not set.
 
-    An option at the end of a command without its value sets nothing: the engine refuses it.
+    An option at the end of a command without its value sets nothing: the engine refuses it. An
+    option of a script that is not vLLM's is the script's own.
     """
+    if isinstance(tuning.knob, Argument | Switch) and scene.own_script:
+        return None
     try:
         return tuning.knob.parse(scene.settings, scene.writes)
     except UsageError:

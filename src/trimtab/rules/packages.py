@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from trimtab.catalog import Scene
+from trimtab.catalog._releases import vllm
+from trimtab.knobs.server_arg import option_name
 
 _PLUGINS = re.compile(
     r"omni|gaudi|habana|hpu|ascend|neuron|spyre|mlu|musa|metax|maca|rbln|tpu|npu"
@@ -37,6 +39,35 @@ def _other_device(scene: Scene) -> str:
     return made.value if re.fullmatch(r"[a-z][a-z0-9]{1,11}", made.value) else ""
 
 
+_SIGNS: dict[str, tuple[str, str]] = {
+    "Gaudi": (r"PT_HPU_\w+|HABANA_\w+", r"habana|habana\.ai/gaudi.*"),
+    "Neuron": (r"NEURON_\w+", r"aws\.amazon\.com/neuron.*"),
+    "TPU": (r"TPU_\w+", r"google\.com/tpu.*"),
+    "Enflame": (r"TOPS_VISIBLE_DEVICES", r"enflame\.com/.*"),
+    "Rebellions": (r"RBLN_\w+", r"rebellions\.ai/.*"),
+    "Cambricon": (r"MLU_VISIBLE_DEVICES", r"cambricon\.com/.*"),
+}
+"""Makers of other devices: their variables, and runtimes and resources that a container gets."""
+
+
+def maker(scene: Scene) -> str:
+    """Return whose devices serve, where the text names a maker whose vLLM is a fork or plugin."""
+    made = scene.container.options if scene.container is not None else ()
+    given = [one.value for one in made if one.name in {"--runtime", "--resource"}]
+    for name, (variable, option) in _SIGNS.items():
+        named = any(re.fullmatch(variable, one) for one in scene.env)
+        if named or any(re.fullmatch(option, one) for one in given):
+            return name
+    return _other_device(scene)
+
+
+def _is_fork(scene: Scene) -> bool:
+    """Whether the vLLM for other devices is no plugin: it has options that no release had."""
+    known = vllm().names("options")
+    wholes = {option_name(one).partition(".")[0].replace("--no-", "--") for one in scene.options}
+    return any(not any(one.startswith(whole) for one in known) for whole in wholes)
+
+
 def added_by(scene: Scene) -> str:
     """Return the condition under which an option that vLLM lacks is refused; "" for always."""
     image = scene.container.image.lower() if scene.container is not None else ""
@@ -45,8 +76,8 @@ def added_by(scene: Scene) -> str:
         return "vllm-omni does not add it"
     if found := _PLUGINS.search(image):
         return f"the plugin for {found[0]} does not add it"
-    if device := _other_device(scene):
-        return f"the plugin for {device} does not add it"
+    if other := maker(scene):
+        return f"the vLLM for {other} does not add it"
     text = scene.document.text.lower() if scene.document is not None else ""
     if not image and (named := _NAMED.search(text)):
         return f"the plugin for {named[0]} does not add it"
@@ -79,6 +110,8 @@ def unknown_release(scene: Scene, since: str) -> str:
     image = re.sub(r"\$\{\w+:?-([^${}]*)\}", r"\1", image)
     if device := _other_device(scene):
         return f"the vLLM for {device} is {since} or later"
+    if (other := maker(scene)) and _is_fork(scene):
+        return f"the vLLM for {other} is {since} or later"
     newest = _NEWEST.search(image) or _BASE.search(image)
     if not image or image.startswith("$") or newest:
         return ""

@@ -18,7 +18,7 @@ from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.script import Place, Setting
 from trimtab.rules import spelling
 from trimtab.rules.lives import in_force, serves
-from trimtab.rules.packages import added_by
+from trimtab.rules.packages import added_by, maker
 
 _RECENT = "0.12.0"
 """What every release since then refuses is an error where the version is not known."""
@@ -56,7 +56,15 @@ def _values(scene: Scene) -> Iterator[Hit]:
             found = _refused(option, made.value, version, joined=joined)
             found = found or _object(option, made.value, version)
             if found is not None and not _was_listed(option, made.value, scene):
-                yield _hit(option, made, found, scene)
+                yield _on_condition(_hit(option, made, found, scene), found, scene)
+
+
+def _on_condition(hit: Hit, found: _Refusal, scene: Scene) -> Hit:
+    """Return the hit, on a condition where a fork may have the switch with a value, as of old."""
+    other = maker(scene)
+    if hit.given or not other or found.wants != "no value":
+        return hit
+    return replace(hit, given=f"the vLLM for {other} reads it so", severity=None)
 
 
 def _unfilled(option: str, made: Setting) -> bool:

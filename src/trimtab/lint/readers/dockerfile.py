@@ -115,6 +115,10 @@ def read_dockerfile(source: Source) -> Document:
     return scribe.document(source, "dockerfile")
 
 
+_EMPTY = (["[]"], ["[", "]"])
+"""An ENTRYPOINT that takes the entry point of the image away."""
+
+
 @dataclass(slots=True)
 class _Stage:
     """One build stage: its environment, and what its containers run."""
@@ -196,7 +200,9 @@ class _Stage:
         before = len(self.session.scribe.launches)
         entry = exec_form(self.entrypoint) if self.entrypoint else None
         rest = exec_form(self.command) if self.command else None
-        if entry is not None or rest is not None:
+        emptied = self.entrypoint is not None and self.entrypoint.text.split() in _EMPTY
+        typed = None if entry is not None or emptied else self.entrypoint  # docker drops CMD then
+        if typed is None and (entry is not None or rest is not None):
             place = (entry or rest or [])[0].place
             container = self.session.container
             found, odd = entries.started(
@@ -204,12 +210,12 @@ class _Stage:
                 entry or (),
                 rest or (),
                 place,
-                entered=entry is not None,
+                entered=self.entrypoint is not None,
             )
             self.session.scribe.notices += () if odd is None else (odd,)
             self.session.start(found, place)
         else:
-            for one in (self.entrypoint, self.command):
+            for one in (typed, self.command):
                 if one is not None:
                     walk_text(self.session, one.source)
                     break

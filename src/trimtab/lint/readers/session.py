@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Final
 
+from trimtab.catalog._scene import is_engine_script
 from trimtab.lint.readers import changes, entry, env_file, json_words, launchers, scripts
 from trimtab.lint.readers import container as containers
 from trimtab.lint.readers.launch import (
@@ -241,12 +242,13 @@ class Session:
 
     def _launch(self, bare: Unwrapped, env: dict[str, Setting], place: Place) -> None:
         server = is_server(bare.words)
+        engine = is_engine_script([one.text for one in bare.words])
         self.scribe.notices += json_words.notices(bare.words) if server else ()
         self.scribe.launches.append(
             Launch(
                 argv=tuple(one.text for one in bare.words),
                 env=tuple(env.values()),
-                options=options_of(bare.words[1:]) if server else (),
+                options=options_of(bare.words[1:]) if server or engine else (),
                 affinity=bare.affinity,
                 wrappers=bare.wrappers,
                 container=self.container,

@@ -119,9 +119,9 @@ def comments(scribe: Scribe, source: Source, node: Node | None) -> None:
         text = nodes.scalar(one)
         if text is None or getattr(one, "style", None) != ">":
             continue
-        hit = _comment(source, one)
+        listed = one is not node
+        hit = _comment(source, one, text, listed=listed)
         if hit is not None:
-            listed = one is not node
             said = (
                 "the text is folded into one line, so this # makes a comment of all that follows"
                 if listed
@@ -131,10 +131,24 @@ def comments(scribe: Scribe, source: Source, node: Node | None) -> None:
             scribe.notices.append(Notice(Oddity.NO_SHELL, setting, said=said))
 
 
-def _comment(source: Source, node: Node) -> Place | None:
+def _comment(source: Source, node: Node, text: str, *, listed: bool) -> Place | None:
+    """Return the place of the first ``#`` that is no comment for the program, if there is one.
+
+    Lines that are indented further keep their breaks. A shell gets them where the text is an item
+    of a list, ``listed``, or where they stand in quotes.
+    """
     for number in range(node.start_mark.line + 2, node.end_mark.line + 1):
         line = source.lines[number - 1] if number <= len(source.lines) else ""
         match = re.search(r"(?:^|\s)(#)(?:\s|$)", line)
-        if match:
+        if match and not _kept(line, text, listed=listed):
             return source.place(number, match.start(1) + 1, len(line) + 1)
     return None
+
+
+def _kept(line: str, text: str, *, listed: bool) -> bool:
+    """Whether a shell gets a line of folded text as a line of its own."""
+    begins = [one.strip() for one in text.split("\n")]
+    if line.strip() not in begins:
+        return False
+    before = "\n".join(begins[: begins.index(line.strip())])
+    return listed or before.count("'") % 2 == 1 or before.count('"') % 2 == 1

@@ -1,0 +1,182 @@
+"""Lint on launches for other makers' devices, other programs and other entry points."""
+
+from __future__ import annotations
+
+import pytest
+
+from trimtab import lint
+from trimtab.model.situation import Situation
+
+
+def said(name: str, text: str) -> list[tuple[str, str, str]]:
+    """Return (severity, rule, setting) of each finding of a text."""
+    found = lint.check(lint.read(name, text), Situation())
+    return sorted((one.severity.value, one.rule, one.setting) for one in found)
+
+
+def loud(name: str, text: str) -> list[tuple[str, str, str]]:
+    """Return those that are no mere condition."""
+    return [one for one in said(name, text) if one[0] != "info"]
+
+
+GAUDI = "export PT_HPU_LAZY_MODE=1\n"
+SERVE = "vllm serve m --use-sorted-prefill --num-scheduler-steps 4 --multi-step true\n"
+
+
+def test_a_vllm_for_another_maker_is_judged_on_a_condition() -> None:
+    names = {
+        ("unknown-option", "--use-sorted-prefill"),
+        ("removed-option", "--num-scheduler-steps"),
+    }
+    assert names <= {(rule, name) for _, rule, name in loud("s.sh", SERVE)}
+    assert loud("s.sh", GAUDI + SERVE) == []
+    assert names <= {(rule, name) for level, rule, name in said("s.sh", GAUDI + SERVE)}
+
+
+@pytest.mark.parametrize("runtime", ["habana", "nvidia"])
+def test_the_runtime_names_the_maker(runtime: str) -> None:
+    text = f"docker run --runtime={runtime} own/vllm:1 vllm serve m --multi-step true\n"
+    assert (("warning", "option-value", "--multi-step") in loud("s.sh", text)) is (
+        runtime == "nvidia"
+    )
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: a}}
+spec:
+  containers:
+  - name: a
+    image: team/vllm:1
+    command: [vllm, serve, m, -tp, "2"]
+    resources:
+      limits: {{{resource}: 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("resource", "small"),
+    [
+        *(("aws.amazon.com/neuroncore", False), ("google.com/tpu", False)),
+        *(("nvidia.com/gpu", True), ("amd.com/gpu", True)),
+    ],
+)
+def test_one_process_drives_all_chips_of_a_tpu_and_all_cores_of_neuron(
+    resource: str, *, small: bool
+) -> None:
+    found = [rule for _, rule, _ in loud("a.yaml", POD.format(resource=resource))]
+    assert ("shm-small" in found) is small
+
+
+@pytest.mark.parametrize(
+    ("script", "judged"),
+    [("measure_power.py", False), ("benchmark_latency.py", True), ("train.py", False)],
+)
+def test_a_script_of_ones_own_takes_options_of_its_own(script: str, *, judged: bool) -> None:
+    found = [rule for _, rule, _ in loud("s.sh", f"python3 {script} --swap-space 4\n")]
+    assert found == (["removed-option"] if judged else [])
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "command", "found"),
+    [
+        ("[]", '["gunicorn", "site:app"]', []),
+        ("[ ]", '["gunicorn", "site:app"]', []),
+        ("exec gunicorn site:app", '["--workers", "2"]', []),
+        ('["vllm", "serve"]', '["m", "two"]', [("error", "extra-word", "two")]),
+    ],
+)
+def test_an_entry_point_takes_the_place_of_the_images(
+    entrypoint: str, command: str, found: list[tuple[str, str, str]]
+) -> None:
+    text = f"FROM vllm/vllm-openai:v0.25.1\nENTRYPOINT {entrypoint}\nCMD {command}\n"
+    assert loud("Dockerfile", text) == found
+
+
+def test_the_words_behind_the_entry_point_of_the_image_are_its_arguments() -> None:
+    text = 'FROM vllm/vllm-openai:v0.25.1\nCMD ["m", "two"]\n'
+    assert loud("Dockerfile", text) == [("error", "extra-word", "two")]
+
+
+@pytest.mark.parametrize(
+    ("image", "missing"),
+    [("vllm/vllm-openai:v0.11.0", False), ("quay.io/ascend/vllm-ascend:v0.11.0", True)],
+)
+def test_vllms_own_image_has_sudo(image: str, *, missing: bool) -> None:
+    found = loud("Dockerfile", f"FROM {image}\nRUN sudo chmod +x /run.sh\n")
+    assert (("warning", "sudo-inside", "sudo") in found) is missing
+
+
+PRIVILEGED = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: a}}
+spec:
+  initContainers:
+  - name: limits
+    image: busybox
+    command: [sh, -c, "sysctl -w vm.swappiness=1"]
+    securityContext: {{privileged: {privileged}}}
+  containers:
+  - name: a
+    image: vllm/vllm-openai:v0.25.1
+    args: [--model, m]
+"""
+
+
+@pytest.mark.parametrize("privileged", ["true", "false"])
+def test_a_privileged_container_may_set_the_kernel(privileged: str) -> None:
+    found = [rule for _, rule, _ in loud("a.yaml", PRIVILEGED.format(privileged=privileged))]
+    assert ("host-setting-inside" in found) is (privileged == "false")
+
+
+COMPOSE = """\
+services:
+  a:
+    image: own/vllm:1
+    entrypoint: [bash, -lc]
+    command: {head}
+      {begin}
+      {indent}# the port is that of the proxy
+      {indent}vllm serve m --port 8000
+      {end}
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "begin", "indent", "end", "noted"),
+    [
+        (">", "'set -e;", "  ", "'", False),
+        (">", "'set -e;", "", "'", True),
+        (">", "set -e;", "  ", "exit", True),
+        ("\n    - >", "  set -e;", "    ", "  exit", False),
+    ],
+)
+def test_a_line_of_folded_text_that_a_shell_gets_whole_may_be_a_comment(
+    head: str, begin: str, indent: str, end: str, *, noted: bool
+) -> None:
+    text = COMPOSE.format(head=head, begin=begin, indent=indent, end=end)
+    assert ("no-shell" in [rule for _, rule, _ in said("compose.yaml", text)]) is noted
+
+
+def test_a_finding_in_a_script_of_vllms_has_its_line() -> None:
+    text = "cd bench\npython3 benchmark_latency.py --model m --swap-space 4\n"
+    found = lint.check(lint.read("s.sh", text), Situation())
+    assert [(one.rule, one.place.line if one.place else None) for one in found] == [
+        ("removed-option", 2)
+    ]
+
+
+def test_a_plugin_serves_with_the_newest_vllm_and_a_device_of_its_own_with_another() -> None:
+    plain = "vllm serve m --num-scheduler-steps 4"
+    assert [rule for _, rule, _ in loud("s.sh", f"{GAUDI}{plain}\n")] == ["removed-option"]
+    assert loud("s.sh", f"{plain} --device dlc\n") == []
+
+
+def test_what_no_vllm_takes_is_an_error_for_each_maker() -> None:
+    text = f"{GAUDI}vllm serve m --max-num-seqs many --speculative-config '{{4}}'\n"
+    assert loud("s.sh", text) == [
+        ("error", "option-value", "--max-num-seqs"),
+        ("error", "option-value", "--speculative-config"),
+    ]
