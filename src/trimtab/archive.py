@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from trimtab import codec, named_files, storage
+from trimtab import codec, storage, user_files
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.model import Advice, Conclusion, Header, Verdict
@@ -85,7 +85,7 @@ def read(folder: Path, ledger: Ledger) -> Study | None:
     if not path.exists():
         return None
     try:
-        content = codec.require(dict, json.loads(named_files.read(path, _MAX_BYTES)))
+        content = codec.require(dict, json.loads(user_files.read(path, _MAX_BYTES)))
         found = content.pop("format", None)
         if found != FORMAT:
             raise ValueError(f"format must be {FORMAT}, but is {found!r}")

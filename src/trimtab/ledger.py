@@ -33,7 +33,7 @@ from typing import Any, Final, Self, cast
 
 from filelock import FileLock, Timeout
 
-from trimtab import named_files, storage
+from trimtab import storage, user_files
 from trimtab.codec import decode, encode, require
 from trimtab.errors import StudyError
 from trimtab.model import Start
@@ -205,7 +205,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Start], int, str | None]:
     The sum is ``None`` in a format without them.
     """
     try:
-        data = named_files.read(path, _MAX_BYTES)
+        data = user_files.read(path, _MAX_BYTES)
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror or error})") from error
     length = data.rfind(b"\n") + 1

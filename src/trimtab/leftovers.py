@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from trimtab import named_files, proctree, storage
+from trimtab import proctree, storage, user_files
 from trimtab.proctree import Stat
 
 FILE = "running.json"
@@ -65,7 +65,7 @@ def erase(folder: Path) -> None:
 def load(path: Path) -> Running | None:
     """Read a record; ``None`` for one that is of another format or damaged."""
     try:
-        data = json.loads(named_files.read(path, _MAX_BYTES))
+        data = json.loads(user_files.read(path, _MAX_BYTES))
         if data["format"] != FORMAT:
             return None
         if not _COOKIE.fullmatch(data["cookie"]):

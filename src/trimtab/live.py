@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from trimtab import listening, proctree
+from trimtab import listeners, proctree
 from trimtab.engines import Observer
 from trimtab.errors import UsageError
 from trimtab.model import Process, Value
@@ -68,11 +68,11 @@ class LiveServer:
         """Return where it answers; where it only listens, if it does not answer."""
         tree = self.processes()
         argv = [word for process in tree for word in process.cmdline]
-        candidates = listening.urls((one.pid for one in tree), argv)
-        if (found := listening.serving(candidates)) is not None:
+        candidates = listeners.urls((one.pid for one in tree), argv)
+        if (found := listeners.serving(candidates)) is not None:
             return found
         where = next(iter(candidates), None)
-        if "--headless" in listening.with_file(argv):
+        if "--headless" in listeners.with_file(argv):
             why = "a server with --headless has no API"
         elif where is None:
             why = "no address was found at which the server listens"

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from trimtab import engines, named_files, storage, strict_yaml
+from trimtab import engines, storage, strict_yaml, user_files
 from trimtab.errors import StudyError, UsageError
 from trimtab.model import (
     Answer,
@@ -146,7 +146,7 @@ def read_profile(path: Path) -> Profile:
             one that was measured (its digest differs).
     """
     try:
-        text = named_files.read(path, strict_yaml.MAX_BYTES)
+        text = user_files.read(path, strict_yaml.MAX_BYTES)
     except OSError as error:
         raise UsageError(
             f"the profile {path} cannot be read ({error.strerror}): {_NAME_ONE}"

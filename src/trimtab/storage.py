@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from trimtab import named_files
+from trimtab import user_files
 from trimtab.errors import StudyError
 
 
@@ -109,7 +109,7 @@ def require_trusted(path: Path) -> None:
     Raises:
         StudyError: it could be another user's work, or is neither file nor folder.
     """
-    if named_files.inherited(path):
+    if user_files.inherited(path):
         return
     try:
         found = path.stat()

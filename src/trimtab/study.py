@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from trimtab import named_files, playing, presets, search, storage
+from trimtab import playing, presets, search, storage, user_files
 from trimtab.apply import pending, recover
 from trimtab.catalog import CATALOG, unread, written_by
 from trimtab.engine_choice import EMBEDDED
@@ -199,7 +199,7 @@ def require_folder(folder: Path, *, shared: bool = False) -> None:
         UsageError: it is something else, or below something else.
         StudyError: another user could have written what it holds.
     """
-    named_files.require_folder("--study", folder)
+    user_files.require_folder("--study", folder)
     storage.require_own(folder, linked=COMPILED, shared=shared)
 
 

@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "keeper",
             "kept",
             "landscapes",
-            "named_files",
+            "user_files",
             "strict_yaml",
             "wording",
             "credentials",
@@ -37,7 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"presets", "slo", "averages", "spread", "metrics", "pooled", "stats", "rules"}),
     frozenset({"plan", "differences", "config_file"}),
     frozenset(
-        {"server", "listening", "live", "named_threads", "verify", "apply", "journal", "records"}
+        {"server", "listeners", "live", "named_threads", "verify", "apply", "journal", "records"}
     ),
     frozenset({"load", "search", "ledger", "profile_schema", "profile"}),
     frozenset({"simulated"}),
@@ -70,7 +70,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"tune", "measure", "capacity"}),
     frozenset({"comparison_table"}),
     frozenset({"study", "targets"}),
-    frozenset({"stored"}),
+    frozenset({"study_files"}),
     frozenset({"commands", "__main__"}),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -117,7 +117,7 @@ def test_what_could_not_be_asked_is_said(
 ) -> None:
     process = Process(1, 0, "api", "vllm", ("vllm", "serve", "m", *words))
     monkeypatch.setattr(LiveServer, "processes", lambda _: (process,))
-    monkeypatch.setattr("trimtab.listening._sockets", lambda _: iter(()))
+    monkeypatch.setattr("trimtab.listeners._sockets", lambda _: iter(()))
     monkeypatch.setattr("trimtab.live._output_file", lambda _: None)
     observer = engines.observer("vllm")
     asked = f"the server was not asked for its configuration, because {why}"
@@ -128,6 +128,6 @@ def test_what_could_not_be_asked_is_said(
 
 def test_a_server_in_trouble_is_said_not_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answer(b"", "503 Busy")) as (place, _):
-        monkeypatch.setattr("trimtab.listening._sockets", lambda _: iter([place]))
+        monkeypatch.setattr("trimtab.listeners._sockets", lambda _: iter([place]))
         found = LiveServer(1, engines.observer("vllm"))
         assert found.unread[0].endswith(f"because {found.url} does not answer")

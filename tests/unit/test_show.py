@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from tests.json_page import commands
-from trimtab import archive, search, stored, study
+from trimtab import archive, search, study, study_files
 from trimtab.answer import write_answer
 from trimtab.commands.app import app
 from trimtab.errors import StudyError, StudyMismatchError, TrimtabError, UsageError
@@ -48,7 +48,7 @@ def run(*words: str) -> None:
 
 
 def test_the_stored_answer_is_what_was_answered(folder: Path) -> None:
-    found = stored.read(folder, SAID.append)
+    found = study_files.read(folder, SAID.append)
     assert len(found.starts) > 20
     assert headline(found).next == f"trimtab tune --like {folder} --budget 45"
     assert found.left_out == (("null-6", Verdict.NOT_APPLICABLE, "left out by --skip"),)
@@ -57,11 +57,11 @@ def test_the_stored_answer_is_what_was_answered(folder: Path) -> None:
 
 
 def test_without_a_stored_answer_the_ledger_gives_the_same(folder: Path) -> None:
-    before = stored.read(folder, SAID.append)
+    before = study_files.read(folder, SAID.append)
     text = (folder / archive.NAME).read_text()
     (folder / archive.NAME).unlink()
     try:
-        again = stored.read(folder, SAID.append)
+        again = study_files.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
     assert replace(again.conclusion, notes=()) == replace(before.conclusion, notes=())
@@ -81,7 +81,7 @@ def test_a_question_that_is_another_one_here_is_not_answered_anew(
     monkeypatch.setattr(study, "require_same_question", differs)
     try:
         with pytest.raises(UsageError, match=r"open its report\.html"):
-            stored.read(folder, SAID.append)
+            study_files.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
 
@@ -91,7 +91,7 @@ def test_an_answer_with_the_former_words_is_read(folder: Path) -> None:
     assert '"verdict": "adopt"' in text
     (folder / archive.NAME).write_text(text.replace('"verdict": "adopt"', '"verdict": "WIN"'))
     try:
-        found = stored.read(folder, SAID.append)
+        found = study_files.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
     assert Verdict.ADOPT in {one.verdict for one in found.conclusion.answers}
@@ -106,7 +106,7 @@ def test_a_damaged_answer_is_refused_in_one_line(content: str, folder: Path) -> 
     (folder / archive.NAME).write_text(content)
     try:
         with pytest.raises(StudyError, match="remove it") as error:
-            stored.read(folder, SAID.append)
+            study_files.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
     assert "\n" not in str(error.value)
@@ -117,7 +117,7 @@ def test_an_answer_to_fewer_starts_is_stale(folder: Path) -> None:
     content = json.loads(text)
     (folder / archive.NAME).write_text(json.dumps({**content, "starts": 3, "title": "old"}))
     try:
-        found = stored.read(folder, SAID.append)
+        found = study_files.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
     assert found.title != "old"
@@ -128,7 +128,7 @@ def test_show_prints_tables_evidence_and_json(
 ) -> None:
     run("show", str(folder))
     shown = capsys.readouterr().out
-    assert shown.startswith(headline(stored.read(folder, SAID.append)).text)
+    assert shown.startswith(headline(study_files.read(folder, SAID.append)).text)
     assert "What each tuning is worth" in shown
     run("show", str(folder), "--why", "gain-8")
     assert capsys.readouterr().out.startswith("gain-8=on: adopt\n")
@@ -183,7 +183,7 @@ def test_like_takes_the_options_of_a_study(
 
 
 def test_the_evidence_names_starts_checks_and_profiles(folder: Path) -> None:
-    found: Study = stored.read(folder, SAID.append)
+    found: Study = study_files.read(folder, SAID.append)
     first = next(one for one in found.starts if "gain-8" in dict(one.request.candidate))
     check = Check(CheckKind.ENVIRON, "X", "1", "gain-8")
     refuted = replace(first, evidence=(Evidence(check, Seen.NO, "absent", "/proc/1/environ"),))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trimtab import config_file, named_files, shell_words
+from trimtab import config_file, shell_words, user_files
 from trimtab.baseline import launcher, serving
 from trimtab.errors import UsageError
 from trimtab.question import Options
@@ -60,7 +60,7 @@ def read_file(path: Path) -> ServeCommand:
         UsageError: the file cannot be read, or holds what only a shell could evaluate.
     """
     try:
-        text = named_files.read(path, MAX_BYTES).decode("utf-8")
+        text = user_files.read(path, MAX_BYTES).decode("utf-8")
     except OSError as error:
         raise UsageError(
             f"the baseline file {path} cannot be read ({error.strerror}): name a file that holds "

@@ -81,7 +81,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure, print, and keep everything in a folder."""
-    from trimtab.commands import live_server, measured, measuring, planned, terminal
+    from trimtab.commands import intention, live_server, measured, measuring, terminal
     from trimtab.commands.live_server import reached
     from trimtab.question import Options
 
@@ -104,8 +104,8 @@ def bench(
     )
     address = reached(url, options, target, insecure=insecure, resume=resume)
     if dry_run:
-        planned.show(
-            planned.of_bench(address, target, options, starts, resume=resume), as_json=as_json
+        intention.show(
+            intention.of_bench(address, target, options, starts, resume=resume), as_json=as_json
         )
         return
     if address is not None:

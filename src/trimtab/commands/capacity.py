@@ -80,7 +80,7 @@ def capacity(
     as_json: Json = False,
 ) -> None:
     """Search, print, and keep everything in a folder."""
-    from trimtab.commands import capacities, planned, terminal
+    from trimtab.commands import capacities, intention, terminal
     from trimtab.commands.live_server import reached
     from trimtab.question import Options
 
@@ -101,8 +101,8 @@ def capacity(
     )
     address = reached(url, options, target, insecure=insecure, resume=resume)
     if dry_run:
-        planned.show(
-            planned.of_capacity(address, target, options, starts, requests, resume=resume),
+        intention.show(
+            intention.of_capacity(address, target, options, starts, requests, resume=resume),
             as_json=as_json,
         )
         return

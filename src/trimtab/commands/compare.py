@@ -82,7 +82,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare, print, and keep everything in a folder."""
-    from trimtab.commands import measured, measuring, planned, terminal
+    from trimtab.commands import intention, measured, measuring, terminal
     from trimtab.question import Options
 
     options = Options(
@@ -104,8 +104,8 @@ def compare(
         device_time=device_time,
     )
     if dry_run:
-        planned.show(
-            planned.of_compare((first, second), options, margin, pairs, resume=resume),
+        intention.show(
+            intention.of_compare((first, second), options, margin, pairs, resume=resume),
             as_json=as_json,
         )
         return

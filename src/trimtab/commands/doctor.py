@@ -114,7 +114,7 @@ def _view(
     capture: Path | None,
     told: Situation,
 ) -> View:
-    from trimtab import named_files
+    from trimtab import user_files
     from trimtab.diagnosis import machine
     from trimtab.diagnosis.capture import RecordingHost
     from trimtab.host import Host, LocalHost, captured
@@ -124,7 +124,7 @@ def _view(
         host = RecordingHost(host, capture)
     local = snapshot is None
     if python is not None and local:
-        named_files.require_program("--python", python)
+        user_files.require_program("--python", python)
     if pid is not None and python is None:
         python = _interpreter_of(pid)
     environment = machine.find_environment(host, python, local=local)

@@ -274,10 +274,10 @@ def _folder(state: Path | None) -> Path:
     Raises:
         UsageError: what is named is no folder.
     """
-    from trimtab import named_files
+    from trimtab import user_files
     from trimtab.hosting import held
 
     if state is None:
         return held.FOLDER
-    named_files.require_folder("--state", state)
+    user_files.require_folder("--state", state)
     return state

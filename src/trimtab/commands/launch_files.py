@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from trimtab import named_files
+from trimtab import user_files
 from trimtab.errors import UsageError
 
 LIMIT = 2_000_000
@@ -91,7 +91,7 @@ def text_of(path: Path | None) -> str:
     """
     name = "standard input" if path is None else str(path)
     try:
-        data = _standard_input() if path is None else named_files.read(path, LIMIT)
+        data = _standard_input() if path is None else user_files.read(path, LIMIT)
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from error
     text = _decoded(data)

@@ -108,7 +108,7 @@ def lint(
 def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], list[str]]:
     """Return the documents, and one sentence for each file that is none."""
     from trimtab.commands import launch_files
-    from trimtab.commands.handed_files import with_env_files
+    from trimtab.commands.env_files import with_env_files
     from trimtab.errors import UsageError
     from trimtab.lint import read
     from trimtab.lint.readers import name_of

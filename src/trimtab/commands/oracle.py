@@ -147,11 +147,11 @@ def table_page(
     ] = None,
 ) -> None:
     """Print the page of everything that was asked."""
-    from trimtab import named_files
+    from trimtab import user_files
     from trimtab.oracle import environment, table
 
     if output is not None:
-        named_files.require_place("--output", output)
+        user_files.require_place("--output", output)
     python = environment.interpreter()
     found = {layer: list(table.rows(python, layer)) for layer in table.KINDS}
     outcomes = list(table.outcomes(python))

@@ -125,12 +125,12 @@ def _wish(
 
 
 def _scene(wish: Wish, target: str, python: str, snapshot: Path | None) -> Scene:
-    from trimtab import named_files
+    from trimtab import user_files
     from trimtab.host import Host, LocalHost, captured
     from trimtab.prepare.examine import scene_of
 
     if python and snapshot is None:
-        named_files.require_program("--python", python)
+        user_files.require_program("--python", python)
     host: Host = LocalHost() if snapshot is None else captured(snapshot)
     return scene_of(host, wish, target, python, local=snapshot is None)
 

@@ -42,7 +42,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Read the study and print the part that is asked for."""
-    from trimtab import stored
+    from trimtab import study_files
     from trimtab.answer_json import as_json as of_study
     from trimtab.errors import UsageError
     from trimtab.report import text
@@ -50,8 +50,8 @@ def show(
 
     if why is not None and left_out:
         raise UsageError("--why and --left-out print different things: name one of them")
-    folder = stored.folder(study)
-    found = stored.read(folder, terminal.say)
+    folder = study_files.folder(study)
+    found = study_files.read(folder, terminal.say)
     if why is not None:
         evidence = chain(found, why)
         if as_json:

@@ -78,13 +78,13 @@ def from_metrics(
     ] = None,
 ) -> None:
     """Print the workload that the server at ``url`` gets."""
-    from trimtab import named_files, strict_yaml
+    from trimtab import strict_yaml, user_files
     from trimtab.engines import address
     from trimtab.load import observed
 
     url = address.parse(address.insecure(url) if insecure else url, "the address").url
     if out is not None:
-        named_files.require_place("--out", out)
+        user_files.require_place("--out", out)
     seen = observed.parse(_get(url))
     elapsed = None
     if not since_start:

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trimtab import named_files, strict_yaml
+from trimtab import strict_yaml, user_files
 from trimtab.errors import WorkloadError
 from trimtab.load.arrival import Arrival
 from trimtab.load.lengths import LengthsField
@@ -250,7 +250,7 @@ def _same(source: str, path: str, digest: str, key: str, expected: str | None) -
 
 def _read(path: Path) -> Mapping[str, object]:
     try:
-        text = named_files.read(path, strict_yaml.MAX_BYTES)
+        text = user_files.read(path, strict_yaml.MAX_BYTES)
     except OSError as error:
         raise WorkloadError(
             f"workload: {str(path)!r} is no preset ({', '.join(PRESETS)}) and cannot be read "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trimtab import listening
+from trimtab import listeners
 from trimtab.model import Process
 
 ROLES = ("engine", "worker")
@@ -18,7 +18,7 @@ STEADY = 20
 
 def is_follower(argv: Sequence[str]) -> bool:
     """Whether a command, or the ``--config`` file in it, starts engines without an API."""
-    return "--headless" in listening.with_file(argv)
+    return "--headless" in listeners.with_file(argv)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from trimtab import listening
+from trimtab import listeners
 from trimtab.engines import Observer
 from trimtab.kept import Kept
 from trimtab.live import described
@@ -52,6 +52,6 @@ class View:
         if self.follower:
             return self._standing.look(self.processes(), self._text())
         pids = (stat.pid for stat in self._kept.tree())
-        found = listening.serving(listening.urls(pids, self._argv))
+        found = listeners.serving(listeners.urls(pids, self._argv))
         self.url = found or self.url
         return found is not None

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trimtab import named_files, strict_yaml
+from trimtab import strict_yaml, user_files
 from trimtab.errors import UsageError
 from trimtab.landscapes import FOLDER, NAMES
 from trimtab.model import RestartCost, Scope, Value
@@ -200,7 +200,7 @@ def load_landscape(source: str) -> Landscape:
         text = FOLDER.joinpath(f"{source}.yaml").read_bytes()
     else:
         try:
-            text = named_files.read(Path(source), strict_yaml.MAX_BYTES)
+            text = user_files.read(Path(source), strict_yaml.MAX_BYTES)
         except OSError as error:
             raise UsageError(
                 f"--landscape {source!r} is none of {', '.join(NAMES)} and cannot be read as a "

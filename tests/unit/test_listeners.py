@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.unit.answering import answer, serving
-from trimtab import listening
+from trimtab import listeners
 from trimtab.engines import address
 
 OWN = [os.getpid()]
 
 
 def found(*argv: str) -> str | None:
-    return listening.serving(listening.urls(OWN, argv))
+    return listeners.serving(listeners.urls(OWN, argv))
 
 
 def test_a_server_on_another_loopback_address() -> None:
@@ -49,7 +49,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
 
 
 def test_a_relative_unix_socket_lies_in_the_servers_folder() -> None:
-    assert listening.urls(OWN, ("--uds", "s")) == [address.of_socket(str(Path.cwd() / "s"))]
+    assert listeners.urls(OWN, ("--uds", "s")) == [address.of_socket(str(Path.cwd() / "s"))]
 
 
 def test_a_server_without_a_health_page_serves_and_one_in_trouble_does_not() -> None:
@@ -57,7 +57,7 @@ def test_a_server_without_a_health_page_serves_and_one_in_trouble_does_not() -> 
         assert found("--port", str(place[1])) is not None
     with serving(answer(b"", "503 S")) as (place, _):
         url = f"http://127.0.0.1:{place[1]}"
-        assert listening.serving([url]) is None
+        assert listeners.serving([url]) is None
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_a_server_without_a_health_page_serves_and_one_in_trouble_does_not() -> 
 def test_options_of_a_config_file_count(tmp_path: Path, text: str, words: list[str]) -> None:
     (tmp_path / "c.yaml").write_text(text)
     command = ["vllm", "serve", "m", "--config", "c.yaml"]
-    assert listening.with_file(command, tmp_path) == ["vllm", "serve", "m", *words]
-    missing = listening.with_file([*command[:-1], "none.yaml"], tmp_path)
+    assert listeners.with_file(command, tmp_path) == ["vllm", "serve", "m", *words]
+    missing = listeners.with_file([*command[:-1], "none.yaml"], tmp_path)
     assert missing[:3] == ["vllm", "serve", "m"]
 
 
