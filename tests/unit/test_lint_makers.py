@@ -180,3 +180,33 @@ def test_what_no_vllm_takes_is_an_error_for_each_maker() -> None:
         ("error", "option-value", "--max-num-seqs"),
         ("error", "option-value", "--speculative-config"),
     ]
+
+
+LOST = "continuation-lost"
+
+
+@pytest.mark.parametrize(
+    ("block", "lost"),
+    [
+        ("vllm serve m --port 1\n--dtype half", 1),
+        ("vllm serve m \\\n  --port 1\n  --dtype half\n  --seed 1", 2),
+        ("vllm serve \\\n  m \\\n  --port 1\n\n  --dtype half", 1),
+        ("--dtype half\n--port 1\n--seed 1", 0),
+        (
+            "tool --help\nusage: tool [-h]\n\noptions:\n  -h, --help  this\n  --port N  it",
+            0,
+        ),
+    ],
+)
+def test_an_option_is_lost_below_a_servers_command_alone(block: str, lost: int) -> None:
+    text = f"# Guide\n\n```bash\nvllm serve first\n```\n\nThen:\n\n```bash\n{block}\n```\n"
+    found = [rule for _, rule, _ in loud("guide.md", text)]
+    assert found.count(LOST) == lost
+
+
+@pytest.mark.parametrize(
+    ("name", "hosts"), [("net.ipv4.tcp_tw_reuse", False), ("vm.swappiness", True)]
+)
+def test_settings_of_the_network_are_the_containers_own(name: str, *, hosts: bool) -> None:
+    found = [rule for _, rule, _ in loud("s.sh", f"docker exec a sh -c 'sysctl -w {name}=1'\n")]
+    assert ("host-setting-inside" in found) is hosts

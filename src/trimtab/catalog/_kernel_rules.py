@@ -154,6 +154,8 @@ def _inside(document: Document, situation: Situation) -> Iterator[Hit]:
             ),
             "kernel",
         )
+        if path.startswith("/proc/sys/net/"):
+            continue  # a container has these of its own
         yield Hit(
             path,
             (

@@ -156,13 +156,17 @@ class Session:
             )
 
     def _goes_on(self, place: Place) -> bool:
-        """Whether a word is the first of its line, below the lines of a server's command."""
-        lines = self.source.text.split("\n")
-        begins = place.line > len(lines) or not lines[place.line - 1][: place.column - 1].strip()
-        if not self.scribe.launches or not begins:
-            return False
-        above = (line.strip() for line in reversed(lines[: place.line - 1]))
-        return any(line and not line.startswith("#") for line in above)
+        """Whether a word is the first of its line, below the lines of a server's command.
+
+        Other lines that begin with an option may stand between the two.
+        """
+        lines = [one.strip() for one in self.source.text.split("\n")]
+        begins = place.line > len(lines) or lines[place.line - 1].startswith("-")
+        above = (n for n in range(min(place.line, len(lines) + 1) - 1, 0, -1) if lines[n - 1])
+        last = next((n for n in above if not lines[n - 1].startswith(("-", "#"))), 0)
+        starts = {one.place.line for one in self.scribe.launches if one.place is not None}
+        first = max((n for n in starts if n <= last), default=0)
+        return begins and first > 0 and all(lines[first - 1 : last])
 
     def _script(self, words: Sequence[Word], stdin: str | None) -> Source | None:
         """Return the text that a shell is to run, where it is known."""
