@@ -191,14 +191,16 @@ LOST = "continuation-lost"
         ("vllm serve m --port 1\n--dtype half", 1),
         ("vllm serve m \\\n  --port 1\n  --dtype half\n  --seed 1", 2),
         ("vllm serve \\\n  m \\\n  --port 1\n\n  --dtype half", 1),
+        ("python3 -m sglang.launch_server --tp-size 4 \\\n  --port 1\n  --host h", 1),
         ("--dtype half\n--port 1\n--seed 1", 0),
+        ("tool --help\n  --port N  it\n  --seed N\n      that\n  --size N\n      this", 0),
         (
             "tool --help\nusage: tool [-h]\n\noptions:\n  -h, --help  this\n  --port N  it",
             0,
         ),
     ],
 )
-def test_an_option_is_lost_below_a_servers_command_alone(block: str, lost: int) -> None:
+def test_an_option_is_lost_below_a_command_alone(block: str, lost: int) -> None:
     text = f"# Guide\n\n```bash\nvllm serve first\n```\n\nThen:\n\n```bash\n{block}\n```\n"
     found = [rule for _, rule, _ in loud("guide.md", text)]
     assert found.count(LOST) == lost

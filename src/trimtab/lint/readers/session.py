@@ -156,17 +156,15 @@ class Session:
             )
 
     def _goes_on(self, place: Place) -> bool:
-        """Whether a word is the first of its line, below the lines of a server's command.
-
-        Other lines that begin with an option may stand between the two.
-        """
+        """Whether an option begins its line, below a command's lines and others that begin so."""
         lines = [one.strip() for one in self.source.text.split("\n")]
         begins = place.line > len(lines) or lines[place.line - 1].startswith("-")
         above = (n for n in range(min(place.line, len(lines) + 1) - 1, 0, -1) if lines[n - 1])
         last = next((n for n in above if not lines[n - 1].startswith(("-", "#"))), 0)
-        starts = {one.place.line for one in self.scribe.launches if one.place is not None}
-        first = max((n for n in starts if n <= last), default=0)
-        return begins and first > 0 and all(lines[first - 1 : last])
+        launched = [one.place.line for one in self.scribe.launches if one.place is not None]
+        others = [c.place.line for c in self.scribe.commands if _takes_options(c.words)]
+        first = max((n for n in (*launched, *others) if n <= last), default=0)
+        return bool(begins and launched and first) and all(lines[first - 1 : last])
 
     def _script(self, words: Sequence[Word], stdin: str | None) -> Source | None:
         """Return the text that a shell is to run, where it is known."""
@@ -291,3 +289,9 @@ class Session:
         elif self.variables.exported() or self.scribe.host:
             self.implied()
         self.scribe.lost(Oddity.NOT_EXPORTED, self.variables.unseen())
+
+
+def _takes_options(words: Sequence[str]) -> bool:
+    """Whether a command has options, and is not one that prints those that there are."""
+    given = any(one.startswith("--") for one in words) and not words[0].startswith("-")
+    return given and not {"-h", "--help"} & set(words)
