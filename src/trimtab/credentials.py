@@ -27,6 +27,15 @@ Such as ``VLLM_MULTI_STREAM_GEMM_TOKEN_THRESHOLD`` and ``HF_HUB_DISABLE_IMPLICIT
 _HOLDERS = frozenset(["API", "AUTH", "ACCESS", "BEARER", "REFRESH", "HF", "GITHUB"])
 """Words beside which even the plural TOKENS means credentials."""
 
+WORDS = (
+    r"(?:'trimtab [a-z -]+'"
+    r"|(?!(?:basic|bearer|digest|negotiate|token)\b)[a-z]+ (?:--|[\"'])?[a-z]+(?!\w))"
+)
+"""How a sentence goes on behind a name that was quoted in it, and its colon.
+
+With a command of trimtab, or with two small words, the first no scheme of a header.
+"""
+
 _USERINFO = r"(?<=://)(?!git@)[^\s/\"'<>$\\]+(?=@)"
 _SHAPES = re.compile(
     _USERINFO + r"|(?<![A-Za-z0-9_-])(?:"
@@ -37,7 +46,8 @@ _SHAPES = re.compile(
     r"|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]+)?"
     r"|(?i:(?<=bearer )[\w.~+/-]{6,}=*)"
     r")"
-    r"|(?i:authorization[\"']{0,2}\s*[:=]\s*[\"']?(?:\w+[ \t]+)?)(?P<header>[^\s\"',;]+)"
+    r"|(?<!\s--)(?i:authorization)(?![\"']: " + WORDS + ")"
+    r"[\"']{0,2}\s*[:=]\s*[\"']?(?:\w+[ \t]+)?(?P<header>[^\s\"',;]+)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]|-(?!----END))*(?:-----END [A-Z ]*-----)?"
 )
 

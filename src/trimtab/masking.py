@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from trimtab.credentials import looks_secret, shapes
+from trimtab.credentials import WORDS, looks_secret, shapes
 
 MASK = "***"
 _LONGEST = 1 << 16
@@ -15,7 +15,8 @@ _LONGEST = 1 << 16
 _NAME = re.compile(r"(?<![\w.-])(?P<dashes>-{0,2})(?P<name>[A-Za-z_][\w.-]*)")
 _VALUE = r"""(?P<value>\[[^\]\n]*\]|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s$"'\[]\S*)"""
 _GIVEN = re.compile(r"""(?:\\?["'])?\s*[=:]\s*(?:\\?(?=["']))?""" + _VALUE)
-_QUOTED = re.compile(r"""(?:\\?["']\s*:\s*(?:\\?(?=["']))?|=)""" + _VALUE)
+_QUOTED = re.compile(rf"""(?:\\?["']\s*:(?! {WORDS})\s*(?:\\?(?=["']))?|=)""" + _VALUE)
+"""In prose ``'api_key': 'K'`` is a pair; ``no tuning is called 'password': see 'x'`` is none."""
 _FOLLOWING = re.compile(r"""(?P<value>(?:[ \t]+(?:"[^"\n]*"|'[^'\n]*'|[^\s$"';&|\\-]\S*))+)""")
 _LISTED = re.compile(r"""["']\s*(?P<value>(?:,\s*(?:"[^"\n-][^"\n]*"|'[^'\n-][^'\n]*'))+)""")
 """What follows an option in a list of words: ``"--api-key", "K1", "K2"``."""

@@ -139,3 +139,74 @@ def test_prose_is_left_alone() -> None:
     text = "the URL must hold no user or password: set VLLM_API_KEY to the key"
     assert masked_prose(text) == text
     assert masked("--api-key a b -tp 2") == "--api-key *** -tp 2"
+
+
+NAMES = (
+    "password",
+    "db_passwd",
+    "authorization",
+    "Authorization",
+    "api-key",
+    "HF_TOKEN",
+    "db.password",
+)
+SENTENCES = (
+    "no tuning is called '{}': 'trimtab catalog' lists all",
+    "no tuning is called '{}': did you mean quantization?",
+    "no such command '{}': see 'trimtab -h'",
+    "no such option: --{}: see 'trimtab tune -h'",
+    "--context has no key '{}': it is one of arch, chip",
+    "the study has no tuning '{}': it has jemalloc, thp",
+    "unexpected '{}': a command goes behind '--'",
+    'no preset is called "{}": it is one of guide, stock',
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_name_that_was_typed_hides_nothing_behind_it(sentence: str, name: str) -> None:
+    assert masked_prose(sentence.format(name)) == sentence.format(name)
+
+
+SECRETS = st.one_of(
+    st.text("abcdefghijklmnopqrstuvwxyz", min_size=8, max_size=16),
+    st.text("abcdefABCDEF0123456789_+.", min_size=8, max_size=24).filter(
+        lambda text: text[0] != "."
+    ),
+)
+CARRIERS = (
+    "{{'{}': '{}', 'model': 'm'}}",
+    '{{"{}": "{}"}} is refused',
+    '"{}": "{}" is refused',
+    '\\"{}\\": \\"{}\\"',
+    "'{}': {}",
+    "'{}': {}, 'model': m",
+    "'{}': {}}}",
+    "'{}': ['{}']",
+    "export {}={} and go",
+    "--{}={} is refused",
+)
+
+
+@given(st.sampled_from(NAMES), st.sampled_from(CARRIERS), SECRETS)
+def test_a_secret_stays_hidden_in_every_pair(name: str, carrier: str, secret: str) -> None:
+    given_ = carrier.format(name, secret)
+    assert secret not in masked_prose(given_)
+    assert masked_prose(given_).count(MASK) == 1
+
+
+@given(
+    st.sampled_from(
+        (
+            "Authorization: {}",
+            "authorization: Basic {}",
+            "authorization: token {} is refused",
+            "'authorization': basic {} is refused",
+            "-H 'Authorization: Bearer {}'",
+            "https://me:{}@host/v1 is refused",
+        )
+    ),
+    SECRETS,
+)
+def test_a_header_and_a_url_hide_theirs(carrier: str, secret: str) -> None:
+    assert secret not in masked_prose(carrier.format(secret))
