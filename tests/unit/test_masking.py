@@ -192,7 +192,7 @@ CARRIERS = (
 def test_a_secret_stays_hidden_in_every_pair(name: str, carrier: str, secret: str) -> None:
     given_ = carrier.format(name, secret)
     assert secret not in masked_prose(given_)
-    assert masked_prose(given_).count(MASK) == 1
+    assert MASK in masked_prose(given_)
 
 
 @given(
