@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from trimtab.catalog._rules import release
@@ -18,7 +18,7 @@ Stretch = tuple[int, int, str]
 """First and last release, by position, that have a name alike, and how they read its value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Releases:
     """The releases of ``product`` in ascending order, and what each of them has.
 
@@ -39,17 +39,7 @@ class Releases:
         the same minor version, else as both neighbours. One before the first or beyond the last
         cannot be judged.
         """
-        have = release(version)
-        known = [release(one) for one in self.releases]
-        if len(have) < 2 or have[:2] < known[0][:2] or have[:2] > known[-1][:2]:
-            return ()
-        same = [index for index, one in enumerate(known) if one[:2] == have[:2]]
-        if not same:
-            above = next(index for index, one in enumerate(known) if one > have)
-            return (above - 1, above)
-        if len(have) == 2:
-            return tuple(same)
-        return (max((index for index in same if known[index] <= have), default=same[0]),)
+        return _like(self.releases, version)
 
     def kinds(self, part: str, name: str, version: str) -> tuple[str | None, ...]:
         """Return how the releases like a version read a name, ``None`` for those without it.
@@ -66,8 +56,7 @@ class Releases:
 
     def begin(self, part: str) -> int:
         """Return the position of the first release of which a part is known."""
-        firsts = (first for those in self.parts.get(part, {}).values() for first, _, _ in those)
-        return min(firsts, default=0)
+        return _begin(self, part)
 
     def has(self, part: str, name: str, version: str) -> bool | None:
         """Whether a version has a name; ``None`` where that is not known."""
@@ -80,9 +69,7 @@ class Releases:
 
     def names_of(self, part: str, version: str) -> frozenset[str]:
         """Return the names of a version; of all releases where the version cannot be judged."""
-        if not self.like(version):
-            return self.names(part)
-        return frozenset(n for n in self.names(part) if self.has(part, n, version) is not False)
+        return _names_of(self, part, version)
 
     def since(self, part: str, name: str) -> str:
         """Return the first release with a name; "" where the first one known has it already."""
@@ -95,6 +82,34 @@ class Releases:
         if last == len(self.releases) - 1:
             return "", ""
         return self.releases[last], self.releases[last + 1]
+
+
+@lru_cache(maxsize=256)
+def _like(releases: tuple[str, ...], version: str) -> tuple[int, ...]:
+    have = release(version)
+    known = [release(one) for one in releases]
+    if len(have) < 2 or have[:2] < known[0][:2] or have[:2] > known[-1][:2]:
+        return ()
+    same = [index for index, one in enumerate(known) if one[:2] == have[:2]]
+    if not same:
+        above = next(index for index, one in enumerate(known) if one > have)
+        return (above - 1, above)
+    if len(have) == 2:
+        return tuple(same)
+    return (max((index for index in same if known[index] <= have), default=same[0]),)
+
+
+@lru_cache(maxsize=256)
+def _begin(table: Releases, part: str) -> int:
+    firsts = (first for those in table.parts.get(part, {}).values() for first, _, _ in those)
+    return min(firsts, default=0)
+
+
+@lru_cache(maxsize=256)
+def _names_of(table: Releases, part: str, version: str) -> frozenset[str]:
+    if not table.like(version):
+        return table.names(part)
+    return frozenset(n for n in table.names(part) if table.has(part, n, version) is not False)
 
 
 def parse(text: str, product: str, component: str) -> Releases:

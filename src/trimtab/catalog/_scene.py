@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 from trimtab.catalog._placeholders import is_placeholder
@@ -40,7 +41,7 @@ def is_engine_script(argv: Sequence[str]) -> bool:
     return script_of(argv) in _VLLMS_SCRIPTS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """What one process is given.
 
@@ -63,13 +64,13 @@ class Scene:
     role: str = ""
     pid: int | None = None
 
-    @property
+    @cached_property
     def settings(self) -> Settings:
         """What is given, as knobs parse it; the preload list stays inside the environment."""
         env = tuple(sorted((name, one.value) for name, one in self.env.items()))
         return Settings(argv=self.argv, env=env, affinity=self.affinity)
 
-    @property
+    @cached_property
     def writes(self) -> tuple[HostWrite, ...]:
         """The kernel settings, as knobs parse them."""
         return tuple(HostWrite(path, one.value) for path, one in self.host.items())

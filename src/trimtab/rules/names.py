@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from trimtab.catalog import CATALOG, Rule, Scene
@@ -77,8 +77,13 @@ def _offered(scene: Scene, part: str, every: frozenset[str]) -> frozenset[str]:
 
 def _own(name: str, scene: Scene) -> bool:
     """Whether the text itself uses the variable: then it is a name of its own."""
-    text = scene.document.text if scene.document is not None else ""
-    return bool(re.search(rf"\$\{{?{re.escape(name)}\b|(?:getenv|environ)\W+{name}\b", text))
+    return scene.document is not None and name in _used(scene.document.text)
+
+
+@lru_cache(maxsize=4)
+def _used(text: str) -> frozenset[str]:
+    """Return the names of variables that a text uses."""
+    return frozenset(re.findall(r"(?:\$\{?|(?:getenv|environ)\W{1,9})([A-Za-z_]\w*)", text))
 
 
 def _unknown_variable(scene: Scene) -> Iterator[Hit]:
@@ -156,6 +161,7 @@ def _unknown_option(scene: Scene) -> Iterator[Hit]:
     if not serves(scene) or scene.pid is not None:  # a live server has taken its options
         return
     strange = []
+    doubt = added_by(scene)
     for name in scene.options:
         whole, _, _ = option_name(name).partition(".")
         if not whole.startswith("--") or re.search(r"[$`<{\[]", whole):
@@ -163,9 +169,9 @@ def _unknown_option(scene: Scene) -> Iterator[Hit]:
         if re.search(r"\s", name):
             yield _two_in_one(name)
         elif whole in options() or _abbreviates(whole):
-            yield from _not_yet(whole, name, scene)
+            yield from _not_yet(whole, name, scene, doubt)
         else:
-            strange.append(_never_there(whole, name, scene))
+            strange.append(_never_there(whole, name, scene, doubt))
     fork = sum(one.remedy is None for one in strange) >= _FEW and may_be_fork(scene)
     for hit in strange:
         doubtful = fork and not hit.given
@@ -187,7 +193,7 @@ def _two_in_one(name: str) -> Hit:
     )
 
 
-def _not_yet(whole: str, name: str, scene: Scene) -> Iterator[Hit]:
+def _not_yet(whole: str, name: str, scene: Scene, doubt: str) -> Iterator[Hit]:
     """Yield a hit where the version in force is older than the option."""
     found = life_of(vllm(), "options", whole, scene)
     positive = f"--{whole.removeprefix('--no-')}"
@@ -199,7 +205,7 @@ def _not_yet(whole: str, name: str, scene: Scene) -> Iterator[Hit]:
             "'unrecognized arguments'",
             f"leave {positive} out",
         )
-    if found is not None and found.early and not added_by(scene):
+    if found is not None and found.early and not doubt:
         yield Hit(
             name,
             f"vLLM {found.version} has no option {whole}, and exits with 'unrecognized "
@@ -208,10 +214,9 @@ def _not_yet(whole: str, name: str, scene: Scene) -> Iterator[Hit]:
         )
 
 
-def _never_there(whole: str, name: str, scene: Scene) -> Hit:
+def _never_there(whole: str, name: str, scene: Scene, doubt: str) -> Hit:
     meant = spelling.meant(whole, _offered(scene, "options", options()))
     version = in_force("vllm", scene)
-    doubt = added_by(scene)
     if version and not vllm().like(version):
         doubt = f"vLLM {version} does not have it"
     if meant is None and doubt:
