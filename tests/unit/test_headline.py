@@ -14,10 +14,12 @@ from trimtab import answer, search
 from trimtab.answer_json import as_json
 from trimtab.commands.app import app
 from trimtab.model import (
+    BASELINE,
     Advice,
     Answer,
     Comparison,
     Effect,
+    Outcome,
     Start,
     Status,
     Verdict,
@@ -283,6 +285,83 @@ def test_no_gain_says_what_could_have_been_seen() -> None:
     assert found.next == "trimtab tune --like s --budget 60"
     seen = headline(study(detectable=0.011))
     assert seen.next == "trimtab show s"  # a larger budget would find only what does not matter
+
+
+def ended(start: Start, outcome: Outcome, said: str) -> Start:
+    return replace(start, outcome=outcome, metrics={}, windows=(), detail=said)
+
+
+CRASHING = """
+name: crashing
+summary: whatever is on crashes
+tunings: {a: {}, b: {}}
+crashes: [{when: [a]}, {when: [b]}]
+"""
+
+
+def test_where_starts_fail_the_headline_says_how_many(tmp_path: Path) -> None:
+    path = tmp_path / "landscape.yaml"
+    path.write_text(CRASHING)
+    session = played(str(path), 0, 12)
+    starts = made(session)
+    stock = [one.request.candidate == BASELINE for one in starts]
+
+    def said(changed: list[Start]) -> tuple[str, str, str]:
+        study = reported(session, changed)
+        assert check(study) is Status.NO_GAIN
+        found = headline(study)
+        return found.text.removeprefix("no gain found: "), found.detail, found.next
+
+    show = "trimtab show 'my study'"
+    dead = [ended(one, Outcome.START_FAILED, "no memory") for one in starts]
+    arms = [one if own else other for own, one, other in zip(stock, starts, dead, strict=True)]
+    base = [other if own else one for own, one, other in zip(stock, starts, dead, strict=True)]
+    void = [ended(one, Outcome.VOID, "the machine was busy") for one in starts]
+    all_, own, tuned = len(starts), sum(stock), len(starts) - sum(stock)
+    first = stock.index(False) + 1
+    assert said(arms) == (
+        f"{tuned} of {all_} starts failed",
+        f"start {first}: no memory",
+        f"{show} --why a",
+    )
+    for failing in (base, dead):
+        assert said(failing) == (
+            f"the baseline failed in {own} of {own} starts",
+            "start 1: no memory",
+            show,
+        )
+    assert said(void) == (
+        f"{all_} of {all_} starts measured nothing, because all their windows were void",
+        "start 1: the machine was busy",
+        show,
+    )
+    assert said(starts[:1])[:2] == ("this budget leaves no room to test a tuning", "")
+
+
+def test_failures_stand_beside_what_could_have_been_seen(tmp_path: Path) -> None:
+    path = tmp_path / "landscape.yaml"
+    path.write_text(CRASHING)
+    session = played(str(path), 0, 24)
+    starts = made(session)
+    failed = sum(one.outcome is Outcome.START_FAILED for one in starts)
+    study = reported(session, starts)
+    assert failed
+    seen = headline(replace(study, conclusion=replace(study.conclusion, detectable=0.3)))
+    assert seen.text == (
+        "no gain found: this budget could detect output_throughput +30.0 % or more"
+    )
+    assert seen.detail == f"{failed} of {len(starts)} starts failed"
+
+
+def test_one_failure_beside_a_measured_arm_leaves_the_larger_budget_open(tmp_path: Path) -> None:
+    path = tmp_path / "landscape.yaml"
+    path.write_text(CRASHING.partition("crashes: [")[0])
+    session = played(str(path), 0, 12)
+    starts = made(session)[:3]
+    study = reported(session, [*starts[:2], ended(starts[2], Outcome.LOAD_FAILED, "gone")])
+    found = headline(replace(study, conclusion=replace(study.conclusion, detectable=None)))
+    assert found.text == "no gain found: 1 of 3 starts failed"
+    assert found.next.startswith("trimtab tune --like 'my study' --budget ")
 
 
 @pytest.mark.parametrize("many", [0, 1, 3, 40])

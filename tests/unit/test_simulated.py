@@ -113,3 +113,18 @@ def test_what_is_no_landscape_is_refused(text: str, says: str, tmp_path: Path) -
 def test_an_unknown_name_lists_what_there_is() -> None:
     with pytest.raises(UsageError, match="L0, L1"):
         load_landscape("L9")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("name: x\nsummary: y\ntunings: {a: {}}\naudit: {tail_df: 3}\n", "audit"),
+        ("name: x\nsummary: y\ntunings: {a: {efect: 0.1}}\n", "tunings.a.efect"),
+    ],
+)
+def test_an_unknown_key_is_named(text: str, key: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_landscape(str(path))
+    assert str(caught.value) == f"landscape {path}: has no key {key!r}: take it out"

@@ -17,6 +17,7 @@ from trimtab.model import (
     Status,
     Verdict,
 )
+from trimtab.report.endings import endings
 from trimtab.report.rows import unit_of
 from trimtab.report.study import Study
 
@@ -164,17 +165,19 @@ def _profiles(conclusion: Conclusion) -> tuple[tuple[str, Candidate], ...]:
 
 
 def _no_gain(study: Study) -> Headline:
-    least = study.conclusion.detectable
-    text = "this budget leaves no room to test a tuning"
+    least, advice, ended = study.conclusion.detectable, study.advice, endings(study)
     if least is not None:
         text = f"this budget could detect {study.objective} +{wording.percent(least)} or more"
-    advice = study.advice
-    larger = bool(advice.larger) and (least is None or least > study.margin or _untested(study))
+    else:
+        text = ended.text or "this budget leaves no room to test a tuning"
+    helps = not ended.hopeless and (least is None or least > study.margin or _untested(study))
+    larger = bool(advice.larger) and helps
     return Headline(
         status=Status.NO_GAIN,
         text=f"{Status.NO_GAIN.value}: {text}",
         metric=study.objective,
-        next=advice.larger if larger else advice.show,
+        next=advice.larger if larger else f"{advice.show}{ended.why}",
+        detail=ended.detail if text == ended.text else ended.text,
         needs=advice.larger_cost if larger else "",
     )
 

@@ -213,6 +213,8 @@ def load_landscape(source: str) -> Landscape:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UsageError(f"landscape {source}: has no key {key!r}: take it out") from error
         raise UsageError(
             f"landscape {source}: {key or 'it'}: {first['msg']}, but got "
             f"{reprlib.repr(first['input'])}"
