@@ -88,7 +88,7 @@ def test_a_profile_carries_the_caveat_and_cannot_lose_it(tmp_path: Path) -> None
     whole = path.read_text()
     assert whole.count(LABEL) == 1
     path.write_text(whole.replace(f"  caveat: {LABEL}\n", ""))
-    with pytest.raises(StudyError, match="must say 'host overhead over a stand-in"):
+    with pytest.raises(UsageError, match="must say 'host overhead over a stand-in"):
         read_profile(path)
     assert "caveat" not in yaml.safe_load(_written(replace(PROFILE), path))["engine"]
 

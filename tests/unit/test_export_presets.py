@@ -21,7 +21,7 @@ from tests.contracts.test_export import WRITES, verify_command
 from tests.unit.scripted import scripted
 from tests.unit.show_samples import PROFILE
 from trimtab.commands.app import app
-from trimtab.errors import HostError, UsageError
+from trimtab.errors import UsageError
 from trimtab.export import FORMATS, Order, render
 from trimtab.export.chips import CHIPS, named_by
 from trimtab.host import SnapshotHost
@@ -139,7 +139,7 @@ def test_what_contradicts_itself_is_refused(words: tuple[str | Path, ...], said:
 
 
 def test_a_missing_snapshot_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="cannot read"):
+    with pytest.raises(UsageError, match=r"--snapshot must be a folder that .* cannot read"):
         guide("--snapshot", tmp_path / "none")
 
 

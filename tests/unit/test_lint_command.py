@@ -19,7 +19,7 @@ GOOD = "export TASK_QUEUE_ENABLE=0\nvllm serve m\n"
 
 
 def run(*words: str, stdin: str | None = None) -> tuple[int, str]:
-    ran = CliRunner().invoke(app, ["lint", *words], input=stdin)
+    ran = CliRunner().invoke(app, ["lint", *words], input=stdin, env={"COLUMNS": None})
     if ran.exception is not None and not isinstance(ran.exception, SystemExit):
         raise ran.exception
     return ran.exit_code, ran.stdout
