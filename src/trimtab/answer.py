@@ -118,7 +118,9 @@ def _profile(
         facts=fingerprint(session),
         seed=session.space.seed,
         command=command,
-        label="" if member is None else pareto.label(member, session.space.all_objectives),
+        label=""
+        if member is None
+        else pareto.label(member, session.space.all_objectives, conclusion.answers),
     )
 
 

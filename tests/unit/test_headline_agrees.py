@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html as markup
+import io
 import math
 import re
 import shlex
@@ -12,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from trimtab import answer, answer_json, archive, header, playing, search, study, wording
 from trimtab.ledger import Ledger
 from trimtab.model import BASELINE, Conclusion, Effect, Start, Status, Verdict
 from trimtab.progress import Silent
-from trimtab.report import Study, rows
-from trimtab.report.headline import headline
+from trimtab.report import Study, pareto, rows
+from trimtab.report.headline import gains, headline
 from trimtab.report.html import render
 from trimtab.report.summary import summary
+from trimtab.report.text import render as render_text
 from trimtab.session import Session
 from trimtab.stop import Stop
 from trimtab.tune import run_study
@@ -71,7 +74,26 @@ crashes:
 noise: {start: 0.02, window: 0.01}
 """
 NOISY = ONE_GAIN.replace("one-gain", "noisy").replace("0.01,", "0.08,")
-WRITTEN = {"one-gain": ONE_GAIN, "costly": COSTLY, "crashing": CRASHING, "noisy": NOISY}
+TRADED = """\
+name: traded
+summary: gains in throughput that cost latency, and the other way round
+tunings:
+  both: {effect: 0.06, prior: 0.03}
+  fast: {effect: 0.10, latency: 0.25, prior: 0.03}
+  quick: {effect: -0.08, latency: -0.3}
+  null-1: {}
+  null-2: {}
+noise: {start: 0.01, window: 0.005}
+"""
+QUICK = TRADED.replace("effect: 0.06,", "").replace("effect: 0.10, latency: 0.25,", "")
+WRITTEN = {
+    "one-gain": ONE_GAIN,
+    "costly": COSTLY,
+    "crashing": CRASHING,
+    "noisy": NOISY,
+    "traded": TRADED,
+    "quick": QUICK,
+}
 
 CASES = [
     *(("L0", budget, 0, None) for budget in (8, 12, 40)),
@@ -102,6 +124,7 @@ def played(
     seed: int,
     slo: str | None,
     only: tuple[str, ...] = (),
+    objective: str | None = None,
 ) -> Played:
     name = landscape
     if landscape in WRITTEN:
@@ -110,6 +133,8 @@ def played(
         name = str(path)
     asked: dict[str, Any] = {"engine": playing.ENGINE, "landscape": name, "seed": seed}
     asked |= {"budget": str(budget), "slo": slo, "only": only}
+    if objective is not None:
+        asked["objective"] = objective
     session, ledger, place = study.create(asked, folder / "study", lambda _: None)
     with ledger:
         found = run_study(
@@ -291,3 +316,51 @@ def test_what_ran_in_a_profile_only_says_so(play: Play) -> None:
         if row.verdict is Verdict.NOT_TESTED:
             together = "; it ran only together with others, in the max profile" in row.reason
             assert together == (row.tuning in held)
+
+
+@pytest.mark.parametrize("objective", ["output_throughput,ttft_p99", "output_throughput,startup"])
+@pytest.mark.parametrize(("landscape", "budget"), [("traded", 30), ("traded", 60), ("quick", 30)])
+def test_headline_and_tables_agree_over_a_pareto_set(
+    play: Play, landscape: str, budget: int, objective: str
+) -> None:
+    one = play(landscape, budget, 0, None, (), objective)
+    said, found = headline(one.shown), one.found
+    verdicts = {row.tuning: row for row in rows.verdicts(one.shown)}
+    arms = {row.arm: row.effect for row in rows.arms(one.shown)}
+    table = {row.arm: row for row in pareto.rows(one.shown)}
+    members = [standing for standing in found.pareto if standing.member]
+    assert members
+    for standing in members:
+        assert standing.arm in arms
+        avoided = [
+            f"holds {name}=on, which is avoid on {verdicts[name].metric or one.shown.objective}"
+            for name, _ in standing.candidate
+            if verdicts[name].verdict is Verdict.AVOID
+        ]
+        assert sorted(table[standing.arm].trades) == sorted(avoided)
+        label = pareto.label(standing, one.shown.objectives, found.answers)
+        assert all(f". It {sentence}" in label for sentence in avoided)
+        if standing.arm in ("proven", "max"):
+            assert avoided == []
+    if said.effect is None:
+        assert not any(gains(c.effect) for standing in members for c in standing.comparisons)
+    elif said.arm in table:
+        column = one.shown.objectives.index(said.metric)
+        cell = table[said.arm].cells[column]
+        assert said.text == f"{said.status.value}: {said.metric} {' '.join(cell)}"
+        if said.metric == one.shown.objective:
+            assert arms[said.arm] == said.effect
+
+
+def test_what_a_pareto_member_gives_up_stands_in_headline_row_label_and_page(play: Play) -> None:
+    one = play("quick", 30, 0, None, (), "output_throughput,ttft_p99")
+    said = headline(one.shown)
+    assert (said.status, said.arm, said.metric) == (Status.PROMISING, "for-ttft_p99", "ttft_p99")
+    (member,) = [each for each in one.found.pareto if each.arm == "for-ttft_p99"]
+    lost = next(each for each in member.comparisons if each.metric == "output_throughput")
+    assert said.detail.endswith(f"; output_throughput {wording.effect(lost.effect)}")
+    sentence = "holds quick=on, which is avoid on output_throughput"
+    assert sentence in render(one.shown)
+    page = io.StringIO()
+    Console(file=page, width=200).print(render_text(one.shown))
+    assert sentence in page.getvalue()

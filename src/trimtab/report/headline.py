@@ -109,6 +109,7 @@ def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
         f"{subject} against the baseline: {wording.number(total.baseline)} -> "
         f"{wording.number(total.value)}{unit}, {wording.count(total.effect.starts, 'start')}"
     )
+    detail += "".join(f"; {said}" for said in _costs(study.conclusion, total))
     if not _keeps_slo(study, total.arm):
         detail += "; the SLO is not shown to hold"
     advice, show = study.advice, study.advice.show
@@ -127,6 +128,15 @@ def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
         value=total.value,
         needs=step.needs,
     )
+
+
+def _costs(conclusion: Conclusion, total: Comparison) -> Iterator[str]:
+    """Yield what an arm of the Pareto set is shown to give up on the other objectives."""
+    for standing in conclusion.pareto:
+        for one in standing.comparisons if standing.arm == total.arm else ():
+            high = one.effect.high
+            if one.metric != total.metric and high is not None and high < 1:
+                yield f"{one.metric} {wording.effect(one.effect)}"
 
 
 def _of_tuning(study: Study, answer: Answer) -> Headline:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trimtab import wording
-from trimtab.model import Advantage, Comparison, Standing
+from trimtab.model import Advantage, Answer, Comparison, Standing, Verdict
 from trimtab.report.figures import ARM_COLOURS, GREY, PURPLE, Figure, ratio_axis
 from trimtab.report.rows import unit_of
 from trimtab.report.study import Study
@@ -27,7 +27,8 @@ NOTE = (
 class Row:
     """One arm: its change and interval on each objective, and how it stands.
 
-    The baseline has its value in the place of a change.
+    The baseline has its value in the place of a change. ``trades`` are sentences about what it
+    holds although that is *avoid* on some metric.
     """
 
     arm: str
@@ -35,23 +36,25 @@ class Row:
     cells: tuple[tuple[str, str], ...]
     standing: str
     advantages: tuple[str, ...]
+    trades: tuple[str, ...] = ()
 
 
 def rows(study: Study) -> tuple[Row, ...]:
     """Return a row for each arm of a study of several objectives, members of the set first."""
-    found = [_row(one, study.objectives) for one in study.conclusion.pareto]
+    found = [_row(one, study) for one in study.conclusion.pareto]
     return tuple(sorted(found, key=lambda row: not row.member))
 
 
-def _row(one: Standing, objectives: Sequence[str]) -> Row:
+def _row(one: Standing, study: Study) -> Row:
     by_metric = {each.metric: each for each in one.comparisons}
     out = f"dominated by {', '.join(one.dominated_by)}"
     return Row(
         one.arm,
         one.member,
-        tuple(_cell(by_metric.get(metric)) for metric in objectives),
+        tuple(_cell(by_metric.get(metric)) for metric in study.objectives),
         "in the set" if one.member else out,
         tuple(map(advantage, one.advantages)),
+        trades(one, study.conclusion.answers),
     )
 
 
@@ -70,12 +73,23 @@ def advantage(one: Advantage) -> str:
     return f"{one.metric} better {said}"
 
 
-def label(one: Standing, objectives: Sequence[str]) -> str:
+def trades(one: Standing, answers: Iterable[Answer]) -> tuple[str, ...]:
+    """Return a sentence for each tuning that an arm holds although it is *avoid* on a metric."""
+    held = dict(one.candidate)
+    return tuple(
+        f"holds {wording.setting(each.tuning, each.value)}, which is avoid on {each.metric}"
+        for each in answers
+        if each.verdict is Verdict.AVOID and held.get(each.tuning) == each.value
+    )
+
+
+def label(one: Standing, objectives: Sequence[str], answers: Iterable[Answer] = ()) -> str:
     """Return what a member's profile is, for its file."""
     ahead = ". ".join(map(advantage, one.advantages)) or "ahead of no other member on any"
+    costs = "".join(f". It {said}" for said in trades(one, answers))
     return (
         f"a member of the Pareto set over {', '.join(objectives)}: {ahead}. Its tunings were "
-        "chosen by their estimates and are not proven one by one"
+        f"chosen by their estimates and are not proven one by one{costs}"
     )
 
 

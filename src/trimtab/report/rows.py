@@ -132,8 +132,11 @@ def _verdict_row(answer: Answer, study: Study) -> VerdictRow:
 
 
 def arms(study: Study) -> tuple[ArmRow, ...]:
-    """Return baseline, guide and profiles on the objective; empty before any comparison."""
-    compared = _comparisons(study)
+    """Return baseline, guide, profiles and Pareto members on the objective.
+
+    Empty before any comparison.
+    """
+    compared = study.compared
     if not compared:
         return ()
     unit = unit_of(study.objective)
@@ -150,12 +153,6 @@ def _beside(base: float, one: Comparison) -> float:
     The guide was compared in other blocks, with other requests: only its ratio carries over.
     """
     return one.value if one.baseline == base else base * one.value / one.baseline
-
-
-def _comparisons(study: Study) -> list[Comparison]:
-    guide = study.conclusion.guide
-    found = [*study.conclusion.confirmed, *([guide] if guide else [])]
-    return [one for one in found if one.metric == study.objective]
 
 
 def _arm_rank(study: Study, arm: str) -> tuple[int, str]:

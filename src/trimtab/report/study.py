@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trimtab.model import Advice, Conclusion, Header, Plan, Start, Verdict
+from trimtab.model import Advice, Comparison, Conclusion, Header, Plan, Start, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +52,13 @@ class Study:
     def objectives(self) -> tuple[str, ...]:
         """Names of all objectives, the one that decides first."""
         return (self.objective, *self.question.get("objectives", ()))
+
+    @property
+    def compared(self) -> tuple[Comparison, ...]:
+        """Comparisons with the baseline on the objective: profiles, preset, Pareto members."""
+        found = self.conclusion
+        named = [*found.confirmed, *([found.guide] if found.guide else [])]
+        known = {"baseline", *(one.arm for one in named)}
+        members = (one for one in found.pareto if one.member and one.arm not in known)
+        named += [one for member in members for one in member.comparisons]
+        return tuple(one for one in named if one.metric == self.objective)

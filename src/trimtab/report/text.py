@@ -143,7 +143,7 @@ def _arms(study: Study) -> Table:
 def _pareto(study: Study) -> Table:
     table = _table("arm", *study.objectives, "standing")
     for row in pareto.rows(study):
-        told = "\n".join((row.standing, *row.advantages))
+        told = "\n".join((row.standing, *row.advantages, *row.trades))
         cells = [Text("\n".join(cell).rstrip()) for cell in row.cells]
         table.add_row(Text(row.arm, style="bold" if row.member else "dim"), *cells, Text(told))
     if table.row_count:
