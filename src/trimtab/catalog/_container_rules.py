@@ -147,6 +147,8 @@ def _sudo(document: Document, situation: Situation) -> Iterator[Hit]:
     shell = any(_named(made, "--interactive") for made in document.containers)
     if document.containers and all(_WITH_SUDO.search(one.image) for one in document.containers):
         return
+    if any("sudo" in one.words[1:] and one.words[0] != "sudo" for one in document.commands):
+        return  # the text installs it, or asks whether it is there
     for command in document.commands:
         if command.words[:1] != ("sudo",) or command.inside is False:
             continue
@@ -171,6 +173,19 @@ def _files(document: Document, situation: Situation) -> Iterator[Hit]:
                     "--ulimit",
                     f"a limit of {soft} open files limits the number of connections",
                     "set 65536",
+                    place=one.place,
+                )
+
+
+def _dashes(document: Document, situation: Situation) -> Iterator[Hit]:
+    for made in document.containers:
+        for one in made.options:
+            if re.match(r"-[a-z]{3}|-[a-z]+-", one.name):
+                yield Hit(
+                    one.name,
+                    f"one dash begins short options: docker refuses {one.name}, and makes no "
+                    "container",
+                    f"write -{one.name}",
                     place=one.place,
                 )
 
@@ -241,4 +256,11 @@ FEW_FILES = Rule(
     problem=Problem.HAZARD,
     summary="The limit of open files is low for a server.",
     text=_files,
+)
+DASHES = Rule(
+    id="one-dash",
+    severity=Severity.ERROR,
+    problem=Problem.WRONG_VALUE,
+    summary="docker refuses a long option with one dash.",
+    text=_dashes,
 )

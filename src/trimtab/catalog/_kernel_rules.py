@@ -135,10 +135,18 @@ def _writes_kernel(command: Command) -> bool:
     return any(one.startswith(("/proc/sys/", "/sys/")) for one in targets)
 
 
+def _may_write_host(option: Setting) -> bool:
+    """Whether a container's option lets it change the host: privileged, or its kernel's files."""
+    source, _, rest = option.value.partition(":")
+    kernel = source in {"/", "/proc", "/sys"} or source.startswith(("/proc/sys", "/sys/"))
+    mounted = option.name == "--volume" and kernel and bool(rest) and not rest.endswith(":ro")
+    return option.name == "--privileged" or mounted
+
+
 def _inside(document: Document, situation: Situation) -> Iterator[Hit]:
     """Yield a hit for each kernel setting made in a container, or where a server is started."""
     serves = any(not one.implied for one in document.launches)
-    if any(one.name == "--privileged" for made in document.containers for one in made.options):
+    if any(_may_write_host(one) for made in document.containers for one in made.options):
         return  # it may set them: the rule "privileged" says what that means
     for command in document.commands:
         if not _writes_kernel(command) or command.inside is False:

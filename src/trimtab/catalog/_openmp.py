@@ -41,12 +41,14 @@ def _lists(scene: Scene) -> Iterator[Hit]:
     serves = scene.argv[1:2] == ("serve",) or bool(scene.options)
     if found is None or not alone or not serves or len(found) == workers:
         return
+    more = len(found) > workers
+    then = "the others bind nothing" if more else "vLLM 0.32 and later exit"
     yield Hit(
         _BIND,
         f"{len(found)} list{'s' * (len(found) != 1)} of CPUs for {workers} "
-        f"worker{'s' * (workers != 1)}: vLLM 0.32 and later exit",
+        f"worker{'s' * (workers != 1)}: {then}",
         f"give {workers}, joined by |",
-        severity=None if len(found) < workers else Severity.WARNING,
+        severity=Severity.WARNING if more else None,
     )
 
 

@@ -24,6 +24,12 @@ _PARTS: Final = re.compile(
     """
 )
 
+_ALTERNATIVES: Final = re.compile(
+    r"\[[\w.-]{1,30}(?:\|[\w.-]{1,30})+\]|\{[\w.-]{1,30}(?:\s*[,|]\s*[\w.-]{1,30})+\}"
+    r"|[A-Za-z][\w.-]{0,30}(?:\|[A-Za-z][\w.-]{0,30})+"
+)
+"""Values of which the reader is to choose one: ``[1|2|4]``, ``{1,2,4}``, ``auto|fp8``."""
+
 _WORDS: Final = frozenset(
     {"TRUE", "FALSE", "YES", "NO", "ON", "OFF", "NONE", "NULL", "NAN", "INF", "AUTO", "ALL", "MAX"}
 )
@@ -34,9 +40,11 @@ def is_placeholder(text: str) -> bool:
     """Return whether a text stands for a value to be filled in.
 
     ``xxx``, ``192.xx.xx.1``, ``{local_ip}``, ``<NIC_NAME>``, ``your_ip_here``, ``$$IP$$``,
-    ``${IP:?}``, ``__IP__``, ``{{ ip }}``, ``CHANGEME`` and ``TODO`` do.
+    ``${IP:?}``, ``__IP__``, ``{{ ip }}``, ``CHANGEME`` and ``TODO`` do, and alternatives, too.
     """
-    return bool(_WHOLE.fullmatch(text.strip()) or _PARTS.search(text))
+    whole = text.strip()
+    found = _WHOLE.fullmatch(whole) or _ALTERNATIVES.fullmatch(whole) or _PARTS.search(text)
+    return bool(found)
 
 
 def is_name_of_number(text: str) -> bool:
@@ -48,4 +56,6 @@ def unfilled(made: Setting) -> bool:
     """Return whether a setting waits for its value; ``NAME=<value>`` is a redirection, too."""
     at = made.value_place
     before = at.text[: at.column - 1].rstrip("\"'") if at is not None else ""
-    return is_placeholder(made.value) or before.endswith(("=<", " <"))
+    numbers = re.fullmatch(r"\d{1,9}(\|\d{1,9})+", made.value) is not None  # lists of CPUs aside
+    chosen = numbers and made.name != "VLLM_CPU_OMP_THREADS_BIND"
+    return chosen or is_placeholder(made.value) or before.endswith(("=<", " <"))

@@ -54,6 +54,13 @@ def _one_process(scene: Scene, made: Container) -> bool:
     return neuron or scene.situation.platform == "tpu" or "google.com/tpu" in resources
 
 
+def _tpu(scene: Scene, made: Container) -> bool:
+    """Whether the workers are TPUs: one process drives all of them."""
+    limits = any(one.value.startswith("google.com/tpu") for one in _named(made, "--resource"))
+    named = re.search(r"(?<![a-z])tpu(?![a-z])", made.image.lower())
+    return limits or bool(named) or scene.situation.platform == "tpu"
+
+
 def _mounted(made: Container) -> bool:
     """Whether something is mounted where the shared memory is."""
     patterns = {
@@ -68,6 +75,8 @@ def _shm(scene: Scene) -> Iterator[Hit]:
     made = scene.container
     if made is None or _elsewhere(scene) or not _serves(scene):
         return
+    if _tpu(scene, made):
+        return
     if any(o.value.startswith(("host", "container:")) for o in _named(made, "--ipc")):
         return
     workers = _workers(scene)
@@ -75,6 +84,8 @@ def _shm(scene: Scene) -> Iterator[Hit]:
         return
     given = "" if workers else "several workers serve"
     who = f"{workers} workers pass" if workers else "workers pass"
+    if _named(made, "-shm-size"):  # docker refuses it: a rule of its own
+        return
     sizes = _named(made, "--shm-size")
     found = size(sizes[-1].value) if sizes else None
     if not sizes and not _mounted(made):

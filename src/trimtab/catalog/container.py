@@ -102,7 +102,7 @@ TUNINGS = (
         ),
         scope=Scope.IMAGE,
         restart=RestartCost.REINSTALL,
-        rules=(traps.CANN_IMAGE, traps.REMOVED, traps.IMAGE_CHIP, traps.SUDO),
+        rules=(traps.CANN_IMAGE, traps.REMOVED, traps.IMAGE_CHIP, traps.SUDO, traps.DASHES),
     ),
     known(
         "container-ulimits",

@@ -52,8 +52,24 @@ def _sizes(value: object) -> bool:
     return isinstance(value, list) and all(re.fullmatch(r"\d+(\.0+)?", str(one)) for one in value)
 
 
+_METHODS: Final = frozenset(
+    {
+        *("custom_class", "dflash", "draft_model", "dspark", "eagle", "eagle3", "medusa", "mtp"),
+        *("extract_hidden_states", "mlp_speculator", "ngram", "ngram_gpu", "suffix"),
+    }
+)
+"""Ways of speculating that any release has, besides those of a model: ``qwen3_next_mtp``."""
+
+
+def _method(value: object) -> bool:
+    return value in (None, *_METHODS) or str(value).endswith("_mtp")
+
+
 _FIELDS: Final[Mapping[str, tuple[tuple[str, str, Callable[[object], bool]], ...]]] = {
-    "--speculative-config": (("num_speculative_tokens", "an integer of at least 1", _positive),),
+    "--speculative-config": (
+        ("num_speculative_tokens", "an integer of at least 1", _positive),
+        ("method", "ngram, eagle3, mtp or another that vLLM has", _method),
+    ),
     "--compilation-config": (("cudagraph_capture_sizes", "a list of sizes", _sizes),),
     "--structured-outputs-config": (
         ("backend", f"one of {', '.join(_BACKENDS)}", lambda value: value in _BACKENDS),

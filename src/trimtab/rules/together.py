@@ -41,7 +41,8 @@ class Given:
 
     def on(self, switch: str) -> bool:
         """Whether a switch is given, and its opposite is not."""
-        return self.has(switch) and not self.has(f"--no-{switch[2:]}")
+        made = self.scene.options.get(switch)
+        return made is not None and made.literal and not self.has(f"--no-{switch[2:]}")
 
 
 def _batch(given: Given) -> Iterator[Hit]:

@@ -135,8 +135,15 @@ def _object(option: str, text: str, version: str) -> _Refusal | None:
     return _Refusal("a JSON object", Severity.ERROR if vllm().like(version) else Severity.WARNING)
 
 
+_CHOICES = {"--data-parallel-backend": ("mp", "ray")}
+"""Options of text of which the engine takes a few values alone, in every release."""
+
+
 def _refused(option: str, text: str, version: str, *, joined: bool) -> _Refusal | None:
     table = vllm()
+    if option in _CHOICES:
+        taken = _CHOICES[option]
+        return None if text in taken else _Refusal(f"one of {', '.join(taken)}", Severity.ERROR)
     if before(version, _PAIRS) and re.fullmatch(r"\w+=\d+(,\w+=\d+)*", text):
         return None
     if table.like(version):

@@ -27,6 +27,16 @@ _SWITCHES: Final = frozenset(
 """Options of ``docker run`` without a value; every other one takes the next word."""
 
 
+_LONG: Final = frozenset(
+    {
+        *("shm-size", "gpus", "ipc", "name", "network", "runtime", "ulimit", "restart", "env"),
+        *("volume", "publish", "privileged", "entrypoint", "memory", "cpus", "device", "user"),
+        *("workdir", "env-file", "mount", "pid", "cap-add", "hostname", "platform", "pull"),
+    }
+)
+"""Options that people write with one dash, which docker takes for short ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A parsed ``docker run``; ``passed`` are names handed on from the caller's environment."""
@@ -88,10 +98,14 @@ def _options(words: Sequence[Word], index: int) -> tuple[list[tuple[str, Word]],
     while index < len(words) and words[index].text.startswith("-"):
         word = words[index]
         index += 1
+        name, equals, value = word.text.partition("=")
+        if name[1:] in _LONG:
+            found.append((name, Word(value, word.place, word.literal)))
+            index += not equals and f"-{name}" not in _SWITCHES
+            continue
         if _joined(word.text):
             found.append((_SHORT[word.text[:2]], Word(word.text[2:], word.place, word.literal)))
             continue
-        name, equals, value = word.text.partition("=")
         name = _SHORT.get(name, name)
         if equals:
             found.append((name, Word(value, word.place, word.literal)))

@@ -141,4 +141,4 @@ def _alternate(name: str, said: str, lookup: Lookup) -> Iterator[Text]:
         for part in re.split(r"(\$\w+|\$\{\w+\})", re.sub(r"[\"']", "", word)):
             known = lookup(part.strip("${}")) if part.startswith("$") else Text(part)
             value = value.plus(Text(part, literal=False) if known is None else known)
-        yield value
+        yield Text(value.value, literal=False)  # it may not be there
