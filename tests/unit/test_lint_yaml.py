@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trimtab import lint
+from trimtab.model.finding import Severity
 from trimtab.model.situation import Situation
 
 
@@ -71,3 +72,21 @@ def test_items_of_two_words_show_that_a_server_reads_them() -> None:
     text = "services:\n v:\n  build: .\n  command:\n  - --max-model-len 9\n  - --swap-space 4\n"
     (launch,) = lint.read("compose.yaml", text).launches
     assert launch.argv == ("vllm", "serve", "--max-model-len 9", "--swap-space 4")
+
+
+def _compose(command: str, image: str = "my/image") -> list[tuple[str, str]]:
+    text = f"services:\n  a:\n    image: {image}\n    environment:\n      LEN: abc\n{command}"
+    found = lint.check(lint.read("compose.yaml", text), Situation())
+    return [(one.rule, one.setting) for one in found if one.severity is not Severity.INFO]
+
+
+def test_two_dollars_of_compose_are_a_variable_of_the_containers_shell() -> None:
+    script = "    command:\n    - bash\n    - -c\n    - vllm serve m --max-model-len $$LEN\n"
+    assert _compose(script) == [("option-value", "--max-model-len")]
+    assert _compose(script.replace("$$LEN", "$${LEN}")) == [("option-value", "--max-model-len")]
+    assert _compose(script.replace("$$LEN", "4096")) == []
+
+
+def test_two_dollars_without_a_shell_stay_one() -> None:
+    command = "    command: --model m --tensor-parallel-size $$TP --max-model-len $LEN\n"
+    assert _compose(command, "vllm/vllm-openai:v0.32.0") == [("no-shell", "command")]

@@ -142,6 +142,7 @@ class Oddity(StrEnum):
     MANIFEST_REFUSED = "manifest-refused"  # of another type than the API of Kubernetes takes
     SERVICE_VARIABLE = "service-variable"  # what Kubernetes sets of itself for a Service
     START_KILLED = "start-killed"  # a probe that ends a server which still loads its model
+    VOLUME_UNMOUNTED = "volume-unmounted"  # a volume of a pod that no container mounts
     QUOTES_LOST = "quotes-lost"  # JSON whose quotes the shell takes off
     ENV_FILE_REFUSED = "env-file-refused"  # a line that docker's --env-file does not take
     QUOTES_KEPT = "quotes-kept"  # a file whose reader takes every character for the value

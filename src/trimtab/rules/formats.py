@@ -51,6 +51,13 @@ _MEANINGS: Mapping[Oddity, _Meaning] = {
         "A probe ends the server while it still loads its model.",
         "add a startupProbe with failureThreshold x periodSeconds of 10 minutes or more",
     ),
+    Oddity.VOLUME_UNMOUNTED: _Meaning(
+        "volume-unmounted",
+        Severity.WARNING,
+        Problem.NO_EFFECT,
+        "A pod has a volume that none of its containers mounts.",
+        "mount it with volumeMounts, or take it out",
+    ),
     Oddity.QUOTES_LOST: _Meaning(
         "quotes-lost",
         Severity.ERROR,

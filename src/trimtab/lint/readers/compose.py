@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers import yaml_nodes as nodes
-from trimtab.lint.readers.launch import assignment
+from trimtab.lint.readers.launch import Word, assignment, program
+from trimtab.lint.readers.scripts import SHELLS
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
@@ -68,8 +70,8 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
     given = nodes.get(service, "env_file")
     if given is not None:
         session.doubt(source, f"the env_file of {name} is not read", nodes.place(source, given))
-    entry = words(source, nodes.get(service, "entrypoint"))
-    command = words(source, nodes.get(service, "command"))
+    entry = _unescaped(words(source, nodes.get(service, "entrypoint")))
+    command = _unescaped(words(source, nodes.get(service, "command")))
     comments(scribe, source, nodes.get(service, "command"))
     entered = nodes.get(service, "entrypoint") is not None
     if not entry:  # behind an entry point anything may be meant
@@ -77,7 +79,32 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
             [one for one in command if not one.text.startswith("${")], assigns=not entered
         )
         scribe.notices += () if plain is None else (plain,)
+        served = entries.starts_server(container.image) or program(command) == "vllm"
+        if served and program(command) not in SHELLS:
+            scribe.notices += _unexpanded(words(source, nodes.get(service, "command")))
     run(session, container, entry, command, entered=entered, name=name)
+
+
+def _unexpanded(found: list[Word]) -> Iterator[Notice]:
+    """Yield a note for each ``$$NAME`` of a command that no shell reads."""
+    for one in found:
+        if re.search(r"\$\$\{?[A-Za-z_]", one.text):
+            text = one.text.replace("$$", "$")
+            setting = Setting("command", text, one.place, Origin.CONTAINER)
+            said = f"no shell runs in this container, so the program gets {text} as it is written"
+            yield Notice(Oddity.NO_SHELL, setting, said=said)
+
+
+def _unescaped(found: list[Word]) -> list[Word]:
+    """Return words as compose hands them on: ``$$NAME`` is ``$NAME`` for the container's shell."""
+    return [
+        replace(
+            one,
+            text=one.text.replace("$$", "$"),
+            source=one.source and replace(one.source, text=one.source.text.replace("$$", "$")),
+        )
+        for one in found
+    ]
 
 
 def _environment(source: Source, scribe: Scribe, node: Node | None) -> list[Setting]:

@@ -100,6 +100,29 @@ def killed(source: Source, container: Node) -> Notice | None:
     return Notice(Oddity.START_KILLED, setting, said=said)
 
 
+def unmounted(source: Source, pod: Node) -> Iterator[Notice]:
+    """Yield a note for each volume of a pod that no container of it mounts."""
+    groups = ("initContainers", "containers", "ephemeralContainers")
+    made = [one for group in groups for one in nodes.items(nodes.get(pod, group))]
+    used = {
+        nodes.scalar(nodes.get(mount, "name"))
+        for one in made
+        for kind in ("volumeMounts", "volumeDevices")
+        for mount in nodes.items(nodes.get(one, kind))
+    }
+    if None in used:  # a template fills it in
+        return
+    for one in nodes.items(nodes.get(pod, "volumes")):
+        node = nodes.get(one, "name")
+        name = nodes.scalar(node)
+        if node is not None and name and name not in used:
+            memory = nodes.scalar(nodes.get(one, "emptyDir", "medium")) == "Memory"
+            lost = "and the shared memory stays 64 MB" if memory else "and its files are nowhere"
+            said = f"no container of the pod mounts the volume {name}, {lost}"
+            setting = Setting("volumes", name, nodes.place(source, node), Origin.CONTAINER)
+            yield Notice(Oddity.VOLUME_UNMOUNTED, setting, said=said)
+
+
 def _number(node: Node | None, default: int) -> int | None:
     if node is None:
         return default
