@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers import yaml_nodes as nodes
 from trimtab.lint.readers.launch import Word, assignment, program
-from trimtab.lint.readers.scripts import SHELLS
 from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.scripts import SHELLS
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
 from trimtab.lint.readers.yaml_commands import comments, run, words
