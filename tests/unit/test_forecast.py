@@ -108,3 +108,34 @@ def test_without_a_plan_nothing_is_known() -> None:
 )
 def test_a_range_is_rounded_to_what_is_worth_reading(low: float, high: float, said: str) -> None:
     assert wording.span(low, high) == said
+
+
+LONGER_ARM = [
+    ("lead", 240, False),  # the first start fills the caches
+    *[("lead", seconds, False) for seconds in (80, 78, 82, 79, 81, 80, 83)],
+    ("screen", 4, True),
+    *[("screen", seconds, False) for seconds in (35, 140, 34, 36, 138, 35, 33)],
+    ("screen", 5, True),
+    *[("screen", seconds, False) for seconds in (141, 34, 36, 35, 139, 35, 34)],
+    *[("confirm", seconds, False) for seconds in (50, 140, 51, 49, 142, 50, 52, 139, 50)],
+]
+"""A slow first start, two crashes, and one arm whose starts take four times as long."""
+
+
+@pytest.mark.parametrize("made", [SLOW_THEN_FAST, LONGER_ARM], ids=["slow-fast", "longer-arm"])
+def test_the_middle_of_what_is_left_moves_little_more_than_the_clock(
+    made: Sequence[tuple[str, float, bool]],
+) -> None:
+    found, spent = ends(made)
+    whole = sum(part.seconds for part in PLAN)
+    planned = {part.kind: part.seconds / part.starts for part in PLAN}
+    ended = pairwise((low + high) / 2 for low, high in found)
+    for (kind, seconds, _), (before, after) in zip(made, ended, strict=True):
+        surprise = abs(seconds - planned[kind])
+        assert abs(after - before) <= surprise + 0.15 * whole  # the expected end
+        assert abs(after - before - seconds) <= seconds + 0.1 * whole  # what is left
+    widths = [high - low for low, high in found]
+    assert found[-1] == (spent, spent)
+    assert widths[8] < 1.2 * widths[0]
+    assert widths[24] < 0.7 * widths[8]
+    assert widths[-1] == 0.0
