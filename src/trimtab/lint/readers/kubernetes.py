@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers import config_maps, manifests
+from trimtab.lint.readers import config_maps, kserve, manifests
 from trimtab.lint.readers import yaml_nodes as nodes
 from trimtab.lint.readers.config_maps import Maps
 from trimtab.lint.readers.entry import starts_server
@@ -48,8 +48,7 @@ def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
     for root in roots:
         model = nodes.get(root, "spec", "predictor", "model")
         if model is not None and nodes.items(nodes.get(model, "args")):
-            why = "the model's args are not read: its ServingRuntime says what starts with them"
-            scribe.unread.append((nodes.place(source, model), why))
+            kserve.follow(source, scribe, model)
         for pod in _pods(root):
             before = len(scribe.launches)
             shared = list(_of_pod(source, pod))

@@ -1,0 +1,75 @@
+"""KServe's models: the arguments that its runtimes hand on to vLLM."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from trimtab.lint.readers import yaml_nodes as nodes
+from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.session import Session
+from trimtab.lint.readers.source import Source
+from trimtab.model.script import Container, Origin, Place, Setting
+
+if TYPE_CHECKING:
+    from yaml import Node
+
+_IMAGES: Final = {"huggingface": "kserve/huggingfaceserver", "vllm": ""}
+"""Format of a model → the image that serves it; that of a runtime for vLLM is its own."""
+
+_OWN: Final = re.compile(
+    r"--(model[_-](name|id|dir|revision)|tokenizer[_-]revision|backend|task|dtype|max[_-]length"
+    r"|(http|grpc)[_-]port|workers|(enable|disable|return)_\w+|tensor_input_names)"
+)
+"""Options that the server for Hugging Face's models reads itself."""
+
+
+def follow(source: Source, scribe: Scribe, model: Node) -> None:
+    """Follow what starts with a model's arguments, where its format or runtime is vLLM's."""
+    arguments = [nodes.word(source, one) for one in nodes.items(nodes.get(model, "args"))]
+    at = nodes.place(source, model)
+    kind = _kind(model)
+    other = any("backend=huggingface" in one.text for one in arguments)
+    if kind not in _IMAGES or other:
+        why = "the model's args are not read: its ServingRuntime says what starts with them"
+        scribe.unread.append((at, why))
+        return
+    memory = Setting("--shm-size", "2Gi", at, Origin.CONTAINER)  # the runtimes mount it
+    container = Container(_IMAGES[kind], (memory,), at)
+    session = Session(source, scribe, True, Origin.CONTAINER, container=container)
+    env = [
+        nodes.variable(source, name, key, nodes.get(one, "value"), Origin.CONTAINER)
+        for one in nodes.items(nodes.get(model, "env"))
+        if (key := nodes.get(one, "name")) is not None and (name := nodes.scalar(key))
+    ]
+    scribe.settings += env
+    session.variables.give(tuple(env))
+    given = _without_own(arguments) if kind == "huggingface" else arguments
+    session.start([*_serve(at), *given], given[0].place if given else at)
+
+
+def _kind(model: Node) -> str:
+    """Return "vllm" or "huggingface", as the runtime's name tells, or else the format's."""
+    runtime = (nodes.scalar(nodes.get(model, "runtime")) or "").lower()
+    named = next((one for one in _IMAGES if one in runtime), runtime)
+    return named or (nodes.scalar(nodes.get(model, "modelFormat", "name")) or "").lower()
+
+
+def _serve(at: Place) -> list[Word]:
+    return [Word("vllm", at), Word("serve", at), Word("/mnt/models", at)]
+
+
+def _without_own(arguments: list[Word]) -> list[Word]:
+    found, own = [], False
+    for one in arguments:
+        name, equals, _ = one.text.partition("=")
+        if name.startswith("--"):
+            own = _OWN.fullmatch(name) is not None
+            drop = own
+            own = own and not equals
+        else:
+            drop, own = own, False
+        if not drop:
+            found.append(one)
+    return found

@@ -1,0 +1,46 @@
+"""KServe: a model's arguments are vLLM's where its format or runtime says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from trimtab import lint
+from trimtab.model.finding import Severity
+from trimtab.model.situation import Situation
+
+SERVICE = """apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {{name: m}}
+spec:
+  predictor:
+    model:
+      {kind}
+      args: [{args}]
+"""
+VLLM, FACE = "modelFormat: {name: vLLM}", "modelFormat: {name: huggingface}"
+WRONG = "--max-model-len=abc"
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "found"),
+    [
+        (VLLM, WRONG, [("option-value", "--max-model-len", 8)]),
+        (FACE, f"--model_name=llama, {WRONG}", [("option-value", "--max-model-len", 8)]),
+        (FACE, "--model_name, llama, --max_model_len=4096", []),
+        (FACE, f"--backend=huggingface, {WRONG}", []),
+        (f"runtime: my-vllm-cuda\n      {FACE}", "--nosuch", [("unknown-option", "--nosuch", 9)]),
+        ("modelFormat: {name: sklearn}", WRONG, []),
+        (f"runtime: triton\n      {VLLM}", WRONG, []),
+        (VLLM, "--tensor-parallel-size=2", []),
+    ],
+)
+def test_arguments_are_those_of_the_engine(
+    kind: str, args: str, found: list[tuple[str, str, int]]
+) -> None:
+    document = lint.read("k.yaml", SERVICE.format(kind=kind, args=args))
+    said = [
+        (one.rule, one.setting, one.place.line)
+        for one in lint.check(document, Situation())
+        if one.severity is not Severity.INFO and one.place
+    ]
+    assert said == found
