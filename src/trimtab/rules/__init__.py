@@ -14,6 +14,7 @@ from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 from trimtab.rules import generic, versions
 from trimtab.rules.arguments import ARGUMENTS
+from trimtab.rules.baked import BAKED
 from trimtab.rules.formats import FORMATS
 from trimtab.rules.keys import KEYS
 from trimtab.rules.making import MAKING
@@ -43,6 +44,7 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
                 *generic.RULES,
                 versions.RULE,
                 *MAKING,
+                *BAKED,
                 *NAMES,
                 *VALUES,
                 *ARGUMENTS,
