@@ -222,7 +222,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mirrors", type=Path, help="folder of git mirrors: OWNER+NAME/repo")
     parser.add_argument("--fetch", action="store_true", help="bring what the folder lacks")
-    parser.add_argument("--set", dest="sets", action="append", help="A, B or C (default: each)")
+    parser.add_argument("--set", dest="sets", action="append", help="A to E (default: each)")
     parser.add_argument("--labels", type=Path, default=LABELS)
     parser.add_argument("--losses", action="store_true", help="list what is false or missed")
     given = parser.parse_args()
