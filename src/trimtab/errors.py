@@ -20,6 +20,7 @@
     ├── RunRefusedError             a plan is not for this machine, or not in effect   exit code 78
     ├── InterpreterError            a Python cannot be built, fetched or read exit code 1
     └── StudyError                  a ledger or profile cannot be read or written   exit code 1
+        └── BaselineFailedError     the baseline does not start and serve
 
 A message says what must hold, what came instead, and what to do about it, in one line.
 """
@@ -111,3 +112,7 @@ class InterpreterError(TrimtabError):
 
 class StudyError(TrimtabError):
     """A ledger, profile or study folder cannot be read or written."""
+
+
+class BaselineFailedError(StudyError):
+    """The baseline does not start and serve, so that going on with the study is no use."""

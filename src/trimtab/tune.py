@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trimtab import search
-from trimtab.errors import StudyError
+from trimtab.errors import BaselineFailedError
 from trimtab.ledger import Ledger
 from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.pacing import paced, remembering
@@ -35,7 +35,7 @@ def run_study(
 
     Raises:
         KeyboardInterrupt: a stop was asked for; the ledger holds every finished start.
-        StudyError: the baseline cannot be measured, so there is nothing to compare with.
+        BaselineFailedError: the baseline cannot be measured, so there is nothing to compare with.
     """
     display.begin_study(search.design(session.space, session.noise))
     news = True
@@ -53,5 +53,5 @@ def run_study(
             display.note(found)
             news = False
     if reason := search.blocked(session.space, ledger.starts()):
-        raise StudyError(reason)
+        raise BaselineFailedError(reason)
     return search.conclude(session.space, ledger.starts())

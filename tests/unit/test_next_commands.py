@@ -13,6 +13,8 @@ import pytest
 from tests.unit.test_headline import pasted
 from tests.unit.test_headline_agrees import WRITTEN
 from trimtab import study_files
+from trimtab.commands import tune
+from trimtab.errors import BaselineFailedError, StudyError
 from trimtab.model import Status
 
 TINY = """\
@@ -98,3 +100,22 @@ def test_each_command_of_a_study_of_real_servers_runs(home: Path) -> None:
         if line:
             assert shell(dry(line), home), line
     assert shell(f"{advice.show} --why max-num-seqs", home)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (BaselineFailedError("it failed"), "what it measured: trimtab show 'my study'"),
+        (StudyError("full"), "go on with: trimtab tune --study 'my study' --resume"),
+        (KeyboardInterrupt(), "go on with: trimtab tune --study 'my study' --resume"),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, BaseException) else "",
+)
+def test_a_study_that_cannot_go_on_is_not_to_be_resumed(
+    error: BaseException, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(tune, "say", told.append)
+    with pytest.raises(type(error)), tune._hint(Path("my study")):
+        raise error
+    assert told == ["study: my study", said]

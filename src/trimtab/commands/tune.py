@@ -266,9 +266,14 @@ def _arm_remark(session: Session) -> str:
 @contextmanager
 def _hint(folder: Path) -> Iterator[None]:
     """Say where the study lies, and how to go on when it does not come to its end."""
+    from trimtab.errors import BaselineFailedError
+
     say(f"study: {folder}")
     try:
         yield
+    except BaselineFailedError:
+        say(f"what it measured: trimtab show {shlex.quote(str(folder))}")
+        raise
     except BaseException:
         say(f"go on with: trimtab tune --study {shlex.quote(str(folder))} --resume")
         raise
