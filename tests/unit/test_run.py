@@ -280,6 +280,19 @@ def test_a_killed_run_is_tidied_by_the_next(
     assert not place.journal().exists()
 
 
+def test_a_folder_stays_while_its_own_run_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "base", lambda: tmp_path)
+    tmp_path.chmod(0o700)
+    with place.record() as own:
+        reused = tmp_path / f"run-{os.getpid()}-1"  # the number, of a process that ended
+        reused.mkdir()
+        place.tidy(LocalHost())
+        assert [*tmp_path.iterdir()] == [own]
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_damaged_journal_of_a_run_is_told_and_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,8 @@ def applied(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
 @contextmanager
 def record() -> Iterator[Path | None]:
     """Yield a folder for this run's record, ``None`` where there is no place to write."""
-    folder = base() / f"{_RUN}{os.getpid()}"
+    stat = proctree.read(os.getpid())
+    folder = base() / f"{_RUN}{os.getpid()}-{0 if stat is None else stat.start}"
     try:
         storage.private_folder(base())
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -88,9 +89,14 @@ def record() -> Iterator[Path | None]:
             folder.rmdir()
 
 
-def _alive(pid: str) -> bool:
+def _alive(named: str) -> bool:
+    """Whether the run of a folder lives: the process of that number that began at that time.
+
+    A number alone may have been given to another process since. Former folders have no time.
+    """
+    pid, _, start = named.partition("-")
     stat = proctree.read(int(pid)) if pid.isdigit() else None
-    return stat is not None and stat.alive
+    return stat is not None and stat.alive and start in ("", str(stat.start))
 
 
 def _list(items: Sequence[object]) -> str:
