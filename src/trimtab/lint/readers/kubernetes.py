@@ -46,6 +46,7 @@ def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
     linked = set()
     maps = config_maps.read(source, scribe, roots)
     for root in roots:
+        llm = nodes.scalar(nodes.get(root, "kind")) == "LLMInferenceService"
         model = nodes.get(root, "spec", "predictor", "model")
         if model is not None and nodes.items(nodes.get(model, "args")):
             kserve.follow(source, scribe, model)
@@ -56,7 +57,7 @@ def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
                 for one in nodes.items(nodes.get(pod, group)):
                     _container(source, scribe, pod, one, shared, maps)
             served = [one for one in scribe.launches[before:] if _serves(one)]
-            scribe.notices += manifests.unmounted(source, pod) if served else ()
+            scribe.notices += manifests.unmounted(source, pod) if served or llm else ()
             own = any(one.name == "VLLM_PORT" for made in served for one in made.env)
             if served and manifests.linked(pod) and not own:
                 linked.add(manifests.namespace(root))

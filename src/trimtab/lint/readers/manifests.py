@@ -119,7 +119,7 @@ def unmounted(source: Source, pod: Node) -> Iterator[Notice]:
             memory = nodes.scalar(nodes.get(one, "emptyDir", "medium")) == "Memory"
             lost = "and the shared memory stays 64 MB" if memory else "and its files are nowhere"
             said = f"no container of the pod mounts the volume {name}, {lost}"
-            setting = Setting("volumes", name, nodes.place(source, node), Origin.CONTAINER)
+            setting = Setting(name, name, nodes.place(source, node), Origin.CONTAINER)
             yield Notice(Oddity.VOLUME_UNMOUNTED, setting, said=said)
 
 
