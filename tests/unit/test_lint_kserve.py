@@ -44,3 +44,26 @@ def test_arguments_are_those_of_the_engine(
         if one.severity is not Severity.INFO and one.place
     ]
     assert said == found
+
+
+@pytest.mark.parametrize(
+    ("image", "level"), [("v0.4.2", Severity.INFO), ("v0.20.0", Severity.ERROR)]
+)
+def test_the_runtime_of_the_same_file_names_the_version(
+    image: str, level: Severity | None
+) -> None:
+    runtime = f"""kind: ServingRuntime
+metadata: {{name: own-vllm}}
+spec:
+  containers:
+    - image: vllm/vllm-openai:{image}
+---
+"""
+    args = "--model, /mnt/models/m, --disable-log-requests"
+    model = SERVICE.format(
+        kind="runtime: own-vllm\n      modelFormat: {name: huggingface}", args=args
+    )
+    found = lint.check(lint.read("k.yaml", runtime + model), Situation())
+    said = {one.rule: one.severity for one in found}
+    assert said.get("removed-option") == level
+    assert "extra-word" not in said

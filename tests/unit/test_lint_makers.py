@@ -212,3 +212,46 @@ def test_an_option_is_lost_below_a_command_alone(block: str, lost: int) -> None:
 def test_settings_of_the_network_are_the_containers_own(name: str, *, hosts: bool) -> None:
     found = [rule for _, rule, _ in loud("s.sh", f"docker exec a sh -c 'sysctl -w {name}=1'\n")]
     assert ("host-setting-inside" in found) is hosts
+
+
+def test_the_vllm_in_another_package_is_judged_on_a_condition() -> None:
+    start = "export VLLM_USE_V1=0\npython -m {}.entrypoints.openai.api_server --model m\n"
+    inert = ("inert", "VLLM_USE_V1")
+    assert [one[0] for one in said("s.sh", start.format("vllm")) if one[1:] == inert] == [
+        "warning"
+    ]
+    own = said("s.sh", start.format("own_llm.vllm"))
+    assert [one[0] for one in own if one[1:] == inert] == ["info"]
+
+
+@pytest.mark.parametrize(
+    ("name", "slip"), [("CCL_BLOCKING_WAIT", False), ("NNCL_BLOCKING_WAIT", True)]
+)
+def test_the_family_of_another_library_is_no_slip(name: str, *, slip: bool) -> None:
+    text = f"export {name}=0\nvllm serve m\n"
+    assert (("warning", "unknown-variable", name) in loud("s.sh", text)) is slip
+
+
+@pytest.mark.parametrize(
+    ("archive", "code"),
+    [
+        ("BenchData-core.zip", False),
+        ("datasets.tar.gz", False),
+        ("model-weights.tgz", False),
+        ("database-1.2.tar.gz", True),
+        ("python3.11.tar.gz", True),
+        ("data_tools-1.0.whl", True),
+    ],
+)
+def test_an_archive_of_data_is_no_code(archive: str, *, code: bool) -> None:
+    text = f"wget https://example.org/{archive}\nvllm serve m\n"
+    assert (("warning", "download-unchecked", "python-tarball") in loud("s.sh", text)) is code
+
+
+@pytest.mark.parametrize(("second", "lost"), [("", 1), ("FROM first\n", 0)])
+def test_a_stage_replaces_its_own_variable_alone(second: str, lost: int) -> None:
+    text = (
+        f"FROM python:3.12 AS first\nENV OMP_NUM_THREADS=8\n{second}ENV OMP_NUM_THREADS=2\n"
+        'ENTRYPOINT ["vllm", "serve", "m"]\n'
+    )
+    assert [one[1] for one in loud("Dockerfile", text)].count("overwritten") == lost

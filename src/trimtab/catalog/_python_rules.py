@@ -89,6 +89,10 @@ def _openssl(document: Document, situation: Situation) -> Iterator[Hit]:
                 return
 
 
+_DATA = re.compile(r"([Dd]ata|DATA)([Ss]ets?)?(?![a-z])|corpus|weights|checkpoint")
+"""What the name of an archive says that holds no code."""
+
+
 def _unchecked(document: Document, situation: Situation) -> Iterator[Hit]:
     checks = {"sha256sum", "sha512sum", "gpg", "md5sum", "shasum", "cosign"}
     if any(program(one)[:1] and program(one)[0] in checks for one in document.commands):
@@ -96,7 +100,11 @@ def _unchecked(document: Document, situation: Situation) -> Iterator[Hit]:
     for command in document.commands:
         words = program(command)
         code = re.compile(r"\.(so(\.[\d.]+)?|tar\.gz|tgz|whl|run|zip)$")
-        if words[:1] in {("wget",), ("curl",)} and any(code.search(w) for w in words[1:]):
+        fetched = [w for w in words[1:] if code.search(w)]
+        if words[:1] in {("wget",), ("curl",)} and fetched:
+            data = all(_DATA.search(w.rpartition("/")[2]) for w in fetched)
+            if data and not re.search(r"\.(so(\.[\d.]+)?|whl|run)$", fetched[0]):
+                continue
             yield Hit(
                 "python-tarball",
                 ("root later runs this code, which was fetched without a checksum or a signature"),

@@ -34,6 +34,9 @@ _PARTLY = (
 )
 """Families of which readers outside of the checked packages know more."""
 
+_OTHERS = frozenset(("CCL", "MCCL", "RCCL", "UCCL", "XCCL"))
+"""Families of other communication libraries that look like NCCL or HCCL with a slip in it."""
+
 _REST_ALIKE = 0.85
 """Similarity (difflib's ratio) of what follows a family's name that is itself misspelt."""
 
@@ -132,7 +135,7 @@ def _beginning(name: str) -> str | None:
 def _strange_family(name: str, scene: Scene) -> Iterator[Hit]:
     """Yield a hit for a name whose first word is a family's with a slip in it."""
     head, _, rest = name.partition("_")
-    if not rest or "_" not in rest or not head.isupper() or len(head) < 3:
+    if not rest or "_" not in rest or not head.isupper() or len(head) < 3 or head in _OTHERS:
         return
     for family in ("VLLM", "NCCL", "HCCL", "CUDA", "ASCEND", "PYTORCH", "TORCH"):
         if head == family or spelling.distance(head, family) > (2 if len(rest) > 12 else 1):

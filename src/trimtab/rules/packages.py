@@ -68,6 +68,14 @@ def _is_fork(scene: Scene) -> bool:
     return any(not any(one.startswith(whole) for one in known) for whole in wholes)
 
 
+def _around(scene: Scene) -> str:
+    """Return the package whose own vLLM the text starts (``-m PACKAGE.vllm...``), "" for none."""
+    commands = scene.document.commands if scene.document is not None else ()
+    modules = (word for one in commands for word in one.words if ".vllm." in word)
+    found = (re.fullmatch(r"([a-z]\w*)(\.\w+)*\.vllm\.[\w.]*api_server", one) for one in modules)
+    return next((one[1] for one in found if one), "")
+
+
 def added_by(scene: Scene) -> str:
     """Return the condition under which an option that vLLM lacks is refused; "" for always."""
     image = scene.container.image.lower() if scene.container is not None else ""
@@ -78,6 +86,8 @@ def added_by(scene: Scene) -> str:
         return f"the plugin for {found[0]} does not add it"
     if other := maker(scene):
         return f"the vLLM for {other} does not add it"
+    if around := _around(scene):
+        return f"the vLLM in {around} does not add it"
     text = scene.document.text.lower() if scene.document is not None else ""
     if not image and (named := _NAMED.search(text)):
         return f"the plugin for {named[0]} does not add it"
@@ -112,6 +122,8 @@ def unknown_release(scene: Scene, since: str) -> str:
         return f"the vLLM for {device} is {since} or later"
     if (other := maker(scene)) and _is_fork(scene):
         return f"the vLLM for {other} is {since} or later"
+    if around := _around(scene):
+        return f"the vLLM in {around} is {since} or later"
     newest = _NEWEST.search(image) or _BASE.search(image)
     if not image or image.startswith("$") or newest:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,7 @@ from trimtab.catalog import Rule, Scene
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.model.script import Document, Notice, Oddity
 from trimtab.model.situation import Situation
+from trimtab.rules.lives import serves
 from trimtab.rules.names import options
 
 _DOCKER: Final = frozenset(
@@ -169,6 +171,40 @@ def _discarded_port(document: Document, situation: Situation) -> Iterator[Hit]:
                 )
 
 
+_SERVERS: Final = re.compile(r"(^|/)vllm/vllm-openai(-\w+)?([:@]|$)")
+"""Images that start a server, and nothing else that listens."""
+
+
+def _port_unpublished(scene: Scene) -> Iterator[Hit]:
+    """Yield a server's port where the container publishes others."""
+    container = scene.container
+    if (
+        container is None
+        or not serves(scene)
+        or not {"--uds", "--config"}.isdisjoint(scene.options)
+    ):
+        return
+    if any(one.name == "--network" and one.value == "host" for one in container.options):
+        return
+    made = scene.options.get("--port")
+    publish = [one for one in container.options if one.name == "--publish"]
+    inner = [one.value.partition("/")[0].rpartition(":")[2] for one in publish]
+    port = made.value if made is not None else "8000"
+    if not publish or port in inner or not all(one.isdecimal() for one in (port, *inner)):
+        return
+    text = scene.document.text if scene.document is not None else ""
+    alone = _SERVERS.search(container.image) and not re.search(r"entrypoint|\bsh\b|bash -", text)
+    listed = " and ".join(dict.fromkeys(inner))
+    yield Hit(
+        "--port",
+        f"vLLM listens on port {port}, but the container publishes its port {listed}, on "
+        "which nothing answers",
+        f"give --port {inner[0]}, or publish {port}",
+        place=made.place if made is not None else publish[0].place,
+        given="" if alone else f"nothing else in the container hands port {listed} on",
+    )
+
+
 STARTING: tuple[Rule, ...] = (
     *(_rule(oddity, saying) for oddity, saying in _SAYINGS.items()),
     Rule(
@@ -184,5 +220,12 @@ STARTING: tuple[Rule, ...] = (
         problem=Problem.NO_EFFECT,
         summary="A port is published of a container on the host's network.",
         text=_discarded_port,
+    ),
+    Rule(
+        id="port-unpublished",
+        severity=Severity.WARNING,
+        problem=Problem.WRONG_VALUE,
+        summary="A container publishes a port on which its server does not listen.",
+        process=_port_unpublished,
     ),
 )

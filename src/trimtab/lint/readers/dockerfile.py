@@ -103,7 +103,8 @@ def read_dockerfile(source: Source) -> Document:
             container = base.session.container if base else Container(image, place=place)
             session = Session(source, scribe, True, Origin.IMAGE, container=container)
             if base is not None:
-                session.variables.give(tuple(base.session.variables.exported().values()))
+                held = tuple(base.session.variables.exported().values())
+                session.variables.give(held, used=True)  # the base stage has them, too
             elif container is not None:
                 scribe.containers.append(container)
             stage = _Stage(session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import yaml_nodes as nodes
@@ -25,8 +26,22 @@ _OWN: Final = re.compile(
 """Options that the server for Hugging Face's models reads itself."""
 
 
-def follow(source: Source, scribe: Scribe, model: Node) -> None:
-    """Follow what starts with a model's arguments, where its format or runtime is vLLM's."""
+def runtimes(roots: Sequence[Node]) -> dict[str, str]:
+    """Return the image of each serving runtime that a file defines, by the runtime's name."""
+    found = {}
+    for root in roots:
+        if nodes.scalar(nodes.get(root, "kind")) in {"ServingRuntime", "ClusterServingRuntime"}:
+            name = nodes.scalar(nodes.get(root, "metadata", "name")) or ""
+            for one in nodes.items(nodes.get(root, "spec", "containers"))[:1]:
+                found[name] = nodes.scalar(nodes.get(one, "image")) or ""
+    return found
+
+
+def follow(source: Source, scribe: Scribe, model: Node, images: Mapping[str, str]) -> None:
+    """Follow what starts with a model's arguments, where its format or runtime is vLLM's.
+
+    ``images``: those of the runtimes that the same file defines.
+    """
     arguments = [nodes.word(source, one) for one in nodes.items(nodes.get(model, "args"))]
     at = nodes.place(source, model)
     kind = _kind(model)
@@ -36,7 +51,8 @@ def follow(source: Source, scribe: Scribe, model: Node) -> None:
         scribe.unread.append((at, why))
         return
     memory = Setting("--shm-size", "2Gi", at, Origin.CONTAINER)  # the runtimes mount it
-    container = Container(_IMAGES[kind], (memory,), at)
+    image = images.get(nodes.scalar(nodes.get(model, "runtime")) or "", _IMAGES[kind])
+    container = Container(image, (memory,), at)
     session = Session(source, scribe, True, Origin.CONTAINER, container=container)
     env = [
         nodes.variable(source, name, key, nodes.get(one, "value"), Origin.CONTAINER)
@@ -46,7 +62,8 @@ def follow(source: Source, scribe: Scribe, model: Node) -> None:
     scribe.settings += env
     session.variables.give(tuple(env))
     given = _without_own(arguments) if kind == "huggingface" else arguments
-    session.start([*_serve(at), *given], given[0].place if given else at)
+    named = any(re.fullmatch(r"--model(=.*)?", one.text) for one in given)
+    session.start([*_serve(at)[: 2 if named else 3], *given], given[0].place if given else at)
 
 
 def _kind(model: Node) -> str:

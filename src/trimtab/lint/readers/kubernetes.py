@@ -49,7 +49,7 @@ def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
         llm = nodes.scalar(nodes.get(root, "kind")) == "LLMInferenceService"
         model = nodes.get(root, "spec", "predictor", "model")
         if model is not None and nodes.items(nodes.get(model, "args")):
-            kserve.follow(source, scribe, model)
+            kserve.follow(source, scribe, model, kserve.runtimes(roots))
         for pod in _pods(root):
             before = len(scribe.launches)
             shared = list(_of_pod(source, pod))

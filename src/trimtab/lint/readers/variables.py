@@ -108,10 +108,13 @@ class Variables:
         """Return the variables that something has read."""
         return frozenset(name for name, one in self._held.items() if one.used)
 
-    def give(self, settings: Sequence[Setting]) -> None:
-        """Let variables be set from outside: an image's, a container's."""
+    def give(self, settings: Sequence[Setting], *, used: bool = False) -> None:
+        """Let variables be set from outside: an image's, a container's.
+
+        ``used``: others read them there, so that one who replaces them replaces his own alone.
+        """
         for one in settings:
-            self._held[one.name] = _Held(one, self._branch)
+            self._held[one.name] = _Held(one, self._branch, used)
 
     @contextmanager
     def subshell(self) -> Iterator[None]:
