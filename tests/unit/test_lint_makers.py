@@ -237,6 +237,7 @@ def test_the_family_of_another_library_is_no_slip(name: str, *, slip: bool) -> N
     [
         ("BenchData-core.zip", False),
         ("datasets.tar.gz", False),
+        ("datasets/own/exam.zip", False),
         ("model-weights.tgz", False),
         ("database-1.2.tar.gz", True),
         ("python3.11.tar.gz", True),
@@ -255,3 +256,40 @@ def test_a_stage_replaces_its_own_variable_alone(second: str, lost: int) -> None
         'ENTRYPOINT ["vllm", "serve", "m"]\n'
     )
     assert [one[1] for one in loud("Dockerfile", text)].count("overwritten") == lost
+
+
+@pytest.mark.parametrize(("comment", "lost"), [("# profiles/long.env", 0), ("# more memory", 1)])
+def test_a_block_that_holds_several_files_replaces_nothing(comment: str, lost: int) -> None:
+    name = "VLLM_CPU_KVCACHE_SPACE"
+    text = f"```bash\nexport {name}=8\n{comment}\nexport {name}=9\n```\n"
+    assert [one[1] for one in loud("g.md", text)].count("overwritten") == lost
+
+
+def test_a_variable_that_a_text_shows_is_not_meant_for_a_process() -> None:
+    text = "PYTORCH_ROCM_ARCH=gfx942\ncat << EOF\n{}\nEOF\nvllm serve m\n"
+    lost = ("warning", "not-exported", "PYTORCH_ROCM_ARCH")
+    assert lost in loud("s.sh", text.format("gfx"))
+    assert lost not in loud("s.sh", text.format("| ${PYTORCH_ROCM_ARCH} |"))
+
+
+@pytest.mark.parametrize(("value", "refused"), [('"$SIZE"', False), ('""', True)])
+def test_a_value_that_a_variable_leaves_empty_is_filled_elsewhere(
+    value: str, *, refused: bool
+) -> None:
+    text = f'SIZE=\nargs=(--tensor-parallel-size {value})\nvllm serve m "${{args[@]}}"\n'
+    assert (("error", "option-value", "--tensor-parallel-size") in loud("s.sh", text)) is refused
+
+
+def test_an_allocator_that_stands_twice_is_no_other_one() -> None:
+    line = "export LD_PRELOAD=/usr/lib/{}:$LD_PRELOAD\n"
+    twice = line.format("libjemalloc.so.2") * 2 + "vllm serve m\n"
+    assert ("warning", "preload-order", "LD_PRELOAD") not in loud("s.sh", twice)
+    other = line.format("libjemalloc.so.2") + line.format("libtcmalloc.so.4") + "vllm serve m\n"
+    assert ("warning", "preload-order", "LD_PRELOAD") in loud("s.sh", other)
+
+
+@pytest.mark.parametrize("more", ["", " true"])
+def test_an_old_boolean_may_stand_without_its_value(more: str) -> None:
+    start = f"vllm serve m --enable-chunked-prefill{more} --seed 1"
+    text = f"docker run rocm/vllm:rocm6.2_vllm_0.6.4 sh -c '{start}'\n"
+    assert "value-missing" not in [one[1] for one in loud("s.sh", text)]

@@ -155,7 +155,8 @@ def _order(scene: Scene) -> Iterator[Hit]:
     first = next((index for index, part in enumerate(parts) if _is_allocator(part)), None)
     if first is None:
         return
-    rest = [p for p in parts[first + 1 :] if _is_allocator(p) or p.startswith("<")]
+    behind = [p for p in parts[first + 1 :] if p != parts[first]]  # twice is loaded once
+    rest = [p for p in behind if _is_allocator(p) or p.startswith("<")]
     if rest:
         yield Hit(
             _NAME,

@@ -102,7 +102,8 @@ def _unchecked(document: Document, situation: Situation) -> Iterator[Hit]:
         code = re.compile(r"\.(so(\.[\d.]+)?|tar\.gz|tgz|whl|run|zip)$")
         fetched = [w for w in words[1:] if code.search(w)]
         if words[:1] in {("wget",), ("curl",)} and fetched:
-            data = all(_DATA.search(w.rpartition("/")[2]) for w in fetched)
+            names = (w if "/datasets/" in w else w.rpartition("/")[2] for w in fetched)
+            data = all(_DATA.search(one) for one in names)
             if data and not re.search(r"\.(so(\.[\d.]+)?|whl|run)$", fetched[0]):
                 continue
             yield Hit(

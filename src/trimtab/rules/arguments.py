@@ -77,7 +77,7 @@ def _takes(name: str, version: str) -> tuple[int, int | None]:
         return 0, None
     if any(base.rstrip("?").endswith("+") for base in bases):
         return int(all(base.rstrip("?").endswith("+") for base in bases)), _MANY
-    counts = {"switch": (0, 0), "flag": (0, 0), "maybe": (0, 1)}
+    counts = {"switch": (0, 0), "flag": (0, 0), "maybe": (0, 1), "bool": (0, 1)}
     each = [counts.get(base, (1, 1)) for base in bases]
     return min(one[0] for one in each), max(one[1] for one in each)
 

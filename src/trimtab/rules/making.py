@@ -131,7 +131,9 @@ def _short(setting: Setting) -> str:
 def _rule(oddity: Oddity, saying: _Saying) -> Rule:
     def check(document: Document, situation: Situation) -> Iterator[Hit]:
         for one in document.notices:
-            if one.oddity is oddity and not _a_name_of_its_own(one):
+            if one.oddity is oddity:
+                if _a_name_of_its_own(one) or _of_another_file(one, document):
+                    continue
                 yield Hit(
                     one.setting.name,
                     saying.message(one),
@@ -148,6 +150,16 @@ def _rule(oddity: Oddity, saying: _Saying) -> Rule:
         text=check,
         traps=saying.traps,
     )
+
+
+def _of_another_file(one: Notice, document: Document) -> bool:
+    """Whether a comment between the two assignments names a file: the second is that file's."""
+    before, after = one.setting.place, one.other.place if one.other is not None else None
+    if one.oddity is not Oddity.OVERWRITTEN or before is None or after is None:
+        return False
+    between = document.text.split("\n")[before.line : after.line - 1]
+    named = re.compile(r"\s*#\s*(\S*/)?[\w.-]*\.(env|sh|conf|service|toml|ya?ml)\b:?\s*$")
+    return any(map(named.match, between))
 
 
 def _a_name_of_its_own(one: Notice) -> bool:
@@ -198,6 +210,7 @@ _SPOKEN = """
     world disabled works super very strong insecure ollama lm studio lmstudio litellm llama master
     server client service redis mysql mongo rabbitmq grafana prometheus qwerty letmein pass pw pwd
     placeholder please real actual valid private public shared common temp temporary tmp noauth
+    correct
 """
 _DUMMIES = frozenset(_SPOKEN.split())
 """Words of which dummies are made: a value of them alone is no secret."""

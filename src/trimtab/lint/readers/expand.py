@@ -79,7 +79,9 @@ def _string(node: Node, lookup: Lookup) -> Text:
             found = found.plus(expand(child, lookup))
         at = child.end_byte
     end = len(whole) - 1 if whole.endswith(b'"') else len(whole)
-    return found.plus(_between(whole[at - begin : end]))
+    found = found.plus(_between(whole[at - begin : end]))
+    filled = found.value != "" or not node.named_children
+    return found if filled else Text("", literal=False)  # who fills the variable stands elsewhere
 
 
 def _between(data: bytes) -> Text:

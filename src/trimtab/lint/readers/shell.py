@@ -6,6 +6,7 @@ once, functions where they are called. Nothing is evaluated beyond variables tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -241,6 +242,8 @@ class _Walk:
             inner = [one for one in node.named_children if one.type == "file_redirect"]
             more = [found for one in inner for found in self._redirect(one)[0]]
             text = "" if body is None else text_of(body)
+            for name in re.findall(r"\$\{?([A-Za-z_]\w*)", text):  # the shell reads them here
+                self.session.variables.lookup(name)
             if body is not None:
                 end, column = body.end_point
                 rows = body.start_point.row + 1, end + (1 if column else 0)
