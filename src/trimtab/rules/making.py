@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from trimtab.catalog import Rule
@@ -14,20 +13,7 @@ from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.script import Document, Notice, Oddity, Origin, Setting
 from trimtab.model.situation import Situation
 from trimtab.rules.names import variables
-
-
-@dataclass(frozen=True, slots=True)
-class _Saying:
-    """What an oddity means: its rule, and the sentences about one notice."""
-
-    id: str
-    severity: Severity
-    problem: Problem
-    summary: str
-    message: Callable[[Notice], str]
-    fix: str
-    remedy: Remedy | None = None
-    traps: tuple[str, ...] = ()
+from trimtab.rules.notices import Meaning, rules_of
 
 
 def _line(setting: Setting | None) -> str:
@@ -35,8 +21,23 @@ def _line(setting: Setting | None) -> str:
     return f"line {place.line}" if place is not None else "a later line"
 
 
-_SAYINGS: Mapping[Oddity, _Saying] = {
-    Oddity.OVERWRITTEN: _Saying(
+def _of_one_file(one: Notice, document: Document) -> bool:
+    """Whether no comment between the two assignments names a file, whose second one would be."""
+    before, after = one.setting.place, one.other.place if one.other is not None else None
+    if before is None or after is None:
+        return True
+    between = document.text.split("\n")[before.line : after.line - 1]
+    named = re.compile(r"\s*#\s*(\S*/)?[\w.-]*\.(env|sh|conf|service|toml|ya?ml)\b:?\s*$")
+    return not any(map(named.match, between))
+
+
+def _has_a_reader(one: Notice, document: Document) -> bool:
+    """Whether some program would read a variable that stays in its shell."""
+    return one.setting.name in variables()
+
+
+_MEANINGS: Mapping[Oddity, Meaning] = {
+    Oddity.OVERWRITTEN: Meaning(
         "overwritten",
         Severity.WARNING,
         Problem.NO_EFFECT,
@@ -47,8 +48,9 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         ),
         "keep one of the two assignments",
         traps=("T6",),
+        counts=_of_one_file,
     ),
-    Oddity.NOT_EXPORTED: _Saying(
+    Oddity.NOT_EXPORTED: Meaning(
         "not-exported",
         Severity.WARNING,
         Problem.NO_EFFECT,
@@ -57,8 +59,9 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         "put export before it",
         Remedy(Action.EXPORT),
         ("T20",),
+        _has_a_reader,
     ),
-    Oddity.AFTER_START: _Saying(
+    Oddity.AFTER_START: Meaning(
         "set-after-start",
         Severity.WARNING,
         Problem.NO_EFFECT,
@@ -69,7 +72,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         "set it before the server's command",
         traps=("T33",),
     ),
-    Oddity.LOST_BY_SPACE: _Saying(
+    Oddity.LOST_BY_SPACE: Meaning(
         "lost-by-space",
         Severity.ERROR,
         Problem.WRONG_VALUE,
@@ -81,7 +84,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         "join the two with a colon",
         traps=("T1",),
     ),
-    Oddity.NEVER_READ: _Saying(
+    Oddity.NEVER_READ: Meaning(
         "never-read",
         Severity.WARNING,
         Problem.NO_EFFECT,
@@ -91,7 +94,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         ),
         "set it with ENV",
     ),
-    Oddity.INTERACTIVE_ONLY: _Saying(
+    Oddity.INTERACTIVE_ONLY: Meaning(
         "interactive-only",
         Severity.WARNING,
         Problem.NO_EFFECT,
@@ -103,7 +106,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         "set it where the server is started: ENV in a Dockerfile, env of a container",
         traps=("T29",),
     ),
-    Oddity.NOT_PASSED: _Saying(
+    Oddity.NOT_PASSED: Meaning(
         "not-passed",
         Severity.WARNING,
         Problem.NO_EFFECT,
@@ -111,7 +114,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         lambda one: f"{one.setting.name} is exported here, but the container does not get it",
         "hand it on with -e",
     ),
-    Oddity.JOINED_PARSE: _Saying(
+    Oddity.JOINED_PARSE: Meaning(
         "stray-syntax",
         Severity.WARNING,
         Problem.WRONG_VALUE,
@@ -126,45 +129,6 @@ def _short(setting: Setting) -> str:
     if looks_secret(setting.name) or holds_secret(setting.value):
         return "..."
     return setting.value if len(setting.value) <= 60 else f"{setting.value[:57]}..."
-
-
-def _rule(oddity: Oddity, saying: _Saying) -> Rule:
-    def check(document: Document, situation: Situation) -> Iterator[Hit]:
-        for one in document.notices:
-            if one.oddity is oddity:
-                if _a_name_of_its_own(one) or _of_another_file(one, document):
-                    continue
-                yield Hit(
-                    one.setting.name,
-                    saying.message(one),
-                    saying.fix,
-                    place=one.setting.place,
-                    remedy=saying.remedy,
-                )
-
-    return Rule(
-        id=saying.id,
-        severity=saying.severity,
-        problem=saying.problem,
-        summary=saying.summary,
-        text=check,
-        traps=saying.traps,
-    )
-
-
-def _of_another_file(one: Notice, document: Document) -> bool:
-    """Whether a comment between the two assignments names a file: the second is that file's."""
-    before, after = one.setting.place, one.other.place if one.other is not None else None
-    if one.oddity is not Oddity.OVERWRITTEN or before is None or after is None:
-        return False
-    between = document.text.split("\n")[before.line : after.line - 1]
-    named = re.compile(r"\s*#\s*(\S*/)?[\w.-]*\.(env|sh|conf|service|toml|ya?ml)\b:?\s*$")
-    return any(map(named.match, between))
-
-
-def _a_name_of_its_own(one: Notice) -> bool:
-    """Whether a variable that stays in its shell is one that no program would read."""
-    return one.oddity is Oddity.NOT_EXPORTED and one.setting.name not in variables()
 
 
 def _secrets(document: Document, situation: Situation) -> Iterator[Hit]:
@@ -227,7 +191,7 @@ def _dummy(text: str) -> bool:
 
 
 MAKING: tuple[Rule, ...] = (
-    *(_rule(oddity, saying) for oddity, saying in _SAYINGS.items()),
+    *rules_of(_MEANINGS),
     Rule(
         id="secret-in-clear",
         severity=Severity.WARNING,

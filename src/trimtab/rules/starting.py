@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from trimtab.catalog import Rule, Scene
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Document, Notice, Oddity
+from trimtab.model.script import Document, Oddity
 from trimtab.model.situation import Situation
 from trimtab.rules.lives import serves
 from trimtab.rules.names import options
+from trimtab.rules.notices import Meaning, rules_of
 
 _DOCKER: Final = frozenset(
     {
@@ -29,20 +29,8 @@ _DOCKER: Final = frozenset(
 _SHORT: Final = frozenset({"-e", "-v", "-it", "-ti", "-d", "-i", "-t", "-u", "-w"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Saying:
-    """What an oddity means."""
-
-    id: str
-    severity: Severity
-    problem: Problem
-    summary: str
-    message: Callable[[Notice], str]
-    fix: str
-
-
-_SAYINGS: Mapping[Oddity, _Saying] = {
-    Oddity.ENTRYPOINT_TWICE: _Saying(
+_MEANINGS: Mapping[Oddity, Meaning] = {
+    Oddity.ENTRYPOINT_TWICE: Meaning(
         "entrypoint-twice",
         Severity.ERROR,
         Problem.WRONG_VALUE,
@@ -53,7 +41,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         ),
         "give the model and its options alone, or set the entry point",
     ),
-    Oddity.CONTINUATION_LOST: _Saying(
+    Oddity.CONTINUATION_LOST: Meaning(
         "continuation-lost",
         Severity.ERROR,
         Problem.NO_EFFECT,
@@ -64,7 +52,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         ),
         "end the line above with a backslash, and nothing behind it",
     ),
-    Oddity.NO_SHELL: _Saying(
+    Oddity.NO_SHELL: Meaning(
         "no-shell",
         Severity.WARNING,
         Problem.WRONG_VALUE,
@@ -74,7 +62,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         ),
         "start a shell: sh -c '...', or leave the syntax out",
     ),
-    Oddity.NO_EXPANSION: _Saying(
+    Oddity.NO_EXPANSION: Meaning(
         "no-expansion",
         Severity.WARNING,
         Problem.WRONG_VALUE,
@@ -84,7 +72,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         ),
         "write the whole value",
     ),
-    Oddity.IGNORED_ARGUMENTS: _Saying(
+    Oddity.IGNORED_ARGUMENTS: Meaning(
         "ignored-arguments",
         Severity.WARNING,
         Problem.NO_EFFECT,
@@ -95,7 +83,7 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         ),
         "move them into the script",
     ),
-    Oddity.LINE_ENDS: _Saying(
+    Oddity.LINE_ENDS: Meaning(
         "line-ends",
         Severity.WARNING,
         Problem.WRONG_VALUE,
@@ -107,22 +95,6 @@ _SAYINGS: Mapping[Oddity, _Saying] = {
         "convert the file: sed -i 's/\\r$//' FILE",
     ),
 }
-
-
-def _rule(oddity: Oddity, saying: _Saying) -> Rule:
-    def check(document: Document, situation: Situation) -> Iterator[Hit]:
-        for one in document.notices:
-            if one.oddity is oddity:
-                said = one.said or saying.message(one)
-                yield Hit(one.setting.name, said, saying.fix, place=one.setting.place)
-
-    return Rule(
-        id=saying.id,
-        severity=saying.severity,
-        problem=saying.problem,
-        summary=saying.summary,
-        text=check,
-    )
 
 
 def _wrong_side(scene: Scene) -> Iterator[Hit]:
@@ -206,7 +178,7 @@ def _port_unpublished(scene: Scene) -> Iterator[Hit]:
 
 
 STARTING: tuple[Rule, ...] = (
-    *(_rule(oddity, saying) for oddity, saying in _SAYINGS.items()),
+    *rules_of(_MEANINGS),
     Rule(
         id="wrong-side",
         severity=Severity.ERROR,
