@@ -148,3 +148,14 @@ def test_the_model_of_a_serving_runtime_is_named_as_not_read() -> None:
     assert [(place.line, why.partition(":")[0]) for place, why in document.unread] == [
         (6, "the model's args are not read")
     ]
+
+
+@pytest.mark.parametrize(("selector", "lost"), [("", 0), ("  selector: {}\n", 1)])
+def test_a_patch_mounts_its_volume_elsewhere(selector: str, lost: int) -> None:
+    text = (
+        f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: m}}\nspec:\n{selector}"
+        "  template:\n    spec:\n      containers: [{name: m, image: vllm/vllm-openai:v0.19.0}]\n"
+        "      volumes: [{name: cache, emptyDir: {}}]\n"
+    )
+    found = lint.check(lint.read("m.yaml", text), Situation())
+    assert [one.rule for one in found].count("volume-unmounted") == lost

@@ -239,6 +239,9 @@ def test_the_family_of_another_library_is_no_slip(name: str, *, slip: bool) -> N
         ("datasets.tar.gz", False),
         ("datasets/own/exam.zip", False),
         ("model-weights.tgz", False),
+        ("own-model.zip", False),
+        ("models.tar.gz", False),
+        ("model-server.tar.gz", True),
         ("database-1.2.tar.gz", True),
         ("python3.11.tar.gz", True),
         ("data_tools-1.0.whl", True),
@@ -293,3 +296,39 @@ def test_an_old_boolean_may_stand_without_its_value(more: str) -> None:
     start = f"vllm serve m --enable-chunked-prefill{more} --seed 1"
     text = f"docker run rocm/vllm:rocm6.2_vllm_0.6.4 sh -c '{start}'\n"
     assert "value-missing" not in [one[1] for one in loud("s.sh", text)]
+
+
+@pytest.mark.parametrize(
+    ("path", "fork"),
+    [("/src/vllm", True), ("/src/lib:/src/vllm-own/", True), ("/src/vllm/plugins", False)],
+)
+def test_a_vllm_from_other_sources_is_judged_on_a_condition(path: str, *, fork: bool) -> None:
+    text = f"export PYTHONPATH={path}:$PYTHONPATH\nexport VLLM_ATTENTION_BACKEND=FLASHINFER\n"
+    found = loud("s.sh", text + "vllm serve m --own-switch\n")
+    assert found == (
+        []
+        if fork
+        else [
+            ("error", "unknown-option", "--own-switch"),
+            ("warning", "inert", "VLLM_ATTENTION_BACKEND"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(("comment", "fork"), [("1Cat-vLLM", True), ("vLLM", False)])
+def test_a_fork_that_a_text_names_is_judged_on_a_condition(comment: str, *, fork: bool) -> None:
+    text = f"# starts {comment}\nexport VLLM_ATTENTION_BACKEND=OWN\nvllm serve m\n"
+    assert (("warning", "inert", "VLLM_ATTENTION_BACKEND") in loud("s.sh", text)) is not fork
+
+
+@pytest.mark.parametrize("text", ["", "# needs vllm-qaic\n"])
+def test_the_plugin_that_a_text_names_may_add_values(text: str) -> None:
+    serve = "vllm serve m --quantization mxfp6 --kv-cache-dtype mxint8\n"
+    refused = [("error", "option-value", one) for one in ("--kv-cache-dtype", "--quantization")]
+    assert loud("s.sh", text + serve) == ([] if text else refused)
+
+
+@pytest.mark.parametrize("option", ["--service-ports", "--no-deps", "-T", "--build"])
+def test_a_switch_of_compose_run_takes_no_word(option: str) -> None:
+    start = f"docker compose run {option} -e OMP_NUM_THREADS=4 vllm serve m --port 8000\n"
+    assert "wrong-side" not in [one[1] for one in loud("s.sh", start)]

@@ -89,7 +89,9 @@ def _openssl(document: Document, situation: Situation) -> Iterator[Hit]:
                 return
 
 
-_DATA = re.compile(r"([Dd]ata|DATA)([Ss]ets?)?(?![a-z])|corpus|weights|checkpoint")
+_DATA = re.compile(
+    r"([Dd]ata|DATA)([Ss]ets?)?(?![a-z])|corpus|weights|checkpoint|(?<![a-z])models?(?=\.)"
+)
 """What the name of an archive says that holds no code."""
 
 

@@ -25,8 +25,12 @@ _DEVICES = frozenset(
 )
 
 
+_TREE = re.compile(r"(^|/)vllm(-[\w-]+)?/?$")
+_FORKS = re.compile(r"(?i)(?<![\w/-])(1cat-vllm|vllm-fork|vllm-hust)(?![\w-])")
+"""Sources of a vLLM, and forks that a text names."""
+
 _NAMED = re.compile(
-    r"(?<![a-z])(gaudi|habana|hpu|gcu|enflame|mlu|cambricon|metax|maca|neuron|spyre|rbln)(?![a-z])"
+    r"(?<![a-z])(gaudi|habana|hpu|gcu|enflame|mlu|cambricon|metax|maca|neuron|spyre|rbln|qaic)(?![a-z])"
 )
 """Devices of plugins, as a text names them; NPUs and TPUs are named in many that serve on GPUs."""
 
@@ -76,6 +80,16 @@ def _around(scene: Scene) -> str:
     return next((one[1] for one in found if one), "")
 
 
+def _other_tree(scene: Scene) -> str:
+    """Return where the text takes another vLLM from: sources in PYTHONPATH, a fork; "" if not."""
+    made = scene.env.get("PYTHONPATH")
+    if made is not None and any(_TREE.search(one) for one in made.value.split(":")):
+        return "PYTHONPATH"
+    text = scene.document.text if scene.document is not None else ""
+    found = _FORKS.search(text)
+    return found[0] if found else ""
+
+
 def added_by(scene: Scene) -> str:
     """Return the condition under which an option that vLLM lacks is refused; "" for always."""
     image = scene.container.image.lower() if scene.container is not None else ""
@@ -88,6 +102,8 @@ def added_by(scene: Scene) -> str:
         return f"the vLLM for {other} does not add it"
     if around := _around(scene):
         return f"the vLLM in {around} does not add it"
+    if not image and (tree := _other_tree(scene)):
+        return f"the vLLM of {tree} does not add it"
     text = scene.document.text.lower() if scene.document is not None else ""
     if not image and (named := _NAMED.search(text)):
         return f"the plugin for {named[0]} does not add it"
@@ -124,6 +140,8 @@ def unknown_release(scene: Scene, since: str) -> str:
         return f"the vLLM for {other} is {since} or later"
     if around := _around(scene):
         return f"the vLLM in {around} is {since} or later"
+    if not image and (tree := _other_tree(scene)):
+        return f"the vLLM of {tree} is {since} or later"
     newest = _NEWEST.search(image) or _BASE.search(image)
     if not image or image.startswith("$") or newest:
         return ""

@@ -244,6 +244,8 @@ def _named(option: str, made: Setting, scene: Scene) -> Iterator[Hit]:
             return  # stands for a name
     known = text in vllm().names(part)
     meant = spelling.meant(text, vllm().names_of(part, version)) or _close(text, part, version)
+    if meant and re.sub(r"\d", "", meant) == re.sub(r"\d", "", text):  # another number, no slip
+        meant = None
     doubt = "" if known or (meant and len(meant) > 4) else added_by(scene)
     who = f"vLLM {version}" if vllm().like(version) else "vLLM"
     yield Hit(

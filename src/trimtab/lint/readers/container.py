@@ -22,9 +22,11 @@ _SWITCHES: Final = frozenset(
         *("--rm", "--detach", "-d", "--interactive", "-i", "--tty", "-t", "--privileged"),
         *("--init", "--read-only", "--publish-all", "-P", "--no-healthcheck", "-q", "--quiet"),
         *("--oom-kill-disable", "--sig-proxy", "--disable-content-trust", "--replace"),
+        *("--service-ports", "--no-deps", "--build", "--use-aliases", "--remove-orphans"),
+        *("--no-TTY", "-T", "--quiet-pull", "--quiet-build"),
     }
 )
-"""Options of ``docker run`` without a value; every other one takes the next word."""
+"""Options of ``docker run`` and ``docker compose run`` without a value; others take a word."""
 
 
 _LONG: Final = frozenset(

@@ -57,7 +57,8 @@ def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
                 for one in nodes.items(nodes.get(pod, group)):
                     _container(source, scribe, pod, one, shared, maps)
             served = [one for one in scribe.launches[before:] if _serves(one)]
-            scribe.notices += manifests.unmounted(source, pod) if served or llm else ()
+            whole = llm or (served and not manifests.is_patch(root))
+            scribe.notices += manifests.unmounted(source, pod) if whole else ()
             own = any(one.name == "VLLM_PORT" for made in served for one in made.env)
             if served and manifests.linked(pod) and not own:
                 linked.add(manifests.namespace(root))

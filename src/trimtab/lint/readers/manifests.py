@@ -100,6 +100,15 @@ def killed(source: Source, container: Node) -> Notice | None:
     return Notice(Oddity.START_KILLED, setting, said=said)
 
 
+def is_patch(root: Node) -> bool:
+    """Whether a workload lacks its selector: a patch that Kustomize lays over another one."""
+    kinds = {"Deployment", "StatefulSet", "DaemonSet"}
+    return (
+        nodes.scalar(nodes.get(root, "kind")) in kinds
+        and nodes.get(root, "spec", "selector") is None
+    )
+
+
 def unmounted(source: Source, pod: Node) -> Iterator[Notice]:
     """Yield a note for each volume of a pod that no container of it mounts."""
     groups = ("initContainers", "containers", "ephemeralContainers")
