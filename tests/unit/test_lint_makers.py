@@ -332,3 +332,18 @@ def test_the_plugin_that_a_text_names_may_add_values(text: str) -> None:
 def test_a_switch_of_compose_run_takes_no_word(option: str) -> None:
     start = f"docker compose run {option} -e OMP_NUM_THREADS=4 vllm serve m --port 8000\n"
     assert "wrong-side" not in [one[1] for one in loud("s.sh", start)]
+
+
+@pytest.mark.parametrize(("mark", "lost"), [("EOF", 0), ("'EOF'", 1)])
+def test_a_heredoc_makes_one_backslash_of_two(mark: str, lost: int) -> None:
+    text = f"cat > own.sh <<{mark}\nvllm serve m \\\\\n  --port 8000\nEOF\nbash own.sh\n"
+    assert [one[1] for one in loud("s.sh", text)].count("continuation-lost") == lost
+
+
+def test_options_of_an_array_with_branches_are_on_no_wrong_side() -> None:
+    image = '"vllm/vllm-openai:v0.19.0"'
+    arms = "".join(f"{one}) run+=(-e OMP_NUM_THREADS=4); run+=({image});;\n" for one in "ab")
+    text = f'run=(docker run --gpus all)\ncase "$1" in\n{arms}esac\n"${{run[@]}}" --model m\n'
+    assert "wrong-side" not in [one[1] for one in loud("s.sh", text)]
+    plain = f"docker run {image} --model m -e OMP_NUM_THREADS=4\n"
+    assert ("error", "wrong-side", "-e") in loud("s.sh", plain)

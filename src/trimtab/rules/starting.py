@@ -114,6 +114,10 @@ def _wrong_side(scene: Scene) -> Iterator[Hit]:
     if tuple(scene.argv[:2]) != ("vllm", "serve"):
         return
     for name, made in scene.options.items():
+        if (
+            made.place is not None and name not in made.place.text
+        ):  # of an array, which has branches
+            continue
         if (name in _DOCKER and name not in options()) or name in _SHORT:
             yield Hit(
                 name,

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from trimtab.lint.readers import heredocs
 from trimtab.lint.readers.expand import Text, expand, text_of, words
 from trimtab.lint.readers.grammar import first_error, parse
 from trimtab.lint.readers.launch import Word, printed
@@ -245,11 +246,8 @@ class _Walk:
             for name in re.findall(r"\$\{?([A-Za-z_]\w*)", text):  # the shell reads them here
                 self.session.variables.lookup(name)
             if body is not None:
-                end, column = body.end_point
-                rows = body.start_point.row + 1, end + (1 if column else 0)
-                self.session.heredoc = (
-                    text, self.source.of_node(body), self.source.only(*rows)
-                )  # fmt: skip
+                kept = heredocs.fed(self.source, node, body)
+                self.session.heredoc = text, self.source.of_node(body), kept
             return more, text
         if node.type == "herestring_redirect":
             last = node.named_children[-1] if node.named_children else None
