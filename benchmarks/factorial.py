@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from trimtab import strict_yaml
 from trimtab.ledger import Ledger
 from trimtab.model import Candidate, Phase, Start, StartRequest, candidate
 from trimtab.progress import open_display
 from trimtab.question import Options
 from trimtab.session import Session, open_session
 from trimtab.stop import Stop
+from trimtab.storage import strict_yaml
 from trimtab.trial import run_trial
 
 METRIC = "output_throughput"

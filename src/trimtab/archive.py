@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from trimtab import codec, storage, user_files
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.model import Advice, Conclusion, Header, Verdict
 from trimtab.report import Study
+from trimtab.storage import atomic, codec, user_files
 
 NAME: Final = "answer.json"
 FORMAT: Final = 1
@@ -70,7 +70,7 @@ def write(study: Study, folder: Path) -> None:
     path = folder / NAME
     content = {"format": FORMAT, **codec.encode(record)}
     try:
-        storage.write(path, json.dumps(content, default=str) + "\n")
+        atomic.write(path, json.dumps(content, default=str) + "\n")
     except OSError as error:
         raise StudyError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from trimtab import user_files
 from trimtab.catalog._releases import vllm
 from trimtab.errors import UsageError
+from trimtab.storage import user_files
 
 MAX_BYTES = 1_000_000
 

@@ -31,8 +31,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trimtab import places, storage
+from trimtab import places
 from trimtab.errors import HostError
+from trimtab.storage import atomic
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _CLOSES = ("restored", "left", "reset", "gone")
@@ -88,7 +89,7 @@ def note(journal: Path, entry: Mapping[str, Any]) -> None:
         raise HostError(f"an entry of the journal {journal} must name a place, but is {entry!r}")
     line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
     try:
-        storage.require_own_journal(journal)
+        atomic.require_own_journal(journal)
         fresh = not journal.exists()
         lines = [] if fresh else journal.read_bytes().split(b"\n")
         last = lines[-1] if lines else b""
@@ -173,7 +174,7 @@ def _again(old: Pending, new: Pending) -> Pending:
 
 def _entries(journal: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the entries, without a torn last one."""
-    storage.require_own_journal(journal)
+    atomic.require_own_journal(journal)
     try:
         lines = journal.read_bytes().split(b"\n")
     except FileNotFoundError:

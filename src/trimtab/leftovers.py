@@ -21,8 +21,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from trimtab import proctree, storage, user_files
+from trimtab import proctree
 from trimtab.proctree import Stat
+from trimtab.storage import atomic, user_files
 
 FILE = "running.json"
 COOKIE = "TRIMTAB_COOKIE"
@@ -54,7 +55,7 @@ def boot_id() -> str:
 
 def record(folder: Path, running: Running) -> None:
     """Write the record: complete on disk, or not there at all."""
-    storage.write(folder / FILE, json.dumps({"format": FORMAT, **asdict(running)}))
+    atomic.write(folder / FILE, json.dumps({"format": FORMAT, **asdict(running)}))
 
 
 def erase(folder: Path) -> None:

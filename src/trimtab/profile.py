@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from trimtab import engines, storage, strict_yaml, user_files
+from trimtab import engines
 from trimtab.errors import StudyError, UsageError
 from trimtab.model import (
     Answer,
@@ -29,6 +29,7 @@ from trimtab.model import (
 )
 from trimtab.profile_schema import ProfileFile, SchemaError, validate
 from trimtab.redaction import redact_plan
+from trimtab.storage import atomic, strict_yaml, user_files
 
 FORMAT = 1
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
@@ -131,7 +132,7 @@ def write_profile(profile: Profile, path: Path) -> Profile:
         text = (_HEADER + strict_yaml.dump(content)).encode("utf-8")
         again = _from_file(validate(strict_yaml.load(text)))
         _require_same(again, profile)
-        storage.write(path, text)
+        atomic.write(path, text)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise StudyError(f"the profile {path} cannot be written: {reason}") from error
@@ -169,7 +170,7 @@ def read_trusted(path: Path) -> Profile:
         StudyError: another user could have written it.
     """
     profile = read_profile(path)
-    storage.require_trusted(path)
+    atomic.require_trusted(path)
     return profile
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from trimtab import caches, enginelog, proctree, storage
+from trimtab import caches, enginelog, proctree
 from trimtab.engines import Engine, loopback
 from trimtab.errors import ClientLimitError, EngineError, StartFailedError
 from trimtab.kept import GRACE, Kept
@@ -23,6 +23,7 @@ from trimtab.live import described, read_ends
 from trimtab.masking import mask_file
 from trimtab.model import Plan, Process, Settings, Value
 from trimtab.redaction import secret_values
+from trimtab.storage import atomic
 
 __all__ = ["LOG", "Server", "child_environment", "launch", "reap_leftovers"]
 
@@ -142,7 +143,7 @@ def launch(
         launched = time.monotonic()
         port = _free_port()
         log = folder / LOG
-        storage.write(log, b"")
+        atomic.write(log, b"")
         argv = (*plan.settings.argv, *engine.listen(port))
         try:
             kept = Kept(

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from trimtab import playing, presets, search, storage, user_files
+from trimtab import playing, presets, search
 from trimtab.apply import pending, recover
 from trimtab.catalog import CATALOG, unread, written_by
 from trimtab.engine_choice import EMBEDDED
@@ -33,6 +33,7 @@ from trimtab.leftovers import reap_leftovers
 from trimtab.question import Options, parse_tries, require_same
 from trimtab.redaction import redact_words, restore_words
 from trimtab.session import Say, Session, open_session
+from trimtab.storage import atomic, user_files
 from trimtab.trial import COMPILED, JOURNAL, run_trial
 from trimtab.tune import Trial
 
@@ -81,12 +82,12 @@ def create(
     if session.serves:
         exportable(session.compile(()).settings)  # and a baseline that no artefact could carry
     folder = folder or DEFAULT_ROOT / time.strftime("%Y%m%d-%H%M%S")
-    storage.restrict_umask()
+    atomic.restrict_umask()
     (folder / STARTS).mkdir(parents=True, exist_ok=True)
     kept = replace(options, baseline=redact_words(options.baseline))
     header = {"question": session.question(), "options": _plain(asdict(kept))}
     ledger = Ledger.create(folder / LEDGER, header)
-    storage.write(folder / "study.yaml", yaml.safe_dump(header, sort_keys=False))
+    atomic.write(folder / "study.yaml", yaml.safe_dump(header, sort_keys=False))
     return session, ledger, folder
 
 
@@ -103,7 +104,7 @@ def reopen(
     """
     folder = folder or newest()
     require_folder(folder)
-    storage.restrict_umask()
+    atomic.restrict_umask()
     if not (folder / LEDGER).exists():
         raise UsageError(f"{folder} holds no study to resume: start one without --resume")
     ledger = Ledger.open(folder / LEDGER)
@@ -200,7 +201,7 @@ def require_folder(folder: Path, *, shared: bool = False) -> None:
         StudyError: another user could have written what it holds.
     """
     user_files.require_folder("--study", folder)
-    storage.require_own(folder, linked=COMPILED, shared=shared)
+    atomic.require_own(folder, linked=COMPILED, shared=shared)
 
 
 def clear_wreckage(folder: Path, host: Host, *, allow_host: bool) -> list[str]:

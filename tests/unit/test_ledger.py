@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trimtab.codec import decode, encode
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.model import (
@@ -27,6 +26,7 @@ from trimtab.model import (
     Window,
     candidate,
 )
+from trimtab.storage.codec import decode, encode
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(max_size=8)

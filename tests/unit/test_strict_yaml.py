@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab import strict_yaml
-from trimtab.strict_yaml import NotDataError
+from trimtab.storage import strict_yaml
+from trimtab.storage.strict_yaml import NotDataError
 
 VALUES = st.recursive(
     st.none()

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trimtab import config_file, shell_words, user_files
+from trimtab import config_file, shell_words
 from trimtab.baseline import launcher, serving
 from trimtab.errors import UsageError
 from trimtab.question import Options
 from trimtab.redaction import argv_secrets, redact_words
+from trimtab.storage import user_files
 
 MAX_BYTES = 64 * 1024
 _SERVES = re.compile(r"\bvllm\s+serve\b|-m\s+vllm\.entrypoints\.")

@@ -114,10 +114,10 @@ def _view(
     capture: Path | None,
     told: Situation,
 ) -> View:
-    from trimtab import user_files
     from trimtab.diagnosis import machine
     from trimtab.diagnosis.capture import RecordingHost
     from trimtab.host import Host, LocalHost, captured
+    from trimtab.storage import user_files
 
     host: Host = LocalHost() if snapshot is None else captured(snapshot)
     if capture is not None:

@@ -274,8 +274,8 @@ def _folder(state: Path | None) -> Path:
     Raises:
         UsageError: what is named is no folder.
     """
-    from trimtab import user_files
     from trimtab.hosting import held
+    from trimtab.storage import user_files
 
     if state is None:
         return held.FOLDER

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from trimtab import user_files
 from trimtab.errors import UsageError
+from trimtab.storage import user_files
 
 LIMIT = 2_000_000
 """Most bytes of one launch file."""

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trimtab import comparison_table, header, measure, storage
+from trimtab import comparison_table, header, measure
 from trimtab.commands import precision, terminal
 from trimtab.commands.terminal import say
 from trimtab.errors import UsageError
@@ -22,6 +22,7 @@ from trimtab.question import AUTO, Options, parse_share, require_same
 from trimtab.search.remarks import remarks
 from trimtab.session import Session
 from trimtab.stop import Stop
+from trimtab.storage import atomic
 from trimtab.study import LEDGER, clear_wreckage, require_folder
 from trimtab.targets import open_pair, open_target
 from trimtab.walltime import division
@@ -204,7 +205,7 @@ def _ledger(
     from trimtab.host import LocalHost
 
     require_place(folder, resume=resume)
-    storage.restrict_umask()
+    atomic.restrict_umask()
     path = folder / LEDGER
     if not resume:
         folder.mkdir(parents=True, exist_ok=True)

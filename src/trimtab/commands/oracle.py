@@ -147,8 +147,8 @@ def table_page(
     ] = None,
 ) -> None:
     """Print the page of everything that was asked."""
-    from trimtab import user_files
     from trimtab.oracle import environment, table
+    from trimtab.storage import user_files
 
     if output is not None:
         user_files.require_place("--output", output)

@@ -125,9 +125,9 @@ def _wish(
 
 
 def _scene(wish: Wish, target: str, python: str, snapshot: Path | None) -> Scene:
-    from trimtab import user_files
     from trimtab.host import Host, LocalHost, captured
     from trimtab.prepare.examine import scene_of
+    from trimtab.storage import user_files
 
     if python and snapshot is None:
         user_files.require_program("--python", python)

@@ -54,8 +54,8 @@ def show(
     workload: Annotated[str, typer.Argument(help="A preset or a YAML file.")],
 ) -> None:
     """Print ``workload`` as a file."""
-    from trimtab import strict_yaml
     from trimtab.load.workload import load_workload
+    from trimtab.storage import strict_yaml
 
     found = load_workload(workload).model_dump(mode="json", exclude_defaults=True)
     typer.echo(strict_yaml.dump(found), nl=False)
@@ -78,9 +78,9 @@ def from_metrics(
     ] = None,
 ) -> None:
     """Print the workload that the server at ``url`` gets."""
-    from trimtab import strict_yaml, user_files
     from trimtab.engines import address
     from trimtab.load import observed
+    from trimtab.storage import strict_yaml, user_files
 
     url = address.parse(address.insecure(url) if insecure else url, "the address").url
     if out is not None:

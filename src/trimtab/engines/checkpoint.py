@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from trimtab import user_files
 from trimtab.errors import UsageError
+from trimtab.storage import user_files
 
 _MAX_BYTES = 16 * 1024 * 1024
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab import storage
 from trimtab.errors import StudyError
 from trimtab.export import (
     compose,
@@ -22,6 +21,7 @@ from trimtab.export import (
 from trimtab.export.order import Carried, Order
 from trimtab.model import Settings
 from trimtab.profile import Profile
+from trimtab.storage import atomic
 
 __all__ = ["ALL", "FORMATS", "Artefact", "Carried", "Order", "render", "write", "write_all"]
 
@@ -145,7 +145,7 @@ def write_file(path: Path, text: str, mode: int) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write(path, text.encode("utf-8"), mode=mode)
+        atomic.write(path, text.encode("utf-8"), mode=mode)
     except OSError as error:
         raise StudyError(f"the export to {path} cannot be written: {error.strerror}") from error
     return path

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from trimtab import strict_yaml
 from trimtab.errors import StudyError
 from trimtab.export.container import (
     CACHE,
@@ -24,6 +23,7 @@ from trimtab.export.container import (
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Carried, Order
 from trimtab.facts.text import format_cpu_list, parse_cpu_list
+from trimtab.storage import strict_yaml
 
 FILE = "compose.yaml"
 

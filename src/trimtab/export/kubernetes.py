@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab import strict_yaml
 from trimtab.errors import StudyError
 from trimtab.export import order as ordered
 from trimtab.export.container import Container, container_of
@@ -17,6 +16,7 @@ from trimtab.export.heading import comment, heading
 from trimtab.export.order import Carried, Order
 from trimtab.export.pod import described, has_secrets, parse_pod, pod, qos
 from trimtab.knobs.command_line import option_value
+from trimtab.storage import strict_yaml
 
 DEPLOYMENT = "deployment.yaml"
 GROUP = "leaderworkerset.yaml"

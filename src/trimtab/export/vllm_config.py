@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from trimtab import strict_yaml
 from trimtab.errors import StudyError
 from trimtab.export.guard import exportable
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Carried, Order
 from trimtab.model import Settings
 from trimtab.redaction import argv_secrets, marker, variable
+from trimtab.storage import strict_yaml
 
 FILE = "vllm.yaml"
 

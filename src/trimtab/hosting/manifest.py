@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab import strict_yaml
 from trimtab.hosting import render
 from trimtab.hosting.render import DEBUGFS, SYSCTL
 from trimtab.model import HostWrite
+from trimtab.storage import strict_yaml
 
 SAFE = (
     "kernel.shm_rmid_forced",

@@ -10,13 +10,13 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trimtab import strict_yaml, user_files
 from trimtab.errors import WorkloadError
 from trimtab.load.arrival import Arrival
 from trimtab.load.lengths import LengthsField
 from trimtab.load.presets import PRESETS
 from trimtab.load.texts import Text, read_texts
 from trimtab.load.trace import Entry, read_trace
+from trimtab.storage import strict_yaml, user_files
 
 PROMPT_LIMIT: Final = 20_000_000  # prompt tokens of a whole load: all are held in memory
 

@@ -25,8 +25,8 @@ from typing import Any
 
 import platformdirs
 
-from trimtab import storage
 from trimtab.errors import HostError
+from trimtab.storage import atomic
 
 FORMAT = 1
 
@@ -149,7 +149,7 @@ class Journal:
             HostError: the journal cannot be read, or a line of it is damaged.
             StudyError: another user could have written what lies beside it.
         """
-        storage.require_own(self.folder, shared=True)
+        atomic.require_own(self.folder, shared=True)
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:

@@ -9,12 +9,13 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from trimtab import __version__, storage, wording
+from trimtab import __version__, wording
 from trimtab.errors import StudyError
 from trimtab.model import Verdict
 from trimtab.report import figures, pareto, rows, timeline
 from trimtab.report.headline import headline
 from trimtab.report.study import Study
+from trimtab.storage import atomic
 
 _NEVER_RUN = (Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE)
 
@@ -40,7 +41,7 @@ def write(study: Study, path: Path) -> Path:
         StudyError: it cannot be written.
     """
     try:
-        storage.write(path, render(study))
+        atomic.write(path, render(study))
     except OSError as error:
         raise StudyError(f"the report {path} cannot be written: {error.strerror}") from error
     return path

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import platformdirs
 
-from trimtab import apply, leftovers, proctree, storage
+from trimtab import apply, leftovers, proctree
 from trimtab.errors import HostError
 from trimtab.host import Host
 from trimtab.model import HostWrite
+from trimtab.storage import atomic
 
 ROOT = Path("/run/trimtab")
 """Root's folder: a reboot, which undoes kernel settings, empties it too."""
@@ -39,7 +40,7 @@ def tidy(host: Host) -> tuple[str, ...]:
         StudyError: another user could have written what lies there.
     """
     said: list[str] = []
-    storage.require_own(base())
+    atomic.require_own(base())
     for folder in sorted(base().glob(f"{_RUN}*")):
         if ended := leftovers.reap_leftovers(folder):
             said.append(f"an earlier run left processes, which were ended: {_list(ended)}")
@@ -66,7 +67,7 @@ def applied(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
         yield
         return
     path = journal()
-    storage.private_folder(path.parent)
+    atomic.private_folder(path.parent)
     with apply.applied(writes, host, path, lock=LOCK, erase=True):
         yield
 
@@ -77,7 +78,7 @@ def record() -> Iterator[Path | None]:
     stat = proctree.read(os.getpid())
     folder = base() / f"{_RUN}{os.getpid()}-{0 if stat is None else stat.start}"
     try:
-        storage.private_folder(base())
+        atomic.private_folder(base())
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError:
         yield None  # a read-only container: the keeper alone must do

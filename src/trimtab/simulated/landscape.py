@@ -13,10 +13,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trimtab import strict_yaml, user_files
 from trimtab.errors import UsageError
 from trimtab.landscapes import FOLDER, NAMES
 from trimtab.model import RestartCost, Scope, Value
+from trimtab.storage import strict_yaml, user_files
 
 _Effect = Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=False)]
 _Sd = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, strict=False)]

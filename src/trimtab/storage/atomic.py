@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from trimtab import user_files
 from trimtab.errors import StudyError
+from trimtab.storage import user_files
 
 
 def restrict_umask() -> None:
