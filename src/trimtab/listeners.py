@@ -8,10 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from trimtab import config_file, proctree
+from trimtab import config_file
 from trimtab.engines import address, loopback
 from trimtab.errors import UsageError
 from trimtab.knobs.command_line import option_value
+from trimtab.processes import procfs
 
 _SECONDS = 2.0
 _BYTES = 65_536
@@ -100,6 +101,6 @@ def _sockets(pids: Iterable[int]) -> Iterator[tuple[str, int]]:
 def _folder(pids: Sequence[int]) -> Path:
     """Return the working folder of the first process, to which its relative paths belong."""
     try:
-        return (proctree.PROC / str(pids[0]) / "cwd").readlink()
+        return (procfs.PROC / str(pids[0]) / "cwd").readlink()
     except (OSError, IndexError):
         return Path.cwd()

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from trimtab import listeners, proctree
+from trimtab import listeners
 from trimtab.engines import Observer
 from trimtab.errors import UsageError
 from trimtab.model import Process, Value
+from trimtab.processes import procfs
 
 LOG_LIMIT = 4_000_000
 """Bytes of a log that are read at its beginning, where a fresh log tells the configuration, and
@@ -32,7 +33,7 @@ class LiveServer:
     """
 
     def __init__(self, pid: int, engine: Observer, log: Path | None = None) -> None:
-        if proctree.read(pid) is None:
+        if procfs.read(pid) is None:
             raise UsageError(f"--pid must name a running process, but there is none with id {pid}")
         self.pid = pid
         self._engine = engine
@@ -46,9 +47,9 @@ class LiveServer:
 
     def processes(self) -> tuple[Process, ...]:
         """Return the tree with the engine's roles, the named process first."""
-        everything = proctree.snapshot()
+        everything = procfs.snapshot()
         root = everything.get(self.pid)
-        tree = [*([root] if root else []), *proctree.below(self.pid, everything)]
+        tree = [*([root] if root else []), *procfs.below(self.pid, everything)]
         return described((stat for stat in tree if stat.alive), self._engine)
 
     def reported_config(self) -> Mapping[str, Value]:
@@ -82,11 +83,9 @@ class LiveServer:
         return where
 
 
-def described(tree: Iterable[proctree.Stat], engine: Observer) -> tuple[Process, ...]:
+def described(tree: Iterable[procfs.Stat], engine: Observer) -> tuple[Process, ...]:
     """Return living processes with the roles that the engine gives them, in the same order."""
-    bare = [
-        Process(stat.pid, stat.ppid, "", stat.comm, proctree.cmdline(stat.pid)) for stat in tree
-    ]
+    bare = [Process(stat.pid, stat.ppid, "", stat.comm, procfs.cmdline(stat.pid)) for stat in tree]
     roles = engine.roles(bare)
     return tuple(replace(one, role=roles.get(one.pid, "helper")) for one in bare)
 
@@ -122,7 +121,7 @@ def _own_ids(pids: Iterable[int]) -> frozenset[int]:
     for pid in pids:
         found.add(pid)
         try:
-            status = (proctree.PROC / str(pid) / "status").read_text(errors="replace")
+            status = (procfs.PROC / str(pid) / "status").read_text(errors="replace")
         except OSError:
             continue
         for line in status.splitlines():
@@ -134,7 +133,7 @@ def _own_ids(pids: Iterable[int]) -> frozenset[int]:
 def _output_file(pid: int) -> Path | None:
     for descriptor in (1, 2):
         try:
-            target = (proctree.PROC / str(pid) / "fd" / str(descriptor)).readlink()
+            target = (procfs.PROC / str(pid) / "fd" / str(descriptor)).readlink()
         except OSError:
             continue
         if target.is_file():

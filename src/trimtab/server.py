@@ -13,15 +13,16 @@ from pathlib import Path
 
 import psutil
 
-from trimtab import caches, enginelog, proctree
+from trimtab import caches, enginelog
 from trimtab.engines import Engine, loopback
 from trimtab.errors import ClientLimitError, EngineError, StartFailedError
-from trimtab.kept import GRACE, Kept
 from trimtab.knobs.draft import PRELOAD, preloaded
-from trimtab.leftovers import reap_leftovers
 from trimtab.live import described, read_ends
 from trimtab.masking import mask_file
 from trimtab.model import Plan, Process, Settings, Value
+from trimtab.processes import procfs
+from trimtab.processes.recovery import reap_leftovers
+from trimtab.processes.supervised import GRACE, Kept
 from trimtab.redaction import secret_values
 from trimtab.storage import atomic
 
@@ -86,7 +87,7 @@ class Server:
         if ended := self._kept.ended:
             return f"the server is gone: {ended}"
         for (pid, start), role in self._whole.items():
-            stat = proctree.read(pid)
+            stat = procfs.read(pid)
             if stat is None or not stat.alive or stat.identity != (pid, start):
                 return f"the server's {role} process {pid} is gone"
         return None

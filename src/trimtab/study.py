@@ -29,7 +29,7 @@ from trimtab.errors import UsageError
 from trimtab.export.guard import exportable
 from trimtab.host import Host, LocalHost
 from trimtab.ledger import Ledger
-from trimtab.leftovers import reap_leftovers
+from trimtab.processes.recovery import reap_leftovers
 from trimtab.question import Options, parse_tries, require_same
 from trimtab.redaction import redact_words, restore_words
 from trimtab.session import Say, Session, open_session

@@ -21,9 +21,10 @@ import pytest
 
 from tests.e2e.cli import TRIMTAB, Running, trimtab, until
 from tests.servers.profiles import profile_for, written
-from trimtab import engines, proctree
+from trimtab import engines
 from trimtab.engines.scripted import SERVER, Scripted
 from trimtab.model import candidate
+from trimtab.processes import procfs
 from trimtab.profile import Profile
 
 pytestmark = pytest.mark.alone
@@ -148,7 +149,7 @@ def test_stop_and_continue_take_the_server_along(serving: Callable[..., Running]
     both = (running.process.pid, first(running).pid)
 
     def states() -> set[str]:
-        found = [proctree.read(pid) for pid in both]
+        found = [procfs.read(pid) for pid in both]
         return {stat.state for stat in found if stat is not None}
 
     running.kill(signal.SIGTSTP)
@@ -261,7 +262,7 @@ def test_systemd_is_told_of_start_readiness_and_stop(
             told.append(channel.recv(4096).decode())
         assert told[0].startswith("EXTEND_TIMEOUT_USEC=60000000\n")
         assert "profile proven is in effect" in told[-1]
-        assert "NOTIFY_SOCKET" not in proctree.environment(first(running).pid)
+        assert "NOTIFY_SOCKET" not in procfs.environment(first(running).pid)
         running.kill(signal.SIGTERM)
         assert channel.recv(4096).decode().startswith("STOPPING=1")
         assert ended(running)[0] == 0

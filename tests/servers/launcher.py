@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 from tests.servers.tree_engine import TreeEngine
-from trimtab import proctree, server
+from trimtab import server
 from trimtab.model import Plan, Settings
+from trimtab.processes import procfs
 
 folder, manner = Path(sys.argv[1]), sys.argv[2]
 setattr(server, "GRACE", 1.0)  # noqa: B010 - a name that the module only imports
@@ -14,7 +15,7 @@ engine = TreeEngine()
 argv = engine.command("m", ["--manner", manner])
 plan = Plan((), Settings(argv, env=(("TREE_PIDS", str(folder / "pids")),)))
 with server.launch(plan, engine, folder, deadline=60) as running:
-    stat = proctree.read(running.pid)
+    stat = procfs.read(running.pid)
     assert stat is not None
     print("ready", stat.ppid, running.port, flush=True)
     time.sleep(600)

@@ -12,9 +12,9 @@ import pytest
 from tests.unit.answering import answer, serving
 from tests.unit.scripted import scripted
 from trimtab import engines
-from trimtab.kept import Kept
 from trimtab.live import LiveServer
 from trimtab.model import Process
+from trimtab.processes.supervised import Kept
 from trimtab.running import view
 from trimtab.running.follower import STEADY, Standing, is_follower
 from trimtab.running.verified import Telling, Verification

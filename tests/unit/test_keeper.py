@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab import keeper
+from trimtab.processes import keeper
 
 SCRIPT = Path(keeper.__file__)
 

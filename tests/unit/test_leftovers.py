@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from trimtab import leftovers, proctree
-from trimtab.leftovers import FILE, Running, boot_id, load, ours, reap_leftovers, record
-from trimtab.proctree import Stat
+from trimtab.processes import procfs, recovery
+from trimtab.processes.procfs import Stat
+from trimtab.processes.recovery import FILE, Running, boot_id, load, ours, reap_leftovers, record
 
 DEAD = (2**22 + 1, 1)
 KEEPER = (100, 1000)
@@ -27,7 +27,7 @@ def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def identity(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
-    stat = proctree.read(process.pid)
+    stat = procfs.read(process.pid)
     assert stat is not None
     return stat.identity
 
@@ -102,7 +102,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     running = replace(RUNNING, members=((1, 2), (3, 4)))
     record(tmp_path, running)
     assert load(tmp_path / FILE) == running
-    assert json.loads((tmp_path / FILE).read_text())["format"] == leftovers.FORMAT
+    assert json.loads((tmp_path / FILE).read_text())["format"] == recovery.FORMAT
 
 
 def process(pid: int, *, ppid: int = 1, sid: int = 1, start: int = 2000) -> Stat:

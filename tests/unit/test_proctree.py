@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from trimtab import proctree
-from trimtab.proctree import Stat, below, parse_stat
+from trimtab.processes import procfs
+from trimtab.processes.procfs import Stat, below, parse_stat
 
 LINE = (
     "4153 (VLLM::Engine) (x) S 4080 4070 4060 0 -1 4194304 100 200 0 0 250 50 30 20 20 0 6 0 "
@@ -43,21 +43,21 @@ def test_descendants_come_after_their_parents() -> None:
 
 
 def test_cpu_time_counts_ended_children() -> None:
-    assert proctree.cpu_ticks([stat(1, 0), stat(2, 1)]) == 22
+    assert procfs.cpu_ticks([stat(1, 0), stat(2, 1)]) == 22
 
 
 def test_this_process_is_found() -> None:
-    own = proctree.read(os.getpid())
+    own = procfs.read(os.getpid())
     assert own is not None
     assert own.ppid == os.getppid()
     assert own.sid == os.getsid(0)
-    assert proctree.snapshot()[os.getpid()].identity == own.identity
-    assert proctree.environment(os.getpid()).get("PATH") == os.environ["PATH"]
-    assert list(proctree.cmdline(os.getpid())) == sys.orig_argv
+    assert procfs.snapshot()[os.getpid()].identity == own.identity
+    assert procfs.environment(os.getpid()).get("PATH") == os.environ["PATH"]
+    assert list(procfs.cmdline(os.getpid())) == sys.orig_argv
 
 
 def test_no_process_is_none_and_empty() -> None:
     gone = 2**22 + 1  # above the kernel's largest process id
-    assert proctree.read(gone) is None
-    assert proctree.cmdline(gone) == ()
-    assert proctree.environment(gone) == {}
+    assert procfs.read(gone) is None
+    assert procfs.cmdline(gone) == ()
+    assert procfs.environment(gone) == {}

@@ -16,11 +16,12 @@ import pytest
 
 from tests.contracts.machines import facts_of, plain_host
 from tests.servers.tree_engine import TreeEngine
-from trimtab import leftovers, proctree, server
+from trimtab import server
 from trimtab.engines.scripted import Scripted
 from trimtab.errors import StartFailedError
 from trimtab.model import Plan, Settings
 from trimtab.plan import compile_plan
+from trimtab.processes import procfs, recovery
 from trimtab.server import Server, child_environment, launch
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +55,7 @@ def pids(folder: Path) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    stat = proctree.read(pid)
+    stat = procfs.read(pid)
     return stat is not None and stat.alive
 
 
@@ -68,7 +69,7 @@ def eventually(happens: Callable[[], bool], seconds: float = 30.0) -> bool:
 
 
 def keeper_of(running: Server) -> int:
-    stat = proctree.read(running.pid)
+    stat = procfs.read(running.pid)
     assert stat is not None
     return stat.ppid
 
@@ -82,7 +83,7 @@ def assert_nothing_left(folder: Path, port: int) -> None:
     assert pids(folder)
     assert not [pid for pid in pids(folder) if alive(pid)]
     assert not listening(port)
-    assert not (folder / leftovers.FILE).exists()
+    assert not (folder / recovery.FILE).exists()
 
 
 @pytest.mark.parametrize("manner", ["plain", "stubborn", "escape"])
@@ -95,7 +96,7 @@ def test_a_server_serves_and_leaves_nothing(ended: Path, manner: str) -> None:
         assert {one.pid for one in running.processes()} == set(pids(ended))
         assert [one.role for one in running.processes()] == ["api", "worker"]
         assert running.processes()[0].cmdline[-1] == str(port)
-        assert (ended / leftovers.FILE).exists()
+        assert (ended / recovery.FILE).exists()
     assert_nothing_left(ended, port)
 
 
@@ -200,7 +201,7 @@ def test_an_early_end_says_what_and_why(ended: Path) -> None:
     assert got.value.__notes__ == ["ValueError: the planted cause"]
     assert "\n" not in str(got.value)
     assert "starting" in (ended / server.LOG).read_text()
-    assert not (ended / leftovers.FILE).exists()
+    assert not (ended / recovery.FILE).exists()
 
 
 def test_a_server_that_is_never_ready_is_ended_at_the_deadline(ended: Path) -> None:
@@ -294,7 +295,7 @@ def test_a_missing_program_is_a_failed_start(ended: Path) -> None:
         launch(missing, TreeEngine(), ended, deadline=60),
     ):
         pytest.fail("it must not be ready")
-    assert not (ended / leftovers.FILE).exists()
+    assert not (ended / recovery.FILE).exists()
 
 
 def test_affinity_is_set_before_the_server_runs(ended: Path) -> None:
@@ -376,7 +377,7 @@ def test_the_environment_reaches_the_server_and_no_file(
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("HF_TOKEN", "hf_planted_secret")
     with launch(plan(ended, "plain"), TreeEngine(), ended, deadline=60) as running:
-        seen = proctree.environment(running.pid)
+        seen = procfs.environment(running.pid)
         assert seen["HF_TOKEN"] == "hf_planted_secret"
         assert "PYTHONDONTWRITEBYTECODE" not in seen
         for path in ended.iterdir():

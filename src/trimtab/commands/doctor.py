@@ -153,9 +153,9 @@ def _of_image(name: str, told: Situation) -> View:
 
 def _interpreter_of(pid: int) -> str | None:
     """Return the interpreter that a process was started with: it names the environment."""
-    from trimtab import proctree
+    from trimtab.processes import procfs
 
-    words = proctree.cmdline(pid)
+    words = procfs.cmdline(pid)
     return words[0] if words and Path(words[0]).name.startswith("python") else None
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.errors import EngineError, EngineInstallError
-from trimtab.kept import Kept
+from trimtab.processes.supervised import Kept
 
 Say = Callable[[str], None]
 Run = Callable[[Sequence[str], float], tuple[int, str]]

@@ -21,7 +21,7 @@ import platformdirs
 from trimtab.engines import distributions, installing
 from trimtab.engines.installing import Run, Say
 from trimtab.errors import EngineInstallError, UsageError
-from trimtab.leftovers import reap_leftovers
+from trimtab.processes.recovery import reap_leftovers
 
 FORMAT = 1
 """Format of the stamp. History: 1, first."""

@@ -23,7 +23,7 @@ from trimtab.interpreters import bolt, failures, needs, source, store
 from trimtab.interpreters.options import BuildOptions, check_name, check_version, minor
 from trimtab.interpreters.store import Record
 from trimtab.interpreters.training import Training
-from trimtab.leftovers import reap_leftovers
+from trimtab.processes.recovery import reap_leftovers
 
 NEEDED_BYTES = 2 * 1000**3
 """Source, objects of two passes, the stage: 1.2 GB are used by 3.11 with PGO and LTO."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from trimtab import proctree
 from trimtab.engines import Observer
 from trimtab.errors import UsageError
 from trimtab.live import LiveServer, described
 from trimtab.model import Evidence
+from trimtab.processes import procfs
 from trimtab.running.wanted import Wanted
 from trimtab.verify import verify
 
@@ -36,7 +36,7 @@ def only_server(observer: Observer) -> int:
     Raises:
         UsageError: there is none, or more than one.
     """
-    living = [stat for stat in proctree.snapshot().values() if stat.alive]
+    living = [stat for stat in procfs.snapshot().values() if stat.alive]
     found = [one.pid for one in described(living, observer) if one.role == "api"]
     if len(found) == 1:
         return found[0]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import platformdirs
 
-from trimtab import apply, leftovers, proctree
+from trimtab import apply
 from trimtab.errors import HostError
 from trimtab.host import Host
 from trimtab.model import HostWrite
+from trimtab.processes import procfs, recovery
 from trimtab.storage import atomic
 
 ROOT = Path("/run/trimtab")
@@ -42,7 +43,7 @@ def tidy(host: Host) -> tuple[str, ...]:
     said: list[str] = []
     atomic.require_own(base())
     for folder in sorted(base().glob(f"{_RUN}*")):
-        if ended := leftovers.reap_leftovers(folder):
+        if ended := recovery.reap_leftovers(folder):
             said.append(f"an earlier run left processes, which were ended: {_list(ended)}")
         if not _alive(folder.name.removeprefix(_RUN)):  # otherwise it may be about to write
             with suppress(OSError):
@@ -75,7 +76,7 @@ def applied(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
 @contextmanager
 def record() -> Iterator[Path | None]:
     """Yield a folder for this run's record, ``None`` where there is no place to write."""
-    stat = proctree.read(os.getpid())
+    stat = procfs.read(os.getpid())
     folder = base() / f"{_RUN}{os.getpid()}-{0 if stat is None else stat.start}"
     try:
         atomic.private_folder(base())
@@ -96,7 +97,7 @@ def _alive(named: str) -> bool:
     A number alone may have been given to another process since. Former folders have no time.
     """
     pid, _, start = named.partition("-")
-    stat = proctree.read(int(pid)) if pid.isdigit() else None
+    stat = procfs.read(int(pid)) if pid.isdigit() else None
     return stat is not None and stat.alive and start in ("", str(stat.start))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trimtab.engines import api_key
 from trimtab.errors import RunRefusedError
-from trimtab.kept import Kept, describe_exit
+from trimtab.processes.supervised import Kept, describe_exit
 from trimtab.running import place, program
 from trimtab.running.output import Output
 from trimtab.running.supervise import Supervisor, block

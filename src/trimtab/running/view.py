@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from trimtab import listeners
 from trimtab.engines import Observer
-from trimtab.kept import Kept
 from trimtab.live import described
 from trimtab.model import Process, Value
+from trimtab.processes.supervised import Kept
 from trimtab.running.follower import Standing, is_follower
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from trimtab import facts, proctree
+from trimtab import facts
 from trimtab.catalog import Context
 from trimtab.engines import Engine, Observer
 from trimtab.errors import UsageError
@@ -18,6 +18,7 @@ from trimtab.model import Plan, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import as_it_stands, compile_plan
 from trimtab.presets import PRESETS, find
+from trimtab.processes import procfs
 from trimtab.profile import Profile
 from trimtab.redaction import is_marker, redact_plan, restore_words
 from trimtab.running import inside, program
@@ -145,7 +146,7 @@ def of_running_preset(name: str, pid: int, *, allow_host: bool) -> Wanted:
         UsageError: there is no such preset or process, or its command cannot be read.
     """
     preset = find(name)
-    argv, environment = proctree.cmdline(pid), proctree.environment(pid)
+    argv, environment = procfs.cmdline(pid), procfs.environment(pid)
     if not argv:
         raise UsageError(f"--pid must name a running server, but there is none with id {pid}")
     base = _base(argv, environment)

@@ -13,9 +13,9 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from trimtab import leftovers, proctree
 from trimtab.errors import EngineError
-from trimtab.leftovers import Running
+from trimtab.processes import procfs, recovery
+from trimtab.processes.recovery import Running
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL. An idle vLLM 0.32 takes 1.4 to 4 s to end."""
@@ -75,7 +75,7 @@ class Kept:
         try:
             self._record = self._put_on_record()
             self._listener.start()
-            own = {**env, leftovers.COOKIE: self._record.cookie}
+            own = {**env, recovery.COOKIE: self._record.cookie}
             self._ask(
                 {
                     "argv": [*argv],
@@ -103,17 +103,17 @@ class Kept:
             return "its keeper was killed"
         return "it was stopped" if self._ended.is_set() else ""
 
-    def tree(self) -> list[proctree.Stat]:
+    def tree(self) -> list[procfs.Stat]:
         """Return the living processes below the keeper, parents first."""
-        return [stat for stat in proctree.below(self.keeper, proctree.snapshot()) if stat.alive]
+        return [stat for stat in procfs.below(self.keeper, procfs.snapshot()) if stat.alive]
 
     def cpu_seconds(self) -> float:
         """Return the CPU seconds the tree has used so far, those of its ended processes too."""
-        processes = proctree.snapshot()
-        ticks = proctree.cpu_ticks(proctree.below(self.keeper, processes))
+        processes = procfs.snapshot()
+        ticks = procfs.cpu_ticks(procfs.below(self.keeper, processes))
         if self.keeper in processes:
             ticks += processes[self.keeper].reaped
-        return ticks / proctree.TICKS_PER_SECOND
+        return ticks / procfs.TICKS_PER_SECOND
 
     def remember(self) -> None:
         """Put the processes of the tree on record, for a run that has to look for leftovers."""
@@ -158,17 +158,17 @@ class Kept:
 
     def _make_sure(self, record: Running) -> None:
         if not self._orderly.is_set():
-            leftovers.end(record, patience=0.0)
-        left = leftovers.survivors(record)
+            recovery.end(record, patience=0.0)
+        left = recovery.survivors(record)
         if left:
             names = ", ".join(f"{stat.pid} ({stat.comm})" for stat in left)
             raise EngineError(f"every process of the server must end, but {names} did not")
         if self._folder is not None:
-            leftovers.erase(self._folder)
+            recovery.erase(self._folder)
 
     def _put_on_record(self) -> Running:
         running = Running(
-            boot=leftovers.boot_id(),
+            boot=recovery.boot_id(),
             cookie=secrets.token_hex(16),
             owner=_identity(os.getpid()),
             keeper=_identity(self._keeper.pid),
@@ -178,7 +178,7 @@ class Kept:
 
     def _write(self, running: Running) -> None:
         if self._folder is not None:
-            leftovers.record(self._folder, running)
+            recovery.record(self._folder, running)
 
     def _ask(self, spec: Mapping[str, object]) -> None:
         assert self._keeper.stdin is not None
@@ -211,7 +211,7 @@ class Kept:
         if not self._orderly.is_set():
             self._error = self._error or "its keeper was killed"
             if self._record is not None:
-                leftovers.end(self._record, patience=0.0)
+                recovery.end(self._record, patience=0.0)
         self._ended.set()
         self._started.set()
 
@@ -227,7 +227,7 @@ def _program(spec: Mapping[str, object]) -> str:
 
 
 def _identity(pid: int) -> tuple[int, int]:
-    stat = proctree.read(pid)
+    stat = procfs.read(pid)
     if stat is None:
         raise EngineError(f"process {pid} ended as it was started")
     return stat.identity

@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from trimtab import proctree
-from trimtab.proctree import Stat
+from trimtab.processes import procfs
+from trimtab.processes.procfs import Stat
 from trimtab.storage import atomic, user_files
 
 FILE = "running.json"
@@ -122,8 +122,8 @@ def end(running: Running, patience: float = _PATIENCE) -> list[int]:
 
 def survivors(running: Running) -> list[Stat]:
     """Return the processes of a server that still run, without its keeper."""
-    processes = {pid: one for pid, one in proctree.snapshot().items() if one.alive}
-    return ours(running, processes, lambda pid: proctree.environment(pid).get(COOKIE, ""))
+    processes = {pid: one for pid, one in procfs.snapshot().items() if one.alive}
+    return ours(running, processes, lambda pid: procfs.environment(pid).get(COOKIE, ""))
 
 
 def ours(
@@ -147,13 +147,13 @@ def ours(
     if lives or any(young[pid].sid == session for pid in proven):
         proven |= {pid for pid, stat in young.items() if stat.sid == session}
     for pid in tuple(proven):
-        proven |= {stat.pid for stat in proctree.below(pid, young)}
+        proven |= {stat.pid for stat in procfs.below(pid, young)}
     proven -= {session if lives else 0, os.getpid()}
     return [young[pid] for pid in sorted(proven)]
 
 
 def _lives(identity: tuple[int, int]) -> bool:
-    stat = proctree.read(identity[0])
+    stat = procfs.read(identity[0])
     return stat is not None and stat.alive and stat.identity == identity
 
 
@@ -164,7 +164,7 @@ def _kill(stat: Stat) -> None:
     except ProcessLookupError:
         return
     try:
-        now = proctree.read(stat.pid)
+        now = procfs.read(stat.pid)
         if now is not None and now.identity == stat.identity:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     except ProcessLookupError:
