@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from trimtab import search, wording
+from trimtab import formatting, search
 from trimtab.model import Advice, Budget, Start
 from trimtab.redaction import redact_settings
 from trimtab.session import Session
@@ -119,15 +119,15 @@ def _text(budget: Budget) -> str:
 
 def _larger_cost(budget: Budget, each: float) -> str:
     if budget.seconds is not None:
-        return f"about {wording.duration(budget.seconds)}"
+        return f"about {formatting.duration(budget.seconds)}"
     return _cost(budget.starts or 0, budget.starts or 0, each)
 
 
 def _cost(least: int, most: int, each: float) -> str:
     """Return starts and time in words."""
     if least == most:
-        return f"{wording.count(most, 'start')}, about {wording.duration(most * each)}"
-    ends = wording.duration(least * each), wording.duration(most * each)
+        return f"{formatting.count(most, 'start')}, about {formatting.duration(most * each)}"
+    ends = formatting.duration(least * each), formatting.duration(most * each)
     return f"{least} to {most} starts, {ends[0]} to {ends[1]}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.engines.default_model import folder as built_in
 from trimtab.facts import Facts
 from trimtab.inherited import reaches_engine
@@ -75,12 +75,12 @@ def machine(facts: Facts) -> str:
     devices: list[str] = []
     if npus := facts.ascend.devices.value:
         chip = facts.ascend.chip.value
-        devices.append(wording.count(len(npus), f"NPU{f' {chip}' if chip else ''}"))
+        devices.append(formatting.count(len(npus), f"NPU{f' {chip}' if chip else ''}"))
     if gpus := facts.cuda.gpus.value:
         devices.append(f"{len(gpus)} x {gpus[0].name}")
     cores = facts.limits.allowed.value or facts.cpu.online.value or ()
     name = facts.cpu.model.value or "a CPU of unknown model"
-    return ", ".join([*devices, f"{wording.count(len(cores), 'core')} of {name}"])
+    return ", ".join([*devices, f"{formatting.count(len(cores), 'core')} of {name}"])
 
 
 def _lengths(lengths: Lengths) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.credentials import holds_secret, looks_secret
+from trimtab.redaction import holds_secret, looks_secret
 
 _PREFIXES = (
     *("VLLM_", "OMP_", "KMP_", "GOMP_", "MKL_", "MALLOC_", "TCMALLOC_", "LD_PRELOAD"),

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from trimtab import search, wording
+from trimtab import formatting, search
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
 from trimtab.metrics import METRICS
@@ -143,7 +143,7 @@ class Measurement:
         done = sum(start.valid for start in self._ledger.starts())
         if not done:
             return ""
-        return f" ({wording.count(done, 'start')} measured before: go on with --resume)"
+        return f" ({formatting.count(done, 'start')} measured before: go on with --resume)"
 
     def _run(self, target: Target, request: StartRequest) -> Start:
         number = len(self._ledger.starts()) + 1

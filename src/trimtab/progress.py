@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Comparison, Design, Start, StartRequest
 from trimtab.track import Clock, Track, announce
 
@@ -117,7 +117,7 @@ class Plain:
         """Print the start's result and the time left."""
         self._track.end_start(start)
         left = self._track.left
-        ahead = f"; {wording.span(*left)} left" if left and left[1] > 0 else ""
+        ahead = f"; {formatting.span(*left)} left" if left and left[1] > 0 else ""
         self._print(self._track.result(start) + ahead)
 
     def best(self, comparison: Comparison | None) -> None:
@@ -138,7 +138,7 @@ class Plain:
 
     def _print(self, text: str) -> None:
         if self._open:
-            line = f"{self._stamp()} {wording.line(text)}"
+            line = f"{self._stamp()} {formatting.line(text)}"
             self._console.print(Text(line), soft_wrap=True, highlight=False)
 
 
@@ -184,7 +184,7 @@ class LiveDisplay:
 
     def state(self, text: str) -> None:
         """Show what the current start does."""
-        self._track.doing = wording.line(text)
+        self._track.doing = formatting.line(text)
         if self._open and self._live.is_started:
             self._live.refresh()
 
@@ -200,7 +200,7 @@ class LiveDisplay:
     def note(self, text: str) -> None:
         """Print a line above the live part."""
         if self._open:
-            self._console.print(Text(wording.line(text)), highlight=False)
+            self._console.print(Text(formatting.line(text)), highlight=False)
 
     def close(self) -> None:
         """Remove the live part and give the cursor back."""
@@ -213,8 +213,8 @@ class LiveDisplay:
         bar = Table.grid(padding=(0, 2))
         bar.add_row(
             ProgressBar(total=max(track.total, 1), completed=track.done, width=30),
-            Text(f"{wording.duration(track.spent)} spent"),
-            Text(f"{wording.span(*left)} left" if left and left[1] > 0 else ""),
+            Text(f"{formatting.duration(track.spent)} spent"),
+            Text(f"{formatting.span(*left)} left" if left and left[1] > 0 else ""),
         )
         now = Text.assemble((track.where(), "bold"), f" {track.doing}" if track.doing else "")
         leader = track.leading()

@@ -18,12 +18,11 @@ from trimtab.engines import Engine, loopback
 from trimtab.errors import ClientLimitError, EngineError, StartFailedError
 from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.live import described, read_ends
-from trimtab.masking import mask_file
 from trimtab.model import Plan, Process, Settings, Value
 from trimtab.processes import procfs
 from trimtab.processes.recovery import reap_leftovers
 from trimtab.processes.supervised import GRACE, Kept
-from trimtab.redaction import secret_values
+from trimtab.redaction import mask_file, secret_values
 from trimtab.storage import atomic
 
 __all__ = ["LOG", "Server", "child_environment", "launch", "reap_leftovers"]

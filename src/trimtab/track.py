@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.forecast import Forecast, Part
 from trimtab.metrics import METRICS
 from trimtab.model import Comparison, Design, Outcome, Phase, Start, StartRequest
@@ -113,19 +113,19 @@ class Track:
 
     def result(self, start: Start) -> str:
         """Return how a start ended, in one line."""
-        took = wording.duration(start.seconds)
+        took = formatting.duration(start.seconds)
         value = start.metrics.get(self.objective) if start.valid else None
         if value is None:
-            why = wording.line(start.detail)
+            why = formatting.line(start.detail)
             return f"{self.where()}: {start.outcome.value}{f', {why}' if why else ''} ({took})"
         unit = METRICS[self.objective].unit if self.objective in METRICS else self.objective
-        return f"{self.where()}: {wording.number(value)} {unit} ({took})"
+        return f"{self.where()}: {formatting.number(value)} {unit} ({took})"
 
     def leading(self) -> str | None:
         """Return the best arm so far with its interval, ``None`` if there is none."""
         if self.leader is None:
             return None
-        return f"best so far: {self.leader.arm}, {wording.effect(self.leader.effect)}"
+        return f"best so far: {self.leader.arm}, {formatting.effect(self.leader.effect)}"
 
 
 def announce(design: Design) -> str:
@@ -141,7 +141,7 @@ def announce(design: Design) -> str:
     split = ", ".join(f"{many} {phase}" for phase, many in phases if many)
     front = f"; Pareto set with {', '.join(design.objectives)}" if design.objectives else ""
     return (
-        f"{wording.count(design.starts, 'start')} ({split}), about "
-        f"{wording.duration(design.minutes * 60)}; detectable effect "
-        f"{wording.percent(design.detectable)}{front}"
+        f"{formatting.count(design.starts, 'start')} ({split}), about "
+        f"{formatting.duration(design.minutes * 60)}; detectable effect "
+        f"{formatting.percent(design.detectable)}{front}"
     )

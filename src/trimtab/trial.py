@@ -17,7 +17,6 @@ from trimtab import enginelog, gate
 from trimtab.apply import applied
 from trimtab.driven import Drive, Driven, Loaded, one_load
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
-from trimtab.masking import masked_prose
 from trimtab.model import (
     Evidence,
     Outcome,
@@ -29,7 +28,7 @@ from trimtab.model import (
 from trimtab.presets import DOCUMENTED
 from trimtab.progress import Display
 from trimtab.records import write_json, write_lines
-from trimtab.redaction import redact_evidence, redact_plan, secret_values
+from trimtab.redaction import masked_prose, redact_evidence, redact_plan, secret_values
 from trimtab.server import Server, launch
 from trimtab.session import Session
 from trimtab.stop import Stop

@@ -19,12 +19,11 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.show_samples import ANSWERS, PLANS, PROFILE, TCMALLOC, profile_of
-from trimtab import export, wording
-from trimtab.credentials import looks_secret
+from trimtab import export, formatting
 from trimtab.errors import StudyError
 from trimtab.export import Order, envfile, shell, systemd
 from trimtab.model import HostWrite, Settings
-from trimtab.redaction import redact_settings
+from trimtab.redaction import looks_secret, redact_settings
 
 FILE = Path("profile.proven.yaml")
 
@@ -130,7 +129,7 @@ def test_the_sample_plans_are_told_as_measured(render: Callable[[Order], str], a
     text = render(Order(replace(PROFILE, plan=PLANS[arm], answers=answers), FILE))
     flat = " ".join(text.replace("\n# ", " ").split())
     for one in answers:
-        assert f"{one.tuning}={wording.value(one.value)} ({one.verdict.value}" in flat
+        assert f"{one.tuning}={formatting.value(one.value)} ({one.verdict.value}" in flat
     assert "proven against baseline: output_throughput 57.4 -> 380: 6.62x [6.31, 6.94]" in text
     assert f"plan {PLANS[arm].digest}, evidence {PROFILE.evidence}" in text
     pid = systemd.main_pid("vllm.service") if render is systemd.render else "PID"

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.forecast import Forecast, Part
 
 PLAN = (Part("lead", 8, 8 * 80.0), Part("screen", 16, 16 * 35.0), Part("confirm", 9, 9 * 50.0))
@@ -107,7 +107,7 @@ def test_without_a_plan_nothing_is_known() -> None:
     ],
 )
 def test_a_range_is_rounded_to_what_is_worth_reading(low: float, high: float, said: str) -> None:
-    assert wording.span(low, high) == said
+    assert formatting.span(low, high) == said
 
 
 LONGER_ARM = [

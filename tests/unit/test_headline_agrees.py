@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from trimtab import answer, answer_json, archive, header, playing, search, study, wording
+from trimtab import answer, answer_json, archive, formatting, header, playing, search, study
 from trimtab.ledger import Ledger
 from trimtab.model import BASELINE, Conclusion, Effect, Start, Status, Verdict
 from trimtab.progress import Silent
@@ -198,7 +198,7 @@ def test_the_headline_is_what_the_tables_say(
         lows = [row.effect.low for row in arms.values() if row.effect and row.effect.low]
         assert [low for low in lows if low > 1] == []
     if said.effect is not None:
-        assert said.text == f"{said.status.value}: {said.metric} {wording.effect(said.effect)}"
+        assert said.text == f"{said.status.value}: {said.metric} {formatting.effect(said.effect)}"
     assert shlex.split(said.next)[:1] == ["trimtab"]
 
 
@@ -305,7 +305,7 @@ def test_a_profile_of_one_tuning_is_a_test_of_it(
     assert said.status is status
     assert one.found.detectable is not None
     if status is Status.NO_GAIN:
-        assert said.text.endswith(f"+{wording.percent(one.found.detectable)} or more")
+        assert said.text.endswith(f"+{formatting.percent(one.found.detectable)} or more")
 
 
 def test_what_ran_in_a_profile_only_says_so(play: Play) -> None:
@@ -358,7 +358,7 @@ def test_what_a_pareto_member_gives_up_stands_in_headline_row_label_and_page(pla
     assert (said.status, said.arm, said.metric) == (Status.PROMISING, "for-ttft_p99", "ttft_p99")
     (member,) = [each for each in one.found.pareto if each.arm == "for-ttft_p99"]
     lost = next(each for each in member.comparisons if each.metric == "output_throughput")
-    assert said.detail.endswith(f"; output_throughput {wording.effect(lost.effect)}")
+    assert said.detail.endswith(f"; output_throughput {formatting.effect(lost.effect)}")
     sentence = "holds quick=on, which is avoid on output_throughput"
     assert sentence in render(one.shown)
     page = io.StringIO()

@@ -8,10 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.credentials import holds_secret, looks_secret
-from trimtab.masking import MASK, masked, masked_prose
 from trimtab.model import Settings
-from trimtab.redaction import hidden, redact_settings, redact_words, restore_words, secret_values
+from trimtab.redaction import (
+    MASK,
+    hidden,
+    holds_secret,
+    looks_secret,
+    masked,
+    masked_prose,
+    redact_settings,
+    redact_words,
+    restore_words,
+    secret_values,
+)
 
 SHAPES = (
     "hf_abcdefghijABCDEFGHIJ01",

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.credentials import looks_secret
 from trimtab.model import Check, CheckKind, Plan, Settings, to_json
 from trimtab.redaction import (
     argv_secrets,
     is_marker,
+    looks_secret,
     redact,
     redact_plan,
     redact_settings,

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from tests.unit.show_samples import ANSWERS, CONCLUSION, OBJECTIVE, PLANS, STUDY
-from trimtab import report, wording
+from trimtab import formatting, report
 from trimtab.errors import StudyError
 from trimtab.model import (
     Check,
@@ -508,8 +508,8 @@ def test_what_is_kept_over_a_stand_in_is_to_be_confirmed_on_hardware() -> None:
     kept, rest = hardware.notes(CONCLUSION)
     assert kept.startswith("to confirm on hardware, of ")
     for name, value in (*CONCLUSION.proven, *CONCLUSION.best):
-        assert wording.setting(name, value) in kept
-        assert f"{wording.setting(name, value)} (" not in rest
+        assert formatting.setting(name, value) in kept
+        assert f"{formatting.setting(name, value)} (" not in rest
     assert "'make test-ascend'" in kept
     assert "max-num-seqs=2 (avoid)" in rest
     assert "dummy" not in rest  # no hardware changes it

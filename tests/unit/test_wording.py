@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Effect, Factor, Value
 
 
@@ -24,12 +24,12 @@ from trimtab.model import Effect, Factor, Value
     ],
 )
 def test_number(quantity: float, written: str) -> None:
-    assert wording.number(quantity) == written
+    assert formatting.number(quantity) == written
 
 
 @given(st.floats(-1e12, 1e12))
 def test_a_number_never_has_an_exponent_and_keeps_its_size(quantity: float) -> None:
-    written = wording.number(quantity)
+    written = formatting.number(quantity)
     assert "e" not in written
     assert float(written.replace(",", "")) == pytest.approx(quantity, rel=0.006, abs=1e-9)
 
@@ -46,7 +46,7 @@ def test_a_number_never_has_an_exponent_and_keeps_its_size(quantity: float) -> N
     ],
 )
 def test_duration(seconds: float, written: str) -> None:
-    assert wording.duration(seconds) == written
+    assert formatting.duration(seconds) == written
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_duration(seconds: float, written: str) -> None:
     [(None, "unset"), (True, "on"), (False, "off"), (0, "0"), ("", ""), (0.9, "0.9")],
 )
 def test_value(setting: Value, written: str) -> None:
-    assert wording.value(setting) == written
+    assert formatting.value(setting) == written
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_value(setting: Value, written: str) -> None:
     ],
 )
 def test_effect(effect: Effect, written: str) -> None:
-    assert wording.effect(effect) == written
+    assert formatting.effect(effect) == written
 
 
 @given(st.text())
 def test_a_line_is_one_printable_line(text: str) -> None:
-    line = wording.line(text)
+    line = formatting.line(text)
     assert line.isprintable()
     assert len(line.splitlines()) <= 1
 
@@ -86,43 +86,43 @@ def test_a_line_is_one_printable_line(text: str) -> None:
     [(None, "unknown"), (0.0583, "5.8 %"), (2.5, "250.0 %"), (1e200, "over 10,000 %")],
 )
 def test_percent(gain: float | None, written: str) -> None:
-    assert wording.percent(gain) == written
+    assert formatting.percent(gain) == written
 
 
 def test_the_name_of_a_further_value_holds_it() -> None:
-    assert wording.setting("task-queue", "2") == "task-queue=2"
-    assert wording.setting("task-queue=0", "0") == "task-queue=0"
+    assert formatting.setting("task-queue", "2") == "task-queue=2"
+    assert formatting.setting("task-queue=0", "0") == "task-queue=0"
 
 
 def test_factors() -> None:
     chosen = (Factor("dtype", "float32"), Factor("mp", False), Factor("size", 32))
-    assert wording.factors(chosen) == "dtype=float32, mp=off, size=32"
-    assert wording.factors(()) == ""
+    assert formatting.factors(chosen) == "dtype=float32, mp=off, size=32"
+    assert formatting.factors(()) == ""
 
 
 def test_a_wrapped_text_keeps_percent_signs_and_long_words() -> None:
     text = "a gain of 15.3 % " * 9 + "x" * 50
-    lines = wording.wrapped(text, 20, "> ", "  ")
+    lines = formatting.wrapped(text, 20, "> ", "  ")
     assert all(len(one) <= 20 for one in lines[:-1])
     assert lines[-1] == "  " + "x" * 50
     assert not any(one.strip().startswith("%") for one in lines)
     assert " ".join(" ".join(lines).removeprefix("> ").split()) == text
-    assert wording.wrapped("", 20, "> ") == []
+    assert formatting.wrapped("", 20, "> ") == []
 
 
 def test_a_command_in_quotes_stays_whole_and_a_long_word_stands_below() -> None:
     text = "the server's file is none: run 'trimtab tune --dry-run' to make one"
-    assert wording.wrapped(text, 40, "", "  ") == [
+    assert formatting.wrapped(text, 40, "", "  ") == [
         "the server's file is none: run",
         "  'trimtab tune --dry-run' to make one",
     ]
-    assert wording.wrapped("/a/long/path/of/an/engine", 30, "scripted  0.32.0  ", "  ") == [
+    assert formatting.wrapped("/a/long/path/of/an/engine", 30, "scripted  0.32.0  ", "  ") == [
         "scripted  0.32.0",
         "  /a/long/path/of/an/engine",
     ]
 
 
 def test_colours_are_all_that_steers_a_terminal() -> None:
-    assert wording.styled("\x1b[1;31mx\x1b[0m\x1b]0;t\x07\x1b[2Jé\n") == (
+    assert formatting.styled("\x1b[1;31mx\x1b[0m\x1b]0;t\x07\x1b[2Jé\n") == (
         "\x1b[1;31mx\x1b[0m?]0;t??[2Jé\n"
     )

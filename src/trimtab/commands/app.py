@@ -35,9 +35,8 @@ from trimtab.commands import (
 )
 from trimtab.commands import run as run_command
 from trimtab.errors import TrimtabError, UsageError
-from trimtab.masking import masked_prose
 from trimtab.model import Settings
-from trimtab.redaction import secret_values
+from trimtab.redaction import masked_prose, secret_values
 
 app = typer.Typer(
     name="trimtab",

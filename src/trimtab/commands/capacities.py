@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from trimtab import capacity, measure, wording
+from trimtab import capacity, formatting, measure
 from trimtab.commands import precision, terminal
 from trimtab.commands.live_server import Live
 from trimtab.commands.measuring import announce, opened, require_place
@@ -156,9 +156,9 @@ def show(found: Mapping[str, Any]) -> None:
     ):
         tried = sorted((one for one in probes if not one["void"]), key=lambda one: one["rate"])
         marks = [
-            f"{wording.number(one['rate'])}{'x' if one['margin'] > 0 else ''}" for one in tried
+            f"{formatting.number(one['rate'])}{'x' if one['margin'] > 0 else ''}" for one in tried
         ]
-        table.add_row(str(number), wording.number(value), " ".join(marks))
+        table.add_row(str(number), formatting.number(value), " ".join(marks))
     console.print(table)
     console.print(_lasted(found["probe_e2e"], found["requests"]))
     console.print()
@@ -175,7 +175,7 @@ def _lasted(length: float | None, requests: int) -> str:
     """Say how long the deciding probes were beside a request, and what a short one means."""
     if length is None:
         return "How long a probe was beside a request is not known."
-    many = wording.number(length)
+    many = formatting.number(length)
     said = f"The probes near the capacity lasted {many} times the end-to-end time (E2E)"
     if length >= capacity.LONG_ENOUGH:
         return f"{said}."
@@ -187,10 +187,10 @@ def _lasted(length: float | None, requests: int) -> str:
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
-    value = f"capacity {wording.number(found['capacity'])} requests/s"
+    value = f"capacity {formatting.number(found['capacity'])} requests/s"
     if found["low"] is None:
         return f"{value}; no bound from {no_interval(len(found['each']))}"
-    low = wording.number(found["low"])
+    low = formatting.number(found["low"])
     tried = (
         "met in fresh windows" if found["verified"] else "NOT met in fresh windows: promise less"
     )

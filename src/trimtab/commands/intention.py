@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.commands import precision, terminal
 from trimtab.commands.live_server import Live
 from trimtab.commands.measuring import announce, announce_pair
@@ -108,7 +108,7 @@ def show(found: Mapping[str, Any], *, as_json: bool) -> None:
         return
     least, most = found["starts"]
     if most:
-        many = wording.count(most, "start") if least == most else f"{least} to {most} starts"
+        many = formatting.count(most, "start") if least == most else f"{least} to {most} starts"
         terminal.tell(f"Would make {many}{_time(found['minutes'])}.")
     terminal.tell(f"{found['expects'][0].upper()}{found['expects'][1:]}.")
     for name, command in found["commands"].items():
@@ -120,5 +120,5 @@ def show(found: Mapping[str, Any], *, as_json: bool) -> None:
 def _time(minutes: Sequence[float] | None) -> str:
     if minutes is None:
         return ""
-    ends = [wording.duration(60 * one) for one in dict.fromkeys(minutes)]
+    ends = [formatting.duration(60 * one) for one in dict.fromkeys(minutes)]
     return f", about {' to '.join(ends)}"

@@ -157,8 +157,8 @@ def _of_presets(names: list[str]) -> list[Document]:
 
 def _print(report: Report, output: str, *, everything: bool) -> None:
     if output == "text":
+        from trimtab.formatting import styled
         from trimtab.lint.output import text
-        from trimtab.wording import styled
 
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         width = _width()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from trimtab import header, measure, wording
+from trimtab import formatting, header, measure
 from trimtab.commands.terminal import say
 from trimtab.engines import api_key, checkpoint, loopback
 from trimtab.engines.address import insecure as unchecked
@@ -116,7 +116,7 @@ class Live:
         """
         if busy := drain(self._url, self._key):
             raise LoadFailedError(
-                f"{self._url} works on {wording.count(busy, 'request')} of others: what is "
+                f"{self._url} works on {formatting.count(busy, 'request')} of others: what is "
                 "measured would be theirs too; measure when it is idle"
             )
         require_context(workload, self._context(), f"{self._url}/v1/models")

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from trimtab import comparison_table, wording
+from trimtab import comparison_table, formatting
 from trimtab.commands import precision, terminal
 
 _FEW = "too few starts"
@@ -28,7 +28,7 @@ def show(found: Mapping[str, Any]) -> None:
     console.print(_compared(found) if compared else _measured(found))
     hidden = len(rows) - len(_listed(found, rows))
     if hidden:
-        console.print(f"{wording.count(hidden, 'more metric')}: -v or --json")
+        console.print(f"{formatting.count(hidden, 'more metric')}: -v or --json")
     if not compared:
         for reason in dict.fromkeys(one["reason"] for one in rows if one.get("reason")):
             console.print(f"no interval from {reason}")
@@ -44,9 +44,9 @@ def _answer(found: Mapping[str, Any]) -> str:
     verb = _VERBS.get(found["answer"], "is not proven to differ from")
     ends = comparison_table.shown(found["low"], found["high"], found["pairs"])
     ratio = _ratio(found["ratio"], ends)
-    pairs = wording.count(found["pairs"], "pair")
+    pairs = formatting.count(found["pairs"], "pair")
     margin = found["margin"]
-    within = f", margin {wording.percent(margin)}" if found["answer"] == "equivalent" else ""
+    within = f", margin {formatting.percent(margin)}" if found["answer"] == "equivalent" else ""
     return f"{found['b']} {verb} {found['a']}: {found['metric']} {ratio}, {pairs}{within}"
 
 
@@ -55,10 +55,10 @@ def _value(found: Mapping[str, Any]) -> str:
     rows = {one["metric"]: one for one in found["metrics"]}
     first = rows.get(found.get("metric", "output_throughput"))
     first = first or next(iter(rows.values()), None)
-    starts = wording.count(found["starts"], "start")
+    starts = formatting.count(found["starts"], "start")
     if first is None:
         return f"{found['target']}: no metric in {starts}"
-    value = f"{first['metric']} {wording.number(first['value'])} {first['unit']}".rstrip()
+    value = f"{first['metric']} {formatting.number(first['value'])} {first['unit']}".rstrip()
     return f"{found['target']}: {value} ({_bounds(first)}), {starts}"
 
 
@@ -71,8 +71,8 @@ def _compared(found: Mapping[str, Any]) -> Table:
         ends = comparison_table.shown(low, high, one["pairs"])
         table.add_row(
             one["metric"],
-            wording.number(one["a"]),
-            wording.number(one["b"]),
+            formatting.number(one["a"]),
+            formatting.number(one["b"]),
             one["unit"],
             _ratio(ratio, ends),
             style="bold" if own else "",
@@ -83,7 +83,7 @@ def _compared(found: Mapping[str, Any]) -> Table:
 def _measured(found: Mapping[str, Any]) -> Table:
     table = _table("metric", "value", "unit", "95 % interval over starts")
     for one in _listed(found, found["metrics"]):
-        table.add_row(one["metric"], wording.number(one["value"]), one["unit"], _bounds(one))
+        table.add_row(one["metric"], formatting.number(one["value"]), one["unit"], _bounds(one))
     return table
 
 
@@ -106,7 +106,7 @@ def _bounds(one: Mapping[str, Any]) -> str:
     ends = comparison_table.shown(one["low"], one["high"], one["starts"])
     if ends is None:
         return _FEW
-    return f"{wording.number(ends[0])} to {wording.number(ends[1])}"
+    return f"{formatting.number(ends[0])} to {formatting.number(ends[1])}"
 
 
 def _ratio(ratio: float, ends: tuple[float, float] | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from scipy import special
 
-from trimtab import measure, search, wording
+from trimtab import formatting, measure, search
 from trimtab.model import Spread, Start
 from trimtab.stats.effects import LEAST_DF
 from trimtab.stats.sequential import finest
@@ -38,22 +38,22 @@ def interval(assumed: float, starts: int, windows: int | None) -> str:
 
     ``windows`` of each start, at most; ``None`` where their number follows from the noise.
     """
-    each = "windows as the noise asks" if windows is None else wording.count(windows, "window")
-    planned = f"{wording.count(starts, 'start')} of {'' if windows is None else 'up to '}{each}"
+    each = "windows as the noise asks" if windows is None else formatting.count(windows, "window")
+    planned = f"{formatting.count(starts, 'start')} of {'' if windows is None else 'up to '}{each}"
     half = _half(assumed, starts, 0.975)
     if half is None:
         return f"{planned}: no interval, which takes --starts 4 or more"
-    low, high = (wording.percent(math.expm1(one)) for one in (-half, half))
+    low, high = (formatting.percent(math.expm1(one)) for one in (-half, half))
     return f"{planned}: expect an interval of {low} to +{high}, {_assuming(assumed)}"
 
 
 def bound(assumed: float, starts: int, requests: int) -> str:
     """Say how far below a capacity its bound will lie, before the first start."""
-    planned = f"{wording.count(starts, 'start')} with probes of {requests} requests"
+    planned = f"{formatting.count(starts, 'start')} with probes of {requests} requests"
     half = _half(assumed, starts, 0.95)
     if half is None:
         return f"{planned}: no bound, which takes --starts 4 or more"
-    below = wording.percent(-math.expm1(-half))
+    below = formatting.percent(-math.expm1(-half))
     return f"{planned}: expect a bound {below} below the estimate, {_assuming(assumed)}"
 
 
@@ -65,7 +65,7 @@ def _half(sd: float, starts: int, quantile: float) -> float | None:
 
 
 def _assuming(assumed: float) -> str:
-    return f"assuming {wording.percent(assumed)} between starts (--noise says otherwise)"
+    return f"assuming {formatting.percent(assumed)} between starts (--noise says otherwise)"
 
 
 def after(found: Mapping[str, Any], *, verbose: bool = True) -> Iterator[str]:
@@ -86,6 +86,6 @@ def _finest(sd: float, pairs: int) -> float | None:
 
 
 def _found(detectable: float | None, pairs: int) -> str:
-    many = wording.count(pairs, "pair")
-    size = wording.percent(detectable)
+    many = formatting.count(pairs, "pair")
+    size = formatting.percent(detectable)
     return f"{many} find a difference of {size} (80 % power, at the level of the last look)"

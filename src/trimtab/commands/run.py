@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from trimtab.wording import plain
+from trimtab.formatting import plain
 
 if TYPE_CHECKING:
     from trimtab.running.wanted import Wanted

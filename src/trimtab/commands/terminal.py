@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.progress_events import Events
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def columns(stream: TextIO) -> int:
 
 def _write(text: str, stream: TextIO, first: str = "") -> None:
     """Write a text in lines that fit a terminal, in one line elsewhere."""
-    width, text = columns(stream), wording.plain(text)
-    lines = wording.wrapped(text, width, first, "  ") if width else [first + text]
+    width, text = columns(stream), formatting.plain(text)
+    lines = formatting.wrapped(text, width, first, "  ") if width else [first + text]
     print("\n".join(lines), file=stream)
 
 

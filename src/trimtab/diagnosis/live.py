@@ -22,9 +22,9 @@ from trimtab.facts.python_build import PythonBuild
 from trimtab.facts.text import parse_cpu_list
 from trimtab.host import Host
 from trimtab.lint.readers.launch import Word, options_of
-from trimtab.masking import masked
 from trimtab.model import Process
 from trimtab.model.script import Origin, Place
+from trimtab.redaction import masked
 
 _SECONDS = 2.0
 SERVING = ("api", "engine", "worker")

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from trimtab import rules
 from trimtab.catalog import CATALOG, Tuning
-from trimtab.credentials import holds_secret, looks_secret
 from trimtab.diagnosis.allocator import family
 from trimtab.diagnosis.manual import OBSERVERS
 from trimtab.diagnosis.row import TROUBLE, Allocator, Inspected, Row, State, View
@@ -16,6 +15,7 @@ from trimtab.knobs import Argument, Manual, Preload, Switch, Sysctl, Sysfs
 from trimtab.knobs.preload import name_matches
 from trimtab.knobs.server_arg import AUTO
 from trimtab.model.finding import Finding, Problem, Severity
+from trimtab.redaction import holds_secret, looks_secret
 from trimtab.rules.generic import acts, set_to
 
 _STATES = {

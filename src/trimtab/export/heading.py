@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from trimtab import presets, wording
+from trimtab import formatting, presets
 from trimtab.export.order import Order
 from trimtab.model import Answer, CheckKind, Comparison
 from trimtab.profile import Profile
@@ -68,14 +68,14 @@ def of_host(order: Order, verb: str) -> str:
 
 
 def _origin(order: Order) -> str:
-    made = wording.instant(order.profile.made)
+    made = formatting.instant(order.profile.made)
     if order.preset:
         return f"from the preset '{order.preset}' ({made})"
     return f"from the profile '{order.profile.name}' ({made})"
 
 
 def _measured(profile: Profile) -> list[str]:
-    totals = [f"{one.arm} against baseline: {wording.comparison(one)}" for one in _own(profile)]
+    totals = [f"{one.arm} against baseline: {formatting.comparison(one)}" for one in _own(profile)]
     worth = [_worth(one) for one in profile.answers]
     sets = _list("sets", worth) or ["sets nothing: no tuning was proven, this is the baseline"]
     risky = [one.tuning for one in profile.answers if profile.risks.get(one.tuning)]
@@ -84,13 +84,13 @@ def _measured(profile: Profile) -> list[str]:
 
 def _worth(answer: Answer) -> str:
     """Return a tuning with its own effect: ``dtype=float32 (adopt 4.01x)``."""
-    change = wording.ratio(answer.effect)
+    change = formatting.ratio(answer.effect)
     told = f"{answer.verdict.value} {change}" if change else answer.verdict.value
-    return f"{wording.setting(answer.tuning, answer.value)} ({told})"
+    return f"{formatting.setting(answer.tuning, answer.value)} ({told})"
 
 
 def _preset(order: Order) -> list[str]:
-    chosen = [wording.setting(*pair) for pair in order.profile.candidate]
+    chosen = [formatting.setting(*pair) for pair in order.profile.candidate]
     return [
         *order.told,
         "NOTHING OF THIS WAS MEASURED: 'trimtab tune' measures it as an arm.",
@@ -118,10 +118,10 @@ def _left_out(order: Order) -> list[str]:
 
 def _list(label: str, words: Iterable[str]) -> list[str]:
     """Return words after a label as lines of a readable width, none without a word."""
-    text = ", ".join(wording.line(word) for word in words)
+    text = ", ".join(formatting.line(word) for word in words)
     if not text:
         return []
-    return wording.wrapped(f"{label}: {text}", _WIDTH, rest="  ")
+    return formatting.wrapped(f"{label}: {text}", _WIDTH, rest="  ")
 
 
 def origins(profile: Profile) -> dict[str, str]:
@@ -132,7 +132,7 @@ def origins(profile: Profile) -> dict[str, str]:
     """
     answers = {answer.tuning: answer for answer in profile.answers}
     return {
-        check.subject: wording.line(_short(answers[check.tuning]))
+        check.subject: formatting.line(_short(answers[check.tuning]))
         for check in profile.plan.checks
         if check.kind in (CheckKind.ENVIRON, CheckKind.MAPPED) and check.tuning in answers
     }
@@ -149,9 +149,9 @@ def _own(profile: Profile) -> list[Comparison]:
 
 def _short(answer: Answer) -> str:
     return (
-        f"{answer.tuning} = {wording.value(answer.value)}: {answer.verdict.value} "
-        f"{answer.metric} {wording.effect(answer.effect)}, "
-        f"{wording.count(answer.effect.starts, 'start')}"
+        f"{answer.tuning} = {formatting.value(answer.value)}: {answer.verdict.value} "
+        f"{answer.metric} {formatting.effect(answer.effect)}, "
+        f"{formatting.count(answer.effect.starts, 'start')}"
     )
 
 
@@ -169,4 +169,4 @@ def _beside(order: Order, done: Collection[str]) -> list[str]:
 
 def _keep_indent(line: str) -> str:
     indent = len(line) - len(line.lstrip(" "))
-    return " " * indent + wording.line(line)
+    return " " * indent + formatting.line(line)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.errors import UsageError
 from trimtab.export.chips import CHIPS, Chip, named_by
 from trimtab.knobs.command_line import option_value
@@ -135,7 +135,7 @@ def devices(order: Order) -> int:
             exactly = "as many" if order.hosts > 1 else "as many or more"
             raise UsageError(
                 f"--devices must make {exactly} as the plan's parallel sizes, {world}, but "
-                f"{order.devices} on {wording.count(order.hosts, 'host')} make {given}"
+                f"{order.devices} on {formatting.count(order.hosts, 'host')} make {given}"
             )
         return order.devices
     if world % order.hosts:

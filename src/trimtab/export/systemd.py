@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.errors import StudyError
 from trimtab.export.guard import exportable
 from trimtab.export.heading import comment, heading, origins
@@ -79,7 +79,7 @@ def render(order: Order) -> str:
     """
     profile = order.profile
     lines = own_lines(order)
-    described = wording.line(f"vLLM {profile.model} (trimtab profile {profile.name})")
+    described = formatting.line(f"vLLM {profile.model} (trimtab profile {profile.name})")
     said = heading(
         order,
         "vLLM systemd unit",

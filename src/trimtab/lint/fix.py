@@ -19,9 +19,9 @@ from pathlib import Path
 from trimtab.errors import UsageError
 from trimtab.lint import yaml_removal
 from trimtab.lint.grammar import Statement, statement
-from trimtab.masking import masked
 from trimtab.model.finding import Action, Finding
 from trimtab.model.script import Document, Place, Setting
+from trimtab.redaction import masked
 
 _BEFORE = re.compile(
     r"\s*(?:-\s+)?(?:name:\s*)?(?:export\s+|declare -x\s+|ENV\s+|Environment=|(?:-e|--env)[\s=]+)?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.load.carried import cached, carried_over
 from trimtab.load.drained import drain
 from trimtab.load.run import LoadResult
@@ -22,7 +22,7 @@ def guarded(url: str, key: str | None, load: Callable[[], LoadResult]) -> LoadRe
     found = load()
     reasons = [carried_over(before, cached(url, key), found.reusable)]
     if busy:
-        left = wording.count(busy, "earlier request")
+        left = formatting.count(busy, "earlier request")
         reasons.append(f"not drained: the server still worked on {left} when the load began")
     return _voided(found, tuple(filter(None, reasons)))
 

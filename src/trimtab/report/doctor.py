@@ -8,14 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from trimtab import facts as all_facts
-from trimtab.credentials import looks_secret, secrets_in
 from trimtab.diagnosis.row import Inspected, Row, View
 from trimtab.facts.text import format_cpu_list
 from trimtab.lint.interest import interesting as interesting_name
-from trimtab.masking import MASK, masked
 from trimtab.model import Value
 from trimtab.model.finding import Finding
-from trimtab.redaction import hidden, redact_words
+from trimtab.redaction import MASK, hidden, looks_secret, masked, redact_words, secrets_in
 
 
 def telling(name: str) -> bool:

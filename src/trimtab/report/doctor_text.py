@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
 from trimtab.facts.text import format_cpu_list
 from trimtab.model.finding import Finding, Severity
@@ -115,7 +115,7 @@ def _rows(rows: Sequence[Row], layout: Layout) -> Iterator[Line]:
     for row in sorted(rows, key=lambda row: layers.index(row.layer)):
         if layout.tabs:
             fields = (row.layer, row.tuning, row.state.value, row.observed, row.where, row.todo)
-            yield Line("\t".join(map(wording.line, fields)).rstrip("\t"))
+            yield Line("\t".join(map(formatting.line, fields)).rstrip("\t"))
             continue
         if row.layer != layer:
             yield Line(row.layer, "bold")
@@ -154,9 +154,9 @@ def _wrapped(
 ) -> Iterator[Line]:
     """Yield a text in lines of the layout's width, the first with a style."""
     if not layout.width:
-        yield Line(first + wording.line(text), style, len(styled))
+        yield Line(first + formatting.line(text), style, len(styled))
         return
-    for number, line in enumerate(wording.wrapped(text, layout.width, first, rest)):
+    for number, line in enumerate(formatting.wrapped(text, layout.width, first, rest)):
         yield Line(line, style if number == 0 or not styled else "", len(styled))
 
 
@@ -188,7 +188,7 @@ def _machine(view: View) -> str:
         facts.kernel.os_name.value or here.distribution or "unknown distribution",
         f"kernel {here.kernel or 'unknown'}",
         f"{here.arch or 'unknown architecture'}",
-        f"{here.cpus or '?'} CPUs on {wording.count(here.numa_nodes or 1, 'NUMA node')}",
+        f"{here.cpus or '?'} CPUs on {formatting.count(here.numa_nodes or 1, 'NUMA node')}",
         " ".join(word for word in (here.platform, here.chip, npus) if word),
         f"in a container ({facts.container.kind.value})" if here.container else "no container",
     ]
@@ -205,7 +205,7 @@ def _process(one: Inspected) -> str:
     sizes |= {f"NUMA node {node}": size for node, size in one.nodes.items()}
     parts = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
     cpus = format_cpu_list(one.allowed) if one.allowed else "not readable"
-    threads = wording.count(one.threads, "thread") if one.threads else "? threads"
+    threads = formatting.count(one.threads, "thread") if one.threads else "? threads"
     return (
         f"{one.label}: {threads}, CPUs {cpus}, memory {_size(one.resident)} "
         f"({parts}), allocator {heap}"

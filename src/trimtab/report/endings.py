@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import BASELINE, Outcome, Start, Verdict
 from trimtab.report.study import Study
 
@@ -52,13 +52,13 @@ def _failed(starts: Sequence[Start]) -> list[Start]:
 
 
 def _of(some: Sequence[Start], starts: Sequence[Start]) -> str:
-    return f"{len(some)} of {wording.count(len(starts), 'start')}"
+    return f"{len(some)} of {formatting.count(len(starts), 'start')}"
 
 
 def _said(starts: Sequence[Start]) -> str:
     """Return what the first of some starts said."""
     first = min(starts, key=lambda one: one.number)
-    said = wording.line(first.detail) or first.outcome.value
+    said = formatting.line(first.detail) or first.outcome.value
     return f"start {first.number}: {said[:200]}"
 
 

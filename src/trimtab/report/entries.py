@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trimtab import wording
+from trimtab import formatting
 
 _ROOM = 160
 """Columns that a table of four columns needs to keep its words whole."""
@@ -73,7 +73,7 @@ def paragraph(
     if not console.is_terminal:
         console.file.write(f"{first}{text}".rstrip() + "\n")
         return
-    for number, line in enumerate(wording.wrapped(text, console.width, first, rest)):
+    for number, line in enumerate(formatting.wrapped(text, console.width, first, rest)):
         shown = Text(line)
         if not first or number == 0:
             shown.stylize(style, 0, len(first) or len(line))

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Verdict
 from trimtab.report import rows
 from trimtab.report.study import Study
@@ -104,7 +104,7 @@ def _interval_trace(verdict: Verdict, shown: Sequence[rows.VerdictRow]) -> Figur
             "size": 10,
             "line": {"width": 2, "color": colour},
         },
-        "text": [f"{wording.effect(row.effect)}, {row.effect.starts} starts" for row in own],
+        "text": [f"{formatting.effect(row.effect)}, {row.effect.starts} starts" for row in own],
         "hovertemplate": "%{y}<br>%{text}<extra></extra>",
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.catalog import CATALOG
 from trimtab.model import Answer, Conclusion
 
@@ -31,7 +31,7 @@ def notes(conclusion: Conclusion) -> tuple[str, ...]:
     kept = dict.fromkeys((*conclusion.proven, *conclusion.best))
     names = {name for name, _ in kept}
     rest = [one for one in conclusion.answers if one.tuning not in names and _measured(one)]
-    said = _KEPT.format(wording.settings(tuple(kept))) if kept else _NONE
+    said = _KEPT.format(formatting.settings(tuple(kept))) if kept else _NONE
     return (said, _OPEN.format(_listed(rest))) if rest else (said,)
 
 
@@ -43,5 +43,5 @@ def _measured(answer: Answer) -> bool:
 
 def _listed(answers: Sequence[Answer]) -> str:
     return ", ".join(
-        f"{wording.setting(one.tuning, one.value)} ({one.verdict.value})" for one in answers
+        f"{formatting.setting(one.tuning, one.value)} ({one.verdict.value})" for one in answers
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import (
     BASELINE,
     Answer,
@@ -106,8 +106,8 @@ def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
     subject = {PROVEN: "the proven profile", MAX: "the max profile"}.get(total.arm, total.arm)
     unit = f" {unit_of(total.metric)}".rstrip()
     detail = (
-        f"{subject} against the baseline: {wording.number(total.baseline)} -> "
-        f"{wording.number(total.value)}{unit}, {wording.count(total.effect.starts, 'start')}"
+        f"{subject} against the baseline: {formatting.number(total.baseline)} -> "
+        f"{formatting.number(total.value)}{unit}, {formatting.count(total.effect.starts, 'start')}"
     )
     detail += "".join(f"; {said}" for said in _costs(study.conclusion, total))
     if not _keeps_slo(study, total.arm):
@@ -118,7 +118,7 @@ def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
         step = _confirmation(study, total.arm)
     return Headline(
         status=status,
-        text=f"{status.value}: {total.metric} {wording.effect(total.effect)}",
+        text=f"{status.value}: {total.metric} {formatting.effect(total.effect)}",
         metric=total.metric,
         next=step.command,
         detail=detail,
@@ -136,17 +136,17 @@ def _costs(conclusion: Conclusion, total: Comparison) -> Iterator[str]:
         for one in standing.comparisons if standing.arm == total.arm else ():
             high = one.effect.high
             if one.metric != total.metric and high is not None and high < 1:
-                yield f"{one.metric} {wording.effect(one.effect)}"
+                yield f"{one.metric} {formatting.effect(one.effect)}"
 
 
 def _of_tuning(study: Study, answer: Answer) -> Headline:
     conclusion = study.conclusion
-    name = wording.setting(answer.tuning, answer.value)
+    name = formatting.setting(answer.tuning, answer.value)
     arm = next((arm for arm, chosen in _profiles(conclusion) if answer.tuning in dict(chosen)), "")
     step = _confirmation(study, arm)
     return Headline(
         status=Status.PROMISING,
-        text=f"{Status.PROMISING.value}: {answer.metric} {wording.effect(answer.effect)}",
+        text=f"{Status.PROMISING.value}: {answer.metric} {formatting.effect(answer.effect)}",
         metric=answer.metric,
         next=step.command,
         detail=f"{name} by its own test, {_rest(conclusion, answer, arm)}",
@@ -163,7 +163,7 @@ def _rest(conclusion: Conclusion, answer: Answer, arm: str) -> str:
         return f"but no profile holds it: see --why {answer.tuning}"
     own = next((one for one in conclusion.confirmed if one.arm == arm), None)
     if own is not None:
-        return f"but fresh starts of {arm} gave {wording.effect(own.effect)}"
+        return f"but fresh starts of {arm} gave {formatting.effect(own.effect)}"
     profile = dict(_profiles(conclusion))[arm]
     if len(profile) > 1:
         return f"the total of {arm} ({len(profile)} tunings) was not measured"
@@ -177,7 +177,7 @@ def _profiles(conclusion: Conclusion) -> tuple[tuple[str, Candidate], ...]:
 def _no_gain(study: Study) -> Headline:
     least, advice, ended = study.conclusion.detectable, study.advice, endings(study)
     if least is not None:
-        text = f"this budget could detect {study.objective} +{wording.percent(least)} or more"
+        text = f"this budget could detect {study.objective} +{formatting.percent(least)} or more"
     else:
         text = ended.text or "this budget leaves no room to test a tuning"
     helps = not ended.hopeless and (least is None or least > study.margin or _untested(study))

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from trimtab import __version__, wording
+from trimtab import __version__, formatting
 from trimtab.errors import StudyError
 from trimtab.model import Verdict
 from trimtab.report import figures, pareto, rows, timeline
@@ -27,10 +27,10 @@ def render(study: Study) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["number"] = wording.number
-    environment.filters["ratio"] = wording.ratio
-    environment.filters["interval"] = wording.interval
-    environment.filters["duration"] = wording.duration
+    environment.filters["number"] = formatting.number
+    environment.filters["ratio"] = formatting.ratio
+    environment.filters["interval"] = formatting.interval
+    environment.filters["duration"] = formatting.duration
     return environment.from_string(_part("page.html.j2")).render(_content(study))
 
 

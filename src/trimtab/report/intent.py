@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.catalog import CATALOG, LeftOut, Tuning
 from trimtab.model import Design, Space
 
@@ -99,9 +99,9 @@ def _plan(design: Mapping[str, Any]) -> str:
     ]
     if not design["confirm_starts"]:
         parts.append("none to confirm")
-    time = wording.duration(design["minutes"] * 60)
-    starts = wording.count(design["starts"], "start")
-    blocks = wording.count(design["blocks"], "block")
+    time = formatting.duration(design["minutes"] * 60)
+    starts = formatting.count(design["starts"], "start")
+    blocks = formatting.count(design["blocks"], "block")
     return f"{starts} in {blocks}, about {time}: {', '.join(parts)}"
 
 
@@ -112,8 +112,8 @@ def _detects(shown: Mapping[str, Any]) -> str:
     if found is None:
         return f"no gain in {metric}: this budget tests nothing in the screen"
     return (
-        f"gains of {wording.percent(found)} in {metric} or more (80 % power, noise "
-        f"{wording.percent(shown['design']['assumed_sd'])}); smaller ones stay inconclusive"
+        f"gains of {formatting.percent(found)} in {metric} or more (80 % power, noise "
+        f"{formatting.percent(shown['design']['assumed_sd'])}); smaller ones stay inconclusive"
     )
 
 
@@ -133,7 +133,7 @@ def _tested(shown: Mapping[str, Any]) -> list[str]:
 
 
 def _settings(chosen: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(wording.setting(one["name"], one["values"][1]) for one in chosen)
+    return ", ".join(formatting.setting(one["name"], one["values"][1]) for one in chosen)
 
 
 def _arm(shown: Mapping[str, Any]) -> list[str]:
@@ -141,7 +141,7 @@ def _arm(shown: Mapping[str, Any]) -> list[str]:
     remark = str(shown.get("arm_remark", ""))
     if shown["guide"] is None:
         return _labelled("Arm:", f"none: {remark.partition('because ')[2]}") if remark else []
-    values = ", ".join(wording.setting(*each) for each in shown["guide"].items())
+    values = ", ".join(formatting.setting(*each) for each in shown["guide"].items())
     text = f"{shown['preset']}: {values}"
     if not values:
         text = f"{shown['preset']} sets nothing here, so it is not measured"
@@ -185,7 +185,7 @@ def _every(shown: Mapping[str, Any]) -> list[str]:
     """Return each tuning with its summary, and each that is left out with its reason."""
     lines = []
     for one in shown["space"]:
-        lines += _entry(wording.setting(one["name"], one["values"][1]), one["summary"])
+        lines += _entry(formatting.setting(one["name"], one["values"][1]), one["summary"])
         if one["expected_large_because"]:
             lines += _entry("", f"first, alone: {one['expected_large_because']}")
     if shown["left_out"]:
@@ -218,4 +218,4 @@ def _labelled(label: str, text: str, remark: str = "") -> list[str]:
 
 
 def _wrap(text: str, initial_indent: str, subsequent_indent: str) -> list[str]:
-    return wording.wrapped(text, _WIDTH, initial_indent, subsequent_indent)
+    return formatting.wrapped(text, _WIDTH, initial_indent, subsequent_indent)

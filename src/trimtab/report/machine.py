@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Final
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Start
 
 _READINGS: Final = {
@@ -27,6 +27,6 @@ def readings(starts: Sequence[Start]) -> Iterator[tuple[str, str]]:
     for key, (name, unit, factor) in _READINGS.items():
         values = [factor * start.gate[key] for start in starts if key in start.gate]
         if values:
-            middle, low, high = map(wording.number, (median(values), min(values), max(values)))
-            many = wording.count(len(values), "start")
+            middle, low, high = map(formatting.number, (median(values), min(values), max(values)))
+            many = formatting.count(len(values), "start")
             yield name, f"{middle} {unit}, {low} to {high} before {many}"

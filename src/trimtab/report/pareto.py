@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Advantage, Answer, Comparison, Standing, Verdict
 from trimtab.report.figures import ARM_COLOURS, GREY, PURPLE, Figure, ratio_axis
 from trimtab.report.rows import unit_of
@@ -62,8 +62,8 @@ def _cell(one: Comparison | None) -> tuple[str, str]:
     if one is None:
         return "no estimate", ""
     if one.arm == "baseline":
-        return f"{wording.number(one.value)} {unit_of(one.metric)}".rstrip(), ""
-    return wording.ratio(one.effect) or "no estimate", wording.interval(one.effect) or ""
+        return f"{formatting.number(one.value)} {unit_of(one.metric)}".rstrip(), ""
+    return formatting.ratio(one.effect) or "no estimate", formatting.interval(one.effect) or ""
 
 
 def advantage(one: Advantage) -> str:
@@ -77,7 +77,7 @@ def trades(one: Standing, answers: Iterable[Answer]) -> tuple[str, ...]:
     """Return a sentence for each tuning that an arm holds although it is *avoid* on a metric."""
     held = dict(one.candidate)
     return tuple(
-        f"holds {wording.setting(each.tuning, each.value)}, which is avoid on {each.metric}"
+        f"holds {formatting.setting(each.tuning, each.value)}, which is avoid on {each.metric}"
         for each in answers
         if each.verdict is Verdict.AVOID and held.get(each.tuning) == each.value
     )
@@ -129,7 +129,7 @@ def _figure(study: Study, first: str, second: str) -> Figure | None:
 def _point(index: int, one: Standing, across: Comparison, up: Comparison) -> Figure:
     colour = ARM_COLOURS.get(one.arm, PURPLE)
     name = html.escape(one.arm if one.member else f"({one.arm})")
-    said = "<br>".join(f"{each.metric}: {wording.effect(each.effect)}" for each in (across, up))
+    said = "<br>".join(f"{each.metric}: {formatting.effect(each.effect)}" for each in (across, up))
     return {
         "type": "scatter",
         "mode": "markers+text",

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.facts.text import format_cpu_list
 from trimtab.metrics import METRICS, geometric_mean
 from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Spread, Start, Verdict
@@ -118,11 +118,11 @@ def _verdict_row(answer: Answer, study: Study) -> VerdictRow:
     profiles = {"proven": study.conclusion.proven, "max": study.conclusion.best}
     return VerdictRow(
         tuning=answer.tuning,
-        value=wording.value(answer.value),
+        value=formatting.value(answer.value),
         verdict=answer.verdict,
         effect=answer.effect,
-        change=wording.ratio(answer.effect),
-        interval=wording.interval(answer.effect),
+        change=formatting.ratio(answer.effect),
+        interval=formatting.interval(answer.effect),
         metric="" if answer.metric == study.objective else answer.metric,
         phase=answer.phase,
         profiles=tuple(name for name, chosen in profiles.items() if answer.tuning in dict(chosen)),
@@ -222,11 +222,11 @@ def totals(study: Study) -> tuple[tuple[str, str], ...]:
     spread = study.conclusion.sd
     return (
         ("starts", f"{len(study.starts)}, {measured} of them measured"),
-        ("time", wording.duration(study.minutes * 60)),
+        ("time", formatting.duration(study.minutes * 60)),
         *_divided(study),
-        ("spread between starts", wording.percent(spread)),
+        ("spread between starts", formatting.percent(spread)),
         *_components(study.conclusion.spread),
-        ("detectable effect", wording.percent(study.conclusion.detectable)),
+        ("detectable effect", formatting.percent(study.conclusion.detectable)),
         *readings(study.starts),
     )
 
@@ -243,8 +243,8 @@ def _components(spread: Spread | None) -> tuple[tuple[str, str], ...]:
         return ()
     windows = f"{spread.windows:.3g}; best for the time: {spread.best}"
     return (
-        ("spread of starts alone", f"{wording.percent(spread.between)} (s_r)"),
-        ("spread of windows", f"{wording.percent(spread.within)} (s_w)"),
+        ("spread of starts alone", f"{formatting.percent(spread.between)} (s_r)"),
+        ("spread of windows", f"{formatting.percent(spread.within)} (s_w)"),
         ("windows a start", windows),
     )
 

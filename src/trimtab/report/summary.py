@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Headline, Status, Verdict
 from trimtab.report import rows
 from trimtab.report.headline import headline
@@ -45,7 +45,7 @@ def _wrapped(label: str, text: str, width: int) -> list[str]:
     if not text:
         return []
     first, rest = label.ljust(_INDENT), " " * _INDENT
-    return wording.wrapped(text, width, first, rest)
+    return formatting.wrapped(text, width, first, rest)
 
 
 def _command(label: str, command: str, width: int) -> list[str]:
@@ -76,7 +76,7 @@ def _tunings(study: Study, found: Headline, room: int, width: int) -> Iterator[s
     shown = subjects(study, found)
     cut = len(shown) > room
     fitting = shown[: max(0, room - cut)]
-    names = [wording.line(wording.setting(row.tuning, row.value)) for row in fitting]
+    names = [formatting.line(formatting.setting(row.tuning, row.value)) for row in fitting]
     wide = min(max(map(len, names), default=0), width - 50)
     for name, row in zip(names, fitting, strict=True):
         effect = " ".join(filter(None, (row.change, row.interval, row.metric)))
@@ -104,15 +104,16 @@ def subjects(study: Study, found: Headline) -> Sequence[rows.VerdictRow]:
 def _tested(study: Study) -> str:
     answers = [one for one in study.conclusion.answers if one.tuning not in study.controls]
     without = [one for one in answers if one.verdict is Verdict.NOT_TESTED]
-    tunings = wording.count(len(answers), "tuning")
+    tunings = formatting.count(len(answers), "tuning")
     parts = [f"{len(answers) - len(without)} of {tunings}"]
     if without:
         parts.append(f"{len(without)} not tested")
     if study.left_out:
         parts.append(f"{len(study.left_out)} not applicable")
-    cost = f"{wording.count(len(study.starts), 'start')}, {wording.duration(study.minutes * 60)}"
+    starts = formatting.count(len(study.starts), "start")
+    cost = f"{starts}, {formatting.duration(study.minutes * 60)}"
     notes = len(study.conclusion.notes)
-    said = f" {wording.count(notes, 'note')}." if notes else ""
+    said = f" {formatting.count(notes, 'note')}." if notes else ""
     return f"{'; '.join(parts)}. {cost}.{said}"
 
 

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Verdict
 from trimtab.report import pareto, rows
 from trimtab.report.headline import headline
@@ -132,9 +132,9 @@ def _arms(study: Study) -> Table:
         own = row.effect
         table.add_row(
             Text(row.arm, style="bold" if row.arm == "proven" else ""),
-            wording.number(row.value),
-            "" if own is None else wording.ratio(own) or "no estimate",
-            "" if own is None else Text(wording.interval(own) or "-"),
+            formatting.number(row.value),
+            "" if own is None else formatting.ratio(own) or "no estimate",
+            "" if own is None else Text(formatting.interval(own) or "-"),
             str(row.starts),
         )
     return table

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Phase, Start
 from trimtab.report import rows
 from trimtab.report.figures import ARM_COLOURS, BLUE, GREY, PURPLE, SKY, VERMILION, Figure
@@ -144,7 +144,7 @@ def _lost(lost: Iterable[Start], floor: float) -> Figure:
         "x": [start.number for start in shown],
         "y": [floor] * len(shown),
         "text": [
-            html.escape(f"{s.request.arm}: {s.outcome.value} {wording.line(s.detail)[:120]}")
+            html.escape(f"{s.request.arm}: {s.outcome.value} {formatting.line(s.detail)[:120]}")
             for s in shown
         ],
         "hovertemplate": "start %{x}<br>%{text}<extra></extra>",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.errors import UsageError
 from trimtab.model import Answer, Comparison, Evidence, Seen, Start, Verdict
 from trimtab.report import rows
@@ -76,17 +76,17 @@ class Why:
 
     def _lines(self) -> Iterator[str]:
         for verdict, reason in self.left_out:
-            yield wording.line(f"{self.name}: {verdict.value}. {reason}")
+            yield formatting.line(f"{self.name}: {verdict.value}. {reason}")
         for one in self.answers:
-            name = wording.setting(one.tuning, one.value)
-            yield wording.line(f"{name}: {one.verdict.value}")
+            name = formatting.setting(one.tuning, one.value)
+            yield formatting.line(f"{name}: {one.verdict.value}")
             yield from _field("Means:", MEANING[one.verdict])
             yield from _field("Reason:", one.reason)
             yield from _estimates(one)
         yield from _field("Risk:", self.risk)
         yield from _field("Profiles:", ", ".join(self.profiles) or "none")
         for each in self.comparisons:
-            yield from _field(f"{each.arm}:", wording.comparison(each))
+            yield from _field(f"{each.arm}:", formatting.comparison(each))
         for note in self.notes:
             yield from _field("Note:", note)
         yield from _verified(self.checks)
@@ -95,7 +95,7 @@ class Why:
 
 def _field(label: str, text: str) -> list[str]:
     """Return a labelled text as lines, none if it is empty."""
-    return wording.wrapped(text, _WIDTH, f"  {label:<10} ", " " * 13)
+    return formatting.wrapped(text, _WIDTH, f"  {label:<10} ", " " * 13)
 
 
 def _start_data(one: Start) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def why(study: Study, name: str) -> Why:
 
 
 def _named(answer: Answer, name: str) -> bool:
-    own = wording.setting(answer.tuning, answer.value)
+    own = formatting.setting(answer.tuning, answer.value)
     return name in (answer.tuning, own, answer.tuning.partition("=")[0])
 
 
@@ -189,14 +189,14 @@ def _unknown(study: Study, name: str) -> str:
 def _estimates(answer: Answer) -> Iterator[str]:
     effect = answer.effect
     if effect.ratio is not None:
-        starts = wording.count(effect.starts, "start")
+        starts = formatting.count(effect.starts, "start")
         phase = f", phase {answer.phase}" if answer.phase else ""
-        shown = f"{answer.metric} {wording.effect(effect)}"
+        shown = f"{answer.metric} {formatting.effect(effect)}"
         yield from _field("Estimate:", f"{shown}, {starts}{phase}")
     if effect.p is not None:
         yield from _field("p-value:", f"{effect.p:.2g} (one-sided, before the correction)")
     if answer.removal is not None:
-        shown = wording.effect(answer.removal)
+        shown = formatting.effect(answer.removal)
         yield from _field("Removal:", f"{shown}: proven with it, over proven without it")
 
 
@@ -211,7 +211,7 @@ def _verified(checks: Sequence[tuple[int, Evidence]]) -> Iterator[str]:
     for number, one in checks:
         if one.verdict is Seen.NO:
             seen = f"expected {one.check.expected}, found {one.observed} ({one.where})"
-            yield "    " + wording.line(f"start {number}: {one.check.subject} {seen}")
+            yield "    " + formatting.line(f"start {number}: {one.check.subject} {seen}")
 
 
 def _start_lines(starts: Sequence[Start], objective: str) -> Iterator[str]:
@@ -222,9 +222,9 @@ def _start_lines(starts: Sequence[Start], objective: str) -> Iterator[str]:
     yield from _field("Starts:", f"{len(starts)} with it ({objective}, {unit})")
     for one in starts:
         value = one.metrics.get(objective) if one.valid else None
-        shown = "-" if value is None else wording.number(value)
-        detail = f"  {wording.line(one.detail)}" if one.detail else ""
+        shown = "-" if value is None else formatting.number(value)
+        detail = f"  {formatting.line(one.detail)}" if one.detail else ""
         yield (
             f"    {one.number:>3}  {one.request.phase.value:<8} block {one.request.block:<2} "
-            f"{wording.line(one.request.arm):<16} {one.outcome.value:<12} {shown:>8}{detail}"
+            f"{formatting.line(one.request.arm):<16} {one.outcome.value:<12} {shown:>8}{detail}"
         )

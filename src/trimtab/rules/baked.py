@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from trimtab.catalog import Rule
-from trimtab.credentials import looks_secret
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.model.script import Document, Place
 from trimtab.model.situation import Situation
+from trimtab.redaction import looks_secret
 
 _FROM = re.compile(r"\s*FROM\s", re.IGNORECASE)
 _ARG = re.compile(r"\s*ARG\s+(?P<name>[A-Za-z_]\w*)(?:=(?:\"\"|''))?\s*$", re.IGNORECASE)

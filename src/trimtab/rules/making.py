@@ -8,10 +8,10 @@ from itertools import islice
 
 from trimtab.catalog import Rule
 from trimtab.catalog._placeholders import is_placeholder
-from trimtab.credentials import holds_secret, looks_secret
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.script import Document, Notice, Oddity, Origin, Setting
 from trimtab.model.situation import Situation
+from trimtab.redaction import holds_secret, looks_secret
 from trimtab.rules.names import variables
 from trimtab.rules.notices import Meaning, rules_of
 

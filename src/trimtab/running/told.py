@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.facts.text import format_cpu_list
 from trimtab.knobs.draft import PRELOAD
 from trimtab.model import Evidence, Plan, Seen, Settings
@@ -23,7 +23,7 @@ _ORDER = (Seen.YES, Seen.UNOBSERVABLE, Seen.NO)
 def difference(one: Difference, *, forced: bool) -> str:
     """Return the line of a difference; ``forced``: a refusal is only a warning."""
     refused = one.severity is Severity.ERROR and not forced
-    return wording.line(f"{'refused' if refused else 'warning'} [{one.rule}]: {one.sentence}")
+    return formatting.line(f"{'refused' if refused else 'warning'} [{one.rule}]: {one.sentence}")
 
 
 def evidence_lines(evidence: Iterable[Evidence]) -> Iterator[str]:
@@ -33,8 +33,8 @@ def evidence_lines(evidence: Iterable[Evidence]) -> Iterator[str]:
         what = f"{check.tuning or 'plan'}: {check.kind.value} {check.subject}"
         refuses = one.verdict is Seen.NO
         seen = "NO" if refuses else one.verdict.value
-        wanted = f", expected {wording.value(check.expected)}" if refuses else ""
-        yield wording.line(
+        wanted = f", expected {formatting.value(check.expected)}" if refuses else ""
+        yield formatting.line(
             f"{seen} ({check.proves.value}) {what}: {one.observed}{wanted} [{one.where}]"
         )
 
@@ -44,7 +44,7 @@ def verdict(name: str, plan: Plan, evidence: Sequence[Evidence]) -> str:
     if not evidence:
         return f"{name}: plan {plan.digest} has nothing to verify: it changes nothing"
     wrong = len(refuted(evidence))
-    checks = wording.count(len(evidence), "check")
+    checks = formatting.count(len(evidence), "check")
     if wrong:
         return f"{name} is NOT in effect: {wrong} of {checks} refuted ({summary(evidence)})"
     return f"{name} is in effect, plan {plan.digest}: {summary(evidence)}"

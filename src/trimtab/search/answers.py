@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Start, Verdict
 from trimtab.search import hosts, screen
 from trimtab.search.arms import clash, is_on, is_preset, of_phase
@@ -139,23 +139,23 @@ def _open(known: Findings, look: Look, effect: Effect, where: str) -> tuple[Verd
         return Verdict.INCONCLUSIVE, f"too few starts {where} to know the noise"
     margin = known.space.margin
     if effect.low >= 1 - margin and effect.high <= 1 + margin:
-        return Verdict.NO_EFFECT, f"the interval lies within ±{wording.percent(margin)} {where}"
+        return Verdict.NO_EFFECT, f"the interval lies within ±{formatting.percent(margin)} {where}"
     tests = len(known.space.factors)
     least = detectable(look.estimate.se, look.estimate.df, tests)
     holds = effect.low <= 1 <= effect.high
     why = "its interval holds 1" if holds else f"not significant among {tests} tunings"
-    gain = wording.percent(math.expm1(min(least, 690.0)))
+    gain = formatting.percent(math.expm1(min(least, 690.0)))
     return Verdict.INCONCLUSIVE, f"{why} {where}; a gain below {gain} is not detectable"
 
 
 def _where(known: Findings, factor: Factor, look: Look) -> str:
-    starts = wording.count(look.starts, "start")
+    starts = formatting.count(look.starts, "start")
     if look.phase is Phase.LEAD:
         return f"alone against the baseline, {starts}"
     if look.phase is Phase.HOST:
         return hosts.where(known.analysis.starts, factor, look.starts)
     others = [other for other in known.centre if other is not factor]
-    return f"around {wording.factors(others) or 'the baseline'}, {starts}"
+    return f"around {formatting.factors(others) or 'the baseline'}, {starts}"
 
 
 def _untested(known: Findings, factor: Factor) -> str:
@@ -168,7 +168,7 @@ def _untested(known: Findings, factor: Factor) -> str:
         return "the budget leaves no room to test it"
     if factor not in known.plan.factors:
         return (
-            f"the budget has room for {wording.count(len(known.plan.factors), 'tuning')}, and "
+            f"the budget has room for {formatting.count(len(known.plan.factors), 'tuning')}, and "
             "others are expected to give more"
         )
     return "no start with it was measured yet"

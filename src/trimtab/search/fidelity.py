@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, product, takewhile
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import BASELINE, Candidate, Fidelity, Phase, Start
 
 Answers = tuple[tuple[int, ...], ...]
@@ -49,7 +49,7 @@ def failed(starts: Sequence[Start]) -> Iterator[str]:
     """Yield a sentence for each start that was to take answers only, and failed."""
     for one in starts:
         if one.request.phase is Phase.ANSWERS and not one.valid:
-            why = wording.line(one.detail) or one.outcome.value
+            why = formatting.line(one.detail) or one.outcome.value
             yield (
                 f"{one.request.stem} failed in the start that was to take its answers "
                 f"(start {one.number}): {why}"
@@ -63,7 +63,7 @@ def sentence(one: Fidelity) -> str:
     verb = "answers as the baseline does" if one.kept else "ANSWERS OTHERWISE than the baseline"
     return (
         f"{one.arm} {verb}: {_percent(one.agreement)} of the greedy tokens agree over "
-        f"{wording.count(one.prompts, 'prompt')}{where}{itself}"
+        f"{formatting.count(one.prompts, 'prompt')}{where}{itself}"
     )
 
 

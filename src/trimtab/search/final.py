@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import BASELINE, Answer, Candidate, Comparison, Space, Start, Verdict
 from trimtab.search.arms import MAX_ARM, PROVEN_ARM, together
 from trimtab.search.comparisons import Contender, main_metric
@@ -60,7 +60,7 @@ def final(
 
 def _lost(planned: Profiles, smaller: Contender) -> str:
     out = [factor for factor in planned.proven if factor not in smaller.factors]
-    return f"{wording.factors(out)} gives less than the margin"
+    return f"{formatting.factors(out)} gives less than the margin"
 
 
 def one_by_one(answers: Sequence[Answer], planned: Profiles, starts: Sequence[Start]) -> Final:
@@ -146,7 +146,7 @@ def _confirmed(
 
 def _outside(planned: Profiles) -> Iterator[str]:
     if planned.costly:
-        costly = wording.factors(planned.costly)
+        costly = formatting.factors(planned.costly)
         yield f"the SLO has no room for what it is expected to cost, so it is left out: {costly}"
 
 
@@ -171,24 +171,24 @@ def _notes(
         if effect is not None and one.candidate == proven and (effect.low or 0.0) <= 1:
             yield (
                 f"each tuning of proven won its own test; the confirmation alone does not show "
-                f"it: {wording.effect(effect)}"
+                f"it: {formatting.effect(effect)}"
             )
         rejected = one.candidate != best or _in(won, one)
         if effect is not None and one.candidate != proven and rejected:
             kept = ", kept as max only" if one.candidate == best else ""
-            yield f"tested and not confirmed: {_words(one)}: {wording.effect(effect)}{kept}"
+            yield f"tested and not confirmed: {_words(one)}: {formatting.effect(effect)}{kept}"
     if _unknown(planned, tried, main_metric(space, planned.best)) and best != proven:
-        yield f"the max profile ({wording.factors(planned.best)}) was not confirmed"
+        yield f"the max profile ({formatting.factors(planned.best)}) was not confirmed"
     elif planned.best != planned.proven and together(planned.best) not in chosen:
         other = "the proven one" if best == proven != BASELINE else _others(tried, best)
         yield (
-            f"{wording.factors(planned.best)} looked better but was not when confirmed: "
+            f"{formatting.factors(planned.best)} looked better but was not when confirmed: "
             f"the max profile is {other}"
         )
 
 
 def _failed(one: Contender) -> str:
-    starts = wording.count(one.starts, "start")
+    starts = formatting.count(one.starts, "start")
     verdict = ": it is not proven" if one.failed >= UNRELIABLE else ""
     return f"{_words(one)} failed in {one.failed} of {starts} of the confirmation{verdict}"
 
@@ -198,4 +198,4 @@ def _others(tried: Sequence[Contender], best: Candidate) -> str:
 
 
 def _words(one: Contender) -> str:
-    return wording.factors(one.factors)
+    return formatting.factors(one.factors)

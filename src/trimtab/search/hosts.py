@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest
 from trimtab.search.arms import block_rng, clash, is_on, of_phase, requests, together, without_arm
 from trimtab.search.cost import left, price
@@ -109,7 +109,7 @@ def _dead(before: Sequence[Start], factor: Factor) -> bool:
 
 
 def _asked(space: Space, planned: Plan, index: int, factor: Factor) -> tuple[StartRequest, ...]:
-    name = wording.setting(factor.tuning, factor.value)
+    name = formatting.setting(factor.tuning, factor.value)
     stock, tuned = together(planned.around), together([*planned.around, factor])
     if factor.live:
         (one,) = requests(space, Phase.HOST, index, [(name, tuned)])
@@ -135,10 +135,10 @@ def where(starts: Sequence[Start], factor: Factor, many: int) -> str:
     """Return on what the verdict of a factor rests: so many starts or plots of its own."""
     tested = next(s for s in about(starts, factor) if is_on(factor, s.request.candidate))
     rest = [pair for pair in tested.request.candidate if pair[0] != factor.tuning]
-    around = ", ".join(wording.setting(*pair) for pair in rest) or "the baseline"
+    around = ", ".join(formatting.setting(*pair) for pair in rest) or "the baseline"
     if factor.live:
-        return f"when toggled in {wording.count(many, 'start')} around {around}"
-    return f"over {wording.count(many, 'whole plot')} around {around}"
+        return f"when toggled in {formatting.count(many, 'start')} around {around}"
+    return f"over {formatting.count(many, 'whole plot')} around {around}"
 
 
 def untested(space: Space, starts: Sequence[Start], factor: Factor) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.errors import UsageError
 from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space, Start
 from trimtab.search import confirm, hosts, lead, screen
@@ -125,8 +125,8 @@ def measured(space: Space, starts: Sequence[Start]) -> str:
     if noise.df < ENOUGH_DF or noise.sd is None:
         return ""
     found = design(space, noise.sd).detectable
-    can = "no screen is planned" if found is None else f"detectable {wording.percent(found)}"
-    return f"noise between starts as measured: {wording.percent(noise.sd)}; {can}"
+    can = "no screen is planned" if found is None else f"detectable {formatting.percent(found)}"
+    return f"noise between starts as measured: {formatting.percent(noise.sd)}; {can}"
 
 
 def _rows(planned: screen.Plan | None) -> list[Candidate]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
 from trimtab.search import screen
 from trimtab.search.arms import (
@@ -102,7 +102,7 @@ def _needs_more(space: Space, before: Sequence[Start], index: int) -> bool:
 
 def _arms(space: Space, leads: Sequence[Factor], *, guide: bool) -> list[tuple[str, Candidate]]:
     arms = [(BASELINE_ARM, BASELINE)]
-    arms += [(wording.setting(lead.tuning, lead.value), together([lead])) for lead in leads]
+    arms += [(formatting.setting(lead.tuning, lead.value), together([lead])) for lead in leads]
     if guide and space.guide:
         arms.append((space.preset, space.guide))
     return arms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.metrics import geometric_mean
 from trimtab.model import BASELINE, Answer, Comparison, Phase, Space, Start
 from trimtab.search.arms import of_phase
@@ -42,5 +42,5 @@ def _alone(space: Space, starts: Sequence[Start], answer: Answer) -> list[Compar
     base = geometric_mean(stock)
     ratio = answer.effect.ratio
     value = base * ratio if space.higher_is_better else base / ratio
-    name = wording.setting(answer.tuning, answer.value)
+    name = formatting.setting(answer.tuning, answer.value)
     return [Comparison(name, space.objective, base, value, answer.effect)]

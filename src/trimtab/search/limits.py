@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from scipy import special
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.metrics import METRICS, geometric_mean
 from trimtab.model import BASELINE, Candidate, Phase, Space, Start
 from trimtab.search.arms import is_preset
@@ -67,13 +67,13 @@ class Latency:
     def sentence(self) -> str:
         """Return the latency beside its limit."""
         unit = METRICS[self.metric].unit
-        limit = f"{wording.number(self.limit)} {unit}"
+        limit = f"{formatting.number(self.limit)} {unit}"
         if max(self.value, self.seen or 0.0) > self.limit:
-            value = wording.number(max(self.value, self.seen or 0.0))
+            value = formatting.number(max(self.value, self.seen or 0.0))
             return f"{self.metric} {value} {unit} > {limit}"
         return (
-            f"{self.metric} {wording.number(self.value)} {unit}, but up to "
-            f"{wording.number(self.high)} {unit} cannot be excluded, and the limit is {limit}"
+            f"{self.metric} {formatting.number(self.value)} {unit}, but up to "
+            f"{formatting.number(self.high)} {unit} cannot be excluded, and the limit is {limit}"
         )
 
 
@@ -165,13 +165,13 @@ def _columns(
     settings += [pair for pair in values if pair not in settings]
     dummies = {(factor.tuning, factor.value) for factor in space.factors if factor.dummy}
     columns = {
-        wording.setting(*pair): np.array(
+        formatting.setting(*pair): np.array(
             [float(pair in start.request.candidate) for start in rows], dtype=np.float64
         )
         for pair in settings
         if pair not in dummies
     }
-    return columns, {wording.setting(*pair): 1.0 for pair in values if pair not in dummies}
+    return columns, {formatting.setting(*pair): 1.0 for pair in values if pair not in dummies}
 
 
 def _rows(space: Space, starts: Sequence[Start], metric: str) -> list[Start]:
@@ -201,7 +201,7 @@ def untold(space: Space, starts: Sequence[Start]) -> Iterator[str]:
         unit = METRICS[metric].unit
         if measured and not any(metric in start.metrics for start in measured):
             yield (
-                f"no start has a value of {metric}: its limit of {wording.number(limit)} "
+                f"no start has a value of {metric}: its limit of {formatting.number(limit)} "
                 f"{unit} was not enforced"
             )
             continue
@@ -209,5 +209,6 @@ def untold(space: Space, starts: Sequence[Start]) -> Iterator[str]:
         if stock is not None and math.exp(stock.value) > limit:
             yield (
                 f"the baseline itself breaks the SLO: {metric} "
-                f"{wording.number(math.exp(stock.value))} {unit} > {wording.number(limit)} {unit}"
+                f"{formatting.number(math.exp(stock.value))} {unit} > "
+                f"{formatting.number(limit)} {unit}"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Phase, Space, Start
 from trimtab.presets import GUIDE
 from trimtab.search import lead, screen
@@ -27,8 +27,8 @@ def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str
             f"{_called(space.preset)} is not compared: the budget has no start to spare for it"
         )
     notes += [
-        f"{wording.factors([factor])} won alone, but every start failed in which it was on "
-        f"together with {wording.factors(known.centre)}: it is left out"
+        f"{formatting.factors([factor])} won alone, but every start failed in which it was on "
+        f"together with {formatting.factors(known.centre)}: it is left out"
         for factor in dropped(space, starts)
     ]
     notes += [
@@ -71,7 +71,7 @@ def _without_value(space: Space, starts: Sequence[Start]) -> list[str]:
             verb = "has" if len(lost) == 1 else "have"
             left = "is" if len(lost) == 1 else "are"
             found.append(
-                f"{wording.count(len(lost), 'start')} {verb} no positive value of {metric} and "
+                f"{formatting.count(len(lost), 'start')} {verb} no positive value of {metric} and "
                 f"{left} left out: {', '.join(map(str, lost))}"
             )
     return found

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.metrics import geometric_mean
 from trimtab.model import (
     BASELINE,
@@ -99,7 +99,7 @@ def pareto(
         for arm in order
     ]
     missing = (
-        f"the budget had no room to confirm {arm}: {wording.settings(values)}"
+        f"the budget had no room to confirm {arm}: {formatting.settings(values)}"
         for arm, values in wanted
         if arm not in arms
     )
@@ -203,7 +203,7 @@ def _out(analysis: Analysis, made: Sequence[Start], names: Mapping[str, str]) ->
         if limits:
             found[arm] = f"{name} is not in the Pareto set because of the SLO: {', '.join(limits)}"
         elif failed >= UNRELIABLE:
-            starts = wording.count(len(own), "start")
+            starts = formatting.count(len(own), "start")
             found[arm] = f"{name} failed in {failed} of {starts} and is not in the Pareto set"
         elif not any(start.valid for start in own):
             found[arm] = ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import BASELINE, Candidate, Factor, Outcome, Space, Start
 from trimtab.search.arms import MAX_ARM, PROVEN_ARM, is_preset
 from trimtab.search.combined import Combined, combined
@@ -147,10 +147,10 @@ def _height(surface: Combined, values: Candidate) -> float:
 
 
 def _instead(arm: str, wish: Candidate, chosen: Candidate, why: str) -> str:
-    other = wording.settings(chosen) or "the baseline"
+    other = formatting.settings(chosen) or "the baseline"
     return (
-        f"the {arm} profile is not {wording.settings(wish)}: {why}. The best combination that ran "
-        f"and is allowed is written instead: {other}"
+        f"the {arm} profile is not {formatting.settings(wish)}: {why}. The best combination that "
+        f"ran and is allowed is written instead: {other}"
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Start
 from trimtab.search.shifts import shifts
 
@@ -49,11 +49,11 @@ def _shifted(starts: Sequence[Start], metric: str) -> list[str]:
     if not found:
         return []
     shown = [
-        f"start {one.start} by {wording.percent(math.expm1(one.change))} from window "
+        f"start {one.start} by {formatting.percent(math.expm1(one.change))} from window "
         f"{one.since} on"
         for one in found
     ]
-    changed = wording.count(len(found), "start")
+    changed = formatting.count(len(found), "start")
     count = _words(len(found))["count"]
     return [f"{changed} changed speed while measured, and {count} all the same: {_first(shown)}"]
 
@@ -65,7 +65,7 @@ def _words(many: int) -> dict[str, str]:
 def _marked(starts: Sequence[Start], kind: str, means: str) -> str:
     found = [f"start {one.number} {one.marks[kind]}" for one in starts if kind in one.marks]
     said = means.format(**_words(len(found)))
-    return f"{wording.count(len(found), 'start')} {said}: {_first(found)}" if found else ""
+    return f"{formatting.count(len(found), 'start')} {said}: {_first(found)}" if found else ""
 
 
 def _coarse(starts: Sequence[Start]) -> list[str]:
@@ -75,7 +75,7 @@ def _coarse(starts: Sequence[Start]) -> list[str]:
     if not few:
         return []
     rests = (
-        f"the p99 of {wording.count(len(few), 'start')} rests on fewer than {ENOUGH_FOR_P99:,} "
+        f"the p99 of {formatting.count(len(few), 'start')} rests on fewer than {ENOUGH_FOR_P99:,} "
         f"requests ({min(few):,} at least): it is nearly the largest value of so few"
     )
     return [rests]

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Verdict
 from trimtab.search import confirm
 from trimtab.search.arms import PROVEN_ARM, of_phase, without_arm
@@ -68,7 +68,7 @@ def labelled(space: Space, answer: Answer, found: Mapping[str, Effect]) -> Answe
     effect = found.get(answer.tuning)
     if effect is None or answer.verdict is not Verdict.ADOPT:
         return answer
-    shown = f"{wording.percent((effect.ratio or 1.0) - 1)} {_bounds(effect)}"
+    shown = f"{formatting.percent((effect.ratio or 1.0) - 1)} {_bounds(effect)}"
     if effect.low is not None and effect.low > 1:
         said = f"the profile needs it: {shown} against leaving it out"
     elif effect.high is not None and effect.high < 1 + space.margin:
@@ -81,4 +81,4 @@ def labelled(space: Space, answer: Answer, found: Mapping[str, Effect]) -> Answe
 def _bounds(effect: Effect) -> str:
     if effect.low is None or effect.high is None:
         return "(no interval)"
-    return f"[{wording.percent(effect.low - 1)}, {wording.percent(effect.high - 1)}]"
+    return f"[{formatting.percent(effect.low - 1)}, {formatting.percent(effect.high - 1)}]"

@@ -9,7 +9,7 @@ from itertools import groupby
 from statistics import harmonic_mean, median
 from typing import Final
 
-from trimtab import wording
+from trimtab import formatting
 from trimtab.model import Phase, Spread, Start
 from trimtab.search.comparable import comparable
 from trimtab.search.looks import Analysis, usable
@@ -65,10 +65,10 @@ def spread(starts: Sequence[Start], metric: str, noise: Noise) -> Spread | None:
 def told(found: Spread) -> str:
     """Return the components for a reader, and how many windows they ask for."""
     return (
-        f"noise: {wording.percent(found.between)} between starts ({found.start_df} degrees "
-        f"of freedom), {wording.percent(found.within)} between windows of a start "
+        f"noise: {formatting.percent(found.between)} between starts ({found.start_df} degrees "
+        f"of freedom), {formatting.percent(found.within)} between windows of a start "
         f"({found.window_df}); with {found.start_seconds:.3g} s for a start and "
-        f"{found.window_seconds:.3g} s for a window, {wording.count(found.best, 'window')} for "
+        f"{found.window_seconds:.3g} s for a window, {formatting.count(found.best, 'window')} for "
         f"each start would be best (there were {found.windows:.3g}): --windows {found.best}"
     )
 

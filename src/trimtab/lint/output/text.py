@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trimtab import wording
-from trimtab.credentials import looks_secret
+from trimtab import formatting
 from trimtab.lint.report import Report
-from trimtab.masking import masked
 from trimtab.model.finding import Finding, Severity
+from trimtab.redaction import looks_secret, masked
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 _MOST_LINES = 12
@@ -115,7 +114,7 @@ def _infos(report: Report) -> list[Finding]:
 def _folded(report: Report) -> str:
     counts = Counter(one.rule for one in _infos(report))
     rules = ", ".join(f"{rule} ({count})" for rule, count in counts.most_common())
-    return f"{wording.count(counts.total(), 'info')}: {rules}; --all shows them"
+    return f"{formatting.count(counts.total(), 'info')}: {rules}; --all shows them"
 
 
 def _wrapped(text: str, indent: str, width: int) -> list[str]:
@@ -135,9 +134,9 @@ def _wrapped(text: str, indent: str, width: int) -> list[str]:
 def summary(report: Report) -> str:
     """Return the line with the count: how many findings of which severity in how many files."""
     counts: Counter[Severity] = Counter(one.severity for one in report.findings)
-    said = [wording.count(counts[one], one.value) for one in Severity if counts[one]]
+    said = [formatting.count(counts[one], one.value) for one in Severity if counts[one]]
     if not report.files:
         return "no file was read"
-    files = wording.count(len(report.files), "file")
+    files = formatting.count(len(report.files), "file")
     silenced = f" ({len(report.suppressed)} suppressed)" if report.suppressed else ""
     return f"{files}: {', '.join(said) or 'nothing found'}{silenced}"
