@@ -21,7 +21,7 @@ from trimtab import capacity
 from trimtab.load.marks import GiveUp
 from trimtab.load.run import LoadResult
 from trimtab.load.workload import Workload, load_workload
-from trimtab.metrics import parse_slo
+from trimtab.metrics.table import parse_slo
 from trimtab.model import RequestRecord, Window
 from trimtab.stats.sequential import mean_interval
 

@@ -18,9 +18,9 @@ from trimtab.errors import UsageError, WorkloadError
 from trimtab.load.marks import GiveUp
 from trimtab.load.run import LoadResult
 from trimtab.load.workload import Workload, validated
-from trimtab.metrics import LATENCIES, geometric_mean, percentile
+from trimtab.metrics.slo import Latency, Slo
+from trimtab.metrics.table import LATENCIES, geometric_mean, percentile
 from trimtab.model import RequestRecord, Start, StartRequest, Window
-from trimtab.slo import Latency, Slo
 from trimtab.stats.capacity import CLIP, Probe, crossing, next_rate
 from trimtab.stats.sequential import mean_interval
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trimtab.measure import of_target
-from trimtab.metrics import METRICS
+from trimtab.metrics.table import METRICS
 from trimtab.model import Start
 from trimtab.stats.sequential import mean_interval
 

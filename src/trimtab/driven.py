@@ -17,8 +17,8 @@ from trimtab.load.marks import GiveUp
 from trimtab.load.run import LoadResult, run_load
 from trimtab.load.toggle import Toggle
 from trimtab.load.workload import Workload
+from trimtab.metrics.aggregate import over_windows
 from trimtab.model import BASELINE, Phase, Plan, RequestRecord, StartRequest, Window
-from trimtab.pooled import over_windows
 from trimtab.progress import Display
 from trimtab.search import rounds
 from trimtab.server import Server

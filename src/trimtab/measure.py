@@ -17,7 +17,7 @@ import numpy as np
 from trimtab import formatting, search
 from trimtab.errors import StudyError
 from trimtab.ledger import Ledger
-from trimtab.metrics import METRICS
+from trimtab.metrics.table import METRICS
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Spread, Start, StartRequest
 from trimtab.pacing import remembering, with_best
 from trimtab.progress import Display

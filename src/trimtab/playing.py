@@ -20,7 +20,7 @@ from trimtab.errors import UsageError
 from trimtab.host import SnapshotHost
 from trimtab.knobs import Env
 from trimtab.load.workload import load_workload
-from trimtab.metrics import Slo, parse_slo
+from trimtab.metrics.table import Slo, parse_slo
 from trimtab.model import Factor, Risk, RiskLevel, Settings, Start, StartRequest
 from trimtab.progress import Display
 from trimtab.question import Options, parse_budget, parse_objectives

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trimtab import presets
 from trimtab.errors import StudyMismatchError, UsageError
-from trimtab.metrics import (
+from trimtab.metrics.table import (
     FURTHER_OBJECTIVES,
     HOST_OVERHEAD,
     HOST_OVERHEAD_METRIC,

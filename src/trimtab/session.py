@@ -22,7 +22,7 @@ from trimtab.inherited import reaches_engine
 from trimtab.load.context import asked_context, require_context
 from trimtab.load.files import require_files
 from trimtab.load.workload import Workload, load_workload
-from trimtab.metrics import HOST_OVERHEAD, METRICS, Slo, parse_slo
+from trimtab.metrics.table import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import as_it_stands, compile_plan
 from trimtab.question import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from trimtab import formatting
 from trimtab.forecast import Forecast, Part
-from trimtab.metrics import METRICS
+from trimtab.metrics.table import METRICS
 from trimtab.model import Comparison, Design, Outcome, Phase, Start, StartRequest
 
 Clock = Callable[[], float]

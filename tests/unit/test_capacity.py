@@ -17,7 +17,7 @@ from trimtab.load.marks import GiveUp
 from trimtab.load.presets import PRESETS
 from trimtab.load.run import LoadResult
 from trimtab.load.workload import Workload, load_workload
-from trimtab.metrics import parse_slo
+from trimtab.metrics.table import parse_slo
 from trimtab.model import BASELINE, Outcome, Phase, RequestRecord, Start, StartRequest, Window
 from trimtab.stats.capacity import CLIP, Probe, crossing, next_rate
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from trimtab.stats.combination import inverse_normal, two_looks
+from trimtab.stats.multiplicity import inverse_normal, two_looks
 
 P = st.floats(1e-12, 1 - 1e-12)
 WEIGHT = st.floats(0.05, 0.95)

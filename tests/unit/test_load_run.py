@@ -16,7 +16,7 @@ from trimtab.load import guards
 from trimtab.load.guards import HostCpu
 from trimtab.load.run import LoadResult, run_load
 from trimtab.load.workload import Workload, load_workload
-from trimtab.metrics import parse_slo
+from trimtab.metrics.table import parse_slo
 
 VOCAB = 1000
 SLOW_ANSWER = 60.0

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.unit.stream_shapes import PROMPT_TOKENS, SHAPES, Part, Shape, stream, text, usage
 from trimtab.load.connection import Connection, Exchange
 from trimtab.load.records import record_of, records_of
-from trimtab.metrics import LATENCIES
+from trimtab.metrics.slo import Latency
+from trimtab.metrics.table import LATENCIES
 from trimtab.model import Request, RequestRecord
-from trimtab.slo import Latency
 
 ROOT = Path(__file__).parents[2]
 

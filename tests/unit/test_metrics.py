@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.averages import trimmed_mean
-from trimtab.metrics import (
+from trimtab.metrics.averages import trimmed_mean
+from trimtab.metrics.table import (
     FURTHER_OBJECTIVES,
     HOST_OVERHEAD_METRIC,
     METRICS,

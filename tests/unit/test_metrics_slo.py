@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.errors import SloError
-from trimtab.slo import STATISTICS, Latency, Slo, SloTerm, parse_slo
+from trimtab.metrics.slo import STATISTICS, Latency, Slo, SloTerm, parse_slo
 
 
 def test_the_example() -> None:

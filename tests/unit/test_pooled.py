@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.averages import percentile
-from trimtab.metrics import measure, throughputs
+from trimtab.metrics.aggregate import WIDTH, merged, over_windows, quantile, spread, spreads
+from trimtab.metrics.averages import percentile
+from trimtab.metrics.table import measure, throughputs
 from trimtab.model import BASELINE, Outcome, Phase, RequestRecord, Start, StartRequest, Window
-from trimtab.pooled import over_windows, spreads
 from trimtab.search.comparable import comparable
-from trimtab.spread import WIDTH, merged, quantile, spread
 
 values = st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=60)
 

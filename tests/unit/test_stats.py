@@ -14,10 +14,8 @@ from trimtab.stats.designs import (
     screen,
     usable_rows,
 )
-from trimtab.stats.effects import EMPTY, Estimate, Noise, fit
+from trimtab.stats.effects import EMPTY, Estimate, Noise, alike, detectable, fit, variance_p
 from trimtab.stats.multiplicity import benjamini_hochberg, holm, step_down
-from trimtab.stats.pooling import alike, variance_p
-from trimtab.stats.power import detectable
 
 
 def ones(*at: int, rows: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from trimtab.commands.measuring import announce, opened, require_place
 from trimtab.commands.terminal import say
 from trimtab.errors import LoadFailedError
 from trimtab.load.workload import load_workload
-from trimtab.metrics import parse_slo
+from trimtab.metrics.table import parse_slo
 from trimtab.model import Start, Window
 from trimtab.question import Options
 from trimtab.stats.sequential import no_interval

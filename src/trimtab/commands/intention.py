@@ -13,7 +13,7 @@ from trimtab.commands.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload
 from trimtab.measure import Target
-from trimtab.metrics import parse_slo
+from trimtab.metrics.table import parse_slo
 from trimtab.question import AUTO, Options, parse_share, parse_windows
 from trimtab.report.rows import command_line
 from trimtab.session import Session

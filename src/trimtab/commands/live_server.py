@@ -22,10 +22,10 @@ from trimtab.load.guarded import guarded
 from trimtab.load.marks import GiveUp
 from trimtab.load.run import LoadResult, run_load
 from trimtab.load.workload import Workload, load_workload
-from trimtab.metrics import METRICS, parse_slo
+from trimtab.metrics.aggregate import over_windows
+from trimtab.metrics.table import METRICS, parse_slo
 from trimtab.model import BASELINE, Header, Outcome, Phase, Settings, Start, StartRequest
 from trimtab.model.platforms import UNKNOWN
-from trimtab.pooled import over_windows
 from trimtab.question import Options, parse_windows
 from trimtab.search.remarks import remarks
 from trimtab.stats.sequential import no_interval

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from trimtab import metrics, pooled
 from trimtab.errors import ClientLimitError, WorkloadError
 from trimtab.load.carried import reusable
 from trimtab.load.driver import Driver, Run, Watch
@@ -25,6 +24,7 @@ from trimtab.load.target import Target
 from trimtab.load.texts import Tokenize, tokenizer
 from trimtab.load.toggle import Toggle, Toggling, longer
 from trimtab.load.workload import Workload
+from trimtab.metrics import aggregate, table
 from trimtab.model import Request, RequestRecord, Window
 
 
@@ -63,7 +63,7 @@ def run_load(
     *,
     vocab: int,
     key: str | None = None,
-    slo: metrics.Slo | None = None,
+    slo: table.Slo | None = None,
     alive: Callable[[], str | None] = lambda: None,
     server_cpu: Callable[[], float] | None = None,
     stop: threading.Event | None = None,
@@ -160,7 +160,7 @@ def _windows(
     asked: Mapping[int, Request],
     requests: Sequence[Request],
     records: Sequence[RequestRecord],
-    slo: metrics.Slo | None,
+    slo: table.Slo | None,
     shared_host: bool,
 ) -> tuple[Window, ...]:
     streaming = (*records, *partial_records(run, records))
@@ -179,11 +179,11 @@ def _windows(
                 begin=begin,
                 end=end,
                 requests=len(ended),
-                metrics=metrics.measure(streaming, begin, end, slo),
+                metrics=table.measure(streaming, begin, end, slo),
                 void=void_reasons(ended, due, asked, end - begin, judged),
                 readings=used,
-                bins=metrics.throughputs(streaming, begin, end),
-                spread=pooled.spreads(records, begin, end),
+                bins=table.throughputs(streaming, begin, end),
+                spread=aggregate.spreads(records, begin, end),
             )
         )
     return tuple(windows)
@@ -196,8 +196,8 @@ def _self_checks(run: Run, records: Sequence[RequestRecord]) -> dict[str, float]
     }
     lags = [1000.0 * (one.sent - one.intended) for one in records]
     if lags:
-        checks["lag_p50_ms"] = metrics.percentile(lags, 50)
-        checks["lag_p99_ms"] = metrics.percentile(lags, 99)
+        checks["lag_p50_ms"] = table.percentile(lags, 50)
+        checks["lag_p99_ms"] = table.percentile(lags, 99)
     chunks = [instant for record in records for instant in record.chunks]
     if chunks:
         checks["coalesced_share"] = 1.0 - _distinct(records) / len(chunks)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trimtab import formatting
 from trimtab.facts.text import format_cpu_list
-from trimtab.metrics import METRICS, geometric_mean
+from trimtab.metrics.table import METRICS, geometric_mean
 from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Spread, Start, Verdict
 from trimtab.redaction import redact_settings
 from trimtab.report.machine import readings

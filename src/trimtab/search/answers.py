@@ -21,7 +21,7 @@ from trimtab.search.profiles import (
     discovered,
     harms,
 )
-from trimtab.stats.power import detectable
+from trimtab.stats.effects import detectable
 
 _NONE = Effect(None, None, None, None, 0)
 _LOST = "no estimate: the starts measured cannot tell its effect from others"

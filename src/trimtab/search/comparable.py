@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
 
+from trimtab.metrics.aggregate import over_windows
 from trimtab.model import Start
-from trimtab.pooled import over_windows
 from trimtab.search.memo import Same
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from trimtab.metrics import geometric_mean
+from trimtab.metrics.table import geometric_mean
 from trimtab.model import Candidate, Comparison, Effect, Factor, Phase, Space
 from trimtab.search import confirm
 from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, of_phase, together

@@ -25,8 +25,7 @@ from trimtab.search.refine import valued
 from trimtab.search.release import Release, release
 from trimtab.search.removal import labelled
 from trimtab.search.spread import spread, study_noise, told
-from trimtab.stats.effects import LEAST_DF
-from trimtab.stats.power import detectable
+from trimtab.stats.effects import LEAST_DF, detectable
 
 
 def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:

@@ -18,7 +18,7 @@ from trimtab.search.looks import ENOUGH_DF, analyse
 from trimtab.search.profiles import published
 from trimtab.search.screen import FOLLOW_ROWS, TRIALS
 from trimtab.search.spread import study_noise
-from trimtab.stats.power import detectable
+from trimtab.stats.effects import detectable
 
 _PAIRS: Final = 4
 """Pairs of the smallest study: what the catalogue expects, all together, against the baseline."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trimtab import formatting
-from trimtab.metrics import geometric_mean
+from trimtab.metrics.table import geometric_mean
 from trimtab.model import BASELINE, Answer, Comparison, Phase, Space, Start
 from trimtab.search.arms import of_phase
 from trimtab.search.conclusion import conclude

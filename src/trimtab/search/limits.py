@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 
 from trimtab import formatting
-from trimtab.metrics import METRICS, geometric_mean
+from trimtab.metrics.table import METRICS, geometric_mean
 from trimtab.model import BASELINE, Candidate, Phase, Space, Start
 from trimtab.search.arms import is_preset
 from trimtab.stats.effects import LEAST_DF, Column, Estimate, predict

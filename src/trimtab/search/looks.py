@@ -15,15 +15,14 @@ from statistics import fmean
 
 import numpy as np
 
-from trimtab.metrics import METRICS
+from trimtab.metrics.table import METRICS
 from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
 from trimtab.search.arms import BASELINE_ARM, is_on, is_preset, of_phase
 from trimtab.search.covariate import fit_with_speed
 from trimtab.search.host_effects import host_effect
 from trimtab.search.memo import remembered
-from trimtab.stats.combination import two_looks
-from trimtab.stats.effects import LEAST_DF, Estimate, Fit, Noise
-from trimtab.stats.pooling import alike
+from trimtab.stats.effects import LEAST_DF, Estimate, Fit, Noise, alike
+from trimtab.stats.multiplicity import two_looks
 
 LOOKS = (Phase.LEAD, Phase.SCREEN, Phase.FOLLOW)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trimtab import formatting
-from trimtab.metrics import geometric_mean
+from trimtab.metrics.table import geometric_mean
 from trimtab.model import (
     BASELINE,
     Advantage,

@@ -14,8 +14,7 @@ from trimtab.model import Phase, Spread, Start
 from trimtab.search.comparable import comparable
 from trimtab.search.looks import Analysis, usable
 from trimtab.stats.components import best_windows, between, window_noise
-from trimtab.stats.effects import Noise
-from trimtab.stats.pooling import alike
+from trimtab.stats.effects import Noise, alike
 
 MOST: Final = 6
 """Windows of a start beyond which more are not worth their time, unless it has more already."""

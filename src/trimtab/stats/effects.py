@@ -4,6 +4,10 @@ The model of a start is ``log(metric) = block + sum of the columns that are on +
 indicator columns for arms it is the randomised complete block analysis (the variance
 is pooled over arms, df = (blocks - 1)(arms - 1)); with one column for each factor it is
 the main-effects analysis of a two-level design. Missing starts only make it unbalanced.
+
+Whether two noises are alike, so that their degrees of freedom may be taken together.
+
+The smallest effect that a test finds: what a study can and cannot say.
 """
 
 from __future__ import annotations
@@ -192,3 +196,42 @@ def _dummies(blocks: Sequence[Hashable | None]) -> Column:
     alone = np.array([block is None for block in blocks])
     dummies[alone] = dummies[~alone].mean(axis=0)
     return dummies
+
+
+def variance_p(one: Noise, other: Noise) -> float:
+    """Return the two-sided p-value of the F test that two residual variances are equal.
+
+    It is 1 where one of them has no degree of freedom: nothing then speaks against it.
+    """
+    if one.df == 0 or other.df == 0 or one.ss == other.ss == 0.0:
+        return 1.0
+    if one.ss == 0.0 or other.ss == 0.0:
+        return 0.0
+    f = (one.ss / one.df) / (other.ss / other.df)
+    tails = special.fdtr(one.df, other.df, f), special.fdtrc(one.df, other.df, f)
+    return min(1.0, 2.0 * float(min(tails)))
+
+
+def alike(one: Noise, other: Noise, alpha: float = 0.01) -> bool:
+    """Whether two noises may be pooled: the F test does not reject at ``alpha``.
+
+    Pooling a quiet phase with a noisy one would make intervals of the noisy one too narrow.
+    """
+    return variance_p(one, other) >= alpha
+
+
+def detectable(se: float, df: int, tests: int, alpha: float = 0.05, power: float = 0.8) -> float:
+    """Return the smallest log effect that the first Holm step finds with the given power.
+
+    The one-sided t test at ``alpha / tests`` rejects above its critical value c; the answer is
+    ``se`` times the noncentrality at which a noncentral t exceeds c with probability ``power``.
+
+    Args:
+        se: standard error of the estimate, log scale.
+        df: degrees of freedom of the residual variance, at least 1.
+        tests: size of the family.
+        alpha: family-wise error.
+        power: probability to find the effect.
+    """
+    critical = float(special.stdtrit(df, 1.0 - alpha / tests))
+    return se * float(special.nctdtrinc(df, 1.0 - power, critical))

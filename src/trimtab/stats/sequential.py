@@ -16,8 +16,7 @@ from statistics import fmean, stdev
 
 from scipy import special
 
-from trimtab.stats.effects import LEAST_DF
-from trimtab.stats.power import detectable
+from trimtab.stats.effects import LEAST_DF, detectable
 
 LOOKS = (4, 6, 8, 12)
 """Pairs after which a look is taken."""

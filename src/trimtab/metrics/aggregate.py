@@ -5,6 +5,8 @@ percentiles is another number (the p99 of 24 requests is nearly their largest). 
 count is known only when the whole block is (`trimtab.search.comparable`), so each window keeps
 its values, and windows are merged by adding counts. Bins are `WIDTH` wide on the logarithm, as
 in DDSketch (Masson, Rim and Lee, VLDB 2019), so a value is off by a quarter of a percent at most.
+
+The metrics of a start, from its windows and from all that was measured in them.
 """
 
 from __future__ import annotations
@@ -14,6 +16,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Final
+
+from trimtab.metrics.averages import trimmed_mean
+from trimtab.metrics.slo import STATISTICS
+from trimtab.metrics.table import LATENCIES, Sample
+from trimtab.model import RequestRecord, Window
 
 WIDTH: Final = 0.005
 """Width of a bin of the natural logarithm."""
@@ -61,3 +68,55 @@ def quantile(values: Sequence[tuple[float, int]], percent: float) -> float:
 def _ranked(values: Sequence[tuple[float, int]], rank: int) -> float:
     upto = accumulate(count for _, count in values)
     return next(value for (value, _), seen in zip(values, upto, strict=True) if rank < seen)
+
+
+def over_windows(windows: Sequence[Window]) -> dict[str, float]:
+    """Return the metrics of a start: of each the trimmed geometric mean over its windows.
+
+    A percentile is that of the requests of all windows together, where these have kept their
+    latencies (ledgers of format 1 have not). A metric is present only if every window has it.
+    Where a value is 0 (an error rate) the mean is arithmetic; a goodput of 0 counts as half a
+    request in that window, because a logarithm must exist for a server that met no SLO to be
+    compared with one that did.
+    """
+    names = set.intersection(*(set(window.metrics) for window in windows))
+    means = {
+        name: trimmed_mean([_positive(name, window) for window in windows])
+        for name in sorted(names)
+    }
+    if len(windows) == 1:
+        return means  # its own percentiles are exact
+    pooled = _percentiles(windows)
+    return {name: pooled.get(name, value) for name, value in means.items()}
+
+
+def _positive(name: str, window: Window) -> float:
+    value = window.metrics[name]
+    if name != "goodput" or value > 0:
+        return value
+    return 0.5 / (window.end - window.begin)
+
+
+def _percentiles(windows: Sequence[Window]) -> dict[str, float]:
+    """Return the percentiles over the requests of several windows, by metric."""
+    found = {}
+    for latency in LATENCIES:
+        spreads = [window.spread.get(latency, ()) for window in windows]
+        if all(spreads):
+            values = merged(spreads)
+            for statistic in STATISTICS:
+                if statistic.startswith("p"):
+                    found[f"{latency}_{statistic}"] = quantile(values, float(statistic[1:]))
+    return found
+
+
+def spreads(
+    records: Sequence[RequestRecord], begin: float, end: float
+) -> dict[str, tuple[int, ...]]:
+    """Return the latencies (ms) of the requests completed in ``(begin, end]``, for a window."""
+    completed = Sample(tuple(records), begin, end).completed
+    found = {
+        str(latency): spread(1000.0 * value for record in completed for value in values(record))
+        for latency, values in LATENCIES.items()
+    }
+    return {latency: bins for latency, bins in found.items() if bins}

@@ -17,9 +17,9 @@ from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 
-from trimtab.averages import geometric_mean, mean, percentile
+from trimtab.metrics.averages import geometric_mean, mean, percentile
+from trimtab.metrics.slo import Latency, Slo, parse_slo
 from trimtab.model import RequestRecord
-from trimtab.slo import Latency, Slo, parse_slo
 
 __all__ = [
     "FURTHER_OBJECTIVES",

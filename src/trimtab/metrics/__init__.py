@@ -1,0 +1,1 @@
+"""What is measured: the table of metrics, service-level objectives, and aggregates."""
