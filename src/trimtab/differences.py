@@ -16,7 +16,7 @@ from trimtab.knobs import Manual
 from trimtab.knobs.draft import PRELOAD
 from trimtab.knobs.server_arg import option_name
 from trimtab.model import HostWrite, Settings
-from trimtab.model.script import Launch
+from trimtab.model.document import Launch
 from trimtab.presets import Preset
 from trimtab.presets.text import where
 from trimtab.redaction import redact_settings

@@ -19,8 +19,8 @@ import pytest
 from trimtab import lint, rules
 from trimtab.catalog import Scene
 from trimtab.knobs.server_arg import option_name
+from trimtab.model.document import Setting
 from trimtab.model.finding import Finding
-from trimtab.model.script import Setting
 
 CASES = Path(__file__).parents[1] / "cases"
 FILES = sorted(CASES.glob("*/*.json"))

@@ -15,8 +15,8 @@ from trimtab.commands.app import app
 from trimtab.errors import UsageError
 from trimtab.lint import check, fix, parse_context, read, trial
 from trimtab.lint.grammar import errors
+from trimtab.model.document import Document
 from trimtab.model.finding import Finding
-from trimtab.model.script import Document
 
 HERE = parse_context("vllm=0.32")
 COMPOSE = "services:\n  a:\n    image: vllm/vllm-openai:v0.32.0\n"

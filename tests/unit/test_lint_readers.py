@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trimtab import lint
 from trimtab.errors import UsageError
-from trimtab.model.script import Document, Launch
+from trimtab.model.document import Document, Launch
 
 
 def shell(*lines: str) -> Document:

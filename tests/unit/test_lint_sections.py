@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trimtab import lint
-from trimtab.model.script import Oddity
+from trimtab.model.document import Oddity
 
 
 def oddities(name: str, text: str) -> set[tuple[Oddity, str]]:

@@ -8,8 +8,8 @@ import pytest
 
 from trimtab.lint.output.text import Style, render
 from trimtab.lint.report import Report
+from trimtab.model.document import Place
 from trimtab.model.finding import Finding, Problem, Severity
-from trimtab.model.script import Place
 
 
 def finding(line: int, severity: Severity, rule: str, message: str, fix: str = "") -> Finding:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from trimtab import lint
+from trimtab.model.document import Launch
 from trimtab.model.finding import Finding
-from trimtab.model.script import Launch
 from trimtab.model.situation import Situation
 
 

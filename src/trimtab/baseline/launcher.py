@@ -12,7 +12,7 @@ from trimtab import shell_words
 from trimtab.errors import UsageError
 from trimtab.lint.readers.container import is_run, parse_run
 from trimtab.lint.readers.launch import Word
-from trimtab.model.script import Place
+from trimtab.model.document import Place
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")

@@ -10,8 +10,8 @@ from trimtab.catalog._rule import Rule
 from trimtab.catalog._rules import before
 from trimtab.catalog._scene import Scene
 from trimtab.knobs import EnvList
+from trimtab.model.document import Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
-from trimtab.model.script import Setting
 
 NAME = "PYTORCH_NPU_ALLOC_CONF"
 ALIAS = "PYTORCH_ALLOC_CONF"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from trimtab.catalog._install_rules import pip_installs
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
+from trimtab.model.document import Container, Document, Setting
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Container, Document, Setting
 from trimtab.model.situation import Situation
 
 _MANAGERS = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
+from trimtab.model.document import Document
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 
 ROCE, PCIE = "HCCL_INTRA_ROCE_ENABLE", "HCCL_INTRA_PCIE_ENABLE"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from trimtab.catalog._rule import Rule
+from trimtab.model.document import Command, Document
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Command, Document
 from trimtab.model.situation import Situation
 
 _RELEASES = {"focal": "20.04", "jammy": "22.04", "noble": "24.04", "plucky": "25.04"}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._rules import before
 from trimtab.catalog._scene import Scene
+from trimtab.model.document import Command, Document, Origin, Setting
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Command, Document, Origin, Setting
 from trimtab.model.situation import Situation
 
 _COST = "/proc/sys/kernel/sched_migration_cost_ns"

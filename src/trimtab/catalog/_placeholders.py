@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from trimtab.model.script import Setting
+from trimtab.model.document import Setting
 
 _WHOLE: Final = re.compile(
     r"(?i)(x{2,}|x(?:\.x){1,3}(?::\w+)?|\*{3,}|\?{2,}|_{3,}|n/a|tbd|todo|fixme|placeholder"

@@ -9,8 +9,8 @@ from dataclasses import replace
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.knobs.preload import FAMILIES, name_matches
+from trimtab.model.document import Document, Place, Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
-from trimtab.model.script import Document, Place, Setting
 from trimtab.model.situation import Situation
 
 _NAME = "LD_PRELOAD"

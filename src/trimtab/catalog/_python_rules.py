@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from trimtab.catalog._install_rules import program, replaces_python
 from trimtab.catalog._rule import Rule
+from trimtab.model.document import Document
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 
 _ARCHIVE = re.compile(r"py(?P<minor>3\d+)_?bisheng")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from trimtab.catalog._scene import Scene
+from trimtab.model.document import Document
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 
 InProcess: TypeAlias = Callable[[Scene], Iterable[Hit]]

@@ -17,7 +17,7 @@ from trimtab.facts.text import parse_cpu_list
 from trimtab.knobs import Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model import HostWrite, Settings
-from trimtab.model.script import Container, Document, Setting
+from trimtab.model.document import Container, Document, Setting
 from trimtab.model.situation import Situation
 
 _NOTHING: Mapping[str, Setting] = MappingProxyType({})

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
+from trimtab.model.document import Container, Setting
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Container, Setting
 
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[bkmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}

@@ -10,8 +10,8 @@ from trimtab.catalog._entry import VA, known
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.catalog._tuning import Source
+from trimtab.model.document import Origin
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Origin
 
 _ASCEND = ("ascend",)
 _VISIBLE = "ASCEND_RT_VISIBLE_DEVICES"

@@ -14,8 +14,8 @@ from trimtab.catalog._scene import Scene
 from trimtab.catalog._tuning import Claim, Context, Source, Tuning
 from trimtab.knobs import Env
 from trimtab.model import Risk, RiskLevel
+from trimtab.model.document import Document
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
-from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 
 _ASCEND = ("ascend",)

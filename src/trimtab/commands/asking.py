@@ -11,8 +11,8 @@ from trimtab.commands import terminal
 
 if TYPE_CHECKING:
     from trimtab.diagnosis import View
+    from trimtab.model.document import Document, Setting
     from trimtab.model.finding import Finding
-    from trimtab.model.script import Document, Setting
     from trimtab.model.situation import Situation
     from trimtab.oracle.model import Givens
     from trimtab.oracle.questions import Question

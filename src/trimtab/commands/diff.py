@@ -12,7 +12,7 @@ from trimtab.commands.shared import Json
 
 if TYPE_CHECKING:
     from trimtab.differences import Row, Side
-    from trimtab.model.script import Document, Launch
+    from trimtab.model.document import Document, Launch
 
 _HELP = """Compare what two launches set: presets, profiles or launch files.
 
@@ -96,7 +96,7 @@ def _launch(document: Document, service: str) -> Launch:
         UsageError: it starts several, or none of that name.
     """
     from trimtab.errors import UsageError
-    from trimtab.model.script import Launch
+    from trimtab.model.document import Launch
 
     found = [one for one in document.launches if _serves(one)] or list(document.launches)
     if service:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
-    from trimtab.model.script import Document
+    from trimtab.model.document import Document
 
 
 def with_env_files(documents: Sequence[Document]) -> list[Document]:

@@ -19,8 +19,8 @@ from trimtab.commands.asking import OracleOption
 
 if TYPE_CHECKING:
     from trimtab.lint.report import Choice, Report
+    from trimtab.model.document import Document
     from trimtab.model.finding import Finding
-    from trimtab.model.script import Document
     from trimtab.model.situation import Situation
 
 _HELP = """Find the traps in launch files, before anything runs.

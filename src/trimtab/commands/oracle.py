@@ -10,7 +10,7 @@ import typer
 from trimtab.commands import terminal
 
 if TYPE_CHECKING:
-    from trimtab.model.script import Document
+    from trimtab.model.document import Document
     from trimtab.oracle.model import Givens, NotAsked, Reply
     from trimtab.rehearsal.machine import StandIn
 

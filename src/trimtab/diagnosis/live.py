@@ -23,7 +23,7 @@ from trimtab.facts.text import parse_cpu_list
 from trimtab.host import Host
 from trimtab.lint.readers.launch import Word, options_of
 from trimtab.model import Process
-from trimtab.model.script import Origin, Place
+from trimtab.model.document import Origin, Place
 from trimtab.redaction import masked
 
 _SECONDS = 2.0

@@ -16,7 +16,7 @@ from trimtab.engines import distributions
 from trimtab.errors import UsageError
 from trimtab.facts import Facts, packages, python_build, situation
 from trimtab.host import Host
-from trimtab.model.script import Origin, Setting
+from trimtab.model.document import Origin, Setting
 from trimtab.model.situation import Situation
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from trimtab import rules
 from trimtab.lint.context import parse_context
 from trimtab.lint.scenes import scenes, told_by_text
+from trimtab.model.document import Document
 from trimtab.model.finding import Finding
-from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 
 __all__ = ["check", "parse_context", "read"]

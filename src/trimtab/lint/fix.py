@@ -19,8 +19,8 @@ from pathlib import Path
 from trimtab.errors import UsageError
 from trimtab.lint import yaml_removal
 from trimtab.lint.grammar import Statement, statement
+from trimtab.model.document import Document, Place, Setting
 from trimtab.model.finding import Action, Finding
-from trimtab.model.script import Document, Place, Setting
 from trimtab.redaction import masked
 
 _BEFORE = re.compile(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trimtab.lint.readers.grammar import parse
-from trimtab.model.script import Document
+from trimtab.model.document import Document
 
 if TYPE_CHECKING:
     from tree_sitter import Node

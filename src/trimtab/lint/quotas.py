@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from trimtab.model.script import Container, Launch, Setting
+from trimtab.model.document import Container, Launch, Setting
 
 
 def quota(launch: Launch) -> float | None:

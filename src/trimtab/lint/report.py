@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 
 from trimtab.lint import check
 from trimtab.lint.suppress import split, unknown
+from trimtab.model.document import Document, Place
 from trimtab.model.finding import Finding, Severity
-from trimtab.model.script import Document, Place
 from trimtab.model.situation import Situation
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from trimtab.catalog._releases import vllm, vllm_ascend
-from trimtab.model.script import Command, Document
+from trimtab.model.document import Command, Document
 from trimtab.model.situation import Situation
 
 _NAME: Final = r"(?P<name>vllm(?:[-_]ascend)?|torch(?:[-_]npu)?)"

@@ -11,7 +11,7 @@ from trimtab.facts.text import parse_cpu_list
 from trimtab.lint import quotas
 from trimtab.lint.images import told_by_image
 from trimtab.lint.requirements import filled, told_by_requirements
-from trimtab.model.script import Document, Launch
+from trimtab.model.document import Document, Launch
 from trimtab.model.situation import Situation
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from trimtab import rules
+from trimtab.model.document import Document, Place
 from trimtab.model.finding import Finding, Problem, Severity
-from trimtab.model.script import Document, Place
 from trimtab.oracle import RULE as ORACLE
 
 UNKNOWN = "unknown-suppression"

@@ -12,8 +12,8 @@ from trimtab.lint import fix
 from trimtab.lint.grammar import errors
 from trimtab.lint.readers import read
 from trimtab.lint.yaml_removal import empties
+from trimtab.model.document import Document, Launch, Setting
 from trimtab.model.finding import Action, Finding, Severity
-from trimtab.model.script import Document, Launch, Setting
 
 Check = Callable[[Document], Sequence[Finding]]
 """What finds the findings of a document, as they are shown."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.model.script import Document, Setting
+from trimtab.model.document import Document, Setting
 
 if TYPE_CHECKING:
     from yaml import Node

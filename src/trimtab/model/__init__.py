@@ -5,27 +5,11 @@ reported is the same thing. Times are seconds (``float``); instants are seconds 
 in the field's docstring.
 """
 
-from trimtab.model.answer import Answer, Comparison, Effect, Verdict
-from trimtab.model.conclusion import Conclusion, Fidelity, Spread
-from trimtab.model.header import Header
-from trimtab.model.headline import Advice, Headline, Status
-from trimtab.model.knowledge import (
-    BASELINE,
-    Candidate,
-    Fact,
-    RestartCost,
-    Risk,
-    RiskLevel,
-    Scope,
-    Value,
-    candidate,
-)
 from trimtab.model.load import (
     Request,
     RequestRecord,
     Window,
 )
-from trimtab.model.pareto import Advantage, Standing
 from trimtab.model.plan import (
     Check,
     CheckKind,
@@ -38,15 +22,41 @@ from trimtab.model.plan import (
     Settings,
     to_json,
 )
+from trimtab.model.result import (
+    Advantage,
+    Advice,
+    Answer,
+    Comparison,
+    Conclusion,
+    Effect,
+    Fidelity,
+    Headline,
+    Spread,
+    Standing,
+    Status,
+    Verdict,
+)
 from trimtab.model.study import (
     Budget,
     Design,
     Factor,
+    Header,
     Outcome,
     Phase,
     Space,
     Start,
     StartRequest,
+)
+from trimtab.model.terms import (
+    BASELINE,
+    Candidate,
+    Fact,
+    RestartCost,
+    Risk,
+    RiskLevel,
+    Scope,
+    Value,
+    candidate,
 )
 
 __all__ = [

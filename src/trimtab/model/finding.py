@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trimtab.model.script import Place
+from trimtab.model.document import Place
 
 
 class Severity(StrEnum):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from trimtab.model.knowledge import Candidate, Value
+from trimtab.model.terms import Candidate, Value
 
 
 @dataclass(frozen=True, slots=True)

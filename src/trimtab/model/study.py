@@ -1,14 +1,18 @@
-"""A study: its question and its starts."""
+"""A study: its question and its starts.
+
+What is measured, in three lines: engine, model, and workload with machine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
-from trimtab.model.knowledge import Candidate, RestartCost, Scope, Value
 from trimtab.model.load import Window
 from trimtab.model.plan import Evidence
+from trimtab.model.platforms import UNKNOWN
+from trimtab.model.terms import Candidate, RestartCost, Scope, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,3 +210,34 @@ class Start:
     def valid(self) -> bool:
         """Whether the start yields metrics."""
         return self.outcome is Outcome.MEASURED
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is measured. ``path`` is the program that is started; "" where none is."""
+
+    engine: str
+    version: str
+    platform: str
+    path: str
+    model: str
+    workload: str
+    machine: str
+
+    def lines(self) -> tuple[str, str, str]:
+        """Return the three lines that every command prints before it measures."""
+        where = f", {self.path}" if self.path else ""
+        platform = "an unknown platform" if self.platform == UNKNOWN else self.platform
+        return (
+            f"engine    {self.engine} {self.version} on {platform}{where}",
+            f"model     {self.model}",
+            f"workload  {self.workload}; on {self.machine}",
+        )
+
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """Return the lines as pairs of a name and its text."""
+        return tuple((line[:10].rstrip(), line[10:]) for line in self.lines())
+
+    def as_data(self) -> dict[str, str]:
+        """Return it for JSON."""
+        return asdict(self)

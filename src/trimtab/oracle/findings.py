@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from trimtab.model.document import Launch, Setting
 from trimtab.model.finding import Finding, Problem, Severity
-from trimtab.model.script import Launch, Setting
 from trimtab.oracle import LABEL, RULE
 from trimtab.oracle.model import Answer, Given, Reply, Verdict
 from trimtab.oracle.show import sentence, together

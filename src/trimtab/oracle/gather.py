@@ -9,7 +9,7 @@ from trimtab.catalog import CATALOG
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Settings
-from trimtab.model.script import Document, Launch, Setting
+from trimtab.model.document import Document, Launch, Setting
 from trimtab.oracle.model import OPTIONS, SIZES, SWITCHES, Given, Givens, NotAsked
 from trimtab.oracle.probes import given_of
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from trimtab.catalog import CATALOG
 from trimtab.knobs import Env, EnvList
+from trimtab.model.document import Setting
 from trimtab.model.finding import Finding
-from trimtab.model.script import Setting
 from trimtab.oracle import LABEL, environment, gather, vendor
 from trimtab.oracle.findings import findings
 from trimtab.oracle.model import VLLM_ASCEND, Given, Givens

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
+from trimtab.model.document import Document
 from trimtab.model.finding import Finding, Hit, Severity
-from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 from trimtab.rules import generic, versions
 from trimtab.rules.arguments import ARGUMENTS

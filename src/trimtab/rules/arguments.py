@@ -12,8 +12,8 @@ from trimtab.catalog import Rule, Scene
 from trimtab.catalog._placeholders import is_placeholder
 from trimtab.catalog._releases import vllm
 from trimtab.knobs.server_arg import option_name
+from trimtab.model.document import Place
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Place
 from trimtab.rules.lives import in_force, serves
 from trimtab.rules.packages import added_by
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from trimtab.catalog import Rule
+from trimtab.model.document import Document, Place
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Document, Place
 from trimtab.model.situation import Situation
 from trimtab.redaction import looks_secret
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trimtab.catalog import Scene
 from trimtab.catalog._placeholders import is_placeholder
-from trimtab.model.script import Setting
+from trimtab.model.document import Setting
 
 _VISIBLE = (
     *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trimtab.catalog import Rule
+from trimtab.model.document import Oddity
 from trimtab.model.finding import Problem, Severity
-from trimtab.model.script import Oddity
 from trimtab.rules.notices import Meaning, reader_sentence, rules_of
 
 _MEANINGS: Mapping[Oddity, Meaning] = {

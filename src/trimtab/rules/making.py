@@ -8,8 +8,8 @@ from itertools import islice
 
 from trimtab.catalog import Rule
 from trimtab.catalog._placeholders import is_placeholder
+from trimtab.model.document import Document, Notice, Oddity, Origin, Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
-from trimtab.model.script import Document, Notice, Oddity, Origin, Setting
 from trimtab.model.situation import Situation
 from trimtab.redaction import holds_secret, looks_secret
 from trimtab.rules.names import variables

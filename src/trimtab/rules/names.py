@@ -17,8 +17,8 @@ from trimtab.catalog import CATALOG, Rule, Scene
 from trimtab.catalog._releases import vllm, vllm_ascend
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.knobs.server_arg import option_name
+from trimtab.model.document import Origin
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
-from trimtab.model.script import Origin
 from trimtab.rules import spelling
 from trimtab.rules.lives import in_force, life_of, serves
 from trimtab.rules.packages import added_by, may_be_fork

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from trimtab.catalog import Rule
+from trimtab.model.document import Document, Notice, Oddity
 from trimtab.model.finding import Hit, Problem, Remedy, Severity
-from trimtab.model.script import Document, Notice, Oddity
 from trimtab.model.situation import Situation
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from trimtab.catalog import Rule
+from trimtab.model.document import Document
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Document
 from trimtab.model.situation import Situation
 
 _LIST = r"[\d,-]+(?::\d+)?"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from trimtab.catalog import Rule, Scene
+from trimtab.model.document import Document, Oddity
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.model.script import Document, Oddity
 from trimtab.model.situation import Situation
 from trimtab.rules.lives import serves
 from trimtab.rules.names import options

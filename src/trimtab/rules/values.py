@@ -14,8 +14,8 @@ from trimtab.catalog._placeholders import is_name_of_number, unfilled
 from trimtab.catalog._releases import vllm
 from trimtab.catalog._rules import before
 from trimtab.knobs.server_arg import option_name
+from trimtab.model.document import Place, Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
-from trimtab.model.script import Place, Setting
 from trimtab.rules import spelling
 from trimtab.rules.lives import in_force, serves
 from trimtab.rules.packages import added_by, maker

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from trimtab.errors import UsageError
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Document
+from trimtab.model.document import Document
 
 FORMATS = (
     "shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd units, Quadlet "

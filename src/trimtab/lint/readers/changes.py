@@ -10,7 +10,7 @@ from trimtab.lint.readers import effects, embedded
 from trimtab.lint.readers.launch import Word, printed, program, unwrap
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.source import with_place
-from trimtab.model.script import Oddity, Origin, Place, Redirect
+from trimtab.model.document import Oddity, Origin, Place, Redirect
 
 if TYPE_CHECKING:
     from trimtab.lint.readers.session import Session

@@ -15,7 +15,7 @@ from trimtab.lint.readers.scripts import SHELLS
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
 from trimtab.lint.readers.yaml_commands import comments, run, words
-from trimtab.model.script import Container, Document, Notice, Oddity, Origin, Setting
+from trimtab.model.document import Container, Document, Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:
     from yaml import Node

@@ -11,7 +11,7 @@ from trimtab.lint.readers.launch import Word
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Origin, Setting
+from trimtab.model.document import Origin, Setting
 
 if TYPE_CHECKING:
     from yaml import Node

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trimtab.lint.readers.launch import Word, assignment
-from trimtab.model.script import Container, Origin, Setting
+from trimtab.model.document import Container, Origin, Setting
 
 ENGINES: Final = frozenset({"docker", "podman", "nerdctl"})
 

@@ -19,7 +19,7 @@ from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.shell import walk_text
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Container, Document, Notice, Oddity, Origin, Setting
+from trimtab.model.document import Container, Document, Notice, Oddity, Origin, Setting
 
 _KEYWORD = re.compile(r"\s*([A-Za-z]+)(?=\s|$)")
 _FLAG = re.compile(r"\s*--[a-z]+(?:=\S+)?")

@@ -9,7 +9,7 @@ from typing import Final
 
 from trimtab.lint.readers.expand import Lookup, Text
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Place
+from trimtab.model.document import Place
 
 _NAMED: Final = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 _HIDDEN: Final = "\x00"

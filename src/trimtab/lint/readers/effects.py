@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from trimtab.lint.readers.launch import Word
-from trimtab.model.script import Origin, Place, Redirect, Setting
+from trimtab.model.document import Origin, Place, Redirect, Setting
 
 _STARTUP = re.compile(r"(?:.*/)?\.(?:bashrc|bash_profile|profile|zshrc)|/etc/profile(?:\.d/.*)?")
 _KERNEL = re.compile(r"/(?:sys|proc/sys)/\S+")

@@ -9,7 +9,7 @@ from typing import Final
 from trimtab.lint.images import split
 from trimtab.lint.readers.launch import Word, is_server, program, unwrap
 from trimtab.lint.readers.scripts import SHELLS
-from trimtab.model.script import Notice, Oddity, Origin, Place, Setting
+from trimtab.model.document import Notice, Oddity, Origin, Place, Setting
 
 _DISTINCT: Final = frozenset(
     {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Document, Launch, Notice, Oddity, Origin, Setting
+from trimtab.model.document import Document, Launch, Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:
     from trimtab.lint.readers.session import Session

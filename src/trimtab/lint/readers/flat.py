@@ -9,7 +9,7 @@ from trimtab.lint.readers import effects
 from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Document, Oddity, Origin, Setting
+from trimtab.model.document import Document, Oddity, Origin, Setting
 
 
 def read_env(source: Source) -> Document:

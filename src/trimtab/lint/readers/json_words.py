@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from trimtab.lint.readers.launch import Word
-from trimtab.model.script import Notice, Oddity, Origin, Setting
+from trimtab.model.document import Notice, Oddity, Origin, Setting
 
 
 def flaw(written: str, words: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
 from trimtab.lint.readers.yaml_commands import comments, run, words
-from trimtab.model.script import (
+from trimtab.model.document import (
     Container,
     Document,
     Launch,

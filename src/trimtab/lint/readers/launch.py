@@ -11,7 +11,7 @@ from trimtab.catalog._releases import vllm
 from trimtab.facts.text import parse_cpu_list
 from trimtab.knobs.server_arg import option_name
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Origin, Place, Setting
+from trimtab.model.document import Origin, Place, Setting
 
 _NO_ALIASES: Final = frozenset({"-O", "-v"})
 """Short options that mean something else from release to release, or behind an image."""

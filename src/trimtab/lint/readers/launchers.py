@@ -13,7 +13,7 @@ from typing import Final
 
 from trimtab.lint.readers.launch import Word, assignment, is_python, is_server, program, unwrap
 from trimtab.lint.readers.scripts import SHELLS
-from trimtab.model.script import Setting
+from trimtab.model.document import Setting
 
 _FORWARD: Final = {
     **dict.fromkeys(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import yaml_nodes as nodes
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Notice, Oddity, Origin, Setting
+from trimtab.model.document import Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:
     from yaml import Node

@@ -12,7 +12,7 @@ from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.shell import walk_text
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Document, Mention, Place
+from trimtab.model.document import Document, Mention, Place
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

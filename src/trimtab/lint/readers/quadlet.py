@@ -10,7 +10,7 @@ from trimtab.lint.readers.container import parse_run
 from trimtab.lint.readers.launch import Word
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.unit_text import Line
-from trimtab.model.script import Container, Origin
+from trimtab.model.document import Container, Origin
 
 _OPTIONS: Final = {
     "ShmSize": "--shm-size", "AddDevice": "--device", "Volume": "--volume", "User": "--user",

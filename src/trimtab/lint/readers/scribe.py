@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from trimtab.lint.interest import interesting
 from trimtab.lint.readers.source import Source, suppressions
-from trimtab.model.script import (
+from trimtab.model.document import (
     Command,
     Container,
     Document,

@@ -23,7 +23,7 @@ from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.scripts import Scripts
 from trimtab.lint.readers.source import Source, with_place
 from trimtab.lint.readers.variables import Variables
-from trimtab.model.script import (
+from trimtab.model.document import (
     Command,
     Container,
     Launch,

@@ -20,7 +20,7 @@ from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.shell_words import made, words_behind
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Document, Notice, Oddity, Redirect, Setting
+from trimtab.model.document import Document, Notice, Oddity, Redirect, Setting
 
 if TYPE_CHECKING:
     from tree_sitter import Node

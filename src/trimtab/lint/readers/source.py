@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from trimtab.model.script import Place
+from trimtab.model.document import Place
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -15,7 +15,7 @@ from trimtab.lint.readers.scribe import Scribe
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.source import Source
 from trimtab.lint.readers.unit_text import Line, Piece, lines
-from trimtab.model.script import Document, Oddity, Origin, Place, Setting
+from trimtab.model.document import Document, Oddity, Origin, Place, Setting
 
 _NAME: Final = r"[A-Za-z_]\w*"
 

@@ -10,7 +10,7 @@ from typing import Final
 from trimtab.lint.readers.launch import Word, assignment
 from trimtab.lint.readers.session import Session
 from trimtab.lint.readers.unit_text import Line, Piece
-from trimtab.model.script import Notice, Oddity, Origin, Setting
+from trimtab.model.document import Notice, Oddity, Origin, Setting
 
 _NAME: Final = r"[A-Za-z_]\w*"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Place
+from trimtab.model.document import Place
 
 _ESCAPES: Final = {
     "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " ",

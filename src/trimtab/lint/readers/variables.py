@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from trimtab.lint.readers.expand import Text
 from trimtab.lint.readers.scribe import Scribe
-from trimtab.model.script import Oddity, Origin, Place, Setting
+from trimtab.model.document import Oddity, Origin, Place, Setting
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from trimtab.errors import UsageError
 from trimtab.lint.readers.launch import Word
 from trimtab.lint.readers.source import Source
-from trimtab.model.script import Origin, Place, Setting
+from trimtab.model.document import Origin, Place, Setting
 
 if TYPE_CHECKING:
     from yaml import Node
