@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trimtab.errors import HostError
-from trimtab.facts.text import format_cpu_list, parse_cpu_list
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.host import LocalHost, SnapshotHost
 from trimtab.model import HostWrite
 

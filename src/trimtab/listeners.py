@@ -11,7 +11,7 @@ import psutil
 from trimtab import config_file
 from trimtab.engines import address, loopback
 from trimtab.errors import UsageError
-from trimtab.knobs.command_line import option_value
+from trimtab.knobs.server_arg import option_value
 from trimtab.processes import procfs
 
 _SECONDS = 2.0

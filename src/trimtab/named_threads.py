@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from trimtab.errors import HostError
 from trimtab.facts import process
-from trimtab.facts.text import format_cpu_list, parse_cpu_list
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.host import Host
 from trimtab.model import Check, CheckKind, Evidence, Process, Seen
 

@@ -12,8 +12,9 @@ from typing import Protocol, TypeAlias
 
 from trimtab import named_threads
 from trimtab.errors import HostError
-from trimtab.facts import given, process
-from trimtab.facts.text import format_cpu_list, parse_cpu_list, same, selected
+from trimtab.facts import process
+from trimtab.facts import process as given
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, same, selected
 from trimtab.host import Host
 from trimtab.knobs.preload import name_matches
 from trimtab.model import Check, CheckKind, Evidence, Plan, Process, Seen, Value

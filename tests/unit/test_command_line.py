@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab.knobs.command_line import model_of, option_value
+from trimtab.knobs.server_arg import model_of, option_value
 
 
 @pytest.mark.parametrize(

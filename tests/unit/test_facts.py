@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from trimtab.facts import Facts, container, cpu, inspect, libraries, limits, memory, to_dict
 from trimtab.facts.kernel import parse_os_release
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, selected
 from trimtab.facts.process import (
     HEAP,
     arena_bounds,
@@ -21,7 +22,6 @@ from trimtab.facts.process import (
     parse_environ,
     parse_maps,
 )
-from trimtab.facts.text import format_cpu_list, parse_cpu_list, selected
 from trimtab.host import LocalHost, SnapshotHost
 from trimtab.model import Fact
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts.machines import HOSTS
-from trimtab.facts import cuda, image, inspect, numa, packages, python_build, situation
+from trimtab.facts import cuda, image, inspect, packages, process, python_build, situation
 from trimtab.facts.python_build import PythonBuild, judge
 from trimtab.host import LocalHost, SnapshotHost
 
@@ -117,12 +117,12 @@ def test_memory_is_counted_by_node() -> None:
         "7f10 default huge anon=2 N1=2 kernelpagesize_kB=2048\n"
         "7f20 default file=/lib/x.so mapped=3\n"
     )
-    assert numa.parse_numa_maps(text) == {0: 6 * 4096, 1: 4 * 4096 + 2 * 2048 * 1024}
+    assert process.parse_numa_maps(text) == {0: 6 * 4096, 1: 4 * 4096 + 2 * 2048 * 1024}
 
 
 @given(text=st.text(max_size=300))
 def test_parsers_of_any_text_are_total(text: str) -> None:
-    numa.parse_numa_maps(text)
+    process.parse_numa_maps(text)
     cuda.parse_gpus(text)
     packages.parse_folder(text)
     python_build.parse_sysconfig(text)

@@ -23,7 +23,7 @@ from trimtab.commands.app import app
 from trimtab.errors import HostError, SettingRefusedError, UsageError
 from trimtab.export import render
 from trimtab.facts import container
-from trimtab.facts.text import selected
+from trimtab.facts.parsing import selected
 from trimtab.host import Host, LocalHost, SnapshotHost
 from trimtab.hosting import plan as planning
 from trimtab.hosting.plan import HostPlan

@@ -23,7 +23,7 @@ from trimtab import facts
 from trimtab.engines.scripted import Scripted
 from trimtab.errors import UsageError
 from trimtab.host import LocalHost
-from trimtab.knobs.command_line import model_of
+from trimtab.knobs.server_arg import model_of
 from trimtab.model import (
     Check,
     CheckKind,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
-from trimtab.facts.text import format_cpu_list, parse_cpu_list
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.model.finding import Hit, Problem, Severity
 
 _BIND = "VLLM_CPU_OMP_THREADS_BIND"

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from trimtab.catalog._tuning import Context
-from trimtab.facts.text import format_cpu_list
+from trimtab.facts.parsing import format_cpu_list
 from trimtab.knobs import Argument
 
 _PARALLEL = (

@@ -4,7 +4,7 @@ from trimtab.catalog import _openmp, _rules
 from trimtab.catalog._accepts import Pattern, Taken
 from trimtab.catalog._tuning import Context, Relation, Source, Tuning
 from trimtab.facts import Facts
-from trimtab.facts.text import format_cpu_list, parse_cpu_list
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.knobs import Affinity, Env, Preload
 from trimtab.model import (
     Check,

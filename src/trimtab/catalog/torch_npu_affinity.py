@@ -13,7 +13,7 @@ from trimtab.catalog._rule import Rule
 from trimtab.catalog._scene import Scene
 from trimtab.catalog._tuning import Context, Source, Tuning
 from trimtab.facts import Facts
-from trimtab.facts.text import format_cpu_list
+from trimtab.facts.parsing import format_cpu_list
 from trimtab.knobs import Argument, Env
 from trimtab.model import Check, CheckKind, Proves, Risk, RiskLevel, Settings, Value
 from trimtab.model.finding import Hit, Problem, Severity

@@ -3,7 +3,7 @@
 from trimtab.catalog import _rules
 from trimtab.catalog._tuning import Context, Relation, Source, Tuning
 from trimtab.facts import Facts
-from trimtab.facts.text import format_cpu_list
+from trimtab.facts.parsing import format_cpu_list
 from trimtab.knobs import Argument, Env, Switch
 from trimtab.model import (
     Check,

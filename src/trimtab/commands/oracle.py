@@ -120,7 +120,7 @@ def binding_plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Plan the binding of CPUs and print it."""
-    from trimtab.facts.text import format_cpu_list
+    from trimtab.facts.parsing import format_cpu_list
     from trimtab.host import LocalHost, captured
     from trimtab.oracle import LABEL, binding, environment
     from trimtab.rehearsal.machine import StandIn

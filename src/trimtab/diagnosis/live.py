@@ -14,12 +14,11 @@ from trimtab.diagnosis.machine import settings_of
 from trimtab.diagnosis.row import Allocator, Inspected, View
 from trimtab.errors import HostError
 from trimtab.facts import process, python_build
-from trimtab.facts.given import TRUSTED
 from trimtab.facts.limits import parse_limit
 from trimtab.facts.memory import parse_meminfo
-from trimtab.facts.numa import parse_numa_maps
+from trimtab.facts.parsing import parse_cpu_list
+from trimtab.facts.process import TRUSTED, parse_numa_maps
 from trimtab.facts.python_build import PythonBuild
-from trimtab.facts.text import parse_cpu_list
 from trimtab.host import Host
 from trimtab.lint.readers.launch import Word, options_of
 from trimtab.model import Process

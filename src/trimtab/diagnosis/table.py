@@ -10,7 +10,7 @@ from trimtab.catalog import CATALOG, Tuning
 from trimtab.diagnosis.allocator import family
 from trimtab.diagnosis.manual import OBSERVERS
 from trimtab.diagnosis.row import TROUBLE, Allocator, Inspected, Row, State, View
-from trimtab.facts.text import same
+from trimtab.facts.parsing import same
 from trimtab.knobs import Argument, Manual, Preload, Switch, Sysctl, Sysfs
 from trimtab.knobs.preload import name_matches
 from trimtab.knobs.server_arg import AUTO

@@ -16,7 +16,7 @@ from trimtab.export import order as ordered
 from trimtab.export.chips import DRIVER, MANAGERS
 from trimtab.export.guard import exportable
 from trimtab.export.order import Order
-from trimtab.knobs.command_line import model_of, option_value
+from trimtab.knobs.server_arg import model_of, option_value
 from trimtab.model import HostWrite, Settings
 from trimtab.redaction import argv_secrets, hidden, marker
 

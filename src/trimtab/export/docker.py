@@ -18,7 +18,7 @@ from trimtab.export.container import (
 from trimtab.export.envfile import logical_lines
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Carried, Order
-from trimtab.facts.text import format_cpu_list, parse_cpu_list
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 
 FILE = "docker-run.sh"
 

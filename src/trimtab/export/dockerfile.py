@@ -17,7 +17,7 @@ from trimtab.errors import StudyError
 from trimtab.export.container import Container, container_of, plan_of
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Carried, Order
-from trimtab.facts.text import format_cpu_list, parse_cpu_list
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.redaction import argv_secrets
 
 FILE = "Dockerfile"

@@ -15,7 +15,7 @@ from trimtab.export.container import Container, container_of
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Carried, Order
 from trimtab.export.pod import described, has_secrets, parse_pod, pod, qos
-from trimtab.knobs.command_line import option_value
+from trimtab.knobs.server_arg import option_value
 from trimtab.storage import strict_yaml
 
 DEPLOYMENT = "deployment.yaml"

@@ -11,7 +11,7 @@ from pathlib import Path
 from trimtab import formatting
 from trimtab.errors import UsageError
 from trimtab.export.chips import CHIPS, Chip, named_by
-from trimtab.knobs.command_line import option_value
+from trimtab.knobs.server_arg import option_value
 from trimtab.model import HostWrite, Settings
 from trimtab.profile import Profile, platform_of
 

@@ -20,8 +20,8 @@ from trimtab.export.container import (
     sysctl_name,
 )
 from trimtab.export.order import Carried, Order
-from trimtab.facts.text import format_cpu_list, parse_cpu_list
-from trimtab.knobs.command_line import option_value
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
+from trimtab.knobs.server_arg import option_value
 
 CPUS = "trimtab.cpus"
 _ARGUMENTS = "trimtab.secret-arguments"

@@ -18,7 +18,7 @@ from trimtab.errors import StudyError
 from trimtab.export.guard import exportable
 from trimtab.export.heading import comment, heading, origins
 from trimtab.export.order import Order
-from trimtab.facts.text import format_cpu_list, parse_cpu_list
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
 from trimtab.redaction import argv_secrets, hidden, marker
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trimtab.facts import npu_smi
 from trimtab.facts.npu_smi import Npu, Topology
-from trimtab.facts.text import read_fact, run_fact
+from trimtab.facts.parsing import read_fact, run_fact
 from trimtab.host import Host
 from trimtab.model import Fact
 

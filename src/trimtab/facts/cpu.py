@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trimtab.errors import HostError
-from trimtab.facts.text import parse_cpu_list, read_fact, run_fact
+from trimtab.facts.parsing import parse_cpu_list, read_fact, run_fact
 from trimtab.host import Host
 from trimtab.model import Fact
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 
-from trimtab.facts.text import run_fact
+from trimtab.facts.parsing import run_fact
 from trimtab.host import Host
 from trimtab.model import Fact
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.facts.text import run_fact
+from trimtab.facts.parsing import run_fact
 from trimtab.host import Host
 from trimtab.model import Fact
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from trimtab.facts.memory import THP
-from trimtab.facts.text import read_fact, selected
+from trimtab.facts.parsing import read_fact, selected
 from trimtab.host import Host
 from trimtab.model import Fact
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from trimtab.errors import HostError
-from trimtab.facts.text import read_fact
+from trimtab.facts.parsing import read_fact
 from trimtab.host import Host
 from trimtab.model import Fact
 

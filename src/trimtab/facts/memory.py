@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trimtab.facts.text import read_fact, run_fact, selected
+from trimtab.facts.parsing import read_fact, run_fact, selected
 from trimtab.host import Host
 from trimtab.model import Fact
 

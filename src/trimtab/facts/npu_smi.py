@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from trimtab.facts.text import parse_cpu_list
+from trimtab.facts.parsing import parse_cpu_list
 
 _BUS = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-9A-Fa-f]")
 _USE = re.compile(r"(\d+)\s*/\s*(\d+)")

@@ -1,13 +1,20 @@
-"""Parsers for what ``/proc/PID`` shows of a running process. Pure text in, values out."""
+"""Parsers for what ``/proc/PID`` shows of a running process. Pure text in, values out.
+
+Where the memory of a process lies: ``/proc/PID/numa_maps``.
+
+The variables that a process of a server was given.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trimtab.facts.text import parse_cpu_list
+from trimtab.facts.parsing import parse_cpu_list
+from trimtab.host import Host
+from trimtab.model import Process
 
 HEAP = 64 * 1024 * 1024
 """HEAP_MAX_SIZE of glibc on 64 bits (malloc/arena.c): a heap is aligned to its own size."""
@@ -112,3 +119,40 @@ def arena_bounds(maps: Iterable[Region]) -> tuple[int, int]:
         if start == current.start and current.end - start <= HEAP // 2:
             sure += 1
     return 1 + sure, 1 + possible
+
+
+_PAGES = re.compile(r"\bN(\d+)=(\d+)")
+_SIZE = re.compile(r"\bkernelpagesize_kB=(\d+)")
+
+
+def parse_numa_maps(text: str) -> Mapping[int, int]:
+    """Return NUMA node → bytes of the process that lie there (numa(7))."""
+    found: dict[int, int] = {}
+    for line in text.splitlines():
+        size = _SIZE.search(line)
+        if size is None:
+            continue
+        for node, pages in _PAGES.findall(line):
+            found[int(node)] = found.get(int(node), 0) + int(pages) * int(size[1]) * 1024
+    return found
+
+
+TRUSTED = ("api",)
+"""Roles whose ``environ`` is whole. vLLM titles its other processes (setproctitle), which writes
+over the head of theirs: there a variable that is missing may still have been given."""
+
+
+def variables(host: Host, processes: Sequence[Process], one: Process) -> Mapping[str, str]:
+    """Return a process's variables; those of its parent where a title has written over them.
+
+    Only several API servers are read so: the command that supervises them gave them its own.
+
+    Raises:
+        HostError: they cannot be read.
+    """
+    text = host.read(f"/proc/{one.pid}/environ")
+    inside = any(other.pid == one.ppid for other in processes)
+    covered = not text or text.startswith("\0")  # the title's rest; a tail may be left
+    if not covered or one.role not in TRUSTED or not inside:
+        return parse_environ(text)
+    return parse_environ(host.read(f"/proc/{one.ppid}/environ"))

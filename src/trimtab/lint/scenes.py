@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 
 from trimtab.catalog import Scene
-from trimtab.facts.text import parse_cpu_list
+from trimtab.facts.parsing import parse_cpu_list
 from trimtab.lint import quotas
 from trimtab.lint.images import told_by_image
 from trimtab.lint.requirements import filled, told_by_requirements

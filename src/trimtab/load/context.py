@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from numpy.random import default_rng
 
 from trimtab.errors import UsageError
-from trimtab.knobs.command_line import option_value
-from trimtab.knobs.server_arg import human_int
+from trimtab.knobs.server_arg import human_int, option_value
 from trimtab.load.lengths import draw
 from trimtab.load.workload import Workload, recorded
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from trimtab import facts
 from trimtab.errors import EngineError, HostError, UsageError
 from trimtab.facts import npu_smi
-from trimtab.facts.text import format_cpu_list
+from trimtab.facts.parsing import format_cpu_list
 from trimtab.host import Host
 from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import VLLM_ASCEND

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.facts.text import format_cpu_list, parse_cpu_list, selected
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, selected
 from trimtab.host import Host
 
 _CPU_LIST = "/smp_affinity_list"

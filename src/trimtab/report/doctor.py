@@ -9,7 +9,7 @@ from typing import Any
 
 from trimtab import facts as all_facts
 from trimtab.diagnosis.row import Inspected, Row, View
-from trimtab.facts.text import format_cpu_list
+from trimtab.facts.parsing import format_cpu_list
 from trimtab.lint.interest import interesting as interesting_name
 from trimtab.model import Value
 from trimtab.model.finding import Finding

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from trimtab import formatting
 from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
-from trimtab.facts.text import format_cpu_list
+from trimtab.facts.parsing import format_cpu_list
 from trimtab.model.finding import Finding, Severity
 
 _MEANINGS = {State.STOCK: "left at its default"}

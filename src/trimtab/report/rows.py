@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trimtab import formatting
-from trimtab.facts.text import format_cpu_list
+from trimtab.facts.parsing import format_cpu_list
 from trimtab.metrics.table import METRICS, geometric_mean
 from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Spread, Start, Verdict
 from trimtab.redaction import redact_settings

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from trimtab import formatting
-from trimtab.facts.text import format_cpu_list
+from trimtab.facts.parsing import format_cpu_list
 from trimtab.knobs.draft import PRELOAD
 from trimtab.model import Evidence, Plan, Seen, Settings
 from trimtab.model.finding import Severity

@@ -12,8 +12,8 @@ from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host, LocalHost
 from trimtab.inherited import reaches_engine
-from trimtab.knobs.command_line import model_of
 from trimtab.knobs.draft import PRELOAD, preloaded
+from trimtab.knobs.server_arg import model_of
 from trimtab.model import Plan, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import as_it_stands, compile_plan

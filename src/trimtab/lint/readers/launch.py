@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trimtab.catalog._releases import vllm
-from trimtab.facts.text import parse_cpu_list
+from trimtab.facts.parsing import parse_cpu_list
 from trimtab.knobs.server_arg import option_name
 from trimtab.lint.readers.source import Source
 from trimtab.model.document import Origin, Place, Setting

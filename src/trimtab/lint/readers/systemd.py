@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from trimtab.facts.text import parse_cpu_list
+from trimtab.facts.parsing import parse_cpu_list
 from trimtab.lint import quotas
 from trimtab.lint.readers import quadlet, unit_environment
 from trimtab.lint.readers.entry import shell_syntax
