@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from trimtab.engines import managed
+from trimtab.environments import managed
 from trimtab.rehearsal import environments
 
 hypothesis.settings.register_profile("busy machine", deadline=None)

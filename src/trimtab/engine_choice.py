@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trimtab.baseline import ServeCommand
-from trimtab.engines.distributions import script_interpreter
+from trimtab.environments.distributions import script_interpreter
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.question import Options
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 
 from trimtab import config_file
-from trimtab.engines import address, loopback
 from trimtab.errors import UsageError
+from trimtab.http_client import address, loopback
 from trimtab.knobs.server_arg import option_value
 from trimtab.processes import procfs
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 
 from trimtab import caches, enginelog
-from trimtab.engines import Engine, loopback
+from trimtab.engines import Engine
 from trimtab.errors import ClientLimitError, EngineError, StartFailedError
+from trimtab.http_client import loopback
 from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.live import described, read_ends
 from trimtab.model import Plan, Process, Settings, Value

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.answering import KEY_AND_CERTIFICATE, Answer, answer, serving
-from trimtab.engines import address, loopback
 from trimtab.errors import ClientLimitError, UsageError
+from trimtab.http_client import address, loopback
 from trimtab.load.client import Client
 from trimtab.load.connection import Exchange
 from trimtab.load.target import Target

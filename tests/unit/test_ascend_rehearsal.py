@@ -14,7 +14,8 @@ from tests.unit.show_samples import PROFILE
 from trimtab import engines, export
 from trimtab.catalog import _versions
 from trimtab.commands.app import app
-from trimtab.engines import ascend_rehearsal, distributions, installing, managed
+from trimtab.engines import ascend_rehearsal
+from trimtab.environments import distributions, installing, managed
 from trimtab.errors import EngineInstallError, StudyError, UsageError
 from trimtab.profile import EngineId, read_profile, write_profile
 from trimtab.question import Options, parse_tries, resolve_objectives

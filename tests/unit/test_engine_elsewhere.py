@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from trimtab import engines
-from trimtab.engines import distributions, elsewhere, managed, vllm_install
-from trimtab.engines.managed import Job
+from trimtab.engines import elsewhere, vllm_install
 from trimtab.engines.scripted import Scripted
+from trimtab.environments import distributions, managed
+from trimtab.environments.managed import Job
 from trimtab.errors import EngineInstallError, UsageError
 from trimtab.rehearsal import build, environments
 

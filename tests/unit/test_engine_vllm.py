@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from trimtab import engines
-from trimtab.engines import checkpoint, distributions, vllm, vllm_failures
+from trimtab.engines import checkpoint, vllm, vllm_failures
 from trimtab.engines.vllm_roles import roles
+from trimtab.environments import distributions
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.model import Process, Settings
 

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.engines.installing import Run
+from trimtab.environments.installing import Run
 from trimtab.errors import InterpreterError, UsageError
 from trimtab.interpreters import bolt, builder, failures, needs, options, source, store, upstream
 from trimtab.interpreters.builder import Wanted

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.answering import answer, serving
 from trimtab import listeners
-from trimtab.engines import address
+from trimtab.http_client import address
 
 OWN = [os.getpid()]
 

@@ -13,9 +13,9 @@ import pytest
 from tests.unit.scripted import Running, scripted
 from trimtab.commands import capacities, live_server
 from trimtab.commands.bench import bench
-from trimtab.engines import loopback
 from trimtab.engines.vllm import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
+from trimtab.http_client import loopback
 from trimtab.load import drained
 from trimtab.question import Options
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.engines import loopback
+from trimtab.http_client import loopback
 from trimtab.load import guarded as module
 from trimtab.load.carried import cached, carried_over, parse, reusable
 from trimtab.load.guarded import guarded

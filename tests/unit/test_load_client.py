@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.engines.address import Address
 from trimtab.errors import UsageError
+from trimtab.http_client.address import Address
 from trimtab.load import wire
 from trimtab.load.client import Client
 from trimtab.load.connection import Connection, Exchange

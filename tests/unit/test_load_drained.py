@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab.engines import loopback
+from trimtab.http_client import loopback
 from trimtab.load import drained
 
 PAGE = """# HELP vllm:num_requests_running Number of requests in model execution batches.

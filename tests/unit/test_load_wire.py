@@ -12,7 +12,7 @@ from time import perf_counter
 
 import pytest
 
-from trimtab.engines.address import Address
+from trimtab.http_client.address import Address
 from trimtab.load import wire
 from trimtab.load.loop import event_loop
 from trimtab.load.tls import Layer

@@ -20,7 +20,7 @@ from tests.contracts.machines import HOSTS
 from trimtab.commands.app import app
 from trimtab.commands.asking import about_machine
 from trimtab.diagnosis import machine
-from trimtab.engines import managed
+from trimtab.environments import managed
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.model.situation import Situation

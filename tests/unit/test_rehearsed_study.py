@@ -15,7 +15,8 @@ from tests.simulator import Machine, play_blocks
 from trimtab.answer import study_of, write_answer
 from trimtab.answer_json import as_json
 from trimtab.catalog import CATALOG
-from trimtab.engines import default_model, distributions, elsewhere, managed
+from trimtab.engines import default_model, elsewhere
+from trimtab.environments import distributions, managed
 from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.plan import compile_plan
 from trimtab.profile import read_profile

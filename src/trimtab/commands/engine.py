@@ -90,7 +90,7 @@ def _install_on(engine: str, python: str, engine_python: str | None) -> None:
 def _install_beside(
     engine: str, version: str, engine_python: str | None, python: str | None
 ) -> None:
-    from trimtab.engines import managed
+    from trimtab.environments import managed
     from trimtab.errors import UsageError
     from trimtab.rehearsal import environments
 

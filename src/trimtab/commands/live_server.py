@@ -10,11 +10,12 @@ from typing import Any
 
 from trimtab import formatting, header, measure
 from trimtab.commands.terminal import say
-from trimtab.engines import api_key, checkpoint, loopback
-from trimtab.engines.address import insecure as unchecked
-from trimtab.engines.address import parse, proxy_remark
+from trimtab.engines import api_key, checkpoint
 from trimtab.engines.vllm import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
+from trimtab.http_client import loopback
+from trimtab.http_client.address import insecure as unchecked
+from trimtab.http_client.address import parse, proxy_remark
 from trimtab.load.context import require_context
 from trimtab.load.drained import drain, incarnation
 from trimtab.load.endpoint import require_completions

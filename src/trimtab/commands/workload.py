@@ -78,7 +78,7 @@ def from_metrics(
     ] = None,
 ) -> None:
     """Print the workload that the server at ``url`` gets."""
-    from trimtab.engines import address
+    from trimtab.http_client import address
     from trimtab.load import observed
     from trimtab.storage import strict_yaml, user_files
 
@@ -102,8 +102,8 @@ def from_metrics(
 
 
 def _get(url: str) -> str:
-    from trimtab.engines import loopback
     from trimtab.errors import ServerLostError
+    from trimtab.http_client import loopback
 
     try:
         reply = loopback.exchange("GET", url, _PAGE, timeout=_SECONDS)

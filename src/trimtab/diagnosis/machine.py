@@ -12,7 +12,7 @@ from trimtab import facts as all_facts
 from trimtab.catalog import Scene
 from trimtab.diagnosis import allocator
 from trimtab.diagnosis.row import Inspected, View
-from trimtab.engines import distributions
+from trimtab.environments import distributions
 from trimtab.errors import UsageError
 from trimtab.facts import Facts, packages, python_build, situation
 from trimtab.host import Host

@@ -22,9 +22,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
-from trimtab.engines.authorization import api_key
 from trimtab.errors import EngineError, EngineMissingError, UsageError
 from trimtab.host import Host
+from trimtab.http_client.loopback import api_key
 from trimtab.model import Process, Value
 
 __all__ = [

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from trimtab.engines import default_model, managed, vllm
+from trimtab.engines import default_model, vllm
 from trimtab.engines.vllm import Vllm, VllmObserver
+from trimtab.environments import managed
 from trimtab.errors import UsageError
 from trimtab.host import Host
 from trimtab.rehearsal import LABEL, build, environments, tree

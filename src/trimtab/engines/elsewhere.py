@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from trimtab.engines import distributions, managed, vllm_install
-from trimtab.engines.installing import Say
-from trimtab.engines.managed import Job, Recipe, Step
+from trimtab.engines import vllm_install
+from trimtab.environments import distributions, managed
+from trimtab.environments.installing import Say
+from trimtab.environments.managed import Job, Recipe, Step
 from trimtab.errors import EngineInstallError, UsageError
 from trimtab.rehearsal import environments
 

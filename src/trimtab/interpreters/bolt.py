@@ -10,7 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
-from trimtab.engines.installing import Run
+from trimtab.environments.installing import Run
 from trimtab.errors import InterpreterError
 
 _OLDEST = 16

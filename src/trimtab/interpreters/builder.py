@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trimtab.engines import installing
-from trimtab.engines.installing import Run, Say
+from trimtab.environments import installing
+from trimtab.environments.installing import Run, Say
 from trimtab.errors import EngineError, InterpreterError, UsageError
 from trimtab.interpreters import bolt, failures, needs, source, store
 from trimtab.interpreters.options import BuildOptions, check_name, check_version, minor

@@ -13,8 +13,8 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trimtab.engines import installing
-from trimtab.engines.installing import Run, Say
+from trimtab.environments import installing
+from trimtab.environments.installing import Run, Say
 from trimtab.errors import EngineError, InterpreterError, UsageError
 from trimtab.facts import python_build
 from trimtab.host import LocalHost

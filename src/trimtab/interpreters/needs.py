@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trimtab.engines.installing import Run
+from trimtab.environments.installing import Run
 from trimtab.errors import InterpreterError
 
 PROBE_SECONDS = 60.0

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.engines.installing import Run, Say
+from trimtab.environments.installing import Run, Say
 from trimtab.errors import InterpreterError, UsageError
 from trimtab.interpreters import debian, store, upstream
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from trimtab.engines import distributions
-from trimtab.engines.installing import Say
+from trimtab.environments import distributions
+from trimtab.environments.installing import Say
 from trimtab.errors import HostError, InterpreterError, UsageError
 from trimtab.host import LocalHost
 from trimtab.interpreters import attest, store

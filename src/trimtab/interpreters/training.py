@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.engines import default_model, distributions, managed, vllm_install
+from trimtab.engines import default_model, vllm_install
+from trimtab.environments import distributions, managed
 from trimtab.errors import UsageError
 
 _ARGS = (

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from trimtab.engines.installing import Say
+from trimtab.environments.installing import Say
 from trimtab.errors import InterpreterError, UsageError
 
 KNOWN = {

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final
 
-from trimtab.engines import loopback
+from trimtab.http_client import loopback
 from trimtab.load import counters
 
 MARGIN: Final = 0.01

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
 from typing import Final
 
-from trimtab.engines.loopback import OWN_LIMITS, client_limit
+from trimtab.http_client.loopback import OWN_LIMITS, client_limit
 from trimtab.load import wire
 from trimtab.load.connection import Connection, Exchange
 from trimtab.load.target import Target

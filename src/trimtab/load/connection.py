@@ -10,8 +10,8 @@ from typing import Final
 
 import httptools
 
-from trimtab.engines.framing import HEAD_BYTES, Framing
-from trimtab.engines.loopback import Reply, refusal
+from trimtab.http_client.framing import HEAD_BYTES, Framing
+from trimtab.http_client.loopback import Reply, refusal
 from trimtab.load import wire
 from trimtab.load.sse import Piece, describe_error
 from trimtab.load.target import PATH

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from trimtab.engines import loopback
+from trimtab.http_client import loopback
 from trimtab.load import counters
 
 PATIENCE: Final = 30.0

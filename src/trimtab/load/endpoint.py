@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from trimtab.engines import loopback
 from trimtab.errors import EndpointMissingError
+from trimtab.http_client import loopback
 from trimtab.load.sse import decode, describe_error
 from trimtab.load.target import PATH, body_of
 from trimtab.load.workload import Workload

@@ -10,7 +10,7 @@ from typing import Final
 
 from numpy.random import default_rng
 
-from trimtab.engines import loopback
+from trimtab.http_client import loopback
 
 PROMPTS: Final = (8, 32, 96, 128)
 """Lengths of the prompts in tokens."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from trimtab.engines.address import Address, parse
-from trimtab.engines.loopback import head
+from trimtab.http_client.address import Address, parse
+from trimtab.http_client.loopback import head
 from trimtab.model import Request
 
 PATH = "/v1/completions"

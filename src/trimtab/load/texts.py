@@ -19,8 +19,8 @@ from typing import Final
 
 from numpy.random import Generator
 
-from trimtab.engines import loopback
 from trimtab.errors import WorkloadError
+from trimtab.http_client import loopback
 
 Tokenize = Callable[[str], tuple[int, ...]]
 

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from time import perf_counter, time
 from typing import Any, Final, Protocol, TypeAlias
 
-from trimtab.engines.address import Address
+from trimtab.http_client.address import Address
 from trimtab.load.loop import add_read, remove_read
 from trimtab.load.tls import Layer
 

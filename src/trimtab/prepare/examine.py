@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab import facts as all_facts
-from trimtab.engines import managed, vllm_install
+from trimtab.engines import vllm_install
+from trimtab.environments import managed
 from trimtab.errors import HostError, TrimtabError
 from trimtab.facts import packages, situation
 from trimtab.host import Host

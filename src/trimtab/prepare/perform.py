@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab import engines
-from trimtab.engines import installing
+from trimtab.environments import installing
 from trimtab.errors import HostError
 from trimtab.host import Host
 from trimtab.prepare import files, installed

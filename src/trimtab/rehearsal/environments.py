@@ -14,8 +14,8 @@ import platform
 import re
 from pathlib import Path
 
-from trimtab.engines import managed
-from trimtab.engines.managed import Job, Recipe
+from trimtab.environments import managed
+from trimtab.environments.managed import Job, Recipe
 from trimtab.errors import EngineInstallError, UsageError
 from trimtab.rehearsal import build
 from trimtab.rehearsal.machine import StandIn

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trimtab.engines import managed, vllm_install
+from trimtab.engines import vllm_install
+from trimtab.environments import managed
 from trimtab.errors import EngineInstallError
 from trimtab.prepare import chips, installing, matrix
 from trimtab.prepare.change import Change, Commands, Managed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimtab.engines import managed, vllm_install
+from trimtab.engines import vllm_install
+from trimtab.environments import managed
 from trimtab.prepare.change import Change, Commands
 from trimtab.prepare.recipe import Instruction, Script, Setting
 from trimtab.prepare.step import Finding, Scene, State

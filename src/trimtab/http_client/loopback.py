@@ -3,6 +3,8 @@
 ``url`` is an address as `trimtab.engines.address` reads it: http, https or a unix socket.
 ``timeout`` bounds the whole exchange in seconds, name resolution aside: a server that drips bytes
 is given up as one that is silent.
+
+The key that a server demands of its clients. Pure.
 """
 
 from __future__ import annotations
@@ -13,16 +15,56 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import httptools
 
-from trimtab.engines.address import Address, parse
-from trimtab.engines.authorization import header
-from trimtab.engines.framing import HEAD_BYTES, Framing
 from trimtab.errors import ClientLimitError
+from trimtab.http_client.address import Address, parse
+from trimtab.http_client.framing import HEAD_BYTES, Framing
+from trimtab.model import Settings
+
+_OPTION = "--api-key"
+_VARIABLE = "VLLM_API_KEY"
+
+
+def api_key(settings: Settings, inherited: Mapping[str, str]) -> str | None:
+    """Return a key that the server of these settings accepts; ``None`` if it demands none.
+
+    ``inherited`` is the environment that the launch starts from. A key of the command line hides
+    the variable's; of several, each is as good (vLLM 0.32
+    entrypoints/serve/middleware/register.py). Clients send it as "Authorization: Bearer KEY"; it
+    is asked for under ``/v1`` only, not at ``/health``, ``/metrics`` and ``/server_info``.
+    """
+    keys: list[str] = []
+    for given in _occurrences(settings.argv):
+        keys = given  # the last occurrence wins
+    if not keys:
+        env = {name: text for name, text in inherited.items() if name not in settings.unset}
+        keys = [{**env, **dict(settings.env)}.get(_VARIABLE, "")]
+    return next((key for key in keys if key), None)
+
+
+def header(key: str | None) -> dict[str, str]:
+    """Return the header that shows the key to the server; none without a key."""
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+def _occurrences(argv: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the values of each ``--api-key``, which takes one or several."""
+    for index, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        if name.replace("_", "-") != _OPTION:
+            continue
+        values = [value] if equals else []
+        for following in argv[index + 1 :] if not equals else ():
+            if following.startswith("-"):
+                break
+            values.append(following)
+        yield values
+
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 """What a page may take unless it is asked for with a lower limit."""

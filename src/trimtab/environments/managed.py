@@ -18,8 +18,8 @@ from pathlib import Path
 
 import platformdirs
 
-from trimtab.engines import distributions, installing
-from trimtab.engines.installing import Run, Say
+from trimtab.environments import distributions, installing
+from trimtab.environments.installing import Run, Say
 from trimtab.errors import EngineInstallError, UsageError
 from trimtab.processes.recovery import reap_leftovers
 

@@ -1,0 +1,1 @@
+"""Virtual environments that trimtab makes for engines, and the packages in them."""

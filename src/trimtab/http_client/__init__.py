@@ -1,0 +1,1 @@
+"""HTTP to a server of this machine: its address, requests, and the framing of replies."""
