@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from trimtab import config_file
+from trimtab.engines.vllm import config_file
 from trimtab.errors import UsageError
 from trimtab.http_client import address, loopback
 from trimtab.knobs.server_arg import option_value

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 
 from trimtab import __version__, facts
 from trimtab.catalog import CATALOG, Context, LeftOut, Relation, Source, Tuning, require_known
-from trimtab.engines.scripted import Scripted
+from trimtab.engines.scripted.engine import Scripted
 from trimtab.errors import UsageError
 from trimtab.host import SnapshotHost
 from trimtab.knobs import Env

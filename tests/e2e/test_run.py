@@ -22,7 +22,7 @@ import pytest
 from tests.e2e.cli import TRIMTAB, Running, trimtab, until
 from tests.servers.profiles import profile_for, written
 from trimtab import engines
-from trimtab.engines.scripted import SERVER, Scripted
+from trimtab.engines.scripted.engine import SERVER, Scripted
 from trimtab.model import candidate
 from trimtab.processes import procfs
 from trimtab.profile import Profile

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.engines.scripted import Scripted
+from trimtab.engines.scripted.engine import Scripted
 from trimtab.model import Process
 
 TREE = Path(__file__).with_name("tree.py")

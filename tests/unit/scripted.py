@@ -18,7 +18,7 @@ from typing import Any
 
 import trimtab.engines
 
-SCRIPT = Path(trimtab.engines.__file__).with_name("scripted_server.py")
+SCRIPT = Path(trimtab.engines.__file__).parent.joinpath("scripted", "server.py")
 
 
 @dataclass(frozen=True, slots=True)

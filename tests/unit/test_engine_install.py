@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from trimtab.engines import vllm_install
+from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import distributions, installing, managed
 from trimtab.environments.managed import folder
 from trimtab.errors import EngineInstallError, EngineMissingError, UsageError

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from trimtab import engines
-from trimtab.engines import checkpoint, vllm, vllm_failures
-from trimtab.engines.vllm_roles import roles
+from trimtab.engines import checkpoint
+from trimtab.engines.vllm import engine as vllm
+from trimtab.engines.vllm import failures
+from trimtab.engines.vllm.roles import roles
 from trimtab.environments import distributions
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.model import Process, Settings
@@ -359,17 +361,17 @@ SEEN = [
 
 @pytest.mark.parametrize(("line", "sentence"), SEEN)
 def test_a_seen_failure_is_explained(line: str, sentence: str) -> None:
-    text = vllm_failures.explain(f"before\n(EngineCore pid=1) ERROR x\n{line}\nafter\n")
+    text = failures.explain(f"before\n(EngineCore pid=1) ERROR x\n{line}\nafter\n")
     assert re.search(sentence, text)
 
 
 @pytest.mark.parametrize("name", ["stock", "one-process", "eager", "recompiled"])
 def test_a_good_start_is_not_explained_away(name: str) -> None:
     data = Path(__file__).parents[1] / "data" / "vllm-0.32" / f"{name}.log"
-    assert vllm_failures.explain(data.read_text(encoding="utf-8")) == ""
+    assert failures.explain(data.read_text(encoding="utf-8")) == ""
 
 
 def test_every_cause_can_be_told() -> None:
-    for pattern, sentence in vllm_failures.CAUSES:
+    for pattern, sentence in failures.CAUSES:
         named = re.compile(pattern).groupindex
         assert sentence.format_map(dict.fromkeys(named, "x"))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.engines import printed
-from trimtab.engines import vllm_report as report
+from trimtab.engines.vllm import report
+from trimtab.engines.vllm import report as printed
 from trimtab.model import Value
 
 DATA = Path(__file__).parents[1] / "data" / "vllm-0.32"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes import BUILDS, of_platform
 from trimtab import engines
-from trimtab.engines import torch_build
+from trimtab.engines.vllm import torch_build
 from trimtab.errors import UsageError
 from trimtab.lint.context import parse_context
 from trimtab.model.platforms import PLATFORMS, UNKNOWN, of_packages, of_version

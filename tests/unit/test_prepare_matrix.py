@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab.engines import vllm_install
+from trimtab.engines.vllm import install
 from trimtab.prepare import matrix
 from trimtab.prepare.target import TARGETS
 
@@ -80,7 +80,7 @@ def test_without_an_npu() -> None:
     )
     assert "cannot load torch" in matrix.refusals(CUDA, {"vllm": "0.32.0", "torch": "2.10.0"})[0]
     assert "another one" in matrix.refusals(CPU, {"vllm": "0.32.0", "torch": "2.13.0+cu130"})[0]
-    assert matrix.refusals(CPU, {**vllm_install.PINS, "python": "3.11"}) == ()
+    assert matrix.refusals(CPU, {**install.PINS, "python": "3.11"}) == ()
 
 
 @pytest.mark.parametrize(

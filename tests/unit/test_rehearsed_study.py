@@ -15,7 +15,7 @@ from tests.simulator import Machine, play_blocks
 from trimtab.answer import study_of, write_answer
 from trimtab.answer_json import as_json
 from trimtab.catalog import CATALOG
-from trimtab.engines import default_model, elsewhere
+from trimtab.engines import default_model, variants
 from trimtab.environments import distributions, managed
 from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.plan import compile_plan
@@ -64,7 +64,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         patch.setattr(default_model, "ensure", lambda: home / "model")
         for recipe in (
             environments.engine(),
-            *(elsewhere.recipe("ascend-rehearsal", name) for name in ("plain", "pgo")),
+            *(variants.recipe("ascend-rehearsal", name) for name in ("plain", "pgo")),
         ):
             lay(recipe.target)
             managed._work(recipe.target)

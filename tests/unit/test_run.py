@@ -20,7 +20,8 @@ from hypothesis import example, given
 from tests.servers.profiles import profile_for, with_plan
 from tests.unit.test_export import any_settings
 from trimtab import facts
-from trimtab.engines.scripted import Scripted
+from trimtab.engines.scripted.engine import Scripted
+from trimtab.engines.vllm import command as program
 from trimtab.errors import UsageError
 from trimtab.host import LocalHost
 from trimtab.knobs.server_arg import model_of
@@ -38,7 +39,7 @@ from trimtab.model import (
 from trimtab.model.finding import Severity
 from trimtab.profile import Profile
 from trimtab.redaction import redact_plan, redact_settings
-from trimtab.running import existing, place, program, told, wanted
+from trimtab.running import existing, place, told, wanted
 from trimtab.running.notify import VARIABLE, Notifier
 from trimtab.running.supervise import reap
 

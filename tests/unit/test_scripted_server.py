@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from tests.unit.scripted import Running, command, environment, scripted
-from trimtab.engines import scripted_behaviour as behaviour
-from trimtab.engines.scripted_server import Engine, Job
+from trimtab.engines.scripted import behaviour
+from trimtab.engines.scripted.server import Engine, Job
 
 FULL = ["VLLM::EngineCor", "VLLM::Worker", "vllm"]
 

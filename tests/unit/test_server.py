@@ -17,7 +17,7 @@ import pytest
 from tests.contracts.machines import facts_of, plain_host
 from tests.servers.tree_engine import TreeEngine
 from trimtab import server
-from trimtab.engines.scripted import Scripted
+from trimtab.engines.scripted.engine import Scripted
 from trimtab.errors import StartFailedError
 from trimtab.model import Plan, Settings
 from trimtab.plan import compile_plan

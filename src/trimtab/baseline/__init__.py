@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trimtab import config_file, shell_words
-from trimtab.baseline import launcher, serving
+from trimtab.baseline import launcher, serving, shell_words
+from trimtab.engines.vllm import config_file
 from trimtab.errors import UsageError
 from trimtab.question import Options
 from trimtab.redaction import argv_secrets, redact_words

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trimtab import shell_words
+from trimtab.baseline import shell_words
 from trimtab.errors import UsageError
 from trimtab.lint.readers.container import is_run, parse_run
 from trimtab.lint.readers.launch import Word

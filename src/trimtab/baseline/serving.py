@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trimtab import config_file
+from trimtab.engines.vllm import config_file
 from trimtab.errors import UsageError
 
 _ENDPOINT = frozenset({"--host", "--port", "--uds"})

@@ -73,15 +73,15 @@ def install(
 
 def _install_on(engine: str, python: str, engine_python: str | None) -> None:
     from trimtab.engine_choice import EMBEDDED
-    from trimtab.engines import elsewhere
+    from trimtab.engines import variants
     from trimtab.errors import UsageError
     from trimtab.interpreters import store
 
     if engine_python is not None:
         raise UsageError("--python names the interpreter: leave --engine-python out")
-    elsewhere.require_engine(engine)
+    variants.require_engine(engine)
     record, program = store.find(python)
-    made = elsewhere.install(engine, program, record.name, terminal.say)
+    made = variants.install(engine, program, record.name, terminal.say)
     terminal.tell(f"{engine} on {record.name} is ready: {made.parent.parent}")
     named = "" if engine == EMBEDDED else f" --engine {engine}"
     terminal.tell(f"next: trimtab compare stock interpreter={record.name}{named}")

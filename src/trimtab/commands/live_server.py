@@ -11,7 +11,7 @@ from typing import Any
 from trimtab import formatting, header, measure
 from trimtab.commands.terminal import say
 from trimtab.engines import api_key, checkpoint
-from trimtab.engines.vllm import served_name
+from trimtab.engines.vllm.engine import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.http_client import loopback
 from trimtab.http_client.address import insecure as unchecked

@@ -1,6 +1,6 @@
 """Serving engines: what trimtab must know of one to start it, watch it and ask it.
 
-An engine is one file: a module of this package with
+An engine is one module of this package, or one package with a module ``engine``, with
 
 * ``ENGINES``, name → one sentence for the user,
 * ``load(name, python)``, which returns the :class:`Engine` or ``None`` when this machine has none
@@ -246,9 +246,9 @@ def available(python: str | None = None) -> list[Engine]:
 
 def environments(engine: Engine) -> dict[str, str]:
     """Return name → folder of an engine's finished environments on other interpreters."""
-    from trimtab.engines import elsewhere
+    from trimtab.engines import variants
 
-    return elsewhere.of(engine.name, engine.where)
+    return variants.of(engine.name, engine.where)
 
 
 def caveat(name: str) -> str:
@@ -281,6 +281,7 @@ def _module(name: str, what: str = "--engine") -> ModuleType:
 def _modules() -> Iterator[ModuleType]:
     """Yield the modules of this package that define engines."""
     for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
+        part = f"{info.name}.engine" if info.ispkg else info.name
+        module = importlib.import_module(f"{__name__}.{part}")
         if hasattr(module, "ENGINES"):
             yield module

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from trimtab.engines import default_model, vllm
-from trimtab.engines.vllm import Vllm, VllmObserver
+from trimtab.engines import default_model
+from trimtab.engines.vllm import engine
+from trimtab.engines.vllm.engine import Vllm, VllmObserver
 from trimtab.environments import managed
 from trimtab.errors import UsageError
 from trimtab.host import Host
@@ -122,13 +123,13 @@ def load(name: str, python: str | None) -> Rehearsal | None:
         UsageError: the description of the machine to play does not parse.
     """
     found = managed.interpreter(environments.engine())
-    return None if found is None else _rehearsal(vllm.inspect(name, found))
+    return None if found is None else _rehearsal(engine.inspect(name, found))
 
 
 def install(name: str, python: str | None, progress: Callable[[str], None]) -> Rehearsal:
     """Install the rehearsal's environment, unless it is there, and return the engine."""
     found = managed.install(environments.engine(), python, progress)
-    return _rehearsal(vllm.inspect(name, found))
+    return _rehearsal(engine.inspect(name, found))
 
 
 def assume(name: str) -> Rehearsal:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trimtab import facts as all_facts
-from trimtab.engines import vllm_install
+from trimtab.engines.vllm import install as vllm_install
 from trimtab.errors import HostError
 from trimtab.export.chips import APT_LIBRARIES, IMAGE_LIBRARIES, MACHINES, Chip, is_openeuler
 from trimtab.facts import Facts

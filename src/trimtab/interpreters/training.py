@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.engines import default_model, vllm_install
+from trimtab.engines import default_model
+from trimtab.engines.vllm import install
 from trimtab.environments import distributions, managed
 from trimtab.errors import UsageError
 
@@ -97,7 +98,7 @@ def on_managed_engine() -> Training:
     Raises:
         UsageError: the embedded engine is not installed.
     """
-    python = managed.interpreter(vllm_install.recipe())
+    python = managed.interpreter(install.recipe())
     if python is None:
         raise UsageError(
             "--train serving drives the embedded engine's packages: run 'trimtab engine install "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab import facts as all_facts
-from trimtab.engines import vllm_install
+from trimtab.engines.vllm import install
 from trimtab.environments import managed
 from trimtab.errors import HostError, TrimtabError
 from trimtab.facts import packages, situation
@@ -102,7 +102,7 @@ def environment_python(scene: Scene) -> str:
         return f"{scene.wish.environment}/bin/python"
     if not scene.local:
         return ""
-    recipe = vllm_install.recipe()
+    recipe = install.recipe()
     found = managed.interpreter(recipe)
     return str(found) if found is not None else ""
 

@@ -13,7 +13,7 @@ import json
 import shlex
 from typing import Final
 
-from trimtab.engines import vllm_install
+from trimtab.engines.vllm import install as vllm_install
 from trimtab.prepare import chips, interpreters, matrix
 from trimtab.prepare.target import Target
 

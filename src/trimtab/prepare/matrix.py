@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from trimtab.engines import vllm_install
+from trimtab.engines.vllm import install
 from trimtab.prepare import chips
 from trimtab.prepare.target import Target
 
@@ -68,7 +68,7 @@ NEWEST: Final = "0.23.0"
 """The release of vllm-ascend that is prepared by default; elsewhere it is `WITHOUT_NPU`."""
 
 WITHOUT_NPU: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
-    {"cpu": vllm_install.PINS, "cuda": {"vllm": "0.32.0"}}
+    {"cpu": install.PINS, "cuda": {"vllm": "0.32.0"}}
 )
 _VLLM_TORCH: Final = {"0.32.0": "2.13.0", "0.23.0": "2.11.0"}
 _VLLM_PYTHONS: Final = ((3, 11), (3, 15))
@@ -106,7 +106,7 @@ def pythons(target: Target, release: str = "") -> Span:
     if target.platform == "ascend":
         return ASCEND[release or NEWEST].pythons
     if target.platform == "cpu":
-        (low, (major, minor)) = vllm_install.recipe().pythons
+        (low, (major, minor)) = install.recipe().pythons
         return low, (major, minor + 1)
     return _VLLM_PYTHONS
 

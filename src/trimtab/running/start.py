@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from trimtab.engines import api_key
+from trimtab.engines.vllm import command
 from trimtab.errors import RunRefusedError
 from trimtab.processes.supervised import Kept, describe_exit
-from trimtab.running import place, program
+from trimtab.running import place
 from trimtab.running.output import Output
 from trimtab.running.supervise import Supervisor, block
 from trimtab.running.verified import Telling, Verification
@@ -30,7 +31,7 @@ def run(wanted: Wanted, telling: Telling, *, deadline: float, allow_host: bool) 
         EngineError: the command could not be started, or a process of it not ended.
         HostError: a host setting could not be made or restored.
     """
-    program.require_program(wanted.argv, wanted.environment)
+    command.require_program(wanted.argv, wanted.environment)
     writes = wanted.plan.writes if allow_host else ()
     heard = block()
     with place.applied(writes, wanted.host), place.record() as folder:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from trimtab import facts
 from trimtab.catalog import Context
 from trimtab.engines import Engine, Observer
+from trimtab.engines.vllm import command as program
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host, LocalHost
@@ -21,7 +22,7 @@ from trimtab.presets import PRESETS, find
 from trimtab.processes import procfs
 from trimtab.profile import Profile
 from trimtab.redaction import is_marker, redact_plan, restore_words
-from trimtab.running import inside, program
+from trimtab.running import inside
 from trimtab.running.differences import Difference, differences, parsed
 from trimtab.server import child_environment
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.engines import vllm_install
+from trimtab.engines.vllm import install
 from trimtab.environments import managed
 from trimtab.errors import EngineInstallError
 from trimtab.prepare import chips, installing, matrix
@@ -65,8 +65,8 @@ class EngineStep:
             return ()
         env = index_environment(scene.wish)
         if target.platform == "cpu":
-            folder = str(managed.folder(vllm_install.NAME))
-            return (Managed(vllm_install.NAME, folder, scene.python, env),)
+            folder = str(managed.folder(install.NAME))
+            return (Managed(install.NAME, folder, scene.python, env),)
         folder = scene.wish.environment
         words = installing.commands(target, release, scene.python, folder)
         return (Commands(folder, words, env),)

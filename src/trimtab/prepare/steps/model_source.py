@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimtab.engines import vllm_install
+from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import managed
 from trimtab.prepare.change import Change, Commands
 from trimtab.prepare.recipe import Instruction, Script, Setting

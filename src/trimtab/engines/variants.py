@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from trimtab.engines import vllm_install
+from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import distributions, managed
 from trimtab.environments.installing import Say
 from trimtab.environments.managed import Job, Recipe, Step

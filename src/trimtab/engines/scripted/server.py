@@ -2,7 +2,7 @@
 
 A script of its own, standard library only, so that it starts in a tenth of a second::
 
-    python -I -S scripted_server.py serve MODEL --host 127.0.0.1 --port 8000 [vLLM's flags]
+    python -I -S server.py serve MODEL --host 127.0.0.1 --port 8000 [vLLM's flags]
 
 It speaks HTTP/1.1 and server-sent events like vLLM's API server, has vLLM's processes (API
 server, engine core, worker; without the worker under VLLM_ENABLE_V1_MULTIPROCESSING=0) with their
@@ -10,7 +10,7 @@ names and their way of dying (vLLM 0.32: the API server leaves with code 0 when 
 dies; engine core and worker outlive a killed API server), takes vLLM's flags and reports its
 configuration where vLLM does. What it does is exact: all running streams emit one token each at
 every tick of one clock, at most ``max_num_seqs`` run at a time, and the tick is shortened by the
-planted effects. ``scripted_behaviour.py`` tells how to plant them, and faults.
+planted effects. ``behaviour.py`` tells how to plant them, and faults.
 """
 
 from __future__ import annotations
@@ -30,12 +30,11 @@ from pathlib import Path
 from typing import NoReturn
 
 if __package__:
-    from trimtab.engines import scripted_behaviour as behaviour
-    from trimtab.engines import scripted_processes as processes
+    from trimtab.engines.scripted import behaviour, processes
 else:  # run as a script: isolated mode leaves the script's folder out of the path
     sys.path.append(str(Path(__file__).parent))
-    import scripted_behaviour as behaviour  # type: ignore[import-not-found,no-redef]
-    import scripted_processes as processes  # type: ignore[import-not-found,no-redef]
+    import behaviour  # type: ignore[import-not-found,no-redef]
+    import processes  # type: ignore[import-not-found,no-redef]
 
 VERSION = "1.0"
 

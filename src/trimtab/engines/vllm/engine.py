@@ -8,15 +8,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.engines import (
-    checkpoint,
-    default_model,
-    torch_build,
-    vllm_failures,
-    vllm_install,
-    vllm_report,
-    vllm_roles,
-)
+from trimtab.engines import checkpoint, default_model
+from trimtab.engines.vllm import failures, report, torch_build
+from trimtab.engines.vllm import install as vllm_install
+from trimtab.engines.vllm import roles as vllm_roles
 from trimtab.environments import distributions, managed
 from trimtab.errors import EngineMissingError, ServerLostError, UsageError
 from trimtab.host import Host, LocalHost
@@ -141,11 +136,11 @@ class Vllm:
 
     def explain(self, log: str) -> str:
         """Return the likely cause of a failed start."""
-        return vllm_failures.explain(log)
+        return failures.explain(log)
 
     def cold_start(self, log: str) -> bool | None:
         """Whether this start compiled what later ones load."""
-        return vllm_report.compiled_anew(log)
+        return report.compiled_anew(log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,14 +253,14 @@ def reported_config(
 
     ``url`` is "" where nothing listens. Of the log only what ``pids`` wrote counts, if given.
     """
-    found = vllm_report.from_log(log if pids is None else vllm_report.written_by(log, pids))
+    found = report.from_log(log if pids is None else report.written_by(log, pids))
     if not url:
         return found
     metrics = loopback.get(url, "/metrics", _ASK_SECONDS, key) or b""
     info = loopback.get_json(url, "/server_info?config_format=json", _INFO_SECONDS, key)
     return {
-        **vllm_report.from_server_info(info),
-        **vllm_report.from_metrics(metrics.decode(errors="replace")),
+        **report.from_server_info(info),
+        **report.from_metrics(metrics.decode(errors="replace")),
         **found,
     }
 

@@ -1,6 +1,6 @@
 """What the scripted server does, and how it is told: flags, configuration, behaviour, faults.
 
-Part of a script that runs without trimtab's packages (see ``scripted_server.py``): standard
+Part of a script that runs without trimtab's packages (see ``server.py``): standard
 library only, no imports of ours.
 
 The environment variable TRIMTAB_SCRIPTED names a JSON file that overrides parts of BEHAVIOUR:

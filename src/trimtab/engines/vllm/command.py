@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trimtab import engines
-from trimtab.engines import Engine, Observer, scripted
+from trimtab.engines import Engine, Observer
+from trimtab.engines.scripted import engine as scripted
 from trimtab.errors import EngineMissingError, UsageError
 
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")

@@ -14,14 +14,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trimtab.engines import checkpoint, vllm, vllm_failures, vllm_roles
+from trimtab.engines import checkpoint
+from trimtab.engines.vllm import engine, failures
+from trimtab.engines.vllm import roles as vllm_roles
 from trimtab.host import Host, LocalHost
 from trimtab.model import Process, Value
 from trimtab.model.platforms import CPU, PLATFORMS
 
 ENGINES: Mapping[str, str] = {"scripted": "a small server with known behaviour, for tests"}
 
-SERVER = Path(__file__).with_name("scripted_server.py")
+SERVER = Path(__file__).with_name("server.py")
 MODEL = "scripted-model"
 VERSION = "0.32.0+cpu"
 """The version it passes for, so that the catalogue judges it as that vLLM."""
@@ -71,7 +73,7 @@ class Scripted:
 
     def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether ``/health`` answers 200."""
-        return vllm.healthy(url, key)
+        return engine.healthy(url, key)
 
     def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
         """Return vLLM's roles; the process that runs the script serves the API."""
@@ -91,11 +93,11 @@ class Scripted:
         key: str | None = None,
     ) -> Mapping[str, Value]:
         """Return what the server reports, by vLLM's own ways."""
-        return vllm.reported_config(url, log, pids=pids, key=key)
+        return engine.reported_config(url, log, pids=pids, key=key)
 
     def served_name(self, url: str, *, key: str | None = None) -> str:
         """Return the first name of ``/v1/models``."""
-        return vllm.served_name(url, key)
+        return engine.served_name(url, key)
 
     def vocab(self, model: str) -> int:
         """Any token will do."""
@@ -107,7 +109,7 @@ class Scripted:
 
     def explain(self, log: str) -> str:
         """Return the likely cause of a failed start."""
-        return vllm_failures.explain(log)
+        return failures.explain(log)
 
     def cold_start(self, log: str) -> bool | None:
         """It compiles nothing."""

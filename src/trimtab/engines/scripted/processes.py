@@ -1,6 +1,6 @@
 """The scripted server's processes: vLLM's tree, names and ways of dying, without the work.
 
-Part of a script that runs without trimtab's packages (see ``scripted_server.py``): standard
+Part of a script that runs without trimtab's packages (see ``server.py``): standard
 library only, no imports of ours.
 """
 
