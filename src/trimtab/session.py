@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from trimtab import __version__, baseline, engines, facts, presets
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further, with_tries
-from trimtab.catalog.dummy import nothing
+from trimtab.catalog.entries.dummy import nothing
 from trimtab.engine_choice import choose, remarks
 from trimtab.engines import Engine, checkpoint
 from trimtab.engines.ascend_rehearsal import Rehearsal

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
 from trimtab.catalog import CATALOG, Context, Tuning, conflict, space, with_further
-from trimtab.catalog._tuning import no_lead
+from trimtab.catalog.schema import no_lead
 from trimtab.errors import UnknownTuningError, UsageError
 from trimtab.facts import Facts
 from trimtab.facts.cuda import Gpu

@@ -6,7 +6,7 @@ import pytest
 
 from trimtab import rules
 from trimtab.catalog import Scene
-from trimtab.catalog._releases import Releases, vllm, vllm_ascend
+from trimtab.catalog.releases import Releases, vllm, vllm_ascend
 from trimtab.model.document import Setting
 from trimtab.model.finding import Action, Finding, Severity
 from trimtab.model.situation import Situation

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tests.unit.show_samples import PROFILE
 from trimtab import engines, export
-from trimtab.catalog import _versions
+from trimtab.catalog import torch_npu_versions
 from trimtab.commands.app import app
 from trimtab.engines import ascend_rehearsal
 from trimtab.environments import distributions, installing, managed
@@ -272,7 +272,7 @@ def test_a_lock_for_another_python_is_not_used(
 
 
 def test_the_versions_that_the_matrix_asked_have_locks() -> None:
-    asked = _versions.torch_npu()
+    asked = torch_npu_versions.torch_npu()
     known = [*asked.versions, *(one.partition(" ")[0] for one in asked.not_asked)]
     assert len(known) > 5
     for version in known:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from trimtab import lint
-from trimtab.catalog._placeholders import is_placeholder
-from trimtab.catalog._releases import vllm, vllm_ascend
+from trimtab.catalog.placeholders import is_placeholder
+from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.errors import UsageError
 from trimtab.lint.images import told_by_image
 from trimtab.lint.scenes import scenes

@@ -13,8 +13,7 @@ from hypothesis import given as examples
 from hypothesis import strategies as some
 
 from trimtab.catalog import CATALOG
-from trimtab.catalog._accepts import Taken
-from trimtab.catalog._c_numbers import Option, Share, Size, divisions, switched_on
+from trimtab.catalog.values import Option, Share, Size, Taken, divisions, switched_on
 from trimtab.errors import UsageError
 from trimtab.lint import read
 from trimtab.model import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.catalog import CATALOG
-from trimtab.catalog._versions import Versions, life, parse, torch_npu
+from trimtab.catalog.torch_npu_versions import Versions, life, parse, torch_npu
 from trimtab.oracle import matrix
 from trimtab.oracle.matrix import Told
 from trimtab.oracle.model import Verdict

@@ -11,7 +11,7 @@ import pytest
 from tests.contracts.test_rules import FILES, scene_of
 from trimtab import lint, rules
 from trimtab.catalog import CATALOG
-from trimtab.catalog._accepts import Taken
+from trimtab.catalog.values import Taken
 from trimtab.model.finding import Finding, Severity
 
 ENDS = re.compile(

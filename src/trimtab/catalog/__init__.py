@@ -11,13 +11,8 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from trimtab.catalog import _space
-from trimtab.catalog._host_overhead import with_tries
-from trimtab.catalog._host_places import written_by
-from trimtab.catalog._known import require_known, setters
-from trimtab.catalog._rule import Rule
-from trimtab.catalog._scene import Scene
-from trimtab.catalog._space import (
+from trimtab.catalog import entries, factors
+from trimtab.catalog.factors import (
     LeftOut,
     conflict,
     exclusion,
@@ -26,8 +21,12 @@ from trimtab.catalog._space import (
     unfit,
     unread,
     with_further,
+    with_tries,
 )
-from trimtab.catalog._tuning import Claim, Context, Relation, Source, Tuning
+from trimtab.catalog.lookup import require_known, setters, written_by
+from trimtab.catalog.rules.rule import Rule
+from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.schema import Claim, Context, Relation, Source, Tuning
 from trimtab.model import Factor, RiskLevel
 
 __all__ = [
@@ -57,10 +56,8 @@ __all__ = [
 
 def _discover() -> Mapping[str, Tuning]:
     found: dict[str, Tuning] = {}
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
-        if module.name.startswith("_"):
-            continue
-        layer = importlib.import_module(f"{__name__}.{module.name}")
+    for module in sorted(pkgutil.iter_modules(entries.__path__), key=lambda info: info.name):
+        layer = importlib.import_module(f"{entries.__name__}.{module.name}")
         for tuning in layer.TUNINGS:
             if tuning.name in found:
                 raise ValueError(f"two entries are called {tuning.name}: one is in {module.name}")
@@ -86,4 +83,4 @@ def space(
         UnknownTuningError: a pattern matches nothing; the message names the nearest entries.
     """
     catalog = with_further(CATALOG, context.tries)
-    return _space.choose(catalog, context, only, skip, max_risk)
+    return factors.choose(catalog, context, only, skip, max_risk)

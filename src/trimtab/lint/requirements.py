@@ -9,7 +9,7 @@ from typing import Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from trimtab.catalog._releases import vllm, vllm_ascend
+from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.model.document import Command, Document
 from trimtab.model.situation import Situation
 

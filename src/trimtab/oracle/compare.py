@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from trimtab import rules
 from trimtab.catalog import Scene
-from trimtab.catalog._accepts import Taken
+from trimtab.catalog.values import Taken
 from trimtab.model.document import Setting
 from trimtab.model.finding import Severity
 from trimtab.model.situation import Situation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trimtab.catalog._versions import torch_npu as asked_versions
+from trimtab.catalog.torch_npu_versions import torch_npu as asked_versions
 from trimtab.environments import managed
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.rehearsal import chips, environments

@@ -10,14 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from trimtab.catalog import CATALOG, Tuning
-from trimtab.catalog._accepts import (
-    Accepts,
-    Choice,
-    Decimal,
-    Reading,
-    Whole,
-)
-from trimtab.catalog._c_numbers import Option, Share, Size
+from trimtab.catalog.values import Accepts, Choice, Decimal, Option, Reading, Share, Size, Whole
 from trimtab.knobs import Env, EnvList, JsonKey
 from trimtab.oracle.model import Given
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from trimtab.catalog._accepts import Taken
+from trimtab.catalog.values import Taken
 
 _TAKEN, _MISREAD, _REFUSED = Taken.AS_WRITTEN, Taken.MISREAD, Taken.REFUSED
 Said = tuple[tuple[str, Taken], ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.catalog import CATALOG
-from trimtab.catalog._accepts import Taken
+from trimtab.catalog.values import Taken
 from trimtab.model.situation import Situation
 from trimtab.oracle import LABEL
 from trimtab.oracle.compare import UNDECIDED, agrees, foreseen

@@ -3,28 +3,219 @@
 The steps are facts of the guide (vllm-ascend, Apache-2.0); none of its wording is repeated.
 Verbatim means: contradictions included. It preloads jemalloc and then tcmalloc, so the first one
 serves; where it exports one variable twice, the second export is what is left.
+
+Steps that both editions of the guide have, each at a line of its own in either.
 """
 
 from __future__ import annotations
 
-from trimtab.presets._guide_steps import (
-    APT_MIRROR,
-    EXPANDABLE,
-    HCCL_MODE,
-    KERNEL,
-    MAX_SPLIT,
-    MISPLACED,
-    OR,
-    OS_PACKAGES,
-    PYTHON,
-    at,
-    container,
-    jemalloc,
-    named_only,
-    pip,
-    tcmalloc,
-)
+from collections.abc import Iterator
+from dataclasses import replace
+
 from trimtab.presets.preset import Origin, Preset, Step
+
+_MIRROR = "https://mirrors.tuna.tsinghua.edu.cn"
+_MORE = "https://www.hiascend.com/document/detail/zh/Pytorch/600/ptmoddevg/trainingmigrguide"
+
+APT_MIRROR = Step(
+    tuning="apt-mirror",
+    value="ubuntu-ports, jammy, of a mirror",
+    written=(f'echo "deb {_MIRROR}/ubuntu-ports/ jammy main" > /etc/apt/sources.list',),
+)
+OS_PACKAGES = Step(
+    tuning="os-packages",
+    value="wget gcc g++ libnuma-dev git vim",
+    written=("apt update && apt install wget gcc g++ libnuma-dev git vim -y",),
+)
+MAX_SPLIT = Step(
+    tuning="npu-max-split-size",
+    value="250",
+    written=('export PYTORCH_NPU_ALLOC_CONF="max_split_size_mb:250"',),
+)
+EXPANDABLE = Step(
+    tuning="npu-expandable-segments",
+    value="True",
+    written=('export PYTORCH_NPU_ALLOC_CONF="expandable_segments:True"',),
+)
+OR = Step(
+    setting="choice between two values",
+    written=("or",),
+    prose=True,
+    lost="it joins two values of one variable, and the second one is taken here",
+)
+MISPLACED = Step(
+    setting="comment about memory shared by streams",
+    written=("# Give memory of one stream to another early: reuse between streams.",),
+    lost="a comment sets nothing, and this one describes MULTI_STREAM_MEMORY_REUSE",
+)
+HCCL_MODE = Step(
+    tuning="hccl-op-expansion",
+    value="AIV",
+    written=('export HCCL_OP_EXPANSION_MODE="AIV"',),
+)
+
+
+def at(step: Step, line: int, lost: str = "") -> Step:
+    """Return a step as it stands in a line of an edition."""
+    return replace(step, line=line, lost=lost or step.lost)
+
+
+def container(tag: str, line: int, more: str = "") -> Iterator[Step]:
+    """Yield the container that is started: its image, devices and mounts, all in one command."""
+    nodes = ("/dev/davinci0", "/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
+    paths = (
+        *("/usr/local/dcmi", "/usr/local/bin/npu-smi", "/usr/local/Ascend/driver/lib64/"),
+        *("/usr/local/Ascend/driver/version.info", "/etc/ascend_install.info", "/root/.cache"),
+    )
+    mounts = tuple(f"{path}:{path}" for path in paths)
+    command = (
+        "docker run --rm",
+        "--name performance-test",
+        *((more,) if more else ()),
+        *(f"--device {node}" for node in nodes),
+        *(f"-v {mount}" for mount in mounts),
+        f"-it m.daocloud.io/quay.io/ascend/cann:{tag} bash",
+    )
+    written = tuple(f"{part} \\" for part in command[:-1]) + command[-1:]
+    yield Step(
+        tuning="container-image", value=f"quay.io/ascend/cann:{tag}", line=line, written=written
+    )
+    yield Step(tuning="container-devices", value="; ".join(nodes), line=line)
+    yield Step(tuning="container-mounts", value="; ".join(mounts), line=line)
+    if more:
+        yield Step(tuning="container-shm", value=more.partition("=")[2], line=line)
+
+
+def pip(line: int) -> Iterator[Step]:
+    """Yield the package index, written to the user's configuration, and what is installed."""
+    index = "https://pypi.tuna.tsinghua.edu.cn/simple"
+    packages = "modelscope pandas datasets gevent sacrebleu rouge_score pybind11 pytest"
+    yield Step(
+        tuning="pip-index",
+        value=index,
+        line=line,
+        written=(f"pip config set global.index-url {index}",),
+    )
+    yield Step(
+        setting="Python packages",
+        value=packages,
+        line=line + 1,
+        written=(f"pip install {packages}",),
+    )
+
+
+_TARBALL = "https://repo.oepkgs.net/ascend/pytorch/vllm"
+PYTHON = (
+    Step(
+        tuning="python-tarball",
+        value="py311_bisheng.tar.gz",
+        line=80,
+        written=(
+            f"wget {_TARBALL}/lib/libcrypto.so.1.1",
+            f"wget {_TARBALL}/lib/libomp.so",
+            f"wget {_TARBALL}/lib/libssl.so.1.1",
+            f"wget {_TARBALL}/python/py311_bisheng.tar.gz",
+            "",
+            "",
+            "cp ./*.so* /usr/local/lib",
+            "tar -zxvf ./py311_bisheng.tar.gz -C /usr/local/",
+            "mv /usr/local/py311_bisheng/ /usr/local/python",
+            r'sed -i "1c#\!/usr/local/python/bin/python3.11" /usr/local/python/bin/pip3',
+            r'sed -i "1c#\!/usr/local/python/bin/python3.11" /usr/local/python/bin/pip3.11',
+            "ln -sf /usr/local/python/bin/python3 /usr/bin/python",
+            "ln -sf /usr/local/python/bin/python3 /usr/bin/python3",
+            "ln -sf /usr/local/python/bin/python3.11 /usr/bin/python3.11",
+            "ln -sf /usr/local/python/bin/pip3 /usr/bin/pip3",
+            "ln -sf /usr/local/python/bin/pip3 /usr/bin/pip",
+            "",
+            "export PATH=/usr/bin:/usr/local/python/bin:$PATH",
+        ),
+    ),
+    Step(tuning="optimized-python", value="PGO and LTO, by the BiSheng compiler", line=72),
+)
+
+
+def jemalloc(line: int, former: str) -> Iterator[Step]:
+    """Yield jemalloc's package and its preload, which ``former`` joins with the old value."""
+    yield Step(
+        tuning="os-packages",
+        value="libjemalloc2",
+        line=line,
+        written=("sudo apt update", "sudo apt install libjemalloc2"),
+    )
+    path = '/usr/lib/"$(uname -i)"-linux-gnu/libjemalloc.so.2'
+    yield Step(
+        tuning="jemalloc",
+        value="libjemalloc.so.2",
+        line=line + 4,
+        written=(f"export LD_PRELOAD={path}{former}",),
+        sonames=("libjemalloc.so.2",),
+    )
+
+
+def tcmalloc(line: int, *, export: int, check: int) -> Iterator[Step]:
+    """Yield tcmalloc's packages, its preload behind the one before, and the check of it."""
+    packages = "libgoogle-perftools4 libgoogle-perftools-dev"
+    yield Step(
+        tuning="os-packages",
+        value=packages,
+        line=line,
+        written=("sudo apt update", f"sudo apt install {packages}", "", "", _FIND),
+    )
+    yield Step(
+        tuning="tcmalloc",
+        value="libtcmalloc.so.4",
+        line=export,
+        written=('export LD_PRELOAD="$LD_PRELOAD:<path>"',),
+        sonames=("libtcmalloc.so.4", "libtcmalloc_minimal.so.4"),
+    )
+    yield Step(setting="check of the preload", value="ldd", line=check, written=(_LDD,))
+
+
+_FIND = "find /usr -name libtcmalloc.so*"
+_LDD = "ldd `which python`"
+
+
+def named_only(line: int) -> Iterator[Step]:
+    """Yield what the guide names for special cases, with a link and without a value."""
+    named = ("hccl-intra-roce", "hccl-rdma-tc", "hccl-rdma-sl", "hccl-buffsize")
+    variables = (
+        *("HCCL_INTRA_ROCE_ENABLE", "HCCL_RDMA_TC", "HCCL_RDMA_SL"),
+        "HCCL_BUFFSIZE",
+    )
+    for offset, (tuning, variable) in enumerate(zip(named, variables, strict=True)):
+        page = f"{_MORE}/performance_tuning_{44 + offset:04d}.html"
+        yield Step(
+            tuning=tuning,
+            line=line + offset,
+            written=(f"- `{variable}` ([more]({page}))",),
+            prose=True,
+            lost="the guide names it and gives no value",
+        )
+
+
+KERNEL = (
+    Step(
+        tuning="cpu-governor",
+        value="performance",
+        line=161,
+        written=("echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",),
+    ),
+    Step(tuning="swappiness", value=0, line=178, written=("sysctl -w vm.swappiness=0",)),
+    Step(
+        tuning="numa-balancing",
+        value=0,
+        line=198,
+        written=("sysctl -w kernel.numa_balancing=0",),
+    ),
+    Step(
+        tuning="sched-migration-cost",
+        value=50000,
+        line=220,
+        written=("sysctl -w kernel.sched_migration_cost_ns=50000",),
+    ),
+)
+
 
 _REPOSITORY = "vllm-project/vllm-ascend"
 

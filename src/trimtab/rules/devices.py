@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from trimtab.catalog import Scene
-from trimtab.catalog._placeholders import is_placeholder
+from trimtab.catalog.placeholders import is_placeholder
 from trimtab.model.document import Setting
 
 _VISIBLE = (

@@ -7,9 +7,9 @@ from functools import cache
 from typing import TypeAlias
 
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
-from trimtab.catalog._accepts import Choice, Taken
-from trimtab.catalog._placeholders import is_name_of_number, is_placeholder, unfilled
-from trimtab.catalog._releases import vllm_ascend
+from trimtab.catalog.placeholders import is_name_of_number, is_placeholder, unfilled
+from trimtab.catalog.releases import vllm_ascend
+from trimtab.catalog.values import Choice, Taken
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Value

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from trimtab.catalog import CATALOG, Rule, Scene
-from trimtab.catalog._placeholders import is_placeholder
-from trimtab.catalog._releases import vllm, vllm_ascend
-from trimtab.catalog._rules import before
+from trimtab.catalog.applicability import before
+from trimtab.catalog.placeholders import is_placeholder
+from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.knobs import JsonKey
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.rules import spelling

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trimtab.catalog import Scene, Tuning
-from trimtab.catalog._releases import Releases, vllm, vllm_ascend
-from trimtab.catalog._successors import OPTIONS, VARIABLES, Successor
+from trimtab.catalog.releases import OPTIONS, VARIABLES, Releases, Successor, vllm, vllm_ascend
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.finding import Action, Hit, Remedy, Severity
@@ -42,7 +41,7 @@ class Life:
 
 
 def _older(version: str, other: str) -> bool:
-    from trimtab.catalog._rules import before
+    from trimtab.catalog.applicability import before
 
     return bool(before(version, other))
 

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from importlib import resources
 
 from trimtab.catalog import CATALOG, Rule, Scene
-from trimtab.catalog._releases import vllm, vllm_ascend
+from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Origin

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from trimtab.catalog import Scene
-from trimtab.catalog._releases import vllm
+from trimtab.catalog.releases import vllm
 from trimtab.knobs.server_arg import option_name
 
 _PLUGINS = re.compile(

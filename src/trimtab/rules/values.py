@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from trimtab.catalog import Rule, Scene
-from trimtab.catalog._option_kinds import refusal
-from trimtab.catalog._placeholders import is_name_of_number, unfilled
-from trimtab.catalog._releases import vllm
-from trimtab.catalog._rules import before
+from trimtab.catalog.applicability import before
+from trimtab.catalog.option_kinds import refusal
+from trimtab.catalog.placeholders import is_name_of_number, unfilled
+from trimtab.catalog.releases import vllm
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Place, Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trimtab.catalog import Rule, Scene, Tuning
-from trimtab.catalog._versions import life, torch_npu
+from trimtab.catalog.torch_npu_versions import life, torch_npu
 from trimtab.knobs import Env, EnvList
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.rules.generic import literal

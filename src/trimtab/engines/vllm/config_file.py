@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from trimtab.catalog._releases import vllm
+from trimtab.catalog.releases import vllm
 from trimtab.errors import UsageError
 from trimtab.storage import user_files
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trimtab.catalog._releases import vllm
+from trimtab.catalog.releases import vllm
 from trimtab.facts.parsing import parse_cpu_list
 from trimtab.knobs.server_arg import option_name
 from trimtab.lint.readers.source import Source

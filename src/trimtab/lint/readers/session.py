@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Final
 
-from trimtab.catalog._scene import is_engine_script
+from trimtab.catalog.rules.scene import is_engine_script
 from trimtab.lint.readers import changes, entry, env_file, json_words, launchers, scripts
 from trimtab.lint.readers import container as containers
 from trimtab.lint.readers.launch import (

@@ -1,0 +1,137 @@
+"""A scene: one process with all that reaches it, as rules see it.
+
+It is the same for a live process (``doctor --pid``), for the machine as it is (``doctor``), and
+for a process that a file would start (``lint``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+from trimtab.catalog.placeholders import is_placeholder
+from trimtab.facts.parsing import parse_cpu_list
+from trimtab.knobs import Switch
+from trimtab.knobs.server_arg import option_name
+from trimtab.model import HostWrite, Settings
+from trimtab.model.document import Container, Document, Setting
+from trimtab.model.situation import Situation
+
+_NOTHING: Mapping[str, Setting] = MappingProxyType({})
+
+
+_VLLMS_SCRIPTS = frozenset({"api_server.py", "benchmark_latency.py", "benchmark_throughput.py"})
+"""Scripts that take the options of vLLM's engine."""
+
+
+def script_of(argv: Sequence[str]) -> str:
+    """Return the name of the Python script that a command runs, "" where it runs none."""
+    program = argv[0].rpartition("/")[2] if argv else ""
+    if not re.match(r"python|torchrun|accelerate", program):
+        return ""
+    words = argv[1 : argv.index("-m")] if "-m" in argv else argv[1:]
+    return next((one for one in words if one.endswith(".py")), "").rpartition("/")[2]
+
+
+def is_engine_script(argv: Sequence[str]) -> bool:
+    """Whether a command runs a script of vLLM's that takes the options of its engine."""
+    return script_of(argv) in _VLLMS_SCRIPTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What one process is given.
+
+    ``env`` and ``options`` map a name to the setting in force; ``host`` maps the path of a kernel
+    setting to its value (of the machine, or as the file writes it). ``complete``: a variable that
+    is not here is known to be unset. ``document`` is the file it comes from, if any; ``role`` and
+    ``pid`` belong to a live process. ``implied``: no server command is known.
+    """
+
+    situation: Situation
+    argv: tuple[str, ...] = ()
+    env: Mapping[str, Setting] = field(default_factory=lambda: _NOTHING)
+    options: Mapping[str, Setting] = field(default_factory=lambda: _NOTHING)
+    host: Mapping[str, Setting] = field(default_factory=lambda: _NOTHING)
+    affinity: tuple[int, ...] | None = None
+    container: Container | None = None
+    complete: bool = False
+    implied: bool = False
+    document: Document | None = None
+    role: str = ""
+    pid: int | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What is given, as knobs parse it; the preload list stays inside the environment."""
+        env = tuple(sorted((name, one.value) for name, one in self.env.items()))
+        return Settings(argv=self.argv, env=env, affinity=self.affinity)
+
+    @cached_property
+    def writes(self) -> tuple[HostWrite, ...]:
+        """The kernel settings, as knobs parse them."""
+        return tuple(HostWrite(path, one.value) for path, one in self.host.items())
+
+    def text(self, name: str) -> str | None:
+        """Return a variable's text; ``None`` when it is not set, or not known to the letter.
+
+        A placeholder says nothing of the value that will be filled in.
+        """
+        found = self.env.get(name)
+        if found is None or not found.literal or is_placeholder(found.value):
+            return None
+        return found.value
+
+    def option(self, name: str) -> str | None:
+        """Return a server option's text ("" for a switch); ``None`` when it is not given."""
+        found = self.options.get(option_name(name))
+        return None if found is None else found.value
+
+    def at(self, name: str) -> Setting | None:
+        """Return the setting of that name, wherever it was made."""
+        for group in (self.env, self.options, self.host):
+            if name in group:
+                return group[name]
+        return None
+
+    @property
+    def allowed(self) -> tuple[int, ...] | None:
+        """The CPUs that a wrapper binds the process to, else its container's, if known."""
+        if self.affinity is not None:
+            return self.affinity
+        options = self.container.options if self.container is not None else ()
+        for one in options:
+            if one.name == "--cpuset-cpus" and one.literal and len(one.value) < 200:
+                try:
+                    return parse_cpu_list(one.value.strip("'\"")) or None
+                except ValueError:
+                    return None
+        return None
+
+    @property
+    def own_script(self) -> bool:
+        """Whether a text starts a Python script of its own, which takes options of its own."""
+        return self.pid is None and bool(script_of(self.argv)) and not is_engine_script(self.argv)
+
+    @property
+    def graphs(self) -> bool | None:
+        """Whether graphs are captured: the command line tells, or else the situation.
+
+        ``--enforce-eager`` switches them off; without it vllm-ascend captures them by default.
+        """
+        if Switch("--enforce-eager").parse(Settings(argv=self.argv)) is True:
+            return False
+        return self.situation.graphs
+
+    def version(self, component: str) -> str:
+        """Return a component's version, "" when it is not known."""
+        return self.situation.versions.get(component, "")
+
+    def variables(self, *prefixes: str) -> Iterator[Setting]:
+        """Yield the variables whose names begin so, in their order."""
+        for name, one in self.env.items():
+            if name.startswith(prefixes):
+                yield one

@@ -1,0 +1,334 @@
+"""How a setting's reader takes its text: what is right, what is refused, what is misread.
+
+Each class is one way of reading, as the source of the reader does it; ``read`` is total.
+
+Numbers as C and C++ read them: leading digits count, and what follows is dropped.
+
+torch_npu reads its options with strtol (no digit at all is 0), the allocator's sizes with stoull
+(no digit is refused, a minus sign wraps around) and shares with stod. All of this was seen from
+the binary of 2.13.0 (docs/oracle.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Taken(StrEnum):
+    """What becomes of a text."""
+
+    AS_WRITTEN = "as written"
+    MISREAD = "misread"  # silently another value
+    REFUSED = "refused"  # an error, at start-up or first use
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader makes of a text. ``sentence`` says why, unless it is taken as written."""
+
+    taken: Taken
+    sentence: str = ""
+
+    @classmethod
+    def fine(cls) -> Reading:
+        """Return that the text is taken as written."""
+        return cls(Taken.AS_WRITTEN)
+
+
+class Accepts(Protocol):
+    """A way of reading."""
+
+    def words(self) -> str:
+        """Return what is accepted, for people: "an integer from 0 to 7"."""
+        ...
+
+    def read(self, text: str) -> Reading:
+        """Return what the reader makes of ``text``."""
+        ...
+
+
+def _bad(taken: Taken, words: str, text: str, consequence: str) -> Reading:
+    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    return Reading(taken, f"it must be {words}, but is {shown!r}: {consequence}")
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """Any text. ``description`` says what it means."""
+
+    description: str = "any text"
+
+    def words(self) -> str:
+        """See `Accepts.words`."""
+        return self.description
+
+    def read(self, text: str) -> Reading:
+        """See `Accepts.read`."""
+        return Reading.fine()
+
+
+ANY_TEXT = Anything()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words. ``consequence`` says what becomes of another one.
+
+    ``blanks``: the reader drops blanks around the word.
+    """
+
+    choices: tuple[str, ...]
+    consequence: str
+    taken: Taken = Taken.REFUSED
+    ignore_case: bool = False
+    blanks: bool = False
+
+    def words(self) -> str:
+        """See `Accepts.words`."""
+        return self.choices[0] if len(self.choices) == 1 else f"one of {', '.join(self.choices)}"
+
+    def read(self, text: str) -> Reading:
+        """See `Accepts.read`."""
+        word = text.strip(" ") if self.blanks else text
+        folded = word.casefold() if self.ignore_case else word
+        known = (one.casefold() if self.ignore_case else one for one in self.choices)
+        if folded in known:
+            return Reading.fine()
+        return _bad(self.taken, self.words(), text, self.consequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An integer in a range, possibly a multiple of something.
+
+    ``junk`` and ``junk_consequence`` are for text that is no integer, where that is treated
+    differently from an integer out of range.
+    """
+
+    low: int | None
+    high: int | None
+    consequence: str
+    taken: Taken = Taken.REFUSED
+    multiple: int = 1
+    unit: str = ""
+    junk: Taken | None = None
+    junk_consequence: str = ""
+
+    def words(self) -> str:
+        """See `Accepts.words`."""
+        low, high = self.low, self.high
+        span = (
+            f" from {low} to {high}"
+            if low is not None and high is not None
+            else f" of at least {low}"
+            if low is not None
+            else f" of at most {high}"
+            if high is not None
+            else ""
+        )
+        multiple = f", a multiple of {self.multiple}" if self.multiple > 1 else ""
+        return f"an integer{span}{f' {self.unit}' if self.unit else ''}{multiple}"
+
+    def read(self, text: str) -> Reading:
+        """See `Accepts.read`."""
+        if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()):
+            consequence = self.junk_consequence or self.consequence
+            return _bad(self.junk or self.taken, self.words(), text, consequence)
+        number = int(text)
+        low = self.low is None or number >= self.low
+        high = self.high is None or number <= self.high
+        if low and high and number % self.multiple == 0:
+            return Reading.fine()
+        return _bad(self.taken, self.words(), text, self.consequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Decimal:
+    """A decimal number in a range; the bounds themselves count unless ``open_ends``."""
+
+    low: float
+    high: float
+    consequence: str
+    taken: Taken = Taken.REFUSED
+    open_ends: bool = False
+
+    def words(self) -> str:
+        """See `Accepts.words`."""
+        if self.open_ends:
+            return f"a number above {self.low:g} and below {self.high:g}"
+        return f"a number from {self.low:g} to {self.high:g}"
+
+    def read(self, text: str) -> Reading:
+        """See `Accepts.read`."""
+        try:
+            number = float(text)
+        except ValueError:
+            return _bad(self.taken, self.words(), text, self.consequence)
+        inside = (
+            self.low < number < self.high if self.open_ends else self.low <= number <= self.high
+        )
+        if inside:
+            return Reading.fine()
+        return _bad(self.taken, self.words(), text, self.consequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Text of a form (the whole of it must match ``regex``)."""
+
+    regex: str
+    description: str
+    consequence: str
+    taken: Taken = Taken.REFUSED
+
+    def words(self) -> str:
+        """See `Accepts.words`."""
+        return self.description
+
+    def read(self, text: str) -> Reading:
+        """See `Accepts.read`."""
+        if re.fullmatch(self.regex, text):
+            return Reading.fine()
+        return _bad(self.taken, self.description, text, self.consequence)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBy:
+    """A reader with rules of its own, as a function."""
+
+    description: str
+    reader: Callable[[str], Reading]
+
+    def words(self) -> str:
+        """See `Accepts.words`."""
+        return self.description
+
+    def read(self, text: str) -> Reading:
+        """See `Accepts.read`."""
+        return self.reader(text)
+
+
+# ASCII: C knows no other blanks and digits
+_WHOLE = re.compile(r"\s*[+-]?\d+", re.ASCII)
+_DECIMAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+
+
+def _is(words: str, text: str, consequence: str, taken: Taken) -> Reading:
+    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    return Reading(taken, f"it must be {words}, but is {shown!r}: {consequence}")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option read with strtol: one of some whole numbers; text without digits is 0.
+
+    ``others`` says what becomes of another number.
+    """
+
+    choices: tuple[int, ...]
+    others: str
+    taken: Taken = Taken.REFUSED
+
+    def words(self) -> str:
+        """See `Accepts.words`."""
+        return " or ".join(map(str, self.choices))
+
+    def read(self, text: str) -> Reading:
+        """See `Accepts.read`."""
+        digits = _WHOLE.match(text)
+        number = int(digits[0][:18]) if digits else 0
+        if number not in self.choices:
+            return _is(self.words(), text, self.others, self.taken)
+        if digits is None:
+            return _is(self.words(), text, "it is silently read as 0", Taken.MISREAD)
+        if text[digits.end() :].strip():
+            return _is(self.words(), text, f"it is silently read as {number}", Taken.MISREAD)
+        return Reading.fine()
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size read with stoull: a whole number of a unit, at least ``low``, at most ``high``."""
+
+    low: int
+    high: int | None
+    unit: str
+    consequence: str
+
+    def words(self) -> str:
+        """See `Accepts.words`."""
+        span = (
+            f"of at least {self.low}" if self.high is None else f"from {self.low} to {self.high}"
+        )
+        return f"a whole number {span} {self.unit}"
+
+    def read(self, text: str) -> Reading:
+        """See `Accepts.read`."""
+        digits = _WHOLE.match(text)
+        if digits is None:
+            return _is(self.words(), text, self.consequence, Taken.REFUSED)
+        number = int(digits[0][:18])
+        if number < 0 and self.high is None:
+            return _is(self.words(), text, "it wraps around to a huge size", Taken.MISREAD)
+        if number < self.low or (self.high is not None and number > self.high):
+            return _is(self.words(), text, self.consequence, Taken.REFUSED)
+        if text[digits.end() :].strip():
+            return _is(self.words(), text, f"it is silently read as {number}", Taken.MISREAD)
+        return Reading.fine()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share read with stod: above 0, and below 1 or at most 1."""
+
+    includes_one: bool
+    consequence: str
+
+    def words(self) -> str:
+        """See `Accepts.words`."""
+        return f"a number above 0 and {'at most' if self.includes_one else 'below'} 1"
+
+    def read(self, text: str) -> Reading:
+        """See `Accepts.read`."""
+        digits = _DECIMAL.match(text)
+        number = float(digits[0]) if digits else 0.0
+        if digits is None or not (0 < number < 1 or (number == 1 and self.includes_one)):
+            return _is(self.words(), text, self.consequence, Taken.REFUSED)
+        if text[digits.end() :].strip():
+            return _is(self.words(), text, f"it is silently read as {number:g}", Taken.MISREAD)
+        return Reading.fine()
+
+
+SWITCH = Option((0, 1), "any number but 0 counts as 1", Taken.MISREAD)
+
+
+def switched_on(text: str | None) -> bool:
+    """Whether a variable that is read with strtol is any number but 0."""
+    digits = _WHOLE.match(text or "")
+    return digits is not None and int(digits[0][:18]) != 0
+
+
+def divisions(text: str) -> Reading:
+    """Read roundup_power2_divisions: a power of two, or [size:power,...,>:power]."""
+    words = "a power of two, or [size:divisions,...]"
+    listed = text.strip()
+    if listed.startswith("["):
+        pairs = re.fullmatch(r"\[\s*(?:[\d>]+:\d+\s*,\s*)*[\d>]+:\d+\s*\]", listed)
+        numbers = [int(one) for one in re.findall(r":(\d{1,18})", listed)]
+        if pairs is None or not all(map(_power_of_two, numbers)):
+            return _is(words, text, "torch_npu raises an exception", Taken.REFUSED)
+        return Reading.fine()
+    digits = _WHOLE.match(text)
+    if digits is None or not _power_of_two(number := int(digits[0][:18])):
+        return _is(words, text, "torch_npu raises an exception", Taken.REFUSED)
+    if text[digits.end() :].strip():
+        return _is(words, text, f"it is silently read as {number}", Taken.MISREAD)
+    return Reading.fine()
+
+
+def _power_of_two(number: int) -> bool:
+    return number > 0 and number & (number - 1) == 0
