@@ -31,7 +31,7 @@ from scipy import stats
 from trimtab.engines import default_model
 from trimtab.model import BASELINE, Settings
 from trimtab.question import Options
-from trimtab.server import launch
+from trimtab.server.launcher import launch
 from trimtab.session import open_session
 
 

@@ -20,7 +20,7 @@ from trimtab.model import (
     Standing,
     Start,
 )
-from trimtab.profile import EngineId, Profile, evidence_digest, write_profile
+from trimtab.profiles.profile import EngineId, Profile, evidence_digest, write_profile
 from trimtab.redaction import redact_plan
 from trimtab.report import hardware, html, pareto
 from trimtab.session import Session, fingerprint

@@ -21,7 +21,7 @@ from trimtab.metrics.aggregate import over_windows
 from trimtab.model import BASELINE, Phase, Plan, RequestRecord, StartRequest, Window
 from trimtab.progress import Display
 from trimtab.search import rounds
-from trimtab.server import Server
+from trimtab.server.launcher import Server
 from trimtab.session import Session
 from trimtab.stop import Stop
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from trimtab import formatting
 from trimtab.engines.default_model import folder as built_in
 from trimtab.facts import Facts
-from trimtab.inherited import reaches_engine
 from trimtab.load.lengths import Lengths
 from trimtab.load.workload import Workload
 from trimtab.model import Header
+from trimtab.server.environment import reaches_engine
 from trimtab.session import Session
 
 _OWN = {"python": "vllm"}

@@ -18,7 +18,6 @@ from trimtab.engines.inspection import inspect
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
-from trimtab.inherited import reaches_engine
 from trimtab.load.context import asked_context, require_context
 from trimtab.load.files import require_files
 from trimtab.load.workload import Workload, load_workload
@@ -37,6 +36,7 @@ from trimtab.question import (
     resolve_objectives,
 )
 from trimtab.redaction import redact_settings
+from trimtab.server.environment import reaches_engine
 
 DEFAULT_BUDGET = "30"
 _NOISE = 0.05

@@ -17,7 +17,7 @@ from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Switch
 from trimtab.measure import Target
 from trimtab.model import candidate
-from trimtab.profile import Profile, read_trusted
+from trimtab.profiles.profile import Profile, read_trusted
 from trimtab.question import Options, parse_tries
 from trimtab.session import Say, Session, open_session
 

@@ -12,7 +12,7 @@ from trimtab.load.toggle import Toggle
 from trimtab.model import Evidence, HostWrite, Plan, Seen, StartRequest
 from trimtab.search import ROUND, alternation
 from trimtab.session import Session
-from trimtab.verify import ServerView, verify
+from trimtab.verification.checks import ServerView, verify
 
 
 @dataclass(slots=True)

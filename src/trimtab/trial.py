@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from trimtab import enginelog, gate
+from trimtab import gate
 from trimtab.apply import applied
 from trimtab.driven import Drive, Driven, Loaded, one_load
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
@@ -29,11 +29,12 @@ from trimtab.presets import DOCUMENTED
 from trimtab.progress import Display
 from trimtab.records import write_json, write_lines
 from trimtab.redaction import masked_prose, redact_evidence, redact_plan, secret_values
-from trimtab.server import Server, launch
+from trimtab.server import log
+from trimtab.server.launcher import Server, launch
 from trimtab.session import Session
 from trimtab.stop import Stop
 from trimtab.toggled import parted
-from trimtab.verify import refuted, verify
+from trimtab.verification.checks import refuted, verify
 from trimtab.walltime import COMPILE, Stopwatch
 
 JOURNAL = "host.journal"
@@ -208,7 +209,7 @@ def _judge(loaded: Loaded, driven: Driven, findings: _Findings) -> None:
 
 def _compiled(server: Server) -> dict[str, float]:
     """Return how long the engine compiled, if its log tells it."""
-    seconds = enginelog.compile_seconds(server.log_text())
+    seconds = log.compile_seconds(server.log_text())
     return {} if seconds is None else {COMPILE: min(seconds, server.startup)}
 
 

@@ -16,7 +16,7 @@ from trimtab.errors import StudyError
 from trimtab.export import FORMATS, Artefact, Order, render
 from trimtab.export.order import Carried
 from trimtab.model import HostWrite, Settings
-from trimtab.profile import EngineId
+from trimtab.profiles.profile import EngineId
 from trimtab.redaction import redact_settings
 
 FILE = Path("my profiles/it's.yaml")

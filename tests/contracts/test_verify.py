@@ -31,7 +31,7 @@ from trimtab.model import (
     Value,
 )
 from trimtab.plan import compile_plan
-from trimtab.verify import _OBSERVERS, refuted, summary, verify
+from trimtab.verification.checks import _OBSERVERS, refuted, summary, verify
 
 YES, NO, UNOBSERVABLE = Seen.YES, Seen.NO, Seen.UNOBSERVABLE
 GONE = 2**22 + 1

@@ -20,16 +20,17 @@ import pytest
 
 from tests.e2e.cli import TRIMTAB, trimtab, until
 from tests.servers.profiles import with_plan, written
-from trimtab import facts, verify
+from trimtab import facts
 from trimtab.catalog import CATALOG
 from trimtab.engines import available
 from trimtab.host import LocalHost
 from trimtab.model import Candidate, Evidence, Proves, Seen, candidate
 from trimtab.plan import compile_plan
-from trimtab.profile import read_profile
+from trimtab.profiles.profile import read_profile
 from trimtab.question import Options
-from trimtab.server import Server, launch
+from trimtab.server.launcher import Server, launch
 from trimtab.session import Session, open_session
+from trimtab.verification import checks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -121,7 +122,7 @@ def observe(session: Session, server: Server) -> dict[str, tuple[Evidence, ...]]
     wanted = {**PROCESSES, **given(session), **given(session, OTHERS)}
     for name, value in wanted.items():
         plan = compile_plan(candidate({name: value}), session.base, session.facts)
-        found[name] = verify.verify(plan, server, LocalHost())
+        found[name] = checks.verify(plan, server, LocalHost())
     return found
 
 
@@ -157,7 +158,7 @@ def test_a_tree_that_has_the_value_is_accepted(
         pytest.skip(f"{soname} is not installed")
     tree = with_it if name in SET else without_it
     evidence = [one for one in tree[name] if one.check.tuning == name]
-    assert not verify.refuted(evidence), evidence
+    assert not checks.refuted(evidence), evidence
     assert any(one.verdict is Seen.YES for one in evidence), evidence
     if name in SHOWN:
         effects = [one for one in evidence if one.check.proves is Proves.EFFECT]
@@ -175,10 +176,10 @@ def test_a_tree_that_has_it_not_is_refused(
         pytest.skip(f"{soname} is not installed")
     tree = without_it if name in SET else with_it
     evidence = [one for one in tree[name] if one.check.tuning == name]
-    assert verify.refuted(evidence), evidence
+    assert checks.refuted(evidence), evidence
     if name in SHOWN:
         effects = [one for one in evidence if one.check.proves is Proves.EFFECT]
-        assert verify.refuted(effects), evidence
+        assert checks.refuted(effects), evidence
 
 
 def test_more_processes_are_seen_and_so_is_what_they_were_given(
@@ -187,11 +188,11 @@ def test_more_processes_are_seen_and_so_is_what_they_were_given(
     chosen = candidate(PROCESSES)
     with served(session, chosen, tmp_path) as server:
         roles = [one.role for one in server.processes()]
-        found = verify.verify(
+        found = checks.verify(
             compile_plan(chosen, session.base, session.facts), server, LocalHost()
         )
     assert [roles.count(one) for one in ("api", "engine", "worker")] == [2, 1, 1]
-    assert not verify.refuted(found), found
+    assert not checks.refuted(found), found
     for name in PROCESSES:
         own = [one for one in found if one.check.tuning == name]
         assert any(one.verdict is Seen.YES for one in own), own
@@ -201,7 +202,7 @@ def test_more_processes_are_seen_and_so_is_what_they_were_given(
 def test_two_processes_are_no_more(
     name: str, without_it: Mapping[str, tuple[Evidence, ...]]
 ) -> None:
-    assert verify.refuted(without_it[name])
+    assert checks.refuted(without_it[name])
 
 
 def test_every_entry_that_a_study_would_try_here_is_covered(session: Session) -> None:

@@ -29,7 +29,7 @@ from tests.unit.test_export_consumers import PRINTABLE
 from trimtab import __version__, engines
 from trimtab.export import render
 from trimtab.model import Answer, Effect, Plan, Settings, Verdict, candidate
-from trimtab.profile import EngineId, Profile, read_profile, write_profile
+from trimtab.profiles.profile import EngineId, Profile, read_profile, write_profile
 from trimtab.question import Options
 from trimtab.session import open_session
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.e2e.cli import trimtab
-from trimtab.profile import read_profile
+from trimtab.profiles.profile import read_profile
 from trimtab.simulated import NAMES
 
 ENGINE = ("--engine", "simulated")

@@ -25,7 +25,7 @@ from trimtab import engines
 from trimtab.engines.scripted.engine import SERVER, Scripted
 from trimtab.model import candidate
 from trimtab.processes import procfs
-from trimtab.profile import Profile
+from trimtab.profiles.profile import Profile
 
 pytestmark = pytest.mark.alone
 

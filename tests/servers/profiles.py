@@ -10,7 +10,7 @@ from trimtab import facts
 from trimtab.engines import Engine
 from trimtab.model import Candidate, Plan, Settings, Verdict
 from trimtab.plan import compile_plan
-from trimtab.profile import EngineId, Profile, write_profile
+from trimtab.profiles.profile import EngineId, Profile, write_profile
 
 
 def profile_for(engine: Engine, model: str, args: tuple[str, ...], chosen: Candidate) -> Profile:

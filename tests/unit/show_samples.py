@@ -28,7 +28,7 @@ from trimtab.model import (
     Window,
     candidate,
 )
-from trimtab.profile import EngineId, Profile, evidence_digest
+from trimtab.profiles.profile import EngineId, Profile, evidence_digest
 from trimtab.report import Study
 
 OBJECTIVE = "output_throughput"

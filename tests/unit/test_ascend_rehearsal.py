@@ -17,7 +17,7 @@ from trimtab.commands.app import app
 from trimtab.engines import ascend_rehearsal
 from trimtab.environments import distributions, installing, managed
 from trimtab.errors import EngineInstallError, StudyError, UsageError
-from trimtab.profile import EngineId, read_profile, write_profile
+from trimtab.profiles.profile import EngineId, read_profile, write_profile
 from trimtab.question import Options, parse_tries, resolve_objectives
 from trimtab.rehearsal import LABEL, build, environments
 from trimtab.rehearsal.machine import StandIn

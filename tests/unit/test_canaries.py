@@ -17,7 +17,7 @@ from tests.unit.show_samples import PROFILE
 from trimtab.baseline import parse
 from trimtab.commands import app, terminal
 from trimtab.model import Plan, Settings
-from trimtab.profile import write_profile
+from trimtab.profiles.profile import write_profile
 from trimtab.redaction import masked, masked_prose, redact_settings, secret_values
 
 ENCODED = base64.b64encode(b"user:CANARY-basic").decode()

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tests.unit.show_samples import PROFILE
-from trimtab import differences, presets
+from trimtab import presets
 from trimtab.catalog import CATALOG
 from trimtab.commands.app import app
 from trimtab.errors import UsageError
 from trimtab.model import HostWrite, Settings
-from trimtab.profile import write_profile
+from trimtab.profiles import launch_diff
+from trimtab.profiles.profile import write_profile
 
 LAUNCH = Path(__file__).parents[1] / "launch"
 
@@ -142,28 +143,28 @@ WORD = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="
 
 
 @st.composite
-def sides(draw: st.DrawFn) -> differences.Side:
+def sides(draw: st.DrawFn) -> launch_diff.Side:
     if draw(st.booleans()):
-        return differences.of_preset(draw(PRESET))
+        return launch_diff.of_preset(draw(PRESET))
     env = draw(st.dictionaries(VARIABLE, WORD, max_size=4))
     words = draw(st.lists(WORD | st.sampled_from(["--dtype", "--dtype=auto"]), max_size=4))
     settings = Settings(("vllm", "serve", "m", *words), tuple(sorted(env.items())))
     writes = (HostWrite("/proc/sys/vm/swappiness", draw(WORD)),)
-    return differences.of_settings("drawn", settings, writes)
+    return launch_diff.of_settings("drawn", settings, writes)
 
 
 @given(sides(), sides())
 def test_comparing_is_total_symmetrical_and_finds_nothing_against_itself(
-    one: differences.Side, two: differences.Side
+    one: launch_diff.Side, two: launch_diff.Side
 ) -> None:
-    rows, back = differences.compare(one, two), differences.compare(two, one)
+    rows, back = launch_diff.compare(one, two), launch_diff.compare(two, one)
     assert [(r.name, r.first, r.second) for r in rows] == [
         (r.name, r.second, r.first) for r in back
     ]
-    others = differences.further(one, two, rows)
-    assert [r.name for r in others] == [r.name for r in differences.further(two, one, back)]
+    others = launch_diff.further(one, two, rows)
+    assert [r.name for r in others] == [r.name for r in launch_diff.further(two, one, back)]
     assert all(not row.same for row in others)
     assert {row.name for row in rows} <= set(CATALOG)
-    own = differences.compare(one, one)
+    own = launch_diff.compare(one, one)
     assert all(row.same for row in own)
-    assert differences.further(one, one, own) == ()
+    assert launch_diff.further(one, one, own) == ()

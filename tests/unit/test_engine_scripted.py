@@ -7,7 +7,7 @@ import pytest
 from trimtab import engines
 from trimtab.errors import ServerLostError
 from trimtab.model import Plan, Settings
-from trimtab.server import launch
+from trimtab.server.launcher import launch
 
 
 def plan(*args: str, **env: str) -> Plan:

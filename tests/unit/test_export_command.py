@@ -19,7 +19,7 @@ from trimtab.export import FORMATS, Order
 from trimtab.export.container import container_of
 from trimtab.export.order import chip, devices, idle_devices, image, world_size
 from trimtab.model import HostWrite, Settings
-from trimtab.profile import EngineId, read_profile, write_profile
+from trimtab.profiles.profile import EngineId, read_profile, write_profile
 
 RUNNER = CliRunner()
 

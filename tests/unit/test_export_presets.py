@@ -144,7 +144,7 @@ def test_a_missing_snapshot_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_profile_stays_on_its_platform(tmp_path: Path) -> None:
-    from trimtab.profile import write_profile
+    from trimtab.profiles.profile import write_profile
 
     path = tmp_path / "p.yaml"
     write_profile(PROFILE, path)

@@ -12,12 +12,12 @@ import pytest
 from tests.unit.answering import answer, serving
 from tests.unit.scripted import scripted
 from trimtab import engines
-from trimtab.live import LiveServer
 from trimtab.model import Process
 from trimtab.processes.supervised import Kept
 from trimtab.running import view
 from trimtab.running.follower import STEADY, Standing, is_follower
 from trimtab.running.verified import Telling, Verification
+from trimtab.server.attached import LiveServer
 
 API = Process(1, 0, "api", "vllm", ("vllm", "serve", "m", "--headless"))
 ENGINE = Process(2, 1, "engine", "VLLM::EngineCor", ())
@@ -117,8 +117,8 @@ def test_what_could_not_be_asked_is_said(
 ) -> None:
     process = Process(1, 0, "api", "vllm", ("vllm", "serve", "m", *words))
     monkeypatch.setattr(LiveServer, "processes", lambda _: (process,))
-    monkeypatch.setattr("trimtab.listeners._sockets", lambda _: iter(()))
-    monkeypatch.setattr("trimtab.live._output_file", lambda _: None)
+    monkeypatch.setattr("trimtab.server.listeners._sockets", lambda _: iter(()))
+    monkeypatch.setattr("trimtab.server.attached._output_file", lambda _: None)
     observer = engines.observer("vllm")
     asked = f"the server was not asked for its configuration, because {why}"
     log = "no log was read, because the server's output goes to no file: name it with --log"
@@ -128,6 +128,6 @@ def test_what_could_not_be_asked_is_said(
 
 def test_a_server_in_trouble_is_said_not_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answer(b"", "503 Busy")) as (place, _):
-        monkeypatch.setattr("trimtab.listeners._sockets", lambda _: iter([place]))
+        monkeypatch.setattr("trimtab.server.listeners._sockets", lambda _: iter([place]))
         found = LiveServer(1, engines.observer("vllm"))
         assert found.unread[0].endswith(f"because {found.url} does not answer")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.answering import answer, serving
-from trimtab import listeners
 from trimtab.http_client import address
+from trimtab.server import listeners
 
 OWN = [os.getpid()]
 

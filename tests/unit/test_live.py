@@ -13,9 +13,9 @@ from tests.unit.show_samples import profile_of
 from trimtab import engines
 from trimtab.commands.app import app
 from trimtab.errors import UsageError
-from trimtab.live import LINE_LIMIT, LiveServer, read_ends
 from trimtab.model import Check, CheckKind, Settings
-from trimtab.profile import write_profile
+from trimtab.profiles.profile import write_profile
+from trimtab.server.attached import LINE_LIMIT, LiveServer, read_ends
 
 STALE = (
     "(APIServer pid=4194305) INFO non-default args: {'max_num_seqs': 99}\n"

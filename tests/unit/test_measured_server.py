@@ -17,7 +17,7 @@ from tests.unit.show_samples import profile_of
 from trimtab.advice import advise
 from trimtab.commands import app
 from trimtab.model import Settings
-from trimtab.profile import EngineId, write_profile
+from trimtab.profiles.profile import EngineId, write_profile
 from trimtab.question import Options
 from trimtab.session import open_session
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.unit.show_samples import ANSWERS, PLANS, PROFILE, profile_of, starts
 from trimtab.errors import StudyError, UsageError
 from trimtab.model import HostWrite, Settings, Verdict
-from trimtab.profile import evidence_digest, read_profile, to_dict, write_profile
+from trimtab.profiles.profile import evidence_digest, read_profile, to_dict, write_profile
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -19,7 +19,7 @@ from trimtab.engines import default_model, variants
 from trimtab.environments import distributions, managed
 from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.plan import compile_plan
-from trimtab.profile import read_profile
+from trimtab.profiles.profile import read_profile
 from trimtab.question import Options
 from trimtab.rehearsal import LABEL, build, environments
 from trimtab.search import conclude

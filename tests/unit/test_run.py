@@ -37,7 +37,7 @@ from trimtab.model import (
     candidate,
 )
 from trimtab.model.finding import Severity
-from trimtab.profile import Profile
+from trimtab.profiles.profile import Profile
 from trimtab.redaction import redact_plan, redact_settings
 from trimtab.running import existing, place, told, wanted
 from trimtab.running.notify import VARIABLE, Notifier

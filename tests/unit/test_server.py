@@ -16,13 +16,13 @@ import pytest
 
 from tests.contracts.machines import facts_of, plain_host
 from tests.servers.tree_engine import TreeEngine
-from trimtab import server
 from trimtab.engines.scripted.engine import Scripted
 from trimtab.errors import StartFailedError
 from trimtab.model import Plan, Settings
 from trimtab.plan import compile_plan
 from trimtab.processes import procfs, recovery
-from trimtab.server import Server, child_environment, launch
+from trimtab.server import launcher as server
+from trimtab.server.launcher import Server, child_environment, launch
 
 ROOT = Path(__file__).parents[2]
 PROMISE = 10.0  # seconds after any end of trimtab until nothing is left

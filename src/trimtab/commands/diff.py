@@ -11,8 +11,8 @@ from trimtab.commands import terminal
 from trimtab.commands.shared import Json
 
 if TYPE_CHECKING:
-    from trimtab.differences import Row, Side
     from trimtab.model.document import Document, Launch
+    from trimtab.profiles.launch_diff import Row, Side
 
 _HELP = """Compare what two launches set: presets, profiles or launch files.
 
@@ -41,11 +41,11 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Compare, print, and say by the exit code whether they differ."""
-    from trimtab import differences
+    from trimtab.profiles import launch_diff
 
     sides = _side(first), _side(second)
-    rows = differences.compare(*sides)
-    others = differences.further(*sides, rows)
+    rows = launch_diff.compare(*sides)
+    others = launch_diff.further(*sides, rows)
     if as_json:
         terminal.answer(_data(sides, rows, others))
     else:
@@ -61,14 +61,15 @@ def _side(given: str) -> Side:
         UsageError: it is neither a preset nor a file, or a file of several servers.
         StudyError: it is a profile that cannot be read.
     """
-    from trimtab import differences, presets
+    from trimtab import presets
     from trimtab.commands.launch_files import text_of
     from trimtab.errors import UsageError
     from trimtab.lint import read
     from trimtab.model import HostWrite
+    from trimtab.profiles import launch_diff
 
     if given in presets.DOCUMENTED:
-        return differences.of_preset(presets.DOCUMENTED[given])
+        return launch_diff.of_preset(presets.DOCUMENTED[given])
     name, _, service = given.partition("#")
     path = Path(name)
     if not path.is_file():
@@ -80,13 +81,13 @@ def _side(given: str) -> Side:
             ) from error
     text = text_of(path)
     if "\ntrimtab:" in f"\n{text}" and "\ncandidate:" in text:
-        from trimtab.profile import read_profile
+        from trimtab.profiles.profile import read_profile
 
         plan = read_profile(path).plan
-        return differences.of_settings(given, plan.settings, plan.writes)
+        return launch_diff.of_settings(given, plan.settings, plan.writes)
     document = read(name, text)
     writes = tuple(HostWrite(one.name, one.value) for one in document.host)
-    return differences.of_launch(given, _launch(document, service), writes)
+    return launch_diff.of_launch(given, _launch(document, service), writes)
 
 
 def _launch(document: Document, service: str) -> Launch:

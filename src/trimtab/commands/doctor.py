@@ -164,7 +164,7 @@ def _live(machine: View, pid: int, log: Path | None) -> View:
     from trimtab.diagnosis import live
     from trimtab.errors import UsageError
     from trimtab.host import LocalHost
-    from trimtab.live import LiveServer
+    from trimtab.server.attached import LiveServer
 
     server = LiveServer(pid, engines.observer("vllm"), log)
     tree = server.processes()
@@ -211,10 +211,10 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
     """Verify the server under ``pid`` against ``profile``, and print the evidence."""
     from trimtab import engines
     from trimtab.host import LocalHost
-    from trimtab.live import LiveServer
-    from trimtab.profile import read_profile
+    from trimtab.profiles.profile import read_profile
     from trimtab.running import told
-    from trimtab.verify import refuted, verify
+    from trimtab.server.attached import LiveServer
+    from trimtab.verification.checks import refuted, verify
 
     wanted = read_profile(profile)
     server = LiveServer(pid, engines.observer(wanted.engine.name), log)

@@ -136,7 +136,7 @@ def _of_profile(path: Path, wish: Wish, formats: Iterable[str], model: str | Non
     from trimtab.errors import UsageError
     from trimtab.export import Order
     from trimtab.export.target import require_same_platform
-    from trimtab.profile import platform_of, read_trusted
+    from trimtab.profiles.profile import platform_of, read_trusted
 
     profile = read_trusted(path)
     if model not in (None, profile.model):

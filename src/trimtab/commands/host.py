@@ -204,7 +204,7 @@ def _planned(
     required: set[str] = set()
     parts: list[str] = []
     if profile is not None:
-        from trimtab.profile import read_trusted
+        from trimtab.profiles.profile import read_trusted
 
         read = read_trusted(profile)
         chosen, parts = wanted.of_host(read.candidate), [f"profile {read.name} ({profile})"]

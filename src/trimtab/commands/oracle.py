@@ -200,7 +200,7 @@ def _groups(
 
 def _of_profile(path: Path) -> Givens:
     from trimtab.oracle import gather
-    from trimtab.profile import read_profile
+    from trimtab.profiles.profile import read_profile
 
     return gather.of_settings(read_profile(path).plan.settings)
 

@@ -125,7 +125,7 @@ def say(line: str) -> None:
 def _wanted(
     profile: Path | None, preset: str, command: Sequence[str], *, allow_host: bool, live: bool
 ) -> Wanted:
-    from trimtab.profile import read_trusted
+    from trimtab.profiles.profile import read_trusted
     from trimtab.running import wanted
 
     if profile is None:
@@ -183,7 +183,7 @@ def _verify(wanted: Wanted, pid: int | None, log: Path | None, as_json: Path | N
     from trimtab.running import existing
     from trimtab.running.notify import Notifier
     from trimtab.running.verified import Telling, tell
-    from trimtab.verify import refuted
+    from trimtab.verification.checks import refuted
 
     file = _opened(as_json)
     evidence = existing.evidence_of(wanted, pid, log, say)

@@ -20,7 +20,7 @@ from trimtab.export import (
 )
 from trimtab.export.order import Carried, Order
 from trimtab.model import Settings
-from trimtab.profile import Profile
+from trimtab.profiles.profile import Profile
 from trimtab.storage import atomic
 
 __all__ = ["ALL", "FORMATS", "Artefact", "Carried", "Order", "render", "write", "write_all"]

@@ -9,7 +9,7 @@ from typing import Final
 from trimtab import formatting, presets
 from trimtab.export.order import Order
 from trimtab.model import Answer, CheckKind, Comparison
-from trimtab.profile import Profile
+from trimtab.profiles.profile import Profile
 
 _WIDTH: Final = 98
 

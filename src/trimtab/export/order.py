@@ -13,7 +13,7 @@ from trimtab.errors import UsageError
 from trimtab.export.chips import CHIPS, Chip, named_by
 from trimtab.knobs.server_arg import option_value
 from trimtab.model import HostWrite, Settings
-from trimtab.profile import Profile, platform_of
+from trimtab.profiles.profile import Profile, platform_of
 
 NETWORKS = ("bridge", "host")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")

@@ -20,14 +20,14 @@ from trimtab.facts import situation
 from trimtab.hosting import plan as hosting
 from trimtab.hosting import wanted
 from trimtab.hosting.plan import Fate
-from trimtab.inherited import reaches_engine
 from trimtab.knobs import Sysfs
 from trimtab.lint import read
 from trimtab.lint.report import Choice, report_on
 from trimtab.model import Candidate, Fact, Plan, Scope, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import as_it_stands, compile_plan
-from trimtab.profile import EngineId, Profile
+from trimtab.profiles.profile import EngineId, Profile
+from trimtab.server.environment import reaches_engine
 
 _PROGRAM = "/usr/local/bin/vllm"
 """Where the server's command is assumed on a machine that is not this one."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from trimtab.engines import Observer
 from trimtab.errors import UsageError
-from trimtab.live import LiveServer, described
 from trimtab.model import Evidence
 from trimtab.processes import procfs
 from trimtab.running.wanted import Wanted
-from trimtab.verify import verify
+from trimtab.server.attached import LiveServer, described
+from trimtab.verification.checks import verify
 
 
 def evidence_of(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trimtab import listeners
 from trimtab.model import Process
+from trimtab.server import listeners
 
 ROLES = ("engine", "worker")
 _INITIALIZED = "init engine ("

@@ -14,7 +14,7 @@ from trimtab.model import Evidence, Plan, Seen, Settings
 from trimtab.model.finding import Severity
 from trimtab.redaction import argv_secrets, hidden, redact_plan
 from trimtab.running.differences import Difference
-from trimtab.verify import refuted, summary
+from trimtab.verification.checks import refuted, summary
 
 _ORDER = (Seen.YES, Seen.UNOBSERVABLE, Seen.NO)
 """What is refuted comes last: there it is seen."""

@@ -15,7 +15,7 @@ from trimtab.running import told
 from trimtab.running.notify import Notifier
 from trimtab.running.view import View
 from trimtab.running.wanted import Wanted
-from trimtab.verify import refuted, verify
+from trimtab.verification.checks import refuted, verify
 
 POLL = 0.5
 """Seconds between looks at a server that is starting."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from trimtab import listeners
 from trimtab.engines import Observer
-from trimtab.live import described
 from trimtab.model import Process, Value
 from trimtab.processes.supervised import Kept
 from trimtab.running.follower import Standing, is_follower
+from trimtab.server import listeners
+from trimtab.server.attached import described
 
 
 class View:

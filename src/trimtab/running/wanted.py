@@ -12,7 +12,6 @@ from trimtab.engines.vllm import command as program
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host, LocalHost
-from trimtab.inherited import reaches_engine
 from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.knobs.server_arg import model_of
 from trimtab.model import Plan, Settings
@@ -20,11 +19,12 @@ from trimtab.model.finding import Severity
 from trimtab.plan import as_it_stands, compile_plan
 from trimtab.presets import PRESETS, find
 from trimtab.processes import procfs
-from trimtab.profile import Profile
+from trimtab.profiles.profile import Profile
 from trimtab.redaction import is_marker, redact_plan, restore_words
 from trimtab.running import inside
 from trimtab.running.differences import Difference, differences, parsed
-from trimtab.server import child_environment
+from trimtab.server.environment import reaches_engine
+from trimtab.server.launcher import child_environment
 
 _DROPPED = ("PYTHONDONTWRITEBYTECODE",)
 """What a study keeps from its servers, but a user's image may need (a read-only file system)."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from trimtab import named_threads
 from trimtab.errors import HostError
 from trimtab.facts import process
 from trimtab.facts import process as given
@@ -19,6 +18,7 @@ from trimtab.host import Host
 from trimtab.knobs.preload import name_matches
 from trimtab.model import Check, CheckKind, Evidence, Plan, Process, Seen, Value
 from trimtab.redaction import is_marker
+from trimtab.verification import threads
 
 
 class ServerView(Protocol):
@@ -180,7 +180,7 @@ def _affinity(check: Check, scene: _Scene) -> Evidence:
 
 
 def _named_threads(check: Check, scene: _Scene) -> Evidence:
-    return named_threads.observe(check, scene.processes, scene.host)
+    return threads.observe(check, scene.processes, scene.host)
 
 
 def _arenas(check: Check, scene: _Scene) -> Evidence:

@@ -27,7 +27,7 @@ from trimtab.model import (
     platforms,
     to_json,
 )
-from trimtab.profile_schema import ProfileFile, SchemaError, validate
+from trimtab.profiles.schema import ProfileFile, SchemaError, validate
 from trimtab.redaction import redact_plan
 from trimtab.storage import atomic, strict_yaml, user_files
 

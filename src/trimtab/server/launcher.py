@@ -1,30 +1,55 @@
-"""The only spawner and killer of servers: launch a plan, wait until it serves, end its tree."""
+"""The only spawner and killer of servers: launch a plan, wait until it serves, end its tree.
+
+A folder for what servers compile, which no start that was cut short leaves half written.
+
+A linker that is killed leaves a truncated library at its final path, and every later start that
+loads it fails ("file too short"). So a study has a folder of its own, never the user's, and a mark
+in it from launch to readiness: whoever finds the mark finds leftovers, and begins anew.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import psutil
 
-from trimtab import caches, enginelog
 from trimtab.engines import Engine
 from trimtab.errors import ClientLimitError, EngineError, StartFailedError
 from trimtab.http_client import loopback
 from trimtab.knobs.draft import PRELOAD, preloaded
-from trimtab.live import described, read_ends
 from trimtab.model import Plan, Process, Settings, Value
 from trimtab.processes import procfs
 from trimtab.processes.recovery import reap_leftovers
 from trimtab.processes.supervised import GRACE, Kept
 from trimtab.redaction import mask_file, secret_values
+from trimtab.server import log as enginelog
+from trimtab.server.attached import described, read_ends
 from trimtab.storage import atomic
+
+_MARK: Final = ".starting"
+
+
+def begin(folder: Path) -> None:
+    """Make the folder, without anything in it if the last start never became ready."""
+    if (folder / _MARK).exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).touch()
+
+
+def whole(folder: Path) -> None:
+    """Say that what lies in the folder is complete: the server is ready."""
+    (folder / _MARK).unlink(missing_ok=True)
+
 
 __all__ = ["LOG", "Server", "child_environment", "launch", "reap_leftovers"]
 
@@ -137,7 +162,7 @@ def launch(
     cache = {} if compiled is None else engine.cache_environment(compiled.absolute())
     if compiled is not None and cache and cache.keys().isdisjoint(environment):
         environment |= cache
-        caches.begin(compiled)
+        begin(compiled)
     else:
         compiled = None
     for attempt in range(1, PORT_ATTEMPTS + 1):
@@ -162,7 +187,7 @@ def launch(
             if _ready(server, kept, engine, begun + deadline, stop):
                 server.settle(time.monotonic() - launched)
                 if compiled is not None:
-                    caches.whole(compiled)
+                    whole(compiled)
                 yield server
                 return
             taken = enginelog.port_taken(server.log_text())

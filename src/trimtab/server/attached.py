@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from trimtab import listeners
 from trimtab.engines import Observer
 from trimtab.errors import UsageError
 from trimtab.model import Process, Value
 from trimtab.processes import procfs
+from trimtab.server import listeners
 
 LOG_LIMIT = 4_000_000
 """Bytes of a log that are read at its beginning, where a fresh log tells the configuration, and

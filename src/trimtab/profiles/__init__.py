@@ -1,0 +1,1 @@
+"""Profiles: the answer of a study as a file, its schema, and two launches compared."""

@@ -1,0 +1,1 @@
+"""A server: launched or attached to, where it listens, its environment and its log."""

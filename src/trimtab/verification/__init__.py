@@ -1,0 +1,1 @@
+"""Checks of a plan against the live server."""
