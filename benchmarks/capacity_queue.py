@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from trimtab import capacity
 from trimtab.load.marks import GiveUp
-from trimtab.load.run import LoadResult
+from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics.table import parse_slo
 from trimtab.model import RequestRecord, Window

@@ -20,8 +20,8 @@ import time
 from load_ours import VOCABULARY, trimtab, workload
 from load_tools import SEED, Load, Reported, Tool, apart
 
+from trimtab.load.connection import Target
 from trimtab.load.requests import build_requests
-from trimtab.load.target import Target
 
 STAMPS, ROOM, END = 35, 32, b"\r\n0\r\n\r\n"
 """SO_TIMESTAMPNS, the room for its message, and the end of a body in chunks."""

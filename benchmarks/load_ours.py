@@ -13,7 +13,7 @@ from load_tools import INPUT, SEED, Load, Reported, Tool, apart, percentile, sum
 
 from trimtab.load.connection import Connection, Exchange
 from trimtab.load.requests import build_requests
-from trimtab.load.run import run_load
+from trimtab.load.runner import run_load
 from trimtab.load.workload import Workload
 
 VOCABULARY = 30_000

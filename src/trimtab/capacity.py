@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from trimtab.driven import Drive, Driven, Loaded
 from trimtab.errors import UsageError, WorkloadError
 from trimtab.load.marks import GiveUp
-from trimtab.load.run import LoadResult
+from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, validated
 from trimtab.metrics.slo import Latency, Slo
 from trimtab.metrics.table import LATENCIES, geometric_mean, percentile

@@ -9,13 +9,12 @@ from functools import partial
 
 from trimtab.engines import api_key
 from trimtab.load import saturation
+from trimtab.load.alternation import Toggle
+from trimtab.load.client import greedy
 from trimtab.load.endpoint import require_completions
-from trimtab.load.greedy import greedy
-from trimtab.load.guarded import guarded
 from trimtab.load.guards import unsteady
 from trimtab.load.marks import GiveUp
-from trimtab.load.run import LoadResult, run_load
-from trimtab.load.toggle import Toggle
+from trimtab.load.runner import LoadResult, guarded, run_load
 from trimtab.load.workload import Workload
 from trimtab.metrics.aggregate import over_windows
 from trimtab.model import BASELINE, Phase, Plan, RequestRecord, StartRequest, Window

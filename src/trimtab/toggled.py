@@ -8,7 +8,7 @@ from functools import partial
 from trimtab.apply import Switch
 from trimtab.errors import SettingRefusedError
 from trimtab.host import Host
-from trimtab.load.toggle import Toggle
+from trimtab.load.alternation import Toggle
 from trimtab.model import Evidence, HostWrite, Plan, Seen, StartRequest
 from trimtab.search import ROUND, alternation
 from trimtab.session import Session

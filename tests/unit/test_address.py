@@ -16,8 +16,7 @@ from tests.unit.answering import KEY_AND_CERTIFICATE, Answer, answer, serving
 from trimtab.errors import ClientLimitError, UsageError
 from trimtab.http_client import address, loopback
 from trimtab.load.client import Client
-from trimtab.load.connection import Exchange
-from trimtab.load.target import Target
+from trimtab.load.connection import Exchange, Target
 from trimtab.model import Request
 
 STREAM = (

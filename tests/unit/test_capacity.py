@@ -15,7 +15,7 @@ from trimtab.commands import capacities
 from trimtab.errors import UsageError
 from trimtab.load.marks import GiveUp
 from trimtab.load.presets import PRESETS
-from trimtab.load.run import LoadResult
+from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics.table import parse_slo
 from trimtab.model import BASELINE, Outcome, Phase, RequestRecord, Start, StartRequest, Window

@@ -16,7 +16,7 @@ from trimtab.commands.bench import bench
 from trimtab.engines.vllm.engine import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.http_client import loopback
-from trimtab.load import drained
+from trimtab.load import isolation
 from trimtab.question import Options
 
 OPTIONS = Options(workload="tiny", shared_host=True)
@@ -53,7 +53,9 @@ def test_a_quiet_server_is_measured(server: Running) -> None:
 def test_a_server_that_works_for_others_is_refused(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_server, "drain", lambda url, key: drained.drain(url, key, patience=0))
+    monkeypatch.setattr(
+        live_server, "drain", lambda url, key: isolation.drain(url, key, patience=0)
+    )
     metrics(monkeypatch, PAGE.format(3, 1))
     with pytest.raises(LoadFailedError, match="works on 3 requests of others"):
         live_server.of_url(server.url, OPTIONS)

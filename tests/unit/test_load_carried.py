@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.http_client import loopback
-from trimtab.load import guarded as module
-from trimtab.load.carried import cached, carried_over, parse, reusable
-from trimtab.load.guarded import guarded
+from trimtab.load import runner as module
+from trimtab.load.isolation import cached, carried_over, parse, reusable
 from trimtab.load.requests import build_requests
-from trimtab.load.run import LoadResult
+from trimtab.load.runner import LoadResult, guarded
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import Window
 

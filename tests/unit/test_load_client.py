@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from trimtab.errors import UsageError
 from trimtab.http_client.address import Address
-from trimtab.load import wire
+from trimtab.load import transport
 from trimtab.load.client import Client
-from trimtab.load.connection import Connection, Exchange
+from trimtab.load.connection import Connection, Exchange, Target
 from trimtab.load.sse import decode
-from trimtab.load.target import Target
 from trimtab.model import Request
 
 REQUEST = Request(0, (5, 6, 7), 2)
@@ -335,12 +334,12 @@ def test_a_name_that_is_not_known_is_asked_for_once_and_again_when_needed(
 ) -> None:
     asked: list[str] = []
 
-    async def resolve(at: Address) -> list[wire.Place]:
+    async def resolve(at: Address) -> list[transport.Place]:
         asked.append(at.host)
         raise OSError("no such name")
 
     async def test() -> None:
-        monkeypatch.setattr(wire, "resolve", resolve)
+        monkeypatch.setattr(transport, "resolve", resolve)
         ended: asyncio.Queue[Exchange] = asyncio.Queue()
         target = Target.parse("http://nowhere.invalid:8000", "m")
         client = Client(target, [REQUEST], 30.0, ended.put_nowait, lambda: None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trimtab.http_client import loopback
-from trimtab.load import drained
+from trimtab.load import isolation
 
 PAGE = """# HELP vllm:num_requests_running Number of requests in model execution batches.
 vllm:num_requests_running{engine="0",model_name="m"} 3.0
@@ -31,7 +31,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 
 def test_running_and_waiting_requests_are_counted(pages: list[str | None]) -> None:
     pages.append(PAGE)
-    assert drained.in_flight("http://x") == 5
+    assert isolation.in_flight("http://x") == 5
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_running_and_waiting_requests_are_counted(pages: list[str | None]) -> No
 )
 def test_a_server_that_does_not_tell_is_idle(pages: list[str | None], page: str | None) -> None:
     pages.append(page)
-    assert drained.in_flight("http://x") is None
-    assert drained.drain("http://x") == 0
+    assert isolation.in_flight("http://x") is None
+    assert isolation.drain("http://x") == 0
 
 
 @pytest.mark.parametrize(
@@ -68,24 +68,24 @@ def test_samples_are_read_in_every_form(
     pages: list[str | None], sample: str, count: float
 ) -> None:
     pages.append(f"vllm:num_requests_running{sample}\n")
-    assert drained.in_flight("http://x") == count
+    assert isolation.in_flight("http://x") == count
 
 
 def test_it_waits_until_the_server_is_idle(pages: list[str | None]) -> None:
     pages += [PAGE, PAGE, IDLE]
     slept: list[float] = []
-    assert drained.drain("http://x", sleep=slept.append) == 0
+    assert isolation.drain("http://x", sleep=slept.append) == 0
     assert slept == [0.5, 0.5]
 
 
 def test_patience_ends(pages: list[str | None]) -> None:
     pages.append(PAGE)
-    assert drained.drain("http://x", patience=2.0, sleep=lambda _: None) == 5
+    assert isolation.drain("http://x", patience=2.0, sleep=lambda _: None) == 5
 
 
 def test_a_server_is_told_from_its_successor(pages: list[str | None]) -> None:
     began = "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {}\n"
     pages += [began.format("1.7e+09"), began.format("1.8e+09"), None]
-    assert drained.incarnation("http://x") == 1.7e9
-    assert drained.incarnation("http://x") == 1.8e9
-    assert drained.incarnation("http://x") is None
+    assert isolation.incarnation("http://x") == 1.7e9
+    assert isolation.incarnation("http://x") == 1.8e9
+    assert isolation.incarnation("http://x") is None

@@ -13,10 +13,10 @@ from typing import cast
 import pytest
 
 from trimtab.load import driver as drivers
-from trimtab.load import loop as loops
+from trimtab.load import transport as loops
 from trimtab.load.client import Client
+from trimtab.load.connection import Target
 from trimtab.load.driver import Driver, Watch
-from trimtab.load.target import Target
 from trimtab.load.workload import load_workload
 from trimtab.model import Request
 

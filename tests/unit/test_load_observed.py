@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from trimtab.commands.app import app
 from trimtab.errors import ServerLostError, TrimtabError, UsageError, WorkloadError
-from trimtab.load.observed import parse, workload_of
+from trimtab.load.from_metrics import parse, workload_of
 from trimtab.load.requests import build_requests
 from trimtab.load.workload import Workload, load_workload
 

@@ -14,7 +14,7 @@ from tests.unit.scripted import free_port, scripted
 from trimtab.errors import UsageError
 from trimtab.load import guards
 from trimtab.load.guards import HostCpu
-from trimtab.load.run import LoadResult, run_load
+from trimtab.load.runner import LoadResult, run_load
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics.table import parse_slo
 

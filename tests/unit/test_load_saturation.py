@@ -12,7 +12,7 @@ from tests.unit.scripted import scripted
 from trimtab.load import saturation
 from trimtab.load.driver import Run
 from trimtab.load.marks import marks_of
-from trimtab.load.run import run_load
+from trimtab.load.runner import run_load
 from trimtab.load.saturation import over_saturated
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import RequestRecord

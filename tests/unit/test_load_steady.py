@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.scripted import scripted
-from trimtab.load import steady
+from trimtab.load import steady_state
 from trimtab.load.connection import Exchange
-from trimtab.load.run import run_load
-from trimtab.load.steady import WarmUp, unsteady, unsteady_arrivals
+from trimtab.load.runner import run_load
+from trimtab.load.steady_state import WarmUp, unsteady, unsteady_arrivals
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import Request, RequestRecord
 
@@ -83,7 +83,7 @@ def test_a_warm_up_that_is_never_steady_is_capped_and_says_so() -> None:
     assert found.spent == 24, "three times as many as planned"
     assert "scattered" in found.unsteady
     late = warm_up(workload())
-    assert late.more(0.0, steady.LONGEST + 1, ended[:12], ()) is None
+    assert late.more(0.0, steady_state.LONGEST + 1, ended[:12], ()) is None
     assert late.unsteady
 
 
@@ -108,14 +108,14 @@ def test_an_open_loop_is_judged_by_its_waits() -> None:
 def test_windows_hold_the_same_requests_however_long_the_warm_up(
     says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steady, "unsteady", lambda *_: says)
+    monkeypatch.setattr(steady_state, "unsteady", lambda *_: says)
     asked = workload()
     with scripted(tmp_path) as server:
         load = run_load(server.url, "scripted-model", asked, 7, vocab=VOCAB)
     spare = [one for one in load.records if one.index >= asked.requests]
     assert load.failed == ""
     assert len(spare) == (24 if says else 0)
-    assert ("it wobbles" in load.marks.get(steady.MARK, "")) == bool(says)
+    assert ("it wobbles" in load.marks.get(steady_state.MARK, "")) == bool(says)
     begin = load.windows[0].begin
     before = [one for one in load.records if one.done <= begin]
     assert len(before) == 12 + len(spare)
@@ -130,9 +130,9 @@ def test_windows_hold_the_same_requests_however_long_the_warm_up(
 def test_conversations_are_judged_and_not_prolonged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steady, "unsteady", lambda *_: "it wobbles")
+    monkeypatch.setattr(steady_state, "unsteady", lambda *_: "it wobbles")
     asked = workload(turns={"min": 1, "max": 2})
     with scripted(tmp_path) as server:
         load = run_load(server.url, "scripted-model", asked, 7, vocab=VOCAB)
-    assert load.marks[steady.MARK] == "after 12 requests of warm-up it wobbles"
+    assert load.marks[steady_state.MARK] == "after 12 requests of warm-up it wobbles"
     assert len([one for one in load.records if one.done <= load.windows[0].begin]) == 12

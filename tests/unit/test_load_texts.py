@@ -12,9 +12,9 @@ from numpy.random import default_rng
 
 from tests.unit.scripted import scripted
 from trimtab.errors import WorkloadError
+from trimtab.load.prompts import Text, pick, read_texts, tokenizer
 from trimtab.load.requests import build_requests
-from trimtab.load.run import run_load
-from trimtab.load.texts import Text, pick, read_texts, tokenizer
+from trimtab.load.runner import run_load
 from trimtab.load.workload import load_workload
 
 

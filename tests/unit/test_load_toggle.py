@@ -11,9 +11,9 @@ import pytest
 
 from tests.unit.scripted import scripted
 from trimtab.errors import SettingRefusedError
-from trimtab.load import run as load_run
-from trimtab.load.run import LoadResult, run_load
-from trimtab.load.toggle import Toggle, longer
+from trimtab.load import runner as load_run
+from trimtab.load.alternation import Toggle, longer
+from trimtab.load.runner import LoadResult, run_load
 from trimtab.load.workload import Workload, load_workload
 
 TURN = (False, True, True, False)

@@ -13,9 +13,8 @@ from time import perf_counter
 import pytest
 
 from trimtab.http_client.address import Address
-from trimtab.load import wire
-from trimtab.load.loop import event_loop
-from trimtab.load.tls import Layer
+from trimtab.load import transport
+from trimtab.load.transport import Layer, event_loop
 
 InLoop = Callable[[Callable[["Heard"], Awaitable[None]]], None]
 
@@ -39,11 +38,11 @@ class Heard:
         self.changed.set()
 
 
-async def connected(heard: Heard) -> tuple[wire.Writable, socket.socket]:
+async def connected(heard: Heard) -> tuple[transport.Writable, socket.socket]:
     listening = socket.create_server(("127.0.0.1", 0))
     with listening:
         at = Address("127.0.0.1", listening.getsockname()[1])
-        opened = await wire.connect(await wire.resolve(at), heard, at)
+        opened = await transport.connect(await transport.resolve(at), heard, at)
         peer, _ = listening.accept()
     return opened, peer
 
@@ -153,9 +152,9 @@ def test_nobody_listens(in_loop: InLoop) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
         at = Address("localhost", port)
-        places = await wire.resolve(at)
+        places = await transport.resolve(at)
         with pytest.raises(ConnectionRefusedError):
-            await wire.connect(places, heard, at)
+            await transport.connect(places, heard, at)
 
     in_loop(test)
 
@@ -163,4 +162,4 @@ def test_nobody_listens(in_loop: InLoop) -> None:
 @pytest.mark.parametrize("age", [-5.0, 60.0])
 def test_a_stamp_of_a_clock_that_was_set_is_not_believed(age: float) -> None:
     stamp = time.time() - age
-    assert wire._age(struct.pack("@ll", int(stamp), 0)) == 0.0
+    assert transport._age(struct.pack("@ll", int(stamp), 0)) == 0.0

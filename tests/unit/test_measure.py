@@ -15,7 +15,7 @@ from trimtab.commands import capacities, measuring, precision
 from trimtab.driven import Drive
 from trimtab.errors import StudyError
 from trimtab.load.marks import GiveUp
-from trimtab.load.run import LoadResult
+from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
 from trimtab.progress import Display

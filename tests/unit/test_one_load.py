@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from trimtab.driven import Driven, Loaded, one_load
-from trimtab.load.run import LoadResult
+from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import BASELINE, Candidate, Phase, StartRequest, Window
 

@@ -17,11 +17,10 @@ from trimtab.http_client import loopback
 from trimtab.http_client.address import insecure as unchecked
 from trimtab.http_client.address import parse, proxy_remark
 from trimtab.load.context import require_context
-from trimtab.load.drained import drain, incarnation
 from trimtab.load.endpoint import require_completions
-from trimtab.load.guarded import guarded
+from trimtab.load.isolation import drain, incarnation
 from trimtab.load.marks import GiveUp
-from trimtab.load.run import LoadResult, run_load
+from trimtab.load.runner import LoadResult, guarded, run_load
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics.aggregate import over_windows
 from trimtab.metrics.table import METRICS, parse_slo

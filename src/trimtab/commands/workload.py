@@ -79,7 +79,7 @@ def from_metrics(
 ) -> None:
     """Print the workload that the server at ``url`` gets."""
     from trimtab.http_client import address
-    from trimtab.load import observed
+    from trimtab.load import from_metrics as observed
     from trimtab.storage import strict_yaml, user_files
 
     url = address.parse(address.insecure(url) if insecure else url, "the address").url

@@ -4,6 +4,11 @@ Connections are opened and requests are bytes before the run; a read is stamped 
 framed (httptools), and JSON is decoded after the run. A client that does more per chunk queues
 requests inside itself and reports that as the server's time to first token, and takes the cores
 the server needs. Nothing here raises for what a server does: every failure is text on an exchange.
+
+Greedy answers to fixed prompts: compared, they show whether a setting changes what is said.
+
+The prompts are the same for every start of every study, one after the other and alone on the
+server, so that no batch can tip a token.
 """
 
 from __future__ import annotations
@@ -13,10 +18,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
 from typing import Final
 
+from numpy.random import default_rng
+
+from trimtab.http_client import loopback
 from trimtab.http_client.loopback import OWN_LIMITS, client_limit
-from trimtab.load import wire
-from trimtab.load.connection import Connection, Exchange
-from trimtab.load.target import Target
+from trimtab.load import transport
+from trimtab.load.connection import Connection, Exchange, Target
 from trimtab.model import Request
 
 _CONNECT_SECONDS: Final = 10.0
@@ -44,7 +51,7 @@ class Client:
         self._on_end = on_end
         self._on_read = on_read
         self._spare = 0
-        self._addresses: list[wire.Place] = []
+        self._addresses: list[transport.Place] = []
         self._free: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiting: set[asyncio.Task[None]] = set()
@@ -99,14 +106,14 @@ class Client:
 
     async def _look_up(self) -> None:
         if not self._addresses:
-            self._addresses = await wire.resolve(self._target.address)
+            self._addresses = await transport.resolve(self._target.address)
 
     async def _connect(self) -> Connection | OSError:
         connection = Connection(self._ended, self._lost, self._on_read)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await self._look_up()
-                opened = await wire.connect(self._addresses, connection, self._target.address)
+                opened = await transport.connect(self._addresses, connection, self._target.address)
         except OSError as error:  # TimeoutError is one
             return error
         connection.connection_made(opened)
@@ -143,3 +150,46 @@ class Client:
         self._open.discard(connection)
         if connection in self._free:
             self._free.remove(connection)
+
+
+PROMPTS: Final = (8, 32, 96, 128)
+"""Lengths of the prompts in tokens."""
+
+TOKENS: Final = 24
+"""Tokens of each answer."""
+
+_SECONDS: Final = 120.0
+
+
+def greedy(
+    url: str, model: str, vocab: int, floor: int, key: str | None = None
+) -> tuple[tuple[int, ...], ...]:
+    """Return the token ids with which the server answers each prompt at temperature 0.
+
+    Prompts are drawn from the ids ``floor`` up to nine tenths of ``vocab``. Empty if any answer
+    is missing or has no ids (vLLM returns them since 0.10.2, when asked to): a comparison that
+    holds only for some prompts would be none.
+    """
+    rng = default_rng(20)
+    found = []
+    for length in PROMPTS:
+        asked = {
+            "model": model,
+            "prompt": rng.integers(floor, vocab * 9 // 10, length).tolist(),
+            "max_tokens": TOKENS,
+            "temperature": 0,
+            "ignore_eos": True,
+            "return_token_ids": True,
+        }
+        ids = _ids(loopback.post_json(url, "/v1/completions", asked, _SECONDS, key))
+        if not ids:
+            return ()
+        found.append(ids)
+    return tuple(found)
+
+
+def _ids(answer: object) -> tuple[int, ...]:
+    match answer:
+        case {"choices": [{"token_ids": [*ids]}]}:
+            return tuple(one for one in ids if isinstance(one, int))
+    return ()

@@ -1,8 +1,12 @@
-"""One connection of the load client, and what one request saw on it."""
+"""One connection of the load client, and what one request saw on it.
+
+Where requests go, and their bytes.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -10,12 +14,53 @@ from typing import Final
 
 import httptools
 
+from trimtab.http_client.address import Address, parse
 from trimtab.http_client.framing import HEAD_BYTES, Framing
-from trimtab.http_client.loopback import Reply, refusal
-from trimtab.load import wire
+from trimtab.http_client.loopback import Reply, head, refusal
+from trimtab.load import transport
 from trimtab.load.sse import Piece, describe_error
-from trimtab.load.target import PATH
 from trimtab.model import Request
+
+PATH = "/v1/completions"
+"""The page that is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where requests go: the server's address, the served model's name, its key if any."""
+
+    address: Address
+    model: str
+    key: str | None = None
+
+    @classmethod
+    def parse(cls, url: str, model: str, key: str | None = None) -> Target:
+        """Parse a server's URL (see `trimtab.engines.address`).
+
+        Raises:
+            UsageError: it is no address of a server.
+        """
+        return cls(parse(url), model, key)
+
+    def encode(self, request: Request) -> bytes:
+        """Return the complete bytes of a streaming completion request of exact length."""
+        body = json.dumps(body_of(request, self.model), separators=(",", ":")).encode()
+        fields = {"Accept": "text/event-stream"}
+        return head(self.address, "POST", PATH, fields, body, self.key) + body
+
+
+def body_of(request: Request, model: str) -> dict[str, object]:
+    """Return what a request asks for, as JSON's objects."""
+    return {
+        "model": model,
+        "prompt": request.prompt,
+        "max_tokens": request.output_tokens,
+        "ignore_eos": True,
+        "temperature": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
 
 _ANSWER_BYTES: Final = 256 * 1024
 """What an answer may take, beside :data:`_TOKEN_BYTES` for each token that was asked for."""
@@ -69,7 +114,7 @@ class Connection(Framing):
         self._on_read = on_read
         self._on_end = on_end
         self._on_lost = on_lost
-        self._wire: wire.Writable | None = None
+        self._wire: transport.Writable | None = None
         self._exchange: Exchange | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._arrived = 0.0
@@ -96,7 +141,7 @@ class Connection(Framing):
         if self._wire is not None:
             self._wire.abort()
 
-    def connection_made(self, opened: wire.Writable) -> None:
+    def connection_made(self, opened: transport.Writable) -> None:
         """Take the socket."""
         self._wire = opened
         self.usable = True

@@ -7,8 +7,8 @@ from typing import Final
 
 from trimtab.errors import EndpointMissingError
 from trimtab.http_client import loopback
+from trimtab.load.connection import PATH, body_of
 from trimtab.load.sse import decode, describe_error
-from trimtab.load.target import PATH, body_of
 from trimtab.load.workload import Workload
 from trimtab.model import Request
 

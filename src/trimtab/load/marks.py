@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from trimtab.load import saturation, steady
+from trimtab.load import saturation, steady_state
 from trimtab.load.connection import Exchange
 from trimtab.load.driver import Run
 from trimtab.load.records import record_of
@@ -64,11 +64,13 @@ def marks_of(
     """Return what a reader must know of the load, by kind."""
     why, saturated = run.unsteady, ""
     if workload.concurrency is None and workload.arrival.ramp_to is None:  # a ramp is to rise
-        why = steady.unsteady_arrivals([one for one in records if one.index < workload.warmup])
+        why = steady_state.unsteady_arrivals(
+            [one for one in records if one.index < workload.warmup]
+        )
         saturated = _over_saturated(run.begun, workload.warmup, records, run.unfinished)
     unsteady = f"after {workload.warmup + run.spare} requests of warm-up {why}" if why else ""
     marks = {
-        steady.MARK: unsteady,
+        steady_state.MARK: unsteady,
         saturation.MARK: saturated,
         "prompts-left-out": "; ".join(left_out),
     }

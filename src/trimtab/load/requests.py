@@ -10,7 +10,7 @@ from numpy.random import Generator, SeedSequence, default_rng
 from trimtab.errors import WorkloadError
 from trimtab.load.arrival import instants
 from trimtab.load.lengths import draw
-from trimtab.load.texts import Tokenize, pick
+from trimtab.load.prompts import Tokenize, pick
 from trimtab.load.trace import BLOCK, Entry
 from trimtab.load.workload import Workload, recorded, written
 from trimtab.model import Request

@@ -1,19 +1,180 @@
 """Reading a streamed completion: from stamped pieces of the body to token times and counts.
 
 docs/metrics.md defines what counts as a token; `trimtab.load.tokens` decides it.
+
+Which chunks of a stream stand for tokens. Pure; docs/metrics.md has the rules in words.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, auto
+from typing import Any, Final
 
 import orjson
 
-from trimtab.load.tokens import Chunks
+_TEXTS: Final = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
+_TEXTS_BEFORE: Final = "function_call"
+"""What tool_calls was called before."""
+
+
+class Kind(IntEnum):
+    """What a chunk shows by itself; of several choices in one chunk the greatest counts."""
+
+    NOTHING = auto()
+    CLOSING = auto()  # no text, but the reason why the answer ended
+    EMPTY = auto()  # no text: a token whose text is incomplete or special, or nothing
+    TOKEN = auto()
+
+
+@dataclass(slots=True)
+class Chunks:
+    """The chunks of one answer, as they arrive; then the instants of those that are tokens.
+
+    ``prompt_tokens`` and ``output_tokens`` are the last that the server reported, ``None`` before.
+    """
+
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    _seen: list[tuple[float, Kind]] = field(default_factory=list)
+    _running: bool = False
+    _begun: set[str] = field(default_factory=set)
+
+    def add(self, instant: float, event: Mapping[str, Any]) -> None:
+        """Take one event of the stream."""
+        choices = event.get("choices")
+        usage = event.get("usage")
+        before = self.output_tokens or 0
+        if isinstance(usage, dict):  # not Mapping, which takes five times as long
+            self.prompt_tokens = _count(usage.get("prompt_tokens"), self.prompt_tokens)
+            self.output_tokens = _count(usage.get("completion_tokens"), self.output_tokens)
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            return
+        choice = choices[0]
+        if choice.get("text") and self._seen and "token_ids" not in choice:
+            self._seen.append((instant, Kind.TOKEN))  # nearly always
+            return
+        if not self._seen:  # a server that counts along does so from the first chunk on
+            self._running = self.output_tokens is not None
+        rose = (self.output_tokens or 0) > before if self._running and usage else None
+        shown = [self._kind(one, rose) for one in choices if isinstance(one, dict)]
+        self._seen.append((instant, max(shown)))
+
+    def _kind(self, choice: Mapping[str, Any], rose: bool | None) -> Kind:
+        index = str(choice.get("index"))
+        first = index not in self._begun
+        self._begun.add(index)
+        return _kind(choice, rose, first=first)
+
+    @property
+    def greeting(self) -> tuple[float, ...]:
+        """When chunks without text arrived before the first text, if several tokens share chunks.
+
+        They are a server's greeting if all its answers open so, and tokens if only some do.
+        """
+        kinds = [kind for _, kind in self._seen]
+        if Kind.TOKEN not in kinds or (self.output_tokens or 0) <= sum(map(_countable, kinds)):
+            return ()
+        opening = self._seen[: kinds.index(Kind.TOKEN)]
+        return tuple(instant for instant, kind in opening if kind is Kind.EMPTY)
+
+    @property
+    def opens_with_token(self) -> bool:
+        """Whether the first chunk is known to be a token."""
+        return bool(self._seen) and self._seen[0][1] is Kind.TOKEN
+
+    def instants(self) -> tuple[float, ...]:
+        """Return when each chunk arrived that stands for tokens."""
+        kinds = [kind for _, kind in self._seen]
+        if kinds.count(Kind.TOKEN) == len(kinds):
+            return tuple(instant for instant, _ in self._seen)  # nearly always
+        chosen = set(_doubtful_tokens(kinds, self.output_tokens))
+        return tuple(
+            instant
+            for index, (instant, kind) in enumerate(self._seen)
+            if kind is Kind.TOKEN or index in chosen
+        )
+
+
+def _kind(choice: Mapping[str, Any], rose: bool | None, *, first: bool) -> Kind:
+    """Return what a choice shows. ``rose``: whether its chunk's usage counts more than before.
+
+    ``first`` is whether no chunk before had this choice.
+    """
+    ids = choice.get("token_ids")
+    if isinstance(ids, list):
+        return Kind.TOKEN if ids else Kind.NOTHING
+    delta = choice.get("delta")
+    if _has_text(choice, delta):
+        return Kind.TOKEN
+    if rose is not None:
+        return Kind.TOKEN if rose else Kind.NOTHING
+    listed = _listed(choice.get("logprobs"))
+    if listed is not None:
+        return Kind.TOKEN if listed else Kind.NOTHING
+    if first and isinstance(delta, dict) and delta.get("role"):
+        return Kind.NOTHING  # a chat's greeting
+    return Kind.EMPTY if choice.get("finish_reason") is None else Kind.CLOSING
+
+
+def _has_text(choice: Mapping[str, Any], delta: object) -> bool:
+    if choice.get("text"):
+        return True
+    if not isinstance(delta, dict):
+        return False
+    return any(delta.get(name) for name in (*_TEXTS, _TEXTS_BEFORE))
+
+
+def _listed(logprobs: object) -> bool | None:
+    """Return whether log probabilities name tokens, ``None`` if there are none at all."""
+    if not isinstance(logprobs, dict):
+        return None
+    for name in ("tokens", "content"):
+        if isinstance(logprobs.get(name), list):
+            return bool(logprobs[name])
+    return None
+
+
+def _doubtful_tokens(kinds: Sequence[Kind], output_tokens: int | None) -> Iterator[int]:
+    """Yield the indices of chunks without text that stand for tokens all the same.
+
+    Where the usage has exactly one token for each chunk, all do. Where it has fewer, so many do as
+    it has tokens left: those after the first text before the one that closes, and an opening one
+    last of all. Where it has more, chunks hold several tokens, and one without text cannot be told
+    from nothing: none does, unless the whole answer has no text.
+    """
+    doubtful = [index for index, kind in enumerate(kinds) if kind in (Kind.EMPTY, Kind.CLOSING)]
+    certain = [index for index, kind in enumerate(kinds) if kind is Kind.TOKEN]
+    begin = certain[0] if certain else len(kinds)
+    if output_tokens is None:  # cut off, so that a token may yet come for each
+        yield from (one for one in doubtful if one > begin and kinds[one] is Kind.EMPTY)
+        return
+    left = output_tokens - len(certain)
+    if left <= 0 or (left > len(doubtful) and certain):
+        return
+    between = [one for one in doubtful if one > begin and kinds[one] is Kind.EMPTY]
+    closing = [one for one in doubtful if one > begin and kinds[one] is Kind.CLOSING]
+    opening = [one for one in reversed(doubtful) if one < begin]
+    opening.sort(key=lambda one: kinds[one] is Kind.CLOSING)
+    yield from [*between, *closing, *opening][:left]
+
+
+def _countable(kind: Kind) -> bool:
+    """Whether a chunk may stand for a token."""
+    return kind is not Kind.NOTHING
+
+
+def _count(value: object, otherwise: int | None) -> int | None:
+    """Return a count of tokens, of which JSON may write 4 as 4.0; ``otherwise`` if it is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return otherwise
+
 
 _ONE_EVENT = re.compile(rb"data: ([^\r\n]*)\n\n").fullmatch
 _BOM: Final = b"\xef\xbb\xbf"

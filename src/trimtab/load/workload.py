@@ -14,7 +14,7 @@ from trimtab.errors import WorkloadError
 from trimtab.load.arrival import Arrival
 from trimtab.load.lengths import LengthsField
 from trimtab.load.presets import PRESETS
-from trimtab.load.texts import Text, read_texts
+from trimtab.load.prompts import Text, read_texts
 from trimtab.load.trace import Entry, read_trace
 from trimtab.storage import strict_yaml, user_files
 

@@ -3,16 +3,51 @@
 An arm that meets prompts it has cached from before looks faster than it is: a second measurement
 of the same running server with the same seed skips most of its prefill. What the load's own
 prompts have in common explains hits; more of them were carried over.
+
+Is the server idle, and still the same? A load begins on an idle one and ends on the same.
+
+Samples of a server's Prometheus page (exposition format 0.0.4), whatever else it holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import re
+import time
+from collections.abc import Callable, Collection, Iterable
 from itertools import pairwise
 from typing import Final
 
 from trimtab.http_client import loopback
-from trimtab.load import counters
+
+_SAMPLE: Final = re.compile(
+    r'(?P<name>[^\s{]+)(?:\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?\s+(?P<value>\S+)(?:\s.*)?'
+)
+
+
+def sums(page: bytes, names: Collection[str]) -> dict[str, float]:
+    """Return name → sum over all labels of the samples of these names.
+
+    A name without a finite sample is absent: the server does not tell.
+    """
+    found: dict[str, float] = {}
+    wanted = tuple(names)
+    for line in page.decode("utf-8", "replace").split("\n"):
+        sample = _SAMPLE.fullmatch(line.rstrip("\r")) if line.startswith(wanted) else None
+        if sample is None or sample["name"] not in wanted:
+            continue
+        value = _number(sample["value"])
+        if math.isfinite(value):
+            found[sample["name"]] = found.get(sample["name"], 0.0) + value
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
 
 MARGIN: Final = 0.01
 """Share of the prompt tokens that may be served beyond what the load explains."""
@@ -33,7 +68,7 @@ def cached(url: str, key: str | None = None) -> tuple[float, float] | None:
 
 def parse(page: bytes) -> tuple[float, float] | None:
     """Return both counters of a page, ``None`` if it lacks one or is no such page."""
-    found = counters.sums(page, _COUNTED)
+    found = sums(page, _COUNTED)
     queries, hits = (found.get(name) for name in _COUNTED)
     return None if queries is None or hits is None else (queries, hits)
 
@@ -78,3 +113,46 @@ def carried_over(
         f"prefixes explain {min(explained / queries, 1):.0%}: an earlier load left the rest; take "
         "another --seed, or restart the server"
     )
+
+
+PATIENCE: Final = 30.0
+"""Seconds to wait: requests that a client gave up are aborted within a step or two."""
+
+_BUSY: Final = ("vllm:num_requests_running", "vllm:num_requests_waiting")
+_BEGAN: Final = "process_start_time_seconds"
+
+
+def incarnation(url: str, key: str | None = None) -> float | None:
+    """Return what tells a server from its successor on the same port: when its process began.
+
+    ``None`` if it does not tell.
+    """
+    return _sums(url, key, _BEGAN).get(_BEGAN)
+
+
+def in_flight(url: str, key: str | None = None) -> float | None:
+    """Return how many requests a vLLM server works on or has queued; ``None`` if it hides it."""
+    counts = _sums(url, key, *_BUSY)
+    return sum(counts.values()) if counts else None
+
+
+def _sums(url: str, key: str | None, *names: str) -> dict[str, float]:
+    return sums(loopback.get(url, "/metrics", 5.0, key) or b"", names)
+
+
+def drain(
+    url: str,
+    key: str | None = None,
+    *,
+    patience: float = PATIENCE,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Wait until the server is idle and return how many requests it still has, 0 if none.
+
+    A server that does not tell is taken to be idle.
+    """
+    waited = 0.0
+    while (busy := in_flight(url, key)) and waited < patience:
+        sleep(0.5)
+        waited += 0.5
+    return int(busy or 0)

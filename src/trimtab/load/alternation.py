@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from trimtab.load.connection import Target
 from trimtab.load.driver import Driver, Run, Watch
-from trimtab.load.target import Target
 from trimtab.load.workload import Workload
 from trimtab.model import Request
 

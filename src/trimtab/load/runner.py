@@ -1,4 +1,7 @@
-"""Run a load against a server and measure its windows: the synchronous face of this package."""
+"""Run a load against a server and measure its windows: the synchronous face of this package.
+
+A load with the guards that need the server: idle before it, its caches empty of others.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
+from trimtab import formatting
 from trimtab.errors import ClientLimitError, WorkloadError
-from trimtab.load.carried import reusable
+from trimtab.load.alternation import Toggle, Toggling, longer
+from trimtab.load.connection import Target
 from trimtab.load.driver import Driver, Run, Watch
 from trimtab.load.files import require_files
-from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
-from trimtab.load.loop import event_loop
+from trimtab.load.guards import (
+    HostReader,
+    Readings,
+    errors,
+    host_cpu,
+    shares,
+    token_counts,
+    void_reasons,
+)
+from trimtab.load.isolation import cached, carried_over, drain, reusable
 from trimtab.load.marks import Early, GiveUp, marks_of
-from trimtab.load.readings import HostReader, host_cpu
+from trimtab.load.prompts import Tokenize, tokenizer
 from trimtab.load.records import partial_records, records_of
 from trimtab.load.requests import build_requests
-from trimtab.load.target import Target
-from trimtab.load.texts import Tokenize, tokenizer
-from trimtab.load.toggle import Toggle, Toggling, longer
+from trimtab.load.transport import event_loop
 from trimtab.load.workload import Workload
 from trimtab.metrics import aggregate, table
 from trimtab.model import Request, RequestRecord, Window
@@ -214,3 +225,26 @@ def _distinct(records: Sequence[RequestRecord]) -> int:
 
 def _share(before: Readings, after: Readings, seconds: float) -> float:
     return (after.client - before.client) / seconds if seconds > 0 else math.nan
+
+
+def guarded(url: str, key: str | None, load: Callable[[], LoadResult]) -> LoadResult:
+    """Wait until the server is idle, drive a load, and void its windows where it was not alone.
+
+    A server that is still busy after `trimtab.load.drained.PATIENCE` is loaded all the same, so
+    that the reason is recorded where it is looked for: with the windows.
+    """
+    busy = drain(url, key)
+    before = cached(url, key)
+    found = load()
+    reasons = [carried_over(before, cached(url, key), found.reusable)]
+    if busy:
+        left = formatting.count(busy, "earlier request")
+        reasons.append(f"not drained: the server still worked on {left} when the load began")
+    return _voided(found, tuple(filter(None, reasons)))
+
+
+def _voided(found: LoadResult, reasons: tuple[str, ...]) -> LoadResult:
+    if not reasons:
+        return found
+    windows = tuple(replace(one, void=(*one.void, *reasons)) for one in found.windows)
+    return replace(found, windows=windows, void=reasons)
