@@ -8,7 +8,7 @@ import pytest
 
 from trimtab.model import Budget, Outcome, Phase, Start, StartRequest
 from trimtab.search import Phased, conclude
-from trimtab.search.covariate import NAME, fit_with_speed, machine_speed
+from trimtab.search.estimates import NAME, fit_with_speed, machine_speed
 from trimtab.simulated import Machine, load_landscape, play, space_of
 
 

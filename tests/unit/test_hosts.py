@@ -27,9 +27,10 @@ from trimtab.model import (
     Window,
     candidate,
 )
-from trimtab.search import Phased, alternation, conclude, design, hosts, rounds
-from trimtab.search.arms import block_seed
+from trimtab.search import Phased, alternation, conclude, design, rounds
+from trimtab.search.history import block_seed
 from trimtab.search.host_effects import host_effect
+from trimtab.search.phases import host
 from trimtab.simulated import Landscape, Machine, play, space_of
 from trimtab.stats.effects import fit
 
@@ -205,7 +206,7 @@ def test_the_luck_of_plots_is_not_taken_for_an_effect() -> None:
     ours = naive = 0
     for seed in range(300):
         machine = Machine(given, seed)
-        asked = hosts.block(replace(space, seed=seed), [])
+        asked = host.block(replace(space, seed=seed), [])
         made = [machine.start(one, number) for number, one in enumerate(asked, start=1)]
         rested = host_effect(made, THP, OBJECTIVE, 1.0)
         assert rested is not None

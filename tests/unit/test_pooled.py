@@ -13,7 +13,7 @@ from trimtab.metrics.aggregate import WIDTH, merged, over_windows, quantile, spr
 from trimtab.metrics.averages import percentile
 from trimtab.metrics.table import measure, throughputs
 from trimtab.model import BASELINE, Outcome, Phase, RequestRecord, Start, StartRequest, Window
-from trimtab.search.comparable import comparable
+from trimtab.search.history import comparable
 
 values = st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=60)
 

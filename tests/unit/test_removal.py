@@ -8,7 +8,7 @@ import pytest
 
 from trimtab.model import Budget, Conclusion, Effect, Phase, Start
 from trimtab.search import Phased, conclude
-from trimtab.search.removal import redundant
+from trimtab.search.comparisons import redundant
 from trimtab.simulated import Landscape, Machine, play, space_of
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from tests.simulator import Machine, factors, play_blocks
 from trimtab.model import Budget, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.combined import Combined, combined
-from trimtab.search.looks import analyse
-from trimtab.search.profiles import profiles
+from trimtab.search.estimates import analyse
+from trimtab.search.response_surface import Combined, combined
+from trimtab.search.selection import profiles
 
 SPACE = Space(factors(11), budget=Budget(starts=24))
 

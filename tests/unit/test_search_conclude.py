@@ -19,7 +19,7 @@ from trimtab.model import (
     Window,
 )
 from trimtab.search import conclude
-from trimtab.search.comparable import comparable
+from trimtab.search.history import comparable
 
 SPACE = Space(
     factors(7, leads=("dtype", "mp")),

@@ -8,7 +8,7 @@ import numpy as np
 from tests.simulator import Machine, factors, play
 from trimtab.model import Budget, Outcome, Phase, Space, Value
 from trimtab.search import conclude
-from trimtab.search.crashes import crashing
+from trimtab.search.failures import crashing
 
 SPACE = Space(factors(10), budget=Budget(starts=40))
 GAINS = {"t0": 0.1, "t3": 0.05}

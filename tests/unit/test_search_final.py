@@ -20,11 +20,11 @@ from trimtab.model import (
     Verdict,
     candidate,
 )
-from trimtab.search import conclude, leading
+from trimtab.search import conclude, conclusion
 from trimtab.search.comparisons import Contender
-from trimtab.search.final import Final, final
-from trimtab.search.looks import analyse
-from trimtab.search.profiles import Profiles
+from trimtab.search.estimates import analyse
+from trimtab.search.final_profiles import Final, final
+from trimtab.search.selection import Profiles
 
 A, B, C = (Factor(name, "on") for name in "abc")
 SPACE = Space((A, B, C))
@@ -193,11 +193,11 @@ def test_what_is_confirmed_is_what_the_profiles_hold() -> None:
 def test_the_leader_of_a_study_is_never_a_rejected_profile() -> None:
     starts = play(LEAD, fading(-0.3))
     before = [s for s in starts if s.request.phase is not Phase.CONFIRM]
-    lead = leading(LEAD, before)
+    lead = conclusion(LEAD, before)
     assert lead is not None
     assert lead.arm == "dtype=on"
-    assert leading(LEAD, starts) is None
-    kept = leading(LEAD, play(LEAD, fading(1.4)))
+    assert conclusion(LEAD, starts) is None
+    kept = conclusion(LEAD, play(LEAD, fading(1.4)))
     assert kept is not None
     assert kept.arm in ("proven", "max")
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from tests.simulator import Machine, factors, play, play_blocks, study, verdicts
 from trimtab.model import Budget, Phase, Space, Start, StartRequest, Verdict
 from trimtab.search import Phased, conclude
-from trimtab.search.follow import chosen
-from trimtab.search.looks import analyse
-from trimtab.search.profiles import profiles
+from trimtab.search.estimates import analyse
+from trimtab.search.phases.follow_up import chosen
+from trimtab.search.selection import profiles
 
 SPACE = Space(factors(10), budget=Budget(starts=40))
 MACHINE = Machine({"t0": 0.12, "t1": 0.035, "t2": -0.1}, sd=0.02)

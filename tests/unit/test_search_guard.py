@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from tests.simulator import Machine, factors, play
 from trimtab.model import BASELINE, Budget, Outcome, Phase, Space, Start, StartRequest
 from trimtab.search import conclude
-from trimtab.search.arms import _STREAMS, block_seed
-from trimtab.search.phased import _PHASES
+from trimtab.search.history import _STREAMS, block_seed
+from trimtab.search.strategy import _PHASES
 
 GAINS: Mapping[str, float] = {"t0": 0.15, "t3": 0.15, "t5": 0.02}
 TWELVE = Space(factors(12), budget=Budget(starts=30))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from trimtab.model import Budget, Space, Start
 from trimtab.search import Phased, conclude
-from trimtab.search.memo import Same, remembered
+from trimtab.search.history import Same, remembered
 from trimtab.simulated import Machine, load_landscape, play, space_of
 
 

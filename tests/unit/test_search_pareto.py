@@ -21,7 +21,7 @@ from trimtab.model import (
     StartRequest,
     candidate,
 )
-from trimtab.search.looks import analyse
+from trimtab.search.estimates import analyse
 from trimtab.search.pareto import Front, Lead, dominance, pareto
 
 RATE, LATENCY = "output_throughput", "ttft_p99"

@@ -9,7 +9,7 @@ import pytest
 
 from trimtab.model import BASELINE, Budget, Candidate, Conclusion, Outcome, Phase, Space, Start
 from trimtab.search import Phased, conclude
-from trimtab.search.limits import held, latency
+from trimtab.search.slo_limits import held, latency
 from trimtab.simulated import Landscape, Machine, play, space_of
 
 LATENCY = "ttft_p99"

@@ -5,8 +5,8 @@ from dataclasses import replace
 from tests.simulator import Machine, factors, play, play_blocks
 from trimtab.model import Budget, Phase, Space
 from trimtab.search import conclude
-from trimtab.search.arms import blocks_of
-from trimtab.search.stopping import USUAL, confidence
+from trimtab.search.history import blocks_of
+from trimtab.search.phases.confirm import USUAL, confidence
 from trimtab.stats.sequential import LEVELS
 
 SPACE = Space(factors(3), budget=Budget(starts=110))

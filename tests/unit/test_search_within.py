@@ -6,9 +6,9 @@ from dataclasses import replace
 from tests.simulator import Machine, factors, play_blocks
 from trimtab.model import Budget, Phase, Space, Start, StartRequest
 from trimtab.search import conclude
-from trimtab.search.looks import analyse
-from trimtab.search.profiles import profiles
-from trimtab.search.within import within
+from trimtab.search.estimates import analyse
+from trimtab.search.selection import profiles
+from trimtab.search.slo_limits import within
 
 SPACE = Space(factors(6), budget=Budget(starts=40))
 

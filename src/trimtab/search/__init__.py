@@ -4,14 +4,12 @@ All of it is a pure function of the question and the ledger, so an interrupted s
 replay, and a finished one answers the same again.
 """
 
-from trimtab.search.conclusion import conclude
+from trimtab.search.conclusion import conclude, leading
+from trimtab.search.design import design, measured
 from trimtab.search.failures import blocked
 from trimtab.search.host_effects import ROUND, alternation, rounds
-from trimtab.search.intent import design, measured
-from trimtab.search.leading import leading
-from trimtab.search.phased import Phased
-from trimtab.search.spread import spread, told
-from trimtab.search.strategy import Strategy
+from trimtab.search.noise import spread, told
+from trimtab.search.strategy import Phased, Strategy
 
 __all__ = [
     "ROUND",

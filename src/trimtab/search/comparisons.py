@@ -1,21 +1,46 @@
-"""Arms against the baseline: the confirmation's profiles, and the guide."""
+"""Arms against the baseline: the confirmation's profiles, and the guide.
+
+What the proven profile loses without each of its tunings, from the confirmation's own blocks.
+
+The removal effect f(S) - f(S without k) and the average effect of the screen are two estimands;
+they differ where tunings interact. A tuning may give much on average and nothing beside the
+others: then it is redundant, and the smaller profile is preferred.
+
+Tunings that a small budget ran in a profile only: what that comparison says of them.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
+from trimtab import formatting
 from trimtab.metrics.table import geometric_mean
-from trimtab.model import Candidate, Comparison, Effect, Factor, Phase, Space
-from trimtab.search import confirm
-from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, of_phase, together
-from trimtab.search.contrasts import contrast
+from trimtab.model import Answer, Candidate, Comparison, Effect, Factor, Phase, Space, Verdict
+from trimtab.search.estimates import (
+    LOOKS,
+    Analysis,
+    as_effect,
+    contrast,
+    metric_of,
+    sign_of,
+    to_ratio,
+    usable,
+)
 from trimtab.search.failures import FAILED
-from trimtab.search.limits import broken
-from trimtab.search.looks import LOOKS, Analysis, as_effect, metric_of, sign_of, usable
-from trimtab.search.profiles import Profiles
+from trimtab.search.history import (
+    BASELINE_ARM,
+    MAX_ARM,
+    PROVEN_ARM,
+    of_phase,
+    together,
+    without_arm,
+)
+from trimtab.search.phases import confirm
+from trimtab.search.selection import Profiles
+from trimtab.search.slo_limits import broken
 
 WORSE = 0.02
 """One-sided p at which a profile is given up for another. To give up what only looks worse
@@ -148,3 +173,118 @@ def compare(analysis: Analysis, phase: Phase, arm: str, metric: str) -> Comparis
     level = confirm.level(analysis.space, analysis.starts) if phase is Phase.CONFIRM else 0.95
     effect = as_effect(estimate, len(stock) + len(own), level)
     return Comparison(arm, metric, baseline, value, effect)
+
+
+def removals(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, Effect]:
+    """Return tuning → what the profile gains by it: a ratio above 1 is lost without it.
+
+    Empty where the confirmation had no room for it. Each effect is on the tuning's own metric, and
+    all intervals hold together (Bonferroni over the profile's tunings).
+    """
+    found = {}
+    for factor in proven:
+        effect = _removal(analysis, factor, len(proven))
+        if effect is not None:
+            found[factor.tuning] = effect
+    return found
+
+
+def _removal(analysis: Analysis, factor: Factor, many: int) -> Effect | None:
+    metric, own = metric_of(analysis.space, factor), without_arm(factor)
+    estimate = contrast(analysis, PROVEN_ARM, own, metric)
+    if estimate is None:
+        return None
+    level = confirm.level(analysis.space, analysis.starts)
+    interval = estimate.interval(1 - (1 - level) / many)
+    low, high = (None, None) if interval is None else map(to_ratio, interval)
+    starts = sum(
+        start.request.stem in (own, PROVEN_ARM) and usable(start, metric)
+        for start in of_phase(analysis.starts, Phase.CONFIRM)
+    )
+    return Effect(math.exp(estimate.value), low, high, estimate.p_greater, starts)
+
+
+def redundant(space: Space, found: Mapping[str, Effect]) -> str | None:
+    """Return the tuning that the profile does not need, ``None`` if it needs all or it is open.
+
+    It is one whose removal is shown to cost less than the study's margin; of several the one
+    that gives least: only one was left out at a time, and two may stand in for each other, so
+    that what the profile gives without both was not measured.
+    """
+    spare = [
+        (effect.ratio or 0.0, tuning)
+        for tuning, effect in found.items()
+        if effect.high is not None and effect.high < 1 + space.margin
+    ]
+    return min(spare)[1] if spare else None
+
+
+def labelled(space: Space, answer: Answer, found: Mapping[str, Effect]) -> Answer:
+    """Return an answer with its removal effect, and the sentence that it adds."""
+    effect = found.get(answer.tuning)
+    if effect is None or answer.verdict is not Verdict.ADOPT:
+        return answer
+    shown = f"{formatting.percent((effect.ratio or 1.0) - 1)} {_bounds(effect)}"
+    if effect.low is not None and effect.low > 1:
+        said = f"the profile needs it: {shown} against leaving it out"
+    elif effect.high is not None and effect.high < 1 + space.margin:
+        said = f"redundant in the profile: {shown} against leaving it out"
+    else:
+        said = f"whether the profile needs it is open: {shown} against leaving it out"
+    return replace(answer, removal=effect, reason=f"{answer.reason}; {said}")
+
+
+def _bounds(effect: Effect) -> str:
+    if effect.low is None or effect.high is None:
+        return "(no interval)"
+    return f"[{formatting.percent(effect.low - 1)}, {formatting.percent(effect.high - 1)}]"
+
+
+def jointly(
+    space: Space, answers: Iterable[Answer], tried: Sequence[Contender]
+) -> Iterator[Answer]:
+    """Yield the verdicts, with what the comparison of a profile says of those not tested.
+
+    A profile of one tuning is a test of it. Of several, none is measured by itself.
+    """
+    for one in answers:
+        arm = _arm(one, tried)
+        if arm is None:
+            yield one
+        elif len(arm.factors) == 1:
+            effect = arm.effect(one.metric) or one.effect
+            told = f"alone against the baseline, as the {arm.arm} profile"
+            verdict = _verdict(space, effect)
+            yield replace(
+                one, verdict=verdict, effect=effect, phase=Phase.CONFIRM.value, reason=told
+            )
+        else:
+            ran = f"it ran only together with others, in the {arm.arm} profile"
+            yield replace(one, reason=f"{one.reason}; {ran}")
+
+
+def _arm(one: Answer, tried: Sequence[Contender]) -> Contender | None:
+    """Return the smallest arm that measured a tuning which was not tested."""
+    held = [
+        arm
+        for arm in tried
+        if one.verdict is Verdict.NOT_TESTED
+        and arm.ratio(one.metric) is not None
+        and one.tuning in {factor.tuning for factor in arm.factors}
+    ]
+    return min(held, key=lambda arm: len(arm.factors), default=None)
+
+
+def _verdict(space: Space, effect: Effect) -> Verdict:
+    """Return what the interval of one comparison says.
+
+    A gain is likely at most: to adopt it, it must win a test, and then be confirmed.
+    """
+    if effect.low is None or effect.high is None:
+        return Verdict.INCONCLUSIVE
+    if effect.low > 1:
+        return Verdict.LIKELY
+    if effect.high < 1:
+        return Verdict.AVOID
+    within = effect.low >= 1 - space.margin and effect.high <= 1 + space.margin
+    return Verdict.NO_EFFECT if within else Verdict.INCONCLUSIVE

@@ -1,31 +1,163 @@
-"""What a study found, from the question and the ledger alone. Works on any part of a study."""
+"""What a study found, from the question and the ledger alone. Works on any part of a study.
+
+What a reader must know besides the verdicts.
+
+Gains that no profile holds: a verdict must not send its reader where the profiles do not go.
+
+What leads so far, for somebody who watches: never a claim, the conclusion makes those.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from statistics import median
 
-from trimtab.model import Comparison, Conclusion, Phase, Space, Start
-from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, together
-from trimtab.search.comparable import comparable
-from trimtab.search.comparisons import contenders, guide_comparison
-from trimtab.search.contrasts import contrast
-from trimtab.search.decision import decide
+from trimtab import formatting
+from trimtab.metrics.table import geometric_mean
+from trimtab.model import (
+    BASELINE,
+    Answer,
+    Candidate,
+    Comparison,
+    Conclusion,
+    Phase,
+    Space,
+    Start,
+    Verdict,
+)
+from trimtab.presets import GUIDE
+from trimtab.search.comparisons import contenders, guide_comparison, jointly, labelled
+from trimtab.search.estimates import LOOKS, Analysis, contrast, metrics_of, usable
+from trimtab.search.estimates import NAME as SPEED
+from trimtab.search.failures import blocked
 from trimtab.search.fidelity import failed, fidelity, sentence
-from trimtab.search.final import Final
-from trimtab.search.further import further
-from trimtab.search.jointly import jointly
-from trimtab.search.limits import held
-from trimtab.search.looks import Analysis
-from trimtab.search.notes import notes_of
-from trimtab.search.outside import outside
+from trimtab.search.final_profiles import Final
+from trimtab.search.history import (
+    BASELINE_ARM,
+    MAX_ARM,
+    PROVEN_ARM,
+    comparable,
+    of_phase,
+    together,
+)
+from trimtab.search.noise import spread, study_noise, told
 from trimtab.search.pareto import pareto
-from trimtab.search.refine import valued
+from trimtab.search.pareto_arms import further
+from trimtab.search.phases import lead, screen
+from trimtab.search.phases.refine import valued
 from trimtab.search.release import Release, release
-from trimtab.search.removal import labelled
-from trimtab.search.spread import spread, study_noise, told
+from trimtab.search.remarks import remarks
+from trimtab.search.selection import dropped
+from trimtab.search.slo_limits import beyond, broken, held, untold
+from trimtab.search.verdicts import Findings, decide, false_alarm
 from trimtab.stats.effects import LEAST_DF, detectable
+
+
+def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str]:
+    """Return what a reader must know besides the verdicts, one sentence each."""
+    notes = [blocked(space, starts), *_without_value(space, starts), *untold(space, starts)]
+    if len(known.space.factors) > 1 and known.plan is None and starts:
+        notes.append(_no_screen(known))
+    if space.guide and starts and not _asked(space, known):
+        notes.append(
+            f"{_called(space.preset)} is not compared: the budget has no start to spare for it"
+        )
+    notes += [
+        f"{formatting.factors([factor])} won alone, but every start failed in which it was on "
+        f"together with {formatting.factors(known.centre)}: it is left out"
+        for factor in dropped(space, starts)
+    ]
+    notes += [
+        f"the inert tuning {factor.tuning} passed a test that it can pass only by chance "
+        "or by drift: read small effects of this study with doubt"
+        for factor in space.factors
+        if false_alarm(known, factor)
+    ]
+    remarked = remarks(starts, space.objective, metrics_of(space))
+    return [*notes, *_taken_out(known), *remarked]
+
+
+def _called(preset: str) -> str:
+    return "the guide" if preset == GUIDE else preset
+
+
+def _taken_out(known: Findings) -> list[str]:
+    """Say where the gate's readings are part of the analysis."""
+    space, fits = known.space, known.analysis.fits
+    if not any(SPEED in fits[phase, space.objective].slopes for phase in (*LOOKS, Phase.CONFIRM)):
+        return []
+    return ["the machine's own speed, read before each start, is taken out of the noise"]
+
+
+def _without_value(space: Space, starts: Sequence[Start]) -> list[str]:
+    """Say which measured starts a metric's analysis cannot use.
+
+    Only the objective must be there; another metric may be absent for a reason of its own.
+    """
+    found = []
+    for metric in metrics_of(space):
+        lost = [
+            start.number
+            for start in starts
+            if start.valid
+            and not usable(start, metric)
+            and (metric == space.objective or metric in start.metrics)
+        ]
+        if lost:
+            verb = "has" if len(lost) == 1 else "have"
+            left = "is" if len(lost) == 1 else "are"
+            found.append(
+                f"{formatting.count(len(lost), 'start')} {verb} no positive value of {metric} and "
+                f"{left} left out: {', '.join(map(str, lost))}"
+            )
+    return found
+
+
+def _asked(space: Space, known: Findings) -> bool:
+    """Whether the guide is an arm of this study's first block."""
+    if lead.tested(space):
+        return lead.guided(space)
+    return known.plan is not None and any(arm == space.preset for arm, _ in known.plan.opening)
+
+
+def _no_screen(known: Findings) -> str:
+    left = screen.candidates(
+        known.space, known.centre, {*known.failed} | {f.tuning for f in known.centre}
+    )
+    if all(factor.dummy for factor in left):
+        return ""
+    return f"no screen: the budget leaves fewer than 8 starts for {len(left)} tunings"
+
+
+GAINS = (Verdict.ADOPT, Verdict.LIKELY)
+
+
+def outside(
+    space: Space, starts: Sequence[Start], answers: Iterable[Answer], written: Iterable[Candidate]
+) -> Iterator[Answer]:
+    """Yield the verdicts, a gain that no written profile holds with what keeps it out.
+
+    One that is expected to break the SLO by itself is to be avoided, whatever it gives besides.
+    """
+    held = {tuning for values in written for tuning, _ in values}
+    for one in answers:
+        if one.verdict not in GAINS or one.tuning in held:
+            yield one
+            continue
+        alone = ((one.tuning, one.value),)
+        why = "; ".join(broken(space, starts, alone))
+        if why and beyond(space, starts, alone):
+            yield replace(
+                one,
+                verdict=Verdict.AVOID,
+                reason=f"it breaks the SLO ({why}); on {one.metric} it is {one.reason}",
+            )
+        else:
+            yield replace(
+                one, reason=f"{one.reason}; no profile holds it: {why or 'see the notes'}"
+            )
 
 
 def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
@@ -110,3 +242,37 @@ def _detectable_together(space: Space, analysis: Analysis) -> float | None:
         if found is not None and found.se is not None and found.df >= LEAST_DF:
             return math.expm1(min(detectable(found.se, found.df, 1), 690.0))
     return None
+
+
+def leading(space: Space, starts: Sequence[Start]) -> Comparison | None:
+    """Return the best arm so far against the baseline; ``None`` when nothing is better yet.
+
+    Once the confirmation has measured a profile and the baseline it is the best profile that
+    stands, before that the best lead.
+    """
+    found = conclude(space, starts)
+    fresh = [s.request.candidate for s in of_phase(starts, Phase.CONFIRM) if s.valid]
+    if BASELINE in fresh and any(fresh):
+        arms = [one for one in found.confirmed if one.metric == space.objective]
+    else:
+        arms = [one for answer in found.answers for one in _alone(space, starts, answer)]
+    better = [one for one in arms if (one.effect.ratio or 0.0) > 1.0]
+    return max(better, key=lambda one: one.effect.ratio or 0.0, default=None)
+
+
+def _alone(space: Space, starts: Sequence[Start], answer: Answer) -> list[Comparison]:
+    """Return a lead's effect as a comparison; nothing for what is not tested alone."""
+    if answer.phase != Phase.LEAD or answer.metric != space.objective:
+        return []
+    stock = [
+        start.metrics[space.objective]
+        for start in of_phase(starts, Phase.LEAD)
+        if start.request.candidate == BASELINE and usable(start, space.objective)
+    ]
+    if not stock or answer.effect.ratio is None:
+        return []
+    base = geometric_mean(stock)
+    ratio = answer.effect.ratio
+    value = base * ratio if space.higher_is_better else base / ratio
+    name = formatting.setting(answer.tuning, answer.value)
+    return [Comparison(name, space.objective, base, value, answer.effect)]

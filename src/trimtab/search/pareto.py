@@ -24,13 +24,13 @@ from trimtab.model import (
     Standing,
     Start,
 )
-from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, of_phase
 from trimtab.search.comparisons import compare
+from trimtab.search.estimates import Analysis, fit_phase, usable
 from trimtab.search.failures import FAILED
-from trimtab.search.final import UNRELIABLE
-from trimtab.search.limits import broken
-from trimtab.search.looks import Analysis, fit_phase, usable
-from trimtab.search.profiles import ALPHA
+from trimtab.search.final_profiles import UNRELIABLE
+from trimtab.search.history import BASELINE_ARM, MAX_ARM, PROVEN_ARM, of_phase
+from trimtab.search.selection import ALPHA
+from trimtab.search.slo_limits import broken
 
 _TRIED: Final = "tried-"
 """Begins the name of a planned profile that the confirmation did not let stand."""

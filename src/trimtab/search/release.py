@@ -15,13 +15,13 @@ import numpy as np
 
 from trimtab import formatting
 from trimtab.model import BASELINE, Candidate, Factor, Outcome, Space, Start
-from trimtab.search.arms import MAX_ARM, PROVEN_ARM, is_preset
-from trimtab.search.combined import Combined, combined
+from trimtab.search.estimates import Analysis
 from trimtab.search.failures import FAILED
-from trimtab.search.final import Final
-from trimtab.search.limits import broken, held
-from trimtab.search.looks import Analysis
-from trimtab.search.profiles import harms, unusable
+from trimtab.search.final_profiles import Final
+from trimtab.search.history import MAX_ARM, PROVEN_ARM, is_preset
+from trimtab.search.response_surface import Combined, combined
+from trimtab.search.selection import harms, unusable
+from trimtab.search.slo_limits import broken, held
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,8 @@ from typing import Final
 import numpy as np
 
 from trimtab.model import Factor, Phase, Space, Start
-from trimtab.search.arms import clash, is_on, is_preset, of_phase
-from trimtab.search.covariate import NAME, machine_speed
-from trimtab.search.looks import Analysis, sign_of, usable
+from trimtab.search.estimates import NAME, Analysis, machine_speed, sign_of, usable
+from trimtab.search.history import clash, is_on, is_preset, of_phase
 from trimtab.stats.surface import Posterior, Rows, Surface, fit_surface
 
 _PHASES: Final = (Phase.SCREEN, Phase.FOLLOW)

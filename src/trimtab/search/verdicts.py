@@ -1,20 +1,34 @@
-"""The verdict for one tuning, with the sentence that explains it."""
+"""The verdict for one tuning, with the sentence that explains it.
+
+What the tests, the estimates and the confirmation suggest, before it is asked what may ship.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab import formatting
 from trimtab.model import Answer, Effect, Factor, Phase, Space, Start, Verdict
-from trimtab.search import hosts, screen
-from trimtab.search.arms import clash, is_on, is_preset, of_phase
+from trimtab.search.comparisons import Contender, contender, contenders, redundant, removals
+from trimtab.search.estimates import SETTLING, Analysis, Look, analyse, as_effect, metric_of
 from trimtab.search.failures import Failure, failures
-from trimtab.search.looks import SETTLING, Analysis, Look, as_effect, metric_of
-from trimtab.search.profiles import (
+from trimtab.search.final_profiles import Final, final, one_by_one
+from trimtab.search.history import (
+    blocks_of,
+    clash,
+    is_on,
+    is_preset,
+    of_phase,
+    remembered,
+    without_arm,
+)
+from trimtab.search.phases import confirm, host, screen
+from trimtab.search.selection import (
     ALPHA,
     RATE,
+    Profiles,
     adjusted,
     adjusted_worse,
     centre,
@@ -153,7 +167,7 @@ def _where(known: Findings, factor: Factor, look: Look) -> str:
     if look.phase is Phase.LEAD:
         return f"alone against the baseline, {starts}"
     if look.phase is Phase.HOST:
-        return hosts.where(known.analysis.starts, factor, look.starts)
+        return host.where(known.analysis.starts, factor, look.starts)
     others = [other for other in known.centre if other is not factor]
     return f"around {formatting.factors(others) or 'the baseline'}, {starts}"
 
@@ -163,7 +177,7 @@ def _untested(known: Findings, factor: Factor) -> str:
     if other is not None:
         return f"excluded by {other.tuning}, which won"
     if factor.of_host:
-        return hosts.untested(known.space, known.analysis.starts, factor)
+        return host.untested(known.space, known.analysis.starts, factor)
     if known.plan is None:
         return "the budget leaves no room to test it"
     if factor not in known.plan.factors:
@@ -181,3 +195,51 @@ def _measured(known: Findings, factor: Factor) -> bool:
         for start in known.analysis.starts
         if start.request.phase in SETTLING and not is_preset(start.request.stem)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The analysis of a study with the verdicts, and the profiles that follow from them."""
+
+    analysis: Analysis
+    known: Findings
+    answers: tuple[Answer, ...]
+    planned: Profiles
+    removed: Mapping[str, Effect]
+    last: Final
+
+
+@remembered
+def decide(space: Space, everything: Sequence[Start]) -> Decision:
+    """Return what a study suggests. Starts that were set aside for profiles decide nothing."""
+    starts = [start for start in everything if start.request.phase is not Phase.ANSWERS]
+    analysis = analyse(space, starts)
+    known = findings(space, starts, analysis)
+    answers = tuple(answer(known, factor) for factor in space.factors)
+    planned = confirm.planned(space, starts)
+    tried = contenders(analysis, planned)
+    removed = removals(analysis, planned.proven)
+    if not tried and _screened_whole(known, starts):
+        last = one_by_one(answers, planned, everything)
+    else:
+        last = final(space, answers, planned, tried, _smaller(analysis, planned, removed))
+    return Decision(analysis, known, answers, planned, removed, last)
+
+
+def _smaller(
+    analysis: Analysis, planned: Profiles, removed: Mapping[str, Effect]
+) -> Contender | None:
+    """Return the profile without the tuning that it does not need, if there is one."""
+    spare = redundant(analysis.space, removed)
+    for factor in planned.proven:
+        if factor.tuning == spare:
+            rest = tuple(other for other in planned.proven if other is not factor)
+            return contender(analysis, without_arm(factor), rest)
+    return None
+
+
+def _screened_whole(known: Findings, starts: Sequence[Start]) -> bool:
+    """Whether the screen was planned to take the whole budget, and every block of it has begun."""
+    if known.plan is None or not known.plan.whole:
+        return False
+    return blocks_of(starts, Phase.SCREEN) >= len(known.plan.design.blocks)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trimtab.model import BASELINE, Candidate, Factor, Space, Start
-from trimtab.search.arms import together, without, without_conflicts
-from trimtab.search.crashes import learned
-from trimtab.search.looks import LOOKS, Analysis, analyse
-from trimtab.search.profiles import Profiles, by_effect, likely, unusable
+from trimtab.search.estimates import LOOKS, Analysis, analyse
+from trimtab.search.failures import learned
+from trimtab.search.history import together, without, without_conflicts
+from trimtab.search.selection import Profiles, by_effect, likely, unusable
 
 COMPROMISE_ARM: Final = "compromise"
 

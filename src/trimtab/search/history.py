@@ -6,15 +6,30 @@ one of its tunings, ``for-metric`` or "compromise" for a further objective. ``tu
 ``without-tuning`` with ``/N`` behind are plot N of a host setting; one that is ``live`` alternates
 inside a start of the arm ``tuning=value``. A second
 attempt of an arm in the same block is analysed as the arm (``StartRequest.stem``).
+
+Starts made comparable: every arm of a block is judged by the same requests.
+
+A slow server may run out of load time before it has seen all windows. Its block is then judged
+by the windows that all its measured starts have, because later windows hold other requests, and
+a warmer server.
+
+Answers that are asked for again and again about the same starts, worked out once.
+
+The phases ask each other what the starts say, several times for each block. All of it is a pure
+function of the question and the starts, so the last answers are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache, wraps
+from itertools import groupby
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 
+from trimtab.metrics.aggregate import over_windows
 from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest, candidate
 from trimtab.presets import DOCUMENTED
 
@@ -126,3 +141,83 @@ def shuffled(
     """Return the requests of a block in the random order that belongs to it."""
     order = block_rng(space, phase, block).permutation(len(arms))
     return requests(space, phase, block, [arms[index] for index in order])
+
+
+_KEPT: Final = 64
+"""Answers kept of each function: those of the study at hand."""
+
+_Record = TypeVar("_Record")
+_Answer = TypeVar("_Answer")
+
+
+class Same(Generic[_Record]):
+    """Records that equal others when each is the very same object.
+
+    Records never change, and to compare all that a ledger holds of two starts would cost what is
+    saved.
+    """
+
+    __slots__ = ("records",)
+
+    def __init__(self, *records: _Record) -> None:
+        self.records = records
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(id, self.records)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Same):
+            return NotImplemented
+        return [*map(id, self.records)] == [*map(id, other.records)]
+
+
+def remembered(
+    of: Callable[[Space, Sequence[Start]], _Answer],
+) -> Callable[[Space, Sequence[Start]], _Answer]:
+    """Return a pure function of a question and its starts that keeps its last answers."""
+
+    @lru_cache(maxsize=_KEPT)
+    def known(space: Same[Space], starts: Same[Start]) -> _Answer:
+        return of(space.records[0], starts.records)
+
+    @wraps(of)
+    def answered(space: Space, starts: Sequence[Start]) -> _Answer:
+        return known(Same(space), Same(*starts))
+
+    return answered
+
+
+def comparable(starts: Sequence[Start]) -> list[Start]:
+    """Return the starts with metrics over the windows that their whole block shares.
+
+    Metrics of the start itself (``startup``) stay. A block that shares no window keeps its
+    starts as they are: each was measured, only not on the same requests.
+    """
+    found: dict[int, Start] = {}
+    order = sorted(starts, key=lambda start: (start.request.phase, start.request.block))
+    for _, block in groupby(order, key=lambda start: (start.request.phase, start.request.block)):
+        members = list(block)
+        for start in _shared(members):
+            found[start.number] = start
+    return [found[start.number] for start in starts]
+
+
+def _shared(members: Sequence[Start]) -> list[Start]:
+    usable = {
+        start.number: {window.index for window in start.windows if not window.void}
+        for start in members
+        if start.valid and start.windows
+    }
+    common = set.intersection(*usable.values()) if usable else set()
+    if not common:
+        return list(members)
+    shared = frozenset(common)
+    return [_over(Same(start), shared) if start.number in usable else start for start in members]
+
+
+@lru_cache(maxsize=1024)
+def _over(one: Same[Start], common: frozenset[int]) -> Start:
+    (start,) = one.records
+    windows = [window for window in start.windows if window.index in common]
+    own = {name: start.metrics[name] for name in start.metrics if name not in windows[0].metrics}
+    return replace(start, metrics={**own, **over_windows(windows)})

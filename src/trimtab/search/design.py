@@ -9,15 +9,15 @@ from typing import Final
 from trimtab import formatting
 from trimtab.errors import UsageError
 from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space, Start
-from trimtab.search import confirm, hosts, lead, screen
-from trimtab.search.arms import SOME, together, without_conflicts
-from trimtab.search.comparable import comparable
-from trimtab.search.cost import expected_seconds, price, total
-from trimtab.search.further import room
-from trimtab.search.looks import ENOUGH_DF, analyse
-from trimtab.search.profiles import published
-from trimtab.search.screen import FOLLOW_ROWS, TRIALS
-from trimtab.search.spread import study_noise
+from trimtab.search.budget import expected_seconds, price, total
+from trimtab.search.estimates import ENOUGH_DF, analyse
+from trimtab.search.history import SOME, comparable, together, without_conflicts
+from trimtab.search.noise import study_noise
+from trimtab.search.pareto_arms import room
+from trimtab.search.phases import confirm, lead, screen
+from trimtab.search.phases import host as hosts
+from trimtab.search.phases.screen import FOLLOW_ROWS, TRIALS
+from trimtab.search.selection import published
 from trimtab.stats.effects import detectable
 
 _PAIRS: Final = 4

@@ -7,24 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.arms import (
+from trimtab.search.budget import left, price
+from trimtab.search.failures import doubted, failures, learned
+from trimtab.search.history import (
     BASELINE_ARM,
     SOME,
     block_rng,
     blocks_of,
     clash,
     of_phase,
+    remembered,
     requests,
     shuffled,
     together,
 )
-from trimtab.search.cost import left, price
-from trimtab.search.crashes import learned
-from trimtab.search.failures import doubted, failures
-from trimtab.search.further import room
-from trimtab.search.layout import conflicting, layout
-from trimtab.search.memo import remembered
-from trimtab.search.profiles import centre, winning_leads
+from trimtab.search.pareto_arms import room
+from trimtab.search.phases.layout import conflicting, layout
+from trimtab.search.selection import centre, winning_leads
 from trimtab.stats import designs
 
 _CONFIRM_BLOCKS = 3
@@ -32,7 +31,7 @@ _ENOUGH_ROWS = 24
 _ROWS_PER_FACTOR = 8
 _PROFILES = 2
 FOLLOW_ROWS = 8
-"""Starts of the second stage (:mod:`trimtab.search.follow`): a folded design of four tunings."""
+"""Starts of the second stage (:mod:`.follow_up`): a folded design of four tunings."""
 
 _LEVELS = 4
 """Arms of the confirmation that cost as much as the refinement of an integer tuning."""

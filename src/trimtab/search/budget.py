@@ -10,7 +10,7 @@ from statistics import fmean
 
 from trimtab.errors import UsageError
 from trimtab.model import BASELINE, Candidate, Phase, Space, Start
-from trimtab.search.arms import is_on, of_phase
+from trimtab.search.history import is_on, of_phase
 
 
 def total(space: Space) -> float:

@@ -14,23 +14,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.arms import (
+from trimtab.search.budget import left, price
+from trimtab.search.estimates import Analysis, analyse
+from trimtab.search.failures import failures, learned
+from trimtab.search.history import (
     block_rng,
     blocks_of,
     clash,
     of_phase,
+    remembered,
     requests,
     together,
 )
-from trimtab.search.combined import combined
-from trimtab.search.cost import left, price
-from trimtab.search.crashes import learned
-from trimtab.search.failures import failures
-from trimtab.search.layout import conflicting
-from trimtab.search.looks import Analysis, analyse
-from trimtab.search.memo import remembered
-from trimtab.search.profiles import ALPHA, adjusted, adjusted_worse, harms, profiles
-from trimtab.search.screen import FOLLOW_ROWS
+from trimtab.search.phases.layout import conflicting
+from trimtab.search.phases.screen import FOLLOW_ROWS
+from trimtab.search.response_surface import combined
+from trimtab.search.selection import ALPHA, adjusted, adjusted_worse, harms, profiles
 from trimtab.stats import designs
 
 CONFIRM_BLOCKS: Final = 2

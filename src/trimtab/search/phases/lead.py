@@ -6,15 +6,10 @@ from collections.abc import Sequence
 
 from trimtab import formatting
 from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search import screen
-from trimtab.search.arms import (
-    BASELINE_ARM,
-    blocks_of,
-    shuffled,
-    together,
-)
-from trimtab.search.cost import left, price, total
+from trimtab.search.budget import left, price, total
 from trimtab.search.failures import failures
+from trimtab.search.history import BASELINE_ARM, blocks_of, shuffled, together
+from trimtab.search.phases import screen
 
 BLOCKS = 2
 """Blocks of the phase; more only where too few leads leave the noise unknown."""

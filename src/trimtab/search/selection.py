@@ -7,13 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trimtab.model import Factor, Outcome, Phase, Space, Start
-from trimtab.search.arms import of_phase, without_conflicts
-from trimtab.search.combined import combined
-from trimtab.search.crashes import cautious, learned
-from trimtab.search.failures import failures
-from trimtab.search.looks import ENOUGH_DF, SETTLING, Analysis, analyse, metric_of
-from trimtab.search.memo import remembered
-from trimtab.search.within import within
+from trimtab.search.estimates import ENOUGH_DF, SETTLING, Analysis, analyse, metric_of
+from trimtab.search.failures import cautious, failures, learned
+from trimtab.search.history import of_phase, remembered, without_conflicts
+from trimtab.search.response_surface import combined
+from trimtab.search.slo_limits import within
 from trimtab.stats.multiplicity import benjamini_hochberg, holm, step_down
 
 ALPHA = 0.05

@@ -14,13 +14,21 @@ from typing import Final
 
 from trimtab import formatting
 from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.arms import block_rng, clash, is_on, of_phase, requests, together, without_arm
-from trimtab.search.cost import left, price
+from trimtab.search.budget import left, price
 from trimtab.search.failures import FAILED
+from trimtab.search.history import (
+    block_rng,
+    clash,
+    is_on,
+    of_phase,
+    requests,
+    together,
+    without_arm,
+)
 from trimtab.search.host_effects import about
-from trimtab.search.profiles import profiles
-from trimtab.search.refine import refined
-from trimtab.search.screen import reserve
+from trimtab.search.phases.refine import refined
+from trimtab.search.phases.screen import reserve
+from trimtab.search.selection import profiles
 
 LEAST: Final = 4
 """Starts that toggle a live setting, or plots at each level of another one."""

@@ -15,12 +15,12 @@ from typing import Final
 import numpy as np
 
 from trimtab.model import Answer, Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.arms import blocks_of, of_phase, shuffled, together
-from trimtab.search.cost import left, price
-from trimtab.search.further import room
-from trimtab.search.limits import beyond
-from trimtab.search.looks import metric_of, sign_of, usable
-from trimtab.search.profiles import Profiles, profiles
+from trimtab.search.budget import left, price
+from trimtab.search.estimates import metric_of, sign_of, usable
+from trimtab.search.history import blocks_of, of_phase, shuffled, together
+from trimtab.search.pareto_arms import room
+from trimtab.search.selection import Profiles, profiles
+from trimtab.search.slo_limits import beyond
 from trimtab.stats.effects import Estimate, fit
 from trimtab.stats.gp import posterior
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from trimtab import formatting
 from trimtab.model import Phase, Spread, Start
-from trimtab.search.comparable import comparable
-from trimtab.search.looks import Analysis, usable
+from trimtab.search.estimates import Analysis, usable
+from trimtab.search.history import comparable
 from trimtab.stats.components import best_windows, between, window_noise
 from trimtab.stats.effects import Noise, alike
 

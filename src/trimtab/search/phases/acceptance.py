@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trimtab.model import BASELINE, Candidate, Outcome, Phase, Space, Start, StartRequest
-from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, requests
+from trimtab.search.budget import left, price
 from trimtab.search.conclusion import conclude
-from trimtab.search.cost import left, price
-from trimtab.search.decision import decide
 from trimtab.search.fidelity import answered, known
+from trimtab.search.history import BASELINE_ARM, MAX_ARM, PROVEN_ARM, requests
 from trimtab.search.release import objection
+from trimtab.search.verdicts import decide
 
 
 def trying(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]:

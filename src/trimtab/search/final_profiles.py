@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from trimtab import formatting
 from trimtab.model import BASELINE, Answer, Candidate, Comparison, Space, Start, Verdict
-from trimtab.search.arms import MAX_ARM, PROVEN_ARM, together
 from trimtab.search.comparisons import Contender, main_metric
 from trimtab.search.fidelity import known
-from trimtab.search.profiles import Profiles
+from trimtab.search.history import MAX_ARM, PROVEN_ARM, together
+from trimtab.search.selection import Profiles
 
 UNRELIABLE = 2
 """Failed starts in the confirmation from which on a profile is not proven."""

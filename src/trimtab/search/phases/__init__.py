@@ -1,0 +1,1 @@
+"""The phases of a study's search, one module each."""
