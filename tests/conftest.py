@@ -7,8 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from trimtab.emulator import environments
 from trimtab.environments import managed
-from trimtab.rehearsal import environments
 
 hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from trimtab import engines
+from trimtab.emulator import build, environments, tree
+from trimtab.emulator.machine import StandIn
 from trimtab.engines import default_model
-from trimtab.rehearsal import build, environments, tree
-from trimtab.rehearsal.machine import StandIn
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from trimtab.rehearsal.build import SOURCES
+from trimtab.emulator.build import SOURCES
 
 GCC = shutil.which("gcc")
 FULL, LOST = 207001, 507010

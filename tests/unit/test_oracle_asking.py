@@ -20,6 +20,8 @@ from tests.contracts.machines import HOSTS
 from trimtab.commands.app import app
 from trimtab.commands.asking import about_machine
 from trimtab.diagnosis import machine
+from trimtab.emulator import environments
+from trimtab.emulator.machine import StandIn
 from trimtab.environments import managed
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.host import SnapshotHost
@@ -29,8 +31,6 @@ from trimtab.oracle.findings import findings
 from trimtab.oracle.model import Answer, Conflict, Given, Reply, Verdict
 from trimtab.oracle.session import Oracle
 from trimtab.oracle.wanted import Wanted, is_of, wanted_on
-from trimtab.rehearsal import environments
-from trimtab.rehearsal.machine import StandIn
 
 CHILD = Path(__file__).parents[1] / "servers" / "oracle_child.py"
 OWN = environments.TORCH_NPU

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from trimtab.emulator.machine import StandIn
 from trimtab.errors import EngineError
 from trimtab.host import SnapshotHost
 from trimtab.oracle import binding
 from trimtab.oracle.binding import busy, chips, missing
 from trimtab.oracle.model import VLLM_ASCEND, Run
 from trimtab.oracle.zygote import Check
-from trimtab.rehearsal.machine import StandIn
 
 HOSTS = Path(__file__).parents[1] / "hosts"
 IDLE = "| No running processes found in NPU 0 |"

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.rehearsal import GCC
+from trimtab.emulator import build, names, stubs
 from trimtab.errors import EngineError
-from trimtab.rehearsal import build, names, stubs
 
 pytestmark = pytest.mark.skipif(GCC is None or not shutil.which("nm"), reason="no gcc or nm")
 
@@ -111,7 +111,7 @@ def test_two_builders_at_once_agree(wheel: Path, home: Path) -> None:
     assert [one.name for one in first.parent.iterdir()] == [first.name], "no draft is left"
 
 
-BUILDER = "import sys; from pathlib import Path; from trimtab.rehearsal import build\n"
+BUILDER = "import sys; from pathlib import Path; from trimtab.emulator import build\n"
 BUILDER += "build.libraries(Path(sys.argv[1]))"
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from trimtab.emulator import build
+from trimtab.emulator.machine import CALLS, FAULT_CHARACTERS, FAULTS_AT_MOST, StandIn
 from trimtab.errors import UsageError
-from trimtab.rehearsal import build
-from trimtab.rehearsal.machine import CALLS, FAULT_CHARACTERS, FAULTS_AT_MOST, StandIn
 
 DOCS = Path(__file__).parents[2] / "docs" / "rehearsal.md"
 LONG_NAME = "aclnn" + "X" * 59

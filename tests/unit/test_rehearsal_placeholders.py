@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.rehearsal.machine import PLACEHOLDERS
+from trimtab.emulator.machine import PLACEHOLDERS
 
 IMPORTING = """\
 class TritonPlaceholder:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from trimtab.emulator import smi, tree
+from trimtab.emulator.chips import CHIPS
+from trimtab.emulator.host import Played
+from trimtab.emulator.machine import StandIn
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import ascend, npu_smi
-from trimtab.rehearsal import smi, tree
-from trimtab.rehearsal.chips import CHIPS
-from trimtab.rehearsal.host import Played
-from trimtab.rehearsal.machine import StandIn
 
 PRODUCTS = {"A2": "A2", "A3": "A3", "_310P": "310P", "A5": "950"}
 

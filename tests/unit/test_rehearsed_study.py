@@ -15,13 +15,13 @@ from tests.simulator import Machine, play_blocks
 from trimtab.answer import study_of, write_answer
 from trimtab.answer_json import as_json
 from trimtab.catalog import CATALOG
+from trimtab.emulator import LABEL, build, environments
 from trimtab.engines import default_model, variants
 from trimtab.environments import distributions, managed
 from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.plan import compile_plan
 from trimtab.profiles.profile import read_profile
 from trimtab.question import Options
-from trimtab.rehearsal import LABEL, build, environments
 from trimtab.search import conclude
 from trimtab.session import Session, open_session
 

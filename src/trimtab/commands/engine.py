@@ -90,9 +90,9 @@ def _install_on(engine: str, python: str, engine_python: str | None) -> None:
 def _install_beside(
     engine: str, version: str, engine_python: str | None, python: str | None
 ) -> None:
+    from trimtab.emulator import environments
     from trimtab.environments import managed
     from trimtab.errors import UsageError
-    from trimtab.rehearsal import environments
 
     if engine != environments.NAME:
         raise UsageError(f"--torch-npu is for {environments.NAME}, not for {engine}: leave it out")

@@ -10,9 +10,9 @@ import typer
 from trimtab.commands import terminal
 
 if TYPE_CHECKING:
+    from trimtab.emulator.machine import StandIn
     from trimtab.model.document import Document
     from trimtab.oracle.model import Givens, NotAsked, Reply
-    from trimtab.rehearsal.machine import StandIn
 
 app = typer.Typer(help="Ask the vendors' own code what a setting does.", no_args_is_help=True)
 
@@ -85,10 +85,10 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask about settings and print the answers."""
+    from trimtab.emulator.machine import StandIn
     from trimtab.errors import EngineError, UsageError
     from trimtab.oracle import environment, show
     from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
-    from trimtab.rehearsal.machine import StandIn
 
     if through not in ("", TORCH_NPU, VLLM_ASCEND):
         raise UsageError(f"--through must be {TORCH_NPU} or {VLLM_ASCEND}, but is {through!r}")
@@ -120,10 +120,10 @@ def binding_plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Plan the binding of CPUs and print it."""
+    from trimtab.emulator.machine import StandIn
     from trimtab.facts.parsing import format_cpu_list
     from trimtab.host import LocalHost, captured
     from trimtab.oracle import LABEL, binding, environment
-    from trimtab.rehearsal.machine import StandIn
 
     host = LocalHost() if snapshot is None else captured(snapshot)
     machine = StandIn(chip=environment.chip(chip))

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from trimtab.emulator import LABEL, build, environments, tree
+from trimtab.emulator.host import Played
+from trimtab.emulator.machine import StandIn
 from trimtab.engines import default_model
 from trimtab.engines.vllm import engine
 from trimtab.engines.vllm.engine import Vllm, VllmObserver
 from trimtab.environments import managed
 from trimtab.errors import UsageError
 from trimtab.host import Host
-from trimtab.rehearsal import LABEL, build, environments, tree
-from trimtab.rehearsal.host import Played
-from trimtab.rehearsal.machine import StandIn
 
 ENGINES: Mapping[str, str] = {
     environments.NAME: "vLLM with vllm-ascend over a stand-in device, for host overhead and checks"

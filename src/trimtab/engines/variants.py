@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from trimtab.emulator import environments
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import distributions, managed
 from trimtab.environments.installing import Say
 from trimtab.environments.managed import Job, Recipe, Step
 from trimtab.errors import EngineInstallError, UsageError
-from trimtab.rehearsal import environments
 
 MARK = "@"
 _OURS = frozenset({"pip"})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab import facts
+from trimtab.emulator.machine import StandIn
 from trimtab.errors import EngineError, HostError, UsageError
 from trimtab.facts import npu_smi
 from trimtab.facts.parsing import format_cpu_list
@@ -18,7 +19,6 @@ from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import VLLM_ASCEND
 from trimtab.oracle.vendor import environment
 from trimtab.oracle.zygote import Check, Zygote
-from trimtab.rehearsal.machine import StandIn
 
 _COMMANDS = (("npu-smi", "info", "-m"), ("npu-smi", "info"), ("npu-smi", "info", "-t", "topo"))
 _IDLE = re.compile(r"\| No running processes found in NPU \d+")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from trimtab.catalog.torch_npu_versions import torch_npu as asked_versions
+from trimtab.emulator import chips, environments
 from trimtab.environments import managed
 from trimtab.errors import EngineMissingError, UsageError
-from trimtab.rehearsal import chips, environments
 
 CHIPS = {"A2": "910B3", "A3": "910_93", "310P": "310P", "950": "950"}
 """Series, as ``--context`` of lint calls it → the chip that the stand-in plays."""

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from trimtab.catalog import CATALOG
+from trimtab.emulator.machine import StandIn
 from trimtab.knobs import Env, EnvList
 from trimtab.model.document import Setting
 from trimtab.model.finding import Finding
@@ -16,7 +17,6 @@ from trimtab.oracle.findings import findings
 from trimtab.oracle.model import VLLM_ASCEND, Given, Givens
 from trimtab.oracle.session import Oracle
 from trimtab.oracle.wanted import Wanted
-from trimtab.rehearsal.machine import StandIn
 
 
 @dataclass(frozen=True, slots=True)

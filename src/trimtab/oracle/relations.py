@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from trimtab.emulator.machine import StandIn
 from trimtab.oracle.model import ADDITIONAL, PARALLEL, SLEEP, TORCH_NPU, VLLM_ASCEND, Given, Givens
-from trimtab.rehearsal.machine import StandIn
 
 _CONF, _ALIAS = "PYTORCH_NPU_ALLOC_CONF", "PYTORCH_ALLOC_CONF"
 _AFFINITY, _INF_NAN = "CPU_AFFINITY_CONF", "INF_NAN_MODE_ENABLE"

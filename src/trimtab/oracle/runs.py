@@ -7,11 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from trimtab.emulator.machine import StandIn
 from trimtab.errors import EngineError
 from trimtab.oracle import vendor
 from trimtab.oracle.model import SLEEP, TORCH_NPU, VLLM_ASCEND, Givens, Run
 from trimtab.oracle.zygote import Check, Zygote
-from trimtab.rehearsal.machine import StandIn
 
 _STAGES = {
     TORCH_NPU: ("import", "device", "operator", "streams", "copies", "collective"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
+from trimtab.emulator.machine import StandIn
 from trimtab.oracle import allocator, judge, vendor
 from trimtab.oracle.effective import effective
 from trimtab.oracle.messages import one_line
@@ -27,7 +28,6 @@ from trimtab.oracle.model import (
     Verdict,
 )
 from trimtab.oracle.runs import DEADLINE, Runs, Setup
-from trimtab.rehearsal.machine import StandIn
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trimtab.catalog import CATALOG
 from trimtab.catalog.values import Taken
+from trimtab.emulator.machine import StandIn
 from trimtab.model.situation import Situation
 from trimtab.oracle import LABEL
 from trimtab.oracle.compare import UNDECIDED, agrees, foreseen
@@ -26,7 +27,6 @@ from trimtab.oracle.relations import CASES, NOT_ASKED, Case
 from trimtab.oracle.runs import Setup
 from trimtab.oracle.session import Oracle
 from trimtab.oracle.show import sentence
-from trimtab.rehearsal.machine import StandIn
 
 CORRECTIONS = Path(__file__).with_name("corrections.md")
 """What the catalogue had wrong: prose for the page."""

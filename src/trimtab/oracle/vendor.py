@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from trimtab.emulator import build, environments
+from trimtab.emulator.machine import StandIn
 from trimtab.errors import EngineError
 from trimtab.oracle import wide_model
 from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
 from trimtab.oracle.zygote import CHILD
-from trimtab.rehearsal import build, environments
-from trimtab.rehearsal.machine import StandIn
 
 _PACKAGES = {TORCH_NPU: "torch_npu", VLLM_ASCEND: "vllm_ascend"}
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from trimtab.emulator import chips
+from trimtab.emulator.machine import StandIn
 from trimtab.model.situation import Situation
 from trimtab.oracle.environment import CHIPS, plain
 from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND, Reply
-from trimtab.rehearsal import chips
-from trimtab.rehearsal.machine import StandIn
 
 
 @dataclass(frozen=True, slots=True)

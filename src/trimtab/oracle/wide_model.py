@@ -12,8 +12,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from trimtab.emulator import build
 from trimtab.engines import default_model
-from trimtab.rehearsal import build
 
 HEADS = 192
 """1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96 and 192 workers divide it."""

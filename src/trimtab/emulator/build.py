@@ -20,8 +20,8 @@ from pathlib import Path
 
 import platformdirs
 
+from trimtab.emulator import names, stubs
 from trimtab.errors import EngineError
-from trimtab.rehearsal import names, stubs
 
 SOURCES = Path(__file__).with_name("runtime")
 

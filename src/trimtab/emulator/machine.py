@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from trimtab.emulator.chips import CHIPS, chip
 from trimtab.errors import UsageError
-from trimtab.rehearsal.chips import CHIPS, chip
 
 SOC: Mapping[str, str] = MappingProxyType({name: one.soc for name, one in CHIPS.items()})
 """Chip → what aclrtGetSocName says."""

@@ -14,11 +14,11 @@ import platform
 import re
 from pathlib import Path
 
+from trimtab.emulator import build
+from trimtab.emulator.machine import StandIn
 from trimtab.environments import managed
 from trimtab.environments.managed import Job, Recipe
 from trimtab.errors import EngineInstallError, UsageError
-from trimtab.rehearsal import build
-from trimtab.rehearsal.machine import StandIn
 
 NAME = "ascend-rehearsal"
 VLLM = "0.23.0"

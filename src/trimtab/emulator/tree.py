@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from trimtab.rehearsal import smi
-from trimtab.rehearsal.chips import chip
-from trimtab.rehearsal.machine import StandIn
+from trimtab.emulator import smi
+from trimtab.emulator.chips import chip
+from trimtab.emulator.machine import StandIn
 
 DRIVER = "stand-in"
 """The version of the driver and of npu-smi: none, and nobody shall take it for one."""
