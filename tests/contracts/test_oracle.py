@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from trimtab.catalog import CATALOG
-from trimtab.oracle import reference, table
+from trimtab.oracle.ask import Oracle
+from trimtab.oracle.audit import reference, table
+from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
+from trimtab.oracle.audit.probes import LAYERS, entries, probes
+from trimtab.oracle.audit.table import Outcome, Row
+from trimtab.oracle.executor import Setup
 from trimtab.oracle.model import ADDITIONAL, PARALLEL, TORCH_NPU, VLLM_ASCEND, Given, Verdict
-from trimtab.oracle.probes import LAYERS, entries, probes
-from trimtab.oracle.relations import CASES, NOT_ASKED, Case
-from trimtab.oracle.runs import Setup
-from trimtab.oracle.session import Oracle
-from trimtab.oracle.table import Outcome, Row
 from trimtab.rules import all_rules
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -19,10 +19,15 @@ from trimtab.emulator.tree import lay
 from trimtab.errors import UsageError
 from trimtab.lint import read
 from trimtab.model import Settings
-from trimtab.oracle import allocator, gather, show
-from trimtab.oracle.compare import agrees, foreseen
+from trimtab.oracle import effective as allocator
+from trimtab.oracle import output as show
+from trimtab.oracle import settings
+from trimtab.oracle.audit.cases import CASES
+from trimtab.oracle.audit.compare import agrees, foreseen
+from trimtab.oracle.audit.probes import entries, probes
+from trimtab.oracle.audit.table import BARE, SERVED
 from trimtab.oracle.effective import effective, same
-from trimtab.oracle.events import run_of
+from trimtab.oracle.executor import run_of
 from trimtab.oracle.judge import Known, judge
 from trimtab.oracle.messages import LONGEST, alike, one_line, said
 from trimtab.oracle.model import (
@@ -36,9 +41,6 @@ from trimtab.oracle.model import (
     Run,
     Verdict,
 )
-from trimtab.oracle.probes import entries, probes
-from trimtab.oracle.relations import CASES
-from trimtab.oracle.table import BARE, SERVED
 
 PRINTED = (
     "I1125 ../NPUAllocatorConfig.cpp:371] [npu alloc config] base_addr_aligned_kb: 16384, "
@@ -293,24 +295,24 @@ def test_a_name_is_ignored_only_where_nobody_has_it() -> None:
 
 
 def test_settings_can_be_typed_in_three_ways() -> None:
-    assert gather.typed("task-queue=2") == Given("TASK_QUEUE_ENABLE", "2")
-    assert gather.typed("npu-max-split-size=250").text == "max_split_size_mb:250"
+    assert settings.typed("task-queue=2") == Given("TASK_QUEUE_ENABLE", "2")
+    assert settings.typed("npu-max-split-size=250").text == "max_split_size_mb:250"
     for workers in ("--tensor-parallel-size=16", "--tensor_parallel_size=16", "-tp=16"):
-        assert gather.typed(workers) == Given("--tensor-parallel-size", "16")
-    assert gather.typed("--enforce-eager") == Given("--enforce-eager", "")
+        assert settings.typed(workers) == Given("--tensor-parallel-size", "16")
+    assert settings.typed("--enforce-eager") == Given("--enforce-eager", "")
     for wrong in (
         *("X", "=1", "--max-model-len=1", "jemalloc=1", "A B=1", "é=1", "1A=1", "-x=1"),
         *("--tensor-parallel-size=0", "--tensor-parallel-size=two", "-tp=-1", "-dp=0"),
         *("LD_PRELOAD=/x.so", "LD_LIBRARY_PATH=/x", "ASCEND_HOME_PATH=/x"),
     ):
         with pytest.raises(UsageError):
-            gather.typed(wrong)
+            settings.typed(wrong)
 
 
 def test_a_plans_settings_are_those_of_the_vendors() -> None:
     argv = ("vllm", "serve", "m", "--additional-config", "{}", "--enforce-eager")
     env = (("HOME", "/"), ("TASK_QUEUE_ENABLE", "1"), ("HCCL_ALGO", "x"))
-    names = [one.name for one in gather.of_settings(Settings(argv=argv, env=env))]
+    names = [one.name for one in settings.of_settings(Settings(argv=argv, env=env))]
     assert names == [
         "TASK_QUEUE_ENABLE", "HCCL_ALGO", "--additional-config", "--enforce-eager"
     ]  # fmt: skip
@@ -331,9 +333,9 @@ def test_places_of_cann_and_of_torch_are_no_settings() -> None:
         "TASK_QUEUE_ENABLE": "1",
         "PYTORCH_NO_NPU_MEMORY_CACHING": "0",
     }
-    found = gather.of_settings(Settings(argv=("vllm", "serve", "m"), env=tuple(env.items())))
+    found = settings.of_settings(Settings(argv=("vllm", "serve", "m"), env=tuple(env.items())))
     assert [one.name for one in found] == ["TASK_QUEUE_ENABLE", "PYTORCH_NO_NPU_MEMORY_CACHING"]
-    assert gather.concerns("PYTORCH_NPU_ALOC_CONF")  # a slip of the pen is to be found
+    assert settings.concerns("PYTORCH_NPU_ALOC_CONF")  # a slip of the pen is to be found
 
 
 def test_a_plan_of_the_rehearsal_has_nothing_to_ask_beside_its_settings(tmp_path: Path) -> None:
@@ -341,12 +343,12 @@ def test_a_plan_of_the_rehearsal_has_nothing_to_ask_beside_its_settings(tmp_path
     env = {**machine.environment(tmp_path), **lay(machine, tmp_path, "/usr/bin")}
     plan = Settings(argv=("vllm", "serve", "m", "--enforce-eager"), env=tuple(env.items()))
     assert "ASCEND_OPP_PATH" in env
-    assert gather.of_settings(plan) == ()
+    assert settings.of_settings(plan) == ()
 
 
 def launched(text: str) -> tuple[list[tuple[Given, ...]], list[NotAsked]]:
     document = read("serve.sh", text)
-    return gather.of_document(document), gather.not_asked(document)
+    return settings.of_document(document), settings.not_asked(document)
 
 
 def test_workers_are_read_by_both_names_and_not_cut_down() -> None:

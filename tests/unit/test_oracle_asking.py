@@ -26,11 +26,12 @@ from trimtab.environments import managed
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.model.situation import Situation
-from trimtab.oracle import environment, vendor
-from trimtab.oracle.findings import findings
+from trimtab.oracle import vendor
+from trimtab.oracle import vendor as environment
+from trimtab.oracle.ask import Oracle
 from trimtab.oracle.model import Answer, Conflict, Given, Reply, Verdict
-from trimtab.oracle.session import Oracle
-from trimtab.oracle.wanted import Wanted, is_of, wanted_on
+from trimtab.oracle.output import findings
+from trimtab.oracle.settings import Wanted, is_of, wanted_on
 
 CHILD = Path(__file__).parents[1] / "servers" / "oracle_child.py"
 OWN = environments.TORCH_NPU

@@ -12,8 +12,8 @@ from trimtab.errors import EngineError
 from trimtab.host import SnapshotHost
 from trimtab.oracle import binding
 from trimtab.oracle.binding import busy, chips, missing
+from trimtab.oracle.executor import Check
 from trimtab.oracle.model import VLLM_ASCEND, Run
-from trimtab.oracle.zygote import Check
 
 HOSTS = Path(__file__).parents[1] / "hosts"
 IDLE = "| No running processes found in NPU 0 |"

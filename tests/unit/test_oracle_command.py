@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from trimtab.commands.app import app
 from trimtab.errors import EngineError, UsageError
-from trimtab.oracle import environment, vendor, wide_model
+from trimtab.oracle import vendor
+from trimtab.oracle import vendor as environment
+from trimtab.oracle import vendor as wide_model
+from trimtab.oracle.ask import Oracle
 from trimtab.oracle.model import Given, Verdict
-from trimtab.oracle.session import Oracle
 
 CHILD = Path(__file__).parents[1] / "servers" / "oracle_child.py"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.oracle.zygote import CHILD
+from trimtab.oracle.executor import CHILD
 
 MODULES = {
     "heavy/__init__.py": "print('heavy runs')\nfrom .part import Part\nRATE = 2\n",

@@ -10,8 +10,8 @@ import pytest
 
 from trimtab.catalog import CATALOG
 from trimtab.catalog.torch_npu_versions import Versions, life, parse, torch_npu
-from trimtab.oracle import matrix
-from trimtab.oracle.matrix import Told
+from trimtab.oracle.audit import matrix
+from trimtab.oracle.audit.matrix import Told
 from trimtab.oracle.model import Verdict
 
 TAKEN, NO, OTHER = Verdict.ACCEPTED, Verdict.REJECTED, Verdict.READ_AS

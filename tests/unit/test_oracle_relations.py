@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from trimtab.oracle.audit.cases import NOT_ASKED, Case
+from trimtab.oracle.audit.table import Outcome, page
 from trimtab.oracle.model import Given
-from trimtab.oracle.relations import NOT_ASKED, Case
-from trimtab.oracle.table import Outcome, page
 
 AFFINITY = (Given("CPU_AFFINITY_CONF", "1"),)
 

@@ -36,14 +36,14 @@ def about_files(
         UsageError: the vendors' software is not installed, or does not run.
     """
     from trimtab.lint.scenes import told_by
-    from trimtab.oracle import gather
-    from trimtab.oracle.findings import made_by
+    from trimtab.oracle import settings
+    from trimtab.oracle.output import made_by
 
     asked = [
         (document.file, _question(givens, made_by(launch), told_by(launch, situation, document)))
         for document in documents
         for launch in document.launches
-        if (givens := gather.of_launch(launch))
+        if (givens := settings.of_launch(launch))
     ]
     found: dict[str, tuple[Finding, ...]] = {}
     answers = _answered([question for _, question in asked])
@@ -58,10 +58,10 @@ def about_machine(view: View) -> tuple[Finding, ...]:
     Raises:
         UsageError: the vendors' software is not installed, or does not run.
     """
-    from trimtab.oracle import gather
+    from trimtab.oracle import settings
 
     models = [npu.name for npu in view.facts.ascend.npus.value or ()]
-    groups = {gather.of_settings(one.scene.settings): one.scene for one in view.processes}
+    groups = {settings.of_settings(one.scene.settings): one.scene for one in view.processes}
     answers = _answered(
         [
             _question(givens, dict(scene.env), scene.situation, models)
@@ -78,23 +78,23 @@ def _question(
     situation: Situation,
     models: Sequence[str] = (),
 ) -> Question:
-    from trimtab.oracle import gather
+    from trimtab.oracle import settings
     from trimtab.oracle.questions import Question
-    from trimtab.oracle.wanted import wanted_on
+    from trimtab.oracle.settings import wanted_on
 
-    graph = situation.graphs is not False and gather.captures(givens)
+    graph = situation.graphs is not False and settings.captures(givens)
     return Question(givens, made, wanted_on(situation, models), graph)
 
 
 def _answered(questions: Sequence[Question]) -> tuple[tuple[Finding, ...], ...]:
     """Ask, say on standard error what was asked, and return the findings of each question."""
     from trimtab.errors import EngineError, UsageError
-    from trimtab.oracle import environment
+    from trimtab.oracle import vendor
     from trimtab.oracle.questions import answers
 
     try:
         if not questions:
-            environment.interpreter()  # that it is missing is told whatever there is to ask
+            vendor.interpreter()  # that it is missing is told whatever there is to ask
         found = answers(questions)
     except EngineError as error:  # 1 would say that something is found
         raise UsageError(f"--oracle: {error}") from error

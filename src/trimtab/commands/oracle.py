@@ -87,7 +87,8 @@ def check(
     """Ask about settings and print the answers."""
     from trimtab.emulator.machine import StandIn
     from trimtab.errors import EngineError, UsageError
-    from trimtab.oracle import environment, show
+    from trimtab.oracle import output as show
+    from trimtab.oracle import vendor
     from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
 
     if through not in ("", TORCH_NPU, VLLM_ASCEND):
@@ -95,9 +96,9 @@ def check(
     document = None if file is None else _document(file)
     left_out = _left_out(document)
     groups = _groups(setting or [], document, profile, graph=graph)
-    machine = StandIn(chip=environment.chip(chip))
+    machine = StandIn(chip=vendor.chip(chip))
     try:
-        replies = _ask(environment.interpreter(torch_npu), machine, through, groups)
+        replies = _ask(vendor.interpreter(torch_npu), machine, through, groups)
     except EngineError as error:  # 1 would say that something is not taken as written
         raise UsageError(str(error)) from error
     if as_json:
@@ -123,11 +124,11 @@ def binding_plan(
     from trimtab.emulator.machine import StandIn
     from trimtab.facts.parsing import format_cpu_list
     from trimtab.host import LocalHost, captured
-    from trimtab.oracle import LABEL, binding, environment
+    from trimtab.oracle import LABEL, binding, vendor
 
     host = LocalHost() if snapshot is None else captured(snapshot)
-    machine = StandIn(chip=environment.chip(chip))
-    found = binding.plan(environment.interpreter(), host, machine, workers)
+    machine = StandIn(chip=vendor.chip(chip))
+    found = binding.plan(vendor.interpreter(), host, machine, workers)
     if as_json:
         told = {"label": LABEL, "chip": machine.chip, "npus": found.npus, "note": found.note}
         terminal.answer(told)
@@ -147,12 +148,13 @@ def table_page(
     ] = None,
 ) -> None:
     """Print the page of everything that was asked."""
-    from trimtab.oracle import environment, table
+    from trimtab.oracle import vendor
+    from trimtab.oracle.audit import table
     from trimtab.storage import user_files
 
     if output is not None:
         user_files.require_place("--output", output)
-    python = environment.interpreter()
+    python = vendor.interpreter()
     found = {layer: list(table.rows(python, layer)) for layer in table.KINDS}
     outcomes = list(table.outcomes(python))
     page = table.page(found, outcomes)
@@ -171,7 +173,7 @@ def table_page(
 def _ask(
     python: Path, machine: StandIn, through: str, groups: list[tuple[Givens, bool]]
 ) -> list[Reply]:
-    from trimtab.oracle.session import Oracle
+    from trimtab.oracle.ask import Oracle
 
     with Oracle(python, machine, through=(through,) if through else ()) as oracle:
         return [oracle.ask(givens, graph=graph) for givens, graph in groups]
@@ -182,7 +184,7 @@ def _groups(
 ) -> list[tuple[Givens, bool]]:
     """Return the settings to ask about, and whether a graph is captured: one for each launch."""
     from trimtab.errors import UsageError
-    from trimtab.oracle import gather
+    from trimtab.oracle import settings as gather
 
     typed = gather.all_typed(settings)
     whole = [] if document is None else gather.of_document(document)
@@ -199,7 +201,7 @@ def _groups(
 
 
 def _of_profile(path: Path) -> Givens:
-    from trimtab.oracle import gather
+    from trimtab.oracle import settings as gather
     from trimtab.profiles.profile import read_profile
 
     return gather.of_settings(read_profile(path).plan.settings)
@@ -207,7 +209,7 @@ def _of_profile(path: Path) -> Givens:
 
 def _left_out(document: Document | None) -> list[NotAsked]:
     """Return which settings of a file are not asked about, and say so on standard error."""
-    from trimtab.oracle import gather
+    from trimtab.oracle import settings as gather
 
     found = [] if document is None else gather.not_asked(document)
     for one in found:

@@ -15,10 +15,10 @@ from trimtab.errors import EngineError, HostError, UsageError
 from trimtab.facts import npu_smi
 from trimtab.facts.parsing import format_cpu_list
 from trimtab.host import Host
+from trimtab.oracle.executor import Check, Zygote
 from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import VLLM_ASCEND
 from trimtab.oracle.vendor import environment
-from trimtab.oracle.zygote import Check, Zygote
 
 _COMMANDS = (("npu-smi", "info", "-m"), ("npu-smi", "info"), ("npu-smi", "info", "-t", "topo"))
 _IDLE = re.compile(r"\| No running processes found in NPU \d+")

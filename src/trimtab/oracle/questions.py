@@ -12,11 +12,12 @@ from trimtab.emulator.machine import StandIn
 from trimtab.knobs import Env, EnvList
 from trimtab.model.document import Setting
 from trimtab.model.finding import Finding
-from trimtab.oracle import LABEL, environment, gather, vendor
-from trimtab.oracle.findings import findings
+from trimtab.oracle import LABEL, settings, vendor
+from trimtab.oracle import vendor as environment
+from trimtab.oracle.ask import Oracle
 from trimtab.oracle.model import VLLM_ASCEND, Given, Givens
-from trimtab.oracle.session import Oracle
-from trimtab.oracle.wanted import Wanted
+from trimtab.oracle.output import findings
+from trimtab.oracle.settings import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,10 @@ def _parts(question: Question) -> Iterator[tuple[Path, Question]]:
         others = tuple(one for one in question.givens if one not in plugin)
         unnamed = replace(question.wanted, torch_npu="")  # what vllm-ascend runs on there
         parts = [(python, replace(question, givens=others))]
-        if gather.asks(plugin):
+        if settings.asks(plugin):
             own = environment.interpreter()
             parts.append((own, replace(question, givens=plugin, wanted=unnamed)))
-    yield from (one for one in parts if gather.asks(one[1].givens))
+    yield from (one for one in parts if settings.asks(one[1].givens))
 
 
 def _is_of_vllm_ascend(given: Given) -> bool:

@@ -1,24 +1,130 @@
-"""The vendors' installed software: where it lies, which names it mentions, what runs it."""
+"""The vendors' installed software: where it lies, which names it mentions, what runs it.
+
+Where the vendors' software lies: the rehearsal's environment, or one of another torch_npu.
+
+The model that the oracle's configurations are made for: the built-in one, with more heads.
+
+vLLM refuses a number of workers that does not divide a model's attention heads. A configuration
+loads no weights, so the oracle's model can have as many as the largest servers need.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import mmap
 import os
 import platform
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from trimtab.emulator import build, environments
+from trimtab.catalog.torch_npu_versions import torch_npu as asked_versions
+from trimtab.emulator import build, chips, environments
 from trimtab.emulator.machine import StandIn
-from trimtab.errors import EngineError
-from trimtab.oracle import wide_model
+from trimtab.engines import default_model
+from trimtab.environments import managed
+from trimtab.errors import EngineError, EngineMissingError, UsageError
+from trimtab.oracle.executor import CHILD
 from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
-from trimtab.oracle.zygote import CHILD
+
+CHIPS = {"A2": "910B3", "A3": "910_93", "310P": "310P", "950": "950"}
+"""Series, as ``--context`` of lint calls it → the chip that the stand-in plays."""
+
+
+def interpreter(torch_npu: str = "") -> Path:
+    """Return the interpreter to ask, of a version of torch_npu; "" is the rehearsal's own.
+
+    Raises:
+        EngineMissingError: the environment is not installed.
+        UsageError: ``torch_npu`` is not written like a version.
+    """
+    recipe = environments.torch_npu(torch_npu) if torch_npu else environments.engine()
+    found = managed.interpreter(recipe)
+    if found is not None:
+        return found
+    if recipe.name == environments.NAME:
+        raise EngineMissingError(
+            "the oracle asks the vendors' software, which is not installed: "
+            f"run 'trimtab engine install {environments.NAME}'"
+        )
+    raise EngineMissingError(
+        f"torch_npu {torch_npu} is not installed beside: "
+        f"run 'trimtab engine install {environments.NAME} --torch-npu {torch_npu}'"
+    )
+
+
+def nearest(torch_npu: str) -> Path:
+    """Return the interpreter of a version of torch_npu, or the rehearsal's own where it has none.
+
+    The end of a version may be left out (2.9 for 2.9.0.post9); "" is the rehearsal's own.
+
+    Raises:
+        EngineMissingError: the rehearsal's own is wanted, and not installed.
+    """
+    wanted = plain(torch_npu)
+    if wanted:
+        known = (environments.TORCH_NPU, *asked_versions().versions)
+        for version in (wanted, *(one for one in known if one.startswith(f"{wanted}."))):
+            try:
+                return interpreter(version)
+            except (EngineMissingError, UsageError):
+                continue  # not installed beside, or not written like a whole version
+    return interpreter()
+
+
+def plain(version: str) -> str:
+    """Return a version without a "v" before it and a local part ("+cpu") behind it."""
+    return version.partition("+")[0].removeprefix("v")
+
+
+def chip(name: str) -> str:
+    """Return the chip to play, from a series or a chip's own name.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    known = {**{one: one for one in chips.CHIPS}, **CHIPS}
+    if name not in known:
+        names = ", ".join(dict.fromkeys((*CHIPS, *chips.CHIPS)))
+        raise UsageError(f"--chip must be one of {names}, but is {name!r}")
+    return known[name]
+
+
+HEADS = 192
+"""1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96 and 192 workers divide it."""
+
+_CONFIG = "config.json"
+
+
+def ensure() -> Path:
+    """Return the model's folder, made if it is missing. It appears complete or not at all.
+
+    Raises:
+        EngineError: the cache folder cannot be made.
+    """
+    source = default_model.ensure()
+    text = json.dumps({**default_model.CONFIG, "num_attention_heads": HEADS}, indent=1)
+    name = f"{default_model.NAME}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    target = build.cache("oracle") / name
+    if target.is_dir():
+        return target
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        draft = Path(folder) / name
+        # the stamp is about the built-in model's own files
+        shutil.copytree(source, draft, ignore=shutil.ignore_patterns("trimtab-*.json"))
+        (draft / _CONFIG).write_text(text, encoding="utf-8")
+        try:
+            draft.replace(target)
+        except OSError:
+            if not target.is_dir():  # else another process was first
+                raise
+    return target
+
 
 _PACKAGES = {TORCH_NPU: "torch_npu", VLLM_ASCEND: "vllm_ascend"}
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
@@ -45,7 +151,7 @@ def environment(python: Path, machine: StandIn) -> dict[str, str]:
         **{name: os.environ[name] for name in _KEPT if name in os.environ},
         **machine.environment(libraries, str(CHILD)),
         "LD_PRELOAD": str(_watcher()),
-        "ORACLE_MODEL": str(wide_model.ensure()),
+        "ORACLE_MODEL": str(ensure()),
         # what vLLM and transformers find out by reading themselves
         "VLLM_CACHE_ROOT": str(build.cache("oracle") / "vllm"),
         "ORACLE_KEPT": str(build.cache("oracle")),

@@ -11,7 +11,12 @@ from trimtab.catalog.values import Taken
 from trimtab.emulator.machine import StandIn
 from trimtab.model.situation import Situation
 from trimtab.oracle import LABEL
-from trimtab.oracle.compare import UNDECIDED, agrees, foreseen
+from trimtab.oracle.ask import Oracle
+from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
+from trimtab.oracle.audit.compare import UNDECIDED, agrees, foreseen
+from trimtab.oracle.audit.probes import Probe, entries, probes
+from trimtab.oracle.audit.reference import stated
+from trimtab.oracle.executor import Setup
 from trimtab.oracle.model import (
     PARALLEL,
     TORCH_NPU,
@@ -21,12 +26,7 @@ from trimtab.oracle.model import (
     Givens,
     Verdict,
 )
-from trimtab.oracle.probes import Probe, entries, probes
-from trimtab.oracle.reference import stated
-from trimtab.oracle.relations import CASES, NOT_ASKED, Case
-from trimtab.oracle.runs import Setup
-from trimtab.oracle.session import Oracle
-from trimtab.oracle.show import sentence
+from trimtab.oracle.output import sentence
 
 CORRECTIONS = Path(__file__).with_name("corrections.md")
 """What the catalogue had wrong: prose for the page."""
