@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from trimtab.errors import InterpreterError, UsageError
-from trimtab.interpreters import attest, elf, fetching, loops, speed, store
+from trimtab.interpreters import attest, fetching, loops, speed, store
+from trimtab.interpreters import attest as elf
 from trimtab.interpreters.attest import Attested, Subject
 from trimtab.interpreters.store import Record
 from trimtab.model import Seen

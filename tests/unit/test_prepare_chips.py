@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.prepared import Machine
 from trimtab.errors import EngineInstallError, UsageError
-from trimtab.prepare import chips, installing, matrix
+from trimtab.prepare import installing, matrix, wheels
 from trimtab.prepare.change import Commands
 from trimtab.prepare.emit import emit
 from trimtab.prepare.step import Finding, State
@@ -92,7 +92,7 @@ def test_a_wrong_build_is_installed_anew(machine: Machine) -> None:
 @pytest.mark.parametrize(("release", "kind"), [("0.23.0", "A2"), ("0.12.0rc1", "_910B")])
 def test_the_names_of_the_kinds_by_release(release: str, kind: str) -> None:
     row = matrix.ASCEND[release]
-    versions = {"vllm-ascend": release, "vllm": row.vllm, chips.KEY: kind}
+    versions = {"vllm-ascend": release, "vllm": row.vllm, wheels.KEY: kind}
     assert matrix.refusals(TARGETS["ascend-a2"], versions) == ()
     (sentence,) = matrix.refusals(TARGETS["ascend-310p"], versions)
     assert sentence.startswith("vllm-ascend is built for A2 here, and refuses to start on 310P")
@@ -116,7 +116,7 @@ def test_only_what_is_for_the_chip_is_installed(target: str, release: str) -> No
     if release == "0.23.0":
         assert words[-3:] == ("--no-binary", "vllm-ascend", "vllm-ascend==0.23.0")
     else:
-        assert words[-1] == f"vllm-ascend @ git+{chips.REPOSITORY}@v{release}"
+        assert words[-1] == f"vllm-ascend @ git+{wheels.REPOSITORY}@v{release}"
 
 
 def test_releases_that_do_not_say_their_chip_are_prepared_for_a2_alone(machine: Machine) -> None:

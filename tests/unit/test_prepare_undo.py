@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.prepared import SITE, SOURCES, SOURCES_PATH, Machine
 from trimtab.errors import HostError
-from trimtab.prepare import files
+from trimtab.prepare import perform as files
 from trimtab.prepare.change import Commands, Managed, Packages, Replace
 from trimtab.prepare.journal import Journal
 from trimtab.prepare.perform import perform

@@ -12,7 +12,7 @@ from trimtab.environments import managed
 from trimtab.errors import HostError, TrimtabError
 from trimtab.facts import packages, situation
 from trimtab.host import Host
-from trimtab.prepare import builds, interpreters, matrix, system
+from trimtab.prepare import interpreters, matrix, system, wheels
 from trimtab.prepare.change import Change
 from trimtab.prepare.step import Finding, Scene, Step
 from trimtab.prepare.target import Wish, parse_target, target_of
@@ -92,7 +92,7 @@ def _with_environment(scene: Scene) -> Scene:
         scene,
         python=base,
         packages=packages.read(scene.host, python),
-        built_for=builds.read(scene.host, python),
+        built_for=wheels.read(scene.host, python),
     )
 
 

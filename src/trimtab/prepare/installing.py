@@ -14,7 +14,7 @@ import shlex
 from typing import Final
 
 from trimtab.engines.vllm import install as vllm_install
-from trimtab.prepare import chips, interpreters, matrix
+from trimtab.prepare import interpreters, matrix, wheels
 from trimtab.prepare.target import Target
 
 TORCH_INDEX: Final = "https://download.pytorch.org/whl/cpu"
@@ -34,8 +34,8 @@ def arguments(target: Target) -> tuple[tuple[str, str, str], ...]:
         return (torch,)
     if target.platform == "ascend":
         ascend = ("INDEX_OF_ASCEND", "Huawei's index of wheels for Ascend.", ASCEND_INDEX)
-        if chips.from_source(target.chip):
-            soc = ("SOC_VERSION", _SOC_COMMENT, chips.BUILDS[str(target.chip)].soc)
+        if wheels.from_source(target.chip):
+            soc = ("SOC_VERSION", _SOC_COMMENT, wheels.BUILDS[str(target.chip)].soc)
             return (torch, ascend, soc)
         return (torch, ascend)
     return ()
@@ -65,8 +65,8 @@ def commands(
         _INDEXES: ("--extra-index-url", TORCH_INDEX, "--extra-index-url", ASCEND_INDEX),
         _PROGRAMS: (f"{folder}/bin",),
     }
-    if chips.from_source(target.chip):
-        given[_SOC] = (f"SOC_VERSION={chips.BUILDS[str(target.chip)].soc}",)
+    if wheels.from_source(target.chip):
+        given[_SOC] = (f"SOC_VERSION={wheels.BUILDS[str(target.chip)].soc}",)
     return (
         (python, "-m", "venv", "--system-site-packages", folder),
         *(
@@ -166,9 +166,9 @@ def _ascend_commands(target: Target, release: str) -> tuple[tuple[str, ...], ...
     row = matrix.ASCEND[release]
     install, remove = (_OWN, *_INSTALL, _INDEXES), (_OWN, *_PIP, "uninstall", "--yes")
     build: tuple[tuple[str, ...], ...] = ()
-    if chips.from_source(target.chip):
+    if wheels.from_source(target.chip):
         in_cann = ("bash", "-c", _IN_CANN, "in-cann", _PROGRAMS, "env", _SOC)
-        build = ((*in_cann, *install, "--no-deps", *chips.source(release)),)
+        build = ((*in_cann, *install, "--no-deps", *wheels.source(release)),)
     triton = ((*install, f"triton-ascend=={row.triton}"),) if _has_triton(target, release) else ()
     return (
         (
@@ -222,12 +222,12 @@ def _asserted(target: Target, release: str) -> str:
 
 def _asserted_chip(target: Target, release: str) -> str:
     """Return the part of that program that fails where the plugin is another chip's."""
-    if target.platform != "ascend" or not chips.says_kind(release):
+    if target.platform != "ascend" or not wheels.says_kind(release):
         return ""
-    kinds = json.dumps(chips.BUILDS[str(target.chip)].kinds)
+    kinds = json.dumps(wheels.BUILDS[str(target.chip)].kinds)
     return (
         "; import importlib.util as u, pathlib, runpy; "
-        f'p = pathlib.Path(u.find_spec("vllm_ascend").origin).with_name("{chips.BUILD_INFO}"); '
+        f'p = pathlib.Path(u.find_spec("vllm_ascend").origin).with_name("{wheels.BUILD_INFO}"); '
         'k = runpy.run_path(str(p))["__device_type__"]; '
         f'assert k in {kinds}, f"vllm-ascend must be built for {target.chip}, but is for {{k}}"'
     )

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trimtab.engines.vllm import install
-from trimtab.prepare import chips
+from trimtab.prepare import wheels
 from trimtab.prepare.target import Target
 
 Span = tuple[tuple[int, int], tuple[int, int]]
@@ -152,7 +152,7 @@ def _ascend(target: Target, versions: Mapping[str, str], release: str) -> Iterat
     row = ASCEND.get(plugin) or ASCEND.get(plugin.partition(".post")[0])
     if row is not None:
         yield from _python(row.pythons, f"vllm-ascend {plugin}", versions)
-    if wrong := chips.refusal(target.chip, versions.get(chips.KEY, "")):
+    if wrong := wheels.refusal(target.chip, versions.get(wheels.KEY, "")):
         yield wrong
     if target.chip == "310P" and "triton-ascend" in versions:
         yield "triton-ascend does not support 310P: uninstall it"

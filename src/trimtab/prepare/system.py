@@ -11,7 +11,7 @@ from typing import Final
 from trimtab.errors import HostError
 from trimtab.facts.kernel import parse_os_release
 from trimtab.host import Host
-from trimtab.prepare import chips
+from trimtab.prepare import wheels
 from trimtab.prepare.target import Target
 
 APT: Final = frozenset({"debian", "ubuntu"})
@@ -175,7 +175,7 @@ def roles_of(target: Target) -> Mapping[str, str]:
         "git": "packages built from source",
         "wget": "the guide's downloads",
     }
-    if chips.from_source(target.chip):
+    if wheels.from_source(target.chip):
         building = "vllm-ascend's kernels, built from source for this chip"
         ascend |= dict.fromkeys(("cmake", "make", "patch"), building)
     if target.chip == "310P":

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 
 from trimtab.errors import HostError
-from trimtab.prepare import files, installed
+from trimtab.prepare import installed, perform
 from trimtab.prepare.journal import Journal, Open, digest
 from trimtab.prepare.perform import MARK, Hands
 
@@ -56,7 +56,7 @@ def _sentence(one: Open) -> str:
 def _file(one: Open, hands: Hands) -> str:
     name = str(one.entry["path"])
     path = hands.path(name)
-    files.clear_draft(path)
+    perform.clear_draft(path)
     try:
         now = digest(path.read_bytes())
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def _file(one: Open, hands: Hands) -> str:
         raise TheirsError(
             f"{name} was left: somebody changed it since; as it was it lies in {kept}"
         )
-    files.replace(path, hands.journal.kept(str(one.entry["backup"])))
+    perform.replace(path, hands.journal.kept(str(one.entry["backup"])))
     return f"{name} is as it was before"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trimtab.errors import UsageError
-from trimtab.prepare import chips, matrix
+from trimtab.prepare import matrix, wheels
 from trimtab.prepare.emit import dockerfile, shell
 from trimtab.prepare.step import Step
 from trimtab.prepare.system import BASES, base_of
@@ -23,7 +23,7 @@ def emit(kind: str, steps: tuple[Step, ...], wish: Wish, base: str) -> str:
     if base not in BASES:
         raise UsageError(f"--base must be one of {', '.join(BASES)}, but is {base!r}")
     release = wish.release or matrix.NEWEST
-    if unprepared := chips.unprepared(wish.target.chip, release):
+    if unprepared := wheels.unprepared(wish.target.chip, release):
         raise UsageError(f"--release: {unprepared}")
     _, (major, minor) = matrix.ASCEND[release].pythons
     found = base_of(wish.target, base, matrix.cann(wish.target, release), f"{major}.{minor - 1}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trimtab.engines.vllm import install
 from trimtab.environments import managed
 from trimtab.errors import EngineInstallError
-from trimtab.prepare import chips, installing, matrix
+from trimtab.prepare import installing, matrix, wheels
 from trimtab.prepare.change import Change, Commands, Managed
 from trimtab.prepare.recipe import Argument, Instruction, Script, Setting
 from trimtab.prepare.step import Finding, Scene, State
@@ -41,7 +41,7 @@ class EngineStep:
             return Finding(State.MISSING, f"not installed beside {scene.python}: {which}")
         here = ", ".join(f"{name} {packages[name]}" for name in wanted)
         plugin = packages["vllm-ascend"] if target.platform == "ascend" else ""
-        if plugin and chips.says_kind(plugin) and not scene.built_for:
+        if plugin and wheels.says_kind(plugin) and not scene.built_for:
             return Finding(
                 State.UNKNOWN, f"{here}; which chip vllm-ascend is built for cannot be read"
             )
@@ -59,7 +59,7 @@ class EngineStep:
         wrong = matrix.refusals(target, _versions(scene, release, mended=True), release)
         if wrong:
             raise EngineInstallError(wrong[0])
-        if unprepared := chips.unprepared(target.chip, release):
+        if unprepared := wheels.unprepared(target.chip, release):
             raise EngineInstallError(unprepared)
         if self.check(scene).state is not State.MISSING:
             return ()
@@ -110,7 +110,7 @@ def _versions(scene: Scene, release: str, *, mended: bool) -> dict[str, str]:
     target = scene.wish.target
     found = {} if mended else dict(scene.packages)
     if scene.built_for and not mended:
-        found[chips.KEY] = scene.built_for
+        found[wheels.KEY] = scene.built_for
     found.update(host_versions(scene))
     if mended and target.platform == "ascend":
         found |= {**pins(target, release), "torch": matrix.ASCEND[release].torch}

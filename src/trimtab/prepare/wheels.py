@@ -1,4 +1,6 @@
-"""Which chip a build of vllm-ascend is for, and how the one for a chip is come by.
+"""What the vllm-ascend of an environment is built for, from its files: nothing is imported.
+
+Which chip a build of vllm-ascend is for, and how the one for a chip is come by.
 
 A build serves one kind of chip: it carries the kind in ``_build_info.py``, and asserts at start
 that the device is of that kind (``utils.check_ascend_device_type``). The wheels of the package
@@ -12,11 +14,17 @@ of 0.22.1rc1, 0.20.2rc1, 0.18.0 and 0.13.0 do not, and cannot fetch it outside o
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from trimtab.errors import HostError
+from trimtab.facts import packages
+from trimtab.host import Host
 
 REPOSITORY: Final = "https://github.com/vllm-project/vllm-ascend"
 BUILD_INFO: Final = "_build_info.py"
@@ -89,3 +97,36 @@ def refusal(chip: str | None, kind: str) -> str:
         else "install the wheel of the package index"
     )
     return f"vllm-ascend is built for {made_for} here, and refuses to start on {chip}: {how}"
+
+
+def read(host: Host, python: str) -> str:
+    """Return the kind of chip that the vllm-ascend beside ``python`` names; "" for unknown.
+
+    The first folder that has the package wins, as for an import. An editable installation, as in
+    vllm-ascend's own images, is followed to its source.
+    """
+    prefix = python.rpartition("/bin/")[0]
+    for pattern in packages.folders(prefix):
+        for path in host.glob(f"{pattern}/vllm_ascend/{BUILD_INFO}"):
+            return parse_kind(_text(host, path))
+        for path in host.glob(f"{pattern}/vllm_ascend-*.dist-info/direct_url.json"):
+            if source := _source(_text(host, path)):
+                return parse_kind(_text(host, f"{source}/vllm_ascend/{BUILD_INFO}"))
+    return ""
+
+
+def _text(host: Host, path: str) -> str:
+    try:
+        return host.read(path)
+    except HostError:
+        return ""
+
+
+def _source(text: str) -> str:
+    """Return the folder of an editable installation, from its direct_url.json (PEP 610)."""
+    try:
+        data = json.loads(text)
+        url = urlsplit(data["url"])
+        return unquote(url.path) if url.scheme == "file" and data["dir_info"]["editable"] else ""
+    except (ValueError, TypeError, KeyError):
+        return ""
