@@ -22,12 +22,12 @@ from typing import Any
 import yaml
 
 from trimtab import playing, presets, search
-from trimtab.apply import pending, recover
 from trimtab.catalog import CATALOG, unread, written_by
 from trimtab.engine_choice import EMBEDDED
 from trimtab.errors import UsageError
 from trimtab.export.guard import exportable
 from trimtab.host import Host, LocalHost
+from trimtab.host_settings.transaction import pending, recover
 from trimtab.ledger import Ledger
 from trimtab.processes.recovery import reap_leftovers
 from trimtab.question import Options, parse_tries, require_same

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from trimtab.apply import Switch
 from trimtab.errors import SettingRefusedError
 from trimtab.host import Host
+from trimtab.host_settings.transaction import Switch
 from trimtab.load.alternation import Toggle
 from trimtab.model import Evidence, HostWrite, Plan, Seen, StartRequest
 from trimtab.search import ROUND, alternation

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from trimtab import gate
-from trimtab.apply import applied
 from trimtab.driven import Drive, Driven, Loaded, one_load
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
+from trimtab.host_settings.transaction import applied
 from trimtab.model import (
     Evidence,
     Outcome,

@@ -13,7 +13,7 @@ from trimtab.catalog import CATALOG, Context
 from trimtab.errors import UsageError
 from trimtab.facts import inspect, situation
 from trimtab.host import SnapshotHost
-from trimtab.hosting.plan import Fate, plan
+from trimtab.host_settings.plan import Fate, plan
 from trimtab.lint import check, parse_context, read
 from trimtab.model import Fact, Scope
 from trimtab.plan import compile_plan

@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.trees import WRITES, WritableHost, tree
 from trimtab.host import Host, LocalHost
-from trimtab.hosting import held
+from trimtab.host_settings import held
 from trimtab.model import HostWrite
 
 CALLS = ("fsync", "ftruncate", "replace", "unlink", "rmdir", "mkdir", "symlink", "fchmod")

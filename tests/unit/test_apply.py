@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.apply import applied, pending, recover
 from trimtab.errors import HostError
 from trimtab.host import LocalHost
+from trimtab.host_settings.transaction import applied, pending, recover
 from trimtab.model import HostWrite
 
 BEFORE = {"/swappiness": "60\n", "/enabled": "always [madvise] never\n", "/balancing": "1\n"}

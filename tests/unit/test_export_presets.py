@@ -25,10 +25,10 @@ from trimtab.errors import UsageError
 from trimtab.export import FORMATS, Order, render
 from trimtab.export.chips import CHIPS, named_by
 from trimtab.host import SnapshotHost
-from trimtab.hosting import plan as hosting
-from trimtab.hosting import wanted
-from trimtab.hosting.machine import context
-from trimtab.hosting.plan import Fate
+from trimtab.host_settings import plan as hosting
+from trimtab.host_settings import wanted
+from trimtab.host_settings.machine import context
+from trimtab.host_settings.plan import Fate
 
 HOSTS = Path(__file__).parents[1] / "hosts"
 RUNNER = CliRunner()

@@ -25,8 +25,8 @@ from trimtab.export import render
 from trimtab.facts import container
 from trimtab.facts.parsing import selected
 from trimtab.host import Host, LocalHost, SnapshotHost
-from trimtab.hosting import plan as planning
-from trimtab.hosting.plan import HostPlan
+from trimtab.host_settings import plan as planning
+from trimtab.host_settings.plan import HostPlan
 from trimtab.model import HostWrite, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -247,7 +247,7 @@ def test_a_plan_that_apply_would_not_start_ends_with_1(
         return planned(SnapshotHost(HOSTS / machine), *args, **{**options, "local": False})
 
     monkeypatch.setattr(host_command, "_planned", elsewhere)
-    monkeypatch.setattr("trimtab.hosting.held.apply", lambda *args, **_: made.append(args))
+    monkeypatch.setattr("trimtab.host_settings.held.apply", lambda *args, **_: made.append(args))
     assert run(app, ["host", "apply", *words, "--state", str(tmp_path)]).exit_code == code
     assert not (made and code)
 

@@ -29,12 +29,12 @@ from tests.trees import (
     reboot,
     tree,
 )
-from trimtab.apply import applied, recover
 from trimtab.errors import HostError, SettingRefusedError, UsageError
 from trimtab.host import SnapshotHost
-from trimtab.hosting import held, keep, render
-from trimtab.hosting.held import Standing
-from trimtab.journal import Pending, State, erase_if_done, load, note
+from trimtab.host_settings import held, keep, render
+from trimtab.host_settings.held import Standing
+from trimtab.host_settings.journal import Pending, State, erase_if_done, load, note
+from trimtab.host_settings.transaction import applied, recover
 from trimtab.model import HostWrite
 
 ROOT = Path(__file__).parents[2]
@@ -476,7 +476,7 @@ def test_a_disk_that_is_full_stops_before_the_write(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("trimtab.journal.os.write", full)
+    monkeypatch.setattr("trimtab.host_settings.journal.os.write", full)
     with pytest.raises(HostError, match="No space left"):
         box.apply(ONE)
     monkeypatch.undo()

@@ -12,9 +12,9 @@ import yaml
 from tests.trees import HOSTS, WritableHost, tree
 from trimtab.errors import HostError, UnknownTuningError, UsageError
 from trimtab.host import SnapshotHost
-from trimtab.hosting import manifest, plan, wanted
-from trimtab.hosting.machine import context
-from trimtab.hosting.plan import Fate, HostPlan
+from trimtab.host_settings import manifest, plan, wanted
+from trimtab.host_settings.machine import context
+from trimtab.host_settings.plan import Fate, HostPlan
 from trimtab.model import HostWrite, candidate
 from trimtab.report import host as report
 

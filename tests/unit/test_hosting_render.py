@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.hosting import render
-from trimtab.hosting.render import Rendered
+from trimtab.host_settings import render
+from trimtab.host_settings.render import Rendered
 from trimtab.model import HostWrite
 
 WRITES = (

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trees import IRQ, THP, WritableHost, tree
-from trimtab import places
+from trimtab import host_resources
 from trimtab.errors import HostError
 from trimtab.facts.memory import parse_swaps
 from trimtab.host import LocalHost, beside
-from trimtab.places.rlimit import started
+from trimtab.host_resources.rlimit import started
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def test_a_file_comes_back_to_the_byte(
     path = tmp_path_factory.mktemp("files") / "x.conf"
     path.write_bytes(data)
     local, place = LocalHost(), f"file:{path}"
-    before = places.read(local, place)
-    places.write(local, place, "ours\n")
+    before = host_resources.read(local, place)
+    host_resources.write(local, place, "ours\n")
     assert path.read_text() == "ours\n"
-    places.restore(local, place, before)
+    host_resources.restore(local, place, before)
     assert path.read_bytes() == data
 
 
@@ -51,52 +51,52 @@ def test_a_replaced_file_keeps_its_mode_and_a_new_one_can_be_read(tmp_path: Path
 def test_what_an_interrupted_write_leaves_is_tidied(tmp_path: Path) -> None:
     path = tmp_path / "x.conf"
     Path(beside(str(path))).write_text("half")
-    places.tidy(LocalHost(), f"file:{path}")
+    host_resources.tidy(LocalHost(), f"file:{path}")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_links_and_folders(tmp_path: Path) -> None:
     local, link, folder = LocalHost(), tmp_path / "a" / "link", tmp_path / "a"
-    assert places.read(local, f"link:{link}") is None
-    assert places.read(local, f"folder:{folder}") is None
-    places.write(local, f"folder:{folder}", "there")
-    places.write(local, f"link:{link}", "/nowhere")
-    assert places.read(local, f"link:{link}") == "/nowhere"
+    assert host_resources.read(local, f"link:{link}") is None
+    assert host_resources.read(local, f"folder:{folder}") is None
+    host_resources.write(local, f"folder:{folder}", "there")
+    host_resources.write(local, f"link:{link}", "/nowhere")
+    assert host_resources.read(local, f"link:{link}") == "/nowhere"
     with pytest.raises(HostError, match="not empty"):
-        places.restore(local, f"folder:{folder}", None)
-    places.restore(local, f"link:{link}", "/before")
+        host_resources.restore(local, f"folder:{folder}", None)
+    host_resources.restore(local, f"link:{link}", "/before")
     assert str(link.readlink()) == "/before"
-    places.restore(local, f"link:{link}", None)
-    places.restore(local, f"folder:{folder}", None)
+    host_resources.restore(local, f"link:{link}", None)
+    host_resources.restore(local, f"folder:{folder}", None)
     assert list(tmp_path.iterdir()) == []
     folder.write_text("a file where a link is meant")
     with pytest.raises(HostError, match="cannot read the link"):
-        places.read(local, f"link:{folder}")
+        host_resources.read(local, f"link:{folder}")
 
 
 def test_kernel_files_mean_the_same_in_several_forms() -> None:
-    assert places.same(THP, "always [madvise] never\n", "madvise")
-    assert places.same(IRQ, "0,1,3\n", "0-1,3")
-    assert not places.same(IRQ, "0-1", "0")
-    assert places.same(
+    assert host_resources.same(THP, "always [madvise] never\n", "madvise")
+    assert host_resources.same(IRQ, "0,1,3\n", "0-1,3")
+    assert not host_resources.same(IRQ, "0-1", "0")
+    assert host_resources.same(
         "/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n", "4096 131072 6291456"
     )
-    assert not places.same("/proc/sys/vm/swappiness", "60\n", None)
-    assert places.same("file:/x", None, None)
-    assert not places.same("file:/x", "a", "a\n"), "of a file every byte counts"
+    assert not host_resources.same("/proc/sys/vm/swappiness", "60\n", None)
+    assert host_resources.same("file:/x", None, None)
+    assert not host_resources.same("file:/x", "a", "a\n"), "of a file every byte counts"
 
 
 def test_a_swap_area_and_its_priority(host: WritableHost) -> None:
     before = host.read("/proc/swaps")
-    assert places.read(host, "swap:/dev/zram0") == "on 100"
-    assert places.read(host, "swap:/dev/absent") == "off"
-    assert places.same("swap:/dev/sda2", "on -2", "on -3"), "the kernel chose it"
-    assert not places.same("swap:/dev/sda2", "on 5", "on 6")
+    assert host_resources.read(host, "swap:/dev/zram0") == "on 100"
+    assert host_resources.read(host, "swap:/dev/absent") == "off"
+    assert host_resources.same("swap:/dev/sda2", "on -2", "on -3"), "the kernel chose it"
+    assert not host_resources.same("swap:/dev/sda2", "on 5", "on 6")
     for name in ("/dev/sda2", "/dev/zram0"):
-        was = places.read(host, f"swap:{name}")
-        places.write(host, f"swap:{name}", "off")
-        assert places.read(host, f"swap:{name}") == "off"
-        places.restore(host, f"swap:{name}", was)
+        was = host_resources.read(host, f"swap:{name}")
+        host_resources.write(host, f"swap:{name}", "off")
+        assert host_resources.read(host, f"swap:{name}") == "off"
+        host_resources.restore(host, f"swap:{name}", was)
     assert host.read("/proc/swaps") == before
 
 
@@ -108,14 +108,16 @@ def test_names_of_swap_files_are_unescaped() -> None:
 def test_limits_of_sessions_keep_other_lines(host: WritableHost) -> None:
     file = "/etc/security/limits.d/99-trimtab.conf"
     for name, text in (("nofile", "65536"), ("memlock", "unlimited"), ("memlock", "8388608")):
-        places.write(host, f"limits:{name}", text)
-        assert places.same(f"limits:{name}", places.read(host, f"limits:{name}"), text)
+        host_resources.write(host, f"limits:{name}", text)
+        assert host_resources.same(
+            f"limits:{name}", host_resources.read(host, f"limits:{name}"), text
+        )
     lines = host.read(file).splitlines()
     assert "* hard nofile 65536" in lines
     assert "root soft memlock 8192" in lines, "in KiB there"
-    places.restore(host, "limits:nofile", None)
+    host_resources.restore(host, "limits:nofile", None)
     assert "nofile" not in host.read(file)
-    places.restore(host, "limits:memlock", None)
+    host_resources.restore(host, "limits:memlock", None)
     assert not host.exists(file)
 
 
@@ -124,7 +126,7 @@ def test_a_host_without_pam_limits_says_what_to_do(tmp_path: Path) -> None:
     host.remove("/etc/security/limits.d/10-own.conf")
     host.remove("/etc/security/limits.d")
     with pytest.raises(HostError, match="use --pid"):
-        places.write(host, "limits:nofile", "1")
+        host_resources.write(host, "limits:nofile", "1")
 
 
 def test_the_limit_of_a_real_process() -> None:
@@ -136,19 +138,21 @@ def test_the_limit_of_a_real_process() -> None:
     ) as child:
         pid = str(child.pid)
         place = f"rlimit:{pid}:{started(local, pid)}:nofile"
-        before = places.read(local, place)
+        before = host_resources.read(local, place)
         assert before is not None
-        places.write(local, place, "100:200")
-        assert places.read(local, place) == "100:200"
-        assert places.read(local, f"rlimit:{pid}:1:nofile") is None, "another process of that id"
+        host_resources.write(local, place, "100:200")
+        assert host_resources.read(local, place) == "100:200"
+        assert host_resources.read(local, f"rlimit:{pid}:1:nofile") is None, (
+            "another process of that id"
+        )
         child.kill()
         child.wait()
-        assert places.read(local, place) is None
+        assert host_resources.read(local, place) is None
         with pytest.raises(HostError, match="has ended"):
-            places.write(local, place, "100:200")
+            host_resources.write(local, place, "100:200")
 
 
 @pytest.mark.parametrize("place", ["", "relative", "http://x", "file:"])
 def test_what_is_no_place_is_refused(place: str) -> None:
     with pytest.raises(HostError, match="must address one of"):
-        places.read(LocalHost(), place)
+        host_resources.read(LocalHost(), place)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.machines import context_of, facts_of, rich_host
-from trimtab import apply
 from trimtab.catalog import CATALOG, written_by
 from trimtab.host import LocalHost
+from trimtab.host_settings import transaction
 from trimtab.model import Scope, candidate
 from trimtab.plan import compile_plan
 from trimtab.study import clear_wreckage
@@ -42,7 +42,7 @@ def planted(folder: Path, place: str, before: str, after: str) -> None:
 
 @pytest.fixture(autouse=True)
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    defaults = apply.recover.__kwdefaults__
+    defaults = transaction.recover.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "lock", tmp_path / "lock")
 

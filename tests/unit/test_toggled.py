@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from trimtab import study, trial
-from trimtab.apply import applied, pending, recover
 from trimtab.catalog import CATALOG, Source, Tuning
 from trimtab.errors import HostError
 from trimtab.host import LocalHost
+from trimtab.host_settings.transaction import applied, pending, recover
 from trimtab.knobs import Sysfs
 from trimtab.model import (
     Outcome,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from trimtab.host import Host
-    from trimtab.hosting.plan import HostPlan
+    from trimtab.host_settings.plan import HostPlan
     from trimtab.model import Candidate
 
 app = typer.Typer(help="Settings of the whole host, and the way back.", no_args_is_help=True)
@@ -110,7 +110,7 @@ def apply(
 ) -> None:
     """Plan, make, and say what was made."""
     from trimtab.host import LocalHost
-    from trimtab.hosting import held
+    from trimtab.host_settings import held
 
     host = LocalHost()
     made = _planned(host, profile, preset, settings or [], persist, pid, local=True)
@@ -154,7 +154,7 @@ def rollback(
     """Take everything back."""
     from trimtab.errors import UsageError
     from trimtab.host import LocalHost
-    from trimtab.hosting import held
+    from trimtab.host_settings import held
 
     if force and forget:
         raise UsageError("--force puts back what --forget leaves: give one of the two")
@@ -191,9 +191,9 @@ def _planned(
     local: bool,
 ) -> HostPlan:
     from trimtab.errors import UsageError
-    from trimtab.hosting import plan as planning
-    from trimtab.hosting import wanted
-    from trimtab.hosting.machine import context
+    from trimtab.host_settings import plan as planning
+    from trimtab.host_settings import wanted
+    from trimtab.host_settings.machine import context
 
     if (profile is not None) + bool(preset) + bool(words) == 0:
         raise UsageError("name what to set: a profile, --preset guide, or --set swappiness=1")
@@ -237,7 +237,7 @@ def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
 
 def _afterwards(host: Host, made: HostPlan) -> list[str]:
     """Return what to say after an apply; makes systemd read a new unit."""
-    from trimtab.hosting import held
+    from trimtab.host_settings import held
 
     told = {
         "": "in effect; kernel settings end with the next boot",
@@ -253,7 +253,7 @@ def _afterwards(host: Host, made: HostPlan) -> list[str]:
 
 def _stands(state: Path | None, *, as_json: bool) -> bool:
     from trimtab.host import LocalHost
-    from trimtab.hosting import held
+    from trimtab.host_settings import held
     from trimtab.report import host as report
 
     found = held.status(LocalHost(), folder=_folder(state))
@@ -274,7 +274,7 @@ def _folder(state: Path | None) -> Path:
     Raises:
         UsageError: what is named is no folder.
     """
-    from trimtab.hosting import held
+    from trimtab.host_settings import held
     from trimtab.storage import user_files
 
     if state is None:

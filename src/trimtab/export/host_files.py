@@ -7,7 +7,7 @@ import shlex
 from trimtab.errors import StudyError
 from trimtab.export.heading import comment, heading, of_host
 from trimtab.export.order import Carried, Order
-from trimtab.hosting.render import (
+from trimtab.host_settings.render import (
     Rendered,
     parse_sysctl_d,
     parse_tuned_profile,

@@ -17,9 +17,9 @@ from trimtab.export import shell
 from trimtab.export.order import Order
 from trimtab.export.target import Target
 from trimtab.facts import situation
-from trimtab.hosting import plan as hosting
-from trimtab.hosting import wanted
-from trimtab.hosting.plan import Fate
+from trimtab.host_settings import plan as hosting
+from trimtab.host_settings import wanted
+from trimtab.host_settings.plan import Fate
 from trimtab.knobs import Sysfs
 from trimtab.lint import read
 from trimtab.lint.report import Choice, report_on

@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.console import Console
 
-from trimtab.hosting import manifest, render
-from trimtab.hosting.held import Held, Standing, Status
-from trimtab.hosting.plan import Fate, HostPlan, Row
+from trimtab.host_settings import manifest, render
+from trimtab.host_settings.held import Held, Standing, Status
+from trimtab.host_settings.plan import Fate, HostPlan, Row
 from trimtab.model import HostWrite
 from trimtab.report.entries import paragraph
 

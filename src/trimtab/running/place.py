@@ -9,9 +9,9 @@ from pathlib import Path
 
 import platformdirs
 
-from trimtab import apply
 from trimtab.errors import HostError
 from trimtab.host import Host
+from trimtab.host_settings import transaction
 from trimtab.model import HostWrite
 from trimtab.processes import procfs, recovery
 from trimtab.storage import atomic
@@ -19,7 +19,7 @@ from trimtab.storage import atomic
 ROOT = Path("/run/trimtab")
 """Root's folder: a reboot, which undoes kernel settings, empties it too."""
 
-LOCK = apply.LOCK
+LOCK = transaction.LOCK
 JOURNAL = "run.journal"
 _RUN = "run-"
 
@@ -49,11 +49,11 @@ def tidy(host: Host) -> tuple[str, ...]:
             with suppress(OSError):
                 folder.rmdir()
     try:
-        open_paths = apply.pending(journal())
+        open_paths = transaction.pending(journal())
     except HostError as error:  # damaged: whoever reads this must put things back by hand
         return (*said, str(error))
     try:
-        sentences = apply.recover(journal(), host, lock=LOCK, erase=True)
+        sentences = transaction.recover(journal(), host, lock=LOCK, erase=True)
     except HostError:
         return tuple(said)  # another run holds the host, and restores it itself
     if open_paths:
@@ -63,13 +63,13 @@ def tidy(host: Host) -> tuple[str, ...]:
 
 @contextmanager
 def applied(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
-    """Make host writes while the body runs; see `trimtab.apply.applied`."""
+    """Make host writes while the body runs; see `trimtab.host_settings.transaction.applied`."""
     if not writes:
         yield
         return
     path = journal()
     atomic.private_folder(path.parent)
-    with apply.applied(writes, host, path, lock=LOCK, erase=True):
+    with transaction.applied(writes, host, path, lock=LOCK, erase=True):
         yield
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab.hosting import render
-from trimtab.hosting.render import DEBUGFS, SYSCTL
+from trimtab.host_settings import render
+from trimtab.host_settings.render import DEBUGFS, SYSCTL
 from trimtab.model import HostWrite
 from trimtab.storage import strict_yaml
 

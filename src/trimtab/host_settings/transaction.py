@@ -14,10 +14,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from trimtab import places
+from trimtab import host_resources
 from trimtab.errors import HostError, SettingRefusedError
 from trimtab.host import Host
-from trimtab.journal import Pending, erase_if_done, load, note
+from trimtab.host_settings.journal import Pending, erase_if_done, load, note
 from trimtab.model import HostWrite
 
 LOCK = Path("/run/trimtab-host.lock")
@@ -141,7 +141,7 @@ def make(writes: Sequence[HostWrite], host: Host, journal: Path) -> None:
         SettingRefusedError: one was refused; the journal says what the earlier ones were.
         HostError: the journal cannot be written.
     """
-    boot = places.boot(host)
+    boot = host_resources.boot(host)
     for one in writes:
         _write(host, journal, one, boot)
 
@@ -149,22 +149,22 @@ def make(writes: Sequence[HostWrite], host: Host, journal: Path) -> None:
 def _write(host: Host, journal: Path, write: HostWrite, boot: str) -> None:
     path, text = write.path, write.text
     try:
-        before = places.read(host, path)
+        before = host_resources.read(host, path)
     except HostError as error:
         raise SettingRefusedError(str(error)) from error
-    if places.same(path, before, text):
+    if host_resources.same(path, before, text):
         return
     _disown(journal, path, before)
     note(journal, {"do": "write", "path": path, "before": before, "after": text, "boot": boot})
     try:
-        places.write(host, path, text)
-        now = places.read(host, path)
+        host_resources.write(host, path, text)
+        now = host_resources.read(host, path)
     except HostError as error:
         raise SettingRefusedError(str(error)) from error
-    if not places.same(path, now, text):
+    if not host_resources.same(path, now, text):
         raise SettingRefusedError(
-            f"{path} must read {places.shown(path, text)!r} after the write, but reads "
-            f"{places.shown(path, now)!r}"
+            f"{path} must read {host_resources.shown(path, text)!r} after the write, but reads "
+            f"{host_resources.shown(path, now)!r}"
         )
 
 
@@ -172,7 +172,7 @@ def _disown(journal: Path, path: str, now: str | None) -> None:
     """Close an open entry whose place somebody else has changed: theirs is what comes before."""
     for one in load(journal).pending:
         known = (one.before, *one.afters)
-        if one.path == path and not any(places.same(path, now, text) for text in known):
+        if one.path == path and not any(host_resources.same(path, now, text) for text in known):
             note(journal, {"do": "left", "path": path, "now": now})
 
 
@@ -192,17 +192,19 @@ def restore(
     """
     sentences: list[str] = []
     entries = load(journal).pending
-    boot = places.boot(host)
-    lasting = any(places.lasts(one.path) for one in entries)
+    boot = host_resources.boot(host)
+    lasting = any(host_resources.lasts(one.path) for one in entries)
     for one in reversed(entries):
         if paths is not None and one.path not in paths:
             continue
-        elsewhen = bool(one.boot and boot and one.boot != boot and not places.lasts(one.path))
+        elsewhen = bool(
+            one.boot and boot and one.boot != boot and not host_resources.lasts(one.path)
+        )
         try:
             sentence = _close(host, journal, one, elsewhen, lasting, force, forget)
         except HostError as error:
             sentence = (
-                f"{one.path} must be set back to {places.shown(one.path, one.before)!r} by hand: "
+                f"{one.path} must be set back to {host_resources.shown(one.path, one.before)!r} by hand: "
                 f"{error}"
             )
         sentences += [sentence] if sentence else []
@@ -225,23 +227,23 @@ def _close(
     if elsewhen and not lasting:
         note(journal, {"do": "reset", "path": one.path})
         return ""
-    now = places.read(host, one.path)
+    now = host_resources.read(host, one.path)
     if now is None and one.path.startswith("rlimit:"):
         note(journal, {"do": "gone", "path": one.path})
         return ""
-    was = places.same(one.path, now, one.before)
-    ours = any(places.same(one.path, now, after) for after in one.afters)
+    was = host_resources.same(one.path, now, one.before)
+    ours = any(host_resources.same(one.path, now, after) for after in one.afters)
     if not was and not ours and not force:
         if elsewhen:
             note(journal, {"do": "reset", "path": one.path})
             return ""
         return _leave(journal, one, now, forget)
     if not was:
-        places.restore(host, one.path, one.before)
-        now = places.read(host, one.path)
-        if not places.same(one.path, now, one.before):
-            raise HostError(f"the kernel keeps {places.shown(one.path, now)!r}")
-    places.tidy(host, one.path)
+        host_resources.restore(host, one.path, one.before)
+        now = host_resources.read(host, one.path)
+        if not host_resources.same(one.path, now, one.before):
+            raise HostError(f"the kernel keeps {host_resources.shown(one.path, now)!r}")
+    host_resources.tidy(host, one.path)
     note(journal, {"do": "restored", "path": one.path})
     return ""
 
@@ -250,7 +252,7 @@ def _leave(journal: Path, one: Pending, now: str | None, forget: bool) -> str:
     if forget:
         note(journal, {"do": "left", "path": one.path, "now": now})
     return (
-        f"{one.path} was left at {places.shown(one.path, now)!r}: somebody changed it after "
-        f"trimtab had written {places.shown(one.path, one.afters[-1])!r} over "
-        f"{places.shown(one.path, one.before)!r}"
+        f"{one.path} was left at {host_resources.shown(one.path, now)!r}: somebody changed it after "
+        f"trimtab had written {host_resources.shown(one.path, one.afters[-1])!r} over "
+        f"{host_resources.shown(one.path, one.before)!r}"
     )

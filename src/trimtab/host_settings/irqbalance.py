@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trimtab import places
+from trimtab import host_resources
 from trimtab.errors import HostError
 from trimtab.host import Host
+from trimtab.host_resources.service import ACTIVE, INACTIVE
 from trimtab.model import HostWrite
-from trimtab.places.service import ACTIVE, INACTIVE
 
 SERVICE = "service:irqbalance.service"
 _INTERRUPTS = "/proc/irq/"
@@ -27,7 +27,7 @@ def stopping(host: Host, settings: Sequence[HostWrite]) -> tuple[HostWrite | Non
     if not any(is_interrupt(one.path) for one in settings) or not _runs(host):
         return None, ""
     try:
-        state = places.read(host, SERVICE)
+        state = host_resources.read(host, SERVICE)
     except HostError as error:
         return None, f"irqbalance runs and would move it back, and is not to be stopped: {error}"
     if state != ACTIVE:

@@ -19,13 +19,13 @@ from types import MappingProxyType
 
 from trimtab.errors import HostError
 from trimtab.host import Host
-from trimtab.places.files import File, Folder, Link
-from trimtab.places.kernel import KernelFile
-from trimtab.places.kind import Kind
-from trimtab.places.limits import SessionLimit
-from trimtab.places.rlimit import LABELS, ProcessLimit
-from trimtab.places.service import Service
-from trimtab.places.swap import SwapArea
+from trimtab.host_resources.files import File, Folder, Link
+from trimtab.host_resources.kernel import KernelFile
+from trimtab.host_resources.kind import Kind
+from trimtab.host_resources.limits import SessionLimit
+from trimtab.host_resources.rlimit import LABELS, ProcessLimit
+from trimtab.host_resources.service import Service
+from trimtab.host_resources.swap import SwapArea
 
 __all__ = [
     "KINDS",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from trimtab.errors import HostError
 from trimtab.host import Host
-from trimtab.places.files import File
+from trimtab.host_resources.files import File
 
 FILE = "/etc/security/limits.d/99-trimtab.conf"
 _WHO = ("*", "root")  # the wildcard does not mean root (limits.conf(5))

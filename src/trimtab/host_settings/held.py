@@ -9,11 +9,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from trimtab import journal, places
-from trimtab.apply import LOCK, exclusive, make, restore
+from trimtab import host_resources
 from trimtab.errors import HostError, SettingRefusedError
 from trimtab.host import Host
-from trimtab.journal import Pending, State
+from trimtab.host_settings import journal
+from trimtab.host_settings.journal import Pending, State
+from trimtab.host_settings.transaction import LOCK, exclusive, make, restore
 from trimtab.model import HostWrite
 
 FOLDER = Path("/var/lib/trimtab/host")
@@ -102,7 +103,7 @@ def apply(
                 "do": "apply",
                 "label": label,
                 "at": clock().isoformat(timespec="seconds"),
-                "boot": places.boot(host),
+                "boot": host_resources.boot(host),
                 "persist": persist,
                 "writes": [asdict(one) for one in writes],
             },
@@ -194,34 +195,34 @@ def _held(
     before = after if one is None else one.before
     told: dict[str, Any] = {
         "place": place,
-        "before": places.shown(place, before),
-        "after": places.shown(place, after),
+        "before": host_resources.shown(place, before),
+        "after": host_resources.shown(place, after),
         "journalled": one is not None,
     }
     try:
-        now = places.read(host, place)
+        now = host_resources.read(host, place)
     except HostError as error:
         return Held(now=str(error), standing=Standing.UNREADABLE, **told)
-    boot = places.boot(host)
+    boot = host_resources.boot(host)
     made_in = applied_in if one is None else one.boot
-    if places.same(place, now, after):
+    if host_resources.same(place, now, after):
         standing = Standing.HOLDS
     elif now is None and place.startswith("rlimit:"):
         standing = Standing.GONE
-    elif made_in and boot and made_in != boot and not places.lasts(place):
+    elif made_in and boot and made_in != boot and not host_resources.lasts(place):
         standing = Standing.REBOOT
-    elif not state.complete and places.same(place, now, before):
+    elif not state.complete and host_resources.same(place, now, before):
         standing = Standing.UNMADE
     else:
         standing = Standing.CHANGED
-    return Held(now=places.shown(place, now), standing=standing, **told)
+    return Held(now=host_resources.shown(place, now), standing=standing, **told)
 
 
 def _give_way(host: Host, book: Path, wanted: set[str]) -> None:
     """Take back what is applied and not wanted any more, and close what a reboot has ended."""
-    boot = places.boot(host)
+    boot = host_resources.boot(host)
     entries = journal.load(book).pending
-    lasting = any(places.lasts(one.path) for one in entries)
+    lasting = any(host_resources.lasts(one.path) for one in entries)
     ended = {one.path for one in entries if one.boot and boot and one.boot != boot and not lasting}
     others = {one.path for one in entries if one.path not in wanted}
     if sentences := restore(host, book, others | ended, forget=False):

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from trimtab.errors import HostError, UsageError
 from trimtab.host import Host
-from trimtab.hosting import render
-from trimtab.hosting.render import Rendered
+from trimtab.host_settings import render
+from trimtab.host_settings.render import Rendered
 from trimtab.model import HostWrite
 
 SYSCTL_FILE = "/etc/sysctl.d/99-trimtab.conf"

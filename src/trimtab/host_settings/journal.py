@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trimtab import places
+from trimtab import host_resources
 from trimtab.errors import HostError
 from trimtab.storage import atomic
 
@@ -253,7 +253,7 @@ def _whole(entry: Mapping[str, Any]) -> bool:
     if do in _MARKS:
         return True
     if do in _CLOSES:
-        return places.is_place(entry.get("path"))
+        return host_resources.is_place(entry.get("path"))
     if do == "apply":
         told = (entry.get(name, "") for name in ("label", "at", "boot", "persist"))
         writes = entry.get("writes")
@@ -264,7 +264,7 @@ def _whole(entry: Mapping[str, Any]) -> bool:
         )
     return (
         do == "write"
-        and places.is_place(entry.get("path"))
+        and host_resources.is_place(entry.get("path"))
         and _is_text(entry.get("after"))
         and "before" in entry
         and (entry["before"] is None or _is_text(entry["before"]))
@@ -274,7 +274,9 @@ def _whole(entry: Mapping[str, Any]) -> bool:
 
 def _is_write(one: object) -> bool:
     return (
-        isinstance(one, Mapping) and places.is_place(one.get("path")) and _is_text(one.get("text"))
+        isinstance(one, Mapping)
+        and host_resources.is_place(one.get("path"))
+        and _is_text(one.get("text"))
     )
 
 

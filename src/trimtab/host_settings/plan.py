@@ -6,17 +6,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from trimtab import places
+from trimtab import host_resources
 from trimtab.catalog import CATALOG, Context, Tuning, unfit
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
-from trimtab.hosting import irqbalance, keep
+from trimtab.host_resources.rlimit import started
+from trimtab.host_resources.service import ACTIVE
+from trimtab.host_settings import irqbalance, keep
 from trimtab.knobs import Draft
 from trimtab.knobs.login_limit import UNLIMITED
 from trimtab.model import Candidate, HostWrite, Settings, Value
-from trimtab.places.rlimit import started
-from trimtab.places.service import ACTIVE
 
 _SESSIONS = "limits:"
 _FILES = "nofile"
@@ -193,18 +193,25 @@ def _beside_irqbalance(
 
 
 def _row(tuning: Tuning, write: HostWrite, host: Host) -> Row:
-    after = places.shown(write.path, write.text)
+    after = host_resources.shown(write.path, write.text)
     try:
-        now = places.read(host, write.path)
+        now = host_resources.read(host, write.path)
     except HostError as error:
         return Row(tuning.name, write.path, "", after, Fate.REFUSED, str(error))
     if why := _too_many_files(write, host):
         return Row(
-            tuning.name, write.path, places.shown(write.path, now), after, Fate.REFUSED, why
+            tuning.name,
+            write.path,
+            host_resources.shown(write.path, now),
+            after,
+            Fate.REFUSED,
+            why,
         )
-    is_same = places.same(write.path, now, write.text)
+    is_same = host_resources.same(write.path, now, write.text)
     fate = Fate.ALREADY if is_same else Fate.WRITE
-    return Row(tuning.name, write.path, places.shown(write.path, now), after, fate, tuning.summary)
+    return Row(
+        tuning.name, write.path, host_resources.shown(write.path, now), after, fate, tuning.summary
+    )
 
 
 def _too_many_files(write: HostWrite, host: Host) -> str:
@@ -222,15 +229,15 @@ def _too_many_files(write: HostWrite, host: Host) -> str:
 
 
 def _file_row(write: HostWrite, persist: str, host: Host) -> Row:
-    now = places.read(host, write.path)
-    fate = Fate.ALREADY if places.same(write.path, now, write.text) else Fate.WRITE
-    shown = places.shown(write.path, now)
-    after = places.shown(write.path, write.text)
+    now = host_resources.read(host, write.path)
+    fate = Fate.ALREADY if host_resources.same(write.path, now, write.text) else Fate.WRITE
+    shown = host_resources.shown(write.path, now)
+    after = host_resources.shown(write.path, write.text)
     return Row("", write.path, shown, after, fate, f"keeps the settings over a boot ({persist})")
 
 
 def _told(row: Row, kept: dict[str, str]) -> Row:
-    lasts = row.fate is Fate.REFUSED or places.lasts(row.place)
+    lasts = row.fate is Fate.REFUSED or host_resources.lasts(row.place)
     reason = "" if lasts else kept.get(row.place, "")
     return replace(row, kept=reason)
 
@@ -252,7 +259,7 @@ def _of_process(
             yield one
             continue
         place = f"rlimit:{pid}:{start}:{one.path.removeprefix(_SESSIONS)}"
-        hard = (places.read(host, place) or ":").partition(":")[2]
+        hard = (host_resources.read(host, place) or ":").partition(":")[2]
         # A hard limit is only raised: one that was lowered needs a capability to go back.
         yield HostWrite(place, f"{one.text}:{_larger(one.text, hard)}")
 
