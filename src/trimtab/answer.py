@@ -22,7 +22,8 @@ from trimtab.model import (
 )
 from trimtab.profiles.profile import EngineId, Profile, evidence_digest, write_profile
 from trimtab.redaction import redact_plan
-from trimtab.report import hardware, html, pareto
+from trimtab.report import html, pareto
+from trimtab.report import study as hardware
 from trimtab.session import Session, fingerprint
 
 PROVEN, MAX = "proven", "max"

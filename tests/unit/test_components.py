@@ -31,7 +31,8 @@ from trimtab.pacing import paced, remembering
 from trimtab.playing import Played, open_played, play_trial
 from trimtab.progress import Silent
 from trimtab.question import Options, parse_share, parse_windows
-from trimtab.report import machine, rows
+from trimtab.report import rows
+from trimtab.report import rows as machine
 from trimtab.search.design import design
 from trimtab.session import Session
 from trimtab.simulated import Machine, load_landscape, space_of

@@ -14,7 +14,7 @@ import pytest
 
 from trimtab import diagnosis
 from trimtab.diagnosis import allocator, live, machine, table
-from trimtab.diagnosis.deadline import within
+from trimtab.diagnosis.live import within
 from trimtab.diagnosis.row import Allocator, Row, State, View
 from trimtab.errors import HostError
 from trimtab.host import LocalHost

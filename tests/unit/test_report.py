@@ -29,7 +29,9 @@ from trimtab.model import (
     Settings,
     Verdict,
 )
-from trimtab.report import evidence, figures, hardware, html, rows, text, timeline
+from trimtab.report import evidence, figures, html, rows, text
+from trimtab.report import figures as timeline
+from trimtab.report import study as hardware
 
 EMPTY = replace(
     STUDY,

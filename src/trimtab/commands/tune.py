@@ -20,7 +20,7 @@ from trimtab.commands.shared import (
     Windows,
 )
 from trimtab.commands.terminal import say
-from trimtab.landscapes import NAMES
+from trimtab.simulated.landscape import NAMES
 
 if TYPE_CHECKING:
     from trimtab.session import Session

@@ -1,15 +1,18 @@
-"""The view of a running server: every process of its tree, as far as each can be read."""
+"""The view of a running server: every process of its tree, as far as each can be read.
+
+Reads that must not hang: a file under /proc blocks while its process holds a lock.
+"""
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from trimtab.catalog import Scene
 from trimtab.diagnosis import allocator
-from trimtab.diagnosis.deadline import within
 from trimtab.diagnosis.machine import settings_of
 from trimtab.diagnosis.row import Allocator, Inspected, View
 from trimtab.errors import HostError
@@ -25,11 +28,40 @@ from trimtab.model import Process
 from trimtab.model.document import Origin, Place
 from trimtab.redaction import masked
 
+T = TypeVar("T")
+
+
+def within(seconds: float, what: str, read: Callable[[], T]) -> T:
+    """Return what ``read`` returns, if it does so in time.
+
+    A read that hangs is left behind in a daemon thread: nothing can end it, and it ends with us.
+
+    Raises:
+        HostError: it takes longer.
+    """
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(read())
+        except BaseException as error:  # noqa: BLE001  raised again below
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not done:
+        raise HostError(f"{what} must be read in {seconds:g} s, but hangs")
+    return done[0]
+
+
 _SECONDS = 2.0
 SERVING = ("api", "engine", "worker")
 """Roles whose settings matter; helpers (resource trackers, compilers) come and go."""
 
-T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 

@@ -3,20 +3,223 @@
 One host serves from a Deployment, several together from a LeaderWorkerSet (sigs.k8s.io/lws), whose
 controller gives each pod LWS_LEADER_ADDRESS and LWS_WORKER_INDEX; vLLM takes them as
 ``--master-addr`` and ``--node-rank`` (vLLM 0.32, parallel configuration).
+
+The pod that serves a plan, as Kubernetes' objects hold it, and back.
+
+A dollar sign is doubled everywhere: the kubelet expands ``$(NAME)`` in command, args and values,
+and takes ``$$`` for one dollar sign. Exclusive CPUs come from Guaranteed QoS: whole CPUs, and
+requests equal to limits of CPU and memory, on a node whose kubelet has the static CPU policy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trimtab.errors import StudyError
+from trimtab.errors import StudyError, UsageError
 from trimtab.export import order as ordered
-from trimtab.export.container import Container, container_of
+from trimtab.export.container import (
+    CACHE,
+    Container,
+    Word,
+    container_of,
+    plan_of,
+    sysctl_name,
+)
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Carried, Order
-from trimtab.export.pod import described, has_secrets, parse_pod, pod, qos
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.knobs.server_arg import option_value
 from trimtab.storage import strict_yaml
+
+CPUS = "trimtab.cpus"
+_ARGUMENTS = "trimtab.secret-arguments"
+_SHM = "/dev/shm"  # noqa: S108  where shared memory is mounted
+
+STARTUP_MINUTES = 30
+"""How long a model may take to download, load and compile before the pod counts as failed."""
+
+
+def described(one: Container) -> dict[str, str]:
+    """Return the pod's annotations: what its other fields cannot say of the plan."""
+    cpus = {CPUS: format_cpu_list(one.affinity)} if one.affinity else {}
+    secrets = _argument_secrets(one)
+    return {
+        **one.labels,
+        **cpus,
+        **({_ARGUMENTS: ",".join(secrets)} if secrets else {}),
+    }
+
+
+def pod(
+    order: Order, one: Container, extra: Sequence[str] = (), *, serves: bool = True
+) -> dict[str, Any]:
+    """Return the pod's specification.
+
+    ``extra`` are arguments of one member of a group, which the kubelet expands. ``serves`` says
+    whether this pod answers requests, and so is probed and listens.
+
+    Raises:
+        UsageError: the plan pins CPUs, and nobody said how much memory a Guaranteed pod gets.
+    """
+    hosted = {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+    sysctls = [{"name": sysctl_name(w.path), "value": w.text} for w in one.sysctls]
+    return {
+        **(hosted if order.network == "host" else {}),
+        # A service called vllm would set VLLM_PORT to a URL, which vLLM reads as its own variable.
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 60,
+        **({"securityContext": {"sysctls": sysctls}} if sysctls else {}),
+        "containers": [_container(order, one, extra, serves)],
+        "volumes": [
+            {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{order.shm}Gi"}},
+            {"name": "cache", "emptyDir": {}},
+            *(
+                {"name": f"mount-{n}", "hostPath": {"path": path}}
+                for n, path in enumerate(one.mounts)
+            ),
+        ],
+    }
+
+
+def _container(order: Order, one: Container, extra: Sequence[str], serves: bool) -> dict[str, Any]:
+    listen = ["--host", "0.0.0.0", "--port", str(order.port)]  # noqa: S104  the pod's address
+    words = [*(_word(word) for word in one.words), *(listen if serves else []), *extra]
+    command = {"command": words[:1], "args": words[1:]} if one.entry else {"args": words}
+    probed = _probes(order) if serves else {}
+    ports = {"ports": [{"name": "http", "containerPort": order.port}]} if serves else {}
+    security = {"capabilities": {"add": list(one.capabilities)}} if one.capabilities else {}
+    return {
+        "name": order.name,
+        "image": one.image,
+        **command,
+        "env": _env(order, one),
+        **ports,
+        **({"securityContext": security} if security else {}),
+        "resources": _resources(order, one),
+        **probed,
+        "volumeMounts": [
+            {"name": "shm", "mountPath": _SHM},
+            {"name": "cache", "mountPath": CACHE},
+            *(
+                {"name": f"mount-{n}", "mountPath": path, "readOnly": True}
+                for n, path in enumerate(one.mounts)
+            ),
+        ],
+    }
+
+
+def _env(order: Order, one: Container) -> list[dict[str, Any]]:
+    own = [
+        {"name": name, "value": _plain(value)} if value is not None else _secret_ref(order, name)
+        for name, value in one.env
+    ]
+    names = {name for name, _ in one.env}
+    return [
+        *own,
+        *(_secret_ref(order, name) for name in _argument_secrets(one) if name not in names),
+    ]
+
+
+def _secret_ref(order: Order, name: str) -> dict[str, Any]:
+    wanted = {"name": f"{order.name}-secrets", "key": name}
+    return {"name": name, "valueFrom": {"secretKeyRef": wanted}}
+
+
+def _argument_secrets(one: Container) -> list[str]:
+    """Return the secrets that only arguments take: variables of the container, not of the plan."""
+    names = {name for name, _ in one.env}
+    found = dict.fromkeys(word.secret for word in one.words if word.secret)
+    return [name for name in found if name not in names]
+
+
+def has_secrets(one: Container) -> bool:
+    """Return whether the pod needs a Secret."""
+    return bool(_argument_secrets(one)) or any(value is None for _, value in one.env)
+
+
+def _probes(order: Order) -> dict[str, Any]:
+    argv = order.profile.plan.settings.argv
+    scheme = {"scheme": "HTTPS"} if option_value(argv, "--ssl-certfile") else {}
+    get = {"httpGet": {"path": "/health", "port": "http", **scheme}, "timeoutSeconds": 5}
+    return {
+        "startupProbe": {
+            **get,
+            "periodSeconds": 10,
+            "failureThreshold": STARTUP_MINUTES * 6,
+        },
+        "readinessProbe": {**get, "periodSeconds": 5, "failureThreshold": 3},
+        "livenessProbe": {**get, "periodSeconds": 10, "failureThreshold": 6},
+    }
+
+
+def _resources(order: Order, one: Container) -> dict[str, Any]:
+    chip, count = ordered.chip(order), ordered.devices(order)
+    cpus = len(one.affinity) if one.affinity else order.cpus
+    if one.affinity and order.memory is None:
+        raise UsageError(
+            f"the plan pins {len(one.affinity)} CPUs, and a pod has CPUs of its own only when it "
+            "is Guaranteed: say its memory too, with --memory GIB"
+        )
+    own = {
+        **({"cpu": str(cpus)} if cpus else {}),
+        **({"memory": f"{order.memory}Gi"} if order.memory else {}),
+    }
+    limits = {**own, **({chip.resource: str(count)} if count else {})}
+    return {key: dict(limits) for key in ("requests", "limits") if limits}
+
+
+def qos(order: Order, one: Container) -> list[str]:
+    """Return what to say of the pod's CPUs."""
+    pinned = f"; measured were the CPUs {format_cpu_list(one.affinity)}" if one.affinity else ""
+    if (one.affinity or order.cpus) and order.memory:
+        return [
+            "Guaranteed QoS: whole CPUs, requests equal to limits. A kubelet with the static CPU",
+            f"manager policy gives the pod CPUs of its own, and chooses which{pinned}.",
+        ]
+    return ["The pod shares its CPUs with others: --cpus and --memory make it Guaranteed."]
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", "$$")
+
+
+def _word(word: Word) -> str:
+    return _plain(word.text) + (f"$({word.secret})" if word.secret else "")
+
+
+def parse_pod(template: Mapping[str, Any], extra: int) -> Carried:
+    """Return the plan of a pod template, whose last ``extra`` arguments are a group's.
+
+    Raises:
+        StudyError: it is not one that :func:`pod` makes.
+    """
+    said = dict(template["metadata"]["annotations"])
+    (container,) = template["spec"]["containers"]
+    words = [*container.get("command", []), *container["args"]]
+    words = words[: len(words) - extra]
+    if words[-4::2] != ["--host", "--port"]:
+        raise StudyError("a pod must say where its server listens")
+    arguments = said.get(_ARGUMENTS, "").split(",")
+    env = [
+        (str(one["name"]), _single(one["value"]) if "value" in one else None)
+        for one in container["env"]
+        if "value" in one or one["name"] not in arguments
+    ]
+    sysctls = template["spec"].get("securityContext", {}).get("sysctls", [])
+    cpus = said.get(CPUS)
+    return plan_of(
+        [_single(word) for word in words[:-4]],
+        env,
+        said,
+        parse_cpu_list(cpus) if cpus else None,
+        {one["name"]: one["value"] for one in sysctls},
+    )
+
+
+def _single(text: str) -> str:
+    return text.replace("$$", "$")
+
 
 DEPLOYMENT = "deployment.yaml"
 GROUP = "leaderworkerset.yaml"

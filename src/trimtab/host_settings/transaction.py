@@ -204,7 +204,8 @@ def restore(
             sentence = _close(host, journal, one, elsewhen, lasting, force, forget)
         except HostError as error:
             sentence = (
-                f"{one.path} must be set back to {host_resources.shown(one.path, one.before)!r} by hand: "
+                f"{one.path} must be set back to "
+                f"{host_resources.shown(one.path, one.before)!r} by hand: "
                 f"{error}"
             )
         sentences += [sentence] if sentence else []
@@ -252,7 +253,7 @@ def _leave(journal: Path, one: Pending, now: str | None, forget: bool) -> str:
     if forget:
         note(journal, {"do": "left", "path": one.path, "now": now})
     return (
-        f"{one.path} was left at {host_resources.shown(one.path, now)!r}: somebody changed it after "
-        f"trimtab had written {host_resources.shown(one.path, one.afters[-1])!r} over "
+        f"{one.path} was left at {host_resources.shown(one.path, now)!r}: somebody changed it "
+        f"after trimtab had written {host_resources.shown(one.path, one.afters[-1])!r} over "
         f"{host_resources.shown(one.path, one.before)!r}"
     )

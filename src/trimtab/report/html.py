@@ -12,7 +12,8 @@ from jinja2 import Environment, StrictUndefined
 from trimtab import __version__, formatting
 from trimtab.errors import StudyError
 from trimtab.model import Verdict
-from trimtab.report import figures, pareto, rows, timeline
+from trimtab.report import figures, pareto, rows
+from trimtab.report import figures as timeline
 from trimtab.report.headline import headline
 from trimtab.report.study import Study
 from trimtab.storage import atomic

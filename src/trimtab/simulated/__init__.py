@@ -3,8 +3,7 @@
 It is what the search is judged by: the truth is known, and a thousand studies take minutes.
 """
 
-from trimtab.landscapes import NAMES
-from trimtab.simulated.landscape import Landscape, load_landscape
+from trimtab.simulated.landscape import NAMES, Landscape, load_landscape
 from trimtab.simulated.machine import Machine, play, space_of
 
 __all__ = ["NAMES", "Landscape", "Machine", "load_landscape", "play", "space_of"]

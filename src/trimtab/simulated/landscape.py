@@ -2,21 +2,33 @@
 
 All effects are natural logarithms of a ratio (0.05 is 5.1 % more), noise is a standard deviation
 on that scale.
+
+The names of the landscapes that trimtab ships: the files of one folder, read without any.
 """
 
 from __future__ import annotations
 
 import math
 import reprlib
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trimtab.errors import UsageError
-from trimtab.landscapes import FOLDER, NAMES
 from trimtab.model import RestartCost, Scope, Value
 from trimtab.storage import strict_yaml, user_files
+
+FOLDER: Final = files("trimtab").joinpath("simulated", "landscapes")
+
+NAMES: Final = tuple(
+    sorted(
+        one.name.removesuffix(".yaml") for one in FOLDER.iterdir() if one.name.endswith(".yaml")
+    )
+)
+"""Each file says what it is for."""
+
 
 _Effect = Annotated[float, Field(ge=-5, le=5, allow_inf_nan=False, strict=False)]
 _Sd = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, strict=False)]
