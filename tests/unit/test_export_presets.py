@@ -347,7 +347,7 @@ def test_the_libraries_of_a_container_are_its_own(tmp_path: Path) -> None:
     """A process with another root directory, in which a library is a link to another name."""
     from trimtab import facts
     from trimtab.host import LocalHost
-    from trimtab.running import inside
+    from trimtab.run import target as inside
 
     here = facts.inspect(LocalHost(), {}, "cpu")
     assert inside.facts_of(os.getpid(), here) is here

@@ -14,9 +14,8 @@ from tests.unit.scripted import scripted
 from trimtab import engines
 from trimtab.model import Process
 from trimtab.processes.supervised import Kept
-from trimtab.running import view
-from trimtab.running.follower import STEADY, Standing, is_follower
-from trimtab.running.verified import Telling, Verification
+from trimtab.run import verification
+from trimtab.run.verification import STEADY, Standing, Telling, Verification, is_follower
 from trimtab.server.attached import LiveServer
 
 API = Process(1, 0, "api", "vllm", ("vllm", "serve", "m", "--headless"))
@@ -72,10 +71,10 @@ def test_nothing_below_it_never_stands() -> None:
 def test_run_waits_for_the_engines_and_says_what_it_cannot_ask(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(view, "described", lambda *_: (API, ENGINE))
+    monkeypatch.setattr(verification, "described", lambda *_: (API, ENGINE))
     kept = cast("Kept", SimpleNamespace(tree=tuple))
     observer = engines.observer("vllm")
-    seen = view.View(kept, observer, API.cmdline, lambda: DONE, None)
+    seen = verification.View(kept, observer, API.cmdline, lambda: DONE, None)
     assert (seen.follower, seen.ready(), seen.url) == (True, True, "")
     said: list[str] = []
     nothing: Callable[[], None] = lambda: None  # noqa: E731

@@ -39,9 +39,9 @@ from trimtab.model import (
 from trimtab.model.finding import Severity
 from trimtab.profiles.profile import Profile
 from trimtab.redaction import redact_plan, redact_settings
-from trimtab.running import existing, place, told, wanted
-from trimtab.running.notify import VARIABLE, Notifier
-from trimtab.running.supervise import reap
+from trimtab.run import messages, state, target, verification
+from trimtab.run.sd_notify import VARIABLE, Notifier
+from trimtab.run.supervisor import reap
 
 MODEL = "scripted-model"
 ENGINE = Scripted()
@@ -56,11 +56,11 @@ def profile() -> Profile:
 
 def compiled(
     profile: Profile, *command: str, environment: dict[str, str] = BARE, allow_host: bool = False
-) -> wanted.Wanted:
-    return wanted.of_profile(profile, command, environment, allow_host=allow_host)
+) -> target.Wanted:
+    return target.of_profile(profile, command, environment, allow_host=allow_host)
 
 
-def rules(found: wanted.Wanted) -> dict[str, Severity]:
+def rules(found: target.Wanted) -> dict[str, Severity]:
     return {one.rule: one.severity for one in found.differences}
 
 
@@ -129,9 +129,9 @@ def test_a_secret_must_be_in_the_environment(profile: Profile) -> None:
 
 def test_a_preset_needs_a_command_and_a_known_name() -> None:
     with pytest.raises(UsageError, match="after '--'"):
-        wanted.of_preset("stock", (), BARE, allow_host=False)
+        target.of_preset("stock", (), BARE, allow_host=False)
     with pytest.raises(UsageError, match="--preset must be one of"):
-        wanted.of_preset("nothing", ("vllm",), BARE, allow_host=False)
+        target.of_preset("nothing", ("vllm",), BARE, allow_host=False)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_program_must_be_there() -> None:
 @example(Settings(("/v",), env=(("XTOKEN", ""),)))
 def test_the_shell_line_reads_back_word_by_word(settings: Settings) -> None:
     preload = ":".join(settings.preload)
-    words = shlex.split(told.shell_line(settings, ("--port", "1"), preload))
+    words = shlex.split(messages.shell_line(settings, ("--port", "1"), preload))
     argv = words[len(words) - len(settings.argv) - 2 :]
     shown = redact_settings(settings)  # a secret stands as its variable
     assert argv == [*shown.argv, "--port", "1"]
@@ -175,7 +175,7 @@ def test_the_shell_line_runs_as_the_server_would_and_hides_secrets() -> None:
     )
     argv = (sys.executable, "-c", script, "$HOME 'x'", "--api-key", "s3cr3t")
     settings = Settings(argv, env=(("A", "a b"),), unset=("B",), affinity=(0,))
-    line = told.shell_line(settings, (), "")
+    line = messages.shell_line(settings, (), "")
     assert "s3cr3t" not in line
     done = subprocess.run(
         ["sh", "-c", line],
@@ -195,20 +195,20 @@ def test_evidence_is_one_line_each_and_the_refuted_last() -> None:
         Evidence(no, Seen.NO, "a", "the report"),
         Evidence(yes, Seen.YES, "a\nb", "the report"),
     ]
-    assert list(told.evidence_lines(evidence)) == [
+    assert list(messages.evidence_lines(evidence)) == [
         "yes (effect) dtype: config dtype: a b [the report]",
         "NO (effect) dtype: config dtype: a, expected b [the report]",
     ]
     plan = Plan((), Settings(("x",)))
-    assert told.verdict("it", plan, evidence).startswith("it is NOT in effect: 1 of 2 checks")
-    assert "nothing to verify" in told.verdict("it", plan, [])
+    assert messages.verdict("it", plan, evidence).startswith("it is NOT in effect: 1 of 2 checks")
+    assert "nothing to verify" in messages.verdict("it", plan, [])
 
 
 def test_scripts_get_no_secret() -> None:
     check = Check(CheckKind.ENVIRON, "HF_TOKEN", "s3cr3t")
     plan = Plan((), Settings(("x",), env=(("HF_TOKEN", "s3cr3t"),)), (), (check,))
     evidence = [Evidence(check, Seen.NO, "HF_TOKEN not set", "environ")]
-    data = told.as_data("it", plan, [], evidence)
+    data = messages.as_data("it", plan, [], evidence)
     assert "s3cr3t" not in json.dumps(data)
     assert data["in_effect"] is False
 
@@ -256,40 +256,40 @@ raise SystemExit(-child.wait(30))
 def test_a_killed_run_is_tidied_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "LOCK", tmp_path / "lock")
-    monkeypatch.setattr(place, "base", lambda: tmp_path / "state")
+    monkeypatch.setattr(state, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(state, "base", lambda: tmp_path / "state")
     setting = tmp_path / "setting"
     setting.write_text("60\n")
     writes = [HostWrite(str(setting), "10")]
-    killed = place.applied(writes, LocalHost())
+    killed = state.applied(writes, LocalHost())
     killed.__enter__()
     assert setting.read_text() == "10"
-    journal = place.journal().read_bytes()
+    journal = state.journal().read_bytes()
     killed.__exit__(None, None, None)
     assert setting.read_text() == "60\n"
-    assert not place.journal().exists()
+    assert not state.journal().exists()
     setting.write_text("10")  # as a run that was killed leaves it
-    place.journal().write_bytes(journal)
-    (said,) = place.tidy(LocalHost())
+    state.journal().write_bytes(journal)
+    (said,) = state.tidy(LocalHost())
     assert str(setting) in said
     assert setting.read_text() == "60\n"
-    assert not place.journal().exists()
-    assert place.tidy(LocalHost()) == ()
+    assert not state.journal().exists()
+    assert state.tidy(LocalHost()) == ()
     closed = {"do": "restored", "path": str(setting)}
-    place.journal().write_bytes(journal + json.dumps(closed).encode())  # killed right after it
-    assert place.tidy(LocalHost()) == ()
-    assert not place.journal().exists()
+    state.journal().write_bytes(journal + json.dumps(closed).encode())  # killed right after it
+    assert state.tidy(LocalHost()) == ()
+    assert not state.journal().exists()
 
 
 def test_a_folder_stays_while_its_own_run_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "base", lambda: tmp_path)
+    monkeypatch.setattr(state, "base", lambda: tmp_path)
     tmp_path.chmod(0o700)
-    with place.record() as own:
+    with state.record() as own:
         reused = tmp_path / f"run-{os.getpid()}-1"  # the number, of a process that ended
         reused.mkdir()
-        place.tidy(LocalHost())
+        state.tidy(LocalHost())
         assert [*tmp_path.iterdir()] == [own]
     assert [*tmp_path.iterdir()] == []
 
@@ -297,28 +297,28 @@ def test_a_folder_stays_while_its_own_run_lives(
 def test_a_damaged_journal_of_a_run_is_told_and_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "LOCK", tmp_path / "lock")
-    monkeypatch.setattr(place, "base", lambda: tmp_path)
-    place.journal().write_text("garbage\n")
-    (said,) = place.tidy(LocalHost())
-    assert f"line 1 of the journal {place.journal()}" in said
-    assert place.journal().read_text() == "garbage\n"
+    monkeypatch.setattr(state, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(state, "base", lambda: tmp_path)
+    state.journal().write_text("garbage\n")
+    (said,) = state.tidy(LocalHost())
+    assert f"line 1 of the journal {state.journal()}" in said
+    assert state.journal().read_text() == "garbage\n"
 
 
 def test_the_journal_of_a_run_that_holds_the_host_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "LOCK", tmp_path / "lock")
-    monkeypatch.setattr(place, "base", lambda: tmp_path)
+    monkeypatch.setattr(state, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(state, "base", lambda: tmp_path)
     setting = tmp_path / "setting"
     setting.write_text("60\n")
-    with place.applied([HostWrite(str(setting), "10")], LocalHost()):
-        before = place.journal().read_bytes()
-        assert place.tidy(LocalHost()) == ()
-        assert place.journal().read_bytes() == before
+    with state.applied([HostWrite(str(setting), "10")], LocalHost()):
+        before = state.journal().read_bytes()
+        assert state.tidy(LocalHost()) == ()
+        assert state.journal().read_bytes() == before
         assert setting.read_text() == "10"
     assert setting.read_text() == "60\n"
-    assert not place.journal().exists()
+    assert not state.journal().exists()
 
 
 def test_what_else_is_preloaded_stays_behind_a_profiles_own(profile: Profile) -> None:
@@ -337,11 +337,11 @@ def test_without_a_place_to_write_a_run_keeps_no_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(place, "base", lambda: tmp_path / "file" / "below")
-    with place.record() as folder:
+    monkeypatch.setattr(state, "base", lambda: tmp_path / "file" / "below")
+    with state.record() as folder:
         assert folder is None
-    monkeypatch.setattr(place, "base", lambda: tmp_path / "state")
-    with place.record() as folder:
+    monkeypatch.setattr(state, "base", lambda: tmp_path / "state")
+    with state.record() as folder:
         assert folder is not None
         assert folder.is_dir()
     assert not folder.exists()
@@ -382,7 +382,7 @@ def test_the_only_server_is_found_or_said_not_to_be() -> None:
             return {}
 
     with pytest.raises(UsageError, match="there is none"):
-        existing.only_server(Nobody())
+        verification.only_server(Nobody())
 
 
 def test_the_documented_unit_passes_systemds_own_check(tmp_path: Path) -> None:

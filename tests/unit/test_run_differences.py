@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trimtab import facts
 from trimtab.host import LocalHost
 from trimtab.model.finding import Severity
-from trimtab.running.differences import differences, parsed
+from trimtab.run.comparability import differences, parsed
 
 PACKAGES = {"vllm": "0.32.0", "torch": "2.13.0", "numpy": "2.3.5"}
 

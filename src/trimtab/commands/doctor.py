@@ -212,7 +212,7 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
     from trimtab import engines
     from trimtab.host import LocalHost
     from trimtab.profiles.profile import read_profile
-    from trimtab.running import told
+    from trimtab.run import messages as told
     from trimtab.server.attached import LiveServer
     from trimtab.verification.checks import refuted, verify
 

@@ -12,7 +12,7 @@ import typer
 from trimtab.formatting import plain
 
 if TYPE_CHECKING:
-    from trimtab.running.wanted import Wanted
+    from trimtab.run.target import Wanted
 
 _HELP = """Start a command under a profile, verify that the profile is in effect, and keep serving.
 
@@ -87,7 +87,7 @@ def run(
 ) -> None:
     """Compile, judge, and start, show or verify."""
     from trimtab.errors import UsageError
-    from trimtab.running.notify import Notifier
+    from trimtab.run.sd_notify import Notifier
 
     if (profile is None) == (not preset):
         raise UsageError("name what to run under: --profile FILE, or --preset NAME")
@@ -107,13 +107,13 @@ def run(
     if refusals:
         raise _refusal(refusals)
     if not dry_run:
-        from trimtab.running import place, start
-        from trimtab.running.verified import Telling
+        from trimtab.run import state, supervisor
+        from trimtab.run.verification import Telling
 
-        for sentence in place.tidy(wanted.host):
+        for sentence in state.tidy(wanted.host):
             say(sentence)
         telling = Telling(say, _opened(as_json), notifier, strict)
-        code = start.run(wanted, telling, deadline=start_deadline, allow_host=allow_host)
+        code = supervisor.run(wanted, telling, deadline=start_deadline, allow_host=allow_host)
         raise typer.Exit(code)
 
 
@@ -126,7 +126,7 @@ def _wanted(
     profile: Path | None, preset: str, command: Sequence[str], *, allow_host: bool, live: bool
 ) -> Wanted:
     from trimtab.profiles.profile import read_trusted
-    from trimtab.running import wanted
+    from trimtab.run import target as wanted
 
     if profile is None:
         return wanted.of_preset(preset, command, os.environ, allow_host=allow_host)
@@ -139,9 +139,10 @@ def _wanted(
 def _running_preset(preset: str, pid: int | None, *, allow_host: bool) -> tuple[Wanted, int]:
     """Compile a preset over the command that runs under ``pid``, or in the only server here."""
     from trimtab import engines
-    from trimtab.running import existing, wanted
+    from trimtab.run import target as wanted
+    from trimtab.run import verification
 
-    found = existing.only_server(engines.observer("vllm")) if pid is None else pid
+    found = verification.only_server(engines.observer("vllm")) if pid is None else pid
     made = wanted.of_running_preset(preset, found, allow_host=allow_host)
     for note in made.notes:
         say(note)
@@ -151,12 +152,12 @@ def _running_preset(preset: str, pid: int | None, *, allow_host: bool) -> tuple[
 def _judge(wanted: Wanted, *, force: bool) -> list[str]:
     """Tell the differences and notes, and return the rules that refuse."""
     from trimtab.model.finding import Severity
-    from trimtab.running import told
+    from trimtab.run import messages
 
     for note in wanted.notes:
         say(note)
     for one in wanted.differences:
-        say(told.difference(one, forced=force))
+        say(messages.difference(one, forced=force))
     refusing = [one.rule for one in wanted.differences if one.severity is Severity.ERROR]
     return [] if force else refusing
 
@@ -171,22 +172,22 @@ def _refusal(rules: list[str]) -> Exception:
 
 
 def _show(wanted: Wanted, *, allow_host: bool) -> None:
-    from trimtab.running import told
+    from trimtab.run import messages
 
     for write in wanted.plan.writes if allow_host else ():
         say(f"would write {write.text} to {write.path}, and restore it at the end")
     preload = wanted.environment.get("LD_PRELOAD", "")
-    typer.echo(told.shell_line(wanted.plan.settings, wanted.listen, preload))
+    typer.echo(messages.shell_line(wanted.plan.settings, wanted.listen, preload))
 
 
 def _verify(wanted: Wanted, pid: int | None, log: Path | None, as_json: Path | None) -> None:
-    from trimtab.running import existing
-    from trimtab.running.notify import Notifier
-    from trimtab.running.verified import Telling, tell
+    from trimtab.run import verification
+    from trimtab.run.sd_notify import Notifier
+    from trimtab.run.verification import Telling, tell
     from trimtab.verification.checks import refuted
 
     file = _opened(as_json)
-    evidence = existing.evidence_of(wanted, pid, log, say)
+    evidence = verification.evidence_of(wanted, pid, log, say)
     tell(wanted, evidence, Telling(say, file, Notifier()))
     if refuted(evidence):
         raise typer.Exit(1)

@@ -13,7 +13,7 @@ from trimtab.knobs.draft import PRELOAD
 from trimtab.model import Evidence, Plan, Seen, Settings
 from trimtab.model.finding import Severity
 from trimtab.redaction import argv_secrets, hidden, redact_plan
-from trimtab.running.differences import Difference
+from trimtab.run.comparability import Difference
 from trimtab.verification.checks import refuted, summary
 
 _ORDER = (Seen.YES, Seen.UNOBSERVABLE, Seen.NO)

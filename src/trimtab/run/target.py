@@ -1,9 +1,15 @@
-"""What is to be run: a profile or preset, compiled for this host on top of a command."""
+"""What is to be run: a profile or preset, compiled for this host on top of a command.
+
+Where a running server has its libraries: in a container not where this process has them.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 
 from trimtab import facts
 from trimtab.catalog import Context
@@ -11,20 +17,61 @@ from trimtab.engines import Engine, Observer
 from trimtab.engines.vllm import command as program
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
+from trimtab.facts.libraries import SONAMES, LibraryFacts, folders
 from trimtab.host import Host, LocalHost
 from trimtab.knobs.draft import PRELOAD, preloaded
 from trimtab.knobs.server_arg import model_of
-from trimtab.model import Plan, Settings
+from trimtab.model import Fact, Plan, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import as_it_stands, compile_plan
 from trimtab.presets import PRESETS, find
 from trimtab.processes import procfs
 from trimtab.profiles.profile import Profile
 from trimtab.redaction import is_marker, redact_plan, restore_words
-from trimtab.running import inside
-from trimtab.running.differences import Difference, differences, parsed
+from trimtab.run.comparability import Difference, differences, parsed
 from trimtab.server.environment import reaches_engine
 from trimtab.server.launcher import child_environment
+
+_LINKS = 8
+"""How many links of a library's name are followed at most; two are usual."""
+
+
+def facts_of(pid: int, facts: Facts) -> Facts:
+    """Return this machine's facts, with the libraries of the process's own root directory."""
+    if not _elsewhere(pid):
+        return facts
+    places = folders(facts.cpu.arch.value)
+    paths = {name: _find(pid, name, places) for name in SONAMES}
+    return replace(facts, libraries=LibraryFacts(MappingProxyType(paths)))
+
+
+def _elsewhere(pid: int) -> bool:
+    """Whether a process has another root directory than this one; no, where it cannot be seen."""
+    try:
+        theirs, ours = Path(f"/proc/{pid}/root").stat(), Path("/").stat()
+    except OSError:
+        return False
+    return (theirs.st_dev, theirs.st_ino) != (ours.st_dev, ours.st_ino)
+
+
+def _find(pid: int, soname: str, places: tuple[str, ...]) -> Fact[str]:
+    root = f"/proc/{pid}/root"
+    for place in places:
+        if os.path.lexists(f"{root}{place}/{soname}"):
+            return Fact(_followed(root, f"{place}/{soname}"), root)
+    return Fact.unknown(root, f"{soname} is not installed (looked in {', '.join(places)})")
+
+
+def _followed(root: str, path: str) -> str:
+    """Return the file behind a link inside ``root``: the name that the process's maps show."""
+    for _ in range(_LINKS):
+        try:
+            target = Path(root + path).readlink()
+        except OSError:
+            break
+        path = os.path.normpath(Path(path).parent / target)
+    return path
+
 
 _DROPPED = ("PYTHONDONTWRITEBYTECODE",)
 """What a study keeps from its servers, but a user's image may need (a read-only file system)."""
@@ -153,7 +200,7 @@ def of_running_preset(name: str, pid: int, *, allow_host: bool) -> Wanted:
     base = _base(argv, environment)
     engine = program.engine_of(argv, environment, "")
     host = LocalHost() if engine is None else engine.host()
-    here = inside.facts_of(pid, _facts(engine, host))
+    here = facts_of(pid, _facts(engine, host))
     context = _context(engine, here, base, allow_host=allow_host)
     plan = compile_plan(preset(context), base, here, allow_conflicts=True)
     skipped = preset.skipped(context)

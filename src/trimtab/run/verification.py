@@ -1,0 +1,251 @@
+"""Beside the running server: wait until it serves, verify it, tell the evidence.
+
+A server that runs already, against a profile or preset: what ``--verify-only`` looks at.
+
+A server under ``trimtab run``, seen from outside: does it serve, and what does it report.
+
+A follower of several hosts (``--headless``): it has engines, and no API that could be asked.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from trimtab.engines import Observer
+from trimtab.errors import TrimtabError, UsageError
+from trimtab.model import Evidence, Process, Value
+from trimtab.processes import procfs
+from trimtab.processes.supervised import Kept
+from trimtab.run import messages
+from trimtab.run.sd_notify import Notifier
+from trimtab.run.target import Wanted
+from trimtab.server import listeners
+from trimtab.server.attached import LiveServer, described
+from trimtab.verification.checks import refuted, verify
+
+
+def evidence_of(
+    wanted: Wanted, pid: int | None, log: Path | None, say: Callable[[str], None]
+) -> tuple[Evidence, ...]:
+    """Observe every check of a plan in the server under ``pid``, or in the only one here.
+
+    ``say`` is told what could not be asked.
+
+    Raises:
+        UsageError: there is no such process, or not exactly one server to choose.
+    """
+    server = LiveServer(only_server(wanted.observer) if pid is None else pid, wanted.observer, log)
+    for sentence in server.unread if wanted.plan.checks else ():
+        say(sentence)
+    return verify(wanted.plan, server, wanted.host)
+
+
+def only_server(observer: Observer) -> int:
+    """Return the process id of the one server of an engine on this machine.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    living = [stat for stat in procfs.snapshot().values() if stat.alive]
+    found = [one.pid for one in described(living, observer) if one.role == "api"]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError("--verify-only needs a running server, but there is none: name its --pid")
+    told = ", ".join(str(pid) for pid in sorted(found))
+    raise UsageError(f"--verify-only needs one server, but {told} run: name one with --pid")
+
+
+ROLES = ("engine", "worker")
+_INITIALIZED = "init engine ("
+"""What the log of an engine says once its model is loaded (vLLM 0.32 v1/engine/core.py)."""
+
+STEADY = 20
+"""Looks in a row at which the same processes stand: the workers of a follower log no end."""
+
+
+def is_follower(argv: Sequence[str]) -> bool:
+    """Whether a command, or the ``--config`` file in it, starts engines without an API."""
+    return "--headless" in listeners.with_file(argv)
+
+
+@dataclass(slots=True)
+class Standing:
+    """Whether the engines of a follower stand, look by look."""
+
+    seen: frozenset[int] = frozenset()
+    looks: int = 0
+
+    def look(self, tree: Sequence[Process], log: str) -> bool:
+        """Return whether they do: an engine logs that it is initialized, or no process changes."""
+        found = frozenset(one.pid for one in tree if one.role in ROLES)
+        self.looks = self.looks + 1 if found == self.seen else 0
+        self.seen = found
+        engines = sum(one.role == "engine" for one in tree)
+        initialized = log.count(_INITIALIZED) >= engines > 0
+        return bool(found) and (initialized or self.looks >= STEADY)
+
+
+class View:
+    """What readiness and verification need of the server (`verify.ServerView`).
+
+    ``text`` returns the server's output so far, ``key`` is its API key. ``url`` is "" until it is
+    known to serve, and stays so for a ``follower``.
+    """
+
+    def __init__(
+        self,
+        kept: Kept,
+        observer: Observer,
+        argv: Sequence[str],
+        text: Callable[[], str],
+        key: str | None,
+    ) -> None:
+        self.url = ""
+        self.follower = is_follower(argv)
+        self._standing = Standing()
+        self._kept = kept
+        self._observer = observer
+        self._argv = argv
+        self._text = text
+        self._key = key
+
+    def processes(self) -> tuple[Process, ...]:
+        """Return the living tree with roles, parents first."""
+        return described(self._kept.tree(), self._observer)
+
+    def reported_config(self) -> Mapping[str, Value]:
+        """Return the configuration in effect, as far as server or output reports it."""
+        return self._observer.reported_config(self.url, self._text(), key=self._key)
+
+    def ready(self) -> bool:
+        """Whether it serves: it answers ``GET /health`` without a server error.
+
+        A follower answers nothing: it serves once its engines stand.
+        """
+        if self.follower:
+            return self._standing.look(self.processes(), self._text())
+        pids = (stat.pid for stat in self._kept.tree())
+        found = listeners.serving(listeners.urls(pids, self._argv))
+        self.url = found or self.url
+        return found is not None
+
+
+POLL = 0.5
+"""Seconds between looks at a server that is starting."""
+
+_EXTENSION = 60.0
+"""Seconds that a service manager is asked for, at each look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Where the evidence goes: lines for people, a file for scripts, the service manager."""
+
+    say: Callable[[str], None]
+    file: TextIO | None
+    notifier: Notifier
+    strict: bool = False
+
+
+class Verification(threading.Thread):
+    """Waits, verifies and tells, in a thread of its own: signals are passed on meanwhile.
+
+    ``stopping`` says that there is nothing to wait for any more. ``refuse`` is called when the
+    plan is not in effect and that is reason to end (``strict``); ``refused`` then says why.
+    ``remember`` is called now and then while the tree grows, ``done`` at the end.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        view: View,
+        telling: Telling,
+        deadline: float,
+        *,
+        stopping: Callable[[], bool],
+        refuse: Callable[[], None],
+        remember: Callable[[], None],
+        done: Callable[[], None],
+    ) -> None:
+        super().__init__(daemon=True)
+        self.refused = ""
+        self.ready = False
+        self._wanted, self._view, self._telling = wanted, view, telling
+        self._deadline = deadline
+        self._stopping, self._refuse = stopping, refuse
+        self._remember, self._done = remember, done
+
+    def run(self) -> None:
+        """Do it all; whatever goes wrong is told, and the server serves on."""
+        try:
+            self._verify()
+        except (TrimtabError, OSError, ValueError) as error:
+            self._object(f"the server could not be verified: {' '.join(str(error).split())}")
+        finally:
+            self._done()
+
+    def _verify(self) -> None:
+        if self._view.follower:
+            self._telling.say(
+                "--headless has no API: it is ready once its engines stand, and its configuration "
+                "is what its log says"
+            )
+        if not self._wait():
+            return
+        self.ready = True
+        wanted, say = self._wanted, self._telling.say
+        say(f"ready{f' at {self._view.url}' if self._view.url else ''}: verifying")
+        evidence = verify(wanted.plan, self._view, wanted.host)
+        if self._stopping():
+            return  # what a dying tree does not show refutes nothing
+        tell(wanted, evidence, self._telling)
+        if refuted(evidence):
+            self._object("")
+        if not self.refused:
+            self._telling.notifier.ready(messages.verdict(wanted.name, wanted.plan, evidence))
+
+    def _wait(self) -> bool:
+        until = time.monotonic() + self._deadline
+        while not self._stopping():
+            if self._view.ready():
+                return not self._stopping()
+            if time.monotonic() > until:
+                self._object(f"the server is not ready after {self._deadline:.0f} s: not verified")
+                return False
+            self._remember()
+            self._telling.notifier.starting(_EXTENSION)
+            time.sleep(POLL)
+        return False
+
+    def _object(self, sentence: str) -> None:
+        if sentence:
+            self._telling.say(f"WARNING: {sentence}")
+        if self._telling.strict:
+            self.refused = sentence or "the profile is not in effect"
+            self._telling.say("--strict: the server is ended")
+            self._refuse()
+        else:
+            self._telling.say("WARNING: it goes on serving (--strict would end it)")
+
+
+def tell(wanted: Wanted, evidence: tuple[Evidence, ...], telling: Telling) -> None:
+    """Print the evidence and its sum, and write it for scripts."""
+    for line in messages.evidence_lines(evidence):
+        telling.say(line)
+    mark = "WARNING: " if refuted(evidence) else ""
+    telling.say(mark + messages.verdict(wanted.name, wanted.plan, evidence))
+    if telling.file is None:
+        return
+    data = messages.as_data(wanted.name, wanted.plan, wanted.differences, evidence)
+    try:
+        with telling.file:
+            telling.file.write(json.dumps(data, indent=1) + "\n")
+    except OSError as error:
+        telling.say(f"WARNING: the evidence cannot be written for scripts: {error.strerror}")
