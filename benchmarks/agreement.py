@@ -30,9 +30,9 @@ from scipy import stats
 
 from trimtab.engines import default_model
 from trimtab.model import BASELINE, Settings
-from trimtab.question import Options
 from trimtab.server.launcher import launch
-from trimtab.session import open_session
+from trimtab.study.options import Options
+from trimtab.study.session import open_session
 
 
 def ours(url: str, model: str, seed: int, asked: argparse.Namespace) -> dict[str, float]:

@@ -3,7 +3,8 @@
 
 A server with a fixed number of slots serves first come, first served; how long a request takes is
 lognormal, and its TTFT is its wait plus 50 ms. Start speeds differ by 2 %. The truth comes from
-one long run. Only the load is simulated: `trimtab.capacity.search` itself chooses the probes.
+one long run. Only the load is simulated: `trimtab.measurement.capacity.search` itself chooses the
+probes.
 
     python benchmarks/capacity_queue.py --studies 30
 """
@@ -17,10 +18,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab import capacity
 from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, load_workload
+from trimtab.measurement import capacity
 from trimtab.metrics.table import parse_slo
 from trimtab.model import RequestRecord, Window
 from trimtab.stats.sequential import mean_interval

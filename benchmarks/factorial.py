@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from trimtab.ledger import Ledger
 from trimtab.model import Candidate, Phase, Start, StartRequest, candidate
-from trimtab.progress import open_display
-from trimtab.question import Options
-from trimtab.session import Session, open_session
-from trimtab.stop import Stop
 from trimtab.storage import strict_yaml
-from trimtab.trial import run_trial
+from trimtab.study.executors.live import run_trial
+from trimtab.study.ledger import Ledger
+from trimtab.study.options import Options
+from trimtab.study.progress import open_display
+from trimtab.study.session import Session, open_session
+from trimtab.study.signals import Stop
 
 METRIC = "output_throughput"
 TRIES = 3

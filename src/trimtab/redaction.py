@@ -1,7 +1,7 @@
 """Redaction: values that look like secrets never reach a ledger, profile, report or export.
 
 A secret is recognised by the *name* it is given under (a variable, or an option such as
-``--api-key``), by its shape, and by its name inside JSON (`trimtab.credentials`). The place of the
+``--api-key``), by its shape, and by its name inside JSON (`trimtab.redaction`). The place of the
 whole value is taken by a marker, ``${NAME}``: a named reference that an exported script takes
 from the caller's environment.
 

@@ -27,9 +27,9 @@ from trimtab.host import LocalHost
 from trimtab.model import Candidate, Evidence, Proves, Seen, candidate
 from trimtab.plan import compile_plan
 from trimtab.profiles.profile import read_profile
-from trimtab.question import Options
 from trimtab.server.launcher import Server, launch
-from trimtab.session import Session, open_session
+from trimtab.study.options import Options
+from trimtab.study.session import Session, open_session
 from trimtab.verification import checks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

@@ -30,8 +30,8 @@ from trimtab import __version__, engines
 from trimtab.export import render
 from trimtab.model import Answer, Effect, Plan, Settings, Verdict, candidate
 from trimtab.profiles.profile import EngineId, Profile, read_profile, write_profile
-from trimtab.question import Options
-from trimtab.session import open_session
+from trimtab.study.options import Options
+from trimtab.study.session import open_session
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.planted import noisy
-from trimtab import search, study
+from trimtab import search
 from trimtab.model import Conclusion, Outcome, Verdict
-from trimtab.progress import Silent
-from trimtab.stop import Stop
-from trimtab.tune import run_study
+from trimtab.study import folder as study
+from trimtab.study.progress import Silent
+from trimtab.study.runner import run_study
+from trimtab.study.signals import Stop
 
 pytestmark = pytest.mark.alone
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.show_samples import CONCLUSION, STUDY
-from trimtab.answer import comparisons_of
-from trimtab.answer_json import as_json
 from trimtab.model import Conclusion
+from trimtab.study.artifacts import comparisons_of
+from trimtab.study.result_json import as_json
 
 REJECTED = replace(CONCLUSION, answers=(), proven=(), best=(), confirmed=())
 

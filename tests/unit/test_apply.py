@@ -168,7 +168,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.unit.test_apply import Tree, WRITES
-from trimtab.apply import applied
+from trimtab.host_settings.transaction import applied
 
 step = int(sys.argv[3])
 count = 0

@@ -20,8 +20,8 @@ from trimtab.engines import ascend_rehearsal
 from trimtab.environments import distributions, installing, managed
 from trimtab.errors import EngineInstallError, StudyError, UsageError
 from trimtab.profiles.profile import EngineId, read_profile, write_profile
-from trimtab.question import Options, parse_tries, resolve_objectives
-from trimtab.session import open_session
+from trimtab.study.options import Options, parse_tries, resolve_objectives
+from trimtab.study.session import open_session
 
 REHEARSED = replace(
     PROFILE, engine=EngineId("ascend-rehearsal", "0.23.0", {"torch-npu": "2.13.0"}, LABEL)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.capacity import LENGTH, Asked, conclude, length, margin, search
 from trimtab.commands import capacities
 from trimtab.errors import UsageError
 from trimtab.load.marks import GiveUp
 from trimtab.load.presets import PRESETS
 from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, load_workload
+from trimtab.measurement.capacity import LENGTH, Asked, conclude, length, margin, search
 from trimtab.metrics.table import parse_slo
 from trimtab.model import BASELINE, Outcome, Phase, RequestRecord, Start, StartRequest, Window
 from trimtab.stats.capacity import CLIP, Probe, crossing, next_rate

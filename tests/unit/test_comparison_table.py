@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.commands import measured, terminal
-from trimtab.comparison_table import ENOUGH_DF, WIDEST, main, ordered, shown, table
+from trimtab.measurement.comparison_table import ENOUGH_DF, WIDEST, main, ordered, shown, table
 from trimtab.model import BASELINE, Outcome, Phase, Start, StartRequest
 
 NAMES = (

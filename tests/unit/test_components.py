@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trimtab import answer, measure, search
-from trimtab.answer_json import as_json
+from trimtab import search
 from trimtab.commands import precision
 from trimtab.errors import UsageError
-from trimtab.ledger import Ledger
 from trimtab.load.workload import windowed
+from trimtab.measurement import blocks as measure
 from trimtab.model import (
     BASELINE,
     Budget,
@@ -27,21 +26,23 @@ from trimtab.model import (
     StartRequest,
     Window,
 )
-from trimtab.pacing import paced, remembering
-from trimtab.playing import Played, open_played, play_trial
-from trimtab.progress import Silent
-from trimtab.question import Options, parse_share, parse_windows
 from trimtab.report import rows
 from trimtab.report import rows as machine
 from trimtab.search.design import design
-from trimtab.session import Session
 from trimtab.simulated import Machine, load_landscape, space_of
 from trimtab.simulated.machine import play
 from trimtab.stats.components import best_windows, between, window_noise
 from trimtab.stats.effects import Noise, fit
 from trimtab.stats.sequential import finest, look
-from trimtab.stop import Stop
-from trimtab.tune import run_study
+from trimtab.study import artifacts
+from trimtab.study.executors.simulated import Played, open_played, play_trial
+from trimtab.study.ledger import Ledger
+from trimtab.study.options import Options, parse_share, parse_windows
+from trimtab.study.progress import Silent
+from trimtab.study.result_json import as_json
+from trimtab.study.runner import paced, remembering, run_study
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
 
 
 @pytest.mark.parametrize(("s_r", "s_w"), [(0.02, 0.01), (0.01, 0.04), (0.0, 0.02)])
@@ -101,7 +102,7 @@ def test_the_report_and_the_json_have_them(tmp_path: Path) -> None:
     session = open_played(Options(engine="simulated", landscape="L1", budget="48"))
     starts = play(search.Phased(), session.space, session.machine)
     found = search.conclude(session.space, starts)
-    study = answer.study_of(session, starts, found, tmp_path, {})
+    study = artifacts.study_of(session, starts, found, tmp_path, {})
     shown = as_json(study, tmp_path, session.catalog)
     assert shown["noise"]["best"] >= 1
     told = dict(rows.totals(study))

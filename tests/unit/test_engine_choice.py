@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from trimtab import header, study
 from trimtab.baseline import parse
 from trimtab.commands import app
-from trimtab.engine_choice import EMBEDDED, choose
 from trimtab.errors import EngineMissingError, UsageError
+from trimtab.measurement.targets import open_pair
 from trimtab.model.platforms import PLATFORMS, UNKNOWN, of_packages
-from trimtab.question import Options
-from trimtab.targets import open_pair
+from trimtab.study import folder as study
+from trimtab.study import header
+from trimtab.study.engine_choice import EMBEDDED, choose
+from trimtab.study.options import Options
 
 CUDA = {"vllm": "0.32.0", "torch": "2.13.0+cu130", "nvidia-nccl-cu13": "2.28.3"}
 ASCEND = {

@@ -14,11 +14,11 @@ import pytest
 from tests.fakes import BUILDS, of_platform
 from trimtab.baseline import parse
 from trimtab.commands import app
-from trimtab.engine_choice import choose, remarks
 from trimtab.environments.distributions import script_interpreter
 from trimtab.errors import UsageError
-from trimtab.question import Options
-from trimtab.targets import open_pair, open_target
+from trimtab.measurement.targets import open_pair, open_target
+from trimtab.study.engine_choice import choose, remarks
+from trimtab.study.options import Options
 
 Tune = Callable[..., tuple[int, str, str]]
 

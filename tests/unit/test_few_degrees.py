@@ -13,17 +13,17 @@ import pytest
 from rich.console import Console
 
 from tests.unit.show_samples import STUDY
-from trimtab.answer_json import as_json
-from trimtab.comparison_table import shown
 from trimtab.formatting import NO_INTERVAL
+from trimtab.measurement.comparison_table import shown
 from trimtab.model import Comparison, Effect
-from trimtab.progress_events import Events
 from trimtab.report import Study, rows
 from trimtab.report.html import render
 from trimtab.report.summary import summary
 from trimtab.report.text import render as render_text
 from trimtab.report.why import why
 from trimtab.stats.effects import Estimate
+from trimtab.study.progress import Events
+from trimtab.study.result_json import as_json
 
 INTERVAL = re.compile(r"\[[+-]?\d+\.\d+, [+-]?\d+\.\d+\]")
 """An interval as every table writes it."""

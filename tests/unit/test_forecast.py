@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from trimtab import formatting
-from trimtab.forecast import Forecast, Part
+from trimtab.study.duration import Forecast, Part
 
 PLAN = (Part("lead", 8, 8 * 80.0), Part("screen", 16, 16 * 35.0), Part("confirm", 9, 9 * 50.0))
 

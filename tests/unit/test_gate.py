@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from trimtab import gate
+from trimtab.study import gate
 
 
 def readings(busy: float, steal: float = 0.0) -> dict[str, float]:

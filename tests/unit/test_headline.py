@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.show_samples import ANSWERS, CONCLUSION, STUDY
-from trimtab import answer, search
-from trimtab.answer_json import as_json
+from trimtab import search
 from trimtab.commands.app import app
 from trimtab.model import (
     BASELINE,
@@ -24,13 +23,15 @@ from trimtab.model import (
     Status,
     Verdict,
 )
-from trimtab.playing import Played, open_played
-from trimtab.question import Options
 from trimtab.report import Study, rows
 from trimtab.report.headline import gains, headline
 from trimtab.report.html import render
 from trimtab.report.summary import LINES, WIDTH, summary
 from trimtab.report.text import render as render_text
+from trimtab.study import artifacts
+from trimtab.study.executors.simulated import Played, open_played
+from trimtab.study.options import Options
+from trimtab.study.result_json import as_json
 
 GAINS = (Verdict.ADOPT, Verdict.LIKELY)
 CRASHES = """
@@ -74,7 +75,7 @@ def made(session: Played) -> list[Start]:
 
 def reported(session: Played, starts: list[Start]) -> Study:
     found = search.conclude(session.space, starts)
-    return answer.study_of(session, starts, found, Path("my study"), {"report": "r.html"})
+    return artifacts.study_of(session, starts, found, Path("my study"), {"report": "r.html"})
 
 
 def check(study: Study) -> Status:

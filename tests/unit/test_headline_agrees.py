@@ -15,18 +15,21 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from trimtab import answer, answer_json, archive, formatting, header, playing, search, study
-from trimtab.ledger import Ledger
+from trimtab import formatting, search
 from trimtab.model import BASELINE, Conclusion, Effect, Start, Status, Verdict
-from trimtab.progress import Silent
 from trimtab.report import Study, pareto, rows
 from trimtab.report.headline import gains, headline
 from trimtab.report.html import render
 from trimtab.report.summary import summary
 from trimtab.report.text import render as render_text
-from trimtab.session import Session
-from trimtab.stop import Stop
-from trimtab.tune import run_study
+from trimtab.study import archive, artifacts, header, result_json
+from trimtab.study import folder as study
+from trimtab.study.executors import simulated
+from trimtab.study.ledger import Ledger
+from trimtab.study.progress import Silent
+from trimtab.study.runner import run_study
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
 
 GAINS = {Verdict.ADOPT, Verdict.LIKELY}
 NEVER_IN_A_PROFILE = {Verdict.AVOID, Verdict.START_FAILED, Verdict.INEFFECTIVE}
@@ -131,17 +134,17 @@ def played(
         path = folder / f"{landscape}.yaml"
         path.write_text(WRITTEN[landscape])
         name = str(path)
-    asked: dict[str, Any] = {"engine": playing.ENGINE, "landscape": name, "seed": seed}
+    asked: dict[str, Any] = {"engine": simulated.ENGINE, "landscape": name, "seed": seed}
     asked |= {"budget": str(budget), "slo": slo, "only": only}
     if objective is not None:
         asked["objective"] = objective
     session, ledger, place = study.create(asked, folder / "study", lambda _: None)
     with ledger:
         found = run_study(
-            session, search.Phased(), ledger, place, Silent(), Stop(), playing.play_trial
+            session, search.Phased(), ledger, place, Silent(), Stop(), simulated.play_trial
         )
         starts = tuple(ledger.starts())
-    shown = answer.study_of(session, starts, found, place, {})
+    shown = artifacts.study_of(session, starts, found, place, {})
     return Played(session, starts, found, shown, place)
 
 
@@ -211,7 +214,7 @@ def test_a_profile_holds_what_ran_and_what_the_table_does_not_advise_against(
     verdicts = {row.tuning: row for row in rows.verdicts(one.shown)}
     ran = {start.request.candidate for start in one.starts if start.valid}
     machine = one.session.machine  # type: ignore[attr-defined]
-    for name, chosen in answer.profiles_of(found).items():
+    for name, chosen in artifacts.profiles_of(found).items():
         if chosen == BASELINE:
             continue
         assert chosen in ran, name
@@ -223,7 +226,7 @@ def test_a_profile_holds_what_ran_and_what_the_table_does_not_advise_against(
             assert 100 * math.exp(cost - machine.truth(chosen)) <= 110, f"{name} breaks the SLO"
     for tuning, _ in found.proven:
         assert verdicts[tuning].verdict is Verdict.ADOPT
-    held = {tuning for chosen in answer.profiles_of(found).values() for tuning, _ in chosen}
+    held = {tuning for chosen in artifacts.profiles_of(found).values() for tuning, _ in chosen}
     for tuning, row in verdicts.items():
         if row.verdict in GAINS and tuning not in held:
             assert "no profile holds it: " in row.reason
@@ -256,7 +259,7 @@ def test_every_output_has_the_same_first_sentence_and_header(
     assert len(lines) <= 15
     head = " ".join(line.strip() for line in lines[:3])
     assert head.startswith(f"Result:   {said.text}")
-    shown = answer_json.as_json(one.shown, one.folder, one.session.catalog)
+    shown = result_json.as_json(one.shown, one.folder, one.session.catalog)
     assert list(shown)[:3] == ["format", "headline", "measures"]
     assert shown["headline"]["text"] == said.text
     assert shown["measures"] == measured.as_data()

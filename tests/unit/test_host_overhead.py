@@ -10,8 +10,8 @@ from tests.contracts.machines import context_of, facts_of, rich_host
 from trimtab import search
 from trimtab.catalog import CATALOG, Context, space, with_tries
 from trimtab.model import Budget, Factor, RiskLevel, Settings, Space
-from trimtab.question import Options, parse_tries
-from trimtab.session import open_session
+from trimtab.study.options import Options, parse_tries
+from trimtab.study.session import open_session
 
 SET = (
     *("task-queue=0", "task-queue", "jemalloc", "tcmalloc", "omp-threads", "cpu-affinity-conf"),

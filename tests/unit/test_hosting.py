@@ -414,7 +414,8 @@ def test_two_applies_at_once_are_one(tmp_path: Path) -> None:
     """A real second process: the first holds the lock inside its apply."""
     box = Box(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from trimtab.apply import exclusive\n"
+        "import sys; from pathlib import Path\n"
+        "from trimtab.host_settings.transaction import exclusive\n"
         "with exclusive(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -8,9 +8,9 @@ import pytest
 
 from trimtab import search
 from trimtab.catalog import LeftOut
-from trimtab.playing import open_played
-from trimtab.question import Options
 from trimtab.report import intent
+from trimtab.study.executors.simulated import open_played
+from trimtab.study.options import Options
 
 
 def described(budget: int = 40, count: int = 40) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from trimtab.model import (
     Start,
     StartRequest,
 )
-from trimtab.progress_events import Events
+from trimtab.study.progress import Events
 
 PAGE = commands()
 SNAPSHOT = ("--snapshot", str(HOSTS / "a2-openeuler"))

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trimtab.errors import StudyError
-from trimtab.ledger import Ledger
 from trimtab.model import (
     Check,
     CheckKind,
@@ -27,6 +26,7 @@ from trimtab.model import (
     candidate,
 )
 from trimtab.storage.codec import decode, encode
+from trimtab.study.ledger import Ledger
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 words = st.text(max_size=8)

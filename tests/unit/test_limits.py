@@ -8,9 +8,9 @@ import pytest
 
 from trimtab import search
 from trimtab.errors import UsageError
-from trimtab.playing import open_played
-from trimtab.question import Options
 from trimtab.simulated.machine import play
+from trimtab.study.executors.simulated import open_played
+from trimtab.study.options import Options
 
 
 def asked(slo: str) -> Options:

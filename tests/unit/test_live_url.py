@@ -17,7 +17,7 @@ from trimtab.engines.vllm.engine import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.http_client import loopback
 from trimtab.load import isolation
-from trimtab.question import Options
+from trimtab.study.options import Options
 
 OPTIONS = Options(workload="tiny", shared_host=True)
 PAGE = "vllm:num_requests_running {}\nprocess_start_time_seconds {}\n"

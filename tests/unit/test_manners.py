@@ -14,7 +14,7 @@ from trimtab.commands import manners, terminal
 from trimtab.commands.app import app
 from trimtab.errors import UsageError
 from trimtab.model import Phase, StartRequest
-from trimtab.progress_events import FORMAT, Events
+from trimtab.study.progress import FORMAT, Events
 
 
 def built() -> Any:

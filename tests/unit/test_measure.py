@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from tests.unit.test_capacity import Formula
-from trimtab import measure
-from trimtab.capacity import VERIFIED
 from trimtab.commands import capacities, measuring, precision
-from trimtab.driven import Drive
 from trimtab.errors import StudyError
 from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload
+from trimtab.measurement import blocks
+from trimtab.measurement.capacity import VERIFIED
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
-from trimtab.progress import Display
-from trimtab.question import Options
-from trimtab.session import Session
-from trimtab.stop import Stop
-from trimtab.study import resolve
+from trimtab.study.executors.load import Drive
+from trimtab.study.folder import resolve
+from trimtab.study.options import Options
+from trimtab.study.progress import Display
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
 
 
 def start(block: int, arm: str, **metrics: float) -> Start:
@@ -35,7 +35,7 @@ def pair(block: int, **metrics: float) -> list[Start]:
 
 
 def settled(starts: list[Start], most: int) -> bool:
-    return measure.settled(starts, "tpot_p50", 0.01, most)
+    return blocks.settled(starts, "tpot_p50", 0.01, most)
 
 
 def test_a_comparison_by_a_metric_that_no_start_has_ends_after_a_pair() -> None:
@@ -94,7 +94,7 @@ def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
 ) -> None:
     seeds = Seeds()
     session = resolve(Options(engine="simulated", landscape="L0"), print)
-    target = measure.Target("stock", session.compile(()))
+    target = blocks.Target("stock", session.compile(()))
     monkeypatch.setattr(capacities, "open_target", lambda *_: (session, target))
     monkeypatch.setattr(capacities, "run_plan", seeds.trial)
     options = Options(slo="ttft_p90<=500ms")
@@ -159,10 +159,10 @@ def bench(
     outcomes: dict[int, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> dict[str, Any]:
     session = resolve(Options(engine="simulated", landscape="L0"), print)
-    target = measure.Target("stock", session.compile(()))
+    target = blocks.Target("stock", session.compile(()))
     monkeypatch.setattr(measuring, "open_target", lambda *_: (session, target))
-    monkeypatch.setattr(measure.Measurement.__init__, "__defaults__", (  # the trial
-        Unlucky(outcomes).trial, measure._REQUESTS,
+    monkeypatch.setattr(blocks.Measurement.__init__, "__defaults__", (  # the trial
+        Unlucky(outcomes).trial, blocks._REQUESTS,
     ))  # fmt: skip
     return measuring.of_starts("stock", Options(), count, tmp_path / "b", resume=False)
 

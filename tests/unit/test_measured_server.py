@@ -14,12 +14,12 @@ import pytest
 from tests.fakes import of_platform
 from tests.json_page import commands
 from tests.unit.show_samples import profile_of
-from trimtab.advice import advise
 from trimtab.commands import app
 from trimtab.model import Settings
 from trimtab.profiles.profile import EngineId, write_profile
-from trimtab.question import Options
-from trimtab.session import open_session
+from trimtab.study.artifacts import advise
+from trimtab.study.options import Options
+from trimtab.study.session import open_session
 
 Run = Callable[..., tuple[int, str, str]]
 SLO = "ttft_p99<=500ms"

@@ -12,10 +12,10 @@ import pytest
 
 from tests.unit.test_headline import pasted
 from tests.unit.test_headline_agrees import WRITTEN
-from trimtab import study_files
 from trimtab.commands import tune
 from trimtab.errors import BaselineFailedError, StudyError
 from trimtab.model import Status
+from trimtab.study import artifacts
 
 TINY = """\
 name: quick
@@ -93,7 +93,7 @@ def test_each_command_of_a_study_of_real_servers_runs(home: Path) -> None:
         home,
     )
     assert shell(dry(pasted(said.splitlines())), home)
-    advice = study_files.read(home / "my study", print).advice
+    advice = artifacts.read(home / "my study", print).advice
     confirmations = dict(advice.confirm)
     assert "max" in confirmations
     for line in (advice.show, advice.use, advice.larger, *confirmations.values()):

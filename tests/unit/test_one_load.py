@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from trimtab.driven import Driven, Loaded, one_load
 from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import BASELINE, Candidate, Phase, StartRequest, Window
+from trimtab.study.executors.load import Driven, Loaded, one_load
 
 STEADY = [100.0, 102.0, 99.0, 101.0, 100.0, 98.0]
 UNSTEADY = [100.0, 20.0, 99.0, 50.0, 100.0, 30.0]

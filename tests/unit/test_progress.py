@@ -11,8 +11,15 @@ from rich.console import Console
 
 from tests.unit.show_samples import COMPARISONS, OBJECTIVE, STUDY
 from trimtab.model import Design, Outcome, Start
-from trimtab.progress import Display, LiveDisplay, Plain, Silent, open_display
-from trimtab.track import Track, announce
+from trimtab.study.progress import (
+    Display,
+    LiveDisplay,
+    Plain,
+    Silent,
+    Track,
+    announce,
+    open_display,
+)
 
 DESIGN = Design(8, 16, 9, 2, 27.5, ("a", "b"), (), 0.04, 0.058)
 STARTS = STUDY.starts

@@ -4,7 +4,13 @@ import pytest
 
 from trimtab.errors import StudyMismatchError, UsageError
 from trimtab.model import Budget, RiskLevel
-from trimtab.question import parse_arm, parse_budget, parse_objectives, parse_risk, require_same
+from trimtab.study.options import (
+    parse_arm,
+    parse_budget,
+    parse_objectives,
+    parse_risk,
+    require_same,
+)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,6 @@ import pytest
 import yaml
 
 from tests.simulator import Machine, play_blocks
-from trimtab.answer import study_of, write_answer
-from trimtab.answer_json import as_json
 from trimtab.catalog import CATALOG
 from trimtab.emulator import LABEL, build, environments
 from trimtab.engines import default_model, variants
@@ -21,9 +19,11 @@ from trimtab.environments import distributions, managed
 from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.plan import compile_plan
 from trimtab.profiles.profile import read_profile
-from trimtab.question import Options
 from trimtab.search import conclude
-from trimtab.session import Session, open_session
+from trimtab.study.artifacts import study_of, write_answer
+from trimtab.study.options import Options
+from trimtab.study.result_json import as_json
+from trimtab.study.session import Session, open_session
 
 TRIES = ("interpreter=plain", "interpreter=pgo")
 """The other values are those that a study of host overhead tries by itself."""

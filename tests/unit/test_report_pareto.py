@@ -11,10 +11,10 @@ import pytest
 
 from tests.unit.show_samples import BEST, CONCLUSION, OBJECTIVE, PROVEN, STUDY
 from tests.unit.test_report import Page, printed
-from trimtab.answer import comparisons_of
-from trimtab.answer_json import as_json
 from trimtab.model import Advantage, Candidate, Comparison, Effect, Standing, candidate
 from trimtab.report import html, pareto
+from trimtab.study.artifacts import comparisons_of
+from trimtab.study.result_json import as_json
 
 LATENCY, END = "ttft_p99", candidate({"dtype": "float32"})
 

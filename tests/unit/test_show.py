@@ -10,21 +10,23 @@ import pytest
 import typer.main
 
 from tests.json_page import commands
-from trimtab import archive, search, study, study_files
-from trimtab.answer import write_answer
+from trimtab import search
 from trimtab.commands.app import app
 from trimtab.errors import StudyError, StudyMismatchError, TrimtabError, UsageError
-from trimtab.ledger import Ledger
 from trimtab.model import CheckKind, Evidence, Seen, Verdict
 from trimtab.model.plan import Check
-from trimtab.progress import Silent
-from trimtab.question import Options
 from trimtab.report import Study
 from trimtab.report.headline import headline
 from trimtab.report.summary import summary
 from trimtab.report.why import MEANING, why
-from trimtab.stop import Stop
-from trimtab.tune import run_study
+from trimtab.study import archive, artifacts
+from trimtab.study import folder as study
+from trimtab.study.artifacts import write_answer
+from trimtab.study.ledger import Ledger
+from trimtab.study.options import Options
+from trimtab.study.progress import Silent
+from trimtab.study.runner import run_study
+from trimtab.study.signals import Stop
 
 PAGE = commands()
 SAID: list[str] = []
@@ -48,7 +50,7 @@ def run(*words: str) -> None:
 
 
 def test_the_stored_answer_is_what_was_answered(folder: Path) -> None:
-    found = study_files.read(folder, SAID.append)
+    found = artifacts.read(folder, SAID.append)
     assert len(found.starts) > 20
     assert headline(found).next == f"trimtab tune --like {folder} --budget 45"
     assert found.left_out == (("null-6", Verdict.NOT_APPLICABLE, "left out by --skip"),)
@@ -57,11 +59,11 @@ def test_the_stored_answer_is_what_was_answered(folder: Path) -> None:
 
 
 def test_without_a_stored_answer_the_ledger_gives_the_same(folder: Path) -> None:
-    before = study_files.read(folder, SAID.append)
+    before = artifacts.read(folder, SAID.append)
     text = (folder / archive.NAME).read_text()
     (folder / archive.NAME).unlink()
     try:
-        again = study_files.read(folder, SAID.append)
+        again = artifacts.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
     assert replace(again.conclusion, notes=()) == replace(before.conclusion, notes=())
@@ -81,7 +83,7 @@ def test_a_question_that_is_another_one_here_is_not_answered_anew(
     monkeypatch.setattr(study, "require_same_question", differs)
     try:
         with pytest.raises(UsageError, match=r"open its report\.html"):
-            study_files.read(folder, SAID.append)
+            artifacts.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
 
@@ -91,7 +93,7 @@ def test_an_answer_with_the_former_words_is_read(folder: Path) -> None:
     assert '"verdict": "adopt"' in text
     (folder / archive.NAME).write_text(text.replace('"verdict": "adopt"', '"verdict": "WIN"'))
     try:
-        found = study_files.read(folder, SAID.append)
+        found = artifacts.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
     assert Verdict.ADOPT in {one.verdict for one in found.conclusion.answers}
@@ -106,7 +108,7 @@ def test_a_damaged_answer_is_refused_in_one_line(content: str, folder: Path) -> 
     (folder / archive.NAME).write_text(content)
     try:
         with pytest.raises(StudyError, match="remove it") as error:
-            study_files.read(folder, SAID.append)
+            artifacts.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
     assert "\n" not in str(error.value)
@@ -117,7 +119,7 @@ def test_an_answer_to_fewer_starts_is_stale(folder: Path) -> None:
     content = json.loads(text)
     (folder / archive.NAME).write_text(json.dumps({**content, "starts": 3, "title": "old"}))
     try:
-        found = study_files.read(folder, SAID.append)
+        found = artifacts.read(folder, SAID.append)
     finally:
         (folder / archive.NAME).write_text(text)
     assert found.title != "old"
@@ -128,7 +130,7 @@ def test_show_prints_tables_evidence_and_json(
 ) -> None:
     run("show", str(folder))
     shown = capsys.readouterr().out
-    assert shown.startswith(headline(study_files.read(folder, SAID.append)).text)
+    assert shown.startswith(headline(artifacts.read(folder, SAID.append)).text)
     assert "What each tuning is worth" in shown
     run("show", str(folder), "--why", "gain-8")
     assert capsys.readouterr().out.startswith("gain-8=on: adopt\n")
@@ -183,7 +185,7 @@ def test_like_takes_the_options_of_a_study(
 
 
 def test_the_evidence_names_starts_checks_and_profiles(folder: Path) -> None:
-    found: Study = study_files.read(folder, SAID.append)
+    found: Study = artifacts.read(folder, SAID.append)
     first = next(one for one in found.starts if "gain-8" in dict(one.request.candidate))
     check = Check(CheckKind.ENVIRON, "X", "1", "gain-8")
     refuted = replace(first, evidence=(Evidence(check, Seen.NO, "absent", "/proc/1/environ"),))

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from trimtab.commands import measuring
 from trimtab.commands.app import app
-from trimtab.question import Options
+from trimtab.study.options import Options
 
 
 class _SeenError(Exception):

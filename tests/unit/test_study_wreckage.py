@@ -13,8 +13,8 @@ from trimtab.host import LocalHost
 from trimtab.host_settings import transaction
 from trimtab.model import Scope, candidate
 from trimtab.plan import compile_plan
-from trimtab.study import clear_wreckage
-from trimtab.trial import JOURNAL
+from trimtab.study.executors.live import JOURNAL
+from trimtab.study.folder import clear_wreckage
 
 SWAPPINESS = "/proc/sys/vm/swappiness"
 

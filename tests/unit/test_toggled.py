@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from trimtab import study, trial
 from trimtab.catalog import CATALOG, Source, Tuning
 from trimtab.errors import HostError
 from trimtab.host import LocalHost
@@ -31,10 +30,12 @@ from trimtab.model import (
     StartRequest,
     candidate,
 )
-from trimtab.progress import Silent
-from trimtab.question import Options
-from trimtab.session import Session
-from trimtab.stop import Stop
+from trimtab.study import folder as study
+from trimtab.study.executors import live as trial
+from trimtab.study.options import Options
+from trimtab.study.progress import Silent
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
 
 NAME = "fake-setting"
 JOURNAL = "host.journal"

@@ -15,9 +15,9 @@ from pathlib import Path
 from trimtab.baseline import launcher, serving, shell_words
 from trimtab.engines.vllm import config_file
 from trimtab.errors import UsageError
-from trimtab.question import Options
 from trimtab.redaction import argv_secrets, redact_words
 from trimtab.storage import user_files
+from trimtab.study.options import Options
 
 MAX_BYTES = 64 * 1024
 _SERVES = re.compile(r"\bvllm\s+serve\b|-m\s+vllm\.entrypoints\.")

@@ -83,7 +83,7 @@ def bench(
     """Measure, print, and keep everything in a folder."""
     from trimtab.commands import intention, live_server, measured, measuring, terminal
     from trimtab.commands.live_server import reached
-    from trimtab.question import Options
+    from trimtab.study.options import Options
 
     options = Options(
         demo=demo,

@@ -10,19 +10,20 @@ from typing import Any
 
 from rich.table import Table
 
-from trimtab import capacity, formatting, measure
+from trimtab import formatting
 from trimtab.commands import precision, terminal
 from trimtab.commands.live_server import Live
 from trimtab.commands.measuring import announce, opened, require_place
 from trimtab.commands.terminal import say
 from trimtab.errors import LoadFailedError
 from trimtab.load.workload import load_workload
+from trimtab.measurement import blocks, capacity
+from trimtab.measurement.targets import open_target
 from trimtab.metrics.table import parse_slo
 from trimtab.model import Start, Window
-from trimtab.question import Options
 from trimtab.stats.sequential import no_interval
-from trimtab.targets import open_target
-from trimtab.trial import run_plan
+from trimtab.study.executors.live import run_plan
+from trimtab.study.options import Options
 
 _FEW = 500
 """Requests below which a 99th percentile is nearly the largest value."""
@@ -43,25 +44,25 @@ def of_starts(
     session, one = open_target(target, options, say)
     measured = announce(session)
     asked = capacity.Asked(parse_slo(options.slo), session.workload, requests)
-    question = measure.question(session, (one,), kind="capacity", requests=requests)
+    question = blocks.question(session, (one,), kind="capacity", requests=requests)
     with opened(question, folder, capacity.NAME, resume=resume) as place:
         say(precision.bound(session.noise, count, requests))
         search = partial(run_plan, drive=capacity.probing(asked))
-        made = measure.Measurement(session, (one,), *place, trial=search).until(
+        made = blocks.Measurement(session, (one,), *place, trial=search).until(
             lambda starts: _with(starts, capacity.NAME) >= count, count
         )
         found = capacity.conclude(made)
         if found.low is not None:
             bound = partial(run_plan, drive=capacity.trying(asked, found.low))
             # the arm says which bound, so that another one of a resumed search is tried too
-            again = measure.Target(f"{one.name} at {found.low:.6g}/s", one.plan)
-            made = measure.Measurement(
-                session, (again,), *place, trial=bound, stream=measure.FRESH
+            again = blocks.Target(f"{one.name} at {found.low:.6g}/s", one.plan)
+            made = blocks.Measurement(
+                session, (again,), *place, trial=bound, stream=blocks.FRESH
             ).until(lambda starts: _tried(starts, again.name), count + 1)
     return {
         "measures": measured,
         **_answer(target, asked, capacity.conclude(made), made),
-        "notes": [*session.caveats, *measure.repeated(made)],
+        "notes": [*session.caveats, *blocks.repeated(made)],
     }
 
 

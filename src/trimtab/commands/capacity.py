@@ -82,7 +82,7 @@ def capacity(
     """Search, print, and keep everything in a folder."""
     from trimtab.commands import capacities, intention, terminal
     from trimtab.commands.live_server import reached
-    from trimtab.question import Options
+    from trimtab.study.options import Options
 
     options = Options(
         demo=demo,

@@ -83,7 +83,7 @@ def compare(
 ) -> None:
     """Compare, print, and keep everything in a folder."""
     from trimtab.commands import intention, measured, measuring, terminal
-    from trimtab.question import Options
+    from trimtab.study.options import Options
 
     options = Options(
         demo=demo,

@@ -72,10 +72,10 @@ def install(
 
 
 def _install_on(engine: str, python: str, engine_python: str | None) -> None:
-    from trimtab.engine_choice import EMBEDDED
     from trimtab.engines import variants
     from trimtab.errors import UsageError
     from trimtab.interpreters import store
+    from trimtab.study.engine_choice import EMBEDDED
 
     if engine_python is not None:
         raise UsageError("--python names the interpreter: leave --engine-python out")

@@ -87,10 +87,10 @@ def export(
     """Render, write or print, and say what was left out."""
     from dataclasses import replace
 
-    from trimtab.engine_choice import EMBEDDED
     from trimtab.errors import UsageError
     from trimtab.export import ALL, FORMATS
     from trimtab.export.target import Wish
+    from trimtab.study.engine_choice import EMBEDDED
 
     if format_ not in (*FORMATS, ALL):
         raise UsageError(f"--format must be one of {', '.join(FORMATS)} or all, not {format_!r}")

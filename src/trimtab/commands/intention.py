@@ -12,13 +12,13 @@ from trimtab.commands.measuring import announce, announce_pair
 from trimtab.commands.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload
-from trimtab.measure import Target
+from trimtab.measurement.blocks import Target
+from trimtab.measurement.targets import open_pair, open_target
 from trimtab.metrics.table import parse_slo
-from trimtab.question import AUTO, Options, parse_share, parse_windows
 from trimtab.report.rows import command_line
-from trimtab.session import Session
 from trimtab.stats.sequential import LOOKS
-from trimtab.targets import open_pair, open_target
+from trimtab.study.options import AUTO, Options, parse_share, parse_windows
+from trimtab.study.session import Session
 
 
 def of_bench(

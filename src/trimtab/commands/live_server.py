@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from trimtab import formatting, header, measure
+from trimtab import formatting
 from trimtab.commands.terminal import say
 from trimtab.engines import api_key, checkpoint
 from trimtab.engines.vllm.engine import served_name
@@ -22,13 +22,15 @@ from trimtab.load.isolation import drain, incarnation
 from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult, guarded, run_load
 from trimtab.load.workload import Workload, load_workload
+from trimtab.measurement import blocks
 from trimtab.metrics.aggregate import over_windows
 from trimtab.metrics.table import METRICS, parse_slo
 from trimtab.model import BASELINE, Header, Outcome, Phase, Settings, Start, StartRequest
 from trimtab.model.platforms import UNKNOWN
-from trimtab.question import Options, parse_windows
 from trimtab.search.remarks import remarks
 from trimtab.stats.sequential import no_interval
+from trimtab.study import header
+from trimtab.study.options import Options, parse_windows
 
 
 def _hint(why: str) -> str:
@@ -173,7 +175,7 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
         "attempts": 1,
         "noise": None,
         "metrics": [
-            asdict(measure.Measured(key, METRICS[key].unit, value, None, None, 1, no_interval(1)))
+            asdict(blocks.Measured(key, METRICS[key].unit, value, None, None, 1, no_interval(1)))
             for key, value in found.items()
             if key in METRICS
         ],

@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
-from trimtab import comparison_table, formatting
+from trimtab import formatting
 from trimtab.commands import precision, terminal
+from trimtab.measurement import comparison_table
 
 _FEW = "too few starts"
 _VERBS = {

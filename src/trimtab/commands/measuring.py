@@ -11,21 +11,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trimtab import comparison_table, header, measure
 from trimtab.commands import precision, terminal
 from trimtab.commands.terminal import say
 from trimtab.errors import UsageError
-from trimtab.ledger import Ledger
+from trimtab.measurement import blocks, comparison_table
+from trimtab.measurement.targets import open_pair, open_target
 from trimtab.model import Start
-from trimtab.progress import Display
-from trimtab.question import AUTO, Options, parse_share, require_same
 from trimtab.search.remarks import remarks
-from trimtab.session import Session
-from trimtab.stop import Stop
 from trimtab.storage import atomic
-from trimtab.study import LEDGER, clear_wreckage, require_folder
-from trimtab.targets import open_pair, open_target
-from trimtab.walltime import division
+from trimtab.study import header
+from trimtab.study.duration import division
+from trimtab.study.folder import LEDGER, clear_wreckage, require_folder
+from trimtab.study.ledger import Ledger
+from trimtab.study.options import AUTO, Options, parse_share, require_same
+from trimtab.study.progress import Display
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
 
 ROOT = Path("trimtab-bench")
 
@@ -56,27 +57,27 @@ def of_starts(
     require_place(folder, resume=resume)
     session, one = open_target(target, options, say)
     measured = announce(session)
-    asked = measure.question(session, (one,), kind="bench")
+    asked = blocks.question(session, (one,), kind="bench")
     windows = None if options.windows == AUTO else session.workload.windows
     with opened(
         asked, folder, options.objective, resume=resume, allow_host=options.allow_host
     ) as place:
         say(precision.interval(session.noise, count, windows))
-        starts = measure.Measurement(session, (one,), *place).until(
-            lambda made: len(measure.of_target(made, 0)) >= count, count
+        starts = blocks.Measurement(session, (one,), *place).until(
+            lambda made: len(blocks.of_target(made, 0)) >= count, count
         )
-    found = measure.summary(starts)
+    found = blocks.summary(starts)
     return {
         "measures": measured,
         "target": target,
-        "starts": len(measure.of_target(starts, 0)),
+        "starts": len(blocks.of_target(starts, 0)),
         "attempts": len(starts),
         "time": division(starts).as_data(),
         "metrics": [asdict(m) for m in found],
         "noise": precision.noise(starts, options.objective),
         "notes": [
             *session.caveats,
-            *measure.repeated(starts),
+            *blocks.repeated(starts),
             *remarks(starts, options.objective, [one.metric for one in found]),
         ],
     }
@@ -98,19 +99,19 @@ def of_pairs(
     require_place(folder, resume=resume)
     (session, first), (other, second) = open_pair(names, options, say)
     measured = announce_pair(session, other)
-    asked = measure.question(session, (first, second), kind="compare", margin=within, pairs=pairs)
+    asked = blocks.question(session, (first, second), kind="compare", margin=within, pairs=pairs)
     metric = options.objective
 
     def enough(made: Sequence[Start]) -> bool:
-        return measure.settled(made, metric, within, pairs)
+        return blocks.settled(made, metric, within, pairs)
 
     with opened(asked, folder, metric, resume=resume, allow_host=options.allow_host) as place:
         say(precision.before(session.noise, pairs))
-        starts = measure.Measurement(session, (first, second), *place).until(
+        starts = blocks.Measurement(session, (first, second), *place).until(
             enough, 2 * pairs, at_most=True
         )
-    look = measure.judged(starts, metric, within, pairs)
-    tables = [measure.summary(starts, index) for index in range(2)]
+    look = blocks.judged(starts, metric, within, pairs)
+    tables = [blocks.summary(starts, index) for index in range(2)]
     shown = {one.metric for table in tables for one in table}
     return {
         "measures": measured,
@@ -124,7 +125,7 @@ def of_pairs(
         "pairs": look.pairs,
         "most_pairs": pairs,
         "margin": within,
-        "detectable_effect": precision.detectable(measure.differences(starts, metric), pairs),
+        "detectable_effect": precision.detectable(blocks.differences(starts, metric), pairs),
         "noise": precision.noise(starts, metric),
         "starts": len(starts),
         "metrics": {
@@ -134,7 +135,7 @@ def of_pairs(
         "table": [asdict(one) for one in comparison_table.table(starts)],
         "notes": [
             *session.caveats,
-            *measure.repeated(starts),
+            *blocks.repeated(starts),
             *_absent(starts, metric),
             *remarks(starts, metric, shown),
         ],
@@ -143,9 +144,9 @@ def of_pairs(
 
 def _absent(starts: Sequence[Start], metric: str) -> list[str]:
     """Return the sentence how many pairs count for nothing, if any does."""
-    first, second = (measure.of_target(starts, index) for index in range(2))
+    first, second = (blocks.of_target(starts, index) for index in range(2))
     pairs = len(first.keys() & second.keys())
-    without = pairs - len(measure.differences(starts, metric))
+    without = pairs - len(blocks.differences(starts, metric))
     return [f"{metric} is missing in {without} of {pairs} pairs, which do not count"] * bool(
         without
     )

@@ -10,7 +10,8 @@ from typing import Any
 
 from scipy import special
 
-from trimtab import formatting, measure, search
+from trimtab import formatting, search
+from trimtab.measurement import blocks
 from trimtab.model import Spread, Start
 from trimtab.stats.effects import LEAST_DF
 from trimtab.stats.sequential import finest
@@ -18,7 +19,7 @@ from trimtab.stats.sequential import finest
 
 def noise(starts: Sequence[Start], metric: str) -> dict[str, Any] | None:
     """Return the variance components of a measurement's starts, ``None`` while unknown."""
-    found = measure.spread(starts, metric)
+    found = blocks.spread(starts, metric)
     return None if found is None else asdict(found)
 
 

@@ -42,16 +42,16 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Read the study and print the part that is asked for."""
-    from trimtab import study_files
-    from trimtab.answer_json import as_json as of_study
     from trimtab.errors import UsageError
     from trimtab.report import text
     from trimtab.report.why import why as chain
+    from trimtab.study import artifacts
+    from trimtab.study.result_json import as_json as of_study
 
     if why is not None and left_out:
         raise UsageError("--why and --left-out print different things: name one of them")
-    folder = study_files.folder(study)
-    found = study_files.read(folder, terminal.say)
+    folder = artifacts.folder(study)
+    found = artifacts.read(folder, terminal.say)
     if why is not None:
         evidence = chain(found, why)
         if as_json:

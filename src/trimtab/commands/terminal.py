@@ -1,7 +1,7 @@
 """How much a command prints, and the consoles that it prints to.
 
 ``--quiet`` and ``--verbose`` are options of every command (`trimtab.commands.manners` adds them).
-Where a script reads JSON, standard error carries events (`trimtab.progress_events`).
+Where a script reads JSON, standard error carries events (`trimtab.study.progress`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from trimtab import formatting
-from trimtab.progress_events import Events
+from trimtab.study.progress import Events
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from trimtab.progress import Display
+    from trimtab.study.progress import Display
 
 
 FORMAT = 1
@@ -118,7 +118,7 @@ def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
 
 def display(objective: str) -> Display:
     """Return what shows a study while it runs."""
-    from trimtab.progress import Silent, open_display
+    from trimtab.study.progress import Silent, open_display
 
     if _asked.quiet:
         return Silent()

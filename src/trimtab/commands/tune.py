@@ -23,7 +23,7 @@ from trimtab.commands.terminal import say
 from trimtab.simulated.landscape import NAMES
 
 if TYPE_CHECKING:
-    from trimtab.session import Session
+    from trimtab.study.session import Session
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
 
@@ -187,7 +187,7 @@ def tune(
 def _like(folder: Path, asked: dict[str, Any], *, resume: bool) -> dict[str, Any]:
     """Return the options of another study, overridden by those given."""
     from trimtab.errors import UsageError
-    from trimtab.study import like
+    from trimtab.study.folder import like
 
     if resume:
         raise UsageError("--like begins a new study: leave --resume out")
@@ -198,10 +198,11 @@ def _like(folder: Path, asked: dict[str, Any], *, resume: bool) -> dict[str, Any
 
 
 def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
-    from trimtab import header, presets, search
-    from trimtab.question import Options
+    from trimtab import presets, search
     from trimtab.report import intent
-    from trimtab.study import require_testable, resolve
+    from trimtab.study import header
+    from trimtab.study.folder import require_testable, resolve
+    from trimtab.study.options import Options
 
     session = resolve(Options(**asked), say, install=False)
     require_testable(session)
@@ -225,10 +226,12 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:
-    from trimtab import answer, answer_json, header, search, study
+    from trimtab import search
     from trimtab.report.summary import summary
-    from trimtab.stop import Stop
-    from trimtab.tune import run_study
+    from trimtab.study import artifacts, header, result_json
+    from trimtab.study import folder as study
+    from trimtab.study.runner import run_study
+    from trimtab.study.signals import Stop
 
     opened = study.reopen if resume else study.create
     session, ledger, folder = opened(asked, folder, say)
@@ -245,9 +248,9 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
             finally:
                 display.close()
         starts = ledger.starts()
-        result = answer.write_answer(session, starts, found, folder)
+        result = artifacts.write_answer(session, starts, found, folder)
     if as_json:
-        terminal.answer(answer_json.as_json(result, folder, session.catalog))
+        terminal.answer(result_json.as_json(result, folder, session.catalog))
     else:
         for line in summary(result):
             typer.echo(line)

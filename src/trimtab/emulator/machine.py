@@ -75,7 +75,7 @@ class StandIn:
         """Return what a process needs to find the stand-in in ``libraries``.
 
         ``python_path`` is the PYTHONPATH to keep behind the placeholders. See also
-        :func:`trimtab.rehearsal.tree.lay` for npu-smi and the folder of CANN.
+        :func:`trimtab.emulator.tree.lay` for npu-smi and the folder of CANN.
 
         Raises:
             UsageError: a field is not what the stand-in can play.

@@ -1,6 +1,6 @@
 """The stand-in's npu-smi: the tables that trimtab's facts and vllm-ascend's CPU binding read.
 
-Run as a program with a description of the machine (see :mod:`trimtab.rehearsal.tree`) and
+Run as a program with a description of the machine (see :mod:`trimtab.emulator.tree`) and
 npu-smi's own words. It stands alone, because any Python runs it: the standard library only. The
 tables have the columns of npu-smi 24 and 25, on cards of one chip (A2) and of two (A3, 310P).
 """

@@ -8,8 +8,8 @@ An address travels as a string, which every function that takes a ``url`` unders
 A path is put before every page (``/llm/health``). ``https`` checks the certificate against the
 system's authorities, or those in ``SSL_CERT_FILE``; ``https+insecure`` checks nothing, and is for
 a server that is ours anyhow (on loopback, or with ``--insecure``). To use it elsewhere: make the
-string with :func:`of_socket` or :func:`of_host`, and ask with `trimtab.engines.loopback`, which
-follows no redirect and goes through no proxy.
+string with :func:`of_socket` or :func:`of_host`, and ask with `trimtab.http_client.loopback`,
+which follows no redirect and goes through no proxy.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One HTTP request to a server: no proxy, no redirect, bounded in time and size.
 
-``url`` is an address as `trimtab.engines.address` reads it: http, https or a unix socket.
+``url`` is an address as `trimtab.http_client.address` reads it: http, https or a unix socket.
 ``timeout`` bounds the whole exchange in seconds, name resolution aside: a server that drips bytes
 is given up as one that is silent.
 

@@ -35,7 +35,7 @@ class Target:
 
     @classmethod
     def parse(cls, url: str, model: str, key: str | None = None) -> Target:
-        """Parse a server's URL (see `trimtab.engines.address`).
+        """Parse a server's URL (see `trimtab.http_client.address`).
 
         Raises:
             UsageError: it is no address of a server.

@@ -98,7 +98,7 @@ def run_load(
     voids a window unless the user said that the machine is a ``shared_host``. An open loop that
     saturates the server ends early if ``give_up`` agrees, which is asked with the records so far
     (warm-up included); it then has a mark that says so, and is not failed. With a ``toggle`` the
-    windows stand apart (:mod:`trimtab.load.toggle`).
+    windows stand apart (:mod:`trimtab.load.alternation`).
 
     Raises:
         UsageError: the URL is no address, the workload does not fit the vocabulary, or needs
@@ -230,7 +230,7 @@ def _share(before: Readings, after: Readings, seconds: float) -> float:
 def guarded(url: str, key: str | None, load: Callable[[], LoadResult]) -> LoadResult:
     """Wait until the server is idle, drive a load, and void its windows where it was not alone.
 
-    A server that is still busy after `trimtab.load.drained.PATIENCE` is loaded all the same, so
+    A server that is still busy after `trimtab.load.isolation.PATIENCE` is loaded all the same, so
     that the reason is recorded where it is looked for: with the windows.
     """
     busy = drain(url, key)

@@ -1,6 +1,6 @@
 """Reading a streamed completion: from stamped pieces of the body to token times and counts.
 
-docs/metrics.md defines what counts as a token; `trimtab.load.tokens` decides it.
+docs/metrics.md defines what counts as a token; `trimtab.load.sse` decides it.
 
 Which chunks of a stream stand for tokens. Pure; docs/metrics.md has the rules in words.
 """
@@ -190,7 +190,7 @@ class Answer:
 
     ``chunks`` holds the arrival of each chunk that stands for tokens; ``finished`` is whether
     the stream came to its ``[DONE]``. ``greeting`` and ``opens_with_token`` are those of
-    `trimtab.load.tokens.Chunks`.
+    `trimtab.load.sse.Chunks`.
     """
 
     chunks: tuple[float, ...]

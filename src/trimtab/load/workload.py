@@ -37,9 +37,9 @@ class Workload(_Strict):
     ``input_tokens`` come after the ``shared_prefix`` tokens that all prompts have in common, as
     in vLLM's random data set. The first ``warmup`` requests are not measured, nor more of them, up
     to ``warmup_max`` in all (three times ``warmup`` unless given), while a closed loop is not
-    steady (`trimtab.load.steady`); then follow up to ``windows`` windows of ``window_requests``
-    each, one continuous load. Once at least one window is complete, no further one is begun that
-    would not end within ``max_seconds`` (counted from the end of the warm-up).
+    steady (`trimtab.load.steady_state`); then follow up to ``windows`` windows of
+    ``window_requests`` each, one continuous load. Once at least one window is complete, no further
+    one is begun that would not end within ``max_seconds`` (counted from the end of the warm-up).
     ``request_deadline`` is the longest one request may take. Token ids below ``vocabulary_floor``
     are not used: special ids sit there.
 
@@ -47,8 +47,8 @@ class Workload(_Strict):
     then all that was said before (with stand-ins of the asked length for the answers) and
     ``input_tokens`` more. In open loop ``conversations`` are held at once, and arrivals go round
     them: each thinks for ``conversations / rate`` seconds between two of its turns.
-    ``prompts`` is the path of a file with prompts that people wrote (`trimtab.load.texts`), which
-    brings both lengths; ``prompts_sha256`` that of its content.
+    ``prompts`` is the path of a file with prompts that people wrote (`trimtab.load.prompts`),
+    which brings both lengths; ``prompts_sha256`` that of its content.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]

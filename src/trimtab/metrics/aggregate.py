@@ -2,7 +2,7 @@
 
 The percentile of a start is that of the requests of its valid windows; the mean of its windows'
 percentiles is another number (the p99 of 24 requests is nearly their largest). Which windows
-count is known only when the whole block is (`trimtab.search.comparable`), so each window keeps
+count is known only when the whole block is (`trimtab.search.history`), so each window keeps
 its values, and windows are merged by adding counts. Bins are `WIDTH` wide on the logarithm, as
 in DDSketch (Masson, Rim and Lee, VLDB 2019), so a value is off by a quarter of a percent at most.
 
@@ -51,7 +51,9 @@ def merged(spreads: Iterable[Sequence[int]]) -> list[tuple[float, int]]:
 
 
 def quantile(values: Sequence[tuple[float, int]], percent: float) -> float:
-    """Return a percentile of (value, count) in order, as `trimtab.averages.percentile` does.
+    """Return a percentile of ordered pairs (value, count).
+
+    It is the one that `trimtab.metrics.averages.percentile` gives of the same values in a list.
 
     Raises:
         ValueError: there are no values.

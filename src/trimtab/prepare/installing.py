@@ -1,6 +1,6 @@
 """The commands that install an engine, in order: as argument lists, and as lines of a script.
 
-The CPU engine's are those of `trimtab.engines.vllm_install`, whose docstring has their reasons.
+The CPU engine's are those of `trimtab.engines.vllm.install`, whose docstring has their reasons.
 Ascend's follow vllm-ascend's own Dockerfiles (release 0.23.0): vLLM's Python code alone
 (VLLM_TARGET_DEVICE=empty, from its source archive), then the plugin with torch and torch_npu (for
 A3 and 310P built from source in CANN's environment, since the wheels are A2's), then what CANN's

@@ -39,7 +39,7 @@ class Scene:
     ``python`` is the interpreter that the engine's environment is made with, or has; ``packages``
     are the distributions of that environment (name → version). ``local``: it is this machine, not
     a captured one. ``chosen``: the user named the interpreter. ``built_for`` is what the installed
-    vllm-ascend says its chip is (`trimtab.prepare.chips`), "" where that cannot be read.
+    vllm-ascend says its chip is (`trimtab.prepare.wheels`), "" where that cannot be read.
     """
 
     host: Host

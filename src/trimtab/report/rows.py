@@ -19,7 +19,7 @@ from trimtab.metrics.table import METRICS, geometric_mean
 from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Spread, Start, Verdict
 from trimtab.redaction import redact_settings
 from trimtab.report.study import Study
-from trimtab.walltime import division
+from trimtab.study.duration import division
 
 _READINGS: Final = {
     "busy": ("others' share of the CPUs", "%", 100.0),

@@ -10,7 +10,7 @@ from trimtab.model import Headline, Status, Verdict
 from trimtab.report import rows
 from trimtab.report.headline import headline
 from trimtab.report.study import Study
-from trimtab.walltime import division
+from trimtab.study.duration import division
 
 LINES = 15
 WIDTH = 80

@@ -163,9 +163,9 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
     """Return the profiles that lead phase, screen and host settings suggest.
 
     ``proven`` holds the winners; ``best`` adds what the best combination to be expected has
-    besides (:mod:`trimtab.search.combined`). A tuning that the screen does not speak of on the
-    objective joins when it is more likely than not better. Of two that conflict, or fail together,
-    the larger effect stays.
+    besides (:mod:`trimtab.search.response_surface`). A tuning that the screen does not speak of on
+    the objective joins when it is more likely than not better. Of two that conflict, or fail
+    together, the larger effect stays.
     """
     seen = [start for start in starts if start.request.phase in SETTLING]
     space = cautious(learned(space, seen), seen)

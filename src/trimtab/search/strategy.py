@@ -56,7 +56,7 @@ _PHASES: Final = {
 class Phased:
     """LEAD, SCREEN, FOLLOW, REFINE, HOST and CONFIRM (see the modules of those names).
 
-    What is left of the budget then tries profiles (:mod:`trimtab.search.guard`).
+    What is left of the budget then tries profiles (:mod:`trimtab.search.phases.acceptance`).
 
     A void start is repeated once in its block where the budget allows, a failed one only when it
     is the baseline's. When the baseline fails twice in a row the study ends.

@@ -147,8 +147,9 @@ def launch(
 
     ``deadline`` is in seconds from now to readiness; a set ``stop`` ends the wait. The engine's
     log lies in ``folder``. What the engine compiles is kept in the folder ``compiled``, if one is
-    given and the environment names no other (see `trimtab.caches`). On any exit, normal or not,
-    every process of the tree has ended, and its log holds no secret that the engine printed.
+    given and the environment names no other (see `trimtab.server.launcher`). On any exit, normal
+    or not, every process of the tree has ended, and its log holds no secret that the engine
+    printed.
 
     Raises:
         StartFailedError: the server ended, or was not ready in time. The message is one line

@@ -249,7 +249,7 @@ def healthy(url: str, key: str | None = None) -> bool:
 def reported_config(
     url: str, log: str, *, pids: Collection[int] | None = None, key: str | None = None
 ) -> dict[str, Value]:
-    """Ask the server and read its log; see :mod:`trimtab.engines.vllm_report`.
+    """Ask the server and read its log; see :mod:`trimtab.engines.vllm.report`.
 
     ``url`` is "" where nothing listens. Of the log only what ``pids`` wrote counts, if given.
     """

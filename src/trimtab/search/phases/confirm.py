@@ -85,7 +85,7 @@ def confidence(planned: int, made: int) -> float:
 
 BLOCKS = 3
 """Blocks of the phase; up to twice as many where the budget is left over, or up to four times with
-looks on the way (:mod:`trimtab.search.stopping`)."""
+looks on the way (:mod:`trimtab.search.phases.confirm`)."""
 
 MOST_BLOCKS = 6
 _LEAST_BLOCKS = 2

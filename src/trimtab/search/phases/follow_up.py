@@ -3,9 +3,9 @@
 The screen tells what a tuning gives on average over the others; where tunings interact that need
 not be what it gives beside those that are kept. Eight more rows toggle four tunings around the
 best combination to be expected: two that are likely gains and not proven, and those of which it is
-least sure whether they belong there (:mod:`trimtab.search.combined`). In simulation with
+least sure whether they belong there (:mod:`trimtab.search.response_surface`). In simulation with
 interactions of 1.5 % ``max`` then misses 2.0 points, without it 2.8 (docs/search.md).
-The starts are a second stage of the same tests (:mod:`trimtab.stats.combination`).
+The starts are a second stage of the same tests (:mod:`trimtab.stats.multiplicity`).
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ its failed starts. If it does, all others would be lost too; one alone may fail 
 
 TRIALS = 2
 """Starts that a screen without a confirmation leaves over: one for each of the two profiles, of
-which none is written that was never started (:mod:`trimtab.search.guard`)."""
+which none is written that was never started (:mod:`trimtab.search.phases.acceptance`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from trimtab.load.lengths import Lengths
 from trimtab.load.workload import Workload
 from trimtab.model import Header
 from trimtab.server.environment import reaches_engine
-from trimtab.session import Session
+from trimtab.study.session import Session
 
 _OWN = {"python": "vllm"}
 """Engines by how they were named → what they are."""

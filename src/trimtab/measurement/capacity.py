@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Final, Protocol
 
-from trimtab.driven import Drive, Driven, Loaded
 from trimtab.errors import UsageError, WorkloadError
 from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult
@@ -23,6 +22,7 @@ from trimtab.metrics.table import LATENCIES, geometric_mean, percentile
 from trimtab.model import RequestRecord, Start, StartRequest, Window
 from trimtab.stats.capacity import CLIP, Probe, crossing, next_rate
 from trimtab.stats.sequential import mean_interval
+from trimtab.study.executors.load import Drive, Driven, Loaded
 
 NAME: Final = "capacity"
 """The metric of a start that searched; in requests/s."""

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from trimtab.errors import StudyError
-from trimtab.ledger import Ledger
 from trimtab.model import Advice, Conclusion, Header, Verdict
 from trimtab.report import Study
 from trimtab.storage import atomic, codec, user_files
+from trimtab.study.ledger import Ledger
 
 NAME: Final = "answer.json"
 FORMAT: Final = 1

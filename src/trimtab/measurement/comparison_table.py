@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trimtab.measure import of_target
+from trimtab.measurement.blocks import of_target
 from trimtab.metrics.table import METRICS
 from trimtab.model import Start
 from trimtab.stats.sequential import mean_interval

@@ -21,21 +21,22 @@ from typing import Any
 
 import yaml
 
-from trimtab import playing, presets, search
+from trimtab import presets, search
 from trimtab.catalog import CATALOG, unread, written_by
-from trimtab.engine_choice import EMBEDDED
 from trimtab.errors import UsageError
 from trimtab.export.guard import exportable
 from trimtab.host import Host, LocalHost
 from trimtab.host_settings.transaction import pending, recover
-from trimtab.ledger import Ledger
 from trimtab.processes.recovery import reap_leftovers
-from trimtab.question import Options, parse_tries, require_same
 from trimtab.redaction import redact_words, restore_words
-from trimtab.session import Say, Session, open_session
 from trimtab.storage import atomic, user_files
-from trimtab.trial import COMPILED, JOURNAL, run_trial
-from trimtab.tune import Trial
+from trimtab.study.engine_choice import EMBEDDED
+from trimtab.study.executors import simulated
+from trimtab.study.executors.live import COMPILED, JOURNAL, run_trial
+from trimtab.study.ledger import Ledger
+from trimtab.study.options import Options, parse_tries, require_same
+from trimtab.study.runner import Trial
+from trimtab.study.session import Say, Session, open_session
 
 LEDGER = "ledger.jsonl"
 STARTS = "starts"
@@ -49,16 +50,16 @@ def resolve(options: Options, say: Say, *, install: bool = True) -> Session:
         UsageError: an option does not parse, or does not fit the others.
         EngineError: the engine is missing or cannot be installed.
     """
-    if options.engine == playing.ENGINE:
-        return playing.open_played(options)
+    if options.engine == simulated.ENGINE:
+        return simulated.open_played(options)
     if options.landscape is not None:
-        raise UsageError(f"--landscape is played by --engine {playing.ENGINE} only: add it")
+        raise UsageError(f"--landscape is played by --engine {simulated.ENGINE} only: add it")
     return open_session(options, say, install=install)
 
 
 def trial_of(session: Session) -> Trial:
     """Return what makes the starts of a session."""
-    return playing.play_trial if isinstance(session, playing.Played) else run_trial
+    return simulated.play_trial if isinstance(session, simulated.Played) else run_trial
 
 
 def create(
@@ -266,6 +267,6 @@ def options_of(saved: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in saved.items()
         if name in known
     }
-    if given.get("engine") == playing.ENGINE:
+    if given.get("engine") == simulated.ENGINE:
         given.pop("arm", None)  # studies before 2026-12 name the default of their time
     return {**given, "baseline": restore_words(given.get("baseline", ()), os.environ)}

@@ -10,16 +10,16 @@ from pathlib import Path
 from trimtab import presets
 from trimtab.baseline import applied
 from trimtab.catalog import CATALOG, not_here, require_known
-from trimtab.engine_choice import choose, require_same
 from trimtab.engines import installable
 from trimtab.engines.default_model import folder as built_in
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Switch
-from trimtab.measure import Target
+from trimtab.measurement.blocks import Target
 from trimtab.model import candidate
 from trimtab.profiles.profile import Profile, read_trusted
-from trimtab.question import Options, parse_tries
-from trimtab.session import Say, Session, open_session
+from trimtab.study.engine_choice import choose, require_same
+from trimtab.study.options import Options, parse_tries
+from trimtab.study.session import Say, Session, open_session
 
 STOCK = "stock"
 _PROFILES = (".yaml", ".yml")

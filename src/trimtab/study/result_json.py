@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trimtab.answer import PROVEN, path_of, profiles_of
 from trimtab.catalog import CATALOG, Tuning
 from trimtab.model import Answer, Comparison, Headline, Standing
 from trimtab.report import Study
 from trimtab.report.headline import headline
-from trimtab.walltime import division
+from trimtab.study.artifacts import PROVEN, path_of, profiles_of
+from trimtab.study.duration import division
 
 FORMAT = 1
 

@@ -16,17 +16,17 @@ import numpy as np
 
 from trimtab import formatting, search
 from trimtab.errors import StudyError
-from trimtab.ledger import Ledger
 from trimtab.metrics.table import METRICS
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Spread, Start, StartRequest
-from trimtab.pacing import remembering, with_best
-from trimtab.progress import Display
-from trimtab.question import AUTO
-from trimtab.session import Session
 from trimtab.stats.effects import fit
 from trimtab.stats.sequential import LOOKS, Look, look, mean_interval, no_interval
-from trimtab.stop import Stop
-from trimtab.trial import run_plan
+from trimtab.study.executors.live import run_plan
+from trimtab.study.ledger import Ledger
+from trimtab.study.options import AUTO
+from trimtab.study.progress import Display
+from trimtab.study.runner import remembering, with_best
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
 
 PlanTrial = Callable[[Session, Plan, StartRequest, int, Path, Display, Stop], Start]
 

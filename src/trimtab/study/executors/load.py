@@ -18,11 +18,11 @@ from trimtab.load.runner import LoadResult, guarded, run_load
 from trimtab.load.workload import Workload
 from trimtab.metrics.aggregate import over_windows
 from trimtab.model import BASELINE, Phase, Plan, RequestRecord, StartRequest, Window
-from trimtab.progress import Display
 from trimtab.search import rounds
 from trimtab.server.launcher import Server
-from trimtab.session import Session
-from trimtab.stop import Stop
+from trimtab.study.progress import Display
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
 
 
 @dataclass(frozen=True, slots=True)

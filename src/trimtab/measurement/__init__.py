@@ -1,0 +1,1 @@
+"""Measurement without search: blocks of starts, targets, comparison and capacity."""

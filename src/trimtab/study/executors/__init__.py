@@ -1,0 +1,1 @@
+"""What makes a start: a live server under load, or a simulated machine."""
