@@ -1,6 +1,6 @@
 """``python -m trimtab`` is the ``trimtab`` command."""
 
-from trimtab.commands import main
+from trimtab.cli import main
 
 if __name__ == "__main__":
     main()

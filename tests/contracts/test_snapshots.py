@@ -10,13 +10,13 @@ import pytest
 from tests.contracts.machines import HOSTS, context_of
 from trimtab import diagnosis
 from trimtab.catalog import CATALOG, Tuning
+from trimtab.cli.render.doctor import as_data
 from trimtab.diagnosis import machine, table
 from trimtab.diagnosis.capture import RecordingHost
 from trimtab.diagnosis.row import State
 from trimtab.facts import Facts, inspect, kernel, situation
 from trimtab.host import SnapshotHost
 from trimtab.knobs import Sysctl, Sysfs
-from trimtab.report.doctor import as_data
 
 SNAPSHOTS = sorted(path for path in HOSTS.iterdir() if path.is_dir())
 FACTS: dict[str, Facts] = {

@@ -5,7 +5,7 @@ Which tunings apply follows the CPU's flags, and the planted machines plant a ga
 
 import re
 
-from trimtab.commands import main
+from trimtab.cli import main
 from trimtab.facts import cpu
 
 NATIVE = re.compile(r"amx.*|avx512_(bf16|fp16)|bf16|fphp|asimdhp")

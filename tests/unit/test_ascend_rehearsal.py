@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests.unit.show_samples import PROFILE
 from trimtab import engines, export
 from trimtab.catalog import torch_npu_versions
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.emulator import LABEL, build, environments
 from trimtab.emulator.machine import StandIn
 from trimtab.engines import ascend_rehearsal

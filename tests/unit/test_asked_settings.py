@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import of_platform
-from trimtab.commands import app
+from trimtab.cli import app
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -15,7 +15,7 @@ import pytest
 from tests.unit.scripted import scripted
 from tests.unit.show_samples import PROFILE
 from trimtab.baseline import parse
-from trimtab.commands import app, terminal
+from trimtab.cli import app, terminal
 from trimtab.model import Plan, Settings
 from trimtab.profiles.profile import write_profile
 from trimtab.redaction import masked, masked_prose, redact_settings, secret_values

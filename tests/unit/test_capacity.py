@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.commands import capacities
+from trimtab.cli import capacities
 from trimtab.errors import UsageError
 from trimtab.load.marks import GiveUp
 from trimtab.load.presets import PRESETS

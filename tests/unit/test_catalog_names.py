@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from trimtab.commands.app import app
+from trimtab.cli.app import app
+from trimtab.cli.render.entries import entries
 from trimtab.errors import UsageError
-from trimtab.report.entries import entries
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.commands import measured, terminal
+from trimtab.cli import measured, terminal
 from trimtab.measurement.comparison_table import ENOUGH_DF, WIDEST, main, ordered, shown, table
 from trimtab.model import BASELINE, Outcome, Phase, Start, StartRequest
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from trimtab import search
-from trimtab.commands import precision
+from trimtab.cli import precision
 from trimtab.errors import UsageError
 from trimtab.load.workload import windowed
 from trimtab.measurement import blocks as measure

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tests.unit.show_samples import PROFILE
 from trimtab import presets
 from trimtab.catalog import CATALOG
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.model import HostWrite, Settings
 from trimtab.profiles import launch_diff

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tests.contracts.machines import HOSTS
 from tests.servers.profiles import written
 from tests.unit.show_samples import PROFILE
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.model import Plan, Settings
 

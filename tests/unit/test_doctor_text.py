@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from tests.contracts.machines import HOSTS
 from trimtab import diagnosis
-from trimtab.commands.app import app
+from trimtab.cli.app import app
+from trimtab.cli.render.doctor import Layout, lines, show
 from trimtab.diagnosis import allocator, machine, table
 from trimtab.diagnosis.row import Allocator, Row, State, View
 from trimtab.errors import UsageError
 from trimtab.host import LocalHost, SnapshotHost
 from trimtab.model.finding import Finding, Problem, Severity
-from trimtab.report.doctor_text import Layout, lines, show
 
 MACHINES = sorted(path.name for path in HOSTS.iterdir() if path.is_dir())
 LONG = "/sys/devices/system/cpu/cpu0/cpufreq/energy_performance_preference"

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from trimtab.baseline import parse
-from trimtab.commands import app
+from trimtab.cli import app
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.measurement.targets import open_pair
 from trimtab.model.platforms import PLATFORMS, UNKNOWN, of_packages

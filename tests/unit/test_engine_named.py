@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes import BUILDS, of_platform
 from trimtab.baseline import parse
-from trimtab.commands import app
+from trimtab.cli import app
 from trimtab.environments.distributions import script_interpreter
 from trimtab.errors import UsageError
 from trimtab.measurement.targets import open_pair, open_target

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.unit.show_samples import PROFILE, profile_of
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.engines import default_model
 from trimtab.errors import StudyError, UsageError
 from trimtab.export import FORMATS, Order

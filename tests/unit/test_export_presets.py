@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from tests.contracts.test_export import WRITES, verify_command
 from tests.unit.scripted import scripted
 from tests.unit.show_samples import PROFILE
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.export import FORMATS, Order, render
 from trimtab.export.chips import CHIPS, named_by

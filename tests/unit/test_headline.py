@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.show_samples import ANSWERS, CONCLUSION, STUDY
 from trimtab import search
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.model import (
     BASELINE,
     Advice,

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from tests.contracts.test_export import ARTEFACTS, order_for
 from trimtab.catalog import CATALOG
 from trimtab.catalog.values import ANY_TEXT
-from trimtab.commands import host as host_command
-from trimtab.commands.app import app
+from trimtab.cli import host as host_command
+from trimtab.cli.app import app
 from trimtab.errors import HostError, SettingRefusedError, UsageError
 from trimtab.export import render
 from trimtab.facts import container

@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from tests.trees import HOSTS, WritableHost, tree
+from trimtab.cli.render import host as report
 from trimtab.errors import HostError, UnknownTuningError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.host_settings import manifest, plan, wanted
 from trimtab.host_settings.machine import context
 from trimtab.host_settings.plan import Fate, HostPlan
 from trimtab.model import HostWrite, candidate
-from trimtab.report import host as report
 
 INTERRUPTS = """\
            CPU0       CPU1

@@ -18,8 +18,8 @@ from tests.contracts.machines import HOSTS
 from tests.json_page import commands, events
 from tests.servers.profiles import written
 from tests.unit.show_samples import PROFILE
-from trimtab.commands import terminal
-from trimtab.commands.app import app
+from trimtab.cli import terminal
+from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.model import (
     Comparison,
@@ -116,7 +116,7 @@ def test_the_evidence_of_a_server(tmp_path: Path) -> None:
 
 
 def test_a_python_on_record(capsys: pytest.CaptureFixture[str]) -> None:
-    from trimtab.commands.python import _made
+    from trimtab.cli.python import _made
     from trimtab.interpreters.store import Record
 
     _made(Record("3.11-pgo", "built", "3.11.15", {}), as_json=True)

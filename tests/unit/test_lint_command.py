@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import UsageError
 
 BAD = "export TASK_QUEUE_ENABLE=3\nvllm serve m\n"

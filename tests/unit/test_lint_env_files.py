@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trimtab import lint
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.model.situation import Situation
 
 RUN = "docker run --env-file {} vllm/vllm-openai:v0.32.0 m\n"

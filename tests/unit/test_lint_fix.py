@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.lint import check, fix, parse_context, read, trial
 from trimtab.lint.grammar import errors

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trimtab import lint
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.model.situation import Situation
 
 

@@ -88,7 +88,7 @@ def test_a_fifo_is_refused_at_once(tmp_path: Path) -> None:
 
     from typer.testing import CliRunner
 
-    from trimtab.commands.app import app
+    from trimtab.cli.app import app
 
     fifo = tmp_path / "serve.sh"
     os.mkfifo(fifo)

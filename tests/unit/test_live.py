@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests.unit.scripted import scripted
 from tests.unit.show_samples import profile_of
 from trimtab import engines
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.model import Check, CheckKind, Settings
 from trimtab.profiles.profile import write_profile

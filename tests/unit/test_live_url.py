@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.scripted import Running, scripted
-from trimtab.commands import capacities, live_server
-from trimtab.commands.bench import bench
+from trimtab.cli import capacities, live_server
+from trimtab.cli.bench import bench
 from trimtab.engines.vllm.engine import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.http_client import loopback

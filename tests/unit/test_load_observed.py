@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from typer.testing import CliRunner
 
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import ServerLostError, TrimtabError, UsageError, WorkloadError
 from trimtab.load.from_metrics import parse, workload_of
 from trimtab.load.requests import build_requests

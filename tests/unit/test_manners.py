@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from trimtab.commands import manners, terminal
-from trimtab.commands.app import app
+from trimtab.cli import manners, terminal
+from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.model import Phase, StartRequest
 from trimtab.study.progress import FORMAT, Events

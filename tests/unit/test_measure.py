@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.test_capacity import Formula
-from trimtab.commands import capacities, measuring, precision
+from trimtab.cli import capacities, measuring, precision
 from trimtab.errors import StudyError
 from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult

@@ -14,7 +14,7 @@ import pytest
 from tests.fakes import of_platform
 from tests.json_page import commands
 from tests.unit.show_samples import profile_of
-from trimtab.commands import app
+from trimtab.cli import app
 from trimtab.model import Settings
 from trimtab.profiles.profile import EngineId, write_profile
 from trimtab.study.artifacts import advise

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 
 SOURCES = Path(__file__).parents[2] / "src" / "trimtab"
 TYPED = re.compile(r"(?:['`]|Example:|with:|it:) *trimtab ([a-z]+)\b")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.test_headline import pasted
 from tests.unit.test_headline_agrees import WRITTEN
-from trimtab.commands import tune
+from trimtab.cli import tune
 from trimtab.errors import BaselineFailedError, StudyError
 from trimtab.model import Status
 from trimtab.study import artifacts

@@ -17,8 +17,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.contracts.machines import HOSTS
-from trimtab.commands.app import app
-from trimtab.commands.asking import about_machine
+from trimtab.cli.app import app
+from trimtab.cli.asking import about_machine
 from trimtab.diagnosis import machine
 from trimtab.emulator import environments
 from trimtab.emulator.machine import StandIn

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import EngineError, UsageError
 from trimtab.oracle import vendor
 from trimtab.oracle import vendor as environment

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import UsageError
 
 HOSTS = Path(__file__).parents[1] / "hosts"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from trimtab.commands import measured
+from trimtab.cli import measured
 from trimtab.model import BASELINE, Outcome, Phase, Start, StartRequest, Window
 from trimtab.search.remarks import remarks
 

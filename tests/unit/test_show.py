@@ -11,7 +11,7 @@ import typer.main
 
 from tests.json_page import commands
 from trimtab import search
-from trimtab.commands.app import app
+from trimtab.cli.app import app
 from trimtab.errors import StudyError, StudyMismatchError, TrimtabError, UsageError
 from trimtab.model import CheckKind, Evidence, Seen, Verdict
 from trimtab.model.plan import Check

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from trimtab.commands import measuring
-from trimtab.commands.app import app
+from trimtab.cli import measuring
+from trimtab.cli.app import app
 from trimtab.study.options import Options
 
 

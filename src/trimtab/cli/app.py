@@ -1,0 +1,172 @@
+"""The ``trimtab`` application: its commands, and how errors reach the terminal."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trimtab import __version__
+from trimtab.cli import (
+    bench,
+    capacity,
+    catalog,
+    compare,
+    diff,
+    doctor,
+    engine,
+    export,
+    host,
+    lint,
+    manners,
+    oracle,
+    prepare,
+    python,
+    show,
+    terminal,
+    tune,
+    workload,
+)
+from trimtab.cli import run as run_command
+from trimtab.errors import TrimtabError, UsageError
+from trimtab.model import Settings
+from trimtab.redaction import masked_prose, secret_values
+
+app = typer.Typer(
+    name="trimtab",
+    help="Find, prove and keep the system-level tunings that make your vLLM server faster.",
+    cls=manners.Commands,
+    context_settings=dict(manners.CONTEXT),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"trimtab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+tune.register(app)
+doctor.register(app)
+lint.register(app)
+host.register(app)
+oracle.register(app)
+catalog.register(app)
+engine.register(app)
+prepare.register(app)
+bench.register(app)
+capacity.register(app)
+compare.register(app)
+show.register(app)
+export.register(app)
+diff.register(app)
+workload.register(app)
+run_command.register(app)
+python.register(app)
+manners.dress(app)
+
+
+_WrongUsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises where a command line does not parse; it has no public name."""
+
+_INTERRUPTED = 130
+_NO_ANSWER = "the question had no answer: answer it in a terminal, or add --yes"
+
+_OF_A_PATH = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
+    | {errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
+)
+"""What is wrong with a path itself, whatever the machine's state."""
+
+_HINTS = {
+    errno.ENOSPC: ": free some space, then resume",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), ": raise 'ulimit -n', then resume"),
+}
+
+
+def run() -> int:
+    """Run the command line and return the exit code; an expected error is one line on stderr."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+            signal.signal(number, signal.default_int_handler)
+    try:
+        command = typer.main.get_command(app)
+        manners.name_values(command)
+        code = int(command(prog_name="trimtab", standalone_mode=False) or 0)
+    except SystemExit as end:
+        return int(end.code or 0)
+    except typer.Abort:  # the end of the input is no answer to a question
+        print(file=sys.stderr)
+        code = _INTERRUPTED if sys.stdin.isatty() else _failed(_NO_ANSWER, 1)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except _WrongUsageError as error:
+        return _wrong_usage(error)
+    except TrimtabError as error:
+        if terminal.verbose():
+            traceback.print_exception(error)
+        return _failed(_one_line(error), error.exit_code)
+    except OSError as error:
+        return _refused(error)
+    return _failed("interrupted", code) if code == _INTERRUPTED else code
+
+
+def _failed(text: str, code: int) -> int:
+    terminal.fail(text, code)
+    return code
+
+
+def _wrong_usage(error: Any) -> int:
+    """Say in one line why a command line does not parse, and where its help is."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # the help text
+        return UsageError.exit_code
+    text = " ".join(error.format_message().split()).removesuffix(".")
+    name = error.ctx.command_path if error.ctx is not None else "trimtab"
+    known = secret_values(Settings(()), os.environ)
+    line = masked_prose(f"{text[:1].lower()}{text[1:]}: see '{name} -h'", known)
+    return _failed(line, UsageError.exit_code)
+
+
+def _refused(error: OSError) -> int:
+    """Say in one line what the system refuses; a path that was typed is a matter of usage."""
+    what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    if _is_typed(error):
+        return _failed(f"{what}: name another path", UsageError.exit_code)
+    return _failed(f"{what}{_HINTS.get(error.errno or 0, '')}", 1)
+
+
+def _is_typed(error: OSError) -> bool:
+    """Whether the system refuses a path that stands on the command line, or one below it."""
+    if error.errno not in _OF_A_PATH or not isinstance(error.filename, str):
+        return False
+    path = Path(error.filename).absolute()
+    words = [part for word in sys.argv[1:] for part in (word, word.partition("=")[2])]
+    typed = {Path(word).expanduser().absolute() for word in words if word.strip("./")}
+    return any(one == path or one in path.parents for one in typed)
+
+
+def _one_line(error: Exception) -> str:
+    known = secret_values(Settings(()), os.environ)
+    return masked_prose(" ".join(str(error).split()), known)

@@ -1,0 +1,104 @@
+"""What lint and doctor ask the oracle, and the findings they get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.cli import terminal
+
+if TYPE_CHECKING:
+    from trimtab.diagnosis import View
+    from trimtab.model.document import Document, Setting
+    from trimtab.model.finding import Finding
+    from trimtab.model.situation import Situation
+    from trimtab.oracle.model import Givens
+    from trimtab.oracle.questions import Question
+
+OracleOption = Annotated[
+    bool,
+    typer.Option(
+        "--oracle",
+        help="Ask the vendors' own code about Ascend settings too: about 5 s, 8 to 20 s where "
+        "vllm-ascend is asked.",
+    ),
+]
+
+
+def about_files(
+    documents: Sequence[Document], situation: Situation
+) -> dict[str, tuple[Finding, ...]]:
+    """Return file → what the vendors' code says of its launches, each on what it is to run on.
+
+    Raises:
+        UsageError: the vendors' software is not installed, or does not run.
+    """
+    from trimtab.lint.scenes import told_by
+    from trimtab.oracle import settings
+    from trimtab.oracle.output import made_by
+
+    asked = [
+        (document.file, _question(givens, made_by(launch), told_by(launch, situation, document)))
+        for document in documents
+        for launch in document.launches
+        if (givens := settings.of_launch(launch))
+    ]
+    found: dict[str, tuple[Finding, ...]] = {}
+    answers = _answered([question for _, question in asked])
+    for (file, _), findings in zip(asked, answers, strict=True):
+        found[file] = tuple(dict.fromkeys((*found.get(file, ()), *findings)))
+    return found
+
+
+def about_machine(view: View) -> tuple[Finding, ...]:
+    """Return what the vendors' code says of what each process of a machine is given.
+
+    Raises:
+        UsageError: the vendors' software is not installed, or does not run.
+    """
+    from trimtab.oracle import settings
+
+    models = [npu.name for npu in view.facts.ascend.npus.value or ()]
+    groups = {settings.of_settings(one.scene.settings): one.scene for one in view.processes}
+    answers = _answered(
+        [
+            _question(givens, dict(scene.env), scene.situation, models)
+            for givens, scene in groups.items()
+            if givens
+        ]
+    )
+    return tuple(dict.fromkeys(finding for findings in answers for finding in findings))
+
+
+def _question(
+    givens: Givens,
+    made: Mapping[str, Setting],
+    situation: Situation,
+    models: Sequence[str] = (),
+) -> Question:
+    from trimtab.oracle import settings
+    from trimtab.oracle.questions import Question
+    from trimtab.oracle.settings import wanted_on
+
+    graph = situation.graphs is not False and settings.captures(givens)
+    return Question(givens, made, wanted_on(situation, models), graph)
+
+
+def _answered(questions: Sequence[Question]) -> tuple[tuple[Finding, ...], ...]:
+    """Ask, say on standard error what was asked, and return the findings of each question."""
+    from trimtab.errors import EngineError, UsageError
+    from trimtab.oracle import vendor
+    from trimtab.oracle.questions import answers
+
+    try:
+        if not questions:
+            vendor.interpreter()  # that it is missing is told whatever there is to ask
+        found = answers(questions)
+    except EngineError as error:  # 1 would say that something is found
+        raise UsageError(f"--oracle: {error}") from error
+    nothing = "--oracle: there is no setting of torch_npu or vllm-ascend to ask about"
+    for sentence in found.asked or (nothing,):
+        terminal.warn(sentence)
+    return found.findings

@@ -1,0 +1,118 @@
+"""``trimtab bench``: measure one target, with an interval over its starts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trimtab.cli.shared import (
+    AllowHost,
+    BaselineCommand,
+    BaselineFile,
+    Demo,
+    DeviceTime,
+    DryRun,
+    Engine,
+    EnginePython,
+    Folder,
+    Insecure,
+    Json,
+    Model,
+    Noise,
+    Resume,
+    Seed,
+    SharedHost,
+    SloOption,
+    StartDeadline,
+    Target,
+    Url,
+    Windows,
+    Workload,
+)
+
+_HELP = """Measure one target under a workload: a profile, a file with a vllm command, or a
+preset ('stock', 'guide-v2', 'image-a2': docs/presets.md).
+
+Each start is a fresh server with new requests, verified before it is measured. The interval is
+over starts, because windows and requests of one start share its luck. --url measures a server that
+runs already: that is one start, so there is no interval.
+
+Examples:
+
+  trimtab bench profile.proven.yaml --starts 5
+
+  trimtab bench -- vllm serve /models/qwen3 --max-num-seqs 64
+
+  trimtab bench serve.sh --workload chat --slo 'ttft_p99<=500ms' --json
+
+  trimtab bench --url http://127.0.0.1:8000 --workload chat
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("bench", help=_HELP)(bench)
+
+
+def bench(
+    target: Target = "stock",
+    baseline_command: BaselineCommand = None,
+    url: Url = None,
+    insecure: Insecure = False,
+    starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to make.")] = 4,
+    workload: Workload = None,
+    slo: SloOption = None,
+    windows: Windows = None,
+    noise: Noise = None,
+    start_deadline: StartDeadline = 600.0,
+    demo: Demo = False,
+    baseline: BaselineFile = None,
+    model: Model = None,
+    engine: Engine = None,
+    engine_python: EnginePython = None,
+    allow_host: AllowHost = False,
+    shared_host: SharedHost = False,
+    device_time: DeviceTime = None,
+    seed: Seed = 0,
+    folder: Folder = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Measure, print, and keep everything in a folder."""
+    from trimtab.cli import intention, live_server, measured, measuring, terminal
+    from trimtab.cli.live_server import reached
+    from trimtab.study.options import Options
+
+    options = Options(
+        demo=demo,
+        baseline=tuple(baseline_command or ()),
+        baseline_file=baseline,
+        model=model,
+        engine=engine,
+        engine_python=engine_python,
+        workload=workload,
+        slo=slo,
+        windows=windows,
+        noise=noise,
+        start_deadline=start_deadline,
+        seed=seed,
+        allow_host=allow_host,
+        shared_host=shared_host,
+        device_time=device_time,
+    )
+    address = reached(url, options, target, insecure=insecure, resume=resume)
+    if dry_run:
+        intention.show(
+            intention.of_bench(address, target, options, starts, resume=resume), as_json=as_json
+        )
+        return
+    if address is not None:
+        found = live_server.of_url(address, options)
+    else:
+        found = measuring.of_starts(target, options, starts, folder, resume=resume)
+    if as_json:
+        terminal.answer(found)
+    else:
+        measured.show(found)

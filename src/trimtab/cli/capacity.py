@@ -1,0 +1,116 @@
+"""``trimtab capacity``: the highest rate that meets an SLO."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trimtab.cli.shared import (
+    BaselineCommand,
+    BaselineFile,
+    Demo,
+    DeviceTime,
+    DryRun,
+    Engine,
+    EnginePython,
+    Folder,
+    Insecure,
+    Json,
+    Model,
+    Noise,
+    Resume,
+    Seed,
+    SharedHost,
+    StartDeadline,
+    Target,
+    Url,
+    Workload,
+)
+
+_HELP = """Find the highest request rate at which a target meets its SLO: a profile, a file with a
+vllm command, or a preset ('stock').
+
+trimtab probes each start at a dozen rates of Poisson arrivals. The capacity is the rate at which
+the margin to the SLO crosses zero. Its lower bound over starts (95 %, one-sided) is tried on one
+more start. Both are too high if the probes are short beside a request; the output warns of it.
+--url probes a server that runs already: that is one start, so there is no bound.
+
+Examples:
+
+  trimtab capacity profile.proven.yaml --slo 'ttft_p99<=500ms,tpot_p99<=50ms'
+
+  trimtab capacity --slo 'ttft_p99<=500ms' -- vllm serve /models/qwen3
+
+  trimtab capacity --slo 'e2e_p90<=3s' --workload chat --requests 1000 --json
+
+  trimtab capacity --url http://127.0.0.1:8000 --slo 'ttft_p99<=500ms'
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("capacity", help=_HELP)(capacity)
+
+
+def capacity(
+    slo: Annotated[str, typer.Option(help="Such as 'ttft_p99<=500ms,tpot_p99<=50ms'.")],
+    target: Target = "stock",
+    baseline_command: BaselineCommand = None,
+    url: Url = None,
+    insecure: Insecure = False,
+    starts: Annotated[int, typer.Option(min=1, max=100, help="Starts to search on.")] = 4,
+    requests: Annotated[
+        int, typer.Option(min=20, max=100_000, help="Requests of a probe; 1000 for a p99.")
+    ] = 200,
+    workload: Workload = None,
+    noise: Noise = None,
+    start_deadline: StartDeadline = 600.0,
+    demo: Demo = False,
+    baseline: BaselineFile = None,
+    model: Model = None,
+    engine: Engine = None,
+    engine_python: EnginePython = None,
+    shared_host: SharedHost = False,
+    device_time: DeviceTime = None,
+    seed: Seed = 0,
+    folder: Folder = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Search, print, and keep everything in a folder."""
+    from trimtab.cli import capacities, intention, terminal
+    from trimtab.cli.live_server import reached
+    from trimtab.study.options import Options
+
+    options = Options(
+        demo=demo,
+        baseline=tuple(baseline_command or ()),
+        baseline_file=baseline,
+        model=model,
+        engine=engine,
+        engine_python=engine_python,
+        workload=workload,
+        slo=slo,
+        noise=noise,
+        start_deadline=start_deadline,
+        seed=seed,
+        shared_host=shared_host,
+        device_time=device_time,
+    )
+    address = reached(url, options, target, insecure=insecure, resume=resume)
+    if dry_run:
+        intention.show(
+            intention.of_capacity(address, target, options, starts, requests, resume=resume),
+            as_json=as_json,
+        )
+        return
+    if address is not None:
+        found = capacities.of_url(address, options, requests)
+    else:
+        found = capacities.of_starts(target, options, starts, requests, folder, resume=resume)
+    if as_json:
+        terminal.answer(found)
+    else:
+        capacities.show(found)

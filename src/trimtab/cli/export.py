@@ -1,0 +1,271 @@
+"""``trimtab export``: a profile or a preset as the files of a deployment."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trimtab.cli import terminal
+from trimtab.cli.shared import Engine, EnginePython, Json, Model
+
+if TYPE_CHECKING:
+    from trimtab.export import Artefact, Order
+    from trimtab.export.target import Wish
+
+_HELP = """Write a profile, or a preset, as the files of a deployment.
+
+Formats: shell (script and env file), systemd (unit and drop-in), docker (docker run or podman
+run), compose, kubernetes (Deployment; with --hosts a LeaderWorkerSet), dockerfile, sysctl
+(sysctl.d), tuned (TuneD profile), vllm (vllm serve --config), all.
+
+Each file says in its comments what was measured, how to verify it while it runs, how to take it
+back, and what of the plan its format cannot carry. Secrets are never written.
+
+A preset is not measured, and its files say so. trimtab compiles it for the machine where it will
+serve: this one, a captured one (--snapshot), or a typical one of --chip or --image.
+
+Without --output, trimtab prints one file. --output is a file, or a folder if it exists or there
+are several files. trimtab replaces a file of somebody else only with --force.
+
+Examples:
+
+  trimtab export profile.proven.yaml --format kubernetes --cpus 16 --memory 128
+
+  trimtab export profile.proven.yaml --format all --output deploy/
+
+  trimtab export --preset guide --format tuned
+
+  trimtab export --preset guide --chip A2 --model /models/qwen --format kubernetes
+
+  trimtab export --preset guide --snapshot captured/ --model Qwen/Qwen3-8B --format docker
+"""
+
+_Format = Annotated[str, typer.Option("--format", help="One of the formats above, or all.")]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("export", help=_HELP)(export)
+
+
+def export(
+    profile: Annotated[Path | None, typer.Argument(help="A profile that tune wrote.")] = None,
+    preset: Annotated[str, typer.Option(help="A preset instead, such as guide.")] = "",
+    format_: _Format = "shell",
+    output: Annotated[Path | None, typer.Option(help="File or folder. [default: print]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what others wrote.")] = False,
+    image: Annotated[str, typer.Option(help="Image. [default: the engine's official one]")] = "",
+    program: Annotated[str, typer.Option(help="The server's command in the image.")] = "vllm",
+    chip: Annotated[
+        str, typer.Option(help="A2, A3, 310P, 950, cuda or cpu. [default: the machine's]")
+    ] = "",
+    devices: Annotated[
+        int | None, typer.Option(min=0, help="Devices of a host. [default: as the plan shares]")
+    ] = None,
+    hosts: Annotated[int, typer.Option(min=1, help="Hosts that serve one model together.")] = 1,
+    cpus: Annotated[int | None, typer.Option(min=1, help="CPUs of the container.")] = None,
+    memory: Annotated[int | None, typer.Option(min=1, help="Its memory, in GiB.")] = None,
+    shm: Annotated[int, typer.Option(min=1, help="Its shared memory at most, in GiB.")] = 16,
+    mount: Annotated[
+        list[str] | None, typer.Option(help="A path that it sees too, read-only; repeatable.")
+    ] = None,
+    network: Annotated[str, typer.Option(help="Its network: bridge or host.")] = "bridge",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = 8000,
+    name: Annotated[str, typer.Option(help="Its name.")] = "vllm",
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Compile a preset for a captured machine.")
+    ] = None,
+    model: Model = None,
+    engine: Engine = None,
+    engine_python: EnginePython = None,
+    as_json: Json = False,
+) -> None:
+    """Render, write or print, and say what was left out."""
+    from dataclasses import replace
+
+    from trimtab.errors import UsageError
+    from trimtab.export import ALL, FORMATS
+    from trimtab.export.target import Wish
+    from trimtab.study.engine_choice import EMBEDDED
+
+    if format_ not in (*FORMATS, ALL):
+        raise UsageError(f"--format must be one of {', '.join(FORMATS)} or all, not {format_!r}")
+    if (profile is None) == (not preset):
+        raise UsageError("name a profile, or a preset with --preset, and not both")
+    if profile is not None and (engine or engine_python):
+        raise UsageError("a profile names its engine: leave --engine and --engine-python out")
+    if profile is not None and snapshot is not None:
+        raise UsageError("a profile was measured on its machine: --snapshot is for a preset")
+    options: dict[str, Any] = {
+        "image": image,
+        "program": program,
+        "devices": devices,
+        "hosts": hosts,
+        "cpus": cpus,
+        "memory": memory,
+        "shm": shm,
+        "mounts": tuple(mount or ()),
+        "network": network,
+        "port": port,
+        "name": name,
+    }
+    default = "vllm" if shutil.which("vllm") else EMBEDDED
+    wish = Wish(default, chip, image, snapshot, engine, engine_python)
+    formats = FORMATS if format_ == ALL else (format_,)
+    if profile is not None:
+        order = replace(_of_profile(profile, wish, formats, model), **options)
+        orders = dict.fromkeys(formats, order)
+    else:
+        made = _of_preset(preset, formats, model, program, wish)
+        orders = {one: replace(order, **options) for one, order in made.items()}
+    _deliver(orders, output, force=force, as_json=as_json)
+
+
+def _of_profile(path: Path, wish: Wish, formats: Iterable[str], model: str | None) -> Order:
+    """Return the order of a profile.
+
+    Raises:
+        UsageError: chip or image are of another platform than the one that it was measured on, or
+            a deployment would serve the built-in model, which ``model`` does not name.
+    """
+    from trimtab.engines import default_model
+    from trimtab.errors import UsageError
+    from trimtab.export import Order
+    from trimtab.export.target import require_same_platform
+    from trimtab.profiles.profile import platform_of, read_trusted
+
+    profile = read_trusted(path)
+    if model not in (None, profile.model):
+        raise UsageError(f"{path} was measured with {profile.model}: leave --model {model} out")
+    toy = Path(profile.model).name == default_model.NAME and model is None
+    if toy and (deployed := next((one for one in formats if one in _DEPLOYMENTS), "")):
+        raise UsageError(
+            f"{path} was measured with trimtab's built-in model, whose weights are random, so "
+            f"{deployed} would deploy a toy: tune your own model, or name it with --model"
+        )
+    measured = platform_of(profile)
+    require_same_platform(wish.chip, wish.image, measured, f"the profile {profile.name}")
+    return Order(profile, path, chip=wish.chip)
+
+
+_CONTAINED = ("docker", "compose", "kubernetes", "dockerfile")
+_AS_IT_IS = ("docker", "compose", "kubernetes")
+"""Formats that run an image, and of these the ones that take it as it is."""
+_DEPLOYMENTS = (*_CONTAINED, "systemd")
+"""Formats that put a server into service."""
+_OF_THE_HOST = ("sysctl", "tuned")
+
+
+def _of_preset(
+    name: str, formats: Iterable[str], model: str | None, program: str, wish: Wish
+) -> dict[str, Order]:
+    """Compile a preset for each format: a container has its image's libraries, a host its own.
+
+    Nothing is measured, written or started.
+    """
+    from trimtab.export import preset
+    from trimtab.export.target import target_of
+
+    told: list[str] = []
+    orders: dict[str, Order] = {}
+    for one in formats:
+        contained, builds = one in _CONTAINED, one not in _AS_IT_IS
+        target = target_of(wish, contained=contained, builds=builds)
+        serves = one not in _OF_THE_HOST
+        orders[one] = preset.order_of(
+            name, target, model, told.append, program=program, serves=serves
+        )
+        told += target.told if target.host is None else ()
+    for sentence in dict.fromkeys(told):
+        terminal.say(sentence)
+    return orders
+
+
+def _deliver(
+    orders: Mapping[str, Order], output: Path | None, *, force: bool, as_json: bool
+) -> None:
+    """Render all files first, so that a refusal leaves nothing half written; then deliver them.
+
+    Raises:
+        StudyError: the one format asked for cannot carry the plan.
+        UsageError: several files have nowhere to go, or one would replace somebody else's.
+    """
+    from trimtab.errors import StudyError, UsageError
+    from trimtab.export import FORMATS, render
+
+    texts: list[tuple[Artefact, str]] = []
+    absent: dict[str, str] = {}
+    refused: dict[str, StudyError | UsageError] = {}
+    for one, order in ((one, order) for name, order in orders.items() for one in FORMATS[name]):
+        if reason := one.absent(order):
+            absent[one.file] = reason
+            continue
+        try:
+            texts.append((one, render(one, order)))
+        except (StudyError, UsageError) as error:
+            refused[one.file] = error
+    if not texts:
+        if refused:
+            raise next(iter(refused.values()))
+        raise StudyError("; ".join(f"{file}: {reason}" for file, reason in absent.items()))
+    if output is None and not as_json:
+        _print(texts)
+        return
+    written = {} if output is None else _write(texts, output, force=force)
+    reasons = {file: " ".join(str(error).split()) for file, error in refused.items()}
+    _report(texts, written, {**absent, **reasons}, as_json=as_json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _print(texts: list[tuple[Artefact, str]]) -> None:
+    from trimtab.errors import UsageError
+
+    if len(texts) > 2:
+        raise UsageError(f"{len(texts)} files cannot be printed as one: name a folder, --output")
+    (main, text), *more = texts
+    typer.echo(text, nl=False)
+    for one, _ in more:
+        terminal.say(f"this is {main.file}; --output FOLDER writes {one.file} too")
+
+
+def _write(texts: list[tuple[Artefact, str]], output: Path, *, force: bool) -> dict[str, Path]:
+    from trimtab.errors import UsageError
+    from trimtab.export import MARK, write_file
+
+    alone = len(texts) == 1 and not output.is_dir()
+    paths = {one.file: output if alone else output / one.file for one, _ in texts}
+    for path in paths.values():
+        if path.exists() and not force and MARK not in _text(path):
+            raise UsageError(f"{path} is not trimtab's: name another --output, or add --force")
+    return {one.file: write_file(paths[one.file], text, one.mode) for one, text in texts}
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else ""
+
+
+def _report(
+    texts: list[tuple[Artefact, str]],
+    written: dict[str, Path],
+    left_out: dict[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        files = (
+            {file: str(path) for file, path in written.items()}
+            if written
+            else {one.file: text for one, text in texts}
+        )
+        key = "files" if written else "texts"
+        terminal.answer({key: files, "left_out": left_out})
+        return
+    for path in written.values():
+        terminal.tell(f"wrote {path}")
+    for file, reason in left_out.items():
+        terminal.say(f"left out {file}: {reason}")

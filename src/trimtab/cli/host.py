@@ -1,0 +1,283 @@
+"""``trimtab host``: kernel-level settings, journalled before they are written, taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trimtab.cli import terminal
+from trimtab.cli.shared import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trimtab.host import Host
+    from trimtab.host_settings.plan import HostPlan
+    from trimtab.model import Candidate
+
+app = typer.Typer(help="Settings of the whole host, and the way back.", no_args_is_help=True)
+
+_PLAN_HELP = """Show what would be written on this host: value now, value after, why or why not.
+
+Changes nothing. Where nothing can be changed from here (in a container, or not as root), the
+commands and manifests for somebody who may are printed.
+
+Example: trimtab host plan --preset guide
+"""
+
+_APPLY_HELP = """Make the host settings of a profile or preset, and leave them in effect.
+
+trimtab writes each old value to a journal first, and reads each new value back. It makes all that
+--set or a profile names, or nothing: invalid settings are reported before the first write, and if
+the kernel refuses one, all earlier writes are rolled back. It leaves out settings of a preset that
+do not apply here. Settings last until the next boot, or longer with --persist. Repeating is safe:
+settings of an earlier apply that are no longer named are rolled back.
+
+Example: trimtab host apply profile.proven.yaml --persist systemd
+"""
+
+_STATUS_HELP = """Show what is applied on this host, and how each setting stands now.
+
+Example: trimtab host status --json
+"""
+
+_VERIFY_HELP = """Check that everything that was applied is in effect.
+
+Example: trimtab host verify
+"""
+
+_ROLLBACK_HELP = """Put every setting back to what it was, in reverse order; remove the files made.
+
+trimtab leaves a setting that somebody else has changed since, and reports it: --force puts it back
+too, --forget leaves it for good.
+
+Example: trimtab host rollback
+"""
+
+Profile = Annotated[Path | None, typer.Argument(help="A profile that trimtab tune wrote.")]
+Preset = Annotated[str, typer.Option(help="A preset instead, such as guide.")]
+Single = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="One setting, such as swappiness=1."),
+]
+Persist = Annotated[str, typer.Option(help="Keep over a boot by sysctl, systemd or tuned.")]
+Pid = Annotated[
+    int | None, typer.Option(help="Set limits in this process, not for later sessions.")
+]
+State = Annotated[
+    Path | None, typer.Option(help="Folder of the journal. [default: /var/lib/trimtab/host]")
+]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command group to the application."""
+    root.add_typer(app, name="host")
+
+
+@app.command("plan", help=_PLAN_HELP)
+def plan(
+    profile: Profile = None,
+    preset: Preset = "",
+    settings: Single = None,
+    persist: Persist = "",
+    pid: Pid = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Plan for a captured machine (trimtab doctor --capture).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Plan, print, and set the exit code."""
+    from trimtab.host import LocalHost, captured
+
+    host: Host = LocalHost() if snapshot is None else captured(snapshot)
+    made = _planned(host, profile, preset, settings or [], persist, pid, local=snapshot is None)
+    _show(made, as_json=as_json)
+    if not made.possible:
+        raise typer.Exit(1)
+
+
+@app.command("apply", help=_APPLY_HELP)
+def apply(
+    profile: Profile = None,
+    preset: Preset = "",
+    settings: Single = None,
+    persist: Persist = "",
+    pid: Pid = None,
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Plan, make, and say what was made."""
+    from trimtab.host import LocalHost
+    from trimtab.host_settings import held
+
+    host = LocalHost()
+    made = _planned(host, profile, preset, settings or [], persist, pid, local=True)
+    possible = made.possible and bool(made.writes)
+    if possible:
+        held.apply(
+            made.writes, host, label=made.label, persist=made.persist, folder=_folder(state)
+        )
+    _show(made, as_json=as_json, applied=possible)
+    if not made.possible:
+        raise typer.Exit(1)
+    if not as_json and possible:
+        for line in _afterwards(host, made):
+            terminal.tell(line)
+
+
+@app.command("status", help=_STATUS_HELP)
+def status(state: State = None, as_json: Json = False) -> None:
+    """Print what is applied."""
+    _stands(state, as_json=as_json)
+
+
+@app.command("verify", help=_VERIFY_HELP)
+def verify(state: State = None, as_json: Json = False) -> None:
+    """Print what is applied, and set the exit code."""
+    if not _stands(state, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command("rollback", help=_ROLLBACK_HELP)
+def rollback(
+    force: Annotated[
+        bool, typer.Option("--force", help="Put back also what somebody else has changed.")
+    ] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Leave for good what somebody else has changed.")
+    ] = False,
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Take everything back."""
+    from trimtab.errors import UsageError
+    from trimtab.host import LocalHost
+    from trimtab.host_settings import held
+
+    if force and forget:
+        raise UsageError("--force puts back what --forget leaves: give one of the two")
+    host, folder = LocalHost(), _folder(state)
+    before = held.status(host, folder=folder)
+    said = held.rollback(host, force=force, forget=forget, folder=folder)
+    count = sum(one.journalled for one in before.settings)
+    if before.persist == "systemd":
+        held.reload_units(host)
+    if as_json:
+        terminal.answer({"settings": count, "not_restored": said})
+    elif before.nothing:
+        typer.echo("trimtab has applied nothing on this host.")
+    else:
+        terminal.tell(f"{count - len(said)} of {count} settings put back ({before.label})")
+        for sentence in said:
+            terminal.tell(f"not put back: {sentence}")
+        if said and not forget:
+            terminal.tell(
+                "--force puts back also what somebody else has changed, --forget leaves it"
+            )
+    if said:
+        raise typer.Exit(1)
+
+
+def _planned(
+    host: Host,
+    profile: Path | None,
+    preset: str,
+    words: list[str],
+    persist: str,
+    pid: int | None,
+    *,
+    local: bool,
+) -> HostPlan:
+    from trimtab.errors import UsageError
+    from trimtab.host_settings import plan as planning
+    from trimtab.host_settings import wanted
+    from trimtab.host_settings.machine import context
+
+    if (profile is not None) + bool(preset) + bool(words) == 0:
+        raise UsageError("name what to set: a profile, --preset guide, or --set swappiness=1")
+    if profile is not None and preset:
+        raise UsageError("a profile and a preset are two answers: name one of them")
+    here = context(host, local=local)
+    chosen: Candidate = ()
+    required: set[str] = set()
+    parts: list[str] = []
+    if profile is not None:
+        from trimtab.profiles.profile import read_trusted
+
+        read = read_trusted(profile)
+        chosen, parts = wanted.of_host(read.candidate), [f"profile {read.name} ({profile})"]
+        required = {name for name, _ in chosen}
+    if preset:
+        chosen, parts = wanted.of_preset(preset), [f"preset {preset}"]
+    chosen = wanted.with_words(chosen, words)
+    label = " and ".join([*parts, *([" ".join(words)] if words else [])])
+    required |= {word.partition("=")[0] for word in words}
+    return planning.plan(chosen, here, host, label, persist=persist, pid=pid, required=required)
+
+
+def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
+    from trimtab.cli.render import host as report
+    from trimtab.cli.render.entries import paragraph
+
+    if as_json:
+        data: dict[str, Any] = {**report.plan_data(made), "applied": applied}
+        terminal.answer(data)
+        return
+    console = _console()
+    report.show_plan(made, console)
+    if made.refusal:
+        report.show_instead(made, console)
+    elif made.unmet:
+        paragraph(console, report.unmet(made), style="bold")
+    elif made.futile:
+        paragraph(console, "Nothing was changed: nothing of it can be made here.", style="bold")
+
+
+def _afterwards(host: Host, made: HostPlan) -> list[str]:
+    """Return what to say after an apply; makes systemd read a new unit."""
+    from trimtab.host_settings import held
+
+    told = {
+        "": "in effect; kernel settings end with the next boot",
+        "sysctl": "in effect, and kept over a boot by sysctl.d",
+        "systemd": "in effect, and kept over a boot by trimtab-host.service",
+        "tuned": "in effect; TuneD takes the profile over when it starts next",
+    }
+    lines = [f"{told[made.persist]}; take it back with: trimtab host rollback"]
+    if made.persist == "systemd" and (sentence := held.reload_units(host)):
+        lines.append(sentence)
+    return lines
+
+
+def _stands(state: Path | None, *, as_json: bool) -> bool:
+    from trimtab.cli.render import host as report
+    from trimtab.host import LocalHost
+    from trimtab.host_settings import held
+
+    found = held.status(LocalHost(), folder=_folder(state))
+    if as_json:
+        terminal.answer(report.status_data(found))
+    else:
+        report.show_status(found, _console())
+    return found.stands
+
+
+def _console() -> Console:
+    return terminal.console()
+
+
+def _folder(state: Path | None) -> Path:
+    """Return the folder of the journal.
+
+    Raises:
+        UsageError: what is named is no folder.
+    """
+    from trimtab.host_settings import held
+    from trimtab.storage import user_files
+
+    if state is None:
+        return held.FOLDER
+    user_files.require_folder("--state", state)
+    return state

@@ -1,0 +1,234 @@
+"""``trimtab lint``: the traps in launch files, before anything runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.cli import terminal
+from trimtab.cli.asking import OracleOption
+
+if TYPE_CHECKING:
+    from trimtab.lint.report import Choice, Report
+    from trimtab.model.document import Document
+    from trimtab.model.finding import Finding
+    from trimtab.model.situation import Situation
+
+_HELP = """Find the traps in launch files, before anything runs.
+
+Reads shell scripts, Dockerfiles, compose files, Kubernetes manifests, systemd units, Quadlet
+files, .env files, sysctl files and the blocks of Markdown guides. Of a folder, it reads the
+files whose names say so; '-' is standard input. It works out what each process would be given,
+and reports what will be refused, misread, overwritten or without effect.
+
+--oracle asks torch_npu and vllm-ascend themselves, over an emulated chip: no NPU is used. --preset
+reads the settings of a preset, each in the line that it has in its source (docs/presets.md).
+
+Example: trimtab lint serve.sh --context chip=A2,graphs=on,vllm-ascend=0.18
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("lint", help=_HELP)(lint)
+
+
+def lint(
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files or folders; '-' is standard input.")
+    ] = None,
+    preset: Annotated[
+        list[str] | None, typer.Option(help="A preset, such as guide-v1 (repeatable).")
+    ] = None,
+    context: Annotated[
+        str, typer.Option(help="Facts that the files do not hold: chip=A2,graphs=on,vllm=0.32 ...")
+    ] = "",
+    output: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Show what can be fixed mechanically, then write it.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print each info too; else they are counted by rule.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
+    select: Annotated[
+        list[str] | None, typer.Option(help="Only these rules (names or globs).")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Not these rules.")] = None,
+    min_severity: Annotated[str, typer.Option(help="info, warning or error.")] = "info",
+    stdin_filename: Annotated[
+        str, typer.Option(help="The name that decides how standard input is read.")
+    ] = "",
+    oracle: OracleOption = False,
+) -> None:
+    """Lint ``files`` and print what is found."""
+    from trimtab.errors import UsageError
+    from trimtab.lint import parse_context
+    from trimtab.lint.report import Choice, report_on
+    from trimtab.model.finding import Severity
+    from trimtab.oracle import RULE as ORACLE
+
+    if output not in {"text", "json", "sarif", "github"}:
+        raise UsageError(f"--format must be text, json, sarif or github, not {output!r}")
+    if min_severity not in tuple(Severity):
+        raise UsageError(f"--min-severity must be info, warning or error, not {min_severity!r}")
+    choice = Choice(select or (), ignore or (), Severity(min_severity))
+    situation = parse_context(context)
+    if not files and not preset:
+        raise UsageError("lint needs a file, a folder, '-', or --preset NAME")
+    documents, trouble = _documents(files or [], stdin_filename)
+    documents += _of_presets(preset or [])
+    others: dict[str, tuple[Finding, ...]] = {}
+    if oracle and choice.has(ORACLE):
+        others, missing = _asked(documents, situation)
+        trouble += missing
+    report = report_on(documents, situation, choice, others)
+    report = _with_fixable(report, documents, situation)
+    for sentence in trouble:  # before the count, which it explains
+        terminal.warn(sentence)
+    _print(report, "json" if as_json else output, everything=everything or bool(select))
+    if fix:
+        _fix(documents, situation, choice, yes=yes)
+    if trouble:
+        raise typer.Exit(2)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], list[str]]:
+    """Return the documents, and one sentence for each file that is none."""
+    from trimtab.cli import launch_files
+    from trimtab.cli.env_files import with_env_files
+    from trimtab.errors import UsageError
+    from trimtab.lint import read
+    from trimtab.lint.readers import name_of
+
+    documents, trouble = [], []
+    paths: list[Path | None] = []
+    for name in files:
+        try:
+            paths += launch_files.expanded(name)
+        except UsageError as error:
+            trouble.append(" ".join(str(error).split()))
+    for path in paths:  # one that cannot be read hides none of the others
+        try:
+            text = launch_files.text_of(path)
+            shown = (stdin_filename or name_of(text)) if path is None else str(path)
+            documents.append(read(shown, text))
+        except UsageError as error:
+            trouble.append(" ".join(str(error).split()))
+    return with_env_files(documents), trouble
+
+
+def _asked(
+    documents: list[Document], situation: Situation
+) -> tuple[dict[str, tuple[Finding, ...]], list[str]]:
+    """Return what the oracle finds, by file; and a sentence where it cannot be asked."""
+    from trimtab.cli.asking import about_files
+    from trimtab.errors import UsageError
+
+    try:
+        return about_files(documents, situation), []
+    except UsageError as error:  # what the rules find is still worth printing
+        return {}, [" ".join(str(error).split())]
+
+
+def _of_presets(names: list[str]) -> list[Document]:
+    """Return the texts of presets.
+
+    Raises:
+        UsageError: there is no preset of a name.
+    """
+    from trimtab import presets
+    from trimtab.lint import read
+
+    return [read(*presets.text_of(presets.find(name))) for name in names]
+
+
+def _print(report: Report, output: str, *, everything: bool) -> None:
+    if output == "text":
+        from trimtab.formatting import styled
+        from trimtab.lint.output import text
+
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        width = _width()
+        style = text.Style(colour, width, everything or terminal.verbose())
+        typer.echo(styled(text.render(report, style)), nl=False)
+    elif output == "json":
+        from trimtab.lint.output.data import as_data
+
+        terminal.answer(as_data(report))
+    elif output == "sarif":
+        from trimtab.lint.output.sarif import as_sarif
+
+        typer.echo(json.dumps(as_sarif(report), indent=1))
+    else:
+        from trimtab.lint.output.github import as_annotations
+
+        typer.echo(as_annotations(report), nl=False)
+
+
+def _width() -> int:
+    """Return the columns of text; 0, no limit, in a pipe that names none."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+        return max(40, shutil.get_terminal_size().columns)
+    return 0
+
+
+def _finder(situation: Situation) -> Callable[[Document], Sequence[Finding]]:
+    from trimtab.lint.report import report_on
+
+    return lambda document: report_on([document], situation).findings
+
+
+def _with_fixable(report: Report, documents: list[Document], situation: Situation) -> Report:
+    """Return the report with the findings that ``--fix`` would mend, each tried on a copy."""
+    from trimtab.lint import fix, trial
+
+    check = _finder(situation)
+    fixable: set[Finding] = set()
+    for document in documents:
+        own = [one for one in report.findings if one.place and one.place.file == document.file]
+        if fix.obstacle(Path(document.file)) is None:
+            fixable |= trial.fixable(document, own, check)
+    return replace(report, fixable=frozenset(fixable))
+
+
+def _fix(documents: list[Document], situation: Situation, choice: Choice, *, yes: bool) -> None:
+    """Show the diff of the fixes, ask, write them, and say what is fixed and what remains."""
+    from trimtab.lint import fix, trial
+
+    check = _finder(situation)
+    planned = []
+    for document in documents:
+        path = Path(document.file)
+        if not path.is_file():
+            continue
+        made = trial.all_fixed(document, check, choice.wants)
+        if made.fixed and (why := fix.obstacle(path)):
+            terminal.say(why)
+        elif made.fixed:
+            planned.append((path, document.text, made))
+            typer.echo("\n".join(fix.diff(document.file, document.text, made.text)), err=True)
+    if not planned:
+        terminal.say("no finding can be fixed mechanically")
+        return
+    if not yes and not typer.confirm("write this?", err=True):
+        return
+    for path, before, made in planned:
+        fix.write(path, before, made.text)
+        terminal.say(f"{path}: {len(made.fixed)} fixed, {len(made.left)} left")
+        for one in made.fixed:
+            terminal.say(f"  fixed {one.rule}: {one.setting}")
+        for rule, count in Counter(one.rule for one in made.left).items():
+            terminal.say(f"  left {rule}: {count}")

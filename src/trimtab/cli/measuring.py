@@ -1,0 +1,220 @@
+"""What ``bench`` and ``compare`` share: folders, and the run."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from trimtab.cli import precision, terminal
+from trimtab.cli.terminal import say
+from trimtab.errors import UsageError
+from trimtab.measurement import blocks, comparison_table
+from trimtab.measurement.targets import open_pair, open_target
+from trimtab.model import Start
+from trimtab.search.remarks import remarks
+from trimtab.storage import atomic
+from trimtab.study import header
+from trimtab.study.duration import division
+from trimtab.study.folder import LEDGER, clear_wreckage, require_folder
+from trimtab.study.ledger import Ledger
+from trimtab.study.options import AUTO, Options, parse_share, require_same
+from trimtab.study.progress import Display
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
+
+ROOT = Path("trimtab-bench")
+
+
+def announce(session: Session) -> dict[str, Any]:
+    """Print which engine, model and workload are measured; return the same for JSON."""
+    for line in header.told(session):
+        say(line)
+    return header.of(session).as_data()
+
+
+def announce_pair(first: Session, second: Session) -> dict[str, Any]:
+    """Print what two targets are measured with, once where it is the same; return the first's."""
+    measured = announce(first)
+    if header.of(second) != header.of(first):
+        announce(second)
+    else:
+        for note in second.notes:
+            if note not in first.notes:
+                say(note)
+    return measured
+
+
+def of_starts(
+    target: str, options: Options, count: int, folder: Path | None, *, resume: bool
+) -> dict[str, Any]:
+    """Measure one target over some starts."""
+    require_place(folder, resume=resume)
+    session, one = open_target(target, options, say)
+    measured = announce(session)
+    asked = blocks.question(session, (one,), kind="bench")
+    windows = None if options.windows == AUTO else session.workload.windows
+    with opened(
+        asked, folder, options.objective, resume=resume, allow_host=options.allow_host
+    ) as place:
+        say(precision.interval(session.noise, count, windows))
+        starts = blocks.Measurement(session, (one,), *place).until(
+            lambda made: len(blocks.of_target(made, 0)) >= count, count
+        )
+    found = blocks.summary(starts)
+    return {
+        "measures": measured,
+        "target": target,
+        "starts": len(blocks.of_target(starts, 0)),
+        "attempts": len(starts),
+        "time": division(starts).as_data(),
+        "metrics": [asdict(m) for m in found],
+        "noise": precision.noise(starts, options.objective),
+        "notes": [
+            *session.caveats,
+            *blocks.repeated(starts),
+            *remarks(starts, options.objective, [one.metric for one in found]),
+        ],
+    }
+
+
+def of_pairs(
+    names: tuple[str, str],
+    options: Options,
+    margin: str,
+    pairs: int,
+    folder: Path | None,
+    *,
+    resume: bool,
+) -> dict[str, Any]:
+    """Compare two targets."""
+    within = parse_share("--margin", margin)
+    if "," in options.objective:
+        raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
+    require_place(folder, resume=resume)
+    (session, first), (other, second) = open_pair(names, options, say)
+    measured = announce_pair(session, other)
+    asked = blocks.question(session, (first, second), kind="compare", margin=within, pairs=pairs)
+    metric = options.objective
+
+    def enough(made: Sequence[Start]) -> bool:
+        return blocks.settled(made, metric, within, pairs)
+
+    with opened(asked, folder, metric, resume=resume, allow_host=options.allow_host) as place:
+        say(precision.before(session.noise, pairs))
+        starts = blocks.Measurement(session, (first, second), *place).until(
+            enough, 2 * pairs, at_most=True
+        )
+    look = blocks.judged(starts, metric, within, pairs)
+    tables = [blocks.summary(starts, index) for index in range(2)]
+    shown = {one.metric for table in tables for one in table}
+    return {
+        "measures": measured,
+        "a": names[0],
+        "b": names[1],
+        "metric": metric,
+        "answer": look.word.value,
+        "ratio": math.exp(look.value),
+        "low": None if look.low is None else math.exp(look.low),
+        "high": None if look.high is None else math.exp(look.high),
+        "pairs": look.pairs,
+        "most_pairs": pairs,
+        "margin": within,
+        "detectable_effect": precision.detectable(blocks.differences(starts, metric), pairs),
+        "noise": precision.noise(starts, metric),
+        "starts": len(starts),
+        "metrics": {
+            name: [asdict(one) for one in table]
+            for name, table in zip(("a", "b"), tables, strict=True)
+        },
+        "table": [asdict(one) for one in comparison_table.table(starts)],
+        "notes": [
+            *session.caveats,
+            *blocks.repeated(starts),
+            *_absent(starts, metric),
+            *remarks(starts, metric, shown),
+        ],
+    }
+
+
+def _absent(starts: Sequence[Start], metric: str) -> list[str]:
+    """Return the sentence how many pairs count for nothing, if any does."""
+    first, second = (blocks.of_target(starts, index) for index in range(2))
+    pairs = len(first.keys() & second.keys())
+    without = pairs - len(blocks.differences(starts, metric))
+    return [f"{metric} is missing in {without} of {pairs} pairs, which do not count"] * bool(
+        without
+    )
+
+
+@contextmanager
+def opened(
+    asked: Mapping[str, object],
+    folder: Path | None,
+    objective: str,
+    *,
+    resume: bool,
+    allow_host: bool = False,
+) -> Iterator[tuple[Ledger, Path, Display, Stop]]:
+    """Open what a measurement runs in: its ledger and folder, a display, a way to stop.
+
+    Raises:
+        UsageError: the folder holds a measurement already, or none to resume.
+    """
+    folder = folder or ROOT / time.strftime("%Y%m%d-%H%M%S")
+    with _ledger(folder, asked, resume=resume, allow_host=allow_host) as ledger:
+        say(f"folder: {folder}")
+        with Stop().listening() as stop:
+            display = terminal.display(objective)
+            try:
+                yield ledger, folder, display, stop
+            except KeyboardInterrupt:
+                say(f"go on with the same command and: --study {folder} --resume")
+                raise
+            finally:
+                display.close()
+
+
+def require_place(folder: Path | None, *, resume: bool) -> None:
+    """Make sure that a measurement can lie in a folder, or lies in it already (``resume``).
+
+    Raises:
+        UsageError: it cannot, or does not.
+    """
+    if folder is None:
+        return
+    require_folder(folder)
+    if resume != (folder / LEDGER).exists():
+        there = "holds no measurement to resume" if resume else "already holds a measurement"
+        raise UsageError(f"{folder} {there}: {'leave out' if resume else 'add'} --resume")
+
+
+@contextmanager
+def _ledger(
+    folder: Path, asked: Mapping[str, object], *, resume: bool, allow_host: bool
+) -> Iterator[Ledger]:
+    """Open or make the ledger of a measurement.
+
+    Raises:
+        UsageError: the folder holds a measurement already, or none to resume.
+    """
+    from trimtab.host import LocalHost
+
+    require_place(folder, resume=resume)
+    atomic.restrict_umask()
+    path = folder / LEDGER
+    if not resume:
+        folder.mkdir(parents=True, exist_ok=True)
+        with Ledger.create(path, {"question": asked}) as made:
+            yield made
+        return
+    with Ledger.open(path) as ledger:
+        for sentence in clear_wreckage(folder, LocalHost(), allow_host=allow_host):
+            say(sentence)
+        require_same(json.loads(json.dumps(asked)), ledger.question["question"], folder)
+        yield ledger

@@ -1,0 +1,224 @@
+"""``trimtab oracle``: ask the vendors' own code what a setting does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.cli import terminal
+
+if TYPE_CHECKING:
+    from trimtab.emulator.machine import StandIn
+    from trimtab.model.document import Document
+    from trimtab.oracle.model import Givens, NotAsked, Reply
+
+app = typer.Typer(help="Ask the vendors' own code what a setting does.", no_args_is_help=True)
+
+_CHECK_HELP = """Ask torch_npu and vllm-ascend themselves what they do with settings.
+
+The installed wheels run with the settings in their environment, over an emulated chip: no NPU is
+used, and speed is not measured. Each setting is tried alone, then all together. The code accepts a
+value, refuses it with its own message, silently reads it as another one, or never asks for it.
+Paths of software are left out; values of a --file that are unknown before it runs are listed on
+standard error.
+
+A setting is NAME=VALUE: a variable, a tuning's name, or one of the options --additional-config and
+--compilation-config. --enforce-eager, --enable-sleep-mode, --enable-expert-parallel and
+--tensor-, --pipeline- and --data-parallel-size=N are given to every check. The
+oracle runs a small dense model, so it ignores refusals that depend on the model. About 5 seconds.
+
+Examples: trimtab oracle check --setting TASK_QUEUE_ENABLE=2 --graph;
+trimtab oracle check --file serve.sh --json
+"""
+
+
+_TABLE_HELP = """Compare what the catalogue says of torch_npu and vllm-ascend with their own code.
+
+Prints a page of Markdown: each text that was tried, what lint foresees of it, and what the code
+did. About three minutes on two cores.
+
+Example: trimtab oracle table --output docs/oracle.md
+"""
+
+
+_BINDING_HELP = """Ask vllm-ascend which CPUs it would bind the threads of its workers to.
+
+vllm-ascend's code plans from the answers of npu-smi and the kernel on this machine, or on a
+captured one. Nothing is bound.
+
+Example: trimtab oracle binding --snapshot captured/ --chip A3 --workers 16
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command group to the application."""
+    root.add_typer(app, name="oracle")
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command("check", help=_CHECK_HELP)
+def check(
+    setting: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE; may be given several times.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="The settings of a launch file, as lint reads it.")
+    ] = None,
+    profile: Annotated[Path | None, typer.Option(help="The settings of a profile.")] = None,
+    torch_npu: Annotated[
+        str, typer.Option(help="Ask this version. [default: the rehearsal's]")
+    ] = "",
+    chip: Annotated[str, typer.Option(help="A2, A3, 310P, 950, or a chip: 910B4 ...")] = "A2",
+    graph: Annotated[
+        bool,
+        typer.Option("--graph", help="Capture a graph too. [a file's: unless --enforce-eager]"),
+    ] = False,
+    through: Annotated[
+        str, typer.Option(help="Ask only torch_npu, or only vllm-ascend. [default: both]")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Ask about settings and print the answers."""
+    from trimtab.emulator.machine import StandIn
+    from trimtab.errors import EngineError, UsageError
+    from trimtab.oracle import output as show
+    from trimtab.oracle import vendor
+    from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
+
+    if through not in ("", TORCH_NPU, VLLM_ASCEND):
+        raise UsageError(f"--through must be {TORCH_NPU} or {VLLM_ASCEND}, but is {through!r}")
+    document = None if file is None else _document(file)
+    left_out = _left_out(document)
+    groups = _groups(setting or [], document, profile, graph=graph)
+    machine = StandIn(chip=vendor.chip(chip))
+    try:
+        replies = _ask(vendor.interpreter(torch_npu), machine, through, groups)
+    except EngineError as error:  # 1 would say that something is not taken as written
+        raise UsageError(str(error)) from error
+    if as_json:
+        terminal.answer(show.as_data(replies, left_out))
+    else:
+        for line in (line for reply in replies for line in show.lines(reply)):
+            terminal.tell(line.lstrip(), line[: len(line) - len(line.lstrip())])
+    if any(reply.failed for reply in replies):
+        raise typer.Exit(1)
+
+
+@app.command("binding", help=_BINDING_HELP)
+def binding_plan(
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(help="A captured machine (doctor --capture). [default: this one]"),
+    ] = None,
+    chip: Annotated[str, typer.Option(help="A2, A3, 310P, 950, or a chip: 910B4 ...")] = "A2",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="NPUs that have a worker.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Plan the binding of CPUs and print it."""
+    from trimtab.emulator.machine import StandIn
+    from trimtab.facts.parsing import format_cpu_list
+    from trimtab.host import LocalHost, captured
+    from trimtab.oracle import LABEL, binding, vendor
+
+    host = LocalHost() if snapshot is None else captured(snapshot)
+    machine = StandIn(chip=vendor.chip(chip))
+    found = binding.plan(vendor.interpreter(), host, machine, workers)
+    if as_json:
+        told = {"label": LABEL, "chip": machine.chip, "npus": found.npus, "note": found.note}
+        terminal.answer(told)
+        return
+    terminal.tell(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
+    for npu, roles in found.npus.items():
+        bound = (f"{role} {format_cpu_list(tuple(cpus))}" for role, cpus in roles.items() if cpus)
+        terminal.tell(f"NPU {npu}: {', '.join(bound)}")
+    if found.note:
+        terminal.tell(found.note)
+
+
+@app.command("table", help=_TABLE_HELP)
+def table_page(
+    output: Annotated[
+        Path | None, typer.Option(help="Write the page to this file. [default: print it]")
+    ] = None,
+) -> None:
+    """Print the page of everything that was asked."""
+    from trimtab.oracle import vendor
+    from trimtab.oracle.audit import table
+    from trimtab.storage import user_files
+
+    if output is not None:
+        user_files.require_place("--output", output)
+    python = vendor.interpreter()
+    found = {layer: list(table.rows(python, layer)) for layer in table.KINDS}
+    outcomes = list(table.outcomes(python))
+    page = table.page(found, outcomes)
+    if output is None:
+        typer.echo(page, nl=False)
+    else:
+        output.write_text(page, encoding="utf-8")
+    wrong = [row.probe.given.place for rows in found.values() for row in rows if not row.agrees]
+    wrong += [one.case.words for one in outcomes if one.outcome != one.case.outcome]
+    for place in wrong:
+        terminal.warn(f"{place}: lint and the code differ")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _ask(
+    python: Path, machine: StandIn, through: str, groups: list[tuple[Givens, bool]]
+) -> list[Reply]:
+    from trimtab.oracle.ask import Oracle
+
+    with Oracle(python, machine, through=(through,) if through else ()) as oracle:
+        return [oracle.ask(givens, graph=graph) for givens, graph in groups]
+
+
+def _groups(
+    settings: list[str], document: Document | None, profile: Path | None, *, graph: bool
+) -> list[tuple[Givens, bool]]:
+    """Return the settings to ask about, and whether a graph is captured: one for each launch."""
+    from trimtab.errors import UsageError
+    from trimtab.oracle import settings as gather
+
+    typed = gather.all_typed(settings)
+    whole = [] if document is None else gather.of_document(document)
+    if profile is not None:
+        whole.append(_of_profile(profile))
+    groups = [(typed, graph)] if gather.asks(typed) else []
+    groups += [(one, graph or gather.captures(one)) for one in whole if one]
+    if not groups:
+        raise UsageError(
+            "nothing to ask: give --setting NAME=VALUE, or a --file or --profile that sets "
+            "something of torch_npu's or vllm-ascend's"
+        )
+    return groups
+
+
+def _of_profile(path: Path) -> Givens:
+    from trimtab.oracle import settings as gather
+    from trimtab.profiles.profile import read_profile
+
+    return gather.of_settings(read_profile(path).plan.settings)
+
+
+def _left_out(document: Document | None) -> list[NotAsked]:
+    """Return which settings of a file are not asked about, and say so on standard error."""
+    from trimtab.oracle import settings as gather
+
+    found = [] if document is None else gather.not_asked(document)
+    for one in found:
+        terminal.warn(f"not asked: {one.given.place}: {one.why}")
+    return found
+
+
+def _document(path: Path) -> Document:
+    from trimtab.cli.launch_files import text_of
+    from trimtab.lint import read
+
+    return read(str(path), text_of(path))

@@ -1,0 +1,211 @@
+"""``trimtab prepare``: the guide's preparation as steps that are checked, done and undone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.cli import terminal
+
+if TYPE_CHECKING:
+    from trimtab.prepare.perform import Hands
+    from trimtab.prepare.step import Scene, Step
+    from trimtab.prepare.target import Wish
+
+_HELP = """Prepare this machine for vLLM, step by step, or report what is missing.
+
+Devices, the mirror and packages of the operating system, the Python package index, an optimized
+Python, the engine in versions that belong together, allocators, the source of models: in this
+order. A step that is satisfied does nothing. trimtab writes each change to a journal first, and
+--undo takes it back. --emit writes the same steps as a Dockerfile or a shell script.
+
+Examples: trimtab prepare --check; trimtab prepare --dry-run --mirror https://mirror.example;
+trimtab prepare --target ascend-a2 --emit dockerfile --base openeuler > Dockerfile
+"""
+
+_TARGETS = "ascend-a2, ascend-a3, ascend-310p, cuda or cpu"
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command to the application."""
+    root.command("prepare", help=_HELP)(prepare)
+
+
+def prepare(
+    target: Annotated[
+        str, typer.Option(help=f"{_TARGETS}. [default: what the devices show]")
+    ] = "",
+    check: Annotated[bool, typer.Option("--check", help="Only report what is missing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be changed, and change nothing.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back what was changed, last first.")
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this step; may be repeated.")
+    ] = None,
+    mirror: Annotated[
+        str, typer.Option(help="Site that mirrors the distribution, https://mirror.example.")
+    ] = "",
+    index: Annotated[
+        str, typer.Option(help="Python package index for these steps; kept nowhere.")
+    ] = "",
+    models: Annotated[str, typer.Option(help="huggingface or modelscope.")] = "huggingface",
+    release: Annotated[
+        str, typer.Option(help="Release of vllm-ascend. [default: the newest that fits CANN]")
+    ] = "",
+    python: Annotated[
+        str, typer.Option(help="Interpreter to make the engine's environment with.")
+    ] = "",
+    environment: Annotated[
+        str, typer.Option(help="Folder of that environment (cpu: trimtab's own).")
+    ] = "/opt/vllm",
+    emit: Annotated[str, typer.Option(help="Print the steps as dockerfile or shell.")] = "",
+    base: Annotated[
+        str, typer.Option(help="With --emit: ubuntu, openeuler or debian.")
+    ] = "ubuntu",
+    snapshot: Annotated[
+        Path | None, typer.Option(help="With --check: a captured machine instead of this one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check, show, do, undo or emit the steps."""
+    from trimtab.errors import UsageError
+    from trimtab.prepare.steps import chosen
+
+    steps = chosen(only)
+    modes = [name for name, on in (("--check", check), ("--dry-run", dry_run), ("--undo", undo),
+                                   ("--emit", bool(emit))) if on]  # fmt: skip
+    if len(modes) > 1:
+        raise UsageError(f"{' and '.join(modes)} must not be given together: choose one")
+    if snapshot is not None and not (check or dry_run):
+        raise UsageError("--snapshot shows a captured machine: give --check or --dry-run with it")
+    if undo:
+        _undo(steps)
+        return
+    wish = _wish(target, mirror, index, models, release, environment)
+    if emit:
+        _emit(emit, steps, wish, base)
+        return
+    scene = _scene(wish, target, python, snapshot)
+    if check:
+        _check(steps, scene, as_json=as_json)
+    elif dry_run:
+        _dry_run(steps, scene, as_json=as_json)
+    else:
+        _do(steps, scene, as_json=as_json)
+
+
+def _wish(
+    target: str, mirror: str, index: str, models: str, release: str, environment: str
+) -> Wish:
+    from trimtab.errors import UsageError
+    from trimtab.prepare import matrix
+    from trimtab.prepare.target import MODELS, TARGETS, Wish, parse_address, parse_target
+
+    if models not in MODELS:
+        raise UsageError(f"--models must be {' or '.join(MODELS)}, but is {models!r}")
+    if release and release not in matrix.ASCEND:
+        known = ", ".join(matrix.ASCEND)
+        raise UsageError(f"--release must be one of {known}, but is {release!r}")
+    folder = Path(environment)
+    if not folder.is_absolute() or not environment.isprintable() or ".." in folder.parts:
+        raise UsageError(f"--environment must be an absolute folder, but is {environment!r}")
+    return Wish(
+        parse_target(target) if target else TARGETS["cpu"],
+        parse_address("--mirror", mirror),
+        parse_address("--index", index),
+        models,
+        release,
+        str(folder),
+    )
+
+
+def _scene(wish: Wish, target: str, python: str, snapshot: Path | None) -> Scene:
+    from trimtab.host import Host, LocalHost, captured
+    from trimtab.prepare.examine import scene_of
+    from trimtab.storage import user_files
+
+    if python and snapshot is None:
+        user_files.require_program("--python", python)
+    host: Host = LocalHost() if snapshot is None else captured(snapshot)
+    return scene_of(host, wish, target, python, local=snapshot is None)
+
+
+def _emit(kind: str, steps: tuple[Step, ...], wish: Wish, base: str) -> None:
+    from trimtab.prepare.emit import emit
+
+    typer.echo(emit(kind, steps, wish, base), nl=False)
+
+
+def _check(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
+    from trimtab.cli.render import prepare as report
+    from trimtab.prepare.examine import examine
+    from trimtab.prepare.step import State
+
+    found = examine(steps, scene)
+    if as_json:
+        terminal.answer(report.as_data(scene, found))
+    else:
+        report.show(scene, found, terminal.console())
+    states = {one.finding.state for one in found}
+    if State.MISSING in states:
+        raise typer.Exit(1)
+    if State.UNKNOWN in states:
+        raise typer.Exit(3)
+
+
+def _dry_run(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
+    from trimtab.cli.render import prepare as report
+    from trimtab.prepare.examine import intended
+
+    plan = [intended(step, scene) for step in steps]
+    if as_json:
+        terminal.answer({"steps": [one.as_data() for one in plan]})
+    else:
+        report.show_plan(plan, terminal.console())
+    if any(one.refusal for one in plan):
+        raise typer.Exit(1)
+
+
+def _do(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
+    """Do the steps in their order; each sees what the ones before it have made."""
+    from trimtab.prepare.examine import refreshed
+    from trimtab.prepare.perform import perform
+
+    hands = _hands()
+    with hands.journal.locked():
+        for step in steps:
+            changes = step.changes(scene)
+            if not changes:
+                continue
+            terminal.say(f"{step.name}: {step.summary}")
+            for one in changes:
+                perform(one, step.name, hands)
+            scene = refreshed(scene)
+    _check(steps, scene, as_json=as_json)
+
+
+def _undo(steps: tuple[Step, ...]) -> None:
+    from trimtab.prepare.undo import undo
+
+    hands = _hands()
+    with hands.journal.locked():
+        done, stays = undo(hands, [step.name for step in steps])
+    for sentence in done or () if stays else done or ("there is nothing to undo",):
+        terminal.tell(sentence)
+    for sentence in stays:
+        terminal.warn(sentence)
+    if stays:
+        raise typer.Exit(1)
+
+
+def _hands() -> Hands:
+    from trimtab.host import LocalHost
+    from trimtab.prepare.journal import Journal, place
+    from trimtab.prepare.perform import Hands
+
+    return Hands(LocalHost(), Journal(place()), terminal.say)
