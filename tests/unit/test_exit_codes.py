@@ -289,7 +289,7 @@ def test_what_ends_a_command_has_its_code(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("trimtab.cli.manners.name_values", lambda _: None)
+    monkeypatch.setattr("trimtab.cli.conventions.name_values", lambda _: None)
     monkeypatch.setattr("typer.main.get_command", raising(error))
     assert ran(["show", "--study=/study"], monkeypatch, capsys) == (code, f"trimtab: {said}\n")
 
@@ -313,7 +313,7 @@ def test_a_question_without_an_answer(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("trimtab.cli.manners.name_values", lambda _: None)
+    monkeypatch.setattr("trimtab.cli.conventions.name_values", lambda _: None)
     monkeypatch.setattr("typer.main.get_command", raising(typer.Abort()))
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: terminal_))
     assert ran(["show"], monkeypatch, capsys) == expected

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.scripted import Running, scripted
-from trimtab.cli import capacities, live_server
+from trimtab.cli import capacity_run, live_server
 from trimtab.cli.bench import bench
 from trimtab.engines.vllm.engine import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
@@ -85,7 +85,7 @@ def test_capacity_is_refused_on_the_same_grounds(
     metrics(monkeypatch, PAGE.format(0, 1), PAGE.format(0, 1), PAGE.format(0, 2))
     asked = Options(workload="tiny", shared_host=True, slo="ttft_p99<=10s")
     with pytest.raises(LoadFailedError, match="was restarted"):
-        capacities.of_url(server.url, asked, 20)
+        capacity_run.of_url(server.url, asked, 20)
 
 
 def test_an_address_that_is_none_and_a_server_that_is_not_there() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from trimtab.cli import manners, terminal
+from trimtab.cli import conventions, terminal
 from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.model import Phase, StartRequest
@@ -19,7 +19,7 @@ from trimtab.study.progress import FORMAT, Events
 
 def built() -> Any:
     command = typer.main.get_command(app)
-    manners.name_values(command)
+    conventions.name_values(command)
     return command
 
 
@@ -80,7 +80,7 @@ def test_every_command_has_its_section_and_no_summary_is_cut(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = help_of((), "-h", capsys)
-    listed = {name for names in manners.SECTIONS.values() for name in names}
+    listed = {name for names in conventions.SECTIONS.values() for name in names}
     assert {path[0] for path in COMMANDS if len(path) == 1} <= listed
     assert "..." not in text.replace("[ARGS]...", "")
 
@@ -163,7 +163,7 @@ def test_a_verbosity_of_its_own_is_left_alone() -> None:
     def command(quiet: bool = False) -> bool:
         return quiet
 
-    assert manners.with_verbosity(command) is command
+    assert conventions.with_verbosity(command) is command
 
 
 def test_verbosity_reaches_the_terminal_and_not_the_command() -> None:
@@ -172,7 +172,7 @@ def test_verbosity_reaches_the_terminal_and_not_the_command() -> None:
             raise UsageError(name)
         return name
 
-    dressed = manners.with_verbosity(command)
+    dressed = conventions.with_verbosity(command)
     assert dressed("x") == "x"
     with pytest.raises(UsageError, match="x"):
         dressed("x", verbose=True)

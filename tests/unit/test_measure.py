@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.test_capacity import Formula
-from trimtab.cli import capacities, measuring, precision
+from trimtab.cli import capacity_run, measurement_run, precision
 from trimtab.errors import StudyError
 from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult
@@ -95,12 +95,12 @@ def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
     seeds = Seeds()
     session = resolve(Options(engine="simulated", landscape="L0"), print)
     target = blocks.Target("stock", session.compile(()))
-    monkeypatch.setattr(capacities, "open_target", lambda *_: (session, target))
-    monkeypatch.setattr(capacities, "run_plan", seeds.trial)
+    monkeypatch.setattr(capacity_run, "open_target", lambda *_: (session, target))
+    monkeypatch.setattr(capacity_run, "run_plan", seeds.trial)
     options = Options(slo="ttft_p90<=500ms")
 
     def ask(count: int, *, resume: bool) -> dict[str, Any]:
-        return capacities.of_starts("stock", options, count, 40, tmp_path / "c", resume=resume)
+        return capacity_run.of_starts("stock", options, count, 40, tmp_path / "c", resume=resume)
 
     assert ask(4, resume=False)["verified"] is True
     assert len(seeds.seen) > 20
@@ -160,11 +160,11 @@ def bench(
 ) -> dict[str, Any]:
     session = resolve(Options(engine="simulated", landscape="L0"), print)
     target = blocks.Target("stock", session.compile(()))
-    monkeypatch.setattr(measuring, "open_target", lambda *_: (session, target))
+    monkeypatch.setattr(measurement_run, "open_target", lambda *_: (session, target))
     monkeypatch.setattr(blocks.Measurement.__init__, "__defaults__", (  # the trial
         Unlucky(outcomes).trial, blocks._REQUESTS,
     ))  # fmt: skip
-    return measuring.of_starts("stock", Options(), count, tmp_path / "b", resume=False)
+    return measurement_run.of_starts("stock", Options(), count, tmp_path / "b", resume=False)
 
 
 def test_bench_gives_the_measured_starts_that_it_was_asked_for(

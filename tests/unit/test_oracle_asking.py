@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from tests.contracts.machines import HOSTS
 from trimtab.cli.app import app
-from trimtab.cli.asking import about_machine
+from trimtab.cli.oracle_findings import about_machine
 from trimtab.diagnosis import machine
 from trimtab.emulator import environments
 from trimtab.emulator.machine import StandIn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from trimtab.cli import measuring
+from trimtab.cli import measurement_run
 from trimtab.cli.app import app
 from trimtab.study.options import Options
 
@@ -25,8 +25,8 @@ def test_the_deadline_reaches_the_options(
         raise _SeenError
 
     for name in ("of_starts", "of_pairs"):
-        if hasattr(measuring, name):
-            monkeypatch.setattr(measuring, name, look)
+        if hasattr(measurement_run, name):
+            monkeypatch.setattr(measurement_run, name, look)
     result = CliRunner().invoke(app, [*words, "--engine", "scripted", "--start-deadline", "1800"])
     assert isinstance(result.exception, _SeenError)
     assert [one.start_deadline for one in seen] == [1800.0]

@@ -18,13 +18,13 @@ from trimtab.cli import (
     capacity,
     catalog,
     compare,
+    conventions,
     diff,
     doctor,
     engine,
     export,
     host,
     lint,
-    manners,
     oracle,
     prepare,
     python,
@@ -41,8 +41,8 @@ from trimtab.redaction import masked_prose, secret_values
 app = typer.Typer(
     name="trimtab",
     help="Find, prove and keep the system-level tunings that make your vLLM server faster.",
-    cls=manners.Commands,
-    context_settings=dict(manners.CONTEXT),
+    cls=conventions.Commands,
+    context_settings=dict(conventions.CONTEXT),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -84,7 +84,7 @@ diff.register(app)
 workload.register(app)
 run_command.register(app)
 python.register(app)
-manners.dress(app)
+conventions.dress(app)
 
 
 _WrongUsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -112,7 +112,7 @@ def run() -> int:
             signal.signal(number, signal.default_int_handler)
     try:
         command = typer.main.get_command(app)
-        manners.name_values(command)
+        conventions.name_values(command)
         code = int(command(prog_name="trimtab", standalone_mode=False) or 0)
     except SystemExit as end:
         return int(end.code or 0)

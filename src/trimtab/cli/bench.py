@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.shared import (
+from trimtab.cli.options import (
     AllowHost,
     BaselineCommand,
     BaselineFile,
@@ -81,8 +81,10 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure, print, and keep everything in a folder."""
-    from trimtab.cli import intention, live_server, measured, measuring, terminal
+    from trimtab.cli import dry_run as intention
+    from trimtab.cli import live_server, measurement_run, terminal
     from trimtab.cli.live_server import reached
+    from trimtab.cli.render import measurement
     from trimtab.study.options import Options
 
     options = Options(
@@ -111,8 +113,8 @@ def bench(
     if address is not None:
         found = live_server.of_url(address, options)
     else:
-        found = measuring.of_starts(target, options, starts, folder, resume=resume)
+        found = measurement_run.of_starts(target, options, starts, folder, resume=resume)
     if as_json:
         terminal.answer(found)
     else:
-        measured.show(found)
+        measurement.show(found)

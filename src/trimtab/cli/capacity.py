@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.shared import (
+from trimtab.cli.options import (
     BaselineCommand,
     BaselineFile,
     Demo,
@@ -80,7 +80,8 @@ def capacity(
     as_json: Json = False,
 ) -> None:
     """Search, print, and keep everything in a folder."""
-    from trimtab.cli import capacities, intention, terminal
+    from trimtab.cli import capacity_run, terminal
+    from trimtab.cli import dry_run as intention
     from trimtab.cli.live_server import reached
     from trimtab.study.options import Options
 
@@ -107,10 +108,10 @@ def capacity(
         )
         return
     if address is not None:
-        found = capacities.of_url(address, options, requests)
+        found = capacity_run.of_url(address, options, requests)
     else:
-        found = capacities.of_starts(target, options, starts, requests, folder, resume=resume)
+        found = capacity_run.of_starts(target, options, starts, requests, folder, resume=resume)
     if as_json:
         terminal.answer(found)
     else:
-        capacities.show(found)
+        capacity_run.show(found)

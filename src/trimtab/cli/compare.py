@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab.cli.shared import (
+from trimtab.cli.options import (
     AllowHost,
     BaselineCommand,
     BaselineFile,
@@ -82,7 +82,9 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare, print, and keep everything in a folder."""
-    from trimtab.cli import intention, measured, measuring, terminal
+    from trimtab.cli import dry_run as intention
+    from trimtab.cli import measurement_run, terminal
+    from trimtab.cli.render import measurement
     from trimtab.study.options import Options
 
     options = Options(
@@ -109,8 +111,10 @@ def compare(
             as_json=as_json,
         )
         return
-    found = measuring.of_pairs((first, second), options, margin, pairs, folder, resume=resume)
+    found = measurement_run.of_pairs(
+        (first, second), options, margin, pairs, folder, resume=resume
+    )
     if as_json:
         terminal.answer(found)
     else:
-        measured.show(found)
+        measurement.show(found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.asking import OracleOption
+from trimtab.cli.oracle_findings import OracleOption
 
 if TYPE_CHECKING:
     from trimtab.diagnosis import Row, View
@@ -187,7 +187,7 @@ def _diagnosed(view: View, layer: str, *, oracle: bool) -> Diagnosis:
         raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")
     findings = () if layer else table.unowned(view)
     if oracle:
-        from trimtab.cli.asking import about_machine
+        from trimtab.cli.oracle_findings import about_machine
 
         findings = (*findings, *about_machine(view))
     rows = tuple(row for row in found if not layer or row.layer == layer)

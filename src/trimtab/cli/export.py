@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.shared import Engine, EnginePython, Json, Model
+from trimtab.cli.options import Engine, EnginePython, Json, Model
 
 if TYPE_CHECKING:
     from trimtab.export import Artefact, Order

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.shared import Json
+from trimtab.cli.options import Json
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.asking import OracleOption
+from trimtab.cli.oracle_findings import OracleOption
 
 if TYPE_CHECKING:
     from trimtab.lint.report import Choice, Report
@@ -108,7 +108,7 @@ def lint(
 def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], list[str]]:
     """Return the documents, and one sentence for each file that is none."""
     from trimtab.cli import launch_files
-    from trimtab.cli.env_files import with_env_files
+    from trimtab.cli.launch_files import with_env_files
     from trimtab.errors import UsageError
     from trimtab.lint import read
     from trimtab.lint.readers import name_of
@@ -134,7 +134,7 @@ def _asked(
     documents: list[Document], situation: Situation
 ) -> tuple[dict[str, tuple[Finding, ...]], list[str]]:
     """Return what the oracle finds, by file; and a sentence where it cannot be asked."""
-    from trimtab.cli.asking import about_files
+    from trimtab.cli.oracle_findings import about_files
     from trimtab.errors import UsageError
 
     try:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.shared import Json
+from trimtab.cli.options import Json
 
 _HELP = """Print what a study found: its tables, or the evidence for one tuning.
 

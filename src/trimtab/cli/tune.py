@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.shared import DeviceTime, EnginePython, Model, Noise, SharedHost, Windows
+from trimtab.cli.options import DeviceTime, EnginePython, Model, Noise, SharedHost, Windows
 from trimtab.cli.terminal import say
 from trimtab.simulated.landscape import NAMES
 

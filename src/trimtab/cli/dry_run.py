@@ -8,7 +8,7 @@ from typing import Any
 from trimtab import formatting
 from trimtab.cli import precision, terminal
 from trimtab.cli.live_server import Live
-from trimtab.cli.measuring import announce, announce_pair
+from trimtab.cli.measurement_run import announce, announce_pair
 from trimtab.cli.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload

@@ -13,7 +13,7 @@ from rich.table import Table
 from trimtab import formatting
 from trimtab.cli import precision, terminal
 from trimtab.cli.live_server import Live
-from trimtab.cli.measuring import announce, opened, require_place
+from trimtab.cli.measurement_run import announce, opened, require_place
 from trimtab.cli.terminal import say
 from trimtab.errors import LoadFailedError
 from trimtab.load.workload import load_workload
