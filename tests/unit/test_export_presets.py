@@ -26,9 +26,8 @@ from trimtab.export import FORMATS, Order, render
 from trimtab.export.chips import CHIPS, named_by
 from trimtab.host import SnapshotHost
 from trimtab.host_settings import plan as hosting
-from trimtab.host_settings import wanted
-from trimtab.host_settings.machine import context
-from trimtab.host_settings.plan import Fate
+from trimtab.host_settings import plan as wanted
+from trimtab.host_settings.plan import Fate, context
 
 HOSTS = Path(__file__).parents[1] / "hosts"
 RUNNER = CliRunner()

@@ -13,9 +13,9 @@ from tests.trees import HOSTS, WritableHost, tree
 from trimtab.cli.render import host as report
 from trimtab.errors import HostError, UnknownTuningError, UsageError
 from trimtab.host import SnapshotHost
-from trimtab.host_settings import manifest, plan, wanted
-from trimtab.host_settings.machine import context
-from trimtab.host_settings.plan import Fate, HostPlan
+from trimtab.host_settings import manifest, plan
+from trimtab.host_settings import plan as wanted
+from trimtab.host_settings.plan import Fate, HostPlan, context
 from trimtab.model import HostWrite, candidate
 
 INTERRUPTS = """\

@@ -16,7 +16,7 @@ from trimtab import host_resources
 from trimtab.errors import HostError
 from trimtab.facts.memory import parse_swaps
 from trimtab.host import LocalHost, beside
-from trimtab.host_resources.rlimit import started
+from trimtab.host_resources.limits import started
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import pytest
 
 from trimtab.emulator import smi, tree
 from trimtab.emulator.chips import CHIPS
-from trimtab.emulator.host import Played
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import Played, StandIn
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import ascend, npu_smi
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.emulator import LABEL, build, environments, tree
-from trimtab.emulator.host import Played
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import Played, StandIn
 from trimtab.engines import default_model
 from trimtab.engines.vllm import engine
 from trimtab.engines.vllm.engine import Vllm, VllmObserver

@@ -18,7 +18,7 @@ from trimtab.export.order import Order
 from trimtab.export.target import Target
 from trimtab.facts import situation
 from trimtab.host_settings import plan as hosting
-from trimtab.host_settings import wanted
+from trimtab.host_settings import plan as wanted
 from trimtab.host_settings.plan import Fate
 from trimtab.knobs import Sysfs
 from trimtab.lint import read

@@ -1,4 +1,11 @@
-"""What would be written on this host, value by value, and why the rest is not."""
+"""What would be written on this host, value by value, and why the rest is not.
+
+Which host settings are asked for: by a profile, a preset, or one by one.
+
+The context in which host settings are judged: this machine, and the engine it would serve.
+
+irqbalance, which moves interrupts as it sees fit: it is stopped while ours are placed.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +13,111 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from trimtab import host_resources
-from trimtab.catalog import CATALOG, Context, Tuning, unfit
+from trimtab import facts, host_resources
+from trimtab.catalog import CATALOG, Context, Tuning, require_known, unfit
+from trimtab.diagnosis import machine
 from trimtab.errors import HostError, UsageError
-from trimtab.facts import Facts
+from trimtab.facts import Facts, situation
 from trimtab.host import Host
-from trimtab.host_resources.rlimit import started
-from trimtab.host_resources.service import ACTIVE
-from trimtab.host_settings import irqbalance, keep
+from trimtab.host_resources.limits import started
+from trimtab.host_resources.service import ACTIVE, INACTIVE
+from trimtab.host_settings import persist as keep
 from trimtab.knobs import Draft
 from trimtab.knobs.login_limit import UNLIMITED
-from trimtab.model import Candidate, HostWrite, Settings, Value
+from trimtab.model import Candidate, HostWrite, Scope, Settings, Value, candidate
+from trimtab.presets import DOCUMENTED
+
+
+def of_preset(name: str) -> Candidate:
+    """Return the host settings of a preset, also those that cannot be made on this machine.
+
+    A preset's candidate leaves these out; a plan has to show them with the reason.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    if name not in DOCUMENTED:
+        raise UsageError(f"--preset must be one of {', '.join(DOCUMENTED)}, but is {name!r}")
+    return DOCUMENTED[name].of_host()
+
+
+def of_host(chosen: Candidate) -> Candidate:
+    """Return the part of a candidate that changes the host."""
+    require_known(CATALOG, [name for name, _ in chosen])
+    values = {name: value for name, value in chosen if CATALOG[name].scope is Scope.HOST}
+    return candidate({name: value for name, value in values.items() if value is not None})
+
+
+def with_words(chosen: Candidate, words: Sequence[str]) -> Candidate:
+    """Return a candidate with the settings of ``NAME=VALUE`` words on top.
+
+    Raises:
+        UnknownTuningError: a name is no entry of the catalogue.
+        UsageError: a word is not NAME=VALUE, or no setting of the host.
+    """
+    values: dict[str, Value] = dict(chosen)
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not text:
+            raise UsageError(f"--set must be NAME=VALUE, but is {word!r}")
+        require_known(CATALOG, [name])
+        if name not in CATALOG or CATALOG[name].scope is not Scope.HOST:
+            raise UsageError(
+                f"--set takes settings of the host, but {name} is none: 'trimtab catalog' tells"
+            )
+        values[name] = int(text) if text.isascii() and text.isdigit() else text
+    return candidate(values)
+
+
+def context(host: Host, *, local: bool) -> Context:
+    """Return the context; ``local``: it is this machine, so its environments are looked at."""
+    environment = machine.find_environment(host, None, local=local)
+    found = facts.inspect(host, environment.packages, "cpu")
+    return Context(
+        facts=found,
+        engine_name="vllm",
+        engine_version=environment.packages.get("vllm", ""),
+        platform=situation.platform(found, environment.packages),
+        packages=environment.packages,
+        baseline=Settings(argv=("vllm", "serve")),
+        allow_host=True,
+    )
+
+
+SERVICE = "service:irqbalance.service"
+_INTERRUPTS = "/proc/irq/"
+
+
+def is_interrupt(place: str) -> bool:
+    """Whether a place is one that irqbalance writes as well."""
+    return place.startswith(_INTERRUPTS)
+
+
+def stopping(host: Host, settings: Sequence[HostWrite]) -> tuple[HostWrite | None, str]:
+    """Return the write that stops irqbalance, where it runs and interrupts are placed.
+
+    The text is why they cannot be placed, "" if they can.
+    """
+    if not any(is_interrupt(one.path) for one in settings) or not _runs(host):
+        return None, ""
+    try:
+        state = host_resources.read(host, SERVICE)
+    except HostError as error:
+        return None, f"irqbalance runs and would move it back, and is not to be stopped: {error}"
+    if state != ACTIVE:
+        return None, "irqbalance runs and would move it back, but not as a service: stop it first"
+    return HostWrite(SERVICE, INACTIVE), ""
+
+
+def _runs(host: Host) -> bool:
+    for path in host.glob("/proc/[0-9]*/comm"):
+        try:
+            if host.read(path).strip() == "irqbalance":
+                return True
+        except HostError:
+            continue  # it has ended meanwhile
+    return False
+
 
 _SESSIONS = "limits:"
 _FILES = "nofile"
@@ -178,11 +279,11 @@ def _beside_irqbalance(
     rows: list[Row], settings: list[HostWrite], host: Host
 ) -> tuple[list[Row], list[HostWrite]]:
     """Stop irqbalance first where interrupts are placed, or refuse to place them beside it."""
-    stop, why = irqbalance.stopping(host, settings)
+    stop, why = stopping(host, settings)
     if why:
-        settings = [one for one in settings if not irqbalance.is_interrupt(one.path)]
+        settings = [one for one in settings if not is_interrupt(one.path)]
         rows = [
-            replace(row, fate=Fate.REFUSED, why=why) if irqbalance.is_interrupt(row.place) else row
+            replace(row, fate=Fate.REFUSED, why=why) if is_interrupt(row.place) else row
             for row in rows
         ]
     if stop is None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from trimtab.cli.render.entries import paragraph
 from trimtab.host_settings import manifest, render
-from trimtab.host_settings.held import Held, Standing, Status
+from trimtab.host_settings.applied import Held, Standing, Status
 from trimtab.host_settings.plan import Fate, HostPlan, Row
 from trimtab.model import HostWrite
 
