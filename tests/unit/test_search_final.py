@@ -20,7 +20,7 @@ from trimtab.model import (
     Verdict,
     candidate,
 )
-from trimtab.search import conclude, conclusion
+from trimtab.search import conclude, leading
 from trimtab.search.comparisons import Contender
 from trimtab.search.estimates import analyse
 from trimtab.search.final_profiles import Final, final
@@ -193,11 +193,11 @@ def test_what_is_confirmed_is_what_the_profiles_hold() -> None:
 def test_the_leader_of_a_study_is_never_a_rejected_profile() -> None:
     starts = play(LEAD, fading(-0.3))
     before = [s for s in starts if s.request.phase is not Phase.CONFIRM]
-    lead = conclusion(LEAD, before)
+    lead = leading(LEAD, before)
     assert lead is not None
     assert lead.arm == "dtype=on"
-    assert conclusion(LEAD, starts) is None
-    kept = conclusion(LEAD, play(LEAD, fading(1.4)))
+    assert leading(LEAD, starts) is None
+    kept = leading(LEAD, play(LEAD, fading(1.4)))
     assert kept is not None
     assert kept.arm in ("proven", "max")
 

@@ -1,6 +1,6 @@
 """How much a command prints, and the consoles that it prints to.
 
-``--quiet`` and ``--verbose`` are options of every command (`trimtab.commands.manners` adds them).
+``--quiet`` and ``--verbose`` are options of every command (`trimtab.cli.conventions` adds them).
 Where a script reads JSON, standard error carries events (`trimtab.study.progress`).
 """
 

@@ -27,7 +27,7 @@ def lay(machine: StandIn, folder: Path, path: str) -> dict[str, str]:
     """Write the tree of ``machine`` into ``folder``; return the variables that name it.
 
     The folder then holds ``bin/npu-smi``, ``state`` (which process uses which device) and ``root``
-    with a machine's files under their usual paths, for :class:`trimtab.emulator.host.Played`.
+    with a machine's files under their usual paths, for :class:`trimtab.emulator.machine.Played`.
     ``path`` is the PATH to keep behind npu-smi. Laying a tree again over itself is allowed.
     """
     root, state = folder / "root", folder / "state"
