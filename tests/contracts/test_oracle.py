@@ -19,8 +19,8 @@ from trimtab.oracle.audit import reference, table
 from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
 from trimtab.oracle.audit.probes import LAYERS, entries, probes
 from trimtab.oracle.audit.table import Outcome, Row
-from trimtab.oracle.executor import Setup
 from trimtab.oracle.model import ADDITIONAL, PARALLEL, TORCH_NPU, VLLM_ASCEND, Given, Verdict
+from trimtab.oracle.runs import Setup
 from trimtab.rules import all_rules
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab import baseline
-from trimtab.baseline import shell_words
 from trimtab.errors import UsageError
+from trimtab.study import baseline
+from trimtab.study.baseline import shell_words
 
 
 def write(folder: Path, text: str) -> Path:

@@ -14,11 +14,11 @@ import pytest
 
 from tests.unit.scripted import scripted
 from tests.unit.show_samples import PROFILE
-from trimtab.baseline import parse
 from trimtab.cli import app, terminal
 from trimtab.model import Plan, Settings
 from trimtab.profiles.profile import write_profile
 from trimtab.redaction import masked, masked_prose, redact_settings, secret_values
+from trimtab.study.baseline import parse
 
 ENCODED = base64.b64encode(b"user:CANARY-basic").decode()
 CANARIES = {

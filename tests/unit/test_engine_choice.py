@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from trimtab.baseline import parse
 from trimtab.cli import app
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.measurement.targets import open_pair
 from trimtab.model.platforms import PLATFORMS, UNKNOWN, of_packages
 from trimtab.study import folder as study
 from trimtab.study import header
+from trimtab.study.baseline import parse
 from trimtab.study.engine_choice import EMBEDDED, choose
 from trimtab.study.options import Options
 
@@ -185,7 +185,7 @@ def test_what_is_asked_for_is_tested_or_refused(
 
 
 def command(program: str) -> object:
-    from trimtab.baseline import ServeCommand
+    from trimtab.study.baseline import ServeCommand
 
     return ServeCommand("m", (), (), program)
 
@@ -288,7 +288,7 @@ def test_the_header_is_first_and_names_what_the_environment_sets(
 
 
 def test_a_path_that_the_command_sets_is_searched(install: Install) -> None:
-    from trimtab.baseline import parse
+    from trimtab.study.baseline import parse
 
     install(CUDA)
     other = install(ROCM, name="other", on_path=False)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import BUILDS, of_platform
-from trimtab.baseline import parse
 from trimtab.cli import app
 from trimtab.environments.distributions import script_interpreter
 from trimtab.errors import UsageError
 from trimtab.measurement.targets import open_pair, open_target
+from trimtab.study.baseline import parse
 from trimtab.study.engine_choice import choose, remarks
 from trimtab.study.options import Options
 

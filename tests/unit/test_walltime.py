@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.show_samples import STUDY
+from trimtab.metrics.wall_time import Stopwatch, division
 from trimtab.report.summary import summary
 from trimtab.server.log import compile_seconds
-from trimtab.study.duration import Stopwatch, division
 
 PARTS = {"startup": 40.0, "compile": 22.0, "load": 12.0, "gate": 2.0, "verify": 1.0, "end": 1.0}
 

@@ -16,11 +16,11 @@ from trimtab.cli.terminal import say
 from trimtab.errors import UsageError
 from trimtab.measurement import blocks, comparison_table
 from trimtab.measurement.targets import open_pair, open_target
+from trimtab.metrics.wall_time import division
 from trimtab.model import Start
 from trimtab.search.remarks import remarks
 from trimtab.storage import atomic
 from trimtab.study import header
-from trimtab.study.duration import division
 from trimtab.study.folder import LEDGER, clear_wreckage, require_folder
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import AUTO, Options, parse_share, require_same

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from trimtab import presets
-from trimtab.baseline import applied
 from trimtab.catalog import CATALOG, not_here, require_known
 from trimtab.engines import installable
 from trimtab.engines.default_model import folder as built_in
@@ -17,6 +16,7 @@ from trimtab.knobs import Argument, Switch
 from trimtab.measurement.blocks import Target
 from trimtab.model import candidate
 from trimtab.profiles.profile import Profile, read_trusted
+from trimtab.study.baseline import applied
 from trimtab.study.engine_choice import choose, require_same
 from trimtab.study.options import Options, parse_tries
 from trimtab.study.session import Say, Session, open_session

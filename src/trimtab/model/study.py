@@ -187,8 +187,8 @@ class Start:
     ``began`` is the Unix time. ``answers`` are the token ids of its greedy answers to the fixed
     prompts, where they were taken. ``marks`` say what a reader must know of its load, by kind
     (``no-steady-state``, ``over-saturated``, ``prompts-left-out``): it counts all the same.
-    ``times`` are the wall seconds of its parts (:mod:`trimtab.study.duration`), ``compile`` within
-    ``startup``.
+    ``times`` are the wall seconds of its parts (:mod:`trimtab.metrics.wall_time`), ``compile``
+    within ``startup``.
     """
 
     number: int

@@ -14,7 +14,6 @@ from trimtab.emulator.machine import StandIn
 from trimtab.oracle import effective as allocator
 from trimtab.oracle import judge, vendor
 from trimtab.oracle.effective import effective
-from trimtab.oracle.executor import DEADLINE, Runs, Setup
 from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import (
     ADDITIONAL,
@@ -29,6 +28,7 @@ from trimtab.oracle.model import (
     Reply,
     Verdict,
 )
+from trimtab.oracle.runs import DEADLINE, Runs, Setup
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from typing import Final
 from trimtab import formatting
 from trimtab.facts.parsing import format_cpu_list
 from trimtab.metrics.table import METRICS, geometric_mean
+from trimtab.metrics.wall_time import division
 from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Spread, Start, Verdict
 from trimtab.redaction import redact_settings
 from trimtab.report.study import Study
-from trimtab.study.duration import division
 
 _READINGS: Final = {
     "busy": ("others' share of the CPUs", "%", 100.0),

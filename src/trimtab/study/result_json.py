@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.catalog import CATALOG, Tuning
+from trimtab.metrics.wall_time import division
 from trimtab.model import Answer, Comparison, Headline, Standing
 from trimtab.report import Study
 from trimtab.report.headline import headline
 from trimtab.study.artifacts import PROVEN, path_of, profiles_of
-from trimtab.study.duration import division
 
 FORMAT = 1
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import ClassVar
 
-from trimtab import __version__, baseline, engines, facts, presets
+from trimtab import __version__, engines, facts, presets
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further, with_tries
 from trimtab.catalog.entries.dummy import nothing
 from trimtab.engines import Engine, checkpoint
@@ -25,6 +25,7 @@ from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import as_it_stands, compile_plan
 from trimtab.redaction import redact_settings
 from trimtab.server.environment import reaches_engine
+from trimtab.study import baseline
 from trimtab.study.engine_choice import choose, remarks
 from trimtab.study.options import (
     Options,

@@ -16,7 +16,6 @@ from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
 from trimtab.oracle.audit.compare import UNDECIDED, agrees, foreseen
 from trimtab.oracle.audit.probes import Probe, entries, probes
 from trimtab.oracle.audit.reference import stated
-from trimtab.oracle.executor import Setup
 from trimtab.oracle.model import (
     PARALLEL,
     TORCH_NPU,
@@ -27,6 +26,7 @@ from trimtab.oracle.model import (
     Verdict,
 )
 from trimtab.oracle.output import sentence
+from trimtab.oracle.runs import Setup
 
 CORRECTIONS = Path(__file__).with_name("corrections.md")
 """What the catalogue had wrong: prose for the page."""

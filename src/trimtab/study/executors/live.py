@@ -23,6 +23,7 @@ from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedErro
 from trimtab.host import Host
 from trimtab.host_settings.transaction import Switch, applied
 from trimtab.load.alternation import Toggle
+from trimtab.metrics.wall_time import COMPILE, Stopwatch
 from trimtab.model import (
     Evidence,
     HostWrite,
@@ -41,7 +42,6 @@ from trimtab.server import log
 from trimtab.server.launcher import Server, launch
 from trimtab.storage import atomic
 from trimtab.study import gate
-from trimtab.study.duration import COMPILE, Stopwatch
 from trimtab.study.executors.load import Drive, Driven, Loaded, one_load
 from trimtab.study.progress import Display
 from trimtab.study.session import Session

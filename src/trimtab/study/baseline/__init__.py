@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trimtab.baseline import launcher, serving, shell_words
 from trimtab.engines.vllm import config_file
 from trimtab.errors import UsageError
 from trimtab.redaction import argv_secrets, redact_words
 from trimtab.storage import user_files
+from trimtab.study.baseline import launcher, serving, shell_words
 from trimtab.study.options import Options
 
 MAX_BYTES = 64 * 1024

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trimtab.baseline import shell_words
 from trimtab.errors import UsageError
 from trimtab.lint.readers.container import is_run, parse_run
 from trimtab.lint.readers.launch import Word
 from trimtab.model.document import Place
+from trimtab.study.baseline import shell_words
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
