@@ -73,7 +73,7 @@ def literals(path: Path) -> set[int]:
 @pytest.mark.parametrize("module", sorted({name.split()[0] for name in LEAVES}))
 def test_no_command_ends_with_a_code_that_is_not_listed(module: str) -> None:
     own = {code for name in LEAVES if name.split()[0] == module for code in exit_codes.of(name)}
-    assert literals(ROOT / "src" / "trimtab" / "commands" / f"{module}.py") <= own
+    assert literals(ROOT / "src" / "trimtab" / "cli" / f"{module}.py") <= own
 
 
 def test_the_codes_of_errors_are_listed() -> None:

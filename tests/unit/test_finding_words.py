@@ -16,7 +16,7 @@ from trimtab.catalog import CATALOG
 from trimtab.rules import all_rules
 
 SOURCES = Path(__file__).parents[2] / "src" / "trimtab"
-FILES = sorted([*SOURCES.glob("rules/*.py"), *SOURCES.glob("catalog/*.py")])
+FILES = sorted([*SOURCES.glob("rules/*.py"), *SOURCES.glob("catalog/**/*.py")])
 
 BANNED = re.compile(
     r"\b(by itself|at hand|as it stands|otherwise than|mend|told|tells|none of ours|is none|"
