@@ -239,7 +239,7 @@ def test_an_upstream_release_needs_a_checksum() -> None:
     with pytest.raises(UsageError, match=r"3\.11\.99 is not known here: give it with --sha256"):
         builder.build(Wanted(PLAIN, source="3.11.99"))
     assert all(len(one) == 64 for one in upstream.KNOWN.values())
-    assert upstream.known("3.11.2").startswith("2411c74bda5b")
+    assert upstream.release_checksum("3.11.2").startswith("2411c74bda5b")
 
 
 def test_an_upstream_release_out_of_reach_says_what_to_do(
@@ -267,10 +267,10 @@ def test_what_is_missing_is_named_with_its_packages(monkeypatch: pytest.MonkeyPa
 
     if needs.compiler() is not None:
         with pytest.raises(InterpreterError, match=r"OpenSSL.*apt-get install libssl-dev, or dnf"):
-            needs.check(run)
+            needs.check_needs(run)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InterpreterError, match=r"a C compiler, make: apt-get install gcc make"):
-        needs.check(run)
+        needs.check_needs(run)
 
 
 def a_bolt(version: str, orders: str) -> Run:
@@ -289,18 +289,18 @@ def test_a_bolt_that_would_fail_is_refused_before_the_build(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InterpreterError, match=r"llvm-bolt and merge-fdata on.*bolt-19"):
-        bolt.require(a_bolt("19.1.7", "cdsort"))
+        bolt.require_bolt(a_bolt("19.1.7", "cdsort"))
     monkeypatch.setattr(shutil, "which", lambda one: f"/bin/{one}")
     with pytest.raises(InterpreterError, match=r"LLVM 16 or later, but llvm-bolt is of 15.0.6"):
-        bolt.require(a_bolt("15.0.6", "hfsort+"))
-    bolt.require(a_bolt("16.0.6", "hfsort+"))
+        bolt.require_bolt(a_bolt("15.0.6", "hfsort+"))
+    bolt.require_bolt(a_bolt("16.0.6", "hfsort+"))
     makefile = tmp_path / "Makefile"
     makefile.write_text("BOLT_APPLY_FLAGS= -split-functions -reorder-functions=hfsort+ -icf=1\n")
-    bolt.check(a_bolt("16.0.6", "none hfsort+"), tmp_path)
+    bolt.check_bolt(a_bolt("16.0.6", "none hfsort+"), tmp_path)
     makefile.write_text("BOLT_APPLY_FLAGS= -split-functions -reorder-functions=cdsort -icf=1\n")
     with pytest.raises(InterpreterError, match=r"-reorder-functions=cdsort, which .* not know"):
-        bolt.check(a_bolt("16.0.6", "none hfsort+"), tmp_path)
-    bolt.check(a_bolt("19.1.7", "hfsort+ cdsort"), tmp_path)
+        bolt.check_bolt(a_bolt("16.0.6", "none hfsort+"), tmp_path)
+    bolt.check_bolt(a_bolt("19.1.7", "hfsort+ cdsort"), tmp_path)
 
 
 def test_the_flags_say_which_build() -> None:

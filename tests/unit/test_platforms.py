@@ -63,7 +63,7 @@ def test_a_local_version_names_a_platform(version: str, platform: str | None) ->
 def test_torch_says_what_it_was_built_for(text: str, version: str | None, tmp_path: Path) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "version.py").write_text(text)
-    assert torch_build.version(["/nonexistent", str(tmp_path)]) == version
+    assert torch_build.torch_version(["/nonexistent", str(tmp_path)]) == version
 
 
 def test_a_torch_without_local_version_is_read_from_its_file(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_names_are_read_from_the_wheel(wheel: Path) -> None:
-    wanted = names.wanted(wheel / "torch_npu")
+    wanted = names.requested_names(wheel / "torch_npu")
     assert {"aclrtSetDevice", "HcclNewThing", "aclrtOnlyByName"} <= set(wanted.runtime)
     assert not any(one.startswith("aclnn") for one in wanted.runtime)
     assert {"aclnnAdd", "aclnnAddGetWorkspaceSize", "aclnnSwiGlu"} <= set(wanted.operators)
@@ -61,15 +61,15 @@ def test_names_are_read_from_the_wheel(wheel: Path) -> None:
 
 def test_names_of_our_sources_are_not_written_twice() -> None:
     texts = [one.read_text() for one in build.SOURCES.glob("*.c")]
-    own = [stubs.defined(text) for text in texts]
+    own = [stubs.defined_names(text) for text in texts]
     assert {"aclrtMalloc", "aclCreateTensor", "aclrtGetSocName"} <= set().union(*own)
     assert {"HcclGetRootInfo", "dcmi_get_card_num_list"} <= set().union(*own)
     assert sum(map(len, own)) == len(set().union(*own)), "each in one file"
-    assert stubs.defined("static int aclFoo(void)\n{\n    aclBar(1);\n}\n") == {"aclFoo"}
+    assert stubs.defined_names("static int aclFoo(void)\n{\n    aclBar(1);\n}\n") == {"aclFoo"}
 
 
 def test_an_operator_that_only_asks_is_not_launched() -> None:
-    text = stubs.operators(["aclnnX", "aclnnXGetWorkspaceSize", "aclnnXGetMaxWorkspaceSize"])
+    text = stubs.operator_stubs(["aclnnX", "aclnnXGetWorkspaceSize", "aclnnXGetMaxWorkspaceSize"])
     assert "standin_launch(&of_aclnnX, stream)" in text
     assert "int aclnnXGetMaxWorkspaceSize(void) { standin_forget(); return 0; }" in text
     assert text.count("standin_launch") == 1

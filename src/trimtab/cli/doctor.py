@@ -143,7 +143,7 @@ def _of_image(name: str, told: Situation) -> View:
     from trimtab.lint.scenes import merged
 
     host = LocalHost()
-    found = image.read(host, name)
+    found = image.read_image(host, name)
     if found.value is None:
         raise UsageError(f"--image {name} must be an image that docker has: {found.reason}")
     known = merged(told, told_by_image(name))

@@ -67,7 +67,7 @@ def libraries(site_packages: Path) -> Path:
     except OSError as error:
         raise _no_cache(folder.parent, error) from error
     try:
-        _build(names.wanted(site_packages / "torch_npu"), draft)
+        _build(names.requested_names(site_packages / "torch_npu"), draft)
         draft.rename(folder)
     except OSError:
         if not folder.is_dir():  # else another process was faster
@@ -124,7 +124,9 @@ def _digest(record: Path) -> str:
 
 def _build(wanted: names.Names, folder: Path) -> None:
     written = sorted(SOURCES.glob("*.c"))
-    own = {name for one in written for name in stubs.defined(one.read_text(encoding="utf-8"))}
+    own = {
+        name for one in written for name in stubs.defined_names(one.read_text(encoding="utf-8"))
+    }
     rest = stubs.returning_zero(one for one in wanted.runtime if one not in own)
     runtime = [*written, _write(folder / "rest.c", rest)]
     _compile("gcc", folder, "libascendcl", runtime)
@@ -132,10 +134,10 @@ def _build(wanted: names.Names, folder: Path) -> None:
     for name in _SAME_CODE:
         _compile("gcc", folder, name, [empty], "-L.", "-lascendcl")
     named = [one for one in wanted.operators if one not in own]  # torch_npu looks here first
-    operators = _write(folder / "operators.c", stubs.operators(named))
+    operators = _write(folder / "operators.c", stubs.operator_stubs(named))
     for name in _OPERATORS:
         _compile("gcc", folder, name, [operators], "-L.", "-lascendcl")
-    aliases = _write(folder / "aliases.c", stubs.aliases(wanted.atb))
+    aliases = _write(folder / "aliases.c", stubs.alias_stubs(wanted.atb))
     _compile("gcc", folder, "libatb_aliases", [aliases], "-Wl,--unresolved-symbols=ignore-all")
     _compile("g++", folder, "libatb", [SOURCES / "atb.cc"], "-L.", "-latb_aliases", "-lascendcl")
 

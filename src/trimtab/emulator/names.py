@@ -38,7 +38,7 @@ class Names:
     atb: tuple[str, ...]
 
 
-def wanted(torch_npu: Path) -> Names:
+def requested_names(torch_npu: Path) -> Names:
     """Return what the torch_npu package in the folder ``torch_npu`` asks for, sorted.
 
     Raises:

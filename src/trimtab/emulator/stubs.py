@@ -13,7 +13,7 @@ _WORKSPACE = "GetWorkspaceSize"
 _LARGEST = "GetMaxWorkspaceSize"
 
 
-def defined(source: str) -> set[str]:
+def defined_names(source: str) -> set[str]:
     """Return the names of the runtime that a C source defines itself."""
     return set(_DEFINED.findall(source))
 
@@ -23,7 +23,7 @@ def returning_zero(names: Iterable[str]) -> str:
     return "".join(f"long {name}(void) {{ return 0; }}\n" for name in names)
 
 
-def operators(names: Sequence[str]) -> str:
+def operator_stubs(names: Sequence[str]) -> str:
     """Return C for operators: one call plans an operator, the next launches it on a stream.
 
     An operator is two functions: ``aclnnXGetWorkspaceSize(tensors…, &size, &executor)`` and
@@ -39,7 +39,7 @@ def operators(names: Sequence[str]) -> str:
     return "\n".join(lines) + "\n" + returning_zero(one for one in names if one not in written)
 
 
-def aliases(names: Sequence[str]) -> str:
+def alias_stubs(names: Sequence[str]) -> str:
     """Return C that lets each mangled ATB name call its function of atb.cc.
 
     A mangled name is a valid identifier of C; all of these functions take at most two pointers.

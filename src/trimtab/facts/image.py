@@ -46,6 +46,6 @@ def _words(value: object) -> tuple[str, ...]:
     return tuple(str(word) for word in value) if isinstance(value, Sequence) else ()
 
 
-def read(host: Host, name: str, engine: str = "docker") -> Fact[Image]:
+def read_image(host: Host, name: str, engine: str = "docker") -> Fact[Image]:
     """Ask the container engine about an image that is here already; nothing is pulled."""
     return run_fact(host, (engine, "image", "inspect", name), parse_inspect)

@@ -23,7 +23,7 @@ _ADVICE = (
 )
 
 
-def require(run: Run) -> None:
+def require_bolt(run: Run) -> None:
     """Make sure that BOLT's programs are there, and not too old.
 
     Raises:
@@ -43,7 +43,7 @@ def require(run: Run) -> None:
         )
 
 
-def check(run: Run, tree: Path) -> None:
+def check_bolt(run: Run, tree: Path) -> None:
     """Make sure that BOLT can order functions as a configured source will ask.
 
     Raises:

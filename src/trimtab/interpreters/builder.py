@@ -151,8 +151,8 @@ def _clear(work: Path) -> None:
 def _build(wanted: Wanted, site: Site) -> Record:
     site.say("[1/6] looking for compiler and headers")
     if wanted.options.bolt:
-        bolt.require(site.run)
-    needs.check(site.run)
+        bolt.require_bolt(site.run)
+    needs.check_needs(site.run)
     site.say("[2/6] getting the source")
     found = source.obtain(wanted.source, wanted.sha256, site.work / "got", site.run, site.say)
     version = source.unpack(found, site.tree)
@@ -167,7 +167,7 @@ def _build(wanted: Wanted, site: Site) -> Record:
     arguments = wanted.options.configure(home)
     site.do("[3/6] configuring", ["./configure", *arguments], CONFIGURE_SECONDS)
     if wanted.options.bolt:
-        bolt.check(site.run, site.tree)
+        bolt.check_bolt(site.run, site.tree)
     _make(wanted, site)
     staged = _stage(site, home)
     site.say("[6/6] proving that it runs")

@@ -49,7 +49,7 @@ def compiler() -> str | None:
     return next((one for one in found if one), None)
 
 
-def check(run: Run) -> None:
+def check_needs(run: Run) -> None:
     """Make sure that everything is there.
 
     Raises:

@@ -53,8 +53,8 @@ def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> So
             "distribution", package.archive, package.sha256, package.told, package.patches
         )
     elif _RELEASE.fullmatch(asked) and not Path(asked).exists():
-        wanted = wanted or upstream.known(asked)
-        path = upstream.download(asked, work, say)
+        wanted = wanted or upstream.release_checksum(asked)
+        path = upstream.download_release(asked, work, say)
         found = Source("upstream", path, store.checksum(path), f"python.org, {path.name}")
     else:
         path = Path(asked).expanduser()

@@ -23,11 +23,11 @@ KNOWN = {
 """SHA-256 of ``Python-VERSION.tgz``, as pyenv's build definitions have them."""
 
 _SECONDS = 60.0
-_LARGEST = 100 * 1000**2
+_LARGEST_RELEASE = 100 * 1000**2
 _CHUNK = 1 << 20
 
 
-def known(version: str) -> str:
+def release_checksum(version: str) -> str:
     """Return the checksum of a release.
 
     Raises:
@@ -46,7 +46,7 @@ def address(version: str) -> str:
     return f"https://www.python.org/ftp/python/{version}/Python-{version}.tgz"
 
 
-def download(version: str, work: Path, say: Say) -> Path:
+def download_release(version: str, work: Path, say: Say) -> Path:
     """Download a release into ``work``; the caller compares its checksum.
 
     Raises:
@@ -59,7 +59,7 @@ def download(version: str, work: Path, say: Say) -> Path:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer, target.open("wb") as out:  # noqa: S310
             while chunk := answer.read(_CHUNK):
                 out.write(chunk)
-                if out.tell() > _LARGEST:
+                if out.tell() > _LARGEST_RELEASE:
                     raise InterpreterError(f"{url} is larger than a release of CPython can be")
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         why = getattr(error, "reason", error)

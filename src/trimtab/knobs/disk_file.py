@@ -36,13 +36,13 @@ class ReadAhead:
             raise UsageError(f"{self.place} must be a number of KiB, but is {value!r}")
         for disk, now in (facts.disks.read_ahead.value or {}).items():
             if now < value:
-                host_file.write(draft, _PATH.replace("{disk}", disk), value)
+                host_file.write_host_file(draft, _PATH.replace("{disk}", disk), value)
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return what the writes set, if they set all disks to the same."""
         before, _, after = _PATH.partition("{disk}")
         values = {
-            host_file.written(writes, one.path, int)
+            host_file.host_file_value(writes, one.path, int)
             for one in writes
             if one.path.startswith(before) and one.path.endswith(after)
         }

@@ -9,7 +9,7 @@ from trimtab.knobs.protocol import require_text, typed
 from trimtab.model import Check, CheckKind, HostWrite, Proves, Value
 
 
-def write(draft: Draft, path: str, value: Value) -> None:
+def write_host_file(draft: Draft, path: str, value: Value) -> None:
     """Draft the write of a value and its check; ``None`` leaves the file as it is.
 
     That the file holds the value proves delivery: what it does to the server shows elsewhere.
@@ -22,7 +22,7 @@ def write(draft: Draft, path: str, value: Value) -> None:
     draft.checks.append(Check(CheckKind.HOST_FILE, path, text, proves=Proves.DELIVERY))
 
 
-def written(writes: Sequence[HostWrite], path: str, kind: type[str] | type[int]) -> Value:
+def host_file_value(writes: Sequence[HostWrite], path: str, kind: type[str] | type[int]) -> Value:
     """Return the value that the writes give to a file, ``None`` if none."""
     for write_ in writes:
         if write_.path == path:

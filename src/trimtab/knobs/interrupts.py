@@ -46,7 +46,7 @@ class Interrupts:
             return
         for one in self.chosen(facts):
             path = f"/proc/irq/{one.number}/smp_affinity_list"
-            host_file.write(draft, path, self._cpus(one, str(value), facts))
+            host_file.write_host_file(draft, path, self._cpus(one, str(value), facts))
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return the CPUs that the writes give to all of them; "local" if they differ."""

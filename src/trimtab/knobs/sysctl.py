@@ -40,8 +40,8 @@ class Sysctl:
 
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Draft the write."""
-        host_file.write(draft, self.path, value)
+        host_file.write_host_file(draft, self.path, value)
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return what the writes set; the live value is a fact, not a setting."""
-        return host_file.written(writes, self.path, self.kind)
+        return host_file.host_file_value(writes, self.path, self.kind)

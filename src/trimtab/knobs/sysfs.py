@@ -36,15 +36,15 @@ class Sysfs:
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Draft the write of every file."""
         for path in self._paths(facts):
-            host_file.write(draft, path, value)
+            host_file.write_host_file(draft, path, value)
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return what the writes set, if they set all files to the same."""
         if "{cpu}" not in self.path:
-            return host_file.written(writes, self.path, self.kind)
+            return host_file.host_file_value(writes, self.path, self.kind)
         before, _, after = self.path.partition("{cpu}")
         mine = [w.path for w in writes if w.path.startswith(before) and w.path.endswith(after)]
-        values = {host_file.written(writes, path, self.kind) for path in mine}
+        values = {host_file.host_file_value(writes, path, self.kind) for path in mine}
         return values.pop() if len(values) == 1 else None
 
     def _paths(self, facts: Facts) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def acting(name: str, context: Context) -> tuple[str, ...]:
     Raises:
         UsageError: there is no such preset.
     """
-    return arm.acting(find(name), context)
+    return arm.acting_tunings(find(name), context)
 
 
 def read_here(name: str, context: Context) -> Candidate:

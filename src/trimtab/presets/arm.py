@@ -26,7 +26,7 @@ def left_out(preset: Preset, context: Context) -> tuple[LeftOut, ...]:
     return (*preset.skipped(context), *foreign)
 
 
-def acting(preset: Preset, context: Context) -> tuple[str, ...]:
+def acting_tunings(preset: Preset, context: Context) -> tuple[str, ...]:
     """Return the tunings of a preset that can have an effect on this machine."""
     return tuple(one for one, _ in preset(context) if unread(CATALOG[one], context) is None)
 
@@ -38,10 +38,10 @@ def remark(preset: Preset | None, guide: Preset, context: Context) -> str:
     has by itself.
     """
     if preset is not None:
-        acts = ", ".join(acting(preset, context))
+        acts = ", ".join(acting_tunings(preset, context))
         whole = read_here(preset, context) == preset(context)
         return "" if whole else f"of {preset.name} only {acts} acts on {context.platform}"
-    acts = ", ".join(acting(guide, context))
+    acts = ", ".join(acting_tunings(guide, context))
     if not acts:
         return f"no preset is an arm, because nothing of {guide.name} acts on {context.platform}"
     return (

@@ -27,7 +27,7 @@ _HEIGHTS: Final = (0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Posterior:
+class ProcessPosterior:
     """Mean and standard deviation of the function at each point asked for."""
 
     mean: tuple[float, ...]
@@ -36,7 +36,7 @@ class Posterior:
 
 def posterior(
     x: Sequence[float], y: Sequence[float], noise: Sequence[float], at: Sequence[float]
-) -> Posterior:
+) -> ProcessPosterior:
     """Return what ``y`` (observed at ``x`` with these standard deviations) says of ``at``.
 
     Raises:
@@ -61,7 +61,7 @@ def posterior(
     mean = middle + cross @ inverse @ (values - middle)
     variance = height**2 - np.einsum("ij,jk,ik->i", cross, inverse, cross)
     sd = np.sqrt(np.clip(variance, 0.0, None))
-    return Posterior(tuple(map(float, mean)), tuple(map(float, sd)))
+    return ProcessPosterior(tuple(map(float, mean)), tuple(map(float, sd)))
 
 
 def _kernel(one: Array, other: Array, scale: float, height: float) -> Array:

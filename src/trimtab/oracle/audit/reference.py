@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from trimtab.catalog.values import Taken
 
-_TAKEN, _MISREAD, _REFUSED = Taken.AS_WRITTEN, Taken.MISREAD, Taken.REFUSED
+_TAKEN, _MISREAD_WORDS, _REFUSED = Taken.AS_WRITTEN, Taken.MISREAD, Taken.REFUSED
 Said = tuple[tuple[str, Taken], ...]
 """Regular expressions of whole texts, with what becomes of them; the first that fits counts."""
 
@@ -23,22 +23,22 @@ _EXACT_BOOLEAN: Said = ((r"\s*(True|False)\s*", _TAKEN), (r".*", _REFUSED))
 _PYTHON_INT: Said = ((r"[01]", _TAKEN), (r"(?![+-]?\d+$).*", _REFUSED))
 _MODE: Said = ((r"[012]", _TAKEN), (r"(?![+-]?\d+$).*", _REFUSED))
 _MEGABYTES: Said = ((r"\d+", _TAKEN),)
-_TRUTHY: Said = ((r"True|False", _TAKEN), (r"[A-Za-z].*", _MISREAD))
+_TRUTHY: Said = ((r"True|False", _TAKEN), (r"[A-Za-z].*", _MISREAD_WORDS))
 
 STATEMENTS: Mapping[str, Said] = MappingProxyType(
     {
         "task-queue": (
             (r"\s*0*[012]\s*", _TAKEN),
             (r"[+-]?\d+", _REFUSED),
-            (r".*", _MISREAD),
+            (r".*", _MISREAD_WORDS),
         ),
-        "ascend-launch-blocking": ((r"[01]", _TAKEN), (r".*", _MISREAD)),
+        "ascend-launch-blocking": ((r"[01]", _TAKEN), (r".*", _MISREAD_WORDS)),
         "multi-stream-memory-reuse": ((r"[0-3]", _TAKEN), (r".*", _REFUSED)),
         "per-stream-queue": ((r"[01]", _TAKEN),),
-        "streams-per-device": ((r"8|32", _TAKEN), (r".*", _MISREAD)),
+        "streams-per-device": ((r"8|32", _TAKEN), (r".*", _MISREAD_WORDS)),
         "cpu-affinity-conf": (
             (r"[012](,npu\d+:\d+-\d+|,force:[01])?", _TAKEN),
-            (r"[^\d]*", _MISREAD),
+            (r"[^\d]*", _MISREAD_WORDS),
         ),
         "npu-max-split-size": ((r"[2-9]\d|\d{3,}", _TAKEN), (r"[+-]?\d+", _REFUSED)),
         "npu-expandable-segments": _EXACT_BOOLEAN,
