@@ -31,8 +31,7 @@ from trimtab.report import rows as machine
 from trimtab.search.design import design
 from trimtab.simulated import Machine, load_landscape, space_of
 from trimtab.simulated.machine import play
-from trimtab.stats.components import best_windows, between, window_noise
-from trimtab.stats.effects import Noise, fit
+from trimtab.stats.effects import Noise, best_windows, between, fit, window_noise
 from trimtab.stats.sequential import finest, look
 from trimtab.study import artifacts
 from trimtab.study.executors.simulated import Played, open_played, play_trial

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts.machines import HOSTS
-from trimtab.facts import cuda, image, inspect, packages, process, python_build, situation
+from trimtab.facts import container as image
+from trimtab.facts import cuda, inspect, packages, process, python_build, situation
 from trimtab.facts.python_build import PythonBuild, judge
 from trimtab.host import LocalHost, SnapshotHost
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes import BUILDS, of_platform
 from trimtab import engines
-from trimtab.engines.vllm import torch_build
+from trimtab.engines.vllm import engine
 from trimtab.errors import UsageError
 from trimtab.lint.context import parse_context
 from trimtab.model.platforms import PLATFORMS, UNKNOWN, of_packages, of_version
@@ -63,7 +63,7 @@ def test_a_local_version_names_a_platform(version: str, platform: str | None) ->
 def test_torch_says_what_it_was_built_for(text: str, version: str | None, tmp_path: Path) -> None:
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "version.py").write_text(text)
-    assert torch_build.torch_version(["/nonexistent", str(tmp_path)]) == version
+    assert engine.torch_version(["/nonexistent", str(tmp_path)]) == version
 
 
 def test_a_torch_without_local_version_is_read_from_its_file(tmp_path: Path) -> None:

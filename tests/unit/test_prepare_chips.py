@@ -14,9 +14,8 @@ import pytest
 from tests.unit.prepared import Machine
 from trimtab.errors import EngineInstallError, UsageError
 from trimtab.prepare import installing, matrix, wheels
-from trimtab.prepare.change import Commands
 from trimtab.prepare.emit import emit
-from trimtab.prepare.step import Finding, State
+from trimtab.prepare.step import Commands, Finding, State
 from trimtab.prepare.steps import STEPS, chosen
 from trimtab.prepare.target import TARGETS, Target, Wish
 

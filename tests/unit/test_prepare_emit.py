@@ -19,7 +19,7 @@ from trimtab.lint.report import Choice, report_on
 from trimtab.model.finding import Severity
 from trimtab.prepare import matrix, mirrors
 from trimtab.prepare.emit import emit
-from trimtab.prepare.recipe import Script
+from trimtab.prepare.step import Script
 from trimtab.prepare.steps import STEPS, chosen
 from trimtab.prepare.system import BASES, System, base_of
 from trimtab.prepare.target import MODELS, TARGETS, Wish

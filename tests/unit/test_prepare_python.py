@@ -11,7 +11,7 @@ import pytest
 from trimtab.facts import python_build
 from trimtab.facts.python_build import PythonBuild
 from trimtab.prepare import installing, interpreters, matrix
-from trimtab.prepare.recipe import Argument, Script
+from trimtab.prepare.step import Argument, Script
 from trimtab.prepare.steps import chosen
 from trimtab.prepare.steps.python import judge
 from trimtab.prepare.system import base_of

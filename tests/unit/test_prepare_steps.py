@@ -13,9 +13,8 @@ from trimtab.errors import EngineInstallError, HostError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.interpreters import store
 from trimtab.prepare import examine, installed, interpreters, system
-from trimtab.prepare.change import Commands, Managed, Packages, Replace
 from trimtab.prepare.perform import perform
-from trimtab.prepare.step import State, Step
+from trimtab.prepare.step import Commands, Managed, Packages, Replace, State, Step
 from trimtab.prepare.steps import STEPS, chosen
 from trimtab.prepare.system import System
 from trimtab.prepare.target import TARGETS, Wish, parse_address, parse_target

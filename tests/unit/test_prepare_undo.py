@@ -14,9 +14,9 @@ import pytest
 from tests.unit.prepared import SITE, SOURCES, SOURCES_PATH, Machine
 from trimtab.errors import HostError
 from trimtab.prepare import perform as files
-from trimtab.prepare.change import Commands, Managed, Packages, Replace
 from trimtab.prepare.journal import Journal
 from trimtab.prepare.perform import perform
+from trimtab.prepare.step import Commands, Managed, Packages, Replace
 from trimtab.prepare.steps import STEPS
 from trimtab.prepare.undo import parse_removed, pending, undo
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trimtab.model import Budget, Conclusion, Phase, Start
 from trimtab.search import Phased, conclude
 from trimtab.simulated import Landscape, Machine, play, space_of
-from trimtab.stats.gp import posterior
+from trimtab.stats.surface import posterior
 
 
 def landscape(best: float, noise: float = 0.01) -> Landscape:

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.rehearsal import GCC
-from trimtab.emulator import build, names, stubs
+from trimtab.emulator import build
+from trimtab.emulator import build as names
+from trimtab.emulator import build as stubs
 from trimtab.errors import EngineError
 
 pytestmark = pytest.mark.skipif(GCC is None or not shutil.which("nm"), reason="no gcc or nm")

@@ -137,7 +137,7 @@ def _of_image(name: str, told: Situation) -> View:
     """Return the view of what a container of an image would be given on this machine."""
     from trimtab.diagnosis import machine
     from trimtab.errors import UsageError
-    from trimtab.facts import image
+    from trimtab.facts import container as image
     from trimtab.host import LocalHost
     from trimtab.lint.images import told_by_image
     from trimtab.lint.scenes import merged

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from trimtab.model.document import Document, Setting
     from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
+    from trimtab.oracle.ask import Question
     from trimtab.oracle.model import Givens
-    from trimtab.oracle.questions import Question
 
 OracleOption = Annotated[
     bool,
@@ -79,7 +79,7 @@ def _question(
     models: Sequence[str] = (),
 ) -> Question:
     from trimtab.oracle import settings
-    from trimtab.oracle.questions import Question
+    from trimtab.oracle.ask import Question
     from trimtab.oracle.settings import wanted_on
 
     graph = situation.graphs is not False and settings.captures(givens)
@@ -90,7 +90,7 @@ def _answered(questions: Sequence[Question]) -> tuple[tuple[Finding, ...], ...]:
     """Ask, say on standard error what was asked, and return the findings of each question."""
     from trimtab.errors import EngineError, UsageError
     from trimtab.oracle import vendor
-    from trimtab.oracle.questions import answers
+    from trimtab.oracle.ask import answers
 
     try:
         if not questions:

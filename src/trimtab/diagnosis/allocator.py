@@ -18,7 +18,7 @@ from trimtab.diagnosis.row import Allocator
 from trimtab.errors import HostError
 from trimtab.facts import process
 from trimtab.host import Host
-from trimtab.knobs.preload import FAMILIES, name_matches
+from trimtab.knobs.env import FAMILIES, name_matches
 
 _SECONDS = 5.0
 _LINKS = 8

@@ -18,7 +18,7 @@ from trimtab.diagnosis.allocator import family
 from trimtab.diagnosis.row import TROUBLE, Allocator, Inspected, Row, State, View
 from trimtab.facts.parsing import same
 from trimtab.knobs import Argument, Manual, Preload, Switch, Sysctl, Sysfs
-from trimtab.knobs.preload import name_matches
+from trimtab.knobs.env import name_matches
 from trimtab.knobs.server_arg import AUTO
 from trimtab.model.finding import Finding, Problem, Severity
 from trimtab.redaction import holds_secret, looks_secret

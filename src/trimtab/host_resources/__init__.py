@@ -19,12 +19,10 @@ from types import MappingProxyType
 
 from trimtab.errors import HostError
 from trimtab.host import Host
-from trimtab.host_resources.base import Kind
+from trimtab.host_resources.base import Kind, Service
 from trimtab.host_resources.files import File, Folder, Link
-from trimtab.host_resources.kernel import KernelFile
+from trimtab.host_resources.kernel import KernelFile, SwapArea
 from trimtab.host_resources.limits import LABELS, ProcessLimit, SessionLimit
-from trimtab.host_resources.service import Service
-from trimtab.host_resources.swap import SwapArea
 
 __all__ = [
     "KINDS",

@@ -1,4 +1,7 @@
-"""What every kind of place can do."""
+"""What every kind of place can do.
+
+A service of systemd, as systemctl(1) shows and changes it.
+"""
 
 from __future__ import annotations
 
@@ -29,3 +32,33 @@ class Kind(Protocol):
     def canonical(self, name: str, text: str) -> str:
         """Return the one form of all texts that mean the same there."""
         ...
+
+
+ACTIVE, INACTIVE = "active", "inactive"
+_RUNS = ("active", "activating", "reloading", "refreshing")
+_PATIENCE = 90.0
+"""Seconds for a stop or start: systemd's own default."""
+
+
+class Service:
+    """Whether a unit runs. Whether it starts at boot is not touched."""
+
+    def read(self, host: Host, name: str) -> str | None:
+        """See `Kind.read`."""
+        state = host.run(["systemctl", "show", "--property=ActiveState", "--value", name])
+        return ACTIVE if state.strip() in _RUNS else INACTIVE
+
+    def write(self, host: Host, name: str, text: str) -> None:
+        """See `Kind.write`."""
+        host.run(["systemctl", "start" if text == ACTIVE else "stop", name], _PATIENCE)
+
+    def restore(self, host: Host, name: str, before: str | None) -> None:
+        """See `Kind.restore`."""
+        self.write(host, name, before or INACTIVE)
+
+    def tidy(self, host: Host, name: str) -> None:
+        """See `Kind.tidy`: a service has nothing beside it."""
+
+    def canonical(self, name: str, text: str) -> str:
+        """See `Kind.canonical`."""
+        return text

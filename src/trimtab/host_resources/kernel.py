@@ -1,7 +1,11 @@
-"""Files under ``/proc`` and ``/sys``: written in place, and read back in the kernel's own form."""
+"""Files under ``/proc`` and ``/sys``: written in place, and read back in the kernel's own form.
+
+A swap area, by swapon(8) and swapoff(8); the kernel lists them in ``/proc/swaps``.
+"""
 
 from __future__ import annotations
 
+from trimtab.facts.memory import parse_swaps
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, selected
 from trimtab.host import Host
 
@@ -37,3 +41,39 @@ class KernelFile:
             except ValueError:
                 return plain
         return plain
+
+
+OFF = "off"
+_PATIENCE = 1800.0
+"""Seconds for swapoff: it reads everything that is swapped out back into memory."""
+
+
+class SwapArea:
+    """One device or file. A negative priority is the kernel's own choice, and means "any"."""
+
+    def read(self, host: Host, name: str) -> str | None:
+        """See `Kind.read`."""
+        for area in parse_swaps(host.read("/proc/swaps")):
+            if area.name == name:
+                return f"on {area.priority}"
+        return OFF
+
+    def write(self, host: Host, name: str, text: str) -> None:
+        """See `Kind.write`."""
+        if text == OFF:
+            host.run(["swapoff", name], _PATIENCE)
+            return
+        priority = text.removeprefix("on").strip()
+        chosen = ["--priority", priority] if priority and not priority.startswith("-") else []
+        host.run(["swapon", *chosen, name], _PATIENCE)
+
+    def restore(self, host: Host, name: str, before: str | None) -> None:
+        """See `Kind.restore`."""
+        self.write(host, name, before or OFF)
+
+    def tidy(self, host: Host, name: str) -> None:
+        """See `Kind.tidy`: a swap area has nothing beside it."""
+
+    def canonical(self, name: str, text: str) -> str:
+        """See `Kind.canonical`."""
+        return "on" if text.startswith("on -") else text

@@ -19,11 +19,11 @@ from trimtab.diagnosis import machine
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import Facts, situation
 from trimtab.host import Host
+from trimtab.host_resources.base import ACTIVE, INACTIVE
 from trimtab.host_resources.limits import started
-from trimtab.host_resources.service import ACTIVE, INACTIVE
 from trimtab.host_settings import persist as keep
 from trimtab.knobs import Draft
-from trimtab.knobs.login_limit import UNLIMITED
+from trimtab.knobs.host import UNLIMITED
 from trimtab.model import Candidate, HostWrite, Scope, Settings, Value, candidate
 from trimtab.presets import DOCUMENTED
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from trimtab.environments import installing
 from trimtab.environments.installing import Run, Say
 from trimtab.errors import EngineError, InterpreterError, UsageError
-from trimtab.interpreters import bolt, failures, needs, source, store
+from trimtab.interpreters import failures, source, store, toolchain
 from trimtab.interpreters.options import BuildOptions, check_name, check_version, minor
 from trimtab.interpreters.store import Record
 from trimtab.interpreters.training import Training
@@ -34,7 +34,7 @@ INSTALL_SECONDS = 1800.0
 _PATIENCE = 4 * 3600.0
 _PROOF = (
     "import {modules}, sys; print('.'.join(map(str, sys.version_info[:3])), sys.base_prefix)"
-).format(modules=", ".join(needs.MODULES))
+).format(modules=", ".join(toolchain.MODULES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +151,8 @@ def _clear(work: Path) -> None:
 def _build(wanted: Wanted, site: Site) -> Record:
     site.say("[1/6] looking for compiler and headers")
     if wanted.options.bolt:
-        bolt.require_bolt(site.run)
-    needs.check_needs(site.run)
+        toolchain.require_bolt(site.run)
+    toolchain.check_needs(site.run)
     site.say("[2/6] getting the source")
     found = source.obtain(wanted.source, wanted.sha256, site.work / "got", site.run, site.say)
     version = source.unpack(found, site.tree)
@@ -167,7 +167,7 @@ def _build(wanted: Wanted, site: Site) -> Record:
     arguments = wanted.options.configure(home)
     site.do("[3/6] configuring", ["./configure", *arguments], CONFIGURE_SECONDS)
     if wanted.options.bolt:
-        bolt.check_bolt(site.run, site.tree)
+        toolchain.check_bolt(site.run, site.tree)
     _make(wanted, site)
     staged = _stage(site, home)
     site.say("[6/6] proving that it runs")
@@ -272,7 +272,7 @@ def _sync(folder: Path) -> None:
 
 
 def _compiler(run: Run) -> str:
-    program = needs.compiler()
+    program = toolchain.compiler()
     if program is None:
         return ""
     code, output = run([program, "--version"], 30.0)

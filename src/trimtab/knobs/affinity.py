@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
-from trimtab.knobs.draft import Draft
+from trimtab.knobs.protocol import Draft
 from trimtab.model import Check, CheckKind, HostWrite, Settings, Value
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
-from trimtab.knobs.draft import Draft
+from trimtab.knobs.protocol import Draft
 from trimtab.model import Check, CheckKind, HostWrite, Settings, Value
 
 _PLACE = re.compile(r"(?P<own>(?:.*/)?engines/[^/@]+)@(?P<name>[^/]+)(?P<program>/bin/[^/]+)")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
-from trimtab.knobs.draft import Draft
+from trimtab.knobs.protocol import Draft
 from trimtab.model import HostWrite, Settings, Value
 
 

@@ -4,18 +4,21 @@ vLLM's parser takes ``--a b`` and ``--a=b``, takes underscores for dashes in the
 last occurrence wins (vLLM 0.32 utils/argparse_utils.py, FlexibleArgumentParser).
 
 What the words of a ``vllm serve`` command say: the value of an option, the model.
+
+One key inside an option that holds a JSON object: ``--additional-config '{"key": value}'``.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
-from trimtab.knobs.draft import Draft
-from trimtab.knobs.protocol import require_text
+from trimtab.knobs.protocol import Draft, require_text
 from trimtab.model import Check, CheckKind, HostWrite, Proves, Settings, Value
 
 AUTO = "auto"
@@ -183,3 +186,70 @@ def model_of(argv: Sequence[str]) -> str | None:
         if following and not following[0].startswith("-"):
             return following[0]
     return option_value(words, "--model") or None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonKey:
+    """A key at the top of the object, or below with dots in ``key``; other keys are kept."""
+
+    option: str
+    key: str
+
+    @property
+    def place(self) -> str:
+        """Option and key."""
+        return f"{self.option}[{self.key}]"
+
+    @property
+    def setting(self) -> str:
+        """See `Knob.setting`."""
+        return self.option
+
+    def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
+        """Set, replace or take away the key.
+
+        Raises:
+            UsageError: the option of the base is no JSON object.
+        """
+        argument = Argument(self.option)
+        text = argument.parse(draft.settings())
+        whole = load_object(str(text)) if text is not None else {}
+        if whole is None:
+            raise UsageError(f"{self.option} must be a JSON object, but is {text!r}")
+        *above, last = self.key.split(".")
+        inner = whole
+        for name in above:
+            below = inner.setdefault(name, {})
+            if not isinstance(below, dict):
+                raise UsageError(f"{self.option} must hold an object at {name!r}")
+            inner = below
+        inner.pop(last, None)
+        if value is not None:
+            inner[last] = value
+        argument.contribute(draft, json.dumps(whole) if whole else None, facts)
+        name = f"args.{self.option.lstrip('-').replace('-', '_')}.{self.key}"
+        draft.checks.append(Check(CheckKind.CONFIG, name, value, proves=Proves.DELIVERY))
+
+    def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
+        """Return the key's value; an object or a list as JSON text."""
+        try:
+            text = Argument(self.option).parse(settings)
+        except UsageError:  # the option is the last word, and has no value
+            return None
+        found: Any = load_object(str(text)) if text is not None else None
+        for name in self.key.split("."):
+            if not isinstance(found, Mapping) or name not in found:
+                return None
+            found = found[name]
+        if found is None or isinstance(found, str | int | float | bool):
+            return found
+        return json.dumps(found)
+
+
+def load_object(text: str) -> dict[str, Any] | None:
+    """Return a JSON object, ``None`` if the text is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

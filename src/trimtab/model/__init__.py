@@ -5,11 +5,6 @@ reported is the same thing. Times are seconds (``float``); instants are seconds 
 in the field's docstring.
 """
 
-from trimtab.model.load import (
-    Request,
-    RequestRecord,
-    Window,
-)
 from trimtab.model.plan import (
     Check,
     CheckKind,
@@ -43,9 +38,12 @@ from trimtab.model.study import (
     Header,
     Outcome,
     Phase,
+    Request,
+    RequestRecord,
     Space,
     Start,
     StartRequest,
+    Window,
 )
 from trimtab.model.terms import (
     BASELINE,

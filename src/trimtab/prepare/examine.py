@@ -13,8 +13,7 @@ from trimtab.errors import HostError, TrimtabError
 from trimtab.facts import packages, situation
 from trimtab.host import Host
 from trimtab.prepare import interpreters, matrix, system, wheels
-from trimtab.prepare.change import Change
-from trimtab.prepare.step import Finding, Scene, Step
+from trimtab.prepare.step import Change, Finding, Scene, Step
 from trimtab.prepare.target import Wish, parse_target, target_of
 
 

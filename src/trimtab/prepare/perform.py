@@ -17,8 +17,8 @@ from trimtab.environments import installing
 from trimtab.errors import HostError
 from trimtab.host import Host
 from trimtab.prepare import installed
-from trimtab.prepare.change import Change, Commands, Managed, Packages, Replace, install_command
 from trimtab.prepare.journal import Journal, digest, sync
+from trimtab.prepare.step import Change, Commands, Managed, Packages, Replace, install_command
 
 
 def replace(path: Path, data: bytes) -> None:

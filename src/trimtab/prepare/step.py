@@ -1,7 +1,15 @@
-"""What a step of the preparation is: a check, what it would change, and the same as a recipe."""
+"""What a step of the preparation is: a check, what it would change, and the same as a recipe.
+
+A recipe: instructions that a Dockerfile and a shell script can both be written from.
+
+Scripts are of POSIX sh, a tuple of lines each, and run with ``set -eu``.
+
+What a step changes on a machine, as values: shown in a dry run, journalled, then done.
+"""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,10 +17,115 @@ from typing import Protocol
 
 from trimtab.facts import Facts
 from trimtab.host import Host
-from trimtab.prepare.change import Change
-from trimtab.prepare.recipe import Instruction
 from trimtab.prepare.system import Base, System
 from trimtab.prepare.target import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A value of the build: never part of the image. Without a default it may stay unset."""
+
+    name: str
+    comment: str
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A variable that whatever runs afterwards has; ``value`` may refer to others as ``${X}``."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Commands that run as root. ``unpinned``: it installs what the distribution has now.
+
+    ``once`` is a test (of sh) that is true where nothing is to do any more; an image is built
+    from nothing, and does without.
+    """
+
+    lines: tuple[str, ...]
+    unpinned: bool = False
+    once: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A comment: what the reader has to do or to know."""
+
+    text: str
+
+
+Instruction = Argument | Setting | Script | Note
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """A file gets another text; the old one is kept, and comes back with undo."""
+
+    path: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        old, new = self.before.splitlines(), self.after.splitlines()
+        lines = [f"- {line}" for line in old if line not in new]
+        lines += [f"+ {line}" for line in new if line not in old]
+        return "\n".join([f"replace {self.path} (the old one is kept):", *lines])
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """Packages of the operating system get installed; undo removes those that were not there."""
+
+    manager: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{' '.join(install_command(self.manager))} {' '.join(self.names)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Commands fill a folder. Where it is new, undo removes it with all that is in it.
+
+    ``env`` is added to the environment of the commands. ``makes``: they make the folder anew, so
+    that the mark of ours goes in when they have ended.
+    """
+
+    folder: str
+    commands: tuple[tuple[str, ...], ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    makes: bool = False
+
+    def __str__(self) -> str:
+        given = "".join(f"{name}={shlex.quote(value)} " for name, value in self.env.items())
+        return "\n".join(f"{given}{shlex.join(words)}" for words in self.commands)
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """The managed engine ``name`` gets installed at ``path``; undo removes it."""
+
+    name: str
+    path: str
+    python: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"trimtab engine install {self.name}   (into {self.path})"
+
+
+Change = Replace | Packages | Commands | Managed
+
+
+def install_command(manager: str) -> tuple[str, ...]:
+    """Return the command that installs packages without asking."""
+    if manager == "apt":
+        return ("apt-get", "install", "--yes", "--no-install-recommends")
+    return ("dnf", "install", "--assumeyes", "--setopt=install_weak_deps=False")
 
 
 class State(StrEnum):

@@ -17,8 +17,7 @@ from trimtab.presets import arm
 from trimtab.presets.arm import NO_ARM
 from trimtab.presets.guide import GUIDE_V1, GUIDE_V2
 from trimtab.presets.image import IMAGES
-from trimtab.presets.preset import Origin, Preset, Step
-from trimtab.presets.text import text_of
+from trimtab.presets.preset import Origin, Preset, Step, text_of
 
 __all__ = [
     "DOCUMENTED",

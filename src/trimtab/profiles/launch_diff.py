@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from trimtab.catalog import CATALOG
 from trimtab.errors import UsageError
 from trimtab.knobs import Manual
-from trimtab.knobs.draft import PRELOAD
+from trimtab.knobs.protocol import PRELOAD
 from trimtab.knobs.server_arg import option_name
 from trimtab.model import HostWrite, Settings
 from trimtab.model.document import Launch
 from trimtab.presets import Preset
-from trimtab.presets.text import where
+from trimtab.presets.preset import where
 from trimtab.redaction import redact_settings
 
 _MODEL = "model"

@@ -9,7 +9,7 @@ from typing import Any
 
 from trimtab import formatting
 from trimtab.facts.parsing import format_cpu_list
-from trimtab.knobs.draft import PRELOAD
+from trimtab.knobs.protocol import PRELOAD
 from trimtab.model import Evidence, Plan, Seen, Settings
 from trimtab.model.finding import Severity
 from trimtab.redaction import argv_secrets, hidden, redact_plan

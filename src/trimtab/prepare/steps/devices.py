@@ -6,9 +6,7 @@ from typing import Final
 
 from trimtab.facts.ascend import MANAGERS
 from trimtab.prepare import matrix
-from trimtab.prepare.change import Change
-from trimtab.prepare.recipe import Instruction, Note, Setting
-from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.step import Change, Finding, Instruction, Note, Scene, Setting, State
 from trimtab.prepare.system import Base
 from trimtab.prepare.target import Wish
 

@@ -6,9 +6,18 @@ from trimtab.engines.vllm import install
 from trimtab.environments import managed
 from trimtab.errors import EngineInstallError
 from trimtab.prepare import installing, matrix, wheels
-from trimtab.prepare.change import Change, Commands, Managed
-from trimtab.prepare.recipe import Argument, Instruction, Script, Setting
-from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.step import (
+    Argument,
+    Change,
+    Commands,
+    Finding,
+    Instruction,
+    Managed,
+    Scene,
+    Script,
+    Setting,
+    State,
+)
 from trimtab.prepare.steps.devices import host_versions
 from trimtab.prepare.steps.package_index import environment as index_environment
 from trimtab.prepare.steps.python import build_of

@@ -6,9 +6,16 @@ from typing import Final
 
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import managed
-from trimtab.prepare.change import Change, Commands
-from trimtab.prepare.recipe import Instruction, Script, Setting
-from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.step import (
+    Change,
+    Commands,
+    Finding,
+    Instruction,
+    Scene,
+    Script,
+    Setting,
+    State,
+)
 from trimtab.prepare.steps.package_index import environment as index_environment
 from trimtab.prepare.system import Base
 from trimtab.prepare.target import Wish

@@ -5,9 +5,17 @@ from __future__ import annotations
 from trimtab.errors import HostError, UsageError
 from trimtab.prepare import mirrors
 from trimtab.prepare import system as systems
-from trimtab.prepare.change import Change, Packages, Replace
-from trimtab.prepare.recipe import Argument, Instruction, Script
-from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.step import (
+    Argument,
+    Change,
+    Finding,
+    Instruction,
+    Packages,
+    Replace,
+    Scene,
+    Script,
+    State,
+)
 from trimtab.prepare.system import Base, System
 from trimtab.prepare.target import Wish
 

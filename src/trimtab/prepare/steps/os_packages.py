@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from trimtab.prepare import installed
 from trimtab.prepare import system as systems
-from trimtab.prepare.change import Change, Packages, install_command
-from trimtab.prepare.recipe import Instruction, Script
-from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.step import (
+    Change,
+    Finding,
+    Instruction,
+    Packages,
+    Scene,
+    Script,
+    State,
+    install_command,
+)
 from trimtab.prepare.system import Base
 from trimtab.prepare.target import Wish
 

@@ -7,9 +7,7 @@ from typing import Final
 
 from trimtab.errors import HostError
 from trimtab.host import Host
-from trimtab.prepare.change import Change
-from trimtab.prepare.recipe import Argument, Instruction
-from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.step import Argument, Change, Finding, Instruction, Scene, State
 from trimtab.prepare.system import Base
 from trimtab.prepare.target import Wish
 

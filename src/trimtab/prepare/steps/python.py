@@ -7,9 +7,16 @@ from typing import Final
 from trimtab.facts import python_build
 from trimtab.facts.python_build import PythonBuild
 from trimtab.prepare import interpreters, matrix
-from trimtab.prepare.change import Change, Commands
-from trimtab.prepare.recipe import Argument, Instruction, Script
-from trimtab.prepare.step import Finding, Scene, State
+from trimtab.prepare.step import (
+    Argument,
+    Change,
+    Commands,
+    Finding,
+    Instruction,
+    Scene,
+    Script,
+    State,
+)
 from trimtab.prepare.system import APT, Base
 from trimtab.prepare.target import Wish
 

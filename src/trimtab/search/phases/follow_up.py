@@ -26,8 +26,7 @@ from trimtab.search.history import (
     requests,
     together,
 )
-from trimtab.search.phases.layout import conflicting
-from trimtab.search.phases.screen import FOLLOW_ROWS
+from trimtab.search.phases.screen import FOLLOW_ROWS, conflicting
 from trimtab.search.response_surface import combined
 from trimtab.search.selection import ALPHA, adjusted, adjusted_worse, harms, profiles
 from trimtab.stats import designs

@@ -22,7 +22,7 @@ from trimtab.search.pareto_arms import room
 from trimtab.search.selection import Profiles, profiles
 from trimtab.search.slo_limits import beyond
 from trimtab.stats.effects import Estimate, fit
-from trimtab.stats.gp import posterior
+from trimtab.stats.surface import posterior
 
 BLOCKS: Final = 2
 """Blocks for each tuning, each with every level once."""
