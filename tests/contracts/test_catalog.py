@@ -545,11 +545,11 @@ def test_collectives_need_several_workers(plain: Context) -> None:
         assert chosen(many)["hccl-op-expansion"].value == "AIV"
 
 
-def rehearsed(plain: Context, *args: str) -> Context:
-    """Return the rehearsal's context, without graphs unless other arguments are given."""
+def emulated(plain: Context, *args: str) -> Context:
+    """Return the emulator's context, without graphs unless other arguments are given."""
     return replace(
         plain,
-        engine_name="ascend-rehearsal",
+        engine_name="ascend-emulator",
         engine_version="0.23.0",
         platform="ascend",
         packages={"vllm": "0.23.0", "vllm-ascend": "0.23.0", "torch-npu": "2.13.0"},
@@ -558,7 +558,7 @@ def rehearsed(plain: Context, *args: str) -> Context:
 
 
 def test_another_value_can_be_tried(plain: Context) -> None:
-    ascend = rehearsed(plain)
+    ascend = emulated(plain)
     values = {}
     for tries in ({}, {"task-queue": "0"}):
         factors, _, _ = space(replace(ascend, tries=tries), (), (), RiskLevel.MEDIUM)
@@ -573,7 +573,7 @@ QUEUES = {"task-queue": "2", "task-queue=0": "0"}
 
 
 def test_a_further_value_is_an_entry_that_excludes_the_first(plain: Context) -> None:
-    context = replace(rehearsed(plain), tries=QUEUES)
+    context = replace(emulated(plain), tries=QUEUES)
     factors, _, pairs = space(context, ["task-queue", "jemalloc"], (), RiskLevel.MEDIUM)
     found = {factor.tuning: factor.value for factor in factors}
     assert found.items() >= QUEUES.items()
@@ -587,14 +587,14 @@ def test_a_further_value_is_an_entry_that_excludes_the_first(plain: Context) -> 
 
 
 def test_what_forbids_one_value_leaves_the_other(plain: Context) -> None:
-    graphs = replace(rehearsed(plain, "-tp", "1"), tries=QUEUES)
+    graphs = replace(emulated(plain, "-tp", "1"), tries=QUEUES)
     assert "graphs are captured" in reasons(graphs)["task-queue"]
     assert chosen(graphs)["task-queue=0"].value == "0"
 
 
 def test_a_further_value_may_replace_what_the_baseline_sets(plain: Context) -> None:
-    baked = replace(rehearsed(plain).baseline, env=(("TASK_QUEUE_ENABLE", "1"),))
-    context = replace(rehearsed(plain), baseline=baked, tries=QUEUES)
+    baked = replace(emulated(plain).baseline, env=(("TASK_QUEUE_ENABLE", "1"),))
+    context = replace(emulated(plain), baseline=baked, tries=QUEUES)
     assert chosen(context).keys() >= QUEUES.keys()
     catalog = with_further(CATALOG, QUEUES)
     plan = compile_plan((("task-queue=0", "0"),), baked, plain.facts, catalog=catalog)

@@ -29,17 +29,17 @@ pytestmark = pytest.mark.timeout(600)  # the first test of a layer waits for all
 
 
 @pytest.fixture(scope="module")
-def rows(rehearsal_python: Path) -> dict[str, list[Row]]:
+def rows(emulator_python: Path) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = defaultdict(list)
     for layer in table.KINDS:
-        for row in table.rows(rehearsal_python, layer):
+        for row in table.rows(emulator_python, layer):
             found[row.probe.tuning].append(row)
     return found
 
 
 @pytest.fixture(scope="module")
-def outcomes(rehearsal_python: Path) -> dict[Case, Outcome]:
-    return {one.case: one for one in table.outcomes(rehearsal_python)}
+def outcomes(emulator_python: Path) -> dict[Case, Outcome]:
+    return {one.case: one for one in table.outcomes(emulator_python)}
 
 
 @pytest.mark.parametrize("entry", [one.name for one in entries()])
@@ -128,11 +128,11 @@ SAMPLE = (
     [(TORCH_NPU, SAMPLE), (VLLM_ASCEND, (Given("VLLM_ASCEND_ENABLE_MLAPO", "2"),))],
 )
 def test_a_forked_check_answers_as_a_fresh_process_does(
-    rehearsal_python: Path, kind: str, sample: tuple[Given, ...]
+    emulator_python: Path, kind: str, sample: tuple[Given, ...]
 ) -> None:
-    with Oracle(rehearsal_python, through=[kind]) as forked:
+    with Oracle(emulator_python, through=[kind]) as forked:
         expected = forked.alone(sample)
-    with Oracle(rehearsal_python, through=[kind], fresh=True) as fresh:
+    with Oracle(emulator_python, through=[kind], fresh=True) as fresh:
         found = fresh.alone(sample)
     for one, other in zip(expected, found, strict=True):
         assert (one.verdict, one.effective, one.stage) == (
@@ -142,8 +142,8 @@ def test_a_forked_check_answers_as_a_fresh_process_does(
 
 
 @pytest.fixture
-def impatient(rehearsal_python: Path) -> Iterator[Oracle]:
-    with Oracle(rehearsal_python, through=[TORCH_NPU], deadline=0.01) as oracle:
+def impatient(emulator_python: Path) -> Iterator[Oracle]:
+    with Oracle(emulator_python, through=[TORCH_NPU], deadline=0.01) as oracle:
         yield oracle
 
 
@@ -154,8 +154,8 @@ def test_a_check_that_does_not_end_is_an_answer(impatient: Oracle) -> None:
     assert base.failure is not None
 
 
-def test_torch_npus_own_word_for_a_reset_value_is_understood(rehearsal_python: Path) -> None:
-    with Oracle(rehearsal_python, through=[TORCH_NPU]) as oracle:
+def test_torch_npus_own_word_for_a_reset_value_is_understood(emulator_python: Path) -> None:
+    with Oracle(emulator_python, through=[TORCH_NPU]) as oracle:
         found = oracle.alone([Given("ACL_OP_INIT_MODE", "7"), Given("HCCL_EXEC_TIMEOUT", "-1")])
     assert [(one.verdict, one.effective) for one in found] == [
         (Verdict.READ_AS, "0"), (Verdict.READ_AS, "the default")
@@ -163,11 +163,11 @@ def test_torch_npus_own_word_for_a_reset_value_is_understood(rehearsal_python: P
 
 
 def test_a_key_is_judged_beside_as_many_workers_as_a_large_server_has(
-    rehearsal_python: Path,
+    emulator_python: Path,
 ) -> None:
     config = Given(ADDITIONAL, '{"enable_flashcomm2_parallel_size": 8}')
     verdicts = {}
-    with Oracle(rehearsal_python, through=[VLLM_ASCEND]) as oracle:
+    with Oracle(emulator_python, through=[VLLM_ASCEND]) as oracle:
         for workers in ("2", "16", "24", "64"):
             (answer,) = oracle.ask([config, Given(PARALLEL, workers)]).answers
             verdicts[workers] = answer.verdict
@@ -176,7 +176,7 @@ def test_a_key_is_judged_beside_as_many_workers_as_a_large_server_has(
 
 
 def test_a_refusal_for_the_model_or_for_unknown_stages_decides_nothing(
-    rehearsal_python: Path,
+    emulator_python: Path,
 ) -> None:
     chunks = Given(ADDITIONAL, '{"profiling_chunk_config": {"enabled": true}}')
     mla = Given(ADDITIONAL, '{"enable_kv_nz": true}')
@@ -184,7 +184,7 @@ def test_a_refusal_for_the_model_or_for_unknown_stages_decides_nothing(
     asked = (
         (chunks,), (chunks, Given(stages, "2")), (chunks, Given(stages, "")), (mla,)
     )  # fmt: skip
-    with Oracle(rehearsal_python, through=[VLLM_ASCEND]) as oracle:
+    with Oracle(emulator_python, through=[VLLM_ASCEND]) as oracle:
         verdicts = [oracle.ask(givens).answers[0].verdict for givens in asked]
     assert verdicts == [
         Verdict.REJECTED, Verdict.ACCEPTED, Verdict.NOT_OBSERVABLE, Verdict.NOT_OBSERVABLE

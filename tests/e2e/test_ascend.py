@@ -1,6 +1,6 @@
 """Verification on a genuine vllm-ascend process tree: what is set is seen, what is not is missed.
 
-On the rehearsal by default; TRIMTAB_TEST_ENGINE=vllm runs the same on hardware ('make
+On the emulator by default; TRIMTAB_TEST_ENGINE=vllm runs the same on hardware ('make
 test-ascend').
 """
 
@@ -34,7 +34,7 @@ from trimtab.verification import checks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-ENGINE = os.environ.get("TRIMTAB_TEST_ENGINE", "ascend-rehearsal")
+ENGINE = os.environ.get("TRIMTAB_TEST_ENGINE", "ascend-emulator")
 
 SET: dict[str, str | bool | int] = {
     "jemalloc": "libjemalloc.so.2",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.rehearsal import Runtime, compiled
+from tests.unit.emulator import Runtime, compiled
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,7 @@ def test_files_stay_small(path: Path) -> None:
 
 
 def test_no_engine_library_is_imported() -> None:
-    """The rehearsal's placeholders are modules of the engine's interpreter, not of ours."""
+    """The emulator's placeholders are modules of the engine's interpreter, not of ours."""
     for path in sources():
         if path.parent.name == "placeholders":
             continue

@@ -172,18 +172,18 @@ def test_a_package_that_pip_leaves_out_is_told(wheel: Path, tmp_path: Path) -> N
 
 
 def test_another_engine_has_none() -> None:
-    with pytest.raises(UsageError, match="of vllm-cpu or ascend-rehearsal, not of scripted"):
+    with pytest.raises(UsageError, match="of vllm-cpu or ascend-emulator, not of scripted"):
         variants.require_engine("scripted")
     assert engines.environments(Scripted()) == {}
     lay(variants.target("scripted", "copy"), {})
     assert set(engines.environments(Scripted())) == {"copy"}
 
 
-REHEARSED = {"torch": "2.13.0+cpu", "torch-npu": "2.13.0", "vllm": "0.23.0"}
+EMULATED = {"torch": "2.13.0+cpu", "torch-npu": "2.13.0", "vllm": "0.23.0"}
 
 
-class Rehearsal:
-    """The commands of a rehearsal's installation; ``brings`` is the interpreter's setuptools."""
+class AscendEmulator:
+    """The commands of an emulator's installation; ``brings`` is the interpreter's setuptools."""
 
     def __init__(self, target: Path, brings: str) -> None:
         self.target, self.brings = target, brings
@@ -194,7 +194,7 @@ class Rehearsal:
         if "venv" in argv:
             lay(self.target, {"pip": "22.3.1", "setuptools": self.brings})
         elif "--require-hashes" in argv:
-            lay(self.target, REHEARSED)
+            lay(self.target, EMULATED)
         elif "setuptools==" in argv[-1]:
             (old,) = self.target.glob(f"lib/*/site-packages/setuptools-{self.brings}.dist-info")
             shutil.rmtree(old)
@@ -202,41 +202,41 @@ class Rehearsal:
         return 0, "8 NPUs that do nothing torch.Size([4])"
 
 
-def rehearse(name: str, brings: str) -> Rehearsal:
-    recipe = variants.recipe("ascend-rehearsal", name)
-    made = Rehearsal(recipe.target, brings)
+def emulate(name: str, brings: str) -> AscendEmulator:
+    recipe = variants.recipe("ascend-emulator", name)
+    made = AscendEmulator(recipe.target, brings)
     managed.install(recipe, sys.executable, run=made, free=lambda _: 10**12)
     return made
 
 
 @pytest.fixture
-def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(build, "libraries", lambda site: tmp_path / "libraries")
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     recipe = environments.engine()
-    finished(recipe, {**REHEARSED, "setuptools": "65.5.0"})
+    finished(recipe, {**EMULATED, "setuptools": "65.5.0"})
     return recipe.target
 
 
-def test_the_rehearsal_comes_from_its_own_lock(rehearsal: Path) -> None:
-    calls = rehearse("a", "65.5.0").calls
+def test_the_emulator_comes_from_its_own_lock(emulator: Path) -> None:
+    calls = emulate("a", "65.5.0").calls
     assert sum(str(environments.LOCK) in call for call in calls) == 1
     assert not any("setuptools" in call for call in calls)
-    place = {"a": str(managed.folder("ascend-rehearsal@a"))}
-    assert variants.of("ascend-rehearsal", str(rehearsal / "bin" / "vllm")) == place
+    place = {"a": str(managed.folder("ascend-emulator@a"))}
+    assert variants.of("ascend-emulator", str(emulator / "bin" / "vllm")) == place
     assert variants.of("vllm-cpu", str(managed.folder("vllm-cpu") / "bin" / "vllm")) == {}
 
 
-def test_what_an_interpreter_brings_itself_becomes_the_same(rehearsal: Path) -> None:
-    calls = rehearse("a", "66.1.1").calls
+def test_what_an_interpreter_brings_itself_becomes_the_same(emulator: Path) -> None:
+    calls = emulate("a", "66.1.1").calls
     assert sum(call.endswith("--no-deps setuptools==65.5.0") for call in calls) == 1
-    assert set(variants.of("ascend-rehearsal", str(rehearsal / "bin" / "vllm"))) == {"a"}
+    assert set(variants.of("ascend-emulator", str(emulator / "bin" / "vllm"))) == {"a"}
 
 
-def test_the_rehearsal_needs_the_interpreters_minor_version(
-    rehearsal: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_emulator_needs_the_interpreters_minor_version(
+    emulator: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distributions, "version", lambda _: (3, 12))
-    with pytest.raises(UsageError, match=r"the Ascend rehearsal needs Python 3\.11"):
-        rehearse("a", "65.5.0")
+    with pytest.raises(UsageError, match=r"the Ascend emulator needs Python 3\.11"):
+        emulate("a", "65.5.0")

@@ -21,11 +21,11 @@ SET = (
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
-    """Return the rehearsal's context on a machine that has everything."""
+    """Return the emulator's context on a machine that has everything."""
     host = rich_host(tmp_path_factory.mktemp("rich") / "host")
     return context_of(
         facts_of(host, "ascend"),
-        engine_name="ascend-rehearsal",
+        engine_name="ascend-emulator",
         engine_version="0.23.0",
         platform="ascend",
         packages={"vllm": "0.23.0", "vllm-ascend": "0.23.0", "torch-npu": "2.13.0"},

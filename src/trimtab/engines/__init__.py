@@ -9,7 +9,8 @@ An engine is one module of this package, or one package with a module ``engine``
 
 and, for an engine that trimtab can install, ``install(name, python, progress)`` and
 ``assume(name)``, the engine as it would be once installed. ``CAVEATS``, name → sentence, is for
-an engine whose numbers must not be read without it. Nothing else has to be told of it.
+an engine whose numbers must not be read without it; ``FORMER_NAMES``, former name → name, keeps
+files of an earlier trimtab readable. Nothing else has to be told of it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ __all__ = [
     "api_key",
     "available",
     "caveat",
+    "current_name",
     "environments",
     "find",
     "install",
@@ -158,6 +160,12 @@ def names() -> dict[str, str]:
     return {name: text for module in _modules() for name, text in module.ENGINES.items()}
 
 
+def current_name(name: str) -> str:
+    """Return today's name of an engine: files of an earlier trimtab hold a former one."""
+    former = (getattr(module, "FORMER_NAMES", {}) for module in _modules())
+    return next((names[name] for names in former if name in names), name)
+
+
 def find(
     name: str,
     python: str | None = None,
@@ -175,6 +183,7 @@ def find(
         EngineMissingError: it is not on this machine, and trimtab cannot install it.
         EngineInstallError: a step of its installation failed.
     """
+    name = current_name(name)
     module = _module(name)
     found: Engine | None = module.load(name, python)
     if found is not None:
@@ -197,6 +206,7 @@ def install(name: str, python: str | None = None, progress: Progress = lambda _:
         UsageError: trimtab installs no engine of that name.
         EngineInstallError: a step failed.
     """
+    name = current_name(name)
     module = _module(name)
     if name not in getattr(module, "INSTALLABLE", ()):
         raise UsageError(
@@ -253,6 +263,7 @@ def environments(engine: Engine) -> dict[str, str]:
 
 def caveat(name: str) -> str:
     """Return what must be said with every number measured on an engine; "" if nothing."""
+    name = current_name(name)
     return next((text for one in _modules() for text in _caveats(one, name)), "")
 
 
@@ -267,7 +278,7 @@ def observer(name: str) -> Observer:
     Raises:
         UsageError: there is no engine of that name.
     """
-    found: Observer = _module(name, "the engine").observer()
+    found: Observer = _module(current_name(name), "the engine").observer()
     return found
 
 

@@ -2,7 +2,7 @@
 
 The default environment decides. What the CPU engine holds is locked (name, version and SHA-256 of
 the wheel that this interpreter's pip takes), and installed from that lock with hashes required;
-one lock serves all environments of one minor version of Python. The rehearsal is installed from a
+one lock serves all environments of one minor version of Python. The emulator is installed from a
 lock anyway: its environments come from the same one. So two environments hold the same files, and
 what differs between them is the interpreter alone.
 """

@@ -1,7 +1,7 @@
 """The oracle: the vendors' own code is asked what a setting does.
 
 A child program (``child/``) runs torch_npu and vllm-ascend with the settings in its environment,
-over the rehearsal's stand-in for CANN, one process for each check. What it writes is judged here:
+over the emulator's stand-in for CANN, one process for each check. What it writes is judged here:
 accepted, refused with the vendor's own message, or silently read as something else. Every answer
 is about reading and refusing; none is about an NPU.
 """

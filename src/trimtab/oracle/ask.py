@@ -298,7 +298,7 @@ def _parts(question: Question) -> Iterator[tuple[Path, Question]]:
     """Yield the interpreters to ask, each with what of a question it can answer.
 
     The environment of another torch_npu has no vllm-ascend: of what that reads, it would say that
-    nothing asks for it. The rehearsal's own is asked about that, without the other settings.
+    nothing asks for it. The emulator's own is asked about that, without the other settings.
     """
     python = environment.nearest(question.wanted.torch_npu)
     if VLLM_ASCEND in vendor.kinds(python):

@@ -54,7 +54,7 @@ class Runs:
         if not self.kinds:
             raise EngineError(
                 f"{python} must have {' and '.join(through) or TORCH_NPU} installed, but has "
-                "not: run 'trimtab engine install ascend-rehearsal'"
+                "not: run 'trimtab engine install ascend-emulator'"
             )
         self._python = python
         self._env = vendor.environment(python, machine)

@@ -1,6 +1,6 @@
 """The vendors' installed software: where it lies, which names it mentions, what runs it.
 
-Where the vendors' software lies: the rehearsal's environment, or one of another torch_npu.
+Where the vendors' software lies: the emulator's environment, or one of another torch_npu.
 
 The model that the oracle's configurations are made for: the built-in one, with more heads.
 
@@ -37,7 +37,7 @@ CHIPS = {"A2": "910B3", "A3": "910_93", "310P": "310P", "950": "950"}
 
 
 def interpreter(torch_npu: str = "") -> Path:
-    """Return the interpreter to ask, of a version of torch_npu; "" is the rehearsal's own.
+    """Return the interpreter to ask, of a version of torch_npu; "" is the emulator's own.
 
     Raises:
         EngineMissingError: the environment is not installed.
@@ -59,12 +59,12 @@ def interpreter(torch_npu: str = "") -> Path:
 
 
 def nearest(torch_npu: str) -> Path:
-    """Return the interpreter of a version of torch_npu, or the rehearsal's own where it has none.
+    """Return the interpreter of a version of torch_npu, or the emulator's own where it has none.
 
-    The end of a version may be left out (2.9 for 2.9.0.post9); "" is the rehearsal's own.
+    The end of a version may be left out (2.9 for 2.9.0.post9); "" is the emulator's own.
 
     Raises:
-        EngineMissingError: the rehearsal's own is wanted, and not installed.
+        EngineMissingError: the emulator's own is wanted, and not installed.
     """
     wanted = plain(torch_npu)
     if wanted:

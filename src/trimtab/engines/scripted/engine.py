@@ -1,4 +1,4 @@
-"""The scripted engine: a small real HTTP server with known behaviour, for tests and rehearsals.
+"""The scripted engine: a small real HTTP server with known behaviour, for tests.
 
 It runs wherever trimtab runs, behaves like vLLM 0.32 for CPU to everything that looks at it, and
 its speed is a known function of its settings. The variable TRIMTAB_SCRIPTED names a file that

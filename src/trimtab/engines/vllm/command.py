@@ -26,7 +26,7 @@ def engine_of(argv: Sequence[str], environment: Mapping[str, str], measured: str
     Raises:
         EngineMissingError: it names an environment without vLLM, or is not installed.
     """
-    if measured == "ascend-rehearsal":
+    if engines.current_name(measured) == "ascend-emulator":
         return engines.find(measured)
     if str(scripted.SERVER) in argv:
         return engines.find("scripted")

@@ -40,7 +40,7 @@ ASKED = {
 
 
 def lay(folder: Path) -> None:
-    """Lay down an environment of the rehearsal, on this interpreter."""
+    """Lay down an environment of the emulator, on this interpreter."""
     site = folder / "lib" / "python3.11" / "site-packages"
     site.mkdir(parents=True)
     (folder / "bin").mkdir()
@@ -59,18 +59,18 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         patch.setenv("XDG_DATA_HOME", str(home / "data"))
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setattr(build, "libraries", lambda site: home / "libraries")
-        site = managed.folder("ascend-rehearsal") / "lib" / "python3.11" / "site-packages"
+        site = managed.folder("ascend-emulator") / "lib" / "python3.11" / "site-packages"
         patch.setattr(distributions, "search_path", lambda python: [str(site)])
         patch.setattr(default_model, "ensure", lambda: home / "model")
         for recipe in (
             environments.engine(),
-            *(variants.recipe("ascend-rehearsal", name) for name in ("plain", "pgo")),
+            *(variants.recipe("ascend-emulator", name) for name in ("plain", "pgo")),
         ):
             lay(recipe.target)
             managed._work(recipe.target)
             managed._record(recipe, list(recipe.steps))
         options = Options(
-            engine="ascend-rehearsal",
+            engine="ascend-emulator",
             objective="host-overhead",
             budget="60",
             tries=TRIES,
@@ -130,7 +130,7 @@ def test_the_profile_names_the_catalogues_tunings(
     assert (chosen["task-queue"], chosen["interpreter"]) == ("0", "pgo")
     assert {one.tuning for one in profile.answers} == chosen.keys() <= CATALOG.keys()
     again = compile_plan(profile.candidate, session.base, session.facts)
-    assert again.settings.argv[0].endswith("ascend-rehearsal@pgo/bin/vllm")
+    assert again.settings.argv[0].endswith("ascend-emulator@pgo/bin/vllm")
     assert again.digest == session.compile(found.proven).digest
     told = as_json(study_of(session, starts, found, folder, {}), folder, session.catalog)
     names = [one["name"] for one in told["verdicts"]]

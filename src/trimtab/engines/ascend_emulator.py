@@ -1,7 +1,7 @@
-"""The Ascend rehearsal as an engine: genuine vLLM with vllm-ascend, over a stand-in device.
+"""The Ascend emulator as an engine: genuine vLLM with vllm-ascend, over a stand-in device.
 
 The process tree, the log and the errors are the vendors' own; what it computes is meaningless, and
-its speed is that of the host's part of the work. TRIMTAB_REHEARSAL in the environment describes
+its speed is that of the host's part of the work. TRIMTAB_EMULATOR in the environment describes
 the machine it plays, such as "chip=910_93 devices=2"; see :class:`StandIn`.
 """
 
@@ -28,9 +28,13 @@ ENGINES: Mapping[str, str] = {
 }
 INSTALLABLE = (environments.NAME,)
 CAVEATS: Mapping[str, str] = {environments.NAME: LABEL}
+FORMER_NAMES: Mapping[str, str] = {"ascend-rehearsal": environments.NAME}
 
-MACHINE = "TRIMTAB_REHEARSAL"
+MACHINE = "TRIMTAB_EMULATOR"
 """The variable that describes the machine to play."""
+
+FORMER_MACHINE = "TRIMTAB_REHEARSAL"
+"""What an earlier trimtab called that variable; it counts where ``MACHINE`` is not set."""
 
 MODELLED = "the device's time is a model, not a measurement"
 """What is said beside the label where the device takes time."""
@@ -40,8 +44,8 @@ EAGER = "--enforce-eager"
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal(Vllm):
-    """The rehearsal's installation, and the machine it plays; the caveat follows from that.
+class AscendEmulator(Vllm):
+    """The emulator's installation, and the machine it plays; the caveat follows from that.
 
     One that is not ``installed`` can show a design, and start nothing.
     """
@@ -90,7 +94,7 @@ class Rehearsal(Vllm):
             )
         return libraries
 
-    def with_device_time(self, clock: str) -> Rehearsal:
+    def with_device_time(self, clock: str) -> AscendEmulator:
         """Return the engine with a device that takes time by the model ``clock``.
 
         Raises:
@@ -111,31 +115,31 @@ def _folder() -> Path:
 
 
 def observer() -> VllmObserver:
-    """Return what observes a running rehearsal: it is a vLLM like any other."""
+    """Return what observes a running emulator: it is a vLLM like any other."""
     return VllmObserver()
 
 
-def load(name: str, python: str | None) -> Rehearsal | None:
+def load(name: str, python: str | None) -> AscendEmulator | None:
     """Return the installation; ``None`` if this machine has none.
 
     Raises:
         UsageError: the description of the machine to play does not parse.
     """
     found = managed.interpreter(environments.engine())
-    return None if found is None else _rehearsal(engine.inspect(name, found))
+    return None if found is None else _emulator(engine.inspect(name, found))
 
 
-def install(name: str, python: str | None, progress: Callable[[str], None]) -> Rehearsal:
-    """Install the rehearsal's environment, unless it is there, and return the engine."""
+def install(name: str, python: str | None, progress: Callable[[str], None]) -> AscendEmulator:
+    """Install the emulator's environment, unless it is there, and return the engine."""
     found = managed.install(environments.engine(), python, progress)
-    return _rehearsal(engine.inspect(name, found))
+    return _emulator(engine.inspect(name, found))
 
 
-def assume(name: str) -> Rehearsal:
+def assume(name: str) -> AscendEmulator:
     """Return the engine as its installation would make it."""
     python = environments.engine().python
     script = python.with_name("vllm")
-    found = _rehearsal(Vllm(name, environments.VLLM, "ascend", {}, python, script))
+    found = _emulator(Vllm(name, environments.VLLM, "ascend", {}, python, script))
     return replace(found, installed=False)
 
 
@@ -171,8 +175,8 @@ _READ: Mapping[type, tuple[str, Callable[[str], Any]]] = {
 """The form of a field's text by the field's type, and how it is read."""
 
 
-def _rehearsal(found: Vllm) -> Rehearsal:
-    return Rehearsal(
+def _emulator(found: Vllm) -> AscendEmulator:
+    return AscendEmulator(
         name=found.name,
         version=environments.VLLM,
         platform="ascend",
@@ -180,5 +184,5 @@ def _rehearsal(found: Vllm) -> Rehearsal:
         python=found.python,
         script=found.script,
         expected_seconds=(60.0, 60.0),
-        stand_in=machine(os.environ.get(MACHINE, "")),
+        stand_in=machine(os.environ.get(MACHINE) or os.environ.get(FORMER_MACHINE, "")),
     )

@@ -1,4 +1,4 @@
-"""The rehearsal as an engine: what it plays, its installation, and what its numbers must say."""
+"""The emulator as an engine: what it plays, its installation, and what its numbers must say."""
 
 import platform
 from collections.abc import Sequence
@@ -16,43 +16,61 @@ from trimtab.catalog import torch_npu_versions
 from trimtab.cli.app import app
 from trimtab.emulator import LABEL, build, environments
 from trimtab.emulator.machine import StandIn
-from trimtab.engines import ascend_rehearsal
+from trimtab.engines import ascend_emulator
 from trimtab.environments import distributions, installing, managed
 from trimtab.errors import EngineInstallError, StudyError, UsageError
 from trimtab.profiles.profile import EngineId, read_profile, write_profile
 from trimtab.study.options import Options, parse_tries, resolve_objectives
 from trimtab.study.session import open_session
 
-REHEARSED = replace(
-    PROFILE, engine=EngineId("ascend-rehearsal", "0.23.0", {"torch-npu": "2.13.0"}, LABEL)
+EMULATED = replace(
+    PROFILE, engine=EngineId("ascend-emulator", "0.23.0", {"torch-npu": "2.13.0"}, LABEL)
 )
 
 
 def test_the_machine_is_described_in_words() -> None:
-    assert ascend_rehearsal.machine("") == StandIn()
-    found = ascend_rehearsal.machine("chip=910_93 devices=2")
+    assert ascend_emulator.machine("") == StandIn()
+    found = ascend_emulator.machine("chip=910_93 devices=2")
     assert (found.chip, found.devices) == ("910_93", 2)
+
+
+def test_files_of_an_earlier_trimtab_name_the_engine_as_it_was_called() -> None:
+    assert engines.current_name("ascend-rehearsal") == "ascend-emulator"
+    assert engines.find("ascend-rehearsal").name == "ascend-emulator"
+    assert engines.caveat("ascend-rehearsal") == LABEL
+    assert engines.observer("ascend-rehearsal") is not None
+    assert "ascend-rehearsal" not in engines.names()
+
+
+def test_the_former_variable_describes_the_machine_where_todays_is_not_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(ascend_emulator.MACHINE, raising=False)
+    monkeypatch.setenv("TRIMTAB_REHEARSAL", "devices=3")
+    assert engines.find("ascend-emulator").stand_in.devices == 3  # type: ignore[attr-defined]
+    monkeypatch.setenv("TRIMTAB_EMULATOR", "devices=4")
+    assert engines.find("ascend-emulator").stand_in.devices == 4  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("text", ["chips=2", "devices=two", "devices", "devices=-1"])
 def test_a_machine_that_is_none(text: str) -> None:
     with pytest.raises(UsageError, match=f"must hold words such as .* but holds '{text}'"):
-        ascend_rehearsal.machine(text)
+        ascend_emulator.machine(text)
 
 
 def test_a_property_is_named_once() -> None:
     with pytest.raises(UsageError, match="must name each property once, but names chip twice"):
-        ascend_rehearsal.machine("chip=910B3 devices=2 chip=950")
+        ascend_emulator.machine("chip=910B3 devices=2 chip=950")
 
 
 def test_devices_are_near_a_list_of_cpus_each() -> None:
-    found = ascend_rehearsal.machine("devices=2 near=0-23;24-47,50")
+    found = ascend_emulator.machine("devices=2 near=0-23;24-47,50")
     found.check()
     assert found.near == ("0-23", "24-47,50")
 
 
 def test_a_design_is_shown_before_the_engine_is_installed(home: Path) -> None:
-    engine = ascend_rehearsal.assume("ascend-rehearsal")
+    engine = ascend_emulator.assume("ascend-emulator")
     assert engine.python is not None
     assert not engine.python.exists()
     assert engine.environment("model")["TRIMTAB_STANDIN_SOC"] == "Ascend910B3"
@@ -65,7 +83,7 @@ def test_a_fault_names_an_operator_that_there_is(
     monkeypatch.setattr(environments, "site_packages", lambda python: tmp_path)
     monkeypatch.setattr(build, "libraries", lambda site: tmp_path)
     (tmp_path / "libopapi.so").write_bytes(b"\0aclnnAdd\0aclnnMulGetWorkspaceSize\0")
-    engine = replace(ascend_rehearsal.assume("ascend-rehearsal"), installed=True)
+    engine = replace(ascend_emulator.assume("ascend-emulator"), installed=True)
     faulty = {
         name: replace(engine, stand_in=StandIn(fault=f"launch:slow5,{name}:lost"))
         for name in ("aclnnAdd", "aclnnMul", "aclnnMulGetWorkspaceSize")
@@ -76,15 +94,15 @@ def test_a_fault_names_an_operator_that_there_is(
             one.environment("m")
 
 
-def test_only_the_rehearsal_has_a_caveat() -> None:
-    assert engines.caveat("ascend-rehearsal") == LABEL
+def test_only_the_emulator_has_a_caveat() -> None:
+    assert engines.caveat("ascend-emulator") == LABEL
     assert {engines.caveat(name) for name in engines.names()} == {LABEL, ""}
-    assert "ascend-rehearsal" in engines.installable()
+    assert "ascend-emulator" in engines.installable()
 
 
 def test_a_profile_carries_the_caveat_and_cannot_lose_it(tmp_path: Path) -> None:
     path = tmp_path / "profile.yaml"
-    assert write_profile(REHEARSED, path).engine.caveat == LABEL
+    assert write_profile(EMULATED, path).engine.caveat == LABEL
     assert read_profile(path).engine.caveat == LABEL
     whole = path.read_text()
     assert whole.count(LABEL) == 1
@@ -102,13 +120,13 @@ def _written(profile: Any, path: Path) -> str:
 def test_every_artefact_carries_the_caveat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export.write_all(REHEARSED, tmp_path / "p.yaml", tmp_path / "export")
+    export.write_all(EMULATED, tmp_path / "p.yaml", tmp_path / "export")
     for one in export.OF_A_STUDY:
         assert LABEL in (tmp_path / "export" / one.file).read_text()
     silent = tuple(replace(one, render=lambda _: "# nothing\n") for one in export.OF_A_STUDY)
     monkeypatch.setattr(export, "OF_A_STUDY", silent)
     with pytest.raises(StudyError, match="must carry the caveat"):
-        export.write_all(REHEARSED, tmp_path / "p.yaml", tmp_path / "other")
+        export.write_all(EMULATED, tmp_path / "p.yaml", tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
@@ -117,17 +135,17 @@ def test_host_overhead_is_the_time_of_a_request_where_the_device_takes_none() ->
     assert resolve_objectives("ttft_p99", None) == ("ttft_p99",)
     with pytest.raises(UsageError, match="or host-overhead, not 'speed'"):
         resolve_objectives("speed", None)
-    with pytest.raises(UsageError, match="add --engine ascend-rehearsal"):
+    with pytest.raises(UsageError, match="add --engine ascend-emulator"):
         open_session(Options(engine="scripted", objective="host-overhead"), lambda _: None)
-    with pytest.raises(UsageError, match="model for ascend-rehearsal, not for scripted"):
+    with pytest.raises(UsageError, match="model for ascend-emulator, not for scripted"):
         open_session(Options(engine="scripted", device_time="chip"), lambda _: None)
 
 
 def test_a_device_that_takes_time_says_that_it_is_a_model(tmp_path: Path) -> None:
-    engine = ascend_rehearsal.assume("ascend-rehearsal").with_device_time("fixed:20")
+    engine = ascend_emulator.assume("ascend-emulator").with_device_time("fixed:20")
     assert engine.stand_in.clock == "fixed:20"
     assert engine.caveat == f"{LABEL}; the device's time is a model, not a measurement"
-    profile = replace(REHEARSED, engine=replace(REHEARSED.engine, caveat=engine.caveat))
+    profile = replace(EMULATED, engine=replace(EMULATED.engine, caveat=engine.caveat))
     path = tmp_path / "p.yaml"
     assert write_profile(profile, path).engine.caveat == engine.caveat
     with pytest.raises(UsageError, match="clock must be chip or fixed:MICROSECONDS"):
@@ -135,8 +153,8 @@ def test_a_device_that_takes_time_says_that_it_is_a_model(tmp_path: Path) -> Non
 
 
 def test_the_clock_of_the_described_machine_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ascend_rehearsal.MACHINE, "clock=fixed:20")
-    assert "is a model, not a measurement" in ascend_rehearsal.assume("ascend-rehearsal").caveat
+    monkeypatch.setenv(ascend_emulator.MACHINE, "clock=fixed:20")
+    assert "is a model, not a measurement" in ascend_emulator.assume("ascend-emulator").caveat
 
 
 def test_another_value_is_named_in_words() -> None:
@@ -305,7 +323,7 @@ def test_the_command_makes_an_environment_beside(
         return recipe.python
 
     monkeypatch.setattr(managed, "install", install)
-    words = ("ascend-rehearsal", "--torch-npu", "2.9.0.post9", "--engine-python", "python3.11")
+    words = ("ascend-emulator", "--torch-npu", "2.9.0.post9", "--engine-python", "python3.11")
     said = command(*words)
     assert made == [("torch-npu-2.9.0.post9", "python3.11")]
     assert "torch_npu 2.9.0.post9 is ready: " in said
@@ -315,9 +333,9 @@ def test_the_command_makes_an_environment_beside(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("vllm-cpu", "--torch-npu", "2.13.0"), "--torch-npu is for ascend-rehearsal, not for vl"),
-        (("ascend-rehearsal", "--torch-npu", "2"), "must be a version such as"),
-        (("ascend-rehearsal", "--torch-npu", "2.9.0", "--python", "a"), "leave one out"),
+        (("vllm-cpu", "--torch-npu", "2.13.0"), "--torch-npu is for ascend-emulator, not for vl"),
+        (("ascend-emulator", "--torch-npu", "2"), "must be a version such as"),
+        (("ascend-emulator", "--torch-npu", "2.9.0", "--python", "a"), "leave one out"),
     ],
 )
 def test_an_environment_beside_that_cannot_be(words: tuple[str, ...], says: str) -> None:

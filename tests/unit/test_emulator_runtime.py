@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.rehearsal import FULL, GCC, GIB, LOST, Runtime
+from tests.unit.emulator import FULL, GCC, GIB, LOST, Runtime
 
 pytestmark = pytest.mark.skipif(GCC is None, reason="no gcc on PATH")
 

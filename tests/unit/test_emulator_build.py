@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.rehearsal import GCC
+from tests.unit.emulator import GCC
 from trimtab.emulator import build
 from trimtab.emulator import build as names
 from trimtab.emulator import build as stubs

@@ -11,7 +11,7 @@ from trimtab.emulator import build
 from trimtab.emulator.machine import CALLS, FAULT_CHARACTERS, FAULTS_AT_MOST, StandIn
 from trimtab.errors import UsageError
 
-DOCS = Path(__file__).parents[2] / "docs" / "rehearsal.md"
+DOCS = Path(__file__).parents[2] / "docs" / "emulator.md"
 LONG_NAME = "aclnn" + "X" * 59
 """64 characters, one more than the C side reads of a call."""
 

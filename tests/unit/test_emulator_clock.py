@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.unit.rehearsal import GCC, Runtime
+from tests.unit.emulator import GCC, Runtime
 
 pytestmark = pytest.mark.skipif(GCC is None, reason="no gcc on PATH")
 

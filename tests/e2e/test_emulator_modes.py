@@ -1,4 +1,4 @@
-"""How deep the rehearsal goes: modes, chips and faults of the vendors' own software."""
+"""How deep the emulator goes: modes, chips and faults of the vendors' own software."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The rehearsal's import hooks and placeholders, on packages of ours with the vendors' names."""
+"""The emulator's import hooks and placeholders, on packages of ours with the vendors' names."""
 
 import os
 import subprocess
