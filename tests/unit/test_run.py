@@ -217,7 +217,7 @@ def test_output_is_passed_on_byte_for_byte_and_read_along() -> None:
     """In a process of its own: it is our standard output and error that are passed on to."""
     script = """
 import subprocess, sys
-from trimtab.run.output import Output
+from trimtab.run.supervisor import Output
 output = Output()
 child = subprocess.Popen(["sh", "-c", "printf 'a\\\\377\\\\r'; printf b >&2; cat"],
     stdin=output.streams[0], stdout=output.streams[1], stderr=output.streams[2])
@@ -237,7 +237,7 @@ assert output.text() == ""
 def test_a_reader_that_goes_away_is_told_to_the_server() -> None:
     script = """
 import subprocess
-from trimtab.run.output import Output
+from trimtab.run.supervisor import Output
 output = Output()
 child = subprocess.Popen(["yes"], stdin=output.streams[0], stdout=output.streams[1],
     stderr=subprocess.DEVNULL)

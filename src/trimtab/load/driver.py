@@ -13,7 +13,8 @@ from typing import Final
 
 from trimtab.load.client import Client
 from trimtab.load.connection import Exchange, Target
-from trimtab.load.guards import HostReader, Readings, client_cpu
+from trimtab.load.guards import Readings
+from trimtab.load.readings import HostReader, client_cpu
 from trimtab.load.steady_state import WarmUp
 from trimtab.load.workload import Workload
 from trimtab.model import Request

@@ -19,18 +19,11 @@ from trimtab.load.alternation import Toggle, Toggling, longer
 from trimtab.load.connection import Target
 from trimtab.load.driver import Driver, Run, Watch
 from trimtab.load.files import require_files
-from trimtab.load.guards import (
-    HostReader,
-    Readings,
-    errors,
-    host_cpu,
-    shares,
-    token_counts,
-    void_reasons,
-)
+from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
 from trimtab.load.isolation import cached, carried_over, drain, reusable
 from trimtab.load.marks import Early, GiveUp, marks_of
 from trimtab.load.prompts import Tokenize, tokenizer
+from trimtab.load.readings import HostReader, host_cpu
 from trimtab.load.records import partial_records, records_of
 from trimtab.load.requests import build_requests
 from trimtab.load.transport import event_loop
