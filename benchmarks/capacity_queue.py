@@ -109,7 +109,7 @@ def main() -> None:
     for slots, mean in ((8, 2.0), (32, 4.0), (128, 8.0)):
         right = math.log(truth(slots, mean))
         for requests in asked.requests:
-            question = capacity.Asked(slo, load_workload("poisson-small"), requests)
+            question = capacity.CapacityQuestion(slo, load_workload("poisson-small"), requests)
             bias, over, lengths = [], [], []
             for study in range(asked.studies):
                 speeds = np.exp(SPREAD * np.random.default_rng((7, study)).normal(size=STARTS))
@@ -123,7 +123,9 @@ def main() -> None:
                 value, low, _ = mean_interval([math.log(one) for one in each], level=0.90)
                 bias.append(value - right)
                 over.append(-math.inf if low is None else low - right)
-                lengths += [capacity.length(one.windows, one.capacity) or 0.0 for one in found]
+                lengths += [
+                    capacity.probe_length(one.windows, one.capacity) or 0.0 for one in found
+                ]
             share = [np.mean(np.array(over) > least) for least in (0.0, math.log(1.02))]
             print(
                 f"| {slots}, {mean:g} s | {requests} | {np.median(lengths):.1f} | "

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 
 from trimtab.model import BASELINE, Candidate, Phase, StartRequest, Value, candidate
-from trimtab.simulated import Machine
+from trimtab.simulated import SimulatedMachine
 from trimtab.simulated.machine import OBJECTIVE
 
 
@@ -40,7 +40,7 @@ class Claim:
 class Bench:
     """Makes starts on a machine and counts them."""
 
-    machine: Machine
+    machine: SimulatedMachine
     budget: int
     numbers: count[int] = field(default_factory=lambda: count(1))
     used: int = 0

@@ -27,8 +27,8 @@ from scipy import stats
 from search_table import read
 
 from trimtab.model import Budget, Verdict, candidate
-from trimtab.search import Phased, conclude
-from trimtab.simulated import NAMES, Landscape, Machine, load_landscape, play, space_of
+from trimtab.search import PhasedStrategy, conclude
+from trimtab.simulated import NAMES, Landscape, SimulatedMachine, load_landscape, play, space_of
 
 _loaded = cache(load_landscape)
 
@@ -82,18 +82,20 @@ class Result:
 def one_study(case: Case, seed: int, tuners: Sequence[str]) -> list[Result]:
     """Run one seed of a case with trimtab and every other tuner named."""
     landscape = case.load()
-    machine = Machine(landscape, seed)
+    machine = SimulatedMachine(landscape, seed)
     best = machine.best()
     claims = _ours(landscape, machine, case, seed)
     for name in tuners:
-        bench = Bench(Machine(landscape, seed), case.starts)
+        bench = Bench(SimulatedMachine(landscape, seed), case.starts)
         claims[name] = PEERS[name](bench, np.random.default_rng((seed, 77)))
     return [_result(name, claim, machine, best) for name, claim in claims.items()]
 
 
-def _ours(landscape: Landscape, machine: Machine, case: Case, seed: int) -> dict[str, Claim]:
+def _ours(
+    landscape: Landscape, machine: SimulatedMachine, case: Case, seed: int
+) -> dict[str, Claim]:
     space = space_of(landscape, Budget(starts=case.starts), seed)
-    found = conclude(space, play(Phased(), space, machine))
+    found = conclude(space, play(PhasedStrategy(), space, machine))
     won = frozenset(one.tuning for one in found.answers if one.verdict is Verdict.ADOPT)
     likely = won | {one.tuning for one in found.answers if one.verdict is Verdict.LIKELY}
     by_arm = {one.arm: one.effect for one in found.confirmed}
@@ -116,7 +118,7 @@ def _ours(landscape: Landscape, machine: Machine, case: Case, seed: int) -> dict
     return claims
 
 
-def _result(name: str, claim: Claim, machine: Machine, best: float) -> Result:
+def _result(name: str, claim: Claim, machine: SimulatedMachine, best: float) -> Result:
     true = machine.truth(claim.chosen)
     values = dict(claim.chosen)
     kept = candidate({one: values.get(one, machine.on(one)) for one in claim.kept})

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from trimtab.model import BASELINE, Budget, Candidate, Space, Start
-from trimtab.search import Phased, conclude
-from trimtab.simulated import Machine, load_landscape, play, space_of
+from trimtab.search import PhasedStrategy, conclude
+from trimtab.simulated import SimulatedMachine, load_landscape, play, space_of
 
 METRIC = "ttft_p99"
 STOCK_MS = 100.0
@@ -37,7 +37,7 @@ class Shipped:
 
 
 def shipped(
-    machine: Machine, space: Space, starts: Sequence[Start], name: str, chosen: Candidate
+    machine: SimulatedMachine, space: Space, starts: Sequence[Start], name: str, chosen: Candidate
 ) -> Shipped:
     """Judge one profile by the truth of the landscape."""
     names = {tuning for tuning, _ in chosen}
@@ -65,9 +65,9 @@ def studies(
     scatter = known.noise.model_copy(update={"start": noise, "window": noise / 2})
     known = known.model_copy(update={"noise": scatter})
     for seed in range(count):
-        machine = Machine(known, seed)
+        machine = SimulatedMachine(known, seed)
         space = replace(space_of(known, Budget(starts=starts), seed), limits=limits)
-        made = play(Phased(), space, machine)
+        made = play(PhasedStrategy(), space, machine)
         found = conclude(space, made)
         yield (
             shipped(machine, space, made, "proven", found.proven),

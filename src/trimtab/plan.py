@@ -62,7 +62,7 @@ def compile_plan(
     )
 
 
-def as_it_stands(plan: Plan) -> Plan:
+def delivery_plan(plan: Plan) -> Plan:
     """Return a plan that proves what the server was given, not what it made of it.
 
     For a preset: a setting of it that vLLM overrules (OMP_NUM_THREADS beside a worker process) is

@@ -19,7 +19,7 @@ from trimtab.model import (
     CheckKind,
     Fact,
     Factor,
-    Proves,
+    Proof,
     RestartCost,
     RiskLevel,
     Settings,
@@ -28,7 +28,7 @@ from trimtab.model import (
     candidate,
 )
 from trimtab.plan import compile_plan
-from trimtab.presets import guide, guide_skipped
+from trimtab.presets import guide, skipped_guide_steps
 
 entries = pytest.mark.parametrize("tuning", CATALOG.values(), ids=CATALOG.keys())
 
@@ -346,7 +346,7 @@ def test_host_settings_need_permission_root_and_the_host(rich: Context) -> None:
     assert "root" in reasons(replace(allowed, facts=user))["thp"]
     inside = replace(facts, container=replace(facts.container, kind=Fact("docker", "test")))
     assert "docker" in reasons(replace(allowed, facts=inside))["thp"]
-    steps = {one.name: one.reason for one in guide_skipped(replace(allowed, facts=inside))}
+    steps = {one.name: one.reason for one in skipped_guide_steps(replace(allowed, facts=inside))}
     assert "docker" in steps["cpu-governor"]
     assert "cpu-governor" not in dict(guide(replace(allowed, facts=inside)))
     assert "cpu-governor" in dict(guide(allowed))
@@ -448,7 +448,7 @@ def test_a_named_entry_that_no_study_tries_says_so(plain: Context) -> None:
 def test_one_process_is_proven_by_the_tree_and_the_masks(plain: Context) -> None:
     plan = compile_plan((("one-process-engine", "0"),), STOCK, plain.facts)
     kinds = {check.kind: check for check in plan.checks}
-    assert kinds[CheckKind.ENVIRON].proves is Proves.DELIVERY
+    assert kinds[CheckKind.ENVIRON].proves is Proof.DELIVERY
     assert (kinds[CheckKind.ROLES].subject, kinds[CheckKind.ROLES].expected) == ("worker", 0)
     assert kinds[CheckKind.THREAD_AFFINITY].expected == "0-1"
     assert kinds[CheckKind.THREAD_AFFINITY].roles == ("engine",)
@@ -469,7 +469,7 @@ def test_omp_threads_are_proven_by_the_threads_that_compute(plain: Context) -> N
     chosen = candidate({"omp-threads": 2, "one-process-engine": "0"})
     plan = compile_plan(chosen, STOCK, plain.facts)
     own = [check for check in plan.checks if check.tuning == "omp-threads"]
-    effects = [check for check in own if check.proves is Proves.EFFECT]
+    effects = [check for check in own if check.proves is Proof.EFFECT]
     assert [(one.kind, one.subject, one.expected) for one in effects] == [
         (CheckKind.CONFIG, "torch_threads", 2)
     ]
@@ -487,7 +487,7 @@ def test_what_the_engine_reports_proves_the_effect(
     plain: Context, name: str, value: Value, subject: str, expected: Value
 ) -> None:
     plan = compile_plan(candidate({name: value}), STOCK, plain.facts)
-    effects = [check for check in plan.checks if check.proves is Proves.EFFECT]
+    effects = [check for check in plan.checks if check.proves is Proof.EFFECT]
     assert [(one.kind, one.subject, one.expected) for one in effects] == [
         (CheckKind.CONFIG, subject, expected)
     ]
@@ -499,8 +499,8 @@ def test_host_files_prove_delivery_and_huge_pages_the_effect(rich: Context) -> N
         for value in tuning.values_for(rich)[1:]:
             plan = compile_plan(candidate({name: value}), STOCK, rich.facts)
             files = [check for check in plan.checks if check.kind is CheckKind.HOST_FILE]
-            assert {check.proves for check in files} == {Proves.DELIVERY}
-            pages = [check.expected for check in plan.checks if check.proves is Proves.EFFECT]
+            assert {check.proves for check in files} == {Proof.DELIVERY}
+            pages = [check.expected for check in plan.checks if check.proves is Proof.EFFECT]
             wanted = {"always": [True], "never": [False]} if name == "thp" else {}
             assert pages == wanted.get(str(value), [])
 

@@ -25,7 +25,7 @@ from trimtab.knobs import (
     Sysfs,
 )
 from trimtab.knobs.server_arg import human_int
-from trimtab.model import CheckKind, Proves, Settings, Value
+from trimtab.model import CheckKind, Proof, Settings, Value
 
 FACTS = facts_of(plain_host())
 TEXT = st.text(
@@ -202,16 +202,16 @@ def test_inherited_preloads_are_read_split_and_kept_in_order(rich: Context) -> N
     assert draft.settings().preload[:3] == ("/a/liba.so", "/b/libjemalloc.so.2", "/c/libc.so")
     assert "LD_PRELOAD" not in dict(draft.settings().env)
     mapped = [check for check in draft.checks if check.kind is CheckKind.MAPPED]
-    assert [check.proves for check in mapped] == [Proves.DELIVERY]
+    assert [check.proves for check in mapped] == [Proof.DELIVERY]
 
 
 def test_a_set_variable_alone_never_proves_an_effect() -> None:
     for tuning in CATALOG.values():
         if isinstance(tuning.knob, (Env, EnvList)):
             draft = render(tuning.knob, "1")
-            assert {check.proves for check in draft.checks} == {Proves.DELIVERY}
+            assert {check.proves for check in draft.checks} == {Proof.DELIVERY}
 
 
 def test_a_host_file_proves_only_that_the_value_arrived() -> None:
     for knob in (Sysctl("vm.swappiness"), Sysfs("/sys/x")):
-        assert {check.proves for check in render(knob, "1").checks} == {Proves.DELIVERY}
+        assert {check.proves for check in render(knob, "1").checks} == {Proof.DELIVERY}

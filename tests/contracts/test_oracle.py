@@ -18,8 +18,15 @@ from trimtab.oracle.ask import Oracle
 from trimtab.oracle.audit import compare, table
 from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
 from trimtab.oracle.audit.probes import LAYERS, entries, probes
-from trimtab.oracle.audit.table import Outcome, Row
-from trimtab.oracle.model import ADDITIONAL, PARALLEL, TORCH_NPU, VLLM_ASCEND, Given, Verdict
+from trimtab.oracle.audit.table import CaseOutcome, ProbeRow
+from trimtab.oracle.model import (
+    ADDITIONAL,
+    PARALLEL,
+    TORCH_NPU,
+    VLLM_ASCEND,
+    Handling,
+    OracleSetting,
+)
 from trimtab.oracle.runs import Setup
 from trimtab.rules import all_rules
 
@@ -29,8 +36,8 @@ pytestmark = pytest.mark.timeout(600)  # the first test of a layer waits for all
 
 
 @pytest.fixture(scope="module")
-def rows(emulator_python: Path) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
+def rows(emulator_python: Path) -> dict[str, list[ProbeRow]]:
+    found: dict[str, list[ProbeRow]] = defaultdict(list)
     for layer in table.KINDS:
         for row in table.rows(emulator_python, layer):
             found[row.probe.tuning].append(row)
@@ -38,14 +45,16 @@ def rows(emulator_python: Path) -> dict[str, list[Row]]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(emulator_python: Path) -> dict[Case, Outcome]:
+def outcomes(emulator_python: Path) -> dict[Case, CaseOutcome]:
     return {one.case: one for one in table.outcomes(emulator_python)}
 
 
 @pytest.mark.parametrize("entry", [one.name for one in entries()])
-def test_the_vendors_code_does_what_lint_foresees(entry: str, rows: dict[str, list[Row]]) -> None:
+def test_the_vendors_code_does_what_lint_foresees(
+    entry: str, rows: dict[str, list[ProbeRow]]
+) -> None:
     wrong = [
-        f"{entry}: {one.probe.given.place}: lint foresees {one.foreseen} ({one.says}), but the "
+        f"{entry}: {one.probe.given.place}: lint foresees {one.prediction} ({one.says}), but the "
         f"code: {one.answer.verdict.value} {one.answer.effective} {one.answer.sentence}"
         for one in rows[entry]
         if not one.agrees
@@ -55,7 +64,7 @@ def test_the_vendors_code_does_what_lint_foresees(entry: str, rows: dict[str, li
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.through}: {case.words}")
 def test_settings_exclude_each_other_as_the_catalogue_says(
-    case: Case, outcomes: dict[Case, Outcome]
+    case: Case, outcomes: dict[Case, CaseOutcome]
 ) -> None:
     assert outcomes[case].outcome == case.outcome, outcomes[case].sentence
     if case.shows:
@@ -80,7 +89,7 @@ def test_statements_are_about_entries_that_are_asked_and_fit_texts_that_are_trie
             assert any(re.fullmatch(form, text) for text in asked[name]), f"{name}: {form}"
 
 
-def test_what_reading_had_wrong_is_marked(rows: dict[str, list[Row]]) -> None:
+def test_what_reading_had_wrong_is_marked(rows: dict[str, list[ProbeRow]]) -> None:
     found = {one.probe.given.place: one.kept for name in rows for one in rows[name]}
     assert found["TASK_QUEUE_ENABLE=3"]
     assert not found["PYTORCH_NPU_ALLOC_CONF=garbage_collection_threshold:0.5abc"]
@@ -105,7 +114,7 @@ def test_every_fatal_conflict_of_the_asked_layers_is_tried() -> None:
 
 
 def test_the_page_in_docs_is_what_the_code_says(
-    rows: dict[str, list[Row]], outcomes: dict[Case, Outcome]
+    rows: dict[str, list[ProbeRow]], outcomes: dict[Case, CaseOutcome]
 ) -> None:
     found = {
         layer: [one for name in rows for one in rows[name] if CATALOG[name].layer == layer]
@@ -116,19 +125,19 @@ def test_the_page_in_docs_is_what_the_code_says(
 
 
 SAMPLE = (
-    Given("TASK_QUEUE_ENABLE", "abc"),
-    Given("STREAMS_PER_DEVICE", "12"),
-    Given("PYTORCH_NPU_ALLOC_CONF", "max_split_size_mb:21.5"),
-    Given("PYTORCH_NPU_ALLOC_CONF", "expandable_segments:true"),
+    OracleSetting("TASK_QUEUE_ENABLE", "abc"),
+    OracleSetting("STREAMS_PER_DEVICE", "12"),
+    OracleSetting("PYTORCH_NPU_ALLOC_CONF", "max_split_size_mb:21.5"),
+    OracleSetting("PYTORCH_NPU_ALLOC_CONF", "expandable_segments:true"),
 )
 
 
 @pytest.mark.parametrize(
     ("kind", "sample"),
-    [(TORCH_NPU, SAMPLE), (VLLM_ASCEND, (Given("VLLM_ASCEND_ENABLE_MLAPO", "2"),))],
+    [(TORCH_NPU, SAMPLE), (VLLM_ASCEND, (OracleSetting("VLLM_ASCEND_ENABLE_MLAPO", "2"),))],
 )
 def test_a_forked_check_answers_as_a_fresh_process_does(
-    emulator_python: Path, kind: str, sample: tuple[Given, ...]
+    emulator_python: Path, kind: str, sample: tuple[OracleSetting, ...]
 ) -> None:
     with Oracle(emulator_python, through=[kind]) as forked:
         expected = forked.alone(sample)
@@ -150,42 +159,47 @@ def impatient(emulator_python: Path) -> Iterator[Oracle]:
 def test_a_check_that_does_not_end_is_an_answer(impatient: Oracle) -> None:
     (base, run) = impatient.runs.pair(TORCH_NPU, (SAMPLE[0],), Setup())
     assert run.failure is not None
-    assert run.failure.verdict is Verdict.HUNG
+    assert run.failure.verdict is Handling.HUNG
     assert base.failure is not None
 
 
 def test_torch_npus_own_word_for_a_reset_value_is_understood(emulator_python: Path) -> None:
     with Oracle(emulator_python, through=[TORCH_NPU]) as oracle:
-        found = oracle.alone([Given("ACL_OP_INIT_MODE", "7"), Given("HCCL_EXEC_TIMEOUT", "-1")])
+        found = oracle.alone(
+            [OracleSetting("ACL_OP_INIT_MODE", "7"), OracleSetting("HCCL_EXEC_TIMEOUT", "-1")]
+        )
     assert [(one.verdict, one.effective) for one in found] == [
-        (Verdict.READ_AS, "0"), (Verdict.READ_AS, "the default")
+        (Handling.READ_AS, "0"), (Handling.READ_AS, "the default")
     ]  # fmt: skip
 
 
 def test_a_key_is_judged_beside_as_many_workers_as_a_large_server_has(
     emulator_python: Path,
 ) -> None:
-    config = Given(ADDITIONAL, '{"enable_flashcomm2_parallel_size": 8}')
+    config = OracleSetting(ADDITIONAL, '{"enable_flashcomm2_parallel_size": 8}')
     verdicts = {}
     with Oracle(emulator_python, through=[VLLM_ASCEND]) as oracle:
         for workers in ("2", "16", "24", "64"):
-            (answer,) = oracle.ask([config, Given(PARALLEL, workers)]).answers
+            (answer,) = oracle.ask([config, OracleSetting(PARALLEL, workers)]).answers
             verdicts[workers] = answer.verdict
-    taken = Verdict.ACCEPTED
-    assert verdicts == {"2": Verdict.REJECTED, "16": taken, "24": taken, "64": taken}
+    taken = Handling.ACCEPTED
+    assert verdicts == {"2": Handling.REJECTED, "16": taken, "24": taken, "64": taken}
 
 
 def test_a_refusal_for_the_model_or_for_unknown_stages_decides_nothing(
     emulator_python: Path,
 ) -> None:
-    chunks = Given(ADDITIONAL, '{"profiling_chunk_config": {"enabled": true}}')
-    mla = Given(ADDITIONAL, '{"enable_kv_nz": true}')
+    chunks = OracleSetting(ADDITIONAL, '{"profiling_chunk_config": {"enabled": true}}')
+    mla = OracleSetting(ADDITIONAL, '{"enable_kv_nz": true}')
     stages = "--pipeline-parallel-size"
     asked = (
-        (chunks,), (chunks, Given(stages, "2")), (chunks, Given(stages, "")), (mla,)
-    )  # fmt: skip
+        (chunks,),
+        (chunks, OracleSetting(stages, "2")),
+        (chunks, OracleSetting(stages, "")),
+        (mla,),
+    )
     with Oracle(emulator_python, through=[VLLM_ASCEND]) as oracle:
         verdicts = [oracle.ask(givens).answers[0].verdict for givens in asked]
     assert verdicts == [
-        Verdict.REJECTED, Verdict.ACCEPTED, Verdict.NOT_OBSERVABLE, Verdict.NOT_OBSERVABLE
+        Handling.REJECTED, Handling.ACCEPTED, Handling.NOT_OBSERVABLE, Handling.NOT_OBSERVABLE
     ]  # fmt: skip

@@ -13,8 +13,8 @@ from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
 from trimtab import presets
 from trimtab.catalog import CATALOG, Context, conflict
 from trimtab.errors import LibraryMissingError, UnknownTuningError, UsageError
-from trimtab.model import BASELINE, CheckKind, Fact, Proves, Settings, Value, candidate
-from trimtab.plan import as_it_stands, compile_plan
+from trimtab.model import BASELINE, CheckKind, Fact, Proof, Settings, Value, candidate
+from trimtab.plan import compile_plan, delivery_plan
 
 CONTEXT = context_of(facts_of(plain_host()))
 ALTERNATIVES = {
@@ -141,7 +141,7 @@ def test_stock_preset_is_the_baseline(plain: Context) -> None:
 def test_a_preset_is_proven_as_given_not_as_the_server_takes_it(plain: Context) -> None:
     chosen = presets.PRESETS["image-a2"](plain)
     plan = compile_plan(chosen, STOCK, plain.facts, allow_conflicts=True)
-    left = as_it_stands(plan)
+    left = delivery_plan(plan)
     assert {CheckKind.CONFIG, CheckKind.ROLES} < {check.kind for check in plan.checks}
     assert {check.kind for check in left.checks} == {CheckKind.ENVIRON}
     assert {check.tuning for check in left.checks} == set(dict(chosen))
@@ -160,8 +160,8 @@ def test_the_guide_on_the_recorded_machine(plain: Context) -> None:
     env = dict(plan.settings.env)
     assert env["PYTORCH_NPU_ALLOC_CONF"] == "expandable_segments:True"
     assert env["TASK_QUEUE_ENABLE"] == "2"
-    assert {check.proves for check in plan.checks} == {Proves.DELIVERY}  # no torch_npu is here
-    skipped = {one.name: one.reason for one in presets.guide_skipped(plain)}
+    assert {check.proves for check in plan.checks} == {Proof.DELIVERY}  # no torch_npu is here
+    skipped = {one.name: one.reason for one in presets.skipped_guide_steps(plain)}
     assert "not installed" in skipped["jemalloc"]
     assert "no swap" in skipped["swappiness"]
     assert "no kernel.sched_migration_cost_ns" in skipped["sched-migration-cost"]
@@ -176,13 +176,13 @@ def test_the_guide_verbatim_preloads_both_allocators(rich: Context) -> None:
     names = [path.rpartition("/")[2] for path in plan.settings.preload]
     assert names == ["libjemalloc.so.2", "libtcmalloc.so.4"]
     proves = {c.tuning: c.proves for c in plan.checks if c.kind is CheckKind.MAPPED}
-    assert proves == {"jemalloc": Proves.EFFECT, "tcmalloc": Proves.DELIVERY}
+    assert proves == {"jemalloc": Proof.EFFECT, "tcmalloc": Proof.DELIVERY}
 
 
 def test_the_guides_host_settings_by_edition(rich: Context) -> None:
     swap = replace(rich.facts.memory, swap_total=Fact(2**30, "assumed"))
     rich = replace(rich, facts=replace(rich.facts, memory=swap))
-    skipped = {one.name: one.reason for one in presets.guide_skipped(rich)}
+    skipped = {one.name: one.reason for one in presets.skipped_guide_steps(rich)}
     assert "--allow-host" in skipped["swappiness"]
     allowed = replace(rich, allow_host=True)
     new = dict(presets.guide(allowed))

@@ -37,7 +37,7 @@ def test_a_preset_compiles_and_accounts_for_every_step(name: str, machine: str) 
     plan = compile_plan(tuple(chosen.items()), STOCK, here.facts, allow_conflicts=True)
     assert dict(plan.candidate) == chosen
     assert {check.tuning for check in plan.checks} == set(chosen)
-    skipped = presets.skipped(name, here)
+    skipped = presets.skipped_steps(name, here)
     assert all(one.reason and "\n" not in one.reason for one in skipped)
     steps = presets.DOCUMENTED[name].steps
     assert len(chosen) + len(skipped) == len(steps)
@@ -99,7 +99,7 @@ def test_an_edition_is_what_it_exports_last() -> None:
     here = context("debian-vm")
     for name in ("guide-v1", "guide-v2"):
         assert dict(presets.PRESETS[name](here))["npu-expandable-segments"] == "True"
-        lost = {one.name: one.reason for one in presets.skipped(name, here)}
+        lost = {one.name: one.reason for one in presets.skipped_steps(name, here)}
         assert "line 1" in lost["npu-max-split-size"]
         assert "no value" in lost["hccl-buffsize"]
 
@@ -107,7 +107,7 @@ def test_an_edition_is_what_it_exports_last() -> None:
 def test_the_guide_is_its_newest_edition() -> None:
     here = context("a3")
     assert presets.guide(here) == presets.PRESETS["guide-v2"](here)
-    assert presets.guide_skipped(here) == presets.skipped("guide-v2", here)
+    assert presets.skipped_guide_steps(here) == presets.skipped_steps("guide-v2", here)
 
 
 @every
@@ -125,7 +125,7 @@ def test_a_plan_for_the_host_and_a_candidate_agree(name: str, machine: str) -> N
     rows = plan(presets.find(name).of_host(), here, host, "test").rows
     chosen = {one for one, _ in presets.find(name)(here) if CATALOG[one].scope is Scope.HOST}
     assert {row.tuning for row in rows if row.fate is Fate.WRITE} == chosen
-    lost = {one.name: one.reason for one in presets.skipped(name, here)}
+    lost = {one.name: one.reason for one in presets.skipped_steps(name, here)}
     refused = {
         row.tuning: row.why
         for row in rows
@@ -138,7 +138,7 @@ def test_an_image_gives_a_server_its_env_and_not_its_bashrc() -> None:
     for name in ("image-a2", "image-a3-openeuler", "image-310p", "image-a5"):
         here = replace(context("a3"), allow_host=False)
         assert dict(presets.PRESETS[name](here)) == {"omp-threads": 1, "task-queue": "1"}
-        lost = {one.name: one.reason for one in presets.skipped(name, here)}
+        lost = {one.name: one.reason for one in presets.skipped_steps(name, here)}
         assert "interactive shell" in lost["jemalloc"]
 
 

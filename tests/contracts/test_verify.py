@@ -22,18 +22,18 @@ from trimtab.host import LocalHost, SnapshotHost
 from trimtab.model import (
     Check,
     CheckKind,
+    CheckOutcome,
     Evidence,
     Plan,
     Process,
-    Proves,
-    Seen,
+    Proof,
     Settings,
     Value,
 )
 from trimtab.plan import compile_plan
 from trimtab.verification.checks import _OBSERVERS, refuted, summary, verify
 
-YES, NO, UNOBSERVABLE = Seen.YES, Seen.NO, Seen.UNOBSERVABLE
+YES, NO, UNOBSERVABLE = CheckOutcome.YES, CheckOutcome.NO, CheckOutcome.UNOBSERVABLE
 GONE = 2**22 + 1
 """A process id above the kernel's largest."""
 
@@ -147,7 +147,7 @@ def test_a_preload_that_the_loader_ignored_is_refuted(tmp_path: Path) -> None:
     missing = str(tmp_path / "libabsent.so.1")
     with child(LD_PRELOAD=missing) as pid:
         assert look(Check(CheckKind.MAPPED, missing, True), process(pid)).verdict is NO
-        delivered = Check(CheckKind.ENVIRON, "LD_PRELOAD", missing, proves=Proves.DELIVERY)
+        delivered = Check(CheckKind.ENVIRON, "LD_PRELOAD", missing, proves=Proof.DELIVERY)
         assert look(delivered, process(pid)).verdict is YES
 
 
@@ -258,7 +258,7 @@ def test_the_number_of_named_threads_in_one_process() -> None:
     with child() as bare, child(NAMED.format(cpu=None)) as one, child(PAIR) as both:
         none, single = process(bare, "api"), process(one, "worker")
         assert look(two, none).verdict is NO
-        assert look(two, none, single).verdict is Seen.UNOBSERVABLE  # it may be too early
+        assert look(two, none, single).verdict is CheckOutcome.UNOBSERVABLE  # it may be too early
         assert look(two, none, single, process(both, "worker")).verdict is YES
         assert str(both) in look(two, none, single, process(both, "worker")).observed
 
@@ -291,7 +291,7 @@ def test_roles() -> None:
         (1, True, NO),
     ],
 )
-def test_config(expected: Value, reported: Value, verdict: Seen) -> None:
+def test_config(expected: Value, reported: Value, verdict: CheckOutcome) -> None:
     check = Check(CheckKind.CONFIG, "key", expected)
     assert look(check, config={"key": reported}).verdict is verdict
     assert look(check, config={"other": expected}).verdict is UNOBSERVABLE
@@ -359,7 +359,9 @@ class Rollups(SnapshotHost):
         ({}, NO, NO),
     ],
 )
-def test_huge_pages(sizes: Mapping[int, int | None], always: Seen, never: Seen) -> None:
+def test_huge_pages(
+    sizes: Mapping[int, int | None], always: CheckOutcome, never: CheckOutcome
+) -> None:
     view = View(process(3), *(process(pid, "worker") for pid in sizes))
     for expected, verdict in ((True, always), (False, never)):
         check = Check(CheckKind.HUGE_PAGES, "anonymous", expected, roles=("engine", "worker"))

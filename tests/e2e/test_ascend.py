@@ -24,7 +24,7 @@ from trimtab import facts
 from trimtab.catalog import CATALOG
 from trimtab.engines import available
 from trimtab.host import LocalHost
-from trimtab.model import Candidate, Evidence, Proves, Seen, candidate
+from trimtab.model import Candidate, CheckOutcome, Evidence, Proof, candidate
 from trimtab.plan import compile_plan
 from trimtab.profiles.profile import read_profile
 from trimtab.server.launcher import Server, launch
@@ -159,10 +159,10 @@ def test_a_tree_that_has_the_value_is_accepted(
     tree = with_it if name in SET else without_it
     evidence = [one for one in tree[name] if one.check.tuning == name]
     assert not checks.refuted(evidence), evidence
-    assert any(one.verdict is Seen.YES for one in evidence), evidence
+    assert any(one.verdict is CheckOutcome.YES for one in evidence), evidence
     if name in SHOWN:
-        effects = [one for one in evidence if one.check.proves is Proves.EFFECT]
-        assert any(one.verdict is Seen.YES for one in effects), evidence
+        effects = [one for one in evidence if one.check.proves is Proof.EFFECT]
+        assert any(one.verdict is CheckOutcome.YES for one in effects), evidence
 
 
 @pytest.mark.parametrize("name", [*SET, *OTHERS])
@@ -178,7 +178,7 @@ def test_a_tree_that_has_it_not_is_refused(
     evidence = [one for one in tree[name] if one.check.tuning == name]
     assert checks.refuted(evidence), evidence
     if name in SHOWN:
-        effects = [one for one in evidence if one.check.proves is Proves.EFFECT]
+        effects = [one for one in evidence if one.check.proves is Proof.EFFECT]
         assert checks.refuted(effects), evidence
 
 
@@ -195,7 +195,7 @@ def test_more_processes_are_seen_and_so_is_what_they_were_given(
     assert not checks.refuted(found), found
     for name in PROCESSES:
         own = [one for one in found if one.check.tuning == name]
-        assert any(one.verdict is Seen.YES for one in own), own
+        assert any(one.verdict is CheckOutcome.YES for one in own), own
 
 
 @pytest.mark.parametrize("name", ["api-server-count", "distributed-executor-backend"])

@@ -28,7 +28,7 @@ from tests.e2e.cli import trimtab, until
 from tests.unit.test_export_consumers import PRINTABLE
 from trimtab import __version__, engines
 from trimtab.export import render
-from trimtab.model import Answer, Effect, Plan, Settings, Verdict, candidate
+from trimtab.model import Effect, Plan, Settings, TuningVerdict, Verdict, candidate
 from trimtab.profiles.profile import EngineId, Profile, read_profile, write_profile
 from trimtab.study.options import Options
 from trimtab.study.session import open_session
@@ -77,7 +77,9 @@ def _profile(engine: engines.Engine, model: str, plan: Plan) -> Profile:
         objective="output_throughput",
         slo=None,
         answers=tuple(
-            Answer(name, value, Verdict.INCONCLUSIVE, effect, "output_throughput", "", "screen")
+            TuningVerdict(
+                name, value, Verdict.INCONCLUSIVE, effect, "output_throughput", "", "screen"
+            )
             for name, value in plan.candidate
         ),
         risks={},

@@ -10,7 +10,7 @@ from tests.e2e.planted import noisy
 from trimtab import search
 from trimtab.model import Conclusion, Outcome, Verdict
 from trimtab.study import folder as study
-from trimtab.study.progress import Silent
+from trimtab.study.progress import SilentDisplay
 from trimtab.study.runner import run_study
 from trimtab.study.signals import Stop
 
@@ -30,7 +30,7 @@ def tuned(
     options = {"engine": "scripted", "only": NULLS, "budget": "20", "shared_host": True, **asked}
     session, ledger, where = study.create(options, folder / "s", lambda _: None)
     with ledger:
-        found = run_study(session, search.Phased(), ledger, where, Silent(), Stop())
+        found = run_study(session, search.PhasedStrategy(), ledger, where, SilentDisplay(), Stop())
         return found, [start.outcome for start in ledger.starts()]
 
 

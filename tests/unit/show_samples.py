@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from trimtab.model import (
-    Answer,
     Candidate,
     Check,
     CheckKind,
+    CheckOutcome,
     Comparison,
     Conclusion,
     Effect,
@@ -19,10 +19,10 @@ from trimtab.model import (
     Outcome,
     Phase,
     Plan,
-    Seen,
     Settings,
     Start,
     StartRequest,
+    TuningVerdict,
     Value,
     Verdict,
     Window,
@@ -44,10 +44,10 @@ def answer(
     phase: str,
     reason: str,
     metric: str = OBJECTIVE,
-) -> Answer:
+) -> TuningVerdict:
     ratio, low, high, p = estimate or (None, None, None, None)
     effect = Effect(ratio, low, high, p, starts)
-    return Answer(name, value, verdict, effect, metric, reason, phase)
+    return TuningVerdict(name, value, verdict, effect, metric, reason, phase)
 
 
 ANSWERS = (
@@ -241,7 +241,7 @@ def _start(
         outcome=Outcome.MEASURED,
         metrics=metrics,
         windows=(Window(0, 10.0, 20.0, 32, metrics),),
-        evidence=(Evidence(check, Seen.YES, "float32", "server_info"),),
+        evidence=(Evidence(check, CheckOutcome.YES, "float32", "server_info"),),
         seconds=45.0,
         began=1_795_383_282.0 + 50.0 * number,
     )

@@ -16,7 +16,14 @@ from trimtab.load.marks import GiveUp
 from trimtab.load.presets import PRESETS
 from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, load_workload
-from trimtab.measurement.capacity import LENGTH, Asked, conclude, length, margin, search
+from trimtab.measurement.capacity import (
+    LENGTH,
+    CapacityQuestion,
+    conclude,
+    margin,
+    probe_length,
+    search,
+)
 from trimtab.metrics.table import parse_slo
 from trimtab.model import BASELINE, Outcome, Phase, RequestRecord, Start, StartRequest, Window
 from trimtab.stats.capacity import CLIP, Probe, crossing, next_rate
@@ -123,8 +130,8 @@ class Impatient(Formula):
 SLO = parse_slo("ttft_p90<=500ms")  # 0.1 / (1 - rho) = 0.5: four fifths of the saturated rate
 
 
-def asked(workload: Workload | None = None) -> Asked:
-    return Asked(SLO, workload or load_workload("tiny"), 40)
+def asked(workload: Workload | None = None) -> CapacityQuestion:
+    return CapacityQuestion(SLO, workload or load_workload("tiny"), 40)
 
 
 @pytest.mark.parametrize("saturated", [0.5, 7.0, 400.0])
@@ -167,7 +174,9 @@ def test_a_window_that_others_spoilt_is_tried_once_more() -> None:
 
 
 def test_an_slo_out_of_reach_says_so() -> None:
-    found = search(Asked(parse_slo("ttft_p90<=1ms"), load_workload("tiny"), 40), Formula(10.0), 1)
+    found = search(
+        CapacityQuestion(parse_slo("ttft_p90<=1ms"), load_workload("tiny"), 40), Formula(10.0), 1
+    )
     assert found.capacity is None
     assert "not even" in found.failed
 
@@ -204,9 +213,9 @@ def test_arrivals_keep_their_shape_and_a_trace_is_refused() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_can_be_probed_at_a_rate(name: str) -> None:
     preset = load_workload(name)
-    found = search(Asked(SLO, preset, 40), Formula(10.0), 1)
+    found = search(CapacityQuestion(SLO, preset, 40), Formula(10.0), 1)
     assert found.capacity == pytest.approx(8.0, rel=0.03)
-    probe = Asked(SLO, preset, 40).at(2.0)
+    probe = CapacityQuestion(SLO, preset, 40).at(2.0)
     assert (probe.turns, probe.arrival.rate, probe.concurrency) == (preset.turns, 2.0, None)
     assert probe.streams == (preset.concurrency if preset.turns is not None else None)
 
@@ -214,7 +223,7 @@ def test_every_preset_can_be_probed_at_a_rate(name: str) -> None:
 @pytest.mark.parametrize("name", ["summarise", "agent"])
 def test_a_probe_that_does_not_fit_in_memory_is_refused_at_once(name: str) -> None:
     with pytest.raises(UsageError, match=r"--requests must be lower than 1000.*prompt tokens"):
-        Asked(SLO, load_workload(name), 1000)
+        CapacityQuestion(SLO, load_workload(name), 1000)
 
 
 def start(number: int, **metrics: float) -> Start:
@@ -244,10 +253,10 @@ def probe(rate: float, long: float | None, void: tuple[str, ...] = ()) -> Window
 
 def test_the_probes_that_decide_say_how_long_they_were() -> None:
     windows = (probe(2.0, 90.0), probe(9.5, 4.0), probe(10.5, 6.0), probe(20.0, 1.0))
-    assert length(windows, 10.0) == 5.0
-    assert length((probe(10.0, 3.0, ("steal",)), probe(11.0, 7.0)), 10.0) == 7.0
-    assert length((probe(2.0, 90.0),), 10.0) == 90.0
-    assert length((probe(10.0, None),), 10.0) is None
+    assert probe_length(windows, 10.0) == 5.0
+    assert probe_length((probe(10.0, 3.0, ("steal",)), probe(11.0, 7.0)), 10.0) == 7.0
+    assert probe_length((probe(2.0, 90.0),), 10.0) == 90.0
+    assert probe_length((probe(10.0, None),), 10.0) is None
 
 
 def test_a_probe_is_as_long_as_its_window_in_end_to_end_times() -> None:
@@ -264,7 +273,7 @@ def test_a_probe_is_as_long_as_its_window_in_end_to_end_times() -> None:
             return LoadResult((), (busy,), 4, {})
         return LoadResult(records, (Window(0, 4.0, 44.0, 20, {}),), 4, {})
 
-    asked = Asked(parse_slo("ttft_p90<=600ms"), load_workload("poisson-small"), 20)
+    asked = CapacityQuestion(parse_slo("ttft_p90<=600ms"), load_workload("poisson-small"), 20)
     windows = search(asked, run, 1).windows
     assert windows
     assert all(one.metrics[LENGTH] == pytest.approx(40.0 / 2.0) for one in windows)

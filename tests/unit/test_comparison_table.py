@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from trimtab.cli import terminal
 from trimtab.cli.render import measurement
-from trimtab.measurement.comparison_table import ENOUGH_DF, WIDEST, main, ordered, shown, table
+from trimtab.measurement.comparison_table import (
+    ENOUGH_DF,
+    WIDEST,
+    informative_interval,
+    is_main_metric,
+    sort_metrics,
+    table,
+)
 from trimtab.model import BASELINE, Outcome, Phase, Start, StartRequest
 
 NAMES = (
@@ -40,11 +47,11 @@ def pairs(count: int, spread: float = 0.01, **ratios: float) -> list[Start]:
 
 
 def test_metrics_stand_in_order_of_importance() -> None:
-    assert ordered(NAMES) == [
+    assert sort_metrics(NAMES) == [
         *("output_throughput", "request_throughput", "goodput", "ttft_p50", "ttft_p99"),
         *("tpot_p90", "itl_mean", "e2e_p50", "startup", "host_reads"),
     ]
-    assert [name for name in NAMES if not main(name)] == ["itl_mean", "tpot_p90"]
+    assert [name for name in NAMES if not is_main_metric(name)] == ["itl_mean", "tpot_p90"]
 
 
 def test_a_row_has_both_values_and_a_ratio_that_is_better_above_one() -> None:
@@ -80,11 +87,11 @@ def test_an_interval_over_decades_is_not_shown() -> None:
     starts=st.integers(min_value=1, max_value=20),
 )
 def test_what_is_shown_is_never_nonsense(low: float, wide: float, starts: int) -> None:
-    found = shown(low, low * wide, starts)
+    found = informative_interval(low, low * wide, starts)
     if found is not None:
         assert starts - 1 >= ENOUGH_DF
         assert found[1] / found[0] <= WIDEST
-    assert shown(None, None, starts) is None
+    assert informative_interval(None, None, starts) is None
 
 
 def test_a_metric_that_one_side_lacks_has_no_row() -> None:

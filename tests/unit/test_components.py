@@ -21,25 +21,25 @@ from trimtab.model import (
     Outcome,
     Phase,
     Space,
-    Spread,
     Start,
     StartRequest,
+    VarianceComponents,
     Window,
 )
 from trimtab.report import rows
 from trimtab.report import rows as machine
 from trimtab.search.design import design
-from trimtab.simulated import Machine, load_landscape, space_of
+from trimtab.simulated import SimulatedMachine, load_landscape, space_of
 from trimtab.simulated.machine import play
-from trimtab.stats.effects import Noise, best_windows, between, fit, window_noise
-from trimtab.stats.sequential import finest, look
+from trimtab.stats.effects import Noise, best_windows, between_start_sd, fit, window_noise
+from trimtab.stats.sequential import detectable_difference, look
 from trimtab.study import artifacts
-from trimtab.study.executors.simulated import Played, open_played, play_trial
+from trimtab.study.executors.simulated import SimulatedSession, open_simulated_session, play_trial
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import Options, parse_share, parse_windows
-from trimtab.study.progress import Silent
+from trimtab.study.progress import SilentDisplay
 from trimtab.study.result_json import as_json
-from trimtab.study.runner import paced, remembering, run_study
+from trimtab.study.runner import run_study, with_auto_windows, with_gate_history
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
 
@@ -57,11 +57,11 @@ def test_planted_components_are_recovered(s_r: float, s_w: float) -> None:
     assert math.sqrt(windows.ss / windows.df) == pytest.approx(s_w, rel=0.05)
     means = [float(one) for block in blocks for one in block.mean(axis=1)]
     noise = fit(means, [i // 4 for i in range(len(means))], {}).noise
-    assert between(noise, windows, 3) == pytest.approx(s_r, rel=0.1, abs=0.003)
+    assert between_start_sd(noise, windows, 3) == pytest.approx(s_r, rel=0.1, abs=0.003)
 
 
 def test_windows_that_explain_all_leave_nothing_between_starts() -> None:
-    assert between(Noise(0.0001, 10), Noise(0.01, 10), 1) == 0.0
+    assert between_start_sd(Noise(0.0001, 10), Noise(0.01, 10), 1) == 0.0
     assert window_noise([[[0.0, 1.0]]]) == Noise(0.5, 1)
 
 
@@ -81,7 +81,7 @@ def test_nothing_to_average_and_nothing_else_to_gain() -> None:
 def studied(seed: int = 3) -> tuple[Space, list[Start]]:
     landscape = load_landscape("L1")
     space = space_of(landscape, Budget(starts=48), seed)
-    return space, play(search.Phased(), space, Machine(landscape, seed))
+    return space, play(search.PhasedStrategy(), space, SimulatedMachine(landscape, seed))
 
 
 def test_a_study_tells_its_components() -> None:
@@ -98,8 +98,8 @@ def test_a_study_tells_its_components() -> None:
 
 
 def test_the_report_and_the_json_have_them(tmp_path: Path) -> None:
-    session = open_played(Options(engine="simulated", landscape="L1", budget="48"))
-    starts = play(search.Phased(), session.space, session.machine)
+    session = open_simulated_session(Options(engine="simulated", landscape="L1", budget="48"))
+    starts = play(search.PhasedStrategy(), session.space, session.machine)
     found = search.conclude(session.space, starts)
     study = artifacts.study_of(session, starts, found, tmp_path, {})
     shown = as_json(study, tmp_path, session.catalog)
@@ -109,30 +109,30 @@ def test_the_report_and_the_json_have_them(tmp_path: Path) -> None:
     assert "s_w" in told["spread of windows"]
 
 
-def auto() -> Played:
-    session = open_played(Options(engine="simulated", landscape="L4", budget="48"))
+def auto() -> SimulatedSession:
+    session = open_simulated_session(Options(engine="simulated", landscape="L4", budget="48"))
     return replace(session, options=replace(session.options, windows="auto"))
 
 
 def test_auto_changes_whole_phases_by_the_noise_before_them() -> None:
     session = auto()
-    starts = play(search.Phased(), session.space, session.machine)
+    starts = play(search.PhasedStrategy(), session.space, session.machine)
     seen = {phase: [one for one in starts if one.request.phase is phase] for phase in Phase}
     first = starts[0]
-    assert paced(session, [], first.request) is session
-    assert paced(session, starts[:5], starts[5].request) is session, "the first phase"
+    assert with_auto_windows(session, [], first.request) is session
+    assert with_auto_windows(session, starts[:5], starts[5].request) is session, "the first phase"
     fresh = seen[Phase.CONFIRM]
     before = [one for one in starts if one.request.phase is not Phase.CONFIRM]
     spread = search.conclude(session.space, before).spread
     assert spread is not None
     made = starts.index(fresh[0])
     chosen = {
-        paced(session, starts[: made + index], one.request).workload.windows
+        with_auto_windows(session, starts[: made + index], one.request).workload.windows
         for index, one in enumerate(fresh)
     }
     assert chosen == {spread.best}
     plain = replace(session, options=replace(session.options, windows=None))
-    assert paced(plain, starts[:made], fresh[0].request) is plain
+    assert with_auto_windows(plain, starts[:made], fresh[0].request) is plain
 
 
 def test_a_number_of_windows_replaces_the_workloads() -> None:
@@ -162,19 +162,19 @@ def start(block: int, arm: str, *windows: float) -> Start:
 def test_a_comparison_pairs_its_noise_and_a_single_target_does_not() -> None:
     drifting = [start(b, f"{a}:x", 100 * 1.2**b * a, 102 * 1.2**b * a)
                 for b in range(4) for a in (1, 2)]  # fmt: skip
-    paired = measure.spread(drifting, "output_throughput")
+    paired = measure.variance_components(drifting, "output_throughput")
     assert paired is not None
     assert paired.between == pytest.approx(0.0, abs=1e-6)
     assert paired.start_df == 3
-    alone = measure.spread(drifting[::2], "output_throughput")
+    alone = measure.variance_components(drifting[::2], "output_throughput")
     assert alone is not None
     assert alone.between > 0.2
-    assert measure.spread(drifting[:1], "output_throughput") is None
+    assert measure.variance_components(drifting[:1], "output_throughput") is None
 
 
 def test_a_session_remembers_what_the_gate_read() -> None:
     held = replace(start(0, "1:x", 1.0), gate={"gflops": 90.0, "busy": 0.02})
-    session = remembering(auto(), [held, replace(held, gate={"gflops": 100.0})])
+    session = with_gate_history(auto(), [held, replace(held, gate={"gflops": 100.0})])
     assert [one["gflops"] for one in session.readings] == [90.0, 100.0]
     told = dict(machine.readings([held, replace(held, gate={"gflops": 100.0})]))
     assert told == {
@@ -183,7 +183,7 @@ def test_a_session_remembers_what_the_gate_read() -> None:
     }
 
 
-class Told(Silent):
+class Told(SilentDisplay):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
@@ -201,7 +201,7 @@ def test_a_study_hands_on_what_its_starts_told(tmp_path: Path) -> None:
 
     display = Told()
     with Ledger.create(tmp_path / "ledger.jsonl", {}) as ledger:
-        run_study(session, search.Phased(), ledger, tmp_path, display, Stop(), trial)
+        run_study(session, search.PhasedStrategy(), ledger, tmp_path, display, Stop(), trial)
     assert [count for count, _ in seen] == list(range(len(seen)))
     assert len({windows for _, windows in seen}) > 1, "auto has changed them"
     assert len(display.notes) == 1, "said once, when the noise is known"
@@ -210,26 +210,26 @@ def test_a_study_hands_on_what_its_starts_told(tmp_path: Path) -> None:
 
 def test_a_study_says_what_it_detects_once_its_noise_is_known() -> None:
     space, starts = studied()
-    assert search.measured(space, starts[:2]) == ""
-    said = search.measured(space, starts)
+    assert search.detectability_note(space, starts[:2]) == ""
+    said = search.detectability_note(space, starts)
     assert "noise between starts as measured" in said
     assert "detectable" in said
     assert (design(space, 0.01).detectable or 9) < (design(space, 0.05).detectable or 0)
 
 
 def test_what_pairs_can_find() -> None:
-    found = finest(0.02, 12)
+    found = detectable_difference(0.02, 12)
     assert found is not None
     assert found == pytest.approx(0.0185, abs=0.001)
-    assert (finest(0.02, 4) or 0) > found, "fewer pairs, and a stricter look"
-    assert finest(0.02, 1) is None
+    assert (detectable_difference(0.02, 4) or 0) > found, "fewer pairs, and a stricter look"
+    assert detectable_difference(0.02, 1) is None
     rng = np.random.default_rng(1)
     hits = sum(look(rng.normal(found, 0.02, 12), 0.0, 12).low > 0 for _ in range(500))  # type: ignore[operator, arg-type]
     assert 0.72 < hits / 500 < 0.88
     assert "12 pairs find a difference of" in precision.before(0.05, 12)
-    spread = Spread(0.02, 0.01, 6, 12, 3.0, 60.0, 10.0, 2)
+    spread = VarianceComponents(0.02, 0.01, 6, 12, 3.0, 60.0, 10.0, 2)
     told = list(precision.after({"noise": {
-        name: getattr(spread, name) for name in Spread.__dataclass_fields__
+        name: getattr(spread, name) for name in VarianceComponents.__dataclass_fields__
     }, "detectable_effect": 0.03, "most_pairs": 12}))  # fmt: skip
     assert "--windows 2" in told[0]
     assert "12 pairs find a difference of 3.0 % (80 % power" in told[1]
@@ -241,6 +241,6 @@ def test_a_share_is_a_percentage_or_a_number() -> None:
     assert parse_share("--noise", "2%") == parse_share("--noise", "0.02") == 0.02
     with pytest.raises(UsageError, match="--noise must be a share"):
         parse_share("--noise", "2")
-    session = open_played(Options(engine="simulated", landscape="L1", noise="2%"))
+    session = open_simulated_session(Options(engine="simulated", landscape="L1", noise="2%"))
     assert session.noise == 0.02
-    assert open_played(Options(engine="simulated", landscape="L1")).noise == 0.05
+    assert open_simulated_session(Options(engine="simulated", landscape="L1")).noise == 0.05

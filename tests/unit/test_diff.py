@@ -145,12 +145,12 @@ WORD = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="
 @st.composite
 def sides(draw: st.DrawFn) -> launch_diff.Side:
     if draw(st.booleans()):
-        return launch_diff.of_preset(draw(PRESET))
+        return launch_diff.preset_side(draw(PRESET))
     env = draw(st.dictionaries(VARIABLE, WORD, max_size=4))
     words = draw(st.lists(WORD | st.sampled_from(["--dtype", "--dtype=auto"]), max_size=4))
     settings = Settings(("vllm", "serve", "m", *words), tuple(sorted(env.items())))
     writes = (HostWrite("/proc/sys/vm/swappiness", draw(WORD)),)
-    return launch_diff.of_settings("drawn", settings, writes)
+    return launch_diff.settings_side("drawn", settings, writes)
 
 
 @given(sides(), sides())
@@ -161,10 +161,12 @@ def test_comparing_is_total_symmetrical_and_finds_nothing_against_itself(
     assert [(r.name, r.first, r.second) for r in rows] == [
         (r.name, r.second, r.first) for r in back
     ]
-    others = launch_diff.further(one, two, rows)
-    assert [r.name for r in others] == [r.name for r in launch_diff.further(two, one, back)]
+    others = launch_diff.setting_differences(one, two, rows)
+    assert [r.name for r in others] == [
+        r.name for r in launch_diff.setting_differences(two, one, back)
+    ]
     assert all(not row.same for row in others)
     assert {row.name for row in rows} <= set(CATALOG)
     own = launch_diff.compare(one, one)
     assert all(row.same for row in own)
-    assert launch_diff.further(one, one, own) == ()
+    assert launch_diff.setting_differences(one, one, own) == ()

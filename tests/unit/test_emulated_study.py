@@ -20,7 +20,7 @@ from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.plan import compile_plan
 from trimtab.profiles.profile import read_profile
 from trimtab.search import conclude
-from trimtab.study.artifacts import study_of, write_answer
+from trimtab.study.artifacts import study_of, write_result
 from trimtab.study.options import Options
 from trimtab.study.result_json import as_json
 from trimtab.study.session import Session, open_session
@@ -102,7 +102,7 @@ def answered(
 ) -> tuple[Path, Conclusion]:
     folder = tmp_path_factory.mktemp("study")
     found = conclude(session.space, starts)
-    return folder, write_answer(session, starts, found, folder).conclusion
+    return folder, write_result(session, starts, found, folder).conclusion
 
 
 def test_all_are_asked_and_rivals_never_together(session: Session, starts: list[Start]) -> None:

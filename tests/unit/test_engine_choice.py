@@ -15,7 +15,7 @@ import pytest
 from trimtab.cli import app
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.measurement.targets import open_pair
-from trimtab.model.platforms import PLATFORMS, UNKNOWN, of_packages
+from trimtab.model.platforms import PLATFORMS, UNKNOWN, platform_of_packages
 from trimtab.study import folder as study
 from trimtab.study import header
 from trimtab.study.baseline import parse
@@ -56,7 +56,7 @@ Install = Callable[..., Path]
     ],
 )
 def test_the_platform_comes_from_the_build(packages: dict[str, str], platform: str) -> None:
-    assert of_packages(packages) == platform
+    assert platform_of_packages(packages) == platform
     assert platform in (*PLATFORMS, UNKNOWN)
 
 

@@ -14,15 +14,15 @@ from rich.console import Console
 
 from tests.unit.show_samples import STUDY
 from trimtab.formatting import NO_INTERVAL
-from trimtab.measurement.comparison_table import shown
+from trimtab.measurement.comparison_table import informative_interval
 from trimtab.model import Comparison, Effect
 from trimtab.report import Study, rows
 from trimtab.report.html import render
 from trimtab.report.summary import summary
 from trimtab.report.text import render as render_text
-from trimtab.report.why import why
+from trimtab.report.why import tuning_evidence
 from trimtab.stats.effects import Estimate
-from trimtab.study.progress import Events
+from trimtab.study.progress import EventDisplay
 from trimtab.study.result_json import as_json
 
 INTERVAL = re.compile(r"\[[+-]?\d+\.\d+, [+-]?\d+\.\d+\]")
@@ -62,8 +62,8 @@ def test_three_degrees_have_one() -> None:
 
 
 def test_a_comparison_of_three_pairs_has_none_and_of_four_has() -> None:
-    assert shown(0.9, 1.1, 3) is None
-    assert shown(0.9, 1.1, 4) == (0.9, 1.1)
+    assert informative_interval(0.9, 1.1, 3) is None
+    assert informative_interval(0.9, 1.1, 4) == (0.9, 1.1)
 
 
 def test_text_page_and_summary_show_none() -> None:
@@ -96,14 +96,14 @@ def test_json_has_null_wherever_an_interval_would_stand() -> None:
 
 def test_evidence_shows_none() -> None:
     for row in rows.verdicts(few()):
-        found = why(few(), row.tuning)
+        found = tuning_evidence(few(), row.tuning)
         assert INTERVAL.search(found.text()) is None
         assert all(one["effect"]["low"] is None for one in found.data()["comparisons"])
 
 
 def test_the_event_of_the_leader_has_null() -> None:
     stream = io.StringIO()
-    Events(stream, clock=lambda: 0.0).best(of(STUDY.conclusion.confirmed[0]))
+    EventDisplay(stream, clock=lambda: 0.0).best(of(STUDY.conclusion.confirmed[0]))
     (line,) = stream.getvalue().splitlines()
     told = json.loads(line)
     assert math.isfinite(told["ratio"])

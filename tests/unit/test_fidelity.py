@@ -7,24 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.model import BASELINE, Candidate, Outcome, Phase, Start, StartRequest, candidate
-from trimtab.search.fidelity import Answers, fidelity, sentence
+from trimtab.search.fidelity import OutputTokens, fidelity, fidelity_sentence
 
 FAST = candidate({"dtype": "float16"})
 
 
-def start(number: int, chosen: Candidate, answers: Answers) -> Start:
+def start(number: int, chosen: Candidate, answers: OutputTokens) -> Start:
     request = StartRequest(Phase.CONFIRM, number, "arm", chosen, 1)
     return Start(number, request, "0" * 16, Outcome.MEASURED, {}, answers=answers)
 
 
 def test_equal_answers_are_kept() -> None:
-    same: Answers = ((1, 2, 3), (4, 5, 6))
+    same: OutputTokens = ((1, 2, 3), (4, 5, 6))
     starts = [start(1, BASELINE, same), start(2, BASELINE, same), start(3, FAST, same)]
     (found,) = fidelity(starts, [("proven", FAST)])
     assert (found.agreement, found.floor, found.diverges_at) == (1.0, 1.0, None)
     assert (found.prompts, found.pairs) == (2, 2)
     assert found.kept
-    assert "100 % of the greedy tokens agree over 2 prompts; the baseline" in sentence(found)
+    assert "100 % of the greedy tokens agree over 2 prompts; the baseline" in fidelity_sentence(
+        found
+    )
 
 
 def test_what_follows_the_first_difference_does_not_count() -> None:
@@ -32,8 +34,8 @@ def test_what_follows_the_first_difference_does_not_count() -> None:
     (found,) = fidelity(starts, [("max", FAST)])
     assert (found.agreement, found.floor, found.diverges_at) == (0.25, None, 2)
     assert not found.kept
-    assert "max ANSWERS OTHERWISE than the baseline: 25 %" in sentence(found)
-    assert "first difference at token 2" in sentence(found)
+    assert "max ANSWERS OTHERWISE than the baseline: 25 %" in fidelity_sentence(found)
+    assert "first difference at token 2" in fidelity_sentence(found)
 
 
 def test_a_baseline_that_wavers_is_the_measure() -> None:
@@ -59,7 +61,7 @@ _ANSWERS = st.lists(
 
 
 @given(st.lists(_ANSWERS, min_size=1, max_size=3), st.lists(_ANSWERS, min_size=1, max_size=3))
-def test_shares_stay_shares(own: list[Answers], others: list[Answers]) -> None:
+def test_shares_stay_shares(own: list[OutputTokens], others: list[OutputTokens]) -> None:
     starts = [
         *(start(i, BASELINE, one) for i, one in enumerate(own)),
         *(start(10 + i, FAST, one) for i, one in enumerate(others)),

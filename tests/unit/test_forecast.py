@@ -8,9 +8,13 @@ from itertools import pairwise
 import pytest
 
 from trimtab import formatting
-from trimtab.study.duration import Forecast, Part
+from trimtab.study.duration import Forecast, StartGroup
 
-PLAN = (Part("lead", 8, 8 * 80.0), Part("screen", 16, 16 * 35.0), Part("confirm", 9, 9 * 50.0))
+PLAN = (
+    StartGroup("lead", 8, 8 * 80.0),
+    StartGroup("screen", 16, 16 * 35.0),
+    StartGroup("confirm", 9, 9 * 50.0),
+)
 
 SLOW_THEN_FAST = [
     *[("lead", seconds, False) for seconds in (161, 78, 36, 112, 70, 34, 96, 41)],
@@ -71,7 +75,7 @@ def test_the_range_holds_the_end_and_narrows() -> None:
 def test_a_single_failure_changes_no_other_start() -> None:
     plain, hit = Forecast(), Forecast()
     for one in (plain, hit):
-        one.begin((Part("start", 10, 300.0),))
+        one.begin((StartGroup("start", 10, 300.0),))
     plain.ended("start", 30.0, failed=False)
     hit.ended("start", 600.0, failed=True)
     expected = hit.expected()
@@ -81,7 +85,7 @@ def test_a_single_failure_changes_no_other_start() -> None:
 
 def test_a_measurement_knows_nothing_before_its_first_start() -> None:
     forecast = Forecast()
-    forecast.begin((Part("start", 4, 0.0),))
+    forecast.begin((StartGroup("start", 4, 0.0),))
     assert forecast.left(0.0) is None
     forecast.ended("start", 50.0, failed=False)
     left = forecast.left(0.0)

@@ -93,16 +93,16 @@ def test_a_machine_that_stays_slow_is_measured_all_the_same() -> None:
 
 
 def test_what_is_usual_takes_three_readings_and_the_reading_itself() -> None:
-    assert gate.slow(at(50.0), [at(100.0)] * 2) == ""
-    assert gate.slow(readings(0.0), [at(100.0)] * 3) == ""
-    assert gate.slow(at(50.0), [readings(0.0)] * 3) == ""
-    assert gate.slow(at(50.0), [at(100.0)] * 3)
+    assert gate.slowdown(at(50.0), [at(100.0)] * 2) == ""
+    assert gate.slowdown(readings(0.0), [at(100.0)] * 3) == ""
+    assert gate.slowdown(at(50.0), [readings(0.0)] * 3) == ""
+    assert gate.slowdown(at(50.0), [at(100.0)] * 3)
 
 
 def test_a_probe_that_scatters_anyway_is_no_reason_to_wait() -> None:
     scattered = [at(speed) for speed in (135.0, 180.0, 227.0, 122.0, 255.0)]
-    assert gate.slow(at(130.0), scattered) == ""
-    assert gate.slow(at(20.0), scattered)
+    assert gate.slowdown(at(130.0), scattered) == ""
+    assert gate.slowdown(at(20.0), scattered)
 
 
 def test_patience_ends_and_the_readings_tell() -> None:

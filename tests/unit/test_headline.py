@@ -15,21 +15,21 @@ from trimtab.cli.app import app
 from trimtab.model import (
     BASELINE,
     Advice,
-    Answer,
     Comparison,
     Effect,
     Outcome,
     Start,
-    Status,
+    StudyStatus,
+    TuningVerdict,
     Verdict,
 )
 from trimtab.report import Study, rows
-from trimtab.report.headline import gains, headline
+from trimtab.report.headline import headline, is_gain
 from trimtab.report.html import render
 from trimtab.report.summary import LINES, WIDTH, summary
 from trimtab.report.text import render as render_text
 from trimtab.study import artifacts
-from trimtab.study.executors.simulated import Played, open_played
+from trimtab.study.executors.simulated import SimulatedSession, open_simulated_session
 from trimtab.study.options import Options
 from trimtab.study.result_json import as_json
 
@@ -55,16 +55,16 @@ tunings:
 """
 
 
-def played(landscape: str, seed: int, budget: int, slo: str | None = None) -> Played:
-    return open_played(
+def played(landscape: str, seed: int, budget: int, slo: str | None = None) -> SimulatedSession:
+    return open_simulated_session(
         Options(engine="simulated", landscape=landscape, seed=seed, budget=str(budget), slo=slo)
     )
 
 
-def made(session: Played) -> list[Start]:
+def made(session: SimulatedSession) -> list[Start]:
     """Run a study block by block."""
     starts: list[Start] = []
-    while asked := search.Phased().ask(session.space, starts):
+    while asked := search.PhasedStrategy().ask(session.space, starts):
         starts += [
             session.machine.start(one, len(starts) + number)
             for number, one in enumerate(asked, start=1)
@@ -73,19 +73,19 @@ def made(session: Played) -> list[Start]:
     return starts
 
 
-def reported(session: Played, starts: list[Start]) -> Study:
+def reported(session: SimulatedSession, starts: list[Start]) -> Study:
     found = search.conclude(session.space, starts)
     return artifacts.study_of(session, starts, found, Path("my study"), {"report": "r.html"})
 
 
-def check(study: Study) -> Status:
+def check(study: Study) -> StudyStatus:
     """Fail where the headline and the tables under it do not agree."""
     found = headline(study)
     table = {row.tuning: row for row in rows.verdicts(study)}
     arms = {row.arm: row for row in rows.arms(study)}
-    shown = [row for row in arms.values() if row.effect is not None and gains(row.effect)]
+    shown = [row for row in arms.values() if row.effect is not None and is_gain(row.effect)]
     assert found.text.startswith(found.status.value)
-    if found.status is Status.NO_GAIN:
+    if found.status is StudyStatus.NO_GAIN:
         assert not [row for row in table.values() if row.verdict in GAINS]
         assert not shown
         assert found.effect is None
@@ -97,11 +97,11 @@ def check(study: Study) -> Status:
         assert row.change in found.text
     else:
         assert found.effect is not None
-        assert gains(found.effect)
+        assert is_gain(found.effect)
         assert found.effect in totals(study, found.arm, found.metric)
         assert found.value is not None
         assert found.value > 0
-    if found.status is Status.RECOMMENDED:
+    if found.status is StudyStatus.RECOMMENDED:
         assert found.arm == "proven"
         assert found.effect is not None
         assert found.effect.low is not None
@@ -110,7 +110,7 @@ def check(study: Study) -> Status:
         assert not study.question.get("slo") or "proven" in study.conclusion.within_slo
         assert all(table[name].verdict is Verdict.ADOPT for name, _ in study.conclusion.proven)
     if any(row.verdict is Verdict.ADOPT for row in table.values()):
-        assert found.status is not Status.NO_GAIN
+        assert found.status is not StudyStatus.NO_GAIN
     lines = summary(study)
     assert len(lines) <= LINES
     assert max(map(len, lines)) <= WIDTH
@@ -179,7 +179,7 @@ def test_every_status_is_met_by_simulated_studies() -> None:
         check(reported(session, made(session)))
         for session in (played("L0", 1, 24), played("L1", 3, 30), played("L1", 3, 48))
     }
-    assert found == set(Status)
+    assert found == set(StudyStatus)
 
 
 def test_terminal_report_and_json_open_with_the_same_words() -> None:
@@ -219,7 +219,7 @@ def study(**changed: Any) -> Study:
 
 def test_a_max_with_a_gain_is_promising_and_the_comparison_is_next() -> None:
     found = headline(study(best=(("a", 1),), confirmed=(comparison("max", 1.243),)))
-    assert found.status is Status.PROMISING
+    assert found.status is StudyStatus.PROMISING
     assert found.text == "promising, not confirmed: output_throughput +39.4 % [+24.3, +60.0]"
     assert (found.next, found.needs) == ("trimtab compare b m", "8 to 24 starts")
 
@@ -228,14 +228,14 @@ def test_a_gain_without_an_interval_counts_by_its_p_value() -> None:
     few = study(best=(("a", 1),), confirmed=(comparison("max", None),))
     assert headline(few).text.endswith("+39.4 % (no interval: fewer than 3 degrees of freedom)")
     none = study(best=(("a", 1),), confirmed=(comparison("max", None, 0.2),))
-    assert headline(none).status is Status.NO_GAIN
+    assert headline(none).status is StudyStatus.NO_GAIN
     unknown = study(proven=(("a", 1),), confirmed=(comparison("proven", None),))
-    assert headline(unknown).status is Status.PROMISING
+    assert headline(unknown).status is StudyStatus.PROMISING
 
 
 def test_a_proven_profile_is_recommended_with_the_command_that_starts_it() -> None:
     found = headline(study(proven=(("a", 1),), confirmed=(comparison("proven", 1.243),)))
-    assert (found.status, found.next) == (Status.RECOMMENDED, "trimtab run --profile p")
+    assert (found.status, found.next) == (StudyStatus.RECOMMENDED, "trimtab run --profile p")
     assert (
         found.detail == "the proven profile against the baseline: 1,391 -> 1,938 tok/s, 4 starts"
     )
@@ -245,10 +245,10 @@ def test_a_profile_that_may_break_the_slo_is_not_recommended() -> None:
     whole = study(proven=(("a", 1),), confirmed=(comparison("proven", 1.243),))
     given = replace(whole, question={**whole.question, "slo": "ttft_p99<=500ms"})
     found = headline(given)
-    assert found.status is Status.PROMISING
+    assert found.status is StudyStatus.PROMISING
     assert found.detail.endswith("; the SLO is not shown to hold")
     kept = replace(given.conclusion, within_slo=("proven",))
-    assert headline(replace(given, conclusion=kept)).status is Status.RECOMMENDED
+    assert headline(replace(given, conclusion=kept)).status is StudyStatus.RECOMMENDED
 
 
 def test_what_fresh_starts_did_not_repeat_is_said() -> None:
@@ -256,7 +256,7 @@ def test_what_fresh_starts_did_not_repeat_is_said() -> None:
     chosen = ((adopted.tuning, adopted.value),)
     flat = Comparison("proven", STUDY.objective, 100.0, 99.0, Effect(0.99, 0.95, 1.03, 0.7, 8))
     found = headline(study(answers=(adopted,), proven=chosen, best=chosen, confirmed=(flat,)))
-    assert found.status is Status.PROMISING
+    assert found.status is StudyStatus.PROMISING
     assert "but fresh starts of proven gave -1.0 % [-5.0, +3.0]" in found.detail
     dropped = headline(study(answers=(adopted,)))
     assert dropped.next == "trimtab tune --like s --budget 60"
@@ -274,7 +274,7 @@ def test_a_likely_tuning_of_no_measured_total_is_promising() -> None:
 
 def test_a_guide_with_a_gain_is_not_hidden() -> None:
     found = headline(study(guide=comparison("guide", 1.1)))
-    assert (found.status, found.arm) == (Status.PROMISING, "guide")
+    assert (found.status, found.arm) == (StudyStatus.PROMISING, "guide")
     assert found.next == "trimtab tune --like s --budget 60"
 
 
@@ -309,7 +309,7 @@ def test_where_starts_fail_the_headline_says_how_many(tmp_path: Path) -> None:
 
     def said(changed: list[Start]) -> tuple[str, str, str]:
         study = reported(session, changed)
-        assert check(study) is Status.NO_GAIN
+        assert check(study) is StudyStatus.NO_GAIN
         found = headline(study)
         return found.text.removeprefix("no gain found: "), found.detail, found.next
 
@@ -369,7 +369,9 @@ def test_one_failure_beside_a_measured_arm_leaves_the_larger_budget_open(tmp_pat
 def test_the_summary_counts_the_tunings_that_find_no_room(many: int) -> None:
     chosen = tuple((f"tuning-{number}", 1) for number in range(many))
     answers = tuple(
-        Answer(name, 1, Verdict.ADOPT, Effect(1.05, 1.01, 1.09, 0.01, 9), "output_throughput", "")
+        TuningVerdict(
+            name, 1, Verdict.ADOPT, Effect(1.05, 1.01, 1.09, 0.01, 9), "output_throughput", ""
+        )
         for name, _ in chosen
     )
     found = study(

@@ -16,9 +16,9 @@ import pytest
 from rich.console import Console
 
 from trimtab import formatting, search
-from trimtab.model import BASELINE, Conclusion, Effect, Start, Status, Verdict
+from trimtab.model import BASELINE, Conclusion, Effect, Start, StudyStatus, Verdict
 from trimtab.report import Study, pareto, rows
-from trimtab.report.headline import gains, headline
+from trimtab.report.headline import headline, is_gain
 from trimtab.report.html import render
 from trimtab.report.summary import summary
 from trimtab.report.text import render as render_text
@@ -26,7 +26,7 @@ from trimtab.study import archive, artifacts, header, result_json
 from trimtab.study import folder as study
 from trimtab.study.executors import simulated
 from trimtab.study.ledger import Ledger
-from trimtab.study.progress import Silent
+from trimtab.study.progress import SilentDisplay
 from trimtab.study.runner import run_study
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
@@ -141,7 +141,13 @@ def played(
     session, ledger, place = study.create(asked, folder / "study", lambda _: None)
     with ledger:
         found = run_study(
-            session, search.Phased(), ledger, place, Silent(), Stop(), simulated.play_trial
+            session,
+            search.PhasedStrategy(),
+            ledger,
+            place,
+            SilentDisplay(),
+            Stop(),
+            simulated.play_trial,
         )
         starts = tuple(ledger.starts())
     shown = artifacts.study_of(session, starts, found, place, {})
@@ -177,14 +183,14 @@ def test_the_headline_is_what_the_tables_say(
     said, found = headline(one.shown), one.found
     verdicts = {row.tuning: row for row in rows.verdicts(one.shown)}
     arms = {row.arm: row for row in rows.arms(one.shown)}
-    if said.status is Status.RECOMMENDED:
+    if said.status is StudyStatus.RECOMMENDED:
         assert found.proven != BASELINE
         assert (said.arm, said.effect) == ("proven", arms["proven"].effect)
         assert said.effect is not None
         assert said.effect.low is not None
         assert said.effect.low > 1
         assert slo is None or "proven" in found.within_slo
-    elif said.status is Status.PROMISING:
+    elif said.status is StudyStatus.PROMISING:
         assert said.effect is not None
         assert said.effect.ratio is not None
         assert said.effect.ratio > 1
@@ -237,17 +243,17 @@ def test_a_profile_holds_what_ran_and_what_the_table_does_not_advise_against(
 @pytest.mark.parametrize(
     ("landscape", "budget", "slo", "status"),
     [
-        ("L0", 12, None, Status.NO_GAIN),
-        ("one-gain", 24, None, Status.RECOMMENDED),
-        ("L2", 30, None, Status.PROMISING),
-        ("costly", 24, SLO, Status.RECOMMENDED),
+        ("L0", 12, None, StudyStatus.NO_GAIN),
+        ("one-gain", 24, None, StudyStatus.RECOMMENDED),
+        ("L2", 30, None, StudyStatus.PROMISING),
+        ("costly", 24, SLO, StudyStatus.RECOMMENDED),
     ],
 )
 def test_every_output_has_the_same_first_sentence_and_header(
-    play: Play, landscape: str, budget: int, slo: str | None, status: Status
+    play: Play, landscape: str, budget: int, slo: str | None, status: StudyStatus
 ) -> None:
     one = play(landscape, budget, 0, slo)
-    said, measured = headline(one.shown), header.of(one.session)
+    said, measured = headline(one.shown), header.header_of(one.session)
     assert said.status is status
     page = render(one.shown)
     title = re.search(r"<h1>(.*?)</h1>", page, re.DOTALL)
@@ -292,12 +298,12 @@ def test_what_was_not_tested_is_folded_away(play: Play) -> None:
 @pytest.mark.parametrize(
     ("tuning", "verdict", "status"),
     [
-        ("gain", Verdict.LIKELY, Status.PROMISING),
-        ("null-1", Verdict.NO_EFFECT, Status.NO_GAIN),
+        ("gain", Verdict.LIKELY, StudyStatus.PROMISING),
+        ("null-1", Verdict.NO_EFFECT, StudyStatus.NO_GAIN),
     ],
 )
 def test_a_profile_of_one_tuning_is_a_test_of_it(
-    play: Play, tuning: str, verdict: Verdict, status: Status
+    play: Play, tuning: str, verdict: Verdict, status: StudyStatus
 ) -> None:
     one = play("one-gain", 8, 0, None, (tuning,))
     row = next(row for row in rows.verdicts(one.shown) if row.tuning == tuning)
@@ -307,7 +313,7 @@ def test_a_profile_of_one_tuning_is_a_test_of_it(
     said = headline(one.shown)
     assert said.status is status
     assert one.found.detectable is not None
-    if status is Status.NO_GAIN:
+    if status is StudyStatus.NO_GAIN:
         assert said.text.endswith(f"+{formatting.percent(one.found.detectable)} or more")
 
 
@@ -346,7 +352,7 @@ def test_headline_and_tables_agree_over_a_pareto_set(
         if standing.arm in ("proven", "max"):
             assert avoided == []
     if said.effect is None:
-        assert not any(gains(c.effect) for standing in members for c in standing.comparisons)
+        assert not any(is_gain(c.effect) for standing in members for c in standing.comparisons)
     elif said.arm in table:
         column = one.shown.objectives.index(said.metric)
         cell = table[said.arm].cells[column]
@@ -358,7 +364,11 @@ def test_headline_and_tables_agree_over_a_pareto_set(
 def test_what_a_pareto_member_gives_up_stands_in_headline_row_label_and_page(play: Play) -> None:
     one = play("quick", 30, 0, None, (), "output_throughput,ttft_p99")
     said = headline(one.shown)
-    assert (said.status, said.arm, said.metric) == (Status.PROMISING, "for-ttft_p99", "ttft_p99")
+    assert (said.status, said.arm, said.metric) == (
+        StudyStatus.PROMISING,
+        "for-ttft_p99",
+        "ttft_p99",
+    )
     (member,) = [each for each in one.found.pareto if each.arm == "for-ttft_p99"]
     lost = next(each for each in member.comparisons if each.metric == "output_throughput")
     assert said.detail.endswith(f"; output_throughput {formatting.effect(lost.effect)}")

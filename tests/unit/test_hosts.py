@@ -12,7 +12,6 @@ import pytest
 
 from trimtab.errors import UsageError
 from trimtab.model import (
-    Answer,
     Budget,
     Conclusion,
     Factor,
@@ -23,15 +22,16 @@ from trimtab.model import (
     Space,
     Start,
     StartRequest,
+    TuningVerdict,
     Verdict,
     Window,
     candidate,
 )
-from trimtab.search import Phased, alternation, conclude, design, rounds
+from trimtab.search import PhasedStrategy, alternation, conclude, design, rounds
 from trimtab.search.history import block_seed
 from trimtab.search.host_effects import host_effect
 from trimtab.search.phases import host
-from trimtab.simulated import Landscape, Machine, play, space_of
+from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
 from trimtab.stats.effects import fit
 
 OBJECTIVE = "output_throughput"
@@ -59,7 +59,7 @@ BOTH = landscape({
 
 def study(given: Landscape, seed: int, budget: int) -> tuple[Space, list[Start], Conclusion]:
     space = space_of(given, Budget(starts=budget), seed)
-    starts = play(Phased(), space, Machine(given, seed))
+    starts = play(PhasedStrategy(), space, SimulatedMachine(given, seed))
     assert len(starts) <= budget
     return space, starts, conclude(space, starts)
 
@@ -68,7 +68,7 @@ def of_host(starts: list[Start]) -> list[Start]:
     return [start for start in starts if start.request.phase is Phase.HOST]
 
 
-def answers(found: Conclusion) -> dict[str, Answer]:
+def answers(found: Conclusion) -> dict[str, TuningVerdict]:
     return {answer.tuning: answer for answer in found.answers}
 
 
@@ -166,8 +166,8 @@ def test_the_design_counts_them() -> None:
 def test_a_study_goes_on_where_it_was_cut() -> None:
     space, starts, _ = study(BOTH, 3, 90)
     for cut in (len(starts) - 20, len(starts) - 11):
-        machine, again = Machine(BOTH, 3), starts[:cut]
-        while requests := Phased().ask(space, again):
+        machine, again = SimulatedMachine(BOTH, 3), starts[:cut]
+        while requests := PhasedStrategy().ask(space, again):
             again.append(machine.start(requests[0], len(again) + 1))
         assert again == starts
 
@@ -189,7 +189,7 @@ def test_a_live_gain_below_the_noise_of_starts_is_found_and_an_inert_one_is_not_
     assert np.mean(np.log(ratios)) == pytest.approx(0.03, abs=0.003)
 
 
-def start(machine: Machine, number: int, arm: str, *, on: bool) -> Start:
+def start(machine: SimulatedMachine, number: int, arm: str, *, on: bool) -> Start:
     values = candidate({"thp": "on"} if on else {})
     return machine.start(StartRequest(Phase.HOST, 0, arm, values, 1), number)
 
@@ -205,13 +205,13 @@ def test_the_luck_of_plots_is_not_taken_for_an_effect() -> None:
     rng = np.random.default_rng(1)
     ours = naive = 0
     for seed in range(300):
-        machine = Machine(given, seed)
+        machine = SimulatedMachine(given, seed)
         asked = host.block(replace(space, seed=seed), [])
         made = [machine.start(one, number) for number, one in enumerate(asked, start=1)]
         rested = host_effect(made, THP, OBJECTIVE, 1.0)
         assert rested is not None
         ours += (rested.estimate.p_greater or 0.0) <= 0.05
-        machine, order = Machine(given, seed), rng.permutation([False, True] * 6)
+        machine, order = SimulatedMachine(given, seed), rng.permutation([False, True] * 6)
         y = [level(start(machine, n, f"x/{n}", on=bool(on))) for n, on in enumerate(order, 1)]
         plain = fit(y, [0] * len(y), {"on": order.astype(np.float64)}).estimate("on")
         assert plain is not None
@@ -268,7 +268,9 @@ def test_a_round_with_a_void_window_is_left_out() -> None:
 
 
 def test_plots_are_runs_and_a_steady_drift_is_no_effect() -> None:
-    quiet = Machine(landscape({"thp": {"host": True}}, start=0.0, window=0.0, trend=0.01), 1)
+    quiet = SimulatedMachine(
+        landscape({"thp": {"host": True}}, start=0.0, window=0.0, trend=0.01), 1
+    )
     order = [False, True, True, False, True, False]
     made = [start(quiet, n, f"x/{n}", on=on) for n, on in enumerate(order, start=1)]
     rested = host_effect(made, THP, OBJECTIVE, 1.0)
@@ -286,9 +288,9 @@ def test_plots_are_runs_and_a_steady_drift_is_no_effect() -> None:
 
 def failing(given: Landscape, seed: int, name: str) -> tuple[list[Start], Conclusion]:
     space = space_of(given, Budget(starts=90), seed)
-    machine = Machine(given, seed)
+    machine = SimulatedMachine(given, seed)
     starts: list[Start] = []
-    while requests := Phased().ask(space, starts):
+    while requests := PhasedStrategy().ask(space, starts):
         made = machine.start(requests[0], len(starts) + 1)
         if name in dict(requests[0].candidate):
             made = replace(made, outcome=Outcome.START_FAILED, metrics={}, detail="refused")

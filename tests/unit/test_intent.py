@@ -9,12 +9,14 @@ import pytest
 from trimtab import search
 from trimtab.catalog import LeftOut
 from trimtab.report import intent
-from trimtab.study.executors.simulated import open_played
+from trimtab.study.executors.simulated import open_simulated_session
 from trimtab.study.options import Options
 
 
 def described(budget: int = 40, count: int = 40) -> dict[str, Any]:
-    session = open_played(Options(engine="simulated", landscape="L1", budget=str(budget)))
+    session = open_simulated_session(
+        Options(engine="simulated", landscape="L1", budget=str(budget))
+    )
     left_out = [
         LeftOut(f"setting-{number}", reason)
         for number in range(count)

@@ -16,7 +16,7 @@ from trimtab.interpreters import attest, fetching, loops, speed, store
 from trimtab.interpreters import attest as elf
 from trimtab.interpreters.attest import Attested, Subject
 from trimtab.interpreters.store import Record
-from trimtab.model import Seen
+from trimtab.model import CheckOutcome
 
 PLAIN = {"pgo": False, "lto": False, "bolt": False, "train": "default"}
 REAL = Path(sys.executable).resolve()
@@ -43,7 +43,7 @@ def lay(home: Path, name: str, arguments: str = "", **options: bool) -> Record:
     return record
 
 
-def verdicts(found: Attested) -> dict[str, Seen]:
+def verdicts(found: Attested) -> dict[str, CheckOutcome]:
     return {row.what: row.verdict for row in found.rows}
 
 
@@ -53,7 +53,7 @@ def test_what_agrees_with_its_record_is_attested(home: Path) -> None:
     assert not attest.refuted(found)
     seen = verdicts(found)
     assert seen["PGO"] is seen["LTO"] is seen["BOLT"] is seen["SHA-256 of bin/python3.11"]
-    assert seen["PGO"] is Seen.YES
+    assert seen["PGO"] is CheckOutcome.YES
     assert found.variables["OPT"] == "-O3"
     told = "\n".join(attest.lines(found, None))
     assert "CONFIG_ARGS = '--enable-optimizations' '--with-lto'" in told
@@ -65,7 +65,7 @@ def test_a_changed_binary_is_refuted(home: Path) -> None:
     with (home / "fast" / "bin" / "python3.11").open("ab") as file:
         file.write(b"\0")
     found = attest.attest(attest.resolve("fast"))
-    assert verdicts(found)["SHA-256 of bin/python3.11"] is Seen.NO
+    assert verdicts(found)["SHA-256 of bin/python3.11"] is CheckOutcome.NO
     assert attest.refuted(found)
     (home / "fast" / "bin" / "python3.11").unlink()
     gone = attest.attest(attest.resolve("fast"))
@@ -84,7 +84,7 @@ def test_an_optimization_that_the_record_does_not_promise_alike_is_refuted(
 
 def test_an_interpreter_of_somebody_else_has_no_record() -> None:
     found = attest.attest(attest.resolve(str(REAL)))
-    assert verdicts(found)["record"] is Seen.UNOBSERVABLE
+    assert verdicts(found)["record"] is CheckOutcome.UNOBSERVABLE
     assert not attest.refuted(found)
     assert found.elf.build_id or found.elf.symbols or found.elf.needed
     with pytest.raises(UsageError, match="no program is there"):

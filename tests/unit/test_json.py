@@ -32,7 +32,7 @@ from trimtab.model import (
     Start,
     StartRequest,
 )
-from trimtab.study.progress import Events
+from trimtab.study.progress import EventDisplay
 
 PAGE = commands()
 SNAPSHOT = ("--snapshot", str(HOSTS / "a2-openeuler"))
@@ -141,7 +141,7 @@ def test_events_have_the_keys_of_the_page() -> None:
     measured = Start(1, request, "d", Outcome.MEASURED, {"ttft_p99": 0.1}, detail="slow")
     leader = Comparison("row 1", "ttft_p99", 1.0, 1.1, Effect(1.1, 1.0, 1.2, 0.01, 4))
     stream = io.StringIO()
-    made = Events(stream, "ttft_p99")
+    made = EventDisplay(stream, "ttft_p99")
     made.begin_study(Design(8, 16, 9, 2, 27.5, ("a", "b"), (), 0.04, 0.058))
     made.expect(4, 0)
     made.begin_start(1, request)

@@ -15,11 +15,11 @@ from trimtab.errors import StudyError
 from trimtab.model import (
     Check,
     CheckKind,
+    CheckOutcome,
     Evidence,
     Outcome,
     Phase,
-    Proves,
-    Seen,
+    Proof,
     Start,
     StartRequest,
     Window,
@@ -40,7 +40,7 @@ checks = st.builds(
     expected=values,
     tuning=words,
     roles=st.lists(words, max_size=2).map(tuple),
-    proves=st.sampled_from(Proves),
+    proves=st.sampled_from(Proof),
 )
 starts = st.builds(
     Start,
@@ -74,7 +74,7 @@ starts = st.builds(
         st.builds(
             Evidence,
             check=checks,
-            verdict=st.sampled_from(Seen),
+            verdict=st.sampled_from(CheckOutcome),
             observed=words,
             where=words,
         ),

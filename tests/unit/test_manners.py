@@ -14,7 +14,7 @@ from trimtab.cli import conventions, terminal
 from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.model import Phase, StartRequest
-from trimtab.study.progress import FORMAT, Events
+from trimtab.study.progress import FORMAT, EventDisplay
 
 
 def built() -> Any:
@@ -126,7 +126,7 @@ def test_events_are_json_lines_until_nobody_reads() -> None:
 
     stream = io.StringIO()
     for target in (stream, Closed()):
-        events = Events(target, "ttft_p99", clock=lambda: 5.0)
+        events = EventDisplay(target, "ttft_p99", clock=lambda: 5.0)
         events.begin_start(3, StartRequest(Phase.SCREEN, 0, "row 2", (), 1))
         events.state("load")
         events.best(None)

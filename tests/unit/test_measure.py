@@ -35,7 +35,7 @@ def pair(block: int, **metrics: float) -> list[Start]:
 
 
 def settled(starts: list[Start], most: int) -> bool:
-    return blocks.settled(starts, "tpot_p50", 0.01, most)
+    return blocks.is_decided(starts, "tpot_p50", 0.01, most)
 
 
 def test_a_comparison_by_a_metric_that_no_start_has_ends_after_a_pair() -> None:
@@ -94,7 +94,7 @@ def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
 ) -> None:
     seeds = Seeds()
     session = resolve(Options(engine="simulated", landscape="L0"), print)
-    target = blocks.Target("stock", session.compile(()))
+    target = blocks.MeasurementTarget("stock", session.compile(()))
     monkeypatch.setattr(capacity_run, "open_target", lambda *_: (session, target))
     monkeypatch.setattr(capacity_run, "run_plan", seeds.trial)
     options = Options(slo="ttft_p90<=500ms")
@@ -159,7 +159,7 @@ def bench(
     outcomes: dict[int, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> dict[str, Any]:
     session = resolve(Options(engine="simulated", landscape="L0"), print)
-    target = blocks.Target("stock", session.compile(()))
+    target = blocks.MeasurementTarget("stock", session.compile(()))
     monkeypatch.setattr(measurement_run, "open_target", lambda *_: (session, target))
     monkeypatch.setattr(blocks.Measurement.__init__, "__defaults__", (  # the trial
         Unlucky(outcomes).trial, blocks._REQUESTS,

@@ -14,7 +14,7 @@ from tests.unit.test_headline import pasted
 from tests.unit.test_headline_agrees import WRITTEN
 from trimtab.cli import tune
 from trimtab.errors import BaselineFailedError, StudyError
-from trimtab.model import Status
+from trimtab.model import StudyStatus
 from trimtab.study import artifacts
 
 TINY = """\
@@ -56,13 +56,13 @@ def dry(line: str) -> str:
 @pytest.mark.parametrize(
     ("landscape", "budget", "status", "name"),
     [
-        ("one-gain", 24, Status.RECOMMENDED, "show"),
-        ("L2", 30, Status.PROMISING, "tune"),
-        ("L0", 12, Status.NO_GAIN, "tune"),
+        ("one-gain", 24, StudyStatus.RECOMMENDED, "show"),
+        ("L2", 30, StudyStatus.PROMISING, "tune"),
+        ("L0", 12, StudyStatus.NO_GAIN, "tune"),
     ],
 )
 def test_the_next_command_of_each_headline_runs(
-    landscape: str, budget: int, status: Status, name: str, home: Path
+    landscape: str, budget: int, status: StudyStatus, name: str, home: Path
 ) -> None:
     source = landscape
     if landscape in WRITTEN:

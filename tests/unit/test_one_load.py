@@ -12,7 +12,7 @@ import pytest
 from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import BASELINE, Candidate, Phase, StartRequest, Window
-from trimtab.study.executors.load import Driven, Loaded, one_load
+from trimtab.study.executors.load import DriveResult, VerifiedServer, drive_workload
 
 STEADY = [100.0, 102.0, 99.0, 101.0, 100.0, 98.0]
 UNSTEADY = [100.0, 20.0, 99.0, 50.0, 100.0, 30.0]
@@ -50,9 +50,9 @@ def drive(
     *,
     again: bool = False,
     values: Candidate = (("dtype", "float32"),),
-) -> Driven:
+) -> DriveResult:
     request = StartRequest(phase, 0, "arm", values, 1)
-    return one_load(cast("Loaded", bench), request.again() if again else request)
+    return drive_workload(cast("VerifiedServer", bench), request.again() if again else request)
 
 
 CLOSED = load_workload("tiny")

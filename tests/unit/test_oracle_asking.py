@@ -29,9 +29,9 @@ from trimtab.model.situation import Situation
 from trimtab.oracle import vendor
 from trimtab.oracle import vendor as environment
 from trimtab.oracle.ask import Oracle
-from trimtab.oracle.model import Answer, Conflict, Given, Reply, Verdict
+from trimtab.oracle.model import Conflict, Handling, OracleReply, OracleSetting, SettingReply
 from trimtab.oracle.output import findings
-from trimtab.oracle.settings import Wanted, is_of, wanted_on
+from trimtab.oracle.settings import OracleTarget, matches_version, oracle_target
 
 CHILD = Path(__file__).parents[1] / "servers" / "oracle_child.py"
 OWN = environments.TORCH_NPU
@@ -63,7 +63,7 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(vendor, "kinds", kinds)
     monkeypatch.setattr(vendor, "environment", told)
     monkeypatch.setattr(vendor, "mentions", lambda python, names: {})
-    monkeypatch.setattr(vendor, "beside", lambda python, names: {})
+    monkeypatch.setattr(vendor, "framework_mentions", lambda python, names: {})
     return folder
 
 
@@ -149,7 +149,9 @@ def test_the_capture_of_a_graph_counts_where_graphs_are_captured(
     graphs: list[bool] = []
     ask = Oracle.ask
 
-    def noted(self: Oracle, givens: Sequence[Given], *, graph: bool = False) -> Reply:
+    def noted(
+        self: Oracle, givens: Sequence[OracleSetting], *, graph: bool = False
+    ) -> OracleReply:
         graphs.append(graph)
         return ask(self, givens, graph=graph)
 
@@ -272,35 +274,35 @@ def test_doctor_asks_on_the_chip_that_the_machine_has(tmp_path: Path) -> None:
 
 def test_what_is_wanted_comes_from_the_situation_and_the_machine() -> None:
     versions = {"torch-npu": "2.9.0", "vllm-ascend": "0.18.0", "torch": "2.9.0"}
-    told = wanted_on(Situation(chip="A2", versions=versions))
-    assert told == Wanted("910B3", "2.9.0", "0.18.0")
-    assert wanted_on(Situation(chip="A2"), ["910B4", "910B4"]).played == "910B4"
-    assert wanted_on(Situation(chip="310P"), ["910B4"]).played == "310P"  # told otherwise
-    assert wanted_on(Situation(chip="A3"), ["Ascend910"]).played == "910_93"
-    assert wanted_on(Situation()) == Wanted()
-    assert Wanted("910").played == Wanted().played == "910B3"
+    told = oracle_target(Situation(chip="A2", versions=versions))
+    assert told == OracleTarget("910B3", "2.9.0", "0.18.0")
+    assert oracle_target(Situation(chip="A2"), ["910B4", "910B4"]).played == "910B4"
+    assert oracle_target(Situation(chip="310P"), ["910B4"]).played == "310P"  # told otherwise
+    assert oracle_target(Situation(chip="A3"), ["Ascend910"]).played == "910_93"
+    assert oracle_target(Situation()) == OracleTarget()
+    assert OracleTarget("910").played == OracleTarget().played == "910B3"
 
 
 def test_each_finding_names_the_software_that_decided() -> None:
-    a, b = Given("A", "1"), Given("B", "1")
+    a, b = OracleSetting("A", "1"), OracleSetting("B", "1")
     answers = (
-        Answer(a, Verdict.REJECTED, "no", through="torch_npu"),
-        Answer(b, Verdict.READ_AS, effective="0", through="vllm-ascend"),
+        SettingReply(a, Handling.REJECTED, "no", through="torch_npu"),
+        SettingReply(b, Handling.READ_AS, effective="0", through="vllm-ascend"),
     )
-    conflict = Conflict((a, b), Verdict.REJECTED, "both", "device", "torch_npu")
+    conflict = Conflict((a, b), Handling.REJECTED, "both", "device", "torch_npu")
     versions = {"torch_npu": "2.13.0", "vllm-ascend": "0.23.0", "torch": "2.13.0+cpu"}
-    reply = Reply("910B3", versions, answers, (conflict,))
-    found = [one.message for one in findings(reply, {}, Wanted("910B3", "2.13", "0.18.0"))]
+    reply = OracleReply("910B3", versions, answers, (conflict,))
+    found = [one.message for one in findings(reply, {}, OracleTarget("910B3", "2.13", "0.18.0"))]
     assert "(torch_npu 2.13.0, chip 910B3; asked over" in found[0]
     assert "(vllm-ascend 0.23.0, torch_npu 2.13.0, chip 910B3; vllm-ascend 0.18.0 is " in found[1]
     assert "(torch_npu 2.13.0, chip 910B3; asked over" in found[2]
 
 
 def test_a_version_may_be_told_in_part() -> None:
-    assert is_of("2.9.0.post9", "2.9")
-    assert is_of("2.13.0", "v2.13.0+git1")
-    assert not is_of("2.13.0", "2.1")
-    assert not is_of("2.9.0", "2.9.0.post9")
+    assert matches_version("2.9.0.post9", "2.9")
+    assert matches_version("2.13.0", "v2.13.0+git1")
+    assert not matches_version("2.13.0", "2.1")
+    assert not matches_version("2.9.0", "2.9.0.post9")
 
 
 def test_every_chip_that_is_played_can_be_asked_about() -> None:
@@ -319,4 +321,4 @@ def test_the_emulators_own_stands_in_for_what_is_not_there(
         managed, "interpreter", lambda recipe: tmp_path if recipe.name == own.name else None
     )
     for version in ("", "2.13", "2.12.0", "nonsense", "2.9.0"):
-        assert environment.nearest(version) == tmp_path
+        assert environment.nearest_interpreter(version) == tmp_path

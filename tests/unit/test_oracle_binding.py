@@ -11,9 +11,9 @@ from trimtab.emulator.machine import StandIn
 from trimtab.errors import EngineError
 from trimtab.host import SnapshotHost
 from trimtab.oracle import binding
-from trimtab.oracle.binding import busy, chips, missing
-from trimtab.oracle.executor import Check
-from trimtab.oracle.model import VLLM_ASCEND, Run
+from trimtab.oracle.binding import busy_listing, chips, missing_sentence
+from trimtab.oracle.executor import CheckRequest
+from trimtab.oracle.model import VLLM_ASCEND, CheckRun
 
 HOSTS = Path(__file__).parents[1] / "hosts"
 IDLE = "| No running processes found in NPU 0 |"
@@ -50,7 +50,7 @@ def test_every_npu_of_a_machine_can_have_a_worker(
 ) -> None:
     assert chips(listing(machine), mapping(machine)) == shown
     assert chips(listing(machine), "") == shown, "an npu-smi that knows no -m"
-    assert set(workers(busy(listing(machine), shown))) == set(shown)
+    assert set(workers(busy_listing(listing(machine), shown))) == set(shown)
 
 
 def test_npus_come_in_the_order_of_their_logical_ids() -> None:
@@ -60,16 +60,18 @@ def test_npus_come_in_the_order_of_their_logical_ids() -> None:
 
 def test_processes_of_others_stay() -> None:
     other = "| 2       0 | 77 | python | 1 |"
-    text = busy("\n".join(["| head |", HEADER, IDLE, other]), [(0, 0)])
+    text = busy_listing("\n".join(["| head |", HEADER, IDLE, other]), [(0, 0)])
     assert workers(text) == [(0, 0), (2, 0)]
     assert IDLE not in text
 
 
 def test_a_worker_without_a_plan_is_said() -> None:
-    assert missing(8, 8, 16) == ""
-    assert missing(2, 8, 2).endswith("plans for 2 of 8 workers: the machine shows 2 NPUs")
-    assert missing(1, 8, 1).endswith("plans for 1 of 8 workers: the machine shows 1 NPU")
-    assert missing(1, 8, 8).endswith("plans for 1 of 8 workers: it makes no plan for the rest")
+    assert missing_sentence(8, 8, 16) == ""
+    assert missing_sentence(2, 8, 2).endswith("plans for 2 of 8 workers: the machine shows 2 NPUs")
+    assert missing_sentence(1, 8, 1).endswith("plans for 1 of 8 workers: the machine shows 1 NPU")
+    assert missing_sentence(1, 8, 8).endswith(
+        "plans for 1 of 8 workers: it makes no plan for the rest"
+    )
 
 
 class Planner:
@@ -81,10 +83,10 @@ class Planner:
     def __init__(self, python: Path, kind: str, env: object) -> None:
         self.scratch = Path(self.machine).parent
 
-    def run(self, checks: list[Check]) -> list[Run]:
+    def run(self, checks: list[CheckRequest]) -> list[CheckRun]:
         assert checks[0].stages == ("binding",)
         assert dict(checks[0].env)["ORACLE_MACHINE"] == self.machine
-        return [Run(VLLM_ASCEND, ("binding",), seen={"binding": self.plans})]
+        return [CheckRun(VLLM_ASCEND, ("binding",), seen={"binding": self.plans})]
 
     def close(self) -> None:
         """Nothing to end."""

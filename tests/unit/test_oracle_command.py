@@ -16,7 +16,7 @@ from trimtab.oracle import vendor
 from trimtab.oracle import vendor as environment
 from trimtab.oracle import vendor as wide_model
 from trimtab.oracle.ask import Oracle
-from trimtab.oracle.model import Given, Verdict
+from trimtab.oracle.model import Handling, OracleSetting
 
 CHILD = Path(__file__).parents[1] / "servers" / "oracle_child.py"
 
@@ -30,7 +30,7 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(vendor, "kinds", lambda python: ("torch_npu",))
     monkeypatch.setattr(vendor, "environment", lambda python, machine: {"PATH": "/usr/bin:/bin"})
     monkeypatch.setattr(vendor, "mentions", lambda python, names: {})
-    monkeypatch.setattr(vendor, "beside", lambda python, names: {})
+    monkeypatch.setattr(vendor, "framework_mentions", lambda python, names: {})
     monkeypatch.setattr(environment, "interpreter", lambda version="": path)
     return path
 
@@ -51,39 +51,46 @@ def run(*words: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [
-        ("fine", Verdict.ACCEPTED),
-        ("refuse", Verdict.REJECTED),
-        ("crash", Verdict.CRASHED),
-        ("hang", Verdict.HUNG),
+        ("fine", Handling.ACCEPTED),
+        ("refuse", Handling.REJECTED),
+        ("crash", Handling.CRASHED),
+        ("hang", Handling.HUNG),
     ],
 )
-def test_each_end_of_a_check_is_an_answer(oracle: Oracle, text: str, verdict: Verdict) -> None:
-    (answer,) = oracle.alone([Given("X", text)])
+def test_each_end_of_a_check_is_an_answer(oracle: Oracle, text: str, verdict: Handling) -> None:
+    (answer,) = oracle.alone([OracleSetting("X", text)])
     assert answer.verdict is verdict
     assert "\n" not in answer.sentence
 
 
 def test_settings_that_exclude_each_other_are_found_among_others(oracle: Oracle) -> None:
-    reply = oracle.ask([Given("C", "1"), Given("A", "1"), Given("D", "1"), Given("B", "1")])
-    assert [one.verdict for one in reply.answers] == [Verdict.ACCEPTED] * 4
+    reply = oracle.ask(
+        [
+            OracleSetting("C", "1"),
+            OracleSetting("A", "1"),
+            OracleSetting("D", "1"),
+            OracleSetting("B", "1"),
+        ]
+    )
+    assert [one.verdict for one in reply.answers] == [Handling.ACCEPTED] * 4
     (conflict,) = reply.conflicts
     assert {one.name for one in conflict.givens} == {"A", "B"}
     assert conflict.sentence == "RuntimeError: A or B"
 
 
 def test_a_name_that_nobody_asks_for_is_ignored(oracle: Oracle) -> None:
-    assert oracle.alone([Given("NOBODY", "1")])[0].verdict is Verdict.IGNORED
+    assert oracle.alone([OracleSetting("NOBODY", "1")])[0].verdict is Handling.IGNORED
 
 
 def test_a_child_that_ends_by_itself_is_an_error_of_ours(oracle: Oracle) -> None:
     with pytest.raises(EngineError, match="it had enough"):
-        oracle.alone([Given("X", "quit")])
+        oracle.alone([OracleSetting("X", "quit")])
 
 
 def test_software_that_does_not_import_is_one_line(python: Path) -> None:
     python.write_text(python.read_text().replace('"$@"', "-m oracle_child broken"))
     with Oracle(python) as oracle, pytest.raises(EngineError, match="no such thing"):
-        oracle.alone([Given("X", "1")])
+        oracle.alone([OracleSetting("X", "1")])
 
 
 @pytest.mark.usefixtures("python")
@@ -195,10 +202,10 @@ def test_what_a_file_does_not_tell_is_named(tmp_path: Path) -> None:
 
 
 def test_a_setting_of_canns_own_is_given_to_no_check(oracle: Oracle) -> None:
-    devices = Given("ASCEND_RT_VISIBLE_DEVICES", "refuse")
-    reply = oracle.ask([devices, Given("X", "fine"), Given("Y", "fine")])
+    devices = OracleSetting("ASCEND_RT_VISIBLE_DEVICES", "refuse")
+    reply = oracle.ask([devices, OracleSetting("X", "fine"), OracleSetting("Y", "fine")])
     assert [one.verdict for one in reply.answers] == [
-        Verdict.NOT_OBSERVABLE, Verdict.ACCEPTED, Verdict.ACCEPTED
+        Handling.NOT_OBSERVABLE, Handling.ACCEPTED, Handling.ACCEPTED
     ]  # fmt: skip
     assert reply.answers[0].sentence == "read by CANN, which is in no wheel"
     assert not reply.conflicts
@@ -206,11 +213,11 @@ def test_a_setting_of_canns_own_is_given_to_no_check(oracle: Oracle) -> None:
 
 
 def test_a_refusal_over_unknown_workers_decides_nothing(oracle: Oracle) -> None:
-    givens = [Given("X", "size"), Given("Y", "refuse")]
-    (sized, refused) = oracle.ask([*givens, Given("--tensor-parallel-size", "4")]).answers
-    assert (sized.verdict, refused.verdict) == (Verdict.REJECTED, Verdict.REJECTED)
-    (sized, refused) = oracle.ask([*givens, Given("--tensor-parallel-size", "")]).answers
-    assert (sized.verdict, refused.verdict) == (Verdict.NOT_OBSERVABLE, Verdict.REJECTED)
+    givens = [OracleSetting("X", "size"), OracleSetting("Y", "refuse")]
+    (sized, refused) = oracle.ask([*givens, OracleSetting("--tensor-parallel-size", "4")]).answers
+    assert (sized.verdict, refused.verdict) == (Handling.REJECTED, Handling.REJECTED)
+    (sized, refused) = oracle.ask([*givens, OracleSetting("--tensor-parallel-size", "")]).answers
+    assert (sized.verdict, refused.verdict) == (Handling.NOT_OBSERVABLE, Handling.REJECTED)
     assert "--data-parallel-size, which are not all known here: ValueError: 8" in sized.sentence
 
 
@@ -224,14 +231,18 @@ def test_names_of_the_software_around_are_looked_up_when_no_vendor_has_them(
         return {"OMP_NUM_THREADS": ("torch",)}
 
     monkeypatch.setattr(vendor, "mentions", lambda python, names: {"X": ("torch_npu",)})
-    monkeypatch.setattr(vendor, "beside", beside)
+    monkeypatch.setattr(vendor, "framework_mentions", beside)
     threads, taken, _ = oracle.alone(
-        [Given("OMP_NUM_THREADS", "1"), Given("X", "fine"), Given("HCCL_RDMA_TC", "1")]
+        [
+            OracleSetting("OMP_NUM_THREADS", "1"),
+            OracleSetting("X", "fine"),
+            OracleSetting("HCCL_RDMA_TC", "1"),
+        ]
     )
     assert sought == ["OMP_NUM_THREADS"]
-    assert threads.verdict is Verdict.NOT_OBSERVABLE
+    assert threads.verdict is Handling.NOT_OBSERVABLE
     assert threads.sentence == "read by torch, which is not judged here"
-    assert taken.verdict is Verdict.ACCEPTED
+    assert taken.verdict is Handling.ACCEPTED
 
 
 def test_libraries_of_torch_and_vllm_are_looked_into(tmp_path: Path) -> None:
@@ -244,15 +255,15 @@ def test_libraries_of_torch_and_vllm_are_looked_into(tmp_path: Path) -> None:
     (place / "vllm").mkdir()
     (place / "vllm" / "envs.py").write_text("OMP_NUM_THREADS VLLM_X")
     names = ["OMP_NUM_THREADS", "VLLM_X", "NUM_THREADS"]
-    assert vendor.beside(tmp_path / "bin" / "python", names) == {
+    assert vendor.framework_mentions(tmp_path / "bin" / "python", names) == {
         "OMP_NUM_THREADS": ("torch", "vllm"), "VLLM_X": ("vllm",), "NUM_THREADS": ()
     }  # fmt: skip
 
 
 @pytest.mark.usefixtures("home")
 def test_the_oracles_model_is_divided_by_many_workers() -> None:
-    folder = wide_model.ensure()
+    folder = wide_model.ensure_model()
     config = json.loads((folder / "config.json").read_text())
     assert all(config["num_attention_heads"] % workers == 0 for workers in (1, 2, 8, 24, 64))
     assert (folder / "tokenizer.json").is_file()
-    assert wide_model.ensure() == folder
+    assert wide_model.ensure_model() == folder

@@ -11,14 +11,14 @@ import pytest
 from trimtab.catalog import CATALOG
 from trimtab.catalog.torch_npu_versions import Versions, life, parse, torch_npu
 from trimtab.oracle.audit import matrix
-from trimtab.oracle.audit.matrix import Told
-from trimtab.oracle.model import Verdict
+from trimtab.oracle.audit.matrix import VersionReply
+from trimtab.oracle.model import Handling
 
-TAKEN, NO, OTHER = Verdict.ACCEPTED, Verdict.REJECTED, Verdict.READ_AS
+TAKEN, NO, OTHER = Handling.ACCEPTED, Handling.REJECTED, Handling.READ_AS
 
 
-def told(place: str, verdict: Verdict, sentence: str = "", tuning: str = "") -> Told:
-    return Told(tuning or place.partition("=")[0].lower(), place, verdict, sentence)
+def told(place: str, verdict: Handling, sentence: str = "", tuning: str = "") -> VersionReply:
+    return VersionReply(tuning or place.partition("=")[0].lower(), place, verdict, sentence)
 
 
 FOUND = {
@@ -32,14 +32,14 @@ FOUND = {
         told("A=1", TAKEN, "accepted, in force: 1"),
         told("A=x", NO, "rejected: new words"),
         told("B=1", TAKEN, "accepted"),
-        told("C=1", Verdict.IGNORED, "ignored"),
+        told("C=1", Handling.IGNORED, "ignored"),
         told("D=1", TAKEN, "accepted"),
     ],
 }
 
 
 def test_a_version_knows_what_it_takes_any_text_of() -> None:
-    assert matrix.known(FOUND) == {
+    assert matrix.known_versions(FOUND) == {
         "a": ("1.0", "2.0"),
         "c": ("1.0",),
         "b": ("2.0",),
@@ -54,7 +54,7 @@ def test_a_gap_between_versions_is_told() -> None:
 
 
 def test_other_words_for_the_same_are_no_difference() -> None:
-    assert [place for place, _ in matrix.differing(FOUND)] == ["B=1", "C=1", "D=1"]
+    assert [place for place, _ in matrix.differences(FOUND)] == ["B=1", "C=1", "D=1"]
 
 
 def test_what_is_read_back_is_a_difference_and_a_binding_is_not() -> None:
@@ -68,7 +68,7 @@ def test_what_is_read_back_is_a_difference_and_a_binding_is_not() -> None:
             told("F=1", TAKEN, "accepted, in force: x on 1", "cpu-affinity-conf"),
         ],
     }
-    assert [place for place, _ in matrix.differing(found)] == ["A=1"]
+    assert [place for place, _ in matrix.differences(found)] == ["A=1"]
 
 
 def test_the_page_has_since_until_and_each_difference() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from trimtab.oracle.audit.cases import NOT_ASKED, Case
-from trimtab.oracle.audit.table import Outcome, page
-from trimtab.oracle.model import Given
+from trimtab.oracle.audit.table import CaseOutcome, page
+from trimtab.oracle.model import OracleSetting
 
-AFFINITY = (Given("CPU_AFFINITY_CONF", "1"),)
+AFFINITY = (OracleSetting("CPU_AFFINITY_CONF", "1"),)
 
 
 def test_a_case_names_the_machine_where_it_is_another_than_usual() -> None:
@@ -20,7 +20,7 @@ def test_a_case_names_the_machine_where_it_is_another_than_usual() -> None:
 
 def test_the_page_says_what_is_read_back_and_which_rules_are_not_asked() -> None:
     case = Case("cpu-affinity-chip", AFFINITY, "taken", said="misread", chip="310P")
-    made = page({}, [Outcome(case, "taken", "acl_thread on 0")])
+    made = page({}, [CaseOutcome(case, "taken", "acl_thread on 0")])
     assert "`CPU_AFFINITY_CONF=1 on a 310P`" in made
     assert "| misread: **no** | taken: acl_thread on 0 |" in made
     assert "Of 1 statements the code does not keep 1." in made

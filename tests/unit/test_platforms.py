@@ -9,7 +9,7 @@ from trimtab import engines
 from trimtab.engines.vllm import engine
 from trimtab.errors import UsageError
 from trimtab.lint.context import parse_context
-from trimtab.model.platforms import PLATFORMS, UNKNOWN, of_packages, of_version
+from trimtab.model.platforms import PLATFORMS, UNKNOWN, platform_of_packages, platform_of_version
 
 
 @pytest.mark.parametrize("platform", BUILDS)
@@ -40,7 +40,7 @@ def test_an_environment_tells_its_platform(platform: str, tmp_path: Path) -> Non
     ],
 )
 def test_a_build_is_one_platform_or_unknown(packages: dict[str, str], platform: str) -> None:
-    assert of_packages(packages) == platform
+    assert platform_of_packages(packages) == platform
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_build_is_one_platform_or_unknown(packages: dict[str, str], platform: 
     [("2.13.0", None), ("0.1+g0123abcd", None), ("0.1+rocm641", "rocm"), ("0.1+odd", UNKNOWN)],
 )
 def test_a_local_version_names_a_platform(version: str, platform: str | None) -> None:
-    assert of_version(version) == platform
+    assert platform_of_version(version) == platform
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from trimtab.model import Design, Outcome, Start
 from trimtab.study.progress import (
     Display,
     LiveDisplay,
-    Plain,
-    Silent,
+    PlainDisplay,
+    SilentDisplay,
     Track,
     announce,
     open_display,
@@ -56,9 +56,9 @@ def play(display: Display, clock: Clock, starts: Sequence[Start]) -> None:
         display.end_start(start)
 
 
-def plain(clock: Clock) -> tuple[Console, Plain]:
+def plain(clock: Clock) -> tuple[Console, PlainDisplay]:
     console = Console(file=io.StringIO(), width=60)
-    return console, Plain(console, OBJECTIVE, clock, stamp=lambda: "12:00:00")
+    return console, PlainDisplay(console, OBJECTIVE, clock, stamp=lambda: "12:00:00")
 
 
 def test_announce_tells_the_cost_and_what_can_be_seen() -> None:
@@ -216,12 +216,12 @@ def test_the_display_fits_the_console() -> None:
     live = open_display(terminal(), OBJECTIVE)
     assert isinstance(live, LiveDisplay)
     live.close()
-    assert isinstance(open_display(Console(file=io.StringIO()), OBJECTIVE), Plain)
-    assert isinstance(open_display(terminal(), OBJECTIVE, silent=True), Silent)
+    assert isinstance(open_display(Console(file=io.StringIO()), OBJECTIVE), PlainDisplay)
+    assert isinstance(open_display(terminal(), OBJECTIVE, silent=True), SilentDisplay)
 
 
 def test_silent_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    display = Silent()
+    display = SilentDisplay()
     play(display, Clock(), STARTS)
     display.best(COMPARISONS[0])
     display.note("x")

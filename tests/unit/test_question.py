@@ -9,7 +9,7 @@ from trimtab.study.options import (
     parse_budget,
     parse_objectives,
     parse_risk,
-    require_same,
+    require_question,
 )
 
 
@@ -55,8 +55,8 @@ def test_risk() -> None:
 
 
 def test_another_question_is_refused_by_name() -> None:
-    require_same({"a": 1, "trimtab": "1"}, {"a": 1, "trimtab": "2"}, Path("s"))
+    require_question({"a": 1, "trimtab": "1"}, {"a": 1, "trimtab": "2"}, Path("s"))
     with pytest.raises(StudyMismatchError, match=r"model 'x'|model x"):
-        require_same({"model": "y"}, {"model": "x"}, Path("s"))
+        require_question({"model": "y"}, {"model": "x"}, Path("s"))
     with pytest.raises(StudyMismatchError, match="seed None"):
-        require_same({"seed": 1}, {}, Path("s"))
+        require_question({"seed": 1}, {}, Path("s"))

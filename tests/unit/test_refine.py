@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.model import Budget, Conclusion, Phase, Start
-from trimtab.search import Phased, conclude
-from trimtab.simulated import Landscape, Machine, play, space_of
-from trimtab.stats.surface import posterior
+from trimtab.search import PhasedStrategy, conclude
+from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
+from trimtab.stats.surface import process_posterior
 
 
 def landscape(best: float, noise: float = 0.01) -> Landscape:
@@ -30,7 +30,7 @@ def landscape(best: float, noise: float = 0.01) -> Landscape:
 
 def study(given: Landscape, seed: int, budget: int = 70) -> tuple[Conclusion, list[Start]]:
     space = space_of(given, Budget(starts=budget), seed)
-    starts = play(Phased(), space, Machine(given, seed))
+    starts = play(PhasedStrategy(), space, SimulatedMachine(given, seed))
     assert len(starts) <= budget
     return conclude(space, starts), starts
 
@@ -67,7 +67,7 @@ def test_what_is_not_worth_turning_is_not_refined() -> None:
 
 def test_the_posterior_goes_through_what_is_certain() -> None:
     x, y = [0.0, 1.0, 2.0, 3.0], [0.0, 0.1, 0.15, 0.05]
-    found = posterior(x, y, [1e-4] * 4, x)
+    found = process_posterior(x, y, [1e-4] * 4, x)
     assert found.mean == pytest.approx(y, abs=1e-3)
     assert max(found.sd) < 0.01
 
@@ -79,7 +79,7 @@ def test_the_posterior_mean_regrets_less_than_the_best_observed() -> None:
     for _ in range(300):
         truth = -0.02 * (x - rng.uniform(1, 4)) ** 2
         y = truth + rng.normal(0, 0.04, 6)
-        chosen = int(np.argmax(posterior(list(x), list(y), [0.04] * 6, list(x)).mean))
+        chosen = int(np.argmax(process_posterior(list(x), list(y), [0.04] * 6, list(x)).mean))
         ours += truth.max() - truth[chosen]
         theirs += truth.max() - truth[int(np.argmax(y))]
     assert ours < 0.8 * theirs
@@ -88,11 +88,11 @@ def test_the_posterior_mean_regrets_less_than_the_best_observed() -> None:
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-1, 1)), min_size=1, max_size=8))
 def test_any_observations_have_a_posterior(points: list[tuple[float, float]]) -> None:
     x, y = [one for one, _ in points], [one for _, one in points]
-    found = posterior(x, y, [0.05] * len(x), [-1.0, 0.0, 1.0])
+    found = process_posterior(x, y, [0.05] * len(x), [-1.0, 0.0, 1.0])
     assert all(math.isfinite(one) for one in (*found.mean, *found.sd))
     assert all(one >= 0 for one in found.sd)
 
 
 def test_nothing_observed_is_refused() -> None:
     with pytest.raises(ValueError, match="observation"):
-        posterior([], [], [], [0.0])
+        process_posterior([], [], [], [0.0])

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from trimtab.model import Budget, Conclusion, Effect, Phase, Start
-from trimtab.search import Phased, conclude
-from trimtab.search.comparisons import redundant
-from trimtab.simulated import Landscape, Machine, play, space_of
+from trimtab.search import PhasedStrategy, conclude
+from trimtab.search.comparisons import redundant_tuning
+from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
 
 
 def landscape(noise: float = 0.01, together: float = 0.0) -> Landscape:
@@ -28,7 +28,7 @@ def landscape(noise: float = 0.01, together: float = 0.0) -> Landscape:
 
 def study(given: Landscape, seed: int, budget: int = 60) -> tuple[Conclusion, list[Start]]:
     space = space_of(given, Budget(starts=budget), seed)
-    starts = play(Phased(), space, Machine(given, seed))
+    starts = play(PhasedStrategy(), space, SimulatedMachine(given, seed))
     assert len(starts) <= budget
     return conclude(space, starts), starts
 
@@ -88,8 +88,8 @@ def test_a_small_budget_leaves_nothing_out() -> None:
 
 def test_of_several_the_least_is_redundant() -> None:
     space = space_of(landscape(), Budget(starts=24))
-    assert redundant(space, {}) is None
+    assert redundant_tuning(space, {}) is None
     wide = Effect(1.01, 0.98, 1.05, 0.3, 6)
     small, least = Effect(1.005, 0.99, 1.015, 0.3, 6), Effect(0.999, 0.99, 1.01, 0.3, 6)
-    assert redundant(space, {"a": wide}) is None
-    assert redundant(space, {"a": wide, "b": small, "c": least}) == "c"
+    assert redundant_tuning(space, {"a": wide}) is None
+    assert redundant_tuning(space, {"a": wide, "b": small, "c": least}) == "c"

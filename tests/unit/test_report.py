@@ -21,12 +21,12 @@ from trimtab.errors import StudyError
 from trimtab.model import (
     Check,
     CheckKind,
+    CheckOutcome,
     Conclusion,
     Evidence,
     Outcome,
     Phase,
-    Proves,
-    Seen,
+    Proof,
     Settings,
     Verdict,
 )
@@ -256,13 +256,13 @@ def test_a_study_without_answers_says_so() -> None:
 
 def test_evidence_shows_refuted_checks_first() -> None:
     check = Check(CheckKind.CONFIG, "dtype", "float32", "dtype")
-    absent = Check(CheckKind.ENVIRON, "DEBUG", None, proves=Proves.DELIVERY)
+    absent = Check(CheckKind.ENVIRON, "DEBUG", None, proves=Proof.DELIVERY)
     long = Check(CheckKind.ENVIRON, "LD_PRELOAD", "/usr/lib/libjemalloc.so.2", "jemalloc")
     seen = [
-        Evidence(absent, Seen.YES, "absent", "/proc/1/environ"),
-        Evidence(check, Seen.UNOBSERVABLE, "not reported", "log"),
-        Evidence(check, Seen.NO, "bfloat16", "server_info"),
-        Evidence(long, Seen.NO, "unset", "/proc/4242/environ"),
+        Evidence(absent, CheckOutcome.YES, "absent", "/proc/1/environ"),
+        Evidence(check, CheckOutcome.UNOBSERVABLE, "not reported", "log"),
+        Evidence(check, CheckOutcome.NO, "bfloat16", "server_info"),
+        Evidence(long, CheckOutcome.NO, "unset", "/proc/4242/environ"),
     ]
     counts = ["effect: 2 no, 1 unobservable, 0 yes", "delivery: 0 no, 0 unobservable, 1 yes"]
     piped, shown = io.StringIO(), io.StringIO()

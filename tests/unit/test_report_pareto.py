@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.show_samples import BEST, CONCLUSION, OBJECTIVE, PROVEN, STUDY
 from tests.unit.test_report import Page, printed
-from trimtab.model import Advantage, Candidate, Comparison, Effect, Standing, candidate
+from trimtab.model import Advantage, Candidate, Comparison, Effect, ParetoArm, candidate
 from trimtab.report import html, pareto
 from trimtab.study.artifacts import comparisons_of
 from trimtab.study.result_json import as_json
@@ -25,9 +25,9 @@ def standing(
     ratios: tuple[float, float],
     out: tuple[str, ...] = (),
     ahead: tuple[Advantage, ...] = (),
-) -> Standing:
+) -> ParetoArm:
     bases = ((OBJECTIVE, 57.4, ratios[0]), (LATENCY, 800.0, ratios[1]))
-    return Standing(
+    return ParetoArm(
         arm,
         values,
         tuple(

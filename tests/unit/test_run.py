@@ -28,11 +28,11 @@ from trimtab.knobs.server_arg import model_of
 from trimtab.model import (
     Check,
     CheckKind,
+    CheckOutcome,
     Evidence,
     HostWrite,
     Plan,
-    Proves,
-    Seen,
+    Proof,
     Settings,
     candidate,
 )
@@ -189,11 +189,11 @@ def test_the_shell_line_runs_as_the_server_would_and_hides_secrets() -> None:
 
 def test_evidence_is_one_line_each_and_the_refuted_last() -> None:
     yes, no = (
-        Check(CheckKind.CONFIG, "dtype", value, "dtype", (), Proves.EFFECT) for value in ("a", "b")
+        Check(CheckKind.CONFIG, "dtype", value, "dtype", (), Proof.EFFECT) for value in ("a", "b")
     )
     evidence = [
-        Evidence(no, Seen.NO, "a", "the report"),
-        Evidence(yes, Seen.YES, "a\nb", "the report"),
+        Evidence(no, CheckOutcome.NO, "a", "the report"),
+        Evidence(yes, CheckOutcome.YES, "a\nb", "the report"),
     ]
     assert list(messages.evidence_lines(evidence)) == [
         "yes (effect) dtype: config dtype: a b [the report]",
@@ -207,7 +207,7 @@ def test_evidence_is_one_line_each_and_the_refuted_last() -> None:
 def test_scripts_get_no_secret() -> None:
     check = Check(CheckKind.ENVIRON, "HF_TOKEN", "s3cr3t")
     plan = Plan((), Settings(("x",), env=(("HF_TOKEN", "s3cr3t"),)), (), (check,))
-    evidence = [Evidence(check, Seen.NO, "HF_TOKEN not set", "environ")]
+    evidence = [Evidence(check, CheckOutcome.NO, "HF_TOKEN not set", "environ")]
     data = messages.as_data("it", plan, [], evidence)
     assert "s3cr3t" not in json.dumps(data)
     assert data["in_effect"] is False

@@ -9,7 +9,7 @@ import numpy as np
 from tests.simulator import Machine, factors, play_blocks
 from trimtab.model import Budget, Factor, Phase, Space, Start, StartRequest
 from trimtab.search.estimates import analyse
-from trimtab.search.response_surface import Combined, combined
+from trimtab.search.response_surface import ResponseSurface, response_surface
 from trimtab.search.selection import profiles
 
 SPACE = Space(factors(11), budget=Budget(starts=24))
@@ -34,8 +34,8 @@ def screened(space: Space, machine: Machine) -> list[Start]:
     return play_blocks(space, machine, until=Phase.CONFIRM)
 
 
-def known(space: Space, machine: Machine) -> Combined:
-    found = combined(analyse(space, screened(space, machine)))
+def known(space: Space, machine: Machine) -> ResponseSurface:
+    found = response_surface(analyse(space, screened(space, machine)))
     assert found is not None
     return found
 
@@ -93,4 +93,4 @@ def test_it_is_least_sure_of_what_does_nothing() -> None:
 
 
 def test_without_rows_there_is_no_surface() -> None:
-    assert combined(analyse(SPACE, [])) is None
+    assert response_surface(analyse(SPACE, [])) is None

@@ -19,7 +19,7 @@ from trimtab.model import (
     Window,
 )
 from trimtab.search import conclude
-from trimtab.search.history import comparable
+from trimtab.search.history import comparable_starts
 
 SPACE = Space(
     factors(7, leads=("dtype", "mp")),
@@ -286,7 +286,7 @@ def test_arms_of_a_block_are_judged_by_the_windows_they_share() -> None:
     slow = measured(1, "baseline", 0, window(0, 10.0))
     fast = measured(2, "x=1", 0, window(0, 40.0), window(1, 90.0))
     other = measured(3, "x=1", 1, window(0, 40.0), window(1, 90.0))
-    found = comparable([slow, fast, other])
+    found = comparable_starts([slow, fast, other])
     values = [round(start.metrics["output_throughput"], 6) for start in found]
     assert values == [10.0, 40.0, 60.0]
     assert {start.metrics["startup"] for start in found} == {9.0}
@@ -296,8 +296,8 @@ def test_arms_of_a_block_are_judged_by_the_windows_they_share() -> None:
 def test_a_void_window_is_not_shared_and_a_block_without_a_shared_one_stays() -> None:
     one = measured(1, "a", 0, window(0, 10.0, void=True), window(1, 20.0))
     two = measured(2, "b", 0, window(0, 40.0), window(1, 30.0))
-    assert [s.metrics["output_throughput"] for s in comparable([one, two])] == pytest.approx(
-        [20.0, 30.0]
-    )
+    assert [
+        s.metrics["output_throughput"] for s in comparable_starts([one, two])
+    ] == pytest.approx([20.0, 30.0])
     apart = measured(3, "b", 0, window(0, 40.0))
-    assert [s.metrics["output_throughput"] for s in comparable([one, apart])] == [1.0, 1.0]
+    assert [s.metrics["output_throughput"] for s in comparable_starts([one, apart])] == [1.0, 1.0]

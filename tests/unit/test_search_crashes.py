@@ -8,7 +8,7 @@ import numpy as np
 from tests.simulator import Machine, factors, play
 from trimtab.model import Budget, Outcome, Phase, Space, Value
 from trimtab.search import conclude
-from trimtab.search.failures import crashing
+from trimtab.search.failures import failing_pairs
 
 SPACE = Space(factors(10), budget=Budget(starts=40))
 GAINS = {"t0": 0.1, "t3": 0.05}
@@ -27,7 +27,7 @@ def test_a_pair_is_learned_and_never_on_together_again() -> None:
         space, machine = replace(SPACE, seed=seed), together("t0", "t5")
         starts = play(space, machine)
         screened = [s for s in starts if s.request.phase is Phase.SCREEN]
-        assert crashing(screened) == {frozenset(("t0", "t5"))}
+        assert failing_pairs(screened) == {frozenset(("t0", "t5"))}
         later = [s for s in starts if s.request.phase in (Phase.FOLLOW, Phase.CONFIRM)]
         assert later
         assert all(start.valid for start in later)
@@ -39,8 +39,8 @@ def test_a_pair_is_learned_and_never_on_together_again() -> None:
 def test_failures_by_chance_blame_no_pair() -> None:
     for seed in range(10):
         machine = replace(together(by_chance=0.1), seed=seed)
-        assert not crashing(play(replace(SPACE, seed=seed), machine))
+        assert not failing_pairs(play(replace(SPACE, seed=seed), machine))
 
 
 def test_a_tuning_that_never_works_is_no_pair() -> None:
-    assert not crashing(play(SPACE, together("t4")))
+    assert not failing_pairs(play(SPACE, together("t4")))

@@ -11,19 +11,18 @@ from trimtab.model import (
     Budget,
     Check,
     CheckKind,
+    CheckOutcome,
     Evidence,
     Outcome,
     Phase,
-    Seen,
     Space,
     Start,
     StartRequest,
     Value,
     Verdict,
 )
-from trimtab.search import Phased, blocked, conclude
-from trimtab.simulated import Machine as SimulatedMachine
-from trimtab.simulated import load_landscape, space_of
+from trimtab.search import PhasedStrategy, blocking_reason, conclude
+from trimtab.simulated import SimulatedMachine, load_landscape, space_of
 from trimtab.simulated import play as replay
 
 SPACE = Space(factors(6, leads=("dtype",)), budget=Budget(starts=36))
@@ -101,7 +100,7 @@ def test_a_gain_is_not_blamed_for_a_crash_that_it_shares(seed: int) -> None:
     # In these studies gain-8 is on in no other rows of block 0 than beside null-1.
     landscape = load_landscape("L3")
     space = space_of(landscape, Budget(starts=30), seed)
-    starts = replay(Phased(), space, SimulatedMachine(landscape, seed))
+    starts = replay(PhasedStrategy(), space, SimulatedMachine(landscape, seed))
     screened = [s for s in starts if s.request.phase is Phase.SCREEN]
     tried = [s for s in screened if "gain-8" in dict(s.request.candidate)]
     assert not any(start.valid for start in tried if start.request.block == 0)
@@ -121,8 +120,8 @@ def test_refuted_evidence_of_its_own_check_is_enough_once() -> None:
             if "t3" not in dict(request.candidate):
                 return made
             shown = (
-                Evidence(check, Seen.NO, "not mapped", "/proc/7/maps"),
-                Evidence(other, Seen.YES, "mapped", "/proc/7/maps"),
+                Evidence(check, CheckOutcome.NO, "not mapped", "/proc/7/maps"),
+                Evidence(other, CheckOutcome.YES, "mapped", "/proc/7/maps"),
             )
             return replace(made, outcome=Outcome.INEFFECTIVE, metrics={}, evidence=shown)
 
@@ -160,12 +159,12 @@ def test_a_baseline_that_fails_twice_ends_the_study() -> None:
 
     for space in (SPACE, Space(factors(5), budget=Budget(starts=30))):
         starts = play(space, Machine(outcome=decide))
-        assert "failed twice in a row" in blocked(space, starts)
-        assert "\n" not in blocked(space, starts)
+        assert "failed twice in a row" in blocking_reason(space, starts)
+        assert "\n" not in blocking_reason(space, starts)
         stock = [s.request.arm for s in starts if not s.request.candidate]
         assert stock[-1].endswith("#2")
         assert len(starts) <= 20
-        assert blocked(space, starts) in conclude(space, starts).notes
+        assert blocking_reason(space, starts) in conclude(space, starts).notes
 
 
 def test_a_baseline_that_fails_once_does_not() -> None:
@@ -176,7 +175,7 @@ def test_a_baseline_that_fails_once_does_not() -> None:
             return replace(made, outcome=Outcome.LOAD_FAILED, metrics={}) if first else made
 
     starts = play(SPACE, Once({"dtype": 1.4}, sd=0.02))
-    assert blocked(SPACE, starts) == ""
+    assert blocking_reason(SPACE, starts) == ""
     assert verdicts(conclude(SPACE, starts))["dtype"] is Verdict.ADOPT
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from tests.simulator import Machine, factors, play, play_blocks
 from trimtab.model import (
-    Answer,
     Budget,
     Comparison,
     Effect,
@@ -16,14 +15,15 @@ from trimtab.model import (
     Space,
     Start,
     StartRequest,
+    TuningVerdict,
     Value,
     Verdict,
     candidate,
 )
-from trimtab.search import conclude, leading
+from trimtab.search import conclude, incumbent
 from trimtab.search.comparisons import Contender
 from trimtab.search.estimates import analyse
-from trimtab.search.final_profiles import Final, final
+from trimtab.search.final_profiles import FinalProfiles, final_profiles
 from trimtab.search.selection import Profiles
 
 A, B, C = (Factor(name, "on") for name in "abc")
@@ -48,15 +48,15 @@ def arm(
     return Contender(name, chosen, (compared,), starts, failed, worse=worse)
 
 
-def judge(planned: Profiles, *tried: Contender, won: str = "ab") -> Final:
+def judge(planned: Profiles, *tried: Contender, won: str = "ab") -> FinalProfiles:
     nothing = Effect(None, None, None, None, 0)
     answers = [
-        Answer(
+        TuningVerdict(
             name, "on", Verdict.ADOPT if name in won else Verdict.INCONCLUSIVE, nothing, METRIC, ""
         )
         for name in "abc"
     ]
-    return final(SPACE, answers, planned, tried)
+    return final_profiles(SPACE, answers, planned, tried)
 
 
 def names(values: tuple[tuple[str, Value], ...]) -> str:
@@ -69,7 +69,7 @@ GOOD, BETTER = (1.5, 1.3, 1.7), (1.6, 1.4, 1.8)
 OPEN, BAD = (1.05, 0.9, 1.2), (0.97, 0.9, 1.04)
 
 
-def confirmed(found: Final) -> dict[str, float | None]:
+def confirmed(found: FinalProfiles) -> dict[str, float | None]:
     return {one.arm: one.effect.ratio for one in found.confirmed}
 
 
@@ -193,11 +193,11 @@ def test_what_is_confirmed_is_what_the_profiles_hold() -> None:
 def test_the_leader_of_a_study_is_never_a_rejected_profile() -> None:
     starts = play(LEAD, fading(-0.3))
     before = [s for s in starts if s.request.phase is not Phase.CONFIRM]
-    lead = leading(LEAD, before)
+    lead = incumbent(LEAD, before)
     assert lead is not None
     assert lead.arm == "dtype=on"
-    assert leading(LEAD, starts) is None
-    kept = leading(LEAD, play(LEAD, fading(1.4)))
+    assert incumbent(LEAD, starts) is None
+    kept = incumbent(LEAD, play(LEAD, fading(1.4)))
     assert kept is not None
     assert kept.arm in ("proven", "max")
 

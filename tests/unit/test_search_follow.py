@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from tests.simulator import Machine, factors, play, play_blocks, study, verdicts
 from trimtab.model import Budget, Phase, Space, Start, StartRequest, Verdict
-from trimtab.search import Phased, conclude
+from trimtab.search import PhasedStrategy, conclude
 from trimtab.search.estimates import analyse
-from trimtab.search.phases.follow_up import chosen
+from trimtab.search.phases.follow_up import factors_to_follow
 from trimtab.search.selection import profiles
 
 SPACE = Space(factors(10), budget=Budget(starts=40))
@@ -23,7 +23,7 @@ def test_the_stage_toggles_what_is_open_around_the_best_profile() -> None:
     followed = of(starts, Phase.FOLLOW)
     assert len(followed) == 8
     first = [s for s in starts if s.request.phase is Phase.SCREEN]
-    picked = {factor.tuning for factor in chosen(SPACE, first)}
+    picked = {factor.tuning for factor in factors_to_follow(SPACE, first)}
     assert len(picked) == 4
     assert "t0" not in picked  # proven already
     assert "t2" not in picked  # a proven loss
@@ -84,7 +84,7 @@ def test_a_stage_that_is_interrupted_goes_on_as_planned() -> None:
     whole = play(SPACE, MACHINE)
     cut = next(i for i, s in enumerate(whole) if s.request.phase is Phase.FOLLOW) + 3
     assert play(SPACE, MACHINE, whole[:cut]) == whole
-    assert Phased().ask(SPACE, whole[:cut]) is not None
+    assert PhasedStrategy().ask(SPACE, whole[:cut]) is not None
 
 
 def test_its_noise_is_never_taken_for_less_than_it_showed() -> None:

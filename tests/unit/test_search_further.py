@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from trimtab.model import BASELINE, Budget, Candidate, Conclusion, Phase, Space, Start
-from trimtab.search import Phased, conclude, design
-from trimtab.simulated import Landscape, Machine, play, space_of
+from trimtab.search import PhasedStrategy, conclude, design
+from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
 
 TRADED = Landscape.model_validate({
     "name": "traded",
@@ -29,7 +29,7 @@ def asked(budget: Budget, *objectives: str) -> Space:
 
 
 def study(space: Space, landscape: Landscape = TRADED) -> tuple[Conclusion, tuple[Start, ...]]:
-    starts = play(Phased(), space, Machine(landscape, space.seed))
+    starts = play(PhasedStrategy(), space, SimulatedMachine(landscape, space.seed))
     return conclude(space, starts), tuple(starts)
 
 

@@ -14,15 +14,15 @@ from trimtab.model import (
     BASELINE,
     Factor,
     Outcome,
+    ParetoArm,
     Phase,
     Space,
-    Standing,
     Start,
     StartRequest,
     candidate,
 )
 from trimtab.search.estimates import analyse
-from trimtab.search.pareto import Front, Lead, dominance, pareto
+from trimtab.search.pareto import ArmDifference, ParetoFront, dominance, pareto_front
 
 RATE, LATENCY = "output_throughput", "ttft_p99"
 SPACE = Space((Factor("traded", "on"), Factor("quick", "on")), objectives=(LATENCY,))
@@ -57,15 +57,15 @@ def made(truth: Truth, sd: float = 0.01, blocks: int = 3, seed: int = 0) -> list
     return starts
 
 
-def front(starts: Sequence[Start], space: Space = SPACE) -> Front:
-    return pareto(analyse(space, starts), PROVEN, PROVEN)
+def front(starts: Sequence[Start], space: Space = SPACE) -> ParetoFront:
+    return pareto_front(analyse(space, starts), PROVEN, PROVEN)
 
 
-def by_name(found: Front) -> dict[str, Standing]:
+def by_name(found: ParetoFront) -> dict[str, ParetoArm]:
     return {one.arm: one for one in found.arms}
 
 
-def members(found: Front) -> set[str]:
+def members(found: ParetoFront) -> set[str]:
     return {one.arm for one in found.arms if one.member}
 
 
@@ -100,7 +100,7 @@ def test_an_advantage_that_noise_can_explain_is_open() -> None:
 
 
 def test_one_objective_has_no_pareto_set() -> None:
-    assert front(made(TRADED), replace(SPACE, objectives=())) == Front()
+    assert front(made(TRADED), replace(SPACE, objectives=())) == ParetoFront()
 
 
 def test_without_a_confirmation_there_is_a_note() -> None:
@@ -111,15 +111,15 @@ def test_without_a_confirmation_there_is_a_note() -> None:
 
 def test_what_the_budget_left_out_is_named() -> None:
     wanted = [("proven", PROVEN), ("for-ttft_p99", candidate({"b": 2, "a": True}))]
-    found = pareto(analyse(SPACE, made(TRADED)), PROVEN, PROVEN, wanted)
+    found = pareto_front(analyse(SPACE, made(TRADED)), PROVEN, PROVEN, wanted)
     assert found.notes == ("the budget had no room to confirm for-ttft_p99: a=on, b=2",)
 
 
 def test_a_planned_profile_that_did_not_stand_is_not_called_so() -> None:
     starts = made(TRADED)
-    fallen = pareto(analyse(SPACE, starts), BASELINE, BASELINE)
+    fallen = pareto_front(analyse(SPACE, starts), BASELINE, BASELINE)
     assert by_name(fallen).keys() == {"baseline", "tried-proven", "without-traded"}
-    smaller = pareto(analyse(SPACE, starts), QUICK, PROVEN)
+    smaller = pareto_front(analyse(SPACE, starts), QUICK, PROVEN)
     assert by_name(smaller)["proven"].candidate == QUICK
     assert by_name(smaller)["max"].candidate == PROVEN
 
@@ -153,13 +153,13 @@ def test_an_objective_without_values_lets_nothing_dominate() -> None:
     assert all(len(one.comparisons) == 1 for one in found.arms)
 
 
-def leads(*ahead: tuple[str, str, float, float]) -> dict[tuple[str, str, str], Lead]:
+def leads(*ahead: tuple[str, str, float, float]) -> dict[tuple[str, str, str], ArmDifference]:
     """Make exactly known leads of one arm over another on two metrics."""
     found = {}
     for arm, other, x, y in ahead:
         for metric, value in (("x", x), ("y", y)):
-            found[arm, other, metric] = Lead(value, value)
-            found[other, arm, metric] = Lead(-value, -value)
+            found[arm, other, metric] = ArmDifference(value, value)
+            found[other, arm, metric] = ArmDifference(-value, -value)
     return found
 
 

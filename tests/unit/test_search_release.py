@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from trimtab.model import BASELINE, Budget, Candidate, Conclusion, Outcome, Phase, Space, Start
-from trimtab.search import Phased, conclude
-from trimtab.search.slo_limits import held, latency
-from trimtab.simulated import Landscape, Machine, play, space_of
+from trimtab.search import PhasedStrategy, conclude
+from trimtab.search.slo_limits import keeps_limits, latency
+from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
 
 LATENCY = "ttft_p99"
 QUIET = {"start": 0.02, "window": 0.01}
@@ -56,16 +56,16 @@ TRIPLE = landscape(
 
 def studied(
     one: Landscape, seed: int, starts: int, limit: float | None = None
-) -> tuple[Machine, Space, list[Start], Conclusion]:
-    machine = Machine(one, seed)
+) -> tuple[SimulatedMachine, Space, list[Start], Conclusion]:
+    machine = SimulatedMachine(one, seed)
     limits = () if limit is None else ((LATENCY, limit),)
     space = replace(space_of(one, Budget(starts=starts), seed), limits=limits)
-    made = play(Phased(), space, machine)
+    made = play(PhasedStrategy(), space, machine)
     assert len(made) <= starts
     return machine, space, made, conclude(space, made)
 
 
-def true_latency(machine: Machine, chosen: Candidate) -> float:
+def true_latency(machine: SimulatedMachine, chosen: Candidate) -> float:
     """Return the latency without noise, relative to the baseline's 100 ms."""
     tunings = machine.landscape.tunings
     cost = sum(tunings[name].latency for name, _ in chosen)
@@ -124,7 +124,7 @@ def test_a_baseline_that_breaks_the_slo_is_said_and_no_profile_states_it() -> No
         note.startswith("the baseline itself breaks the SLO: ttft_p99") for note in found.notes
     )
     assert found.within_slo == ()
-    assert not held(space, made, BASELINE)
+    assert not keeps_limits(space, made, BASELINE)
 
 
 def test_an_interrupted_study_writes_what_ran() -> None:
@@ -151,7 +151,7 @@ def test_a_latency_is_estimated_without_a_start_of_the_very_combination() -> Non
 def test_a_latency_on_too_few_degrees_of_freedom_shows_nothing() -> None:
     _, space, made, _ = studied(COSTLY, 2, 24, 110.0)
     assert latency(space, made[:3], BASELINE, LATENCY, 110.0) is None
-    assert not held(space, made[:3], BASELINE)
+    assert not keeps_limits(space, made[:3], BASELINE)
 
 
 def test_a_pair_that_never_ran_together_is_in_no_profile() -> None:

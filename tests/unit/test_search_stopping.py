@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.simulator import Machine, factors, play, play_blocks
 from trimtab.model import Budget, Phase, Space
 from trimtab.search import conclude
-from trimtab.search.history import blocks_of
+from trimtab.search.history import block_count
 from trimtab.search.phases.confirm import USUAL, confidence
 from trimtab.stats.sequential import LEVELS
 
@@ -14,13 +14,15 @@ SPACE = Space(factors(3), budget=Budget(starts=110))
 
 def test_what_is_settled_is_not_measured_on() -> None:
     clear = play(SPACE, Machine({"t0": 0.5, "t1": 0.4}, sd=0.01))
-    assert blocks_of(clear, Phase.CONFIRM) == 4
+    assert block_count(clear, Phase.CONFIRM) == 4
     assert len(clear) < 75
 
 
 def test_what_is_open_goes_on_to_the_end() -> None:
     made = {
-        blocks_of(play(replace(SPACE, seed=seed), Machine({"t0": 0.1}, sd=0.08, seed=seed)), phase)
+        block_count(
+            play(replace(SPACE, seed=seed), Machine({"t0": 0.1}, sd=0.08, seed=seed)), phase
+        )
         for seed in range(6)
         for phase in (Phase.CONFIRM,)
     }

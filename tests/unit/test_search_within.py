@@ -8,7 +8,7 @@ from trimtab.model import Budget, Phase, Space, Start, StartRequest
 from trimtab.search import conclude
 from trimtab.search.estimates import analyse
 from trimtab.search.selection import profiles
-from trimtab.search.slo_limits import within
+from trimtab.search.slo_limits import factors_within_limits
 
 SPACE = Space(factors(6), budget=Budget(starts=40))
 
@@ -56,4 +56,4 @@ def test_a_note_says_what_was_left_out() -> None:
 def test_a_latency_that_nobody_measured_limits_nothing() -> None:
     space = replace(SPACE, limits=(("tpot_p99", 1.0),))
     starts = play_blocks(space, MACHINE, until=Phase.CONFIRM)
-    assert within(analyse(space, starts), space.factors) == space.factors
+    assert factors_within_limits(analyse(space, starts), space.factors) == space.factors

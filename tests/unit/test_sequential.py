@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from trimtab.stats.sequential import LOOKS, Look, Word, finest, look, mean_interval
+from trimtab.stats.sequential import (
+    LOOKS,
+    ComparisonOutcome,
+    Look,
+    detectable_difference,
+    look,
+    mean_interval,
+)
 
 
 def studied(
@@ -26,7 +33,8 @@ def studied(
 def test_two_that_are_equal_are_rarely_told_apart() -> None:
     studies = 3000
     wrong = sum(
-        studied(0.0, seed, 1e-6).word in (Word.BETTER, Word.WORSE) for seed in range(studies)
+        studied(0.0, seed, 1e-6).word in (ComparisonOutcome.BETTER, ComparisonOutcome.WORSE)
+        for seed in range(studies)
     )
     # 5 % asked; 3.8 to 6.3 % is what 3000 studies scatter at three standard errors
     assert 0.03 < wrong / studies < 0.063
@@ -36,12 +44,12 @@ def test_two_that_are_equal_are_rarely_told_apart() -> None:
 def test_nor_where_fewer_pairs_are_asked_for(most: int) -> None:
     """Three standard errors of 1000 studies around the level of the last look, or 5 %."""
     words = [studied(0.0, seed, 1e-6, most=most).word for seed in range(1000)]
-    wrong = sum(word in (Word.BETTER, Word.WORSE) for word in words)
+    wrong = sum(word in (ComparisonOutcome.BETTER, ComparisonOutcome.WORSE) for word in words)
     assert 0.022 < wrong / 1000 < 0.071
 
 
 def test_more_pairs_find_less() -> None:
-    found = [finest(0.07, most) or math.inf for most in range(2, LOOKS[-1] + 1)]
+    found = [detectable_difference(0.07, most) or math.inf for most in range(2, LOOKS[-1] + 1)]
     assert found == sorted(found, reverse=True)
 
 
@@ -58,14 +66,14 @@ def test_the_interval_at_the_end_holds_the_truth() -> None:
 
 def test_a_large_effect_is_seen_early_and_a_small_one_late_or_not() -> None:
     large = [studied(0.2, seed) for seed in range(200)]
-    assert all(one.word is Word.BETTER for one in large)
+    assert all(one.word is ComparisonOutcome.BETTER for one in large)
     assert max(one.pairs for one in large) <= 8
-    assert all(studied(-0.2, seed).word is Word.WORSE for seed in range(50))
-    assert sum(studied(0.002, s).word is Word.NOT_PROVEN for s in range(200)) > 150
+    assert all(studied(-0.2, seed).word is ComparisonOutcome.WORSE for seed in range(50))
+    assert sum(studied(0.002, s).word is ComparisonOutcome.NOT_PROVEN for s in range(200)) > 150
 
 
 def test_within_the_margin_is_equivalent() -> None:
-    assert studied(0.0, 1, margin=0.05, sd=0.005).word is Word.EQUIVALENT
+    assert studied(0.0, 1, margin=0.05, sd=0.005).word is ComparisonOutcome.EQUIVALENT
 
 
 def test_nothing_is_said_between_looks() -> None:

@@ -13,18 +13,18 @@ from tests.json_page import commands
 from trimtab import search
 from trimtab.cli.app import app
 from trimtab.errors import StudyError, StudyMismatchError, TrimtabError, UsageError
-from trimtab.model import CheckKind, Evidence, Seen, Verdict
+from trimtab.model import CheckKind, CheckOutcome, Evidence, Verdict
 from trimtab.model.plan import Check
 from trimtab.report import Study
 from trimtab.report.headline import headline
 from trimtab.report.summary import summary
-from trimtab.report.why import MEANING, why
+from trimtab.report.why import MEANING, tuning_evidence
 from trimtab.study import archive, artifacts
 from trimtab.study import folder as study
-from trimtab.study.artifacts import write_answer
+from trimtab.study.artifacts import write_result
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import Options
-from trimtab.study.progress import Silent
+from trimtab.study.progress import SilentDisplay
 from trimtab.study.runner import run_study
 from trimtab.study.signals import Stop
 
@@ -40,8 +40,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session, ledger, _ = study.create(asked, place, SAID.append)
     with ledger:
         make = study.trial_of(session)
-        found = run_study(session, search.Phased(), ledger, place, Silent(), Stop(), make)
-        write_answer(session, ledger.starts(), found, place)
+        found = run_study(
+            session, search.PhasedStrategy(), ledger, place, SilentDisplay(), Stop(), make
+        )
+        write_result(session, ledger.starts(), found, place)
     return place
 
 
@@ -173,7 +175,7 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
 def test_like_takes_the_options_of_a_study(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    saved = study.like(folder)
+    saved = study.options_from_study(folder)
     assert Options(**saved).skip == ("null-6",)
     assert Options(**saved).seed == 3
     run("tune", "--like", str(folder), "--budget", "48", "--dry-run", "--json")
@@ -188,16 +190,18 @@ def test_the_evidence_names_starts_checks_and_profiles(folder: Path) -> None:
     found: Study = artifacts.read(folder, SAID.append)
     first = next(one for one in found.starts if "gain-8" in dict(one.request.candidate))
     check = Check(CheckKind.ENVIRON, "X", "1", "gain-8")
-    refuted = replace(first, evidence=(Evidence(check, Seen.NO, "absent", "/proc/1/environ"),))
+    refuted = replace(
+        first, evidence=(Evidence(check, CheckOutcome.NO, "absent", "/proc/1/environ"),)
+    )
     starts = tuple(refuted if one is first else one for one in found.starts)
-    evidence = why(replace(found, starts=starts), "gain-8=on")
+    evidence = tuning_evidence(replace(found, starts=starts), "gain-8=on")
     assert evidence.profiles == ("proven", "max")
     assert all("gain-8" in dict(one.request.candidate) for one in evidence.starts)
     text = evidence.text()
     assert "Checks:    1 refuted" in text
     assert f"start {first.number}: X expected 1, found absent (/proc/1/environ)" in text
     assert f"{len(evidence.starts)} with it" in text
-    gone = why(found, "null-6").text()
+    gone = tuning_evidence(found, "null-6").text()
     assert gone.startswith("null-6: not applicable. left out by --skip")
 
 

@@ -8,13 +8,21 @@ from scipy import stats
 
 from trimtab.stats.designs import (
     LARGEST,
-    capacity,
+    factor_capacity,
     hadamard,
-    repaired,
+    repair_row,
     screen,
     usable_rows,
 )
-from trimtab.stats.effects import EMPTY, Estimate, Noise, alike, detectable, fit, variance_p
+from trimtab.stats.effects import (
+    EMPTY,
+    Estimate,
+    Noise,
+    are_poolable,
+    detectable_effect,
+    fit,
+    variance_p,
+)
 from trimtab.stats.multiplicity import benjamini_hochberg, holm, step_down
 
 
@@ -125,7 +133,7 @@ def test_other_orders_are_refused(order: int) -> None:
 @given(st.integers(1, 44), st.integers(2, 12), st.integers(0, 99))
 def test_designs_are_orthogonal_and_estimable(factors: int, quarter: int, seed: int) -> None:
     rows = 4 * quarter
-    if factors > capacity(rows):
+    if factors > factor_capacity(rows):
         with pytest.raises(ValueError, match="factors"):
             screen(factors, rows, np.random.default_rng(seed))
         return
@@ -174,7 +182,7 @@ def test_usable_rows(factors: int, most: int, rows: int) -> None:
 def test_repaired_rows_are_feasible_and_only_lose(
     row: list[bool], pairs: set[tuple[int, int]], seed: int
 ) -> None:
-    after = repaired(row, pairs, np.random.default_rng(seed))
+    after = repair_row(row, pairs, np.random.default_rng(seed))
     assert not any(after[i] and after[j] for i, j in pairs)
     assert all(before or not now for before, now in zip(row, after, strict=True))
     if not any(row[i] and row[j] for i, j in pairs):
@@ -222,7 +230,7 @@ def test_holm_lies_between_raw_and_bonferroni_and_keeps_order(p: dict[str, float
 
 @pytest.mark.parametrize(("df", "tests"), [(3, 1), (6, 13), (30, 8)])
 def test_the_detectable_effect_is_found_with_the_power_it_promises(df: int, tests: int) -> None:
-    effect = detectable(0.01, df, tests, power=0.8)
+    effect = detectable_effect(0.01, df, tests, power=0.8)
     rng = np.random.default_rng(4)
     count = 20_000
     t = (effect + rng.normal(0, 0.01, count)) / (0.01 * np.sqrt(rng.chisquare(df, count) / df))
@@ -231,8 +239,12 @@ def test_the_detectable_effect_is_found_with_the_power_it_promises(df: int, test
 
 
 def test_the_detectable_effect_scales_with_the_standard_error() -> None:
-    assert detectable(0.02, 5, 4) == pytest.approx(2 * detectable(0.01, 5, 4))
-    assert detectable(0.01, 5, 40) > detectable(0.01, 5, 4) > detectable(0.01, 50, 4)
+    assert detectable_effect(0.02, 5, 4) == pytest.approx(2 * detectable_effect(0.01, 5, 4))
+    assert (
+        detectable_effect(0.01, 5, 40)
+        > detectable_effect(0.01, 5, 4)
+        > detectable_effect(0.01, 50, 4)
+    )
 
 
 def test_the_variance_test_is_the_textbook_f_test() -> None:
@@ -264,8 +276,8 @@ def test_equal_variances_are_rejected_as_often_as_stated() -> None:
 def test_noises_are_pooled_only_where_they_can_be_one(
     one: Noise, other: Noise, same: bool
 ) -> None:
-    assert alike(one, other) is same
-    assert alike(other, one) is same
+    assert are_poolable(one, other) is same
+    assert are_poolable(other, one) is same
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), min_size=1, max_size=12))

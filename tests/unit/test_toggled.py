@@ -19,13 +19,13 @@ from trimtab.host import LocalHost
 from trimtab.host_settings.transaction import applied, pending, recover
 from trimtab.knobs import Sysfs
 from trimtab.model import (
+    CheckOutcome,
     Outcome,
     Phase,
     RestartCost,
     Risk,
     RiskLevel,
     Scope,
-    Seen,
     Start,
     StartRequest,
     candidate,
@@ -33,7 +33,7 @@ from trimtab.model import (
 from trimtab.study import folder as study
 from trimtab.study.executors import live as trial
 from trimtab.study.options import Options
-from trimtab.study.progress import Silent
+from trimtab.study.progress import SilentDisplay
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
 
@@ -83,7 +83,7 @@ def run(folder: Path, host: LocalHost, block: int = 0, stop: Stop | None = None)
     values = candidate({NAME: 1})
     request = StartRequest(Phase.HOST, block, f"{NAME}=1", values, 7, live=NAME)
     return trial.run_trial(
-        session, request, 1, folder / "starts" / "001", Silent(), stop or Stop()
+        session, request, 1, folder / "starts" / "001", SilentDisplay(), stop or Stop()
     )
 
 
@@ -122,7 +122,7 @@ def test_the_setting_alternates_and_the_server_feels_it(
     assert setting(place).read_text() == "60\n"
     assert pending(journal(place)) == ()
     (seen,) = [one for one in start.evidence if one.check.tuning == NAME]
-    assert (seen.verdict, seen.observed) == (Seen.YES, "1")
+    assert (seen.verdict, seen.observed) == (CheckOutcome.YES, "1")
     kept = json.loads((place / "starts" / "001" / "evidence.json").read_text())
     assert kept[-1]["check"]["tuning"] == NAME
 
@@ -158,7 +158,7 @@ def test_a_refusal_fails_the_start_with_its_sentence(place: Path) -> None:
     assert start.outcome is Outcome.START_FAILED
     assert "Invalid argument" in start.detail
     (seen,) = [one for one in start.evidence if one.check.tuning == NAME]
-    assert seen.verdict is Seen.NO
+    assert seen.verdict is CheckOutcome.NO
     assert setting(place).read_text() == "60\n"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.show_samples import STUDY
-from trimtab.metrics.wall_time import Stopwatch, division
+from trimtab.metrics.wall_time import Stopwatch, time_breakdown
 from trimtab.report.summary import summary
 from trimtab.server.log import compile_seconds
 
@@ -24,7 +24,7 @@ def test_a_stopwatch_gives_each_part_its_time() -> None:
 
 def test_the_parts_add_up_to_the_whole() -> None:
     starts = [replace(one, seconds=60.0, times=PARTS) for one in STUDY.starts[:3]]
-    found = division(starts)
+    found = time_breakdown(starts)
     assert found.seconds == 180.0
     assert sum(found.parts.values()) == pytest.approx(180.0)
     assert found.parts["other"] == pytest.approx(12.0)
@@ -37,11 +37,11 @@ def test_the_parts_add_up_to_the_whole() -> None:
 
 
 def test_starts_of_an_older_ledger_tell_no_parts() -> None:
-    found = division([replace(one, times={}) for one in STUDY.starts])
+    found = time_breakdown([replace(one, times={}) for one in STUDY.starts])
     assert found.sentence() == ""
     assert set(found.parts) == {"other"}
     assert found.compiled is None
-    assert division([]).sentence() == ""
+    assert time_breakdown([]).sentence() == ""
 
 
 def test_the_end_of_a_study_says_where_its_time_went() -> None:

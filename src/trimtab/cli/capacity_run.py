@@ -21,7 +21,7 @@ from trimtab.measurement import blocks, capacity
 from trimtab.measurement.targets import open_target
 from trimtab.metrics.table import parse_slo
 from trimtab.model import Start, Window
-from trimtab.stats.sequential import no_interval
+from trimtab.stats.sequential import no_interval_reason
 from trimtab.study.executors.live import run_plan
 from trimtab.study.options import Options
 
@@ -43,26 +43,26 @@ def of_starts(
     require_place(folder, resume=resume)
     session, one = open_target(target, options, say)
     measured = announce(session)
-    asked = capacity.Asked(parse_slo(options.slo), session.workload, requests)
+    asked = capacity.CapacityQuestion(parse_slo(options.slo), session.workload, requests)
     question = blocks.question(session, (one,), kind="capacity", requests=requests)
     with opened(question, folder, capacity.NAME, resume=resume) as place:
         say(precision.bound(session.noise, count, requests))
-        search = partial(run_plan, drive=capacity.probing(asked))
+        search = partial(run_plan, drive=capacity.search_drive(asked))
         made = blocks.Measurement(session, (one,), *place, trial=search).until(
             lambda starts: _with(starts, capacity.NAME) >= count, count
         )
         found = capacity.conclude(made)
         if found.low is not None:
-            bound = partial(run_plan, drive=capacity.trying(asked, found.low))
+            bound = partial(run_plan, drive=capacity.verification_drive(asked, found.low))
             # the arm says which bound, so that another one of a resumed search is tried too
-            again = blocks.Target(f"{one.name} at {found.low:.6g}/s", one.plan)
+            again = blocks.MeasurementTarget(f"{one.name} at {found.low:.6g}/s", one.plan)
             made = blocks.Measurement(
                 session, (again,), *place, trial=bound, stream=blocks.FRESH
             ).until(lambda starts: _tried(starts, again.name), count + 1)
     return {
         "measures": measured,
         **_answer(target, asked, capacity.conclude(made), made),
-        "notes": [*session.caveats, *blocks.repeated(made)],
+        "notes": [*session.caveats, *blocks.repeat_notes(made)],
     }
 
 
@@ -87,7 +87,7 @@ def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
     """
     assert options.slo is not None
     workload = load_workload(options.workload or "mixed-small")
-    asked = capacity.Asked(parse_slo(options.slo), workload, requests)
+    asked = capacity.CapacityQuestion(parse_slo(options.slo), workload, requests)
     live = Live(url, options)
     measured = live.announce(workload)
     found = capacity.search(asked, live.run, options.seed)
@@ -105,7 +105,10 @@ def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
 
 
 def _answer(
-    target: str, asked: capacity.Asked, found: capacity.Capacity, starts: Sequence[Start]
+    target: str,
+    asked: capacity.CapacityQuestion,
+    found: capacity.Capacity,
+    starts: Sequence[Start],
 ) -> dict[str, Any]:
     return {
         "target": target,
@@ -127,7 +130,7 @@ def _answer(
 
 def _length(found: float, starts: Sequence[Sequence[Window]]) -> float | None:
     """Return the shortest of the starts' probe lengths, in mean end-to-end times of a request."""
-    each = [capacity.length(windows, found) for windows in starts]
+    each = [capacity.probe_length(windows, found) for windows in starts]
     return min((one for one in each if one is not None), default=None)
 
 
@@ -190,7 +193,7 @@ def _lasted(length: float | None, requests: int) -> str:
 def _sentence(found: Mapping[str, Any]) -> str:
     value = f"capacity {formatting.number(found['capacity'])} requests/s"
     if found["low"] is None:
-        return f"{value}; no bound from {no_interval(len(found['each']))}"
+        return f"{value}; no bound from {no_interval_reason(len(found['each']))}"
     low = formatting.number(found["low"])
     tried = (
         "met in fresh windows" if found["verified"] else "NOT met in fresh windows: promise less"

@@ -12,7 +12,7 @@ from trimtab.cli.options import Json
 
 if TYPE_CHECKING:
     from trimtab.model.document import Document, Launch
-    from trimtab.profiles.launch_diff import Row, Side
+    from trimtab.profiles.launch_diff import DiffRow, Side
 
 _HELP = """Compare what two launches set: presets, profiles or launch files.
 
@@ -45,7 +45,7 @@ def diff(
 
     sides = _side(first), _side(second)
     rows = launch_diff.compare(*sides)
-    others = launch_diff.further(*sides, rows)
+    others = launch_diff.setting_differences(*sides, rows)
     if as_json:
         terminal.answer(_data(sides, rows, others))
     else:
@@ -69,7 +69,7 @@ def _side(given: str) -> Side:
     from trimtab.profiles import launch_diff
 
     if given in presets.DOCUMENTED:
-        return launch_diff.of_preset(presets.DOCUMENTED[given])
+        return launch_diff.preset_side(presets.DOCUMENTED[given])
     name, _, service = given.partition("#")
     path = Path(name)
     if not path.is_file():
@@ -84,10 +84,10 @@ def _side(given: str) -> Side:
         from trimtab.profiles.profile import read_profile
 
         plan = read_profile(path).plan
-        return launch_diff.of_settings(given, plan.settings, plan.writes)
+        return launch_diff.settings_side(given, plan.settings, plan.writes)
     document = read(name, text)
     writes = tuple(HostWrite(one.name, one.value) for one in document.host)
-    return launch_diff.of_launch(given, _launch(document, service), writes)
+    return launch_diff.launch_side(given, _launch(document, service), writes)
 
 
 def _launch(document: Document, service: str) -> Launch:
@@ -122,7 +122,7 @@ def _serves(launch: Launch) -> bool:
 
 
 def _data(
-    sides: tuple[Side, Side], rows: tuple[Row, ...], others: tuple[Row, ...]
+    sides: tuple[Side, Side], rows: tuple[DiffRow, ...], others: tuple[DiffRow, ...]
 ) -> dict[str, Any]:
     first, second = sides
     return {
@@ -147,8 +147,8 @@ def _data(
 
 def _show(
     sides: tuple[Side, Side],
-    rows: tuple[Row, ...],
-    others: tuple[Row, ...],
+    rows: tuple[DiffRow, ...],
+    others: tuple[DiffRow, ...],
     *,
     everything: bool,
 ) -> None:

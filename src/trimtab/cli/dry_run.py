@@ -12,7 +12,7 @@ from trimtab.cli.measurement_run import announce, announce_pair
 from trimtab.cli.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload
-from trimtab.measurement.blocks import Target
+from trimtab.measurement.blocks import MeasurementTarget
 from trimtab.measurement.targets import open_pair, open_target
 from trimtab.metrics.table import parse_slo
 from trimtab.report.rows import command_line
@@ -86,7 +86,7 @@ def _live(url: str, options: Options) -> dict[str, Any]:
 def _planned(
     session: Session,
     measured: Mapping[str, Any],
-    targets: Sequence[Target],
+    targets: Sequence[MeasurementTarget],
     starts: tuple[int, int],
     expects: str,
 ) -> dict[str, Any]:

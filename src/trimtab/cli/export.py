@@ -136,9 +136,9 @@ def _of_profile(path: Path, wish: Wish, formats: Iterable[str], model: str | Non
     from trimtab.errors import UsageError
     from trimtab.export import Order
     from trimtab.export.target import require_same_platform
-    from trimtab.profiles.profile import platform_of, read_trusted
+    from trimtab.profiles.profile import platform_of, read_trusted_profile
 
-    profile = read_trusted(path)
+    profile = read_trusted_profile(path)
     if model not in (None, profile.model):
         raise UsageError(f"{path} was measured with {profile.model}: leave --model {model} out")
     toy = Path(profile.model).name == default_model.NAME and model is None

@@ -204,9 +204,9 @@ def _planned(
     required: set[str] = set()
     parts: list[str] = []
     if profile is not None:
-        from trimtab.profiles.profile import read_trusted
+        from trimtab.profiles.profile import read_trusted_profile
 
-        read = read_trusted(profile)
+        read = read_trusted_profile(profile)
         chosen, parts = wanted.of_host(read.candidate), [f"profile {read.name} ({profile})"]
         required = {name for name, _ in chosen}
     if preset:

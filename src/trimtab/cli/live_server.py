@@ -23,12 +23,12 @@ from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult, guarded, run_load
 from trimtab.load.workload import Workload, load_workload
 from trimtab.measurement import blocks
-from trimtab.metrics.aggregate import over_windows
+from trimtab.metrics.aggregate import start_metrics
 from trimtab.metrics.table import METRICS, parse_slo
 from trimtab.model import BASELINE, Header, Outcome, Phase, Settings, Start, StartRequest
 from trimtab.model.platforms import UNKNOWN
 from trimtab.search.remarks import remarks
-from trimtab.stats.sequential import no_interval
+from trimtab.stats.sequential import no_interval_reason
 from trimtab.study import header
 from trimtab.study.options import Options, parse_windows
 
@@ -165,7 +165,7 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
         raise LoadFailedError(
             f"{url} cannot be measured: {'; '.join(reasons) or 'no window ended'}"
         )
-    found = over_windows(valid)
+    found = start_metrics(valid)
     request = StartRequest(Phase.CONFIRM, 0, url, BASELINE, options.seed)
     start = Start(1, request, "", Outcome.MEASURED, found, load.windows, marks=load.marks)
     return {
@@ -175,7 +175,11 @@ def of_url(url: str, options: Options) -> dict[str, Any]:
         "attempts": 1,
         "noise": None,
         "metrics": [
-            asdict(blocks.Measured(key, METRICS[key].unit, value, None, None, 1, no_interval(1)))
+            asdict(
+                blocks.MetricSummary(
+                    key, METRICS[key].unit, value, None, None, 1, no_interval_reason(1)
+                )
+            )
             for key, value in found.items()
             if key in METRICS
         ],

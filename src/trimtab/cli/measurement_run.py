@@ -16,14 +16,14 @@ from trimtab.cli.terminal import say
 from trimtab.errors import UsageError
 from trimtab.measurement import blocks, comparison_table
 from trimtab.measurement.targets import open_pair, open_target
-from trimtab.metrics.wall_time import division
+from trimtab.metrics.wall_time import time_breakdown
 from trimtab.model import Start
 from trimtab.search.remarks import remarks
 from trimtab.storage import atomic
 from trimtab.study import header
 from trimtab.study.folder import LEDGER, clear_wreckage, require_folder
 from trimtab.study.ledger import Ledger
-from trimtab.study.options import AUTO, Options, parse_share, require_same
+from trimtab.study.options import AUTO, Options, parse_share, require_question
 from trimtab.study.progress import Display
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
@@ -33,15 +33,15 @@ ROOT = Path("trimtab-bench")
 
 def announce(session: Session) -> dict[str, Any]:
     """Print which engine, model and workload are measured; return the same for JSON."""
-    for line in header.told(session):
+    for line in header.header_lines(session):
         say(line)
-    return header.of(session).as_data()
+    return header.header_of(session).as_data()
 
 
 def announce_pair(first: Session, second: Session) -> dict[str, Any]:
     """Print what two targets are measured with, once where it is the same; return the first's."""
     measured = announce(first)
-    if header.of(second) != header.of(first):
+    if header.header_of(second) != header.header_of(first):
         announce(second)
     else:
         for note in second.notes:
@@ -64,20 +64,20 @@ def of_starts(
     ) as place:
         say(precision.interval(session.noise, count, windows))
         starts = blocks.Measurement(session, (one,), *place).until(
-            lambda made: len(blocks.of_target(made, 0)) >= count, count
+            lambda made: len(blocks.starts_of_target(made, 0)) >= count, count
         )
     found = blocks.summary(starts)
     return {
         "measures": measured,
         "target": target,
-        "starts": len(blocks.of_target(starts, 0)),
+        "starts": len(blocks.starts_of_target(starts, 0)),
         "attempts": len(starts),
-        "time": division(starts).as_data(),
+        "time": time_breakdown(starts).as_data(),
         "metrics": [asdict(m) for m in found],
         "noise": precision.noise(starts, options.objective),
         "notes": [
             *session.caveats,
-            *blocks.repeated(starts),
+            *blocks.repeat_notes(starts),
             *remarks(starts, options.objective, [one.metric for one in found]),
         ],
     }
@@ -103,14 +103,14 @@ def of_pairs(
     metric = options.objective
 
     def enough(made: Sequence[Start]) -> bool:
-        return blocks.settled(made, metric, within, pairs)
+        return blocks.is_decided(made, metric, within, pairs)
 
     with opened(asked, folder, metric, resume=resume, allow_host=options.allow_host) as place:
         say(precision.before(session.noise, pairs))
         starts = blocks.Measurement(session, (first, second), *place).until(
             enough, 2 * pairs, at_most=True
         )
-    look = blocks.judged(starts, metric, within, pairs)
+    look = blocks.interim_look(starts, metric, within, pairs)
     tables = [blocks.summary(starts, index) for index in range(2)]
     shown = {one.metric for table in tables for one in table}
     return {
@@ -135,7 +135,7 @@ def of_pairs(
         "table": [asdict(one) for one in comparison_table.table(starts)],
         "notes": [
             *session.caveats,
-            *blocks.repeated(starts),
+            *blocks.repeat_notes(starts),
             *_absent(starts, metric),
             *remarks(starts, metric, shown),
         ],
@@ -144,7 +144,7 @@ def of_pairs(
 
 def _absent(starts: Sequence[Start], metric: str) -> list[str]:
     """Return the sentence how many pairs count for nothing, if any does."""
-    first, second = (blocks.of_target(starts, index) for index in range(2))
+    first, second = (blocks.starts_of_target(starts, index) for index in range(2))
     pairs = len(first.keys() & second.keys())
     without = pairs - len(blocks.differences(starts, metric))
     return [f"{metric} is missing in {without} of {pairs} pairs, which do not count"] * bool(
@@ -216,5 +216,5 @@ def _ledger(
     with Ledger.open(path) as ledger:
         for sentence in clear_wreckage(folder, LocalHost(), allow_host=allow_host):
             say(sentence)
-        require_same(json.loads(json.dumps(asked)), ledger.question["question"], folder)
+        require_question(json.loads(json.dumps(asked)), ledger.question["question"], folder)
         yield ledger

@@ -12,7 +12,7 @@ from trimtab.cli import terminal
 if TYPE_CHECKING:
     from trimtab.emulator.machine import StandIn
     from trimtab.model.document import Document
-    from trimtab.oracle.model import Givens, NotAsked, Reply
+    from trimtab.oracle.model import OracleReply, OracleSettings, SkippedSetting
 
 app = typer.Typer(help="Ask the vendors' own code what a setting does.", no_args_is_help=True)
 
@@ -171,8 +171,8 @@ def table_page(
 
 
 def _ask(
-    python: Path, machine: StandIn, through: str, groups: list[tuple[Givens, bool]]
-) -> list[Reply]:
+    python: Path, machine: StandIn, through: str, groups: list[tuple[OracleSettings, bool]]
+) -> list[OracleReply]:
     from trimtab.oracle.ask import Oracle
 
     with Oracle(python, machine, through=(through,) if through else ()) as oracle:
@@ -181,17 +181,17 @@ def _ask(
 
 def _groups(
     settings: list[str], document: Document | None, profile: Path | None, *, graph: bool
-) -> list[tuple[Givens, bool]]:
+) -> list[tuple[OracleSettings, bool]]:
     """Return the settings to ask about, and whether a graph is captured: one for each launch."""
     from trimtab.errors import UsageError
     from trimtab.oracle import settings as gather
 
-    typed = gather.all_typed(settings)
-    whole = [] if document is None else gather.of_document(document)
+    typed = gather.parse_settings(settings)
+    whole = [] if document is None else gather.document_settings(document)
     if profile is not None:
         whole.append(_of_profile(profile))
     groups = [(typed, graph)] if gather.asks(typed) else []
-    groups += [(one, graph or gather.captures(one)) for one in whole if one]
+    groups += [(one, graph or gather.captures_graphs(one)) for one in whole if one]
     if not groups:
         raise UsageError(
             "nothing to ask: give --setting NAME=VALUE, or a --file or --profile that sets "
@@ -200,18 +200,18 @@ def _groups(
     return groups
 
 
-def _of_profile(path: Path) -> Givens:
+def _of_profile(path: Path) -> OracleSettings:
     from trimtab.oracle import settings as gather
     from trimtab.profiles.profile import read_profile
 
-    return gather.of_settings(read_profile(path).plan.settings)
+    return gather.plan_settings(read_profile(path).plan.settings)
 
 
-def _left_out(document: Document | None) -> list[NotAsked]:
+def _left_out(document: Document | None) -> list[SkippedSetting]:
     """Return which settings of a file are not asked about, and say so on standard error."""
     from trimtab.oracle import settings as gather
 
-    found = [] if document is None else gather.not_asked(document)
+    found = [] if document is None else gather.skipped_settings(document)
     for one in found:
         terminal.warn(f"not asked: {one.given.place}: {one.why}")
     return found

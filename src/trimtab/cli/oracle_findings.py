@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
     from trimtab.oracle.ask import Question
-    from trimtab.oracle.model import Givens
+    from trimtab.oracle.model import OracleSettings
 
 OracleOption = Annotated[
     bool,
@@ -37,13 +37,16 @@ def about_files(
     """
     from trimtab.lint.scenes import told_by
     from trimtab.oracle import settings
-    from trimtab.oracle.output import made_by
+    from trimtab.oracle.output import settings_by_name
 
     asked = [
-        (document.file, _question(givens, made_by(launch), told_by(launch, situation, document)))
+        (
+            document.file,
+            _question(givens, settings_by_name(launch), told_by(launch, situation, document)),
+        )
         for document in documents
         for launch in document.launches
-        if (givens := settings.of_launch(launch))
+        if (givens := settings.launch_settings(launch))
     ]
     found: dict[str, tuple[Finding, ...]] = {}
     answers = _answered([question for _, question in asked])
@@ -61,7 +64,7 @@ def about_machine(view: View) -> tuple[Finding, ...]:
     from trimtab.oracle import settings
 
     models = [npu.name for npu in view.facts.ascend.npus.value or ()]
-    groups = {settings.of_settings(one.scene.settings): one.scene for one in view.processes}
+    groups = {settings.plan_settings(one.scene.settings): one.scene for one in view.processes}
     answers = _answered(
         [
             _question(givens, dict(scene.env), scene.situation, models)
@@ -73,29 +76,29 @@ def about_machine(view: View) -> tuple[Finding, ...]:
 
 
 def _question(
-    givens: Givens,
+    givens: OracleSettings,
     made: Mapping[str, Setting],
     situation: Situation,
     models: Sequence[str] = (),
 ) -> Question:
     from trimtab.oracle import settings
     from trimtab.oracle.ask import Question
-    from trimtab.oracle.settings import wanted_on
+    from trimtab.oracle.settings import oracle_target
 
-    graph = situation.graphs is not False and settings.captures(givens)
-    return Question(givens, made, wanted_on(situation, models), graph)
+    graph = situation.graphs is not False and settings.captures_graphs(givens)
+    return Question(givens, made, oracle_target(situation, models), graph)
 
 
 def _answered(questions: Sequence[Question]) -> tuple[tuple[Finding, ...], ...]:
     """Ask, say on standard error what was asked, and return the findings of each question."""
     from trimtab.errors import EngineError, UsageError
     from trimtab.oracle import vendor
-    from trimtab.oracle.ask import answers
+    from trimtab.oracle.ask import ask_all
 
     try:
         if not questions:
             vendor.interpreter()  # that it is missing is told whatever there is to ask
-        found = answers(questions)
+        found = ask_all(questions)
     except EngineError as error:  # 1 would say that something is found
         raise UsageError(f"--oracle: {error}") from error
     nothing = "--oracle: there is no setting of torch_npu or vllm-ascend to ask about"

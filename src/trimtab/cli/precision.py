@@ -12,14 +12,14 @@ from scipy import special
 
 from trimtab import formatting, search
 from trimtab.measurement import blocks
-from trimtab.model import Spread, Start
+from trimtab.model import Start, VarianceComponents
 from trimtab.stats.effects import LEAST_DF
-from trimtab.stats.sequential import finest
+from trimtab.stats.sequential import detectable_difference
 
 
 def noise(starts: Sequence[Start], metric: str) -> dict[str, Any] | None:
     """Return the variance components of a measurement's starts, ``None`` while unknown."""
-    found = blocks.spread(starts, metric)
+    found = blocks.variance_components(starts, metric)
     return None if found is None else asdict(found)
 
 
@@ -75,14 +75,14 @@ def after(found: Mapping[str, Any], *, verbose: bool = True) -> Iterator[str]:
     ``verbose``: the components of the noise too, and not only what could have been found.
     """
     if verbose and found.get("noise") is not None:
-        yield search.told(Spread(**found["noise"]))
+        yield search.noise_sentence(VarianceComponents(**found["noise"]))
     if found.get("detectable_effect") is not None:
         can = _found(found["detectable_effect"], found["most_pairs"])
         yield f"{can}, with the noise as measured"
 
 
 def _finest(sd: float, pairs: int) -> float | None:
-    found = finest(sd, pairs)
+    found = detectable_difference(sd, pairs)
     return None if found is None else math.expm1(found)
 
 

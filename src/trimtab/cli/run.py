@@ -125,12 +125,12 @@ def say(line: str) -> None:
 def _wanted(
     profile: Path | None, preset: str, command: Sequence[str], *, allow_host: bool, live: bool
 ) -> Wanted:
-    from trimtab.profiles.profile import read_trusted
+    from trimtab.profiles.profile import read_trusted_profile
     from trimtab.run import target as wanted
 
     if profile is None:
         return wanted.of_preset(preset, command, os.environ, allow_host=allow_host)
-    read = read_trusted(profile)
+    read = read_trusted_profile(profile)
     if live:
         return wanted.of_running(read)
     return wanted.of_profile(read, command, os.environ, allow_host=allow_host)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from trimtab import formatting
-from trimtab.study.progress import Events
+from trimtab.study.progress import EventDisplay
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +59,7 @@ def say(line: str) -> None:
     if _asked.quiet:
         return
     if _asked.events:
-        Events(sys.stderr).note(line)
+        EventDisplay(sys.stderr).note(line)
     else:
         _write(line, sys.stderr)
 
@@ -67,7 +67,7 @@ def say(line: str) -> None:
 def fail(text: str, code: int) -> None:
     """Print why a command ends, in one line."""
     if _asked.events:
-        Events(sys.stderr).error(text, code)
+        EventDisplay(sys.stderr).error(text, code)
     else:
         _write(f"trimtab: {text}", sys.stderr)
 
@@ -75,7 +75,7 @@ def fail(text: str, code: int) -> None:
 def warn(text: str) -> None:
     """Print a sentence that is no reason to end, also to those who asked for quiet."""
     if _asked.events:
-        Events(sys.stderr).note(text)
+        EventDisplay(sys.stderr).note(text)
     else:
         _write(f"trimtab: {text}", sys.stderr)
 
@@ -118,10 +118,10 @@ def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
 
 def display(objective: str) -> Display:
     """Return what shows a study while it runs."""
-    from trimtab.study.progress import Silent, open_display
+    from trimtab.study.progress import SilentDisplay, open_display
 
     if _asked.quiet:
-        return Silent()
+        return SilentDisplay()
     if _asked.events:
-        return Events(sys.stderr, objective)
+        return EventDisplay(sys.stderr, objective)
     return open_display(console(stderr=True), objective)

@@ -180,11 +180,11 @@ def tune(
 def _like(folder: Path, asked: dict[str, Any], *, resume: bool) -> dict[str, Any]:
     """Return the options of another study, overridden by those given."""
     from trimtab.errors import UsageError
-    from trimtab.study.folder import like
+    from trimtab.study.folder import options_from_study
 
     if resume:
         raise UsageError("--like begins a new study: leave --resume out")
-    saved = like(folder)
+    saved = options_from_study(folder)
     if asked.keys() & {"baseline", "baseline_file"}:
         saved = {**saved, "baseline": (), "baseline_file": None}
     return {**saved, **asked}
@@ -199,12 +199,12 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
 
     session = resolve(Options(**asked), say, install=False)
     require_testable(session)
-    measured = header.of(session)
+    measured = header.header_of(session)
     space = session.space
     design = search.design(space, session.noise)
     named = None if space.guide is None else space.preset
-    without = () if named is None else presets.left_out(named, session.context)
-    for line in header.told(session):
+    without = () if named is None else presets.left_out_steps(named, session.context)
+    for line in header.header_lines(session):
         say(line)
     shown = {
         "measures": measured.as_data(),
@@ -228,7 +228,7 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
 
     opened = study.reopen if resume else study.create
     session, ledger, folder = opened(asked, folder, say)
-    for line in header.told(session):
+    for line in header.header_lines(session):
         say(line)
     if told := _arm_remark(session):
         say(told)
@@ -237,11 +237,13 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
             display = terminal.display(session.space.objective)
             try:
                 make = study.trial_of(session)
-                found = run_study(session, search.Phased(), ledger, folder, display, stop, make)
+                found = run_study(
+                    session, search.PhasedStrategy(), ledger, folder, display, stop, make
+                )
             finally:
                 display.close()
         starts = ledger.starts()
-        result = artifacts.write_answer(session, starts, found, folder)
+        result = artifacts.write_result(session, starts, found, folder)
     if as_json:
         terminal.answer(result_json.as_json(result, folder, session.catalog))
     else:

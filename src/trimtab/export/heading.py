@@ -8,7 +8,7 @@ from typing import Final
 
 from trimtab import formatting, presets
 from trimtab.export.order import Order
-from trimtab.model import Answer, CheckKind, Comparison
+from trimtab.model import CheckKind, Comparison, TuningVerdict
 from trimtab.profiles.profile import Profile
 
 _WIDTH: Final = 98
@@ -82,7 +82,7 @@ def _measured(profile: Profile) -> list[str]:
     return [*totals, *sets, *_list("risks are in the profile", risky)]
 
 
-def _worth(answer: Answer) -> str:
+def _worth(answer: TuningVerdict) -> str:
     """Return a tuning with its own effect: ``dtype=float32 (adopt 4.01x)``."""
     change = formatting.ratio(answer.effect)
     told = f"{answer.verdict.value} {change}" if change else answer.verdict.value
@@ -147,7 +147,7 @@ def _own(profile: Profile) -> list[Comparison]:
     return [one for one in profile.comparisons if one.arm == profile.name]
 
 
-def _short(answer: Answer) -> str:
+def _short(answer: TuningVerdict) -> str:
     return (
         f"{answer.tuning} = {formatting.value(answer.value)}: {answer.verdict.value} "
         f"{answer.metric} {formatting.effect(answer.effect)}, "

@@ -25,7 +25,7 @@ from trimtab.lint import read
 from trimtab.lint.report import Choice, report_on
 from trimtab.model import Candidate, Fact, Plan, Scope, Settings
 from trimtab.model.finding import Severity
-from trimtab.plan import as_it_stands, compile_plan
+from trimtab.plan import compile_plan, delivery_plan
 from trimtab.profiles.profile import EngineId, Profile
 from trimtab.server.environment import reaches_engine
 
@@ -62,11 +62,13 @@ def order_of(
     )
     willing = _willing(context)
     refused = _refused(wanted.of_preset(name), target, context)
-    chosen = tuple(pair for pair in presets.read_here(name, willing) if pair[0] not in refused)
+    chosen = tuple(
+        pair for pair in presets.local_candidate(name, willing) if pair[0] not in refused
+    )
     plan = compile_plan(chosen, base, target.facts, allow_conflicts=True)
-    skipped = [(one.name, one.reason) for one in presets.left_out(name, willing)]
+    skipped = [(one.name, one.reason) for one in presets.left_out_steps(name, willing)]
     order = Order(
-        _profile(name, context, served, as_it_stands(plan), target.engine),
+        _profile(name, context, served, delivery_plan(plan), target.engine),
         Path(name),
         preset=name,
         skipped=(*skipped, *refused.items()),

@@ -19,7 +19,7 @@ def platform(facts: Facts, packages: Mapping[str, str] = MappingProxyType({})) -
     vLLM the devices decide; a machine without any computes on its CPUs. "unknown": there is a
     vLLM, and neither its build nor a device tells.
     """
-    built = platforms.of_packages(packages)
+    built = platforms.platform_of_packages(packages)
     if facts.ascend.present and built in (platforms.UNKNOWN, platforms.CUDA):
         return platforms.ASCEND
     if built != platforms.UNKNOWN:

@@ -23,7 +23,7 @@ from trimtab.facts.python_build import PythonBuild
 from trimtab.host import LocalHost
 from trimtab.interpreters import store
 from trimtab.interpreters.store import Record
-from trimtab.model import Seen
+from trimtab.model import CheckOutcome
 
 if TYPE_CHECKING:
     from trimtab.interpreters.speed import Speed
@@ -109,7 +109,7 @@ class Row:
     """One thing that was looked at: what it is, the verdict, what was seen, and where."""
 
     what: str
-    verdict: Seen
+    verdict: CheckOutcome
     observed: str
     where: str
 
@@ -161,7 +161,7 @@ def attest(subject: Subject) -> Attested:
 
 def refuted(found: Attested) -> bool:
     """Whether a row speaks against it."""
-    return any(row.verdict is Seen.NO for row in found.rows)
+    return any(row.verdict is CheckOutcome.NO for row in found.rows)
 
 
 def _variables(host: LocalHost, build: PythonBuild) -> dict[str, str]:
@@ -176,13 +176,13 @@ def _variables(host: LocalHost, build: PythonBuild) -> dict[str, str]:
 
 def _checksums(subject: Subject) -> tuple[Row, ...]:
     if subject.record is None:
-        return (Row("record", Seen.UNOBSERVABLE, "it was not made by trimtab", ""),)
+        return (Row("record", CheckOutcome.UNOBSERVABLE, "it was not made by trimtab", ""),)
     rows = []
     for name, wanted in subject.record.sha256.items():
         path = subject.home / name
         found = store.checksum(path) if path.is_file() else "no file"
-        verdict = Seen.YES if found == wanted else Seen.NO
-        told = "as recorded" if verdict is Seen.YES else f"recorded {wanted}"
+        verdict = CheckOutcome.YES if found == wanted else CheckOutcome.NO
+        told = "as recorded" if verdict is CheckOutcome.YES else f"recorded {wanted}"
         rows.append(Row(f"SHA-256 of {name}", verdict, f"{found}, {told}", str(path)))
     return tuple(rows)
 
@@ -199,9 +199,11 @@ def _optimizations(subject: Subject, build: PythonBuild, seen: Elf) -> tuple[Row
         there: bool | None = getattr(build, name)
         promised = None if subject.record is None else subject.record.options.get(name)
         if promised is None:
-            verdict = Seen.UNOBSERVABLE if there is None else Seen.YES
+            verdict = CheckOutcome.UNOBSERVABLE if there is None else CheckOutcome.YES
         else:
-            verdict = Seen.UNOBSERVABLE if there is None else _yes_no(there is bool(promised))
+            verdict = (
+                CheckOutcome.UNOBSERVABLE if there is None else _yes_no(there is bool(promised))
+            )
         said = {True: "yes", False: "no", None: f"unknown: {build.reason}"}[there]
         wanted = "" if promised is None else f", recorded {'yes' if promised else 'no'}"
         rows.append(
@@ -212,15 +214,15 @@ def _optimizations(subject: Subject, build: PythonBuild, seen: Elf) -> tuple[Row
 
 def _linked(build: PythonBuild, seen: Elf) -> Row:
     if seen.reason:
-        return Row("ELF", Seen.UNOBSERVABLE, seen.reason, build.executable)
+        return Row("ELF", CheckOutcome.UNOBSERVABLE, seen.reason, build.executable)
     inside = f"needs {seen.libpython}" if seen.libpython else "libpython inside"
     symbols = f"{seen.symbols} symbols" if seen.symbols else "stripped"
     told = f"{inside}, {symbols}, build id {seen.build_id or 'none'}, {seen.compiler}"
-    return Row("ELF", Seen.YES, told, build.executable)
+    return Row("ELF", CheckOutcome.YES, told, build.executable)
 
 
-def _yes_no(condition: bool) -> Seen:
-    return Seen.YES if condition else Seen.NO
+def _yes_no(condition: bool) -> CheckOutcome:
+    return CheckOutcome.YES if condition else CheckOutcome.NO
 
 
 def as_data(found: Attested, speed: Speed | None) -> dict[str, Any]:

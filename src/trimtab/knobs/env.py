@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from trimtab.errors import LibraryMissingError, UsageError
 from trimtab.facts import Facts
 from trimtab.knobs.protocol import PRELOAD, Draft, preloaded, require_text, typed
-from trimtab.model import Check, CheckKind, HostWrite, Proves, Settings, Value
+from trimtab.model import Check, CheckKind, HostWrite, Proof, Settings, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Env:
         text = None if value is None else require_text(self.name, value)
         draft.set_env(self.name, text)
         draft.checks.append(
-            Check(CheckKind.ENVIRON, self.name, text, roles=("api",), proves=Proves.DELIVERY)
+            Check(CheckKind.ENVIRON, self.name, text, roles=("api",), proves=Proof.DELIVERY)
         )
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
@@ -86,7 +86,7 @@ class EnvList:
                 self.name,
                 joined or None,
                 roles=("api",),
-                proves=Proves.DELIVERY,
+                proves=Proof.DELIVERY,
             )
         )
 
@@ -149,7 +149,7 @@ class Preload:
                 path.value,
                 True,
                 roles=ROLES,
-                proves=Proves.DELIVERY if rival else Proves.EFFECT,
+                proves=Proof.DELIVERY if rival else Proof.EFFECT,
             )
         )
 

@@ -23,7 +23,7 @@ from trimtab.facts import Facts
 from trimtab.facts.interrupts import Interrupt
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.knobs.protocol import Draft, require_text, typed
-from trimtab.model import Check, CheckKind, HostWrite, Proves, Settings, Value
+from trimtab.model import Check, CheckKind, HostWrite, Proof, Settings, Value
 
 
 def write_host_file(draft: Draft, path: str, value: Value) -> None:
@@ -36,7 +36,7 @@ def write_host_file(draft: Draft, path: str, value: Value) -> None:
         return
     text = require_text(path, value)
     draft.writes[path] = text
-    draft.checks.append(Check(CheckKind.HOST_FILE, path, text, proves=Proves.DELIVERY))
+    draft.checks.append(Check(CheckKind.HOST_FILE, path, text, proves=Proof.DELIVERY))
 
 
 def host_file_value(writes: Sequence[HostWrite], path: str, kind: type[str] | type[int]) -> Value:

@@ -19,7 +19,7 @@ from typing import Any
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.knobs.protocol import Draft, require_text
-from trimtab.model import Check, CheckKind, HostWrite, Proves, Settings, Value
+from trimtab.model import Check, CheckKind, HostWrite, Proof, Settings, Value
 
 AUTO = "auto"
 
@@ -54,7 +54,7 @@ def _checks(name: str, value: Value, config: str) -> list[Check]:
     engine's to say, so nothing is expected of it.
     """
     accepted = f"args.{name.lstrip('-').replace('-', '_')}"
-    checks = [Check(CheckKind.CONFIG, accepted, value, proves=Proves.DELIVERY)]
+    checks = [Check(CheckKind.CONFIG, accepted, value, proves=Proof.DELIVERY)]
     if config and value != AUTO:
         checks.append(Check(CheckKind.CONFIG, config, value))
     return checks
@@ -228,7 +228,7 @@ class JsonKey:
             inner[last] = value
         argument.contribute(draft, json.dumps(whole) if whole else None, facts)
         name = f"args.{self.option.lstrip('-').replace('-', '_')}.{self.key}"
-        draft.checks.append(Check(CheckKind.CONFIG, name, value, proves=Proves.DELIVERY))
+        draft.checks.append(Check(CheckKind.CONFIG, name, value, proves=Proof.DELIVERY))
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return the key's value; an object or a list as JSON text."""

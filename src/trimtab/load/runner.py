@@ -187,7 +187,7 @@ def _windows(
                 void=void_reasons(ended, due, asked, end - begin, judged),
                 readings=used,
                 bins=table.throughputs(streaming, begin, end),
-                spread=aggregate.spreads(records, begin, end),
+                spread=aggregate.latency_histograms(records, begin, end),
             )
         )
     return tuple(windows)

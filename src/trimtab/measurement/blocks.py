@@ -17,14 +17,14 @@ import numpy as np
 from trimtab import formatting, search
 from trimtab.errors import StudyError
 from trimtab.metrics.table import METRICS
-from trimtab.model import BASELINE, Outcome, Phase, Plan, Spread, Start, StartRequest
+from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest, VarianceComponents
 from trimtab.stats.effects import fit
-from trimtab.stats.sequential import LOOKS, Look, look, mean_interval, no_interval
+from trimtab.stats.sequential import LOOKS, Look, look, mean_interval, no_interval_reason
 from trimtab.study.executors.live import run_plan
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import AUTO
 from trimtab.study.progress import Display
-from trimtab.study.runner import remembering, with_best
+from trimtab.study.runner import with_best_windows, with_gate_history
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
 
@@ -45,7 +45,7 @@ _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class MeasurementTarget:
     """Something to measure: a plan, and the name people gave it."""
 
     name: str
@@ -53,7 +53,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MetricSummary:
     """One metric over the starts of a target.
 
     ``low`` and ``high`` are ``None`` from fewer than four starts; ``reason`` then says so.
@@ -74,7 +74,7 @@ class Measurement:
     def __init__(
         self,
         session: Session,
-        targets: Sequence[Target],
+        targets: Sequence[MeasurementTarget],
         ledger: Ledger,
         folder: Path,
         display: Display,
@@ -145,12 +145,12 @@ class Measurement:
             return ""
         return f" ({formatting.count(done, 'start')} measured before: go on with --resume)"
 
-    def _run(self, target: Target, request: StartRequest) -> Start:
+    def _run(self, target: MeasurementTarget, request: StartRequest) -> Start:
         number = len(self._ledger.starts()) + 1
         self._display.begin_start(number, request)
         folder = self._folder / "starts" / f"{number:03d}"
         start = self._trial(
-            remembering(self._paced(request.block), self._ledger.starts()),
+            with_gate_history(self._paced(request.block), self._ledger.starts()),
             target.plan,
             request,
             number,
@@ -171,7 +171,9 @@ class Measurement:
         if self._session.options.windows != AUTO or block < _FIRST:
             return self._session
         first = [one for one in self._ledger.starts() if one.request.block < _FIRST]
-        return with_best(self._session, spread(first, self._session.options.objective))
+        return with_best_windows(
+            self._session, variance_components(first, self._session.options.objective)
+        )
 
 
 def _why(start: Start) -> str:
@@ -184,7 +186,7 @@ def _seed(session: Session, stream: int, block: int) -> int:
     )
 
 
-def of_target(starts: Sequence[Start], index: int) -> dict[int, Start]:
+def starts_of_target(starts: Sequence[Start], index: int) -> dict[int, Start]:
     """Return block → the measured start of a target (0 is the first)."""
     return {
         start.request.block: start
@@ -193,9 +195,9 @@ def of_target(starts: Sequence[Start], index: int) -> dict[int, Start]:
     }
 
 
-def summary(starts: Sequence[Start], index: int = 0) -> tuple[Measured, ...]:
+def summary(starts: Sequence[Start], index: int = 0) -> tuple[MetricSummary, ...]:
     """Return every metric of a target with its interval over starts, the table's order."""
-    own = list(of_target(starts, index).values())
+    own = list(starts_of_target(starts, index).values())
     found = []
     for name in dict.fromkeys(key for start in own for key in start.metrics):
         values = [start.metrics[name] for start in own if start.metrics.get(name, 0.0) > 0]
@@ -204,20 +206,20 @@ def summary(starts: Sequence[Start], index: int = 0) -> tuple[Measured, ...]:
         value, low, high = mean_interval([math.log(one) for one in values])
         known = METRICS.get(name)
         found.append(
-            Measured(
+            MetricSummary(
                 name,
                 known.unit if known is not None else "s",
                 math.exp(value),
                 None if low is None else math.exp(low),
                 None if high is None else math.exp(high),
                 len(values),
-                "" if low is not None else no_interval(len(values)),
+                "" if low is not None else no_interval_reason(len(values)),
             )
         )
     return tuple(found)
 
 
-def repeated(starts: Sequence[Start]) -> list[str]:
+def repeat_notes(starts: Sequence[Start]) -> list[str]:
     """Return a sentence for each start that was not measured, and so was made again."""
     return [
         f"start {one.number} ({one.request.stem.partition(':')[2]}) was not measured and was made "
@@ -229,7 +231,7 @@ def repeated(starts: Sequence[Start]) -> list[str]:
 
 def differences(starts: Sequence[Start], metric: str) -> list[float]:
     """Return the log ratio of the second target to the first in each pair, better is greater."""
-    first, second = of_target(starts, 0), of_target(starts, 1)
+    first, second = starts_of_target(starts, 0), starts_of_target(starts, 1)
     sign = 1.0 if METRICS[metric].higher_is_better else -1.0
     return [
         sign * math.log(second[block].metrics[metric] / first[block].metrics[metric])
@@ -238,7 +240,7 @@ def differences(starts: Sequence[Start], metric: str) -> list[float]:
     ]
 
 
-def spread(starts: Sequence[Start], metric: str) -> Spread | None:
+def variance_components(starts: Sequence[Start], metric: str) -> VarianceComponents | None:
     """Return the noise of a measurement's starts: of one target's, or of two within pairs.
 
     One target has new requests for each start, and they are part of its noise.
@@ -251,15 +253,17 @@ def spread(starts: Sequence[Start], metric: str) -> Spread | None:
         for arm in arms[1:]
     }
     noise = fit([math.log(one.metrics[metric]) for one in own], blocks, columns).noise
-    return search.spread(own, metric, noise)
+    return search.variance_components(own, metric, noise)
 
 
-def judged(starts: Sequence[Start], metric: str, margin: float, most: int = LOOKS[-1]) -> Look:
+def interim_look(
+    starts: Sequence[Start], metric: str, margin: float, most: int = LOOKS[-1]
+) -> Look:
     """Return what the pairs made so far say of the second target against the first."""
     return look(differences(starts, metric), math.log1p(margin), most)
 
 
-def settled(starts: Sequence[Start], metric: str, margin: float, most: int) -> bool:
+def is_decided(starts: Sequence[Start], metric: str, margin: float, most: int) -> bool:
     """Whether a comparison is over: its pairs are clear, or as many as asked for.
 
     A pair counts against ``most`` whether or not both of its starts have the metric, so that
@@ -268,7 +272,7 @@ def settled(starts: Sequence[Start], metric: str, margin: float, most: int) -> b
     Raises:
         StudyError: no start has the metric, or none has it beside the other of its pair.
     """
-    made = [of_target(starts, index) for index in range(2)]
+    made = [starts_of_target(starts, index) for index in range(2)]
     pairs = len(made[0].keys() & made[1].keys())
     if not pairs:
         return False
@@ -283,10 +287,12 @@ def settled(starts: Sequence[Start], metric: str, margin: float, most: int) -> b
             f"{metric} must decide, but is above 0 on both sides of no pair (measured in "
             f"{have[0]} starts of A and {have[1]} of B): name another --objective"
         )
-    return pairs >= most or judged(starts, metric, margin, most).final
+    return pairs >= most or interim_look(starts, metric, margin, most).final
 
 
-def question(session: Session, targets: Sequence[Target], **asked: object) -> Mapping[str, object]:
+def question(
+    session: Session, targets: Sequence[MeasurementTarget], **asked: object
+) -> Mapping[str, object]:
     """Return what identifies a measurement, for its ledger."""
     return {
         "measures": [{"name": one.name, "plan": one.plan.digest} for one in targets],

@@ -22,7 +22,7 @@ from trimtab.metrics.table import LATENCIES, geometric_mean, percentile
 from trimtab.model import RequestRecord, Start, StartRequest, Window
 from trimtab.stats.capacity import CLIP, Probe, crossing, next_rate
 from trimtab.stats.sequential import mean_interval
-from trimtab.study.executors.load import Drive, Driven, Loaded
+from trimtab.study.executors.load import Drive, DriveResult, VerifiedServer
 
 NAME: Final = "capacity"
 """The metric of a start that searched; in requests/s."""
@@ -54,7 +54,7 @@ _FAR: Final = 9.0
 """The margin that is recorded of a probe that failed requests: a ledger holds finite numbers."""
 
 
-class Run(Protocol):
+class LoadFunction(Protocol):
     """What drives a load on one server; ``give_up`` may end an over-saturated one early."""
 
     def __call__(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
@@ -62,7 +62,7 @@ class Run(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CapacityQuestion:
     """What capacity is asked for: an SLO, what requests look like, and how many a probe sends."""
 
     slo: Slo
@@ -117,7 +117,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CapacityEstimate:
     """What one start gave: its probes as windows, and the capacity if there is one."""
 
     windows: tuple[Window, ...]
@@ -145,12 +145,12 @@ def margin(records: Sequence[RequestRecord], slo: Slo) -> float:
     return max(found, default=math.inf)
 
 
-def search(asked: Asked, run: Run, seed: int) -> Found:
+def search(asked: CapacityQuestion, run: LoadFunction, seed: int) -> CapacityEstimate:
     """Find the capacity of one running server."""
     busy = run(asked.saturated(), seed)
     saturated = busy.windows[0].metrics.get("request_throughput") if busy.windows else None
     if saturated is None:
-        return Found(busy.windows, failed=busy.failed or "the server answered nothing")
+        return CapacityEstimate(busy.windows, failed=busy.failed or "the server answered nothing")
     first = min(saturated / 4, _HIGHEST)
     probes: list[Probe] = []
     windows: list[Window] = []
@@ -160,9 +160,13 @@ def search(asked: Asked, run: Run, seed: int) -> Found:
         if not window.void:
             probes.append(Probe(rate, found))
         elif len(windows) > 1 and windows[-2].void:
-            return Found(tuple(windows))  # a machine that is not quiet: the start is void
+            return CapacityEstimate(
+                tuple(windows)
+            )  # a machine that is not quiet: the start is void
     at = crossing(probes)
-    return Found(tuple(windows), at, "" if at is not None else _no_crossing(probes, asked.slo))
+    return CapacityEstimate(
+        tuple(windows), at, "" if at is not None else _no_crossing(probes, asked.slo)
+    )
 
 
 def _no_crossing(probes: Sequence[Probe], slo: Slo) -> str:
@@ -172,7 +176,9 @@ def _no_crossing(probes: Sequence[Probe], slo: Slo) -> str:
     return f"no rate breaks {slo}: {rates[-1]:.3g} requests/s still meet it"
 
 
-def _probe(asked: Asked, run: Run, rate: float, seed: int) -> tuple[Window, float]:
+def _probe(
+    asked: CapacityQuestion, run: LoadFunction, rate: float, seed: int
+) -> tuple[Window, float]:
     """Try one rate; the window is void where the machine, not the server, was at fault.
 
     A rate that over-saturates the server ends once its margin is past what the estimate clips:
@@ -199,7 +205,7 @@ def _lasted(window: Window, records: Sequence[RequestRecord]) -> dict[str, float
     return {LENGTH: seconds * len(each) / math.fsum(each)} if each and seconds > 0 else {}
 
 
-def length(windows: Sequence[Window], found: float | None) -> float | None:
+def probe_length(windows: Sequence[Window], found: float | None) -> float | None:
     """Return the median length of the probes that a start's capacity rests on.
 
     Those are the ones within a tenth of it. The unit is the mean end-to-end time of a request;
@@ -210,26 +216,26 @@ def length(windows: Sequence[Window], found: float | None) -> float | None:
     return median([one.metrics[LENGTH] for one in near or known]) if known else None
 
 
-def probing(asked: Asked) -> Drive:
+def search_drive(asked: CapacityQuestion) -> Drive:
     """Return the drive that finds the capacity of each start."""
 
-    def drive(loaded: Loaded, request: StartRequest) -> Driven:
+    def drive(loaded: VerifiedServer, request: StartRequest) -> DriveResult:
         found = search(asked, loaded.run, request.seed)
         metrics = {} if found.capacity is None else {NAME: found.capacity}
-        return Driven(found.windows, metrics, found.failed)
+        return DriveResult(found.windows, metrics, found.failed)
 
     return drive
 
 
-def trying(asked: Asked, rate: float) -> Drive:
+def verification_drive(asked: CapacityQuestion, rate: float) -> Drive:
     """Return the drive that tries whether a rate meets the SLO, window by window."""
 
-    def drive(loaded: Loaded, request: StartRequest) -> Driven:
+    def drive(loaded: VerifiedServer, request: StartRequest) -> DriveResult:
         made = [_probe(asked, loaded.run, rate, request.seed + 1 + n) for n in range(WINDOWS)]
         windows = tuple(replace(window, index=n) for n, (window, _) in enumerate(made))
         if any(window.void for window in windows):
-            return Driven(windows, {})
-        return Driven(windows, {VERIFIED: float(sum(found <= 0 for _, found in made))})
+            return DriveResult(windows, {})
+        return DriveResult(windows, {VERIFIED: float(sum(found <= 0 for _, found in made))})
 
     return drive
 

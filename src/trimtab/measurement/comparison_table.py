@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trimtab.measurement.blocks import of_target
+from trimtab.measurement.blocks import starts_of_target
 from trimtab.metrics.table import METRICS
 from trimtab.model import Start
 from trimtab.stats.sequential import mean_interval
@@ -29,7 +29,7 @@ _MAIN: Final = ("p50", "p99")
 
 
 @dataclass(frozen=True, slots=True)
-class MetricRow:
+class ComparisonRow:
     """One metric of both sides, geometric means over the pairs that have it on both.
 
     ``ratio`` is better-is-greater; ``low`` and ``high`` bound it at 95 %, and are ``None`` where
@@ -46,26 +46,28 @@ class MetricRow:
     pairs: int
 
 
-def table(starts: Sequence[Start]) -> tuple[MetricRow, ...]:
+def table(starts: Sequence[Start]) -> tuple[ComparisonRow, ...]:
     """Return a row for each metric that both sides have in a pair, in order of importance."""
-    first, second = of_target(starts, 0), of_target(starts, 1)
+    first, second = starts_of_target(starts, 0), starts_of_target(starts, 1)
     pairs = [(first[block], second[block]) for block in sorted(first.keys() & second.keys())]
     names = dict.fromkeys(name for a, b in pairs for name in a.metrics if name in b.metrics)
-    found = (_row(name, pairs) for name in ordered(names))
+    found = (_row(name, pairs) for name in sort_metrics(names))
     return tuple(row for row in found if row is not None)
 
 
-def ordered(names: Iterable[str]) -> list[str]:
+def sort_metrics(names: Iterable[str]) -> list[str]:
     """Return metrics in order of importance, unknown ones last."""
     return sorted(names, key=_rank)
 
 
-def main(name: str) -> bool:
+def is_main_metric(name: str) -> bool:
     """Whether a metric is one that everybody asks for: no further statistic of a latency."""
     return name.rpartition("_")[2] not in {*_STATISTICS} - {*_MAIN}
 
 
-def shown(low: float | None, high: float | None, starts: int) -> tuple[float, float] | None:
+def informative_interval(
+    low: float | None, high: float | None, starts: int
+) -> tuple[float, float] | None:
     """Return an interval if it says something, ``None`` if the starts are too few for one."""
     if low is None or high is None or low <= 0 or starts <= ENOUGH_DF:
         return None
@@ -79,7 +81,7 @@ def _rank(name: str) -> tuple[int, int, str]:
     return place, _STATISTICS.index(statistic) if statistic in _STATISTICS else 0, name
 
 
-def _row(name: str, pairs: Sequence[tuple[Start, Start]]) -> MetricRow | None:
+def _row(name: str, pairs: Sequence[tuple[Start, Start]]) -> ComparisonRow | None:
     values = [(a.metrics.get(name, 0.0), b.metrics.get(name, 0.0)) for a, b in pairs]
     logs = [(math.log(a), math.log(b)) for a, b in values if a > 0 and b > 0]
     if not logs:
@@ -87,8 +89,12 @@ def _row(name: str, pairs: Sequence[tuple[Start, Start]]) -> MetricRow | None:
     known = METRICS.get(name)
     sign = 1.0 if known is not None and known.higher_is_better else -1.0
     value, low, high = mean_interval([sign * (b - a) for a, b in logs])
-    ends = None if low is None or high is None else shown(math.exp(low), _exp(high), len(logs))
-    return MetricRow(
+    ends = (
+        None
+        if low is None or high is None
+        else informative_interval(math.exp(low), _exp(high), len(logs))
+    )
+    return ComparisonRow(
         metric=name,
         unit="s" if known is None else known.unit,
         a=math.exp(sum(a for a, _ in logs) / len(logs)),

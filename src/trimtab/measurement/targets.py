@@ -13,11 +13,11 @@ from trimtab.engines import installable
 from trimtab.engines.default_model import folder as built_in
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Switch
-from trimtab.measurement.blocks import Target
+from trimtab.measurement.blocks import MeasurementTarget
 from trimtab.model import candidate
-from trimtab.profiles.profile import Profile, read_trusted
-from trimtab.study.baseline import applied
-from trimtab.study.engine_choice import choose, require_same
+from trimtab.profiles.profile import Profile, read_trusted_profile
+from trimtab.study.baseline import apply_baseline
+from trimtab.study.engine_choice import choose, require_same_engine
 from trimtab.study.options import Options, parse_tries
 from trimtab.study.session import Say, Session, open_session
 
@@ -27,7 +27,7 @@ _PROFILES = (".yaml", ".yml")
 
 def open_target(
     given: str, options: Options, say: Say, *, install: bool = True
-) -> tuple[Session, Target]:
+) -> tuple[Session, MeasurementTarget]:
     """Return a target, and the session to measure it in.
 
     ``given`` is a preset ("stock" is one), a value of a tuning (``interpreter=NAME``), a profile
@@ -46,17 +46,17 @@ def open_target(
     if not path.exists():
         return _one_tuning(given, options, say, install=install)
     if path.suffix in _PROFILES:
-        profile = read_trusted(path)
+        profile = read_trusted_profile(path)
         session = open_session(_as_measured(profile, options), say, install=install)
         _require_own(path.name, profile, session, options)
-        return session, Target(path.name, profile.plan)
+        return session, MeasurementTarget(path.name, profile.plan)
     session = open_session(replace(options, baseline_file=path), say, install=install)
-    return session, Target(path.name, session.compile(()))
+    return session, MeasurementTarget(path.name, session.compile(()))
 
 
 def open_pair(
     names: Sequence[str], options: Options, say: Say, *, install: bool = True
-) -> tuple[tuple[Session, Target], tuple[Session, Target]]:
+) -> tuple[tuple[Session, MeasurementTarget], tuple[Session, MeasurementTarget]]:
     """Return two targets, each with its session.
 
     A preset or a tuning's value names no server: it is measured on the other target's.
@@ -119,8 +119,8 @@ def _shared(names: Sequence[str], options: Options) -> Options:
     if path is None or options.engine or options.baseline or options.baseline_file:
         return options
     if path.suffix in _PROFILES:
-        return _as_measured(read_trusted(path), options)
-    asked, command = applied(replace(options, baseline_file=path))
+        return _as_measured(read_trusted_profile(path), options)
+    asked, command = apply_baseline(replace(options, baseline_file=path))
     return replace(choose(asked, command), baseline_file=None)
 
 
@@ -136,27 +136,27 @@ def _nothing(given: str) -> str:
     )
 
 
-def _of_preset(name: str, session: Session) -> tuple[Session, Target]:
+def _of_preset(name: str, session: Session) -> tuple[Session, MeasurementTarget]:
     """Return a preset as it stands, contradictions included; note what of it is not set here.
 
     Raises:
         UsageError: nothing of it can be set here, so that it would be stock under another name.
     """
-    chosen = presets.read_here(name, session.context)
-    without = presets.left_out(name, session.context)
+    chosen = presets.local_candidate(name, session.context)
+    without = presets.left_out_steps(name, session.context)
     notes = (f"{name} without {one.name}: {one.reason}" for one in without)
-    if name != STOCK and not presets.acting(name, session.context):
+    if name != STOCK and not presets.acting_tunings(name, session.context):
         raise UsageError(
             f"{name} is not measured here, because nothing on {session.engine.platform} reads "
             f"what it sets: measure {STOCK} instead"
         )
     session = replace(session, notes=(*session.notes, *notes))
-    return session, Target(name, session.compile(chosen, guide=True))
+    return session, MeasurementTarget(name, session.compile(chosen, guide=True))
 
 
 def _one_tuning(
     given: str, options: Options, say: Say, *, install: bool
-) -> tuple[Session, Target]:
+) -> tuple[Session, MeasurementTarget]:
     """Return stock but for one tuning.
 
     Raises:
@@ -169,7 +169,7 @@ def _one_tuning(
     if not option and (reason := not_here(tuning, session.context)):
         raise UsageError(f"{given} cannot be measured here: {reason}")
     value = tuning.recommended_for(session.context)
-    return session, Target(given, session.compile(candidate({name: value})))
+    return session, MeasurementTarget(given, session.compile(candidate({name: value})))
 
 
 def _as_measured(profile: Profile, options: Options) -> Options:
@@ -194,7 +194,7 @@ def _require_own(name: str, profile: Profile, session: Session, options: Options
         UsageError: they do.
     """
     program, other = profile.plan.settings.argv[0], session.base.argv[0]
-    require_same(program, options, f"{name} starts")
+    require_same_engine(program, options, f"{name} starts")
     if options.engine and program != other:
         raise UsageError(
             f"{name} starts {program}, but --engine {options.engine} means {other}: leave "

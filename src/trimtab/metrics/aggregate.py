@@ -28,7 +28,7 @@ WIDTH: Final = 0.005
 _SMALLEST: Final = 1e-6
 
 
-def spread(values: Iterable[float]) -> tuple[int, ...]:
+def histogram(values: Iterable[float]) -> tuple[int, ...]:
     """Return values as bins: the first bin and its count, then each next one's step and count.
 
     Values below a millionth (of whatever unit) count as that.
@@ -39,7 +39,7 @@ def spread(values: Iterable[float]) -> tuple[int, ...]:
     return tuple(part for step, at in zip(steps, bins, strict=True) for part in (step, counts[at]))
 
 
-def merged(spreads: Iterable[Sequence[int]]) -> list[tuple[float, int]]:
+def merge_histograms(spreads: Iterable[Sequence[int]]) -> list[tuple[float, int]]:
     """Return all values of some spreads as (value, count), in order."""
     counts: Counter[int] = Counter()
     for one in spreads:
@@ -72,7 +72,7 @@ def _ranked(values: Sequence[tuple[float, int]], rank: int) -> float:
     return next(value for (value, _), seen in zip(values, upto, strict=True) if rank < seen)
 
 
-def over_windows(windows: Sequence[Window]) -> dict[str, float]:
+def start_metrics(windows: Sequence[Window]) -> dict[str, float]:
     """Return the metrics of a start: of each the trimmed geometric mean over its windows.
 
     A percentile is that of the requests of all windows together, where these have kept their
@@ -105,20 +105,20 @@ def _percentiles(windows: Sequence[Window]) -> dict[str, float]:
     for latency in LATENCIES:
         spreads = [window.spread.get(latency, ()) for window in windows]
         if all(spreads):
-            values = merged(spreads)
+            values = merge_histograms(spreads)
             for statistic in STATISTICS:
                 if statistic.startswith("p"):
                     found[f"{latency}_{statistic}"] = quantile(values, float(statistic[1:]))
     return found
 
 
-def spreads(
+def latency_histograms(
     records: Sequence[RequestRecord], begin: float, end: float
 ) -> dict[str, tuple[int, ...]]:
     """Return the latencies (ms) of the requests completed in ``(begin, end]``, for a window."""
     completed = Sample(tuple(records), begin, end).completed
     found = {
-        str(latency): spread(1000.0 * value for record in completed for value in values(record))
+        str(latency): histogram(1000.0 * value for record in completed for value in values(record))
         for latency, values in LATENCIES.items()
     }
     return {latency: bins for latency, bins in found.items() if bins}

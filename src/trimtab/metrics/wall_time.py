@@ -45,7 +45,7 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Division:
+class TimeBreakdown:
     """The seconds of some starts, in all and by part.
 
     ``parts`` has ``other`` for what no start tells. ``compiled`` is the part of the start-up that
@@ -78,7 +78,7 @@ class Division:
         return f"{100 * seconds / self.seconds:.0f} %"
 
 
-def division(starts: Sequence[Start]) -> Division:
+def time_breakdown(starts: Sequence[Start]) -> TimeBreakdown:
     """Return where the wall time of some starts went."""
     total = math.fsum(start.seconds for start in starts)
     known = {
@@ -88,7 +88,7 @@ def division(starts: Sequence[Start]) -> Division:
     }
     rest = max(0.0, total - math.fsum(known.values()))
     compiled = [start.times[COMPILE] for start in starts if COMPILE in start.times]
-    return Division(total, {**known, _REST: rest}, math.fsum(compiled) if compiled else None)
+    return TimeBreakdown(total, {**known, _REST: rest}, math.fsum(compiled) if compiled else None)
 
 
 def _any_has(starts: Iterable[Start], name: str) -> bool:

@@ -46,7 +46,7 @@ class CheckKind(StrEnum):
     HOST_FILE = "host-file"  # subject: path under /proc or /sys; expected: its text
 
 
-class Proves(StrEnum):
+class Proof(StrEnum):
     """What a passed check proves: that the setting arrived, or that it acts."""
 
     DELIVERY = "delivery"
@@ -67,10 +67,10 @@ class Check:
     expected: Value
     tuning: str = ""
     roles: tuple[str, ...] = ()
-    proves: Proves = Proves.EFFECT
+    proves: Proof = Proof.EFFECT
 
 
-class Seen(StrEnum):
+class CheckOutcome(StrEnum):
     """Verdict of one observation. ``UNOBSERVABLE`` is never a quiet yes."""
 
     YES = "yes"
@@ -83,7 +83,7 @@ class Evidence:
     """What the live process or host showed for one check, and where it was read."""
 
     check: Check
-    verdict: Seen
+    verdict: CheckOutcome
     observed: str
     where: str
 

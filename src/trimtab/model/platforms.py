@@ -68,7 +68,7 @@ _LIBRARIES: tuple[tuple[str, str], ...] = (
 """Beginnings of distributions that only one platform's PyTorch needs."""
 
 
-def of_packages(packages: Mapping[str, str]) -> str:
+def platform_of_packages(packages: Mapping[str, str]) -> str:
     """Return the platform of an environment, ``UNKNOWN`` if its distributions do not tell.
 
     ``packages``: canonical name → version, with or without those that have no part in it.
@@ -79,7 +79,7 @@ def of_packages(packages: Mapping[str, str]) -> str:
     vllm = packages.get("vllm")
     if vllm is None:
         return UNKNOWN
-    own, torch = of_version(vllm), of_version(packages.get("torch", ""))
+    own, torch = platform_of_version(vllm), platform_of_version(packages.get("torch", ""))
     if own not in (None, UNKNOWN) or vllm.endswith("empty"):
         return own or UNKNOWN
     if torch is not None:
@@ -87,7 +87,7 @@ def of_packages(packages: Mapping[str, str]) -> str:
     return _of_libraries(packages) or UNKNOWN
 
 
-def of_version(version: str) -> str | None:
+def platform_of_version(version: str) -> str | None:
     """Return the platform in a version's local part; ``None`` if that names none.
 
     A part that is neither a platform nor a commit ("+empty") names a build that is none of ours.

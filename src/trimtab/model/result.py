@@ -65,7 +65,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TuningVerdict:
     """The verdict for one tuning, with its effect and the sentence that explains it.
 
     ``removal`` is what the proven profile gains by it over itself without it, where measured.
@@ -106,7 +106,7 @@ class Advantage:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ParetoArm:
     """One arm of the confirmation, seen by all objectives of the study.
 
     ``comparisons`` are with the baseline, one for each objective that has an estimate (of the
@@ -150,7 +150,7 @@ class Fidelity:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class VarianceComponents:
     """Variance components of the objective: sds on the log scale (0.02 = 2 %), method of moments.
 
     ``between`` is that of starts (s_r), ``within`` that of the windows of one start (s_w), each
@@ -181,7 +181,7 @@ class Conclusion:
     objectives. ``within_slo`` names the profiles that are shown to keep the SLO, if one was given.
     """
 
-    answers: tuple[Answer, ...]
+    answers: tuple[TuningVerdict, ...]
     proven: Candidate
     best: Candidate
     confirmed: tuple[Comparison, ...]
@@ -190,12 +190,12 @@ class Conclusion:
     detectable: float | None
     notes: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
-    pareto: tuple[Standing, ...] = ()
-    spread: Spread | None = None
+    pareto: tuple[ParetoArm, ...] = ()
+    spread: VarianceComponents | None = None
     within_slo: tuple[str, ...] = ()
 
 
-class Status(StrEnum):
+class StudyStatus(StrEnum):
     """What a study comes to (docs/verdicts.md)."""
 
     RECOMMENDED = "recommended"
@@ -214,7 +214,7 @@ class Headline:
     if there is nothing to confirm. ``next`` is a command that can be pasted.
     """
 
-    status: Status
+    status: StudyStatus
     text: str
     metric: str
     next: str

@@ -59,7 +59,7 @@ class Window:
     ``readings`` are the shares of the machine that others than the server used in it. ``on``
     names the tuning that was on in it, in a start in which one alternates.
     ``bins`` are its output tokens/s in equal parts of its time. ``spread`` holds, for each
-    latency, the values of its requests in milliseconds as `trimtab.metrics.aggregate.spread`
+    latency, the values of its requests in milliseconds as `trimtab.metrics.aggregate.histogram`
     writes them.
     """
 

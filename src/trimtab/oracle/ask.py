@@ -21,7 +21,7 @@ from trimtab.model.finding import Finding
 from trimtab.oracle import LABEL, judge, settings, vendor
 from trimtab.oracle import effective as allocator
 from trimtab.oracle import vendor as environment
-from trimtab.oracle.effective import effective
+from trimtab.oracle.effective import effective_value
 from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import (
     ADDITIONAL,
@@ -29,23 +29,23 @@ from trimtab.oracle.model import (
     SWITCHES,
     TORCH_NPU,
     VLLM_ASCEND,
-    Answer,
     Conflict,
-    Given,
-    Givens,
-    Reply,
-    Verdict,
+    Handling,
+    OracleReply,
+    OracleSetting,
+    OracleSettings,
+    SettingReply,
 )
 from trimtab.oracle.output import findings
-from trimtab.oracle.runs import DEADLINE, Runs, Setup
-from trimtab.oracle.settings import Wanted
+from trimtab.oracle.runs import DEADLINE, CheckRuns, Setup
+from trimtab.oracle.settings import OracleTarget
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """What becomes of settings that are not all taken as written."""
 
-    verdict: Verdict
+    verdict: Handling
     sentence: str
     stage: str
 
@@ -53,11 +53,11 @@ class Trouble:
 _ITS_OWN = "VLLM_ASCEND_"
 """How the names of vllm-ascend's variables begin."""
 
-Asking: TypeAlias = Callable[[str, Givens, Setup], Trouble | None]
+Asking: TypeAlias = Callable[[str, OracleSettings, Setup], Trouble | None]
 
 
 class Oracle:
-    """Asks the vendors' code in an environment; see `Runs` for the arguments."""
+    """Asks the vendors' code in an environment; see `CheckRuns` for the arguments."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Oracle:
         deadline: float = DEADLINE,
     ) -> None:
         self._python = python
-        self.runs = Runs(
+        self.runs = CheckRuns(
             python, machine or StandIn(), through=through, fresh=fresh, deadline=deadline
         )
         self._mentioned: dict[str, tuple[str, ...]] = {}
@@ -86,7 +86,7 @@ class Oracle:
     ) -> None:
         self.runs.close()
 
-    def ask(self, givens: Sequence[Given], *, graph: bool = False) -> Reply:
+    def ask(self, givens: Sequence[OracleSetting], *, graph: bool = False) -> OracleReply:
         """Return what the vendors' code says to each setting, and to all of them together."""
         switches = [one for one in givens if one.name in SWITCHES]
         known = tuple(one for one in switches if one.text or one.name not in SIZES)
@@ -95,12 +95,16 @@ class Oracle:
         good = tuple(one.given for one in answers if not one.verdict.fails)
         conflicts = self.together(good, setup)
         sized = len(known) == len(switches)
-        answers = [judge.hedged(one, sized=sized) for one in answers]
-        conflicts = [one for one in conflicts if not judge.depends(one.sentence, sized=sized)]
+        answers = [judge.qualify(one, sized=sized) for one in answers]
+        conflicts = [
+            one for one in conflicts if not judge.unknown_cause(one.sentence, sized=sized)
+        ]
         chip = self.runs.machine.chip
-        return Reply(chip, self.runs.versions, tuple(answers), tuple(conflicts))
+        return OracleReply(chip, self.runs.versions, tuple(answers), tuple(conflicts))
 
-    def alone(self, givens: Sequence[Given], setup: Setup | None = None) -> list[Answer]:
+    def alone(
+        self, givens: Sequence[OracleSetting], setup: Setup | None = None
+    ) -> list[SettingReply]:
         """Return the answer to each setting by itself."""
         setup = setup or Setup()
         asked = _given_to_checks(givens)
@@ -115,7 +119,7 @@ class Oracle:
             self.runs.pairs(kind, concerned, setup)
         return [self._answer(one, setup) for one in givens]
 
-    def together(self, givens: Givens, setup: Setup | None = None) -> list[Conflict]:
+    def together(self, givens: OracleSettings, setup: Setup | None = None) -> list[Conflict]:
         """Return which settings, each taken alone, are not taken or are misread together."""
         givens = _given_to_checks(givens)
         if len(givens) < 2:
@@ -127,7 +131,7 @@ class Oracle:
             for conflict in self._conflicts(kind, givens, setup or Setup())
         ]
 
-    def at_once(self, givens: Givens, setup: Setup | None = None) -> Trouble | None:
+    def at_once(self, givens: OracleSettings, setup: Setup | None = None) -> Trouble | None:
         """Return what becomes of settings given together, ``None`` if all are taken as written."""
         givens = _given_to_checks(givens)
         self._look_up(givens)
@@ -137,22 +141,24 @@ class Oracle:
                     return found
         return None
 
-    def _look_up(self, givens: Iterable[Given]) -> None:
+    def _look_up(self, givens: Iterable[OracleSetting]) -> None:
         names = {name for given in givens for name in _names(given)}
         missing = names - set(self._mentioned)
         self._mentioned.update(vendor.mentions(self._python, missing))
         # a key of an option is the vendors' own; a variable may be of the software around them
         variables = {one.name for one in givens if not one.is_option} & missing
         nowhere = {name for name in variables if not self._mentioned.get(name)}
-        nowhere = {name for name in nowhere if not judge.of_cann(name)}  # who reads it is known
-        self._beside.update(vendor.beside(self._python, nowhere))
+        nowhere = {
+            name for name in nowhere if not judge.is_read_by_cann(name)
+        }  # who reads it is known
+        self._beside.update(vendor.framework_mentions(self._python, nowhere))
 
-    def _surely_asked(self, givens: Givens) -> set[str]:
+    def _surely_asked(self, givens: OracleSettings) -> set[str]:
         """Return the checks that settings take part in, as far as their names alone tell."""
         sure = any(_concerns_plugin(one) or one.name.startswith(_ITS_OWN) for one in givens)
         return {VLLM_ASCEND} & set(self.runs.kinds) if sure else set()
 
-    def _kinds_of(self, givens: Givens) -> tuple[str, ...]:
+    def _kinds_of(self, givens: OracleSettings) -> tuple[str, ...]:
         """Return the checks in which settings take part: those whose software mentions them."""
         wanted = set()
         for one in givens:
@@ -162,17 +168,17 @@ class Oracle:
             wanted |= (named or {TORCH_NPU}) & set(self.runs.kinds) or {self.runs.kinds[0]}
         return tuple(kind for kind in self.runs.kinds if kind in wanted)
 
-    def _answer(self, given: Given, setup: Setup) -> Answer:
-        if (known_before := judge.unasked(given)) is not None:
+    def _answer(self, given: OracleSetting, setup: Setup) -> SettingReply:
+        if (known_before := judge.uncheckable_reply(given)) is not None:
             return known_before
         answers = []
         for kind in self._kinds_of((given,)):
             base, run = self.runs.pair(kind, (given,), setup)
-            known = judge.Known(self.runs.versions, self._mentioned, self._beside)
+            known = judge.VendorSoftware(self.runs.versions, self._mentioned, self._beside)
             answers.append(judge.judge(given, run, base, known, graph=setup.graph))
-        return judge.of_both(answers)
+        return judge.decisive_reply(answers)
 
-    def _conflicts(self, kind: str, givens: Givens, setup: Setup) -> list[Conflict]:
+    def _conflicts(self, kind: str, givens: OracleSettings, setup: Setup) -> list[Conflict]:
         found: list[Conflict] = []
         left = list(givens)
         while len(left) > 1:
@@ -183,7 +189,7 @@ class Oracle:
             left.remove(conflict.givens[-1])
         return found
 
-    def _conflict(self, kind: str, givens: Givens, setup: Setup) -> Conflict | None:
+    def _conflict(self, kind: str, givens: OracleSettings, setup: Setup) -> Conflict | None:
         for trouble in (self._failed, self._misread):
             if trouble(kind, givens, setup) is None:
                 continue
@@ -193,38 +199,42 @@ class Oracle:
                 return Conflict(least, what.verdict, what.sentence, what.stage, kind)
         return None
 
-    def _again(self, trouble: Asking, kind: str, setup: Setup, some: Givens) -> Trouble | None:
+    def _again(
+        self, trouble: Asking, kind: str, setup: Setup, some: OracleSettings
+    ) -> Trouble | None:
         return trouble(kind, some, setup)
 
-    def _failed(self, kind: str, givens: Givens, setup: Setup) -> Trouble | None:
+    def _failed(self, kind: str, givens: OracleSettings, setup: Setup) -> Trouble | None:
         base, run = self.runs.pair(kind, givens, setup)
         failure = judge.failure_of(run, base, graph=setup.graph)
         if failure is None:
             return None
         return Trouble(failure.verdict, one_line(failure.message), failure.stage)
 
-    def _misread(self, kind: str, givens: Givens, setup: Setup) -> Trouble | None:
+    def _misread(self, kind: str, givens: OracleSettings, setup: Setup) -> Trouble | None:
         """Return which setting, read as written alone, is read otherwise beside the others."""
         base, run = self.runs.pair(kind, givens, setup)
         for one in givens:
             usual, single = self.runs.pair(kind, (one,), setup)
-            before, now = effective(one, single, usual), effective(one, run, base)
+            before, now = effective_value(one, single, usual), effective_value(one, run, base)
             if before and now and before.as_written and not now.as_written:
                 sentence = f"{one.name} is then read as {now.text}"
-                return Trouble(Verdict.READ_AS, sentence, run.asked.get(one.name, ""))
+                return Trouble(Handling.READ_AS, sentence, run.asked.get(one.name, ""))
         return None
 
 
-def _concerns_plugin(given: Given) -> bool:
+def _concerns_plugin(given: OracleSetting) -> bool:
     """Whether vllm-ascend handles a setting: options, and the allocator's variable it writes."""
     return given.is_option or given.name in allocator.NAMES
 
 
-def _given_to_checks(givens: Iterable[Given]) -> Givens:
-    return tuple(one for one in givens if judge.unasked(one) is None)
+def _given_to_checks(givens: Iterable[OracleSetting]) -> OracleSettings:
+    return tuple(one for one in givens if judge.uncheckable_reply(one) is None)
 
 
-def _least(givens: Givens, trouble: Callable[[Givens], object | None]) -> Givens:
+def _least(
+    givens: OracleSettings, trouble: Callable[[OracleSettings], object | None]
+) -> OracleSettings:
     """Return settings of which none can be left out without the trouble going away."""
     left = list(givens)
     for one in givens:
@@ -234,7 +244,7 @@ def _least(givens: Givens, trouble: Callable[[Givens], object | None]) -> Givens
     return tuple(left)
 
 
-def _names(given: Given) -> set[str]:
+def _names(given: OracleSetting) -> set[str]:
     """Return the words to look up for a setting: its name, or the keys of its object."""
     if given.name != ADDITIONAL:
         return {given.name}
@@ -259,21 +269,21 @@ class Question:
     ``graph``: whether a refusal to capture a graph counts.
     """
 
-    givens: Givens
+    givens: OracleSettings
     made: Mapping[str, Setting]
-    wanted: Wanted
+    wanted: OracleTarget
     graph: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class OracleFindings:
     """The findings of each question, in order; and what was asked, one sentence each."""
 
     findings: tuple[tuple[Finding, ...], ...]
     asked: tuple[str, ...]
 
 
-def answers(questions: Sequence[Question]) -> Answered:
+def ask_all(questions: Sequence[Question]) -> OracleFindings:
     """Ask all questions; those about one chip and version share their child programs.
 
     Raises:
@@ -291,7 +301,7 @@ def answers(questions: Sequence[Question]) -> Answered:
                 reply = oracle.ask(part.givens, graph=part.graph)
                 found[number] += findings(reply, part.made, part.wanted)
                 asked.append(f"{LABEL}: {part.wanted.asked(reply)}")
-    return Answered(tuple(map(tuple, found)), tuple(dict.fromkeys(asked)))
+    return OracleFindings(tuple(map(tuple, found)), tuple(dict.fromkeys(asked)))
 
 
 def _parts(question: Question) -> Iterator[tuple[Path, Question]]:
@@ -300,7 +310,7 @@ def _parts(question: Question) -> Iterator[tuple[Path, Question]]:
     The environment of another torch_npu has no vllm-ascend: of what that reads, it would say that
     nothing asks for it. The emulator's own is asked about that, without the other settings.
     """
-    python = environment.nearest(question.wanted.torch_npu)
+    python = environment.nearest_interpreter(question.wanted.torch_npu)
     if VLLM_ASCEND in vendor.kinds(python):
         parts = [(python, question)]
     else:
@@ -314,7 +324,7 @@ def _parts(question: Question) -> Iterator[tuple[Path, Question]]:
     yield from (one for one in parts if settings.asks(one[1].givens))
 
 
-def _is_of_vllm_ascend(given: Given) -> bool:
+def _is_of_vllm_ascend(given: OracleSetting) -> bool:
     return given.is_option or given.name.startswith("VLLM_") or given.name in _variables()
 
 

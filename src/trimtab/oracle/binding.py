@@ -15,7 +15,7 @@ from trimtab.errors import EngineError, HostError, UsageError
 from trimtab.facts import npu_smi
 from trimtab.facts.parsing import format_cpu_list
 from trimtab.host import Host
-from trimtab.oracle.executor import Check, Zygote
+from trimtab.oracle.executor import CheckRequest, Zygote
 from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import VLLM_ASCEND
 from trimtab.oracle.vendor import environment
@@ -28,7 +28,7 @@ _DEADLINE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BindingPlan:
     """NPU → role ("main", "acl_thread", "release_thread") → CPUs; ``note`` is "", or a sentence.
 
     NPUs are called by their logical ids. ``note`` says which workers have no plan.
@@ -38,7 +38,7 @@ class Plan:
     note: str = ""
 
 
-def plan(python: Path, host: Host, machine: StandIn, workers: int) -> Plan:
+def plan(python: Path, host: Host, machine: StandIn, workers: int) -> BindingPlan:
     """Return the plan that vllm-ascend makes for ``workers`` workers.
 
     ``host`` tells what npu-smi and the kernel say of the machine, ``machine`` which chip the
@@ -53,7 +53,7 @@ def plan(python: Path, host: Host, machine: StandIn, workers: int) -> Plan:
         path = zygote.scratch / "machine.json"
         path.write_text(json.dumps(recorded), encoding="utf-8")
         env = (("ORACLE_MACHINE", str(path)),)
-        (run,) = zygote.run([Check(env, (), ("binding",), _DEADLINE)])
+        (run,) = zygote.run([CheckRequest(env, (), ("binding",), _DEADLINE)])
     if run.failure is not None:
         raise EngineError(
             f"vllm-ascend plans no CPU binding here: {one_line(run.failure.message)}"
@@ -61,7 +61,7 @@ def plan(python: Path, host: Host, machine: StandIn, workers: int) -> Plan:
     found: dict[str, dict[str, list[int]]] = run.seen.get("binding") or {}
     if not found:
         raise EngineError(f"vllm-ascend plans no CPU binding here for any of {workers} workers")
-    return Plan(found, missing(len(found), workers, shown))
+    return BindingPlan(found, missing_sentence(len(found), workers, shown))
 
 
 def _recorded(host: Host, workers: int) -> tuple[dict[str, object], int]:
@@ -82,7 +82,7 @@ def _recorded(host: Host, workers: int) -> tuple[dict[str, object], int]:
     if "npu-smi info" not in commands:
         raise UsageError("the machine must have npu-smi, but has not")
     shown = chips(commands["npu-smi info"], commands.get("npu-smi info -m", ""))
-    commands["npu-smi info"] = busy(commands["npu-smi info"], shown[:workers])
+    commands["npu-smi info"] = busy_listing(commands["npu-smi info"], shown[:workers])
     told = {"commands": commands, "allowed": format_cpu_list(allowed), "ranks": workers}
     return told, len(shown)
 
@@ -104,7 +104,7 @@ def chips(listing: str, mapping: str) -> list[tuple[int, int]]:
     return [(npu.card, npu.chip) for npu in npu_smi.parse_list(listing)]
 
 
-def busy(listing: str, working: Collection[tuple[int, int]]) -> str:
+def busy_listing(listing: str, working: Collection[tuple[int, int]]) -> str:
     """Return the output of ``npu-smi info`` with a worker on each of the chips ``working``.
 
     The processes that it shows stay: vllm-ascend counts them too, whosever they are.
@@ -121,7 +121,7 @@ def busy(listing: str, working: Collection[tuple[int, int]]) -> str:
     return "\n".join([*lines[:below], *rows, *lines[below:], ""])
 
 
-def missing(planned: int, workers: int, shown: int) -> str:
+def missing_sentence(planned: int, workers: int, shown: int) -> str:
     """Return the sentence on workers without a plan; "" if there are none.
 
     ``planned`` of ``workers`` have one, on a machine that shows ``shown`` NPUs.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from trimtab.oracle.model import ADDITIONAL, Given, Run
+from trimtab.oracle.model import ADDITIONAL, CheckRun, OracleSetting
 
 NAMES = ("PYTORCH_NPU_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 
@@ -73,7 +73,7 @@ _PRINTED: Mapping[str, tuple[str, Callable[[str], str]]] = {
 """
 
 
-def in_force(output: str) -> dict[str, str]:
+def values_in_force(output: str) -> dict[str, str]:
     """Return key → value in force, from what torch_npu printed; empty if it printed nothing."""
     printed: dict[str, str] = {}
     for line in _LINE.findall(output):
@@ -93,7 +93,7 @@ def pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Effective:
+class EffectiveValue:
     """The value in force, and whether it is the one that was written."""
 
     text: str
@@ -101,10 +101,10 @@ class Effective:
     unread: tuple[str, ...] = ()  # parts that nothing asked for
 
 
-Reader: TypeAlias = Callable[[Given, Run, Run], Effective | None]
+Reader: TypeAlias = Callable[[OracleSetting, CheckRun, CheckRun], EffectiveValue | None]
 
 
-def effective(given: Given, run: Run, base: Run) -> Effective | None:
+def effective_value(given: OracleSetting, run: CheckRun, base: CheckRun) -> EffectiveValue | None:
     """Return what is in force for a setting; ``None`` where nothing shows it.
 
     ``base`` is the same check without the setting.
@@ -123,15 +123,17 @@ _RESET = r"(?<!\w){name}(?!\w)[^\n]*, so reset it to the default value(?: +(-?\d
 """How torch_npu says that it takes another value; what it takes is not in all of its sentences."""
 
 
-def _reset(given: Given, output: str) -> Effective | None:
+def _reset(given: OracleSetting, output: str) -> EffectiveValue | None:
     """Return the value in force where torch_npu says that it takes its default instead."""
     said = re.search(_RESET.format(name=re.escape(given.name)), output)
     if said is None:
         return None
-    return Effective(said[1] or "the default", said[1] is not None and same(given.text, said[1]))
+    return EffectiveValue(
+        said[1] or "the default", said[1] is not None and are_equivalent(given.text, said[1])
+    )
 
 
-def same(written: str, found: str) -> bool:
+def are_equivalent(written: str, found: str) -> bool:
     """Whether two texts mean the same: as numbers, as truth in any case, else to the letter."""
     one, other = written.strip(), found.strip()
     if one == other or {one.lower(), other.lower()} in ({"true"}, {"false"}):
@@ -142,21 +144,21 @@ def same(written: str, found: str) -> bool:
         return False
 
 
-def _compared(written: str, found: Any) -> Effective:
+def _compared(written: str, found: Any) -> EffectiveValue:
     """Return a value that Python code made of a text."""
     if isinstance(found, bool):
         meant = {"1": True, "true": True, "0": False, "false": False}.get(written.strip().lower())
-        return Effective(str(found), meant is found)
-    return Effective(str(found), same(written, str(found)))
+        return EffectiveValue(str(found), meant is found)
+    return EffectiveValue(str(found), are_equivalent(written, str(found)))
 
 
-def _threads(run: Run, name: str) -> list[str] | None:
+def _threads(run: CheckRun, name: str) -> list[str] | None:
     """Return the CPUs of the threads of a name; ``None`` if threads were not looked at."""
     found = run.seen.get("threads")
     return list(found.get(name, ())) if isinstance(found, dict) else None
 
 
-def _queue(given: Given, run: Run, base: Run) -> Effective | None:
+def _queue(given: OracleSetting, run: CheckRun, base: CheckRun) -> EffectiveValue | None:
     threads = _threads(run, "acl_thread")
     if threads is None or "memory" not in run.seen:
         return None
@@ -167,41 +169,41 @@ def _queue(given: Given, run: Run, base: Run) -> Effective | None:
     elif "graph" in run.stages:
         level = "1"
     else:
-        return Effective("1 or 2", given.text.strip() in ("1", "2"))
-    return Effective(level, same(given.text, level))
+        return EffectiveValue("1 or 2", given.text.strip() in ("1", "2"))
+    return EffectiveValue(level, are_equivalent(given.text, level))
 
 
-def _blocking(given: Given, run: Run, base: Run) -> Effective | None:
+def _blocking(given: OracleSetting, run: CheckRun, base: CheckRun) -> EffectiveValue | None:
     threads, usual = _threads(run, "acl_thread"), _threads(base, "acl_thread")
     if threads is None or not usual or "memory" not in run.seen:
         return None
     on = "0" if threads else "1"
-    return Effective(on, same(given.text, on))
+    return EffectiveValue(on, are_equivalent(given.text, on))
 
 
-def _per_stream(given: Given, run: Run, base: Run) -> Effective | None:
+def _per_stream(given: OracleSetting, run: CheckRun, base: CheckRun) -> EffectiveValue | None:
     threads, usual = _threads(run, "acl_thread"), _threads(base, "acl_thread")
     if threads is None or not usual or "memory" not in run.seen or "streams" not in run.stages:
         return None
     on = "1" if len(threads) > len(usual) else "0"
-    return Effective(on, same(given.text, on))
+    return EffectiveValue(on, are_equivalent(given.text, on))
 
 
-def _streams(given: Given, run: Run, base: Run) -> Effective | None:
+def _streams(given: OracleSetting, run: CheckRun, base: CheckRun) -> EffectiveValue | None:
     found = run.seen.get("streams")
-    return Effective(str(found), same(given.text, str(found))) if found else None
+    return EffectiveValue(str(found), are_equivalent(given.text, str(found))) if found else None
 
 
-def _caching(given: Given, run: Run, base: Run) -> Effective | None:
+def _caching(given: OracleSetting, run: CheckRun, base: CheckRun) -> EffectiveValue | None:
     memory = run.seen.get("memory")
     if not isinstance(memory, dict):
         return None
     off = not memory.get("segments")
     text = "the cache is off" if off else "the cache is on"
-    return Effective(text, same(given.text, "1" if off else "0"))
+    return EffectiveValue(text, are_equivalent(given.text, "1" if off else "0"))
 
 
-def _affinity(given: Given, run: Run, base: Run) -> Effective | None:
+def _affinity(given: OracleSetting, run: CheckRun, base: CheckRun) -> EffectiveValue | None:
     found, usual = run.seen.get("threads"), base.seen.get("threads")
     if not isinstance(found, dict) or not isinstance(usual, dict):
         return None
@@ -212,13 +214,13 @@ def _affinity(given: Given, run: Run, base: Run) -> Effective | None:
     }
     said = ", ".join(f"{name} on {cpus}" for name, cpus in sorted(bound.items()))
     # which CPUs are meant depends on the machine, so a binding is shown and not compared
-    return Effective(said or "no thread is bound", True)
+    return EffectiveValue(said or "no thread is bound", True)
 
 
-def _allocator(given: Given, run: Run, base: Run) -> Effective | None:
+def _allocator(given: OracleSetting, run: CheckRun, base: CheckRun) -> EffectiveValue | None:
     rewritten = run.seen.get("rewritten")
     now = rewritten.get(given.name) if isinstance(rewritten, dict) else None
-    force = in_force(run.output)
+    force = values_in_force(run.output)
     if not force:
         return None
     told, as_written = [], True
@@ -226,13 +228,13 @@ def _allocator(given: Given, run: Run, base: Run) -> Effective | None:
         if key not in force:
             continue
         told.append(f"{key}:{force[key]}")
-        as_written = as_written and same(value, force[key])
+        as_written = as_written and are_equivalent(value, force[key])
     if now is not None and now != given.text:
         told.append(f"vllm-ascend makes it {now}")
-    return Effective(", ".join(told), as_written) if told else None
+    return EffectiveValue(", ".join(told), as_written) if told else None
 
 
-def _additional(given: Given, run: Run, base: Run) -> Effective | None:
+def _additional(given: OracleSetting, run: CheckRun, base: CheckRun) -> EffectiveValue | None:
     values, found, asked = _object(given.text), run.seen.get("as_read"), run.seen.get("keys")
     if values is None or not isinstance(found, dict) or not isinstance(asked, list):
         return None
@@ -249,7 +251,7 @@ def _additional(given: Given, run: Run, base: Run) -> Effective | None:
         if end.get(key) != found[key]:
             told[-1] += f", which vllm-ascend then sets to {_shown(end.get(key))}"
     unread = tuple(key for key in leaves if key not in asked)
-    return Effective(", ".join(told), as_written, unread) if told or unread else None
+    return EffectiveValue(", ".join(told), as_written, unread) if told or unread else None
 
 
 def _judged(value: Any, usual: Any) -> Any:

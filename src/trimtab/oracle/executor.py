@@ -1,6 +1,6 @@
 """Starts the child program, hands it checks, and takes back what they left behind.
 
-A `Run` is read from what a check left behind, totally: a check can end in mid-line.
+A `CheckRun` is read from what a check left behind, totally: a check can end in mid-line.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.errors import EngineError
-from trimtab.oracle.model import Failure, Run, Verdict
+from trimtab.oracle.model import CheckFailure, CheckRun, Handling
 
 
-def run_of(kind: str, events: str, output: str, ended: Mapping[str, Any]) -> Run:
+def check_run(kind: str, events: str, output: str, ended: Mapping[str, Any]) -> CheckRun:
     """Return what a check showed.
 
     ``events`` are the child's lines; ``ended`` says how it ended: ``exit``, ``signal`` or
@@ -29,7 +29,7 @@ def run_of(kind: str, events: str, output: str, ended: Mapping[str, Any]) -> Run
     stages: list[str] = []
     asked: dict[str, str] = {}
     seen: dict[str, Any] = {}
-    failure: Failure | None = None
+    failure: CheckFailure | None = None
     done = False
     for event in _events(events):
         stage = str(event.get("stage", stages[-1] if stages else ""))
@@ -38,7 +38,7 @@ def run_of(kind: str, events: str, output: str, ended: Mapping[str, Any]) -> Run
                 asked.setdefault(name, stage)
         elif "error" in event:
             said = f"{event['error']}: {event.get('message', '')}"
-            failure = failure or Failure(Verdict.REJECTED, stage, said)
+            failure = failure or CheckFailure(Handling.REJECTED, stage, said)
         elif "seen" in event:
             seen[str(event["seen"])] = event.get("value")
         elif "stage" in event:
@@ -46,7 +46,7 @@ def run_of(kind: str, events: str, output: str, ended: Mapping[str, Any]) -> Run
         done = done or event.get("done") is True
     if failure is None and not done:
         failure = _ended(stages[-1] if stages else "import", ended)
-    return Run(kind, tuple(stages), asked, seen, failure, output)
+    return CheckRun(kind, tuple(stages), asked, seen, failure, output)
 
 
 def _events(text: str) -> Iterator[dict[str, Any]]:
@@ -64,15 +64,17 @@ def _names(value: object) -> Iterator[str]:
         yield from (one for one in value if isinstance(one, str))
 
 
-def _ended(stage: str, ended: Mapping[str, Any]) -> Failure:
+def _ended(stage: str, ended: Mapping[str, Any]) -> CheckFailure:
     if ended.get("hung"):
-        return Failure(Verdict.HUNG, stage, "it did not come to an end before the deadline")
+        return CheckFailure(Handling.HUNG, stage, "it did not come to an end before the deadline")
     number = ended.get("signal")
     if isinstance(number, int):
         known = number in {one.value for one in signal.Signals}
         name = signal.Signals(number).name if known else f"signal {number}"
-        return Failure(Verdict.CRASHED, stage, f"the process was ended by {name}")
-    return Failure(Verdict.CRASHED, stage, f"the process ended with code {ended.get('exit')}")
+        return CheckFailure(Handling.CRASHED, stage, f"the process was ended by {name}")
+    return CheckFailure(
+        Handling.CRASHED, stage, f"the process ended with code {ended.get('exit')}"
+    )
 
 
 CHILD = Path(__file__).with_name("child")
@@ -83,7 +85,7 @@ GRACE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckRequest:
     """One check: what its environment has on top, the server's options, and its stages.
 
     ``deadline`` is in seconds, after which it counts as hung.
@@ -122,18 +124,18 @@ class Zygote:
         self._reader.start()
         self._number = 0
 
-    def run(self, checks: Sequence[Check]) -> list[Run]:
+    def run(self, checks: Sequence[CheckRequest]) -> list[CheckRun]:
         """Run checks, some at a time, each in a process of its own; return what each showed.
 
         Raises:
             EngineError: the child program could not start, or ended.
         """
         self._ready()
-        results: dict[int, Run] = {}
+        results: dict[int, CheckRun] = {}
         first = self._number
         waiting = list(enumerate(checks, first))
         self._number += len(checks)
-        running: dict[int, Check] = {}
+        running: dict[int, CheckRequest] = {}
         while waiting or running:
             while waiting and len(running) < self._parallel:
                 number, check = waiting.pop(0)
@@ -195,7 +197,7 @@ class Zygote:
         lines = text.strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
-    def _send(self, number: int, check: Check) -> None:
+    def _send(self, number: int, check: CheckRequest) -> None:
         folder = self.scratch / str(number)
         folder.mkdir()
         request = {
@@ -216,10 +218,10 @@ class Zygote:
                 f"the oracle's child program for {self.kind} has ended: {self._last_error()}"
             ) from error
 
-    def _result(self, number: int, ended: Mapping[str, Any]) -> Run:
+    def _result(self, number: int, ended: Mapping[str, Any]) -> CheckRun:
         folder = self.scratch / str(number)
         events, output = (
             path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
             for path in (folder / "events", folder / "output")
         )
-        return run_of(self.kind, events, output, ended)
+        return check_run(self.kind, events, output, ended)

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from trimtab.catalog import CATALOG
-from trimtab.oracle.effective import effective
-from trimtab.oracle.messages import alike, one_line, said
+from trimtab.oracle.effective import effective_value
+from trimtab.oracle.messages import is_same_message, new_warnings, one_line
 from trimtab.oracle.model import (
     SIZES,
     STAGES,
-    Answer,
-    Failure,
-    Given,
-    Run,
-    Verdict,
+    CheckFailure,
+    CheckRun,
+    Handling,
+    OracleSetting,
+    SettingReply,
 )
 
 _ELSEWHERE = re.compile(r"(?:HCCL|ASCEND|ACL|CANN|GE|ATB|LCCL|LCAL|HCCN|RANK_TABLE)_")
@@ -46,7 +46,7 @@ _MODEL = re.compile(r"\b(?:mla|moe|models?)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class VendorSoftware:
     """What is known of the software beside the check: its versions, and which names it mentions.
 
     ``mentioned`` maps a name (a variable, or a key of --additional-config) to the software whose
@@ -67,7 +67,7 @@ class Known:
 _ASKED = ("torch_npu", "vllm-ascend")
 
 
-def failure_of(run: Run, base: Run, *, graph: bool) -> Failure | None:
+def failure_of(run: CheckRun, base: CheckRun, *, graph: bool) -> CheckFailure | None:
     """Return the failure that a setting brought about; ``None`` if the check went as without it.
 
     A stage that fails without the setting too says nothing. ``graph``: whether the capture of a
@@ -78,53 +78,60 @@ def failure_of(run: Run, base: Run, *, graph: bool) -> Failure | None:
         return None
     usual = base.failure
     same = usual is not None and usual.stage == failed.stage
-    if same and usual is not None and alike(usual.message, failed.message):
+    if same and usual is not None and is_same_message(usual.message, failed.message):
         return None
     return failed
 
 
-def judge(given: Given, run: Run, base: Run, known: Known, *, graph: bool = False) -> Answer:
+def judge(
+    given: OracleSetting,
+    run: CheckRun,
+    base: CheckRun,
+    known: VendorSoftware,
+    *,
+    graph: bool = False,
+) -> SettingReply:
     """Return what one kind of check says to one setting, set alone. ``base`` is without it."""
     failed = failure_of(run, base, graph=graph)
     if failed is not None:
-        return Answer(
+        return SettingReply(
             given, failed.verdict, one_line(failed.message), stage=failed.stage, through=run.kind
         )
-    found = effective(given, run, base)
-    warned = said(run.output, base.output, (given.name,))
+    found = effective_value(given, run, base)
+    warned = new_warnings(run.output, base.output, (given.name,))
     stage = run.asked.get(given.name, "")
     if found is not None and found.unread and not found.text:
         return _unread(given, found.unread, known, run.kind)
     if found is not None:
-        verdict = Verdict.ACCEPTED if found.as_written else Verdict.READ_AS
+        verdict = Handling.ACCEPTED if found.as_written else Handling.READ_AS
         sentence = _also_unread(found.unread)
-        return Answer(given, verdict, sentence, found.text, stage, run.kind, warned)
+        return SettingReply(given, verdict, sentence, found.text, stage, run.kind, warned)
     if beside := known.beside.get(given.name):
         why = f"read by {' and '.join(beside)}, which {_is(beside)} not judged here"
-        return Answer(given, Verdict.NOT_OBSERVABLE, why, through=run.kind, said=warned)
+        return SettingReply(given, Handling.NOT_OBSERVABLE, why, through=run.kind, said=warned)
     if stage and (owner := _other_reader(given.name)):
         why = f"{run.kind} takes it; {owner} reads it too and is in no wheel"
-        return Answer(given, Verdict.NOT_OBSERVABLE, why, "", stage, run.kind, warned)
+        return SettingReply(given, Handling.NOT_OBSERVABLE, why, "", stage, run.kind, warned)
     if stage:
         why = f"read at {STAGES.get(stage, stage)}; its effect is not read back"
-        return Answer(given, Verdict.ACCEPTED, why, "", stage, run.kind, warned)
+        return SettingReply(given, Handling.ACCEPTED, why, "", stage, run.kind, warned)
     if base.failure is not None:
         why = f"the check fails without it too: {one_line(base.failure.message)}"
-        return Answer(given, Verdict.NOT_OBSERVABLE, why, through=run.kind)
+        return SettingReply(given, Handling.NOT_OBSERVABLE, why, through=run.kind)
     if given.is_option:
         why = f"nothing of it is read back from {run.kind}"
-        return Answer(given, Verdict.NOT_OBSERVABLE, why, through=run.kind, said=warned)
+        return SettingReply(given, Handling.NOT_OBSERVABLE, why, through=run.kind, said=warned)
     return _unread(given, (given.name,), known, run.kind)
 
 
-def unasked(given: Given) -> Answer | None:
+def uncheckable_reply(given: OracleSetting) -> SettingReply | None:
     """Return the answer for a setting that no check is given; ``None`` if checks are."""
     if given.name not in _OF_CANN:
         return None
-    return Answer(given, Verdict.NOT_OBSERVABLE, "read by CANN, which is in no wheel")
+    return SettingReply(given, Handling.NOT_OBSERVABLE, "read by CANN, which is in no wheel")
 
 
-def depends(sentence: str, *, sized: bool) -> str:
+def unknown_cause(sentence: str, *, sized: bool) -> str:
     """Return what a refusal may be due to that is not known here; "" if it tells of nothing.
 
     ``sized``: whether all sizes are known.
@@ -136,16 +143,16 @@ def depends(sentence: str, *, sized: bool) -> str:
     return ""
 
 
-def hedged(answer: Answer, *, sized: bool) -> Answer:
+def qualify(answer: SettingReply, *, sized: bool) -> SettingReply:
     """Return an answer, which is no refusal where what is not known here may be to blame."""
-    why = depends(answer.sentence, sized=sized)
-    if answer.verdict is not Verdict.REJECTED or not why:
+    why = unknown_cause(answer.sentence, sized=sized)
+    if answer.verdict is not Handling.REJECTED or not why:
         return answer
     why = f"it depends on {why}: {answer.sentence}"
-    return replace(answer, verdict=Verdict.NOT_OBSERVABLE, sentence=why, stage="")
+    return replace(answer, verdict=Handling.NOT_OBSERVABLE, sentence=why, stage="")
 
 
-def of_cann(name: str) -> bool:
+def is_read_by_cann(name: str) -> bool:
     """Whether the form of a variable's name tells that its reader belongs to CANN."""
     return _ELSEWHERE.match(name) is not None
 
@@ -156,7 +163,7 @@ def _is(names: tuple[str, ...]) -> str:
 
 def _other_reader(name: str) -> str:
     """Return who reads a variable beside the software that was asked; "" if nobody does."""
-    if name in _OWN or not of_cann(name):
+    if name in _OWN or not is_read_by_cann(name):
         return ""
     return "HCCL" if name.startswith("HCCL_") else "CANN"
 
@@ -165,7 +172,9 @@ def _also_unread(unread: tuple[str, ...]) -> str:
     return f"nothing asks for {', '.join(unread)}" if unread else ""
 
 
-def _unread(given: Given, names: Iterable[str], known: Known, kind: str) -> Answer:
+def _unread(
+    given: OracleSetting, names: Iterable[str], known: VendorSoftware, kind: str
+) -> SettingReply:
     """Return the answer for a name that nothing asked for."""
     names = tuple(names)
     holders = sorted({one for name in names for one in known.mentioned.get(_last(name), ())})
@@ -176,14 +185,14 @@ def _unread(given: Given, names: Iterable[str], known: Known, kind: str) -> Answ
             f"{' and '.join(holders)} {mention} {shown}, but {ask} for it in none of the stages "
             "that were run"
         )
-        return Answer(given, Verdict.NOT_OBSERVABLE, why, through=kind)
-    if of_cann(given.name):
+        return SettingReply(given, Handling.NOT_OBSERVABLE, why, through=kind)
+    if is_read_by_cann(given.name):
         why = "its reader is a part of CANN, which is in no wheel"
-        return Answer(given, Verdict.NOT_OBSERVABLE, why)
+        return SettingReply(given, Handling.NOT_OBSERVABLE, why)
     if (layer := _layer_of(given.name)) in _LIBRARIES:
         why = f"of the layer {layer}: its reader is a library that is not judged here"
-        return Answer(given, Verdict.NOT_OBSERVABLE, why)
-    return Answer(given, Verdict.IGNORED, f"no code of {known.asked} mentions {shown}")
+        return SettingReply(given, Handling.NOT_OBSERVABLE, why)
+    return SettingReply(given, Handling.IGNORED, f"no code of {known.asked} mentions {shown}")
 
 
 def _layer_of(name: str) -> str:
@@ -196,17 +205,17 @@ def _last(name: str) -> str:
 
 
 _ORDER = (
-    Verdict.CRASHED,
-    Verdict.HUNG,
-    Verdict.REJECTED,
-    Verdict.READ_AS,
-    Verdict.ACCEPTED,
-    Verdict.NOT_OBSERVABLE,
-    Verdict.IGNORED,
+    Handling.CRASHED,
+    Handling.HUNG,
+    Handling.REJECTED,
+    Handling.READ_AS,
+    Handling.ACCEPTED,
+    Handling.NOT_OBSERVABLE,
+    Handling.IGNORED,
 )
 
 
-def of_both(answers: Iterable[Answer]) -> Answer:
+def decisive_reply(answers: Iterable[SettingReply]) -> SettingReply:
     """Return the answer that counts, of those through torch_npu and through vllm-ascend.
 
     A refusal outranks a misreading, that outranks being taken; at equal rank the first one with a

@@ -37,12 +37,12 @@ def one_line(message: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def alike(one: str, other: str) -> bool:
+def is_same_message(one: str, other: str) -> bool:
     """Whether two messages are the same but for addresses, times and process ids."""
     return _CHANGING.sub("#", one_line(one)) == _CHANGING.sub("#", one_line(other))
 
 
-def said(output: str, before: str, names: tuple[str, ...]) -> tuple[str, ...]:
+def new_warnings(output: str, before: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the warnings in ``output`` that are not in ``before``, and lines about ``names``.
 
     ``before`` is what is printed without the setting.

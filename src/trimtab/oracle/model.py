@@ -46,7 +46,7 @@ STAGES: Mapping[str, str] = {
 """Stages of a check, and what each is, in words."""
 
 
-class Verdict(StrEnum):
+class Handling(StrEnum):
     """What the vendors' code does with a setting."""
 
     ACCEPTED = "accepted"
@@ -60,11 +60,11 @@ class Verdict(StrEnum):
     @property
     def fails(self) -> bool:
         """Whether a server with the setting does not start."""
-        return self in (Verdict.REJECTED, Verdict.CRASHED, Verdict.HUNG)
+        return self in (Handling.REJECTED, Handling.CRASHED, Handling.HUNG)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class OracleSetting:
     """A setting: a variable, or an option of the server when ``name`` begins with dashes."""
 
     name: str
@@ -83,31 +83,31 @@ class Given:
         return f"{self.name}={self.text}"
 
 
-Givens: TypeAlias = tuple[Given, ...]
+OracleSettings: TypeAlias = tuple[OracleSetting, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class NotAsked:
+class SkippedSetting:
     """A setting of a file that cannot be asked about, and why, in words."""
 
-    given: Given
+    given: OracleSetting
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CheckFailure:
     """Where a check ended early: the stage, how, and the message as raised ("" if there is none).
 
     ``verdict`` is one of those that fail.
     """
 
-    verdict: Verdict
+    verdict: Handling
     stage: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CheckRun:
     """What one check showed.
 
     ``asked`` maps a variable to the first stage in which it was asked for. ``seen`` is what was
@@ -118,12 +118,12 @@ class Run:
     stages: tuple[str, ...] = ()
     asked: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, Any] = field(default_factory=dict)
-    failure: Failure | None = None
+    failure: CheckFailure | None = None
     output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SettingReply:
     """What the vendors' code says to one setting, alone.
 
     ``sentence`` is the vendor's own message, or why there is no better answer. ``effective`` is
@@ -132,8 +132,8 @@ class Answer:
     warnings, one line each.
     """
 
-    given: Given
-    verdict: Verdict
+    given: OracleSetting
+    verdict: Handling
     sentence: str = ""
     effective: str = ""
     stage: str = ""
@@ -148,25 +148,25 @@ class Conflict:
     ``verdict`` is one that fails, or READ_AS where one of them is then read as something else.
     """
 
-    givens: Givens
-    verdict: Verdict
+    givens: OracleSettings
+    verdict: Handling
     sentence: str
     stage: str
     through: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class OracleReply:
     """All answers of one question, and what they were asked of."""
 
     chip: str
     versions: Mapping[str, str]
-    answers: tuple[Answer, ...]
+    answers: tuple[SettingReply, ...]
     conflicts: tuple[Conflict, ...] = ()
 
     @property
     def failed(self) -> bool:
         """Whether anything is refused, misread or in conflict."""
-        without_effect = (Verdict.READ_AS, Verdict.IGNORED)
+        without_effect = (Handling.READ_AS, Handling.IGNORED)
         wrong = any(one.verdict.fails or one.verdict in without_effect for one in self.answers)
         return wrong or bool(self.conflicts)

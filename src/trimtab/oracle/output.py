@@ -11,11 +11,21 @@ from typing import Any
 from trimtab.model.document import Launch, Setting
 from trimtab.model.finding import Finding, Problem, Severity
 from trimtab.oracle import LABEL, RULE
-from trimtab.oracle.model import STAGES, Answer, Conflict, Given, NotAsked, Reply, Verdict
-from trimtab.oracle.settings import Wanted
+from trimtab.oracle.model import (
+    STAGES,
+    Conflict,
+    Handling,
+    OracleReply,
+    OracleSetting,
+    SettingReply,
+    SkippedSetting,
+)
+from trimtab.oracle.settings import OracleTarget
 
 
-def as_data(replies: Sequence[Reply], left_out: Sequence[NotAsked] = ()) -> dict[str, Any]:
+def as_data(
+    replies: Sequence[OracleReply], left_out: Sequence[SkippedSetting] = ()
+) -> dict[str, Any]:
     """Return replies as plain data, one for each launch, and the settings that were not asked."""
     return {
         "label": LABEL,
@@ -28,7 +38,7 @@ def as_data(replies: Sequence[Reply], left_out: Sequence[NotAsked] = ()) -> dict
     }
 
 
-def _reply(reply: Reply) -> dict[str, Any]:
+def _reply(reply: OracleReply) -> dict[str, Any]:
     return {
         "chip": reply.chip,
         "versions": dict(reply.versions),
@@ -38,7 +48,7 @@ def _reply(reply: Reply) -> dict[str, Any]:
     }
 
 
-def _answer(one: Answer) -> dict[str, Any]:
+def _answer(one: SettingReply) -> dict[str, Any]:
     return {
         "setting": one.given.name,
         "value": one.given.text,
@@ -61,7 +71,7 @@ def _conflict(one: Conflict) -> dict[str, Any]:
     }
 
 
-def lines(reply: Reply) -> Iterator[str]:
+def lines(reply: OracleReply) -> Iterator[str]:
     """Yield a reply as lines of text."""
     asked = [f"{name} {version}" for name, version in reply.versions.items()]
     yield f"{LABEL}: {', '.join([*asked, f'chip {reply.chip}'])}"
@@ -70,67 +80,67 @@ def lines(reply: Reply) -> Iterator[str]:
         yield from (f"    said: {line}" for line in one.said)
     for conflict in reply.conflicts:
         places = " with ".join(given.place for given in conflict.givens)
-        yield f"{places}: {together(conflict)}"
+        yield f"{places}: {conflict_sentence(conflict)}"
 
 
-def together(conflict: Conflict) -> str:
+def conflict_sentence(conflict: Conflict) -> str:
     """Return what a conflict says of its settings: "misread together at …: X is …"."""
-    misread = conflict.verdict is Verdict.READ_AS
+    misread = conflict.verdict is Handling.READ_AS
     verdict = "misread" if misread else conflict.verdict.value
     stage = f" at {STAGES.get(conflict.stage, conflict.stage)}" if conflict.stage else ""
     return f"{verdict} together{stage}: {conflict.sentence}"
 
 
-def sentence(one: Answer) -> str:
+def sentence(one: SettingReply) -> str:
     """Return what an answer says of its setting: "rejected at …: ValueError …"."""
-    said = verdict_at(one.verdict, one.stage if one.verdict.fails else "")
-    if one.verdict is Verdict.READ_AS:
+    said = handling_phrase(one.verdict, one.stage if one.verdict.fails else "")
+    if one.verdict is Handling.READ_AS:
         said = f"read as {one.effective}"
     elif one.effective:
         said = f"{said}, in force: {one.effective}"
     return f"{said}: {one.sentence}" if one.sentence else said
 
 
-def verdict_at(verdict: Verdict, stage: str) -> str:
+def handling_phrase(verdict: Handling, stage: str) -> str:
     """Return a verdict with the stage in which it fell."""
     return f"{verdict.value} at {STAGES.get(stage, stage)}" if stage else verdict.value
 
 
-def made_by(launch: Launch) -> dict[str, Setting]:
+def settings_by_name(launch: Launch) -> dict[str, Setting]:
     """Return name → the setting of a launch that made it."""
     return {one.name: one for one in (*launch.env, *launch.options)}
 
 
 def findings(
-    reply: Reply, made: Mapping[str, Setting], wanted: Wanted | None = None
+    reply: OracleReply, made: Mapping[str, Setting], wanted: OracleTarget | None = None
 ) -> Iterator[Finding]:
     """Yield a finding for each answer that is not what was meant.
 
     ``made`` tells their places; ``wanted`` what the settings are to run on, as far as it is told.
     """
-    meant = wanted or Wanted()
+    meant = wanted or OracleTarget()
     for answer in reply.answers:
         if (severity := _severity(answer.verdict)) is not None:
             said = f"{sentence(answer)} ({meant.asked(reply, answer.through)}; {LABEL})"
             yield _finding([answer.given], severity, _problem(answer), said, made)
     for conflict in reply.conflicts:
         severity = _severity(conflict.verdict) or Severity.WARNING
-        said = f"{together(conflict)} ({meant.asked(reply, conflict.through)}; {LABEL})"
+        said = f"{conflict_sentence(conflict)} ({meant.asked(reply, conflict.through)}; {LABEL})"
         yield _finding(conflict.givens, severity, Problem.CONFLICT, said, made)
 
 
-def _severity(verdict: Verdict) -> Severity | None:
+def _severity(verdict: Handling) -> Severity | None:
     if verdict.fails:
         return Severity.ERROR
-    return Severity.WARNING if verdict in (Verdict.READ_AS, Verdict.IGNORED) else None
+    return Severity.WARNING if verdict in (Handling.READ_AS, Handling.IGNORED) else None
 
 
-def _problem(answer: Answer) -> Problem:
-    return Problem.NO_EFFECT if answer.verdict is Verdict.IGNORED else Problem.WRONG_VALUE
+def _problem(answer: SettingReply) -> Problem:
+    return Problem.NO_EFFECT if answer.verdict is Handling.IGNORED else Problem.WRONG_VALUE
 
 
 def _finding(
-    givens: Iterable[Given],
+    givens: Iterable[OracleSetting],
     severity: Severity,
     problem: Problem,
     said: str,

@@ -10,8 +10,8 @@ from pathlib import Path
 from trimtab.emulator.machine import StandIn
 from trimtab.errors import EngineError
 from trimtab.oracle import vendor
-from trimtab.oracle.executor import Check, Zygote
-from trimtab.oracle.model import SLEEP, TORCH_NPU, VLLM_ASCEND, Givens, Run
+from trimtab.oracle.executor import CheckRequest, Zygote
+from trimtab.oracle.model import SLEEP, TORCH_NPU, VLLM_ASCEND, CheckRun, OracleSettings
 
 _STAGES = {
     TORCH_NPU: ("import", "device", "operator", "streams", "copies", "collective"),
@@ -29,11 +29,11 @@ DEADLINE = 60.0
 class Setup:
     """What is given to every check, and whether the capture of a graph counts."""
 
-    switches: Givens = ()
+    switches: OracleSettings = ()
     graph: bool = False
 
 
-class Runs:
+class CheckRuns:
     """The vendors' software in an environment, and what its checks have shown so far.
 
     ``through`` are the kinds of checks to make, all that are installed by default. ``fresh``: a
@@ -61,7 +61,7 @@ class Runs:
         self._fresh = fresh
         self._deadline = deadline
         self._zygotes: dict[str, Zygote] = {}
-        self._runs: dict[tuple[str, Check], Run] = {}
+        self._runs: dict[tuple[str, CheckRequest], CheckRun] = {}
         self.versions: dict[str, str] = {}
 
     def close(self) -> None:
@@ -76,7 +76,9 @@ class Runs:
             if kind not in self._zygotes and not self._fresh:
                 self._zygotes[kind] = Zygote(self._python, kind, self._env)
 
-    def pairs(self, kind: str, sets: Sequence[Givens], setup: Setup) -> list[tuple[Run, Run]]:
+    def pairs(
+        self, kind: str, sets: Sequence[OracleSettings], setup: Setup
+    ) -> list[tuple[CheckRun, CheckRun]]:
         """Return for each set of settings what its check showed: (without them, with them)."""
         wanted = []
         for givens in sets:
@@ -90,17 +92,17 @@ class Runs:
         self._fill(kind, [check for pair in wanted for check in pair])
         return [(self._runs[kind, base], self._runs[kind, check]) for base, check in wanted]
 
-    def pair(self, kind: str, givens: Givens, setup: Setup) -> tuple[Run, Run]:
+    def pair(self, kind: str, givens: OracleSettings, setup: Setup) -> tuple[CheckRun, CheckRun]:
         """Return what the check of a set of settings showed: (without them, with them)."""
         return self.pairs(kind, [givens], setup)[0]
 
-    def _fill(self, kind: str, checks: Sequence[Check]) -> None:
+    def _fill(self, kind: str, checks: Sequence[CheckRequest]) -> None:
         missing = list(dict.fromkeys(one for one in checks if (kind, one) not in self._runs))
         if missing:
             for check, run in zip(missing, self._run(kind, missing), strict=True):
                 self._runs[kind, check] = run
 
-    def _run(self, kind: str, checks: Sequence[Check]) -> list[Run]:
+    def _run(self, kind: str, checks: Sequence[CheckRequest]) -> list[CheckRun]:
         if not self._fresh:
             self.prepare([kind])
             found = self._zygotes[kind].run(checks)
@@ -113,7 +115,9 @@ class Runs:
                 self.versions.update(zygote.versions)
         return found
 
-    def _check(self, kind: str, givens: Givens, setup: Setup, *, graph: bool) -> Check:
+    def _check(
+        self, kind: str, givens: OracleSettings, setup: Setup, *, graph: bool
+    ) -> CheckRequest:
         env = tuple((one.name, one.text) for one in givens if not one.is_option)
         words = tuple(
             word
@@ -123,6 +127,6 @@ class Runs:
         )
         stages = _STAGES[kind]
         if kind == TORCH_NPU:
-            return Check(env, (), (*stages, "graph") if graph else stages, self._deadline)
+            return CheckRequest(env, (), (*stages, "graph") if graph else stages, self._deadline)
         sleeps = any(one.name == SLEEP for one in setup.switches)
-        return Check(env, words, (*stages, "sleep") if sleeps else stages, self._deadline)
+        return CheckRequest(env, words, (*stages, "sleep") if sleeps else stages, self._deadline)

@@ -17,19 +17,19 @@ from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Settings
 from trimtab.model.document import Document, Launch, Setting
 from trimtab.model.situation import Situation
-from trimtab.oracle.audit.probes import given_of
+from trimtab.oracle.audit.probes import oracle_setting
 from trimtab.oracle.model import (
     OPTIONS,
     SIZES,
     SWITCHES,
     TORCH_NPU,
     VLLM_ASCEND,
-    Given,
-    Givens,
-    NotAsked,
-    Reply,
+    OracleReply,
+    OracleSetting,
+    OracleSettings,
+    SkippedSetting,
 )
-from trimtab.oracle.vendor import CHIPS, plain
+from trimtab.oracle.vendor import CHIPS, public_version
 
 _LAYERS = ("torch_npu", "vllm_ascend", "hccl", "cann")
 _PREFIXES = (
@@ -54,7 +54,7 @@ _SIZE = re.compile(r"0*[1-9]\d{0,4}", re.ASCII)
 _NO_SIZE = "must be a whole number of at least 1"
 
 
-def typed(text: str) -> Given:
+def parse_setting(text: str) -> OracleSetting:
     """Return a setting typed as NAME=VALUE; NAME is a variable, an option, or a tuning.
 
     Raises:
@@ -63,11 +63,11 @@ def typed(text: str) -> Given:
     name, equals, value = text.partition("=")
     name = _canonical(name)
     if name in _ALONE:
-        return Given(name, "")
+        return OracleSetting(name, "")
     if not name or not equals:
         raise UsageError(f"--setting must be NAME=VALUE, but is {text!r}")
     if name in CATALOG:
-        given = given_of(CATALOG[name], value)
+        given = oracle_setting(CATALOG[name], value)
         if given is None:
             raise UsageError(f"{name} is set by {CATALOG[name].knob.place}, which cannot be asked")
         return _askable(given)
@@ -80,18 +80,18 @@ def typed(text: str) -> Given:
         raise UsageError(
             f"--setting must be NAME=VALUE with the name of a variable, but is {text!r}"
         )
-    return _askable(Given(name, value))
+    return _askable(OracleSetting(name, value))
 
 
-def all_typed(texts: Iterable[str]) -> Givens:
+def parse_settings(texts: Iterable[str]) -> OracleSettings:
     """Return settings as `typed` reads them.
 
     Raises:
         UsageError: one cannot be asked about, or a name is given more than once.
     """
-    found: dict[str, Given] = {}
+    found: dict[str, OracleSetting] = {}
     for text in texts:
-        given = typed(text)
+        given = parse_setting(text)
         if given.name in found:
             raise UsageError(
                 f"{given.name} must be given once, but is given again by {text!r}: "
@@ -101,42 +101,44 @@ def all_typed(texts: Iterable[str]) -> Givens:
     return tuple(found.values())
 
 
-def of_document(document: Document) -> list[Givens]:
+def document_settings(document: Document) -> list[OracleSettings]:
     """Return the settings of each launch of a file, different ones once."""
-    return list(dict.fromkeys(found for one in document.launches if (found := of_launch(one))))
+    return list(
+        dict.fromkeys(found for one in document.launches if (found := launch_settings(one)))
+    )
 
 
-def not_asked(document: Document) -> list[NotAsked]:
+def skipped_settings(document: Document) -> list[SkippedSetting]:
     """Return the settings of a file that would be asked about, were they known; each once."""
     return list(dict.fromkeys(found for one in document.launches for found in _left_out(one)))
 
 
-def of_settings(settings: Settings) -> Givens:
+def plan_settings(settings: Settings) -> OracleSettings:
     """Return the settings of a plan that the oracle can be asked about; empty without any.
 
     Options that decide for others go with them. A size that is no number of workers comes without
     its text, so that nothing is concluded from it.
     """
-    env = [Given(name, text) for name, text in settings.env if concerns(name)]
+    env = [OracleSetting(name, text) for name, text in settings.env if concerns(name)]
     values = ((name, _value(name, settings)) for name in OPTIONS)
-    options = [Given(name, value) for name, value in values if value is not None]
+    options = [OracleSetting(name, value) for name, value in values if value is not None]
     sizes = ((name, _value(name, settings)) for name in SIZES)
     options += [
-        Given(name, size if _SIZE.fullmatch(size) else "")
+        OracleSetting(name, size if _SIZE.fullmatch(size) else "")
         for name, size in sizes
         if size is not None
     ]
     on = (one for one in _ALONE if Switch(one).parse(settings) is True)
-    found = (*env, *options, *(Given(name, "") for name in on))
+    found = (*env, *options, *(OracleSetting(name, "") for name in on))
     return found if asks(found) else ()
 
 
-def asks(givens: Givens) -> bool:
+def asks(givens: OracleSettings) -> bool:
     """Whether there is anything to ask: options that decide for others ask nothing alone."""
     return any(one.name not in SWITCHES for one in givens)
 
 
-def captures(givens: Givens) -> bool:
+def captures_graphs(givens: OracleSettings) -> bool:
     """Whether a server with these options captures graphs, which is vllm-ascend's default."""
     return not any(one.name == "--enforce-eager" for one in givens)
 
@@ -148,17 +150,17 @@ def concerns(name: str) -> bool:
     return name in _variables() or name.startswith(_PREFIXES)
 
 
-def of_launch(launch: Launch) -> Givens:
+def launch_settings(launch: Launch) -> OracleSettings:
     """Return the settings of a launch that the oracle can be asked about."""
     env = tuple((one.name, one.value) for one in launch.env if one.literal and one.exported)
     unknown = {one.name for one in launch.options if not one.literal}
-    found = of_settings(Settings(argv=launch.argv, env=env))
-    unsized = (Given(name, "") for name in SIZES if name in unknown)
+    found = plan_settings(Settings(argv=launch.argv, env=env))
+    unsized = (OracleSetting(name, "") for name in SIZES if name in unknown)
     known = (*(one for one in found if one.name not in unknown), *unsized)
     return known if asks(known) else ()
 
 
-def _left_out(launch: Launch) -> Iterator[NotAsked]:
+def _left_out(launch: Launch) -> Iterator[SkippedSetting]:
     for one in (*launch.env, *launch.options):
         if one.name.startswith("-"):
             if one.name not in (*OPTIONS, *SIZES):
@@ -166,7 +168,7 @@ def _left_out(launch: Launch) -> Iterator[NotAsked]:
         elif not concerns(one.name):
             continue
         if (why := _why_not(one)) is not None:
-            yield NotAsked(Given(one.name, one.value), why)
+            yield SkippedSetting(OracleSetting(one.name, one.value), why)
 
 
 def _why_not(setting: Setting) -> str | None:
@@ -186,7 +188,7 @@ def _canonical(name: str) -> str:
     return next((long for long, short in SIZES.items() if dashed == short), dashed)
 
 
-def _askable(given: Given) -> Given:
+def _askable(given: OracleSetting) -> OracleSetting:
     """Return the setting.
 
     Raises:
@@ -216,7 +218,7 @@ def _variables() -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OracleTarget:
     """A chip and versions; "" is what nobody tells.
 
     ``chip`` is one that the stand-in plays, or the name of another as it was told.
@@ -231,7 +233,7 @@ class Wanted:
         """The chip to play: the one that is told, or the stand-in's usual one in its place."""
         return self.chip if self.chip in chips.CHIPS else StandIn().chip
 
-    def asked(self, reply: Reply, through: str = "") -> str:
+    def asked(self, reply: OracleReply, through: str = "") -> str:
         """Return what was asked: "torch_npu 2.13.0, chip 910B3", and what of it is not as wanted.
 
         ``through`` is the software that decided, "" for all that a reply is of.
@@ -244,25 +246,25 @@ class Wanted:
     def _not_there(self, found: dict[str, str], chip: str) -> Iterator[str]:
         told = {TORCH_NPU: self.torch_npu, VLLM_ASCEND: self.vllm_ascend}
         for name, version in found.items():
-            if told[name] and not is_of(version, told[name]):
+            if told[name] and not matches_version(version, told[name]):
                 yield f"{name} {told[name]} is not installed beside"
         if self.chip and self.chip != chip:
             yield f"chip {self.chip} cannot be played"
 
 
-def wanted_on(situation: Situation, models: Iterable[str] = ()) -> Wanted:
+def oracle_target(situation: Situation, models: Iterable[str] = ()) -> OracleTarget:
     """Return what a situation tells; ``models`` are the names of chips that npu-smi gives."""
     versions = situation.versions
-    return Wanted(
+    return OracleTarget(
         _chip(situation.chip or "", models),
         versions.get("torch-npu", ""),
         versions.get("vllm-ascend", ""),
     )
 
 
-def is_of(version: str, told: str) -> bool:
+def matches_version(version: str, told: str) -> bool:
     """Whether a version is the told one, of which the end may be left out: 2.9 for 2.9.0.post9."""
-    return f"{plain(version)}.".startswith(f"{plain(told)}.")
+    return f"{public_version(version)}.".startswith(f"{public_version(told)}.")
 
 
 def _chip(series: str, models: Iterable[str]) -> str:

@@ -58,7 +58,7 @@ def interpreter(torch_npu: str = "") -> Path:
     )
 
 
-def nearest(torch_npu: str) -> Path:
+def nearest_interpreter(torch_npu: str) -> Path:
     """Return the interpreter of a version of torch_npu, or the emulator's own where it has none.
 
     The end of a version may be left out (2.9 for 2.9.0.post9); "" is the emulator's own.
@@ -66,7 +66,7 @@ def nearest(torch_npu: str) -> Path:
     Raises:
         EngineMissingError: the emulator's own is wanted, and not installed.
     """
-    wanted = plain(torch_npu)
+    wanted = public_version(torch_npu)
     if wanted:
         known = (environments.TORCH_NPU, *asked_versions().versions)
         for version in (wanted, *(one for one in known if one.startswith(f"{wanted}."))):
@@ -77,7 +77,7 @@ def nearest(torch_npu: str) -> Path:
     return interpreter()
 
 
-def plain(version: str) -> str:
+def public_version(version: str) -> str:
     """Return a version without a "v" before it and a local part ("+cpu") behind it."""
     return version.partition("+")[0].removeprefix("v")
 
@@ -101,7 +101,7 @@ HEADS = 192
 _CONFIG = "config.json"
 
 
-def ensure() -> Path:
+def ensure_model() -> Path:
     """Return the model's folder, made if it is missing. It appears complete or not at all.
 
     Raises:
@@ -151,7 +151,7 @@ def environment(python: Path, machine: StandIn) -> dict[str, str]:
         **{name: os.environ[name] for name in _KEPT if name in os.environ},
         **machine.environment(libraries, str(CHILD)),
         "LD_PRELOAD": str(_watcher()),
-        "ORACLE_MODEL": str(ensure()),
+        "ORACLE_MODEL": str(ensure_model()),
         # what vLLM and transformers find out by reading themselves
         "VLLM_CACHE_ROOT": str(build.cache("oracle") / "vllm"),
         "ORACLE_KEPT": str(build.cache("oracle")),
@@ -193,7 +193,7 @@ def mentions(python: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return _holders(python, names, _PACKAGES, _FILES)
 
 
-def beside(python: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def framework_mentions(python: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return name → which of torch and vLLM hold it as a whole word.
 
     Their libraries are large: seconds for a name that nothing holds. Ask only about names that

@@ -17,25 +17,25 @@ from trimtab.presets import arm
 from trimtab.presets.arm import NO_ARM
 from trimtab.presets.guide import GUIDE_V1, GUIDE_V2
 from trimtab.presets.image import IMAGES
-from trimtab.presets.preset import Origin, Preset, Step, text_of
+from trimtab.presets.preset import Preset, PresetSource, PresetStep, text_of
 
 __all__ = [
     "DOCUMENTED",
     "GUIDE",
     "NO_ARM",
     "PRESETS",
-    "Origin",
     "Preset",
-    "Step",
-    "acting",
+    "PresetSource",
+    "PresetStep",
+    "acting_tunings",
+    "default_preset",
     "find",
     "guide",
-    "guide_skipped",
-    "left_out",
-    "of_platform",
-    "read_here",
+    "left_out_steps",
+    "local_candidate",
     "remark",
-    "skipped",
+    "skipped_guide_steps",
+    "skipped_steps",
     "stock",
     "text_of",
 ]
@@ -55,12 +55,12 @@ PRESETS: Mapping[str, Callable[[Context], Candidate]] = DOCUMENTED
 """Name → what gives the candidate on a machine."""
 
 
-def of_platform(platform: str) -> str | None:
+def default_preset(platform: str) -> str | None:
     """Return the preset that a study measures as it stands, ``None`` if the platform has none."""
     return GUIDE if platform == "ascend" else None
 
 
-def acting(name: str, context: Context) -> tuple[str, ...]:
+def acting_tunings(name: str, context: Context) -> tuple[str, ...]:
     """Return the tunings of a preset that something reads here, as the preset sets them.
 
     Raises:
@@ -69,22 +69,22 @@ def acting(name: str, context: Context) -> tuple[str, ...]:
     return arm.acting_tunings(find(name), context)
 
 
-def read_here(name: str, context: Context) -> Candidate:
+def local_candidate(name: str, context: Context) -> Candidate:
     """Return a preset's candidate without the settings of other platforms and engines.
 
     Raises:
         UsageError: there is no such preset.
     """
-    return arm.read_here(find(name), context)
+    return arm.local_candidate(find(name), context)
 
 
-def left_out(name: str, context: Context) -> tuple[LeftOut, ...]:
+def left_out_steps(name: str, context: Context) -> tuple[LeftOut, ...]:
     """Return the steps of a preset that :func:`read_here` does not have, with their reasons.
 
     Raises:
         UsageError: there is no such preset.
     """
-    return arm.left_out(find(name), context)
+    return arm.left_out_steps(find(name), context)
 
 
 def remark(name: str | None, context: Context) -> str:
@@ -109,7 +109,7 @@ def find(name: str) -> Preset:
     raise UsageError(f"no preset is called {name!r}: {hint}")
 
 
-def skipped(name: str, context: Context) -> tuple[LeftOut, ...]:
+def skipped_steps(name: str, context: Context) -> tuple[LeftOut, ...]:
     """Return the steps of a preset that its candidate does not have here, with their reasons.
 
     Raises:
@@ -118,6 +118,6 @@ def skipped(name: str, context: Context) -> tuple[LeftOut, ...]:
     return find(name).skipped(context)
 
 
-def guide_skipped(context: Context) -> tuple[LeftOut, ...]:
+def skipped_guide_steps(context: Context) -> tuple[LeftOut, ...]:
     """Return the steps of the newest guide that cannot be set here, each with its reason."""
     return guide.skipped(context)

@@ -11,12 +11,12 @@ NO_ARM = "none"
 """What a user names for a study without a preset."""
 
 
-def read_here(preset: Preset, context: Context) -> Candidate:
+def local_candidate(preset: Preset, context: Context) -> Candidate:
     """Return a preset's candidate without the settings of other platforms and engines."""
     return tuple(pair for pair in preset(context) if not_here(CATALOG[pair[0]], context) is None)
 
 
-def left_out(preset: Preset, context: Context) -> tuple[LeftOut, ...]:
+def left_out_steps(preset: Preset, context: Context) -> tuple[LeftOut, ...]:
     """Return the steps of a preset that :func:`read_here` does not have, with their reasons."""
     foreign = (
         LeftOut(name, f"nothing reads it here: {reason}")
@@ -39,7 +39,7 @@ def remark(preset: Preset | None, guide: Preset, context: Context) -> str:
     """
     if preset is not None:
         acts = ", ".join(acting_tunings(preset, context))
-        whole = read_here(preset, context) == preset(context)
+        whole = local_candidate(preset, context) == preset(context)
         return "" if whole else f"of {preset.name} only {acts} acts on {context.platform}"
     acts = ", ".join(acting_tunings(guide, context))
     if not acts:

@@ -12,55 +12,55 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from trimtab.presets.preset import Origin, Preset, Step
+from trimtab.presets.preset import Preset, PresetSource, PresetStep
 
 _MIRROR = "https://mirrors.tuna.tsinghua.edu.cn"
 _MORE = "https://www.hiascend.com/document/detail/zh/Pytorch/600/ptmoddevg/trainingmigrguide"
 
-APT_MIRROR = Step(
+APT_MIRROR = PresetStep(
     tuning="apt-mirror",
     value="ubuntu-ports, jammy, of a mirror",
     written=(f'echo "deb {_MIRROR}/ubuntu-ports/ jammy main" > /etc/apt/sources.list',),
 )
-OS_PACKAGES = Step(
+OS_PACKAGES = PresetStep(
     tuning="os-packages",
     value="wget gcc g++ libnuma-dev git vim",
     written=("apt update && apt install wget gcc g++ libnuma-dev git vim -y",),
 )
-MAX_SPLIT = Step(
+MAX_SPLIT = PresetStep(
     tuning="npu-max-split-size",
     value="250",
     written=('export PYTORCH_NPU_ALLOC_CONF="max_split_size_mb:250"',),
 )
-EXPANDABLE = Step(
+EXPANDABLE = PresetStep(
     tuning="npu-expandable-segments",
     value="True",
     written=('export PYTORCH_NPU_ALLOC_CONF="expandable_segments:True"',),
 )
-OR = Step(
+OR = PresetStep(
     setting="choice between two values",
     written=("or",),
     prose=True,
     lost="it joins two values of one variable, and the second one is taken here",
 )
-MISPLACED = Step(
+MISPLACED = PresetStep(
     setting="comment about memory shared by streams",
     written=("# Give memory of one stream to another early: reuse between streams.",),
     lost="a comment sets nothing, and this one describes MULTI_STREAM_MEMORY_REUSE",
 )
-HCCL_MODE = Step(
+HCCL_MODE = PresetStep(
     tuning="hccl-op-expansion",
     value="AIV",
     written=('export HCCL_OP_EXPANSION_MODE="AIV"',),
 )
 
 
-def at(step: Step, line: int, lost: str = "") -> Step:
+def step_at_line(step: PresetStep, line: int, lost: str = "") -> PresetStep:
     """Return a step as it stands in a line of an edition."""
     return replace(step, line=line, lost=lost or step.lost)
 
 
-def container(tag: str, line: int, more: str = "") -> Iterator[Step]:
+def container(tag: str, line: int, more: str = "") -> Iterator[PresetStep]:
     """Yield the container that is started: its image, devices and mounts, all in one command."""
     nodes = ("/dev/davinci0", "/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
     paths = (
@@ -77,26 +77,26 @@ def container(tag: str, line: int, more: str = "") -> Iterator[Step]:
         f"-it m.daocloud.io/quay.io/ascend/cann:{tag} bash",
     )
     written = tuple(f"{part} \\" for part in command[:-1]) + command[-1:]
-    yield Step(
+    yield PresetStep(
         tuning="container-image", value=f"quay.io/ascend/cann:{tag}", line=line, written=written
     )
-    yield Step(tuning="container-devices", value="; ".join(nodes), line=line)
-    yield Step(tuning="container-mounts", value="; ".join(mounts), line=line)
+    yield PresetStep(tuning="container-devices", value="; ".join(nodes), line=line)
+    yield PresetStep(tuning="container-mounts", value="; ".join(mounts), line=line)
     if more:
-        yield Step(tuning="container-shm", value=more.partition("=")[2], line=line)
+        yield PresetStep(tuning="container-shm", value=more.partition("=")[2], line=line)
 
 
-def pip(line: int) -> Iterator[Step]:
+def pip(line: int) -> Iterator[PresetStep]:
     """Yield the package index, written to the user's configuration, and what is installed."""
     index = "https://pypi.tuna.tsinghua.edu.cn/simple"
     packages = "modelscope pandas datasets gevent sacrebleu rouge_score pybind11 pytest"
-    yield Step(
+    yield PresetStep(
         tuning="pip-index",
         value=index,
         line=line,
         written=(f"pip config set global.index-url {index}",),
     )
-    yield Step(
+    yield PresetStep(
         setting="Python packages",
         value=packages,
         line=line + 1,
@@ -106,7 +106,7 @@ def pip(line: int) -> Iterator[Step]:
 
 _TARBALL = "https://repo.oepkgs.net/ascend/pytorch/vllm"
 PYTHON = (
-    Step(
+    PresetStep(
         tuning="python-tarball",
         value="py311_bisheng.tar.gz",
         line=80,
@@ -131,20 +131,20 @@ PYTHON = (
             "export PATH=/usr/bin:/usr/local/python/bin:$PATH",
         ),
     ),
-    Step(tuning="optimized-python", value="PGO and LTO, by the BiSheng compiler", line=72),
+    PresetStep(tuning="optimized-python", value="PGO and LTO, by the BiSheng compiler", line=72),
 )
 
 
-def jemalloc(line: int, former: str) -> Iterator[Step]:
+def jemalloc(line: int, former: str) -> Iterator[PresetStep]:
     """Yield jemalloc's package and its preload, which ``former`` joins with the old value."""
-    yield Step(
+    yield PresetStep(
         tuning="os-packages",
         value="libjemalloc2",
         line=line,
         written=("sudo apt update", "sudo apt install libjemalloc2"),
     )
     path = '/usr/lib/"$(uname -i)"-linux-gnu/libjemalloc.so.2'
-    yield Step(
+    yield PresetStep(
         tuning="jemalloc",
         value="libjemalloc.so.2",
         line=line + 4,
@@ -153,30 +153,30 @@ def jemalloc(line: int, former: str) -> Iterator[Step]:
     )
 
 
-def tcmalloc(line: int, *, export: int, check: int) -> Iterator[Step]:
+def tcmalloc(line: int, *, export: int, check: int) -> Iterator[PresetStep]:
     """Yield tcmalloc's packages, its preload behind the one before, and the check of it."""
     packages = "libgoogle-perftools4 libgoogle-perftools-dev"
-    yield Step(
+    yield PresetStep(
         tuning="os-packages",
         value=packages,
         line=line,
         written=("sudo apt update", f"sudo apt install {packages}", "", "", _FIND),
     )
-    yield Step(
+    yield PresetStep(
         tuning="tcmalloc",
         value="libtcmalloc.so.4",
         line=export,
         written=('export LD_PRELOAD="$LD_PRELOAD:<path>"',),
         sonames=("libtcmalloc.so.4", "libtcmalloc_minimal.so.4"),
     )
-    yield Step(setting="check of the preload", value="ldd", line=check, written=(_LDD,))
+    yield PresetStep(setting="check of the preload", value="ldd", line=check, written=(_LDD,))
 
 
 _FIND = "find /usr -name libtcmalloc.so*"
 _LDD = "ldd `which python`"
 
 
-def named_only(line: int) -> Iterator[Step]:
+def named_only_steps(line: int) -> Iterator[PresetStep]:
     """Yield what the guide names for special cases, with a link and without a value."""
     named = ("hccl-intra-roce", "hccl-rdma-tc", "hccl-rdma-sl", "hccl-buffsize")
     variables = (
@@ -185,7 +185,7 @@ def named_only(line: int) -> Iterator[Step]:
     )
     for offset, (tuning, variable) in enumerate(zip(named, variables, strict=True)):
         page = f"{_MORE}/performance_tuning_{44 + offset:04d}.html"
-        yield Step(
+        yield PresetStep(
             tuning=tuning,
             line=line + offset,
             written=(f"- `{variable}` ([more]({page}))",),
@@ -195,20 +195,20 @@ def named_only(line: int) -> Iterator[Step]:
 
 
 KERNEL = (
-    Step(
+    PresetStep(
         tuning="cpu-governor",
         value="performance",
         line=161,
         written=("echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",),
     ),
-    Step(tuning="swappiness", value=0, line=178, written=("sysctl -w vm.swappiness=0",)),
-    Step(
+    PresetStep(tuning="swappiness", value=0, line=178, written=("sysctl -w vm.swappiness=0",)),
+    PresetStep(
         tuning="numa-balancing",
         value=0,
         line=198,
         written=("sysctl -w kernel.numa_balancing=0",),
     ),
-    Step(
+    PresetStep(
         tuning="sched-migration-cost",
         value=50000,
         line=220,
@@ -222,7 +222,7 @@ _REPOSITORY = "vllm-project/vllm-ascend"
 GUIDE_V1 = Preset(
     "guide-v1",
     "The vllm-ascend guide, older edition, verbatim.",
-    Origin(
+    PresetSource(
         _REPOSITORY,
         "docs/source/developer_guide/performance/optimization_and_tuning.md",
         "00ba07102212c7c7a40de427f09848f2e203c498",
@@ -231,24 +231,24 @@ GUIDE_V1 = Preset(
     "markdown",
     (
         *container("TAG", 15),
-        at(APT_MIRROR, 35),
-        at(OS_PACKAGES, 45),
+        step_at_line(APT_MIRROR, 35),
+        step_at_line(OS_PACKAGES, 45),
         *pip(53),
-        Step(
+        PresetStep(
             tuning="vllm-use-modelscope",
             value="true",
             line=57,
             written=("VLLM_USE_MODELSCOPE=true",),
             lost="it is not exported, so no server gets it",
         ),
-        Step(
+        PresetStep(
             tuning="mindie-turbo",
             value="installed",
             line=60,
             written=("Install vllm, vllm-ascend and mindie-turbo.",),
             prose=True,
         ),
-        Step(
+        PresetStep(
             tuning="install-order",
             value="after the optimized Python",
             line=63,
@@ -258,18 +258,22 @@ GUIDE_V1 = Preset(
         *PYTHON,
         *jemalloc(109, " $LD_PRELOAD"),
         *tcmalloc(123, export=132, check=136),
-        at(MAX_SPLIT, 148, lost="line 151 replaces it: the last export of a name is what is left"),
-        at(MISPLACED, 150),
-        at(EXPANDABLE, 151),
-        Step(tuning="task-queue", value="2", line=159, written=("export TASK_QUEUE_ENABLE=2",)),
-        Step(
+        step_at_line(
+            MAX_SPLIT, 148, lost="line 151 replaces it: the last export of a name is what is left"
+        ),
+        step_at_line(MISPLACED, 150),
+        step_at_line(EXPANDABLE, 151),
+        PresetStep(
+            tuning="task-queue", value="2", line=159, written=("export TASK_QUEUE_ENABLE=2",)
+        ),
+        PresetStep(
             tuning="cpu-affinity-conf",
             value="1",
             line=162,
             written=("export CPU_AFFINITY_CONF=1",),
         ),
-        at(HCCL_MODE, 175),
-        *named_only(180),
+        step_at_line(HCCL_MODE, 175),
+        *named_only_steps(180),
     ),
 )
 """Compilation, operating system, torch_npu and CANN; nothing about the kernel."""
@@ -277,7 +281,7 @@ GUIDE_V1 = Preset(
 GUIDE_V2 = Preset(
     "guide-v2",
     "The vllm-ascend guide, newer edition, verbatim.",
-    Origin(
+    PresetSource(
         _REPOSITORY,
         "docs/source/developer_guide/performance_and_debug/optimization_and_tuning.md",
         "182b75ea84ff13ece27b57391331ef8935410aea",
@@ -286,17 +290,17 @@ GUIDE_V2 = Preset(
     "markdown",
     (
         *container("9.1.0-910b-ubuntu22.04-py3.12", 14, "--shm-size=1g"),
-        at(APT_MIRROR, 34),
-        at(OS_PACKAGES, 44),
+        step_at_line(APT_MIRROR, 34),
+        step_at_line(OS_PACKAGES, 44),
         *pip(51),
-        Step(
+        PresetStep(
             tuning="vllm-use-modelscope",
             value="True",
             line=55,
             written=("export VLLM_USE_MODELSCOPE=True",),
             aside="it chooses the hub that weights come from, and changes nothing in serving",
         ),
-        Step(
+        PresetStep(
             tuning="install-order",
             value="after the optimized Python",
             line=62,
@@ -305,19 +309,21 @@ GUIDE_V2 = Preset(
         ),
         *jemalloc(74, ":$LD_PRELOAD"),
         *tcmalloc(87, export=96, check=100),
-        at(MAX_SPLIT, 111, lost="the guide offers it as the alternative to line 118"),
-        at(OR, 114),
-        at(MISPLACED, 117),
-        at(EXPANDABLE, 118),
-        Step(tuning="task-queue", value="2", line=125, written=("export TASK_QUEUE_ENABLE=2",)),
-        Step(
+        step_at_line(MAX_SPLIT, 111, lost="the guide offers it as the alternative to line 118"),
+        step_at_line(OR, 114),
+        step_at_line(MISPLACED, 117),
+        step_at_line(EXPANDABLE, 118),
+        PresetStep(
+            tuning="task-queue", value="2", line=125, written=("export TASK_QUEUE_ENABLE=2",)
+        ),
+        PresetStep(
             tuning="cpu-affinity-conf",
             value="1",
             line=128,
             written=("export CPU_AFFINITY_CONF=1",),
         ),
-        at(HCCL_MODE, 140),
-        *named_only(145),
+        step_at_line(HCCL_MODE, 140),
+        *named_only_steps(145),
         *KERNEL,
     ),
 )

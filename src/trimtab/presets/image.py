@@ -7,7 +7,7 @@ without it.
 
 from __future__ import annotations
 
-from trimtab.presets.preset import Origin, Preset, Step
+from trimtab.presets.preset import Preset, PresetSource, PresetStep
 
 _ASCEND = "vllm-project/vllm-ascend"
 _AT = "182b75ea84ff13ece27b57391331ef8935410aea"
@@ -34,13 +34,17 @@ def _ascend(
     )
     image = f"quay.io/ascend/cann:9.1.0-{base}-{release}-py3.12"
     steps = (
-        Step(tuning="container-image", value=image, line=first),
-        Step(setting="SOC_VERSION", value=soc, line=env, written=(f"ENV SOC_VERSION={soc} \\",)),
-        Step(
+        PresetStep(tuning="container-image", value=image, line=first),
+        PresetStep(
+            setting="SOC_VERSION", value=soc, line=env, written=(f"ENV SOC_VERSION={soc} \\",)
+        ),
+        PresetStep(
             tuning="task-queue", value="1", line=env + 1, written=("    TASK_QUEUE_ENABLE=1 \\",)
         ),
-        Step(tuning="omp-threads", value=1, line=env + 2, written=("    OMP_NUM_THREADS=1",)),
-        Step(
+        PresetStep(
+            tuning="omp-threads", value=1, line=env + 2, written=("    OMP_NUM_THREADS=1",)
+        ),
+        PresetStep(
             tuning="jemalloc",
             value="libjemalloc.so.2",
             line=bashrc,
@@ -53,11 +57,11 @@ def _ascend(
     )
     path = f"Dockerfile{suffix.replace('-', '.')}{'.openEuler' if openeuler else ''}"
     summary = f"What vllm-ascend's image for {chip} on {distribution} bakes in."
-    return Preset(name, summary, Origin(_ASCEND, path, _AT, _AGE), "dockerfile", steps)
+    return Preset(name, summary, PresetSource(_ASCEND, path, _AT, _AGE), "dockerfile", steps)
 
 
-def _paths(value: str, line: int) -> Step:
-    return Step(
+def _paths(value: str, line: int) -> PresetStep:
+    return PresetStep(
         tuning="ld-library-path",
         value=value,
         line=line,
@@ -76,7 +80,7 @@ _TCMALLOC = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4"
 CUDA = Preset(
     "image-cuda",
     "What vLLM's image for CUDA bakes in.",
-    Origin(
+    PresetSource(
         _VLLM,
         "docker/Dockerfile",
         "dead20baf70df70580ecb093f82b0b7b8676e4f5",
@@ -84,26 +88,26 @@ CUDA = Preset(
     ),
     "dockerfile",
     (
-        Step(
+        PresetStep(
             tuning="container-image",
             value="nvidia/cuda:12.9.1-devel-ubuntu22.04",
             section="stage vllm-base",
             written=("FROM nvidia/cuda:12.9.1-devel-ubuntu22.04",),
         ),
-        Step(
+        PresetStep(
             setting="CUDA_HOME",
             value="/usr/local/cuda",
             section="stage vllm-base",
             written=("ENV CUDA_HOME=/usr/local/cuda",),
         ),
-        Step(
+        PresetStep(
             tuning="ld-library-path",
             value="/usr/local/nvidia/lib64:$LD_LIBRARY_PATH",
             section="stage vllm-base",
             written=("ENV LD_LIBRARY_PATH=/usr/local/nvidia/lib64:${LD_LIBRARY_PATH}",),
             aside="it goes before the base image's own path, which another machine does not have",
         ),
-        Step(
+        PresetStep(
             setting="VLLM_USAGE_SOURCE",
             value="production-docker-image",
             section="stage vllm-openai-base",
@@ -116,7 +120,7 @@ CUDA = Preset(
 CPU = Preset(
     "image-cpu",
     "What vLLM's image for CPU on x86_64 bakes in.",
-    Origin(
+    PresetSource(
         _VLLM,
         "docker/Dockerfile.cpu",
         "002c42b2b4358cc689ec19f2e591a38de6694718",
@@ -124,20 +128,20 @@ CPU = Preset(
     ),
     "dockerfile",
     (
-        Step(
+        PresetStep(
             tuning="container-image",
             value="ubuntu:25.04",
             section="stage base",
             written=("FROM ubuntu:25.04",),
         ),
-        Step(
+        PresetStep(
             tuning="tcmalloc",
             value="libtcmalloc_minimal.so.4",
             section="stage base-amd64",
             written=(f'ENV LD_PRELOAD="{_TCMALLOC}:/opt/venv/lib/libiomp5.so"',),
             sonames=("libtcmalloc_minimal.so.4", "libtcmalloc.so.4"),
         ),
-        Step(
+        PresetStep(
             tuning="libiomp",
             value="libiomp5.so",
             section="stage base-amd64",

@@ -14,7 +14,7 @@ from trimtab.model import Candidate, Scope, Value, candidate
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class PresetSource:
     """The public file that a preset is taken from, at one commit. ``edition`` says its age."""
 
     repository: str
@@ -22,14 +22,14 @@ class Origin:
     commit: str
     edition: str
 
-    def at(self, step: Step) -> str:
+    def at(self, step: PresetStep) -> str:
         """Return where a step stands, for people."""
         where = f"line {step.line}" if step.line else step.section
         return f"{self.repository} {self.path}, {where} at {self.commit[:12]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class PresetStep:
     """One thing that a source sets, or has done.
 
     ``tuning`` is the catalogue's entry; where it belongs to none, ``setting`` is the name that is
@@ -64,9 +64,9 @@ class Preset:
 
     name: str
     summary: str
-    origin: Origin | None = None
+    origin: PresetSource | None = None
     form: str = "shell"
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PresetStep, ...] = ()
 
     def __call__(self, context: Context) -> Candidate:
         """Return what of it can be set on this machine, contradictions included."""
@@ -90,7 +90,7 @@ class Preset:
         return replace(self, name=name, summary=summary)
 
 
-def by_hand(tuning: Tuning) -> str | None:
+def manual_reason(tuning: Tuning) -> str | None:
     """Return why an entry is no part of any candidate, ``None`` if a launch can set it."""
     if not isinstance(tuning.knob, Manual):
         return None
@@ -100,7 +100,7 @@ def by_hand(tuning: Tuning) -> str | None:
     )
 
 
-def _value(step: Step, context: Context) -> Value:
+def _value(step: PresetStep, context: Context) -> Value:
     libraries = context.facts.libraries
     for soname in step.sonames:
         if libraries.path(soname).value is not None:
@@ -108,16 +108,16 @@ def _value(step: Step, context: Context) -> Value:
     return step.value
 
 
-def _never(step: Step) -> str | None:
+def _never(step: PresetStep) -> str | None:
     """Return why no candidate has a step, on whatever machine."""
     if step.lost or step.aside:
         return step.lost or step.aside
     if not step.tuning:
         return f"{step.setting} belongs to no tuning"
-    return by_hand(CATALOG[step.tuning])
+    return manual_reason(CATALOG[step.tuning])
 
 
-def _refusal(step: Step, context: Context) -> str | None:
+def _refusal(step: PresetStep, context: Context) -> str | None:
     if reason := _never(step):
         return reason
     tuning = CATALOG[step.tuning]
@@ -174,6 +174,6 @@ def _runs(code: list[int], prose: set[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def where(preset: Preset, step: Step) -> str:
+def step_source(preset: Preset, step: PresetStep) -> str:
     """Return the source of a step, for people; "" for a preset without a source."""
     return preset.origin.at(step) if preset.origin is not None else ""

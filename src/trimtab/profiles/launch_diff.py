@@ -18,7 +18,7 @@ from trimtab.knobs.server_arg import option_name
 from trimtab.model import HostWrite, Settings
 from trimtab.model.document import Launch
 from trimtab.presets import Preset
-from trimtab.presets.preset import where
+from trimtab.presets.preset import step_source
 from trimtab.redaction import redact_settings
 
 _MODEL = "model"
@@ -42,7 +42,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DiffRow:
     """One tuning or setting: its text on both sides, ``None`` where it is not set."""
 
     name: str
@@ -56,7 +56,7 @@ class Row:
         return self.first == self.second
 
 
-def of_preset(preset: Preset) -> Side:
+def preset_side(preset: Preset) -> Side:
     """Return what a preset sets for whoever follows its source."""
     arriving = [step for step in preset.steps if not step.lost]
     lost = [step for step in preset.steps if step.lost and step.tuning]
@@ -68,11 +68,11 @@ def of_preset(preset: Preset) -> Side:
             (step.tuning, step.lost if step.value is None else f"{step.value}: {step.lost}")
             for step in lost
         ),
-        _joined((step.name, where(preset, step)) for step in preset.steps),
+        _joined((step.name, step_source(preset, step)) for step in preset.steps),
     )
 
 
-def of_settings(name: str, settings: Settings, writes: Sequence[HostWrite] = ()) -> Side:
+def settings_side(name: str, settings: Settings, writes: Sequence[HostWrite] = ()) -> Side:
     """Return what a server is given by settings and host writes."""
     shown = redact_settings(settings)
     tunings: dict[str, str] = {}
@@ -91,14 +91,14 @@ def of_settings(name: str, settings: Settings, writes: Sequence[HostWrite] = ())
     return Side(name, tunings, raw)
 
 
-def of_launch(name: str, launch: Launch, writes: Sequence[HostWrite] = ()) -> Side:
+def launch_side(name: str, launch: Launch, writes: Sequence[HostWrite] = ()) -> Side:
     """Return what one process of a launch file is given, its container's options included."""
     # What an unset LD_PRELOAD adds is no library, and would hide the name of the one before it.
     env = tuple(
         (one.name, _FORMER.sub("", one.value) if one.name == PRELOAD else one.value)
         for one in launch.env
     )
-    side = of_settings(name, Settings(launch.argv, env, affinity=launch.affinity), writes)
+    side = settings_side(name, Settings(launch.argv, env, affinity=launch.affinity), writes)
     if launch.container is None:
         return side
     own = _container()
@@ -109,16 +109,16 @@ def of_launch(name: str, launch: Launch, writes: Sequence[HostWrite] = ()) -> Si
     return Side(name, {**side.tunings, **tunings}, {**side.settings, **others})
 
 
-def compare(first: Side, second: Side) -> tuple[Row, ...]:
+def compare(first: Side, second: Side) -> tuple[DiffRow, ...]:
     """Return one row for each tuning that a side sets, in the catalogue's order."""
     return tuple(
-        Row(name, CATALOG[name].knob.place, first.tunings.get(name), second.tunings.get(name))
+        DiffRow(name, CATALOG[name].knob.place, first.tunings.get(name), second.tunings.get(name))
         for name in CATALOG
         if name in first.tunings or name in second.tunings
     )
 
 
-def further(first: Side, second: Side, rows: Iterable[Row]) -> tuple[Row, ...]:
+def setting_differences(first: Side, second: Side, rows: Iterable[DiffRow]) -> tuple[DiffRow, ...]:
     """Return the settings that differ and that no tuning of ``rows`` tells already.
 
     Of a setting that a tuning is about (a list with several keys, a path) the whole text counts
@@ -134,7 +134,7 @@ def further(first: Side, second: Side, rows: Iterable[Row]) -> tuple[Row, ...]:
     for name in sorted({*first.settings, *second.settings} - told):
         one, other = first.settings.get(name), second.settings.get(name)
         if one != other and not (name in owned and None in (one, other)):
-            found.append(Row(name, name, one, other))
+            found.append(DiffRow(name, name, one, other))
     return tuple(found)
 
 

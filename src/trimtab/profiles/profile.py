@@ -17,13 +17,13 @@ from typing import Any
 from trimtab import engines
 from trimtab.errors import StudyError, UsageError
 from trimtab.model import (
-    Answer,
     Candidate,
     Check,
     Comparison,
     Evidence,
     Plan,
-    Proves,
+    Proof,
+    TuningVerdict,
     platforms,
     to_json,
 )
@@ -77,7 +77,7 @@ class Profile:
     workload: Mapping[str, Any]
     objective: str
     slo: str | None
-    answers: tuple[Answer, ...]
+    answers: tuple[TuningVerdict, ...]
     risks: Mapping[str, str]
     comparisons: tuple[Comparison, ...]
     plan: Plan
@@ -98,7 +98,7 @@ def platform_of(profile: Profile) -> str:
 
     A profile holds few distributions, and those alone do not always tell.
     """
-    built = platforms.of_packages(profile.engine.packages)
+    built = platforms.platform_of_packages(profile.engine.packages)
     return profile.facts.get("platform", built) if built == platforms.UNKNOWN else built
 
 
@@ -162,7 +162,7 @@ def read_profile(path: Path) -> Profile:
         raise UsageError(f"{path} is no profile that can be taken: {error}") from error
 
 
-def read_trusted(path: Path) -> Profile:
+def read_trusted_profile(path: Path) -> Profile:
     """Read a profile to act upon it: nobody else may have written it.
 
     Raises:
@@ -212,14 +212,14 @@ def _engine(engine: EngineId) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value != "" or key != "caveat"}
 
 
-def _tuning(answer: Answer, risk: str | None) -> dict[str, Any]:
+def _tuning(answer: TuningVerdict, risk: str | None) -> dict[str, Any]:
     return {**_plain(asdict(answer)), "risk": risk}
 
 
 def _check(check: Check) -> dict[str, Any]:
     """Return a check, less the fields that have their defaults."""
     fields = _plain(asdict(check))
-    defaults = {"tuning": "", "roles": [], "proves": Proves.EFFECT.value}
+    defaults = {"tuning": "", "roles": [], "proves": Proof.EFFECT.value}
     return {key: value for key, value in fields.items() if defaults.get(key, _NONE) != value}
 
 

@@ -13,15 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from trimtab.model import (
-    Answer,
     Check,
     CheckKind,
     Comparison,
     Effect,
     HostWrite,
     Plan,
-    Proves,
+    Proof,
     Settings,
+    TuningVerdict,
     Value,
     Verdict,
     candidate,
@@ -65,9 +65,9 @@ class TuningPart(_Part):
     risk: str | None
     removal: EffectPart | None = None
 
-    def record(self) -> Answer:
+    def record(self) -> TuningVerdict:
         """Return the record that the rest of trimtab uses."""
-        return Answer(
+        return TuningVerdict(
             self.tuning,
             self.value,
             self.verdict,
@@ -118,7 +118,7 @@ class CheckPart(_Part):
     expected: Value
     tuning: str = ""
     roles: tuple[str, ...] = ()
-    proves: Proves = Proves.EFFECT
+    proves: Proof = Proof.EFFECT
 
 
 class PlanPart(_Part):

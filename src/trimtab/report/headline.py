@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from trimtab import formatting
 from trimtab.model import (
     BASELINE,
-    Answer,
     Candidate,
     Comparison,
     Conclusion,
@@ -20,7 +19,8 @@ from trimtab.model import (
     Headline,
     Outcome,
     Start,
-    Status,
+    StudyStatus,
+    TuningVerdict,
     Verdict,
 )
 from trimtab.report.rows import unit_of
@@ -100,17 +100,17 @@ def headline(study: Study) -> Headline:
     total = _recommended(study.conclusion, study.objective)
     if total is not None:
         open_ = not _keeps_slo(study, total.arm)
-        return _of_total(study, total, Status.PROMISING if open_ else Status.RECOMMENDED)
+        return _of_total(study, total, StudyStatus.PROMISING if open_ else StudyStatus.RECOMMENDED)
     totals = list(_promising(study.conclusion))
     if totals:
-        return _of_total(study, totals[0], Status.PROMISING)
+        return _of_total(study, totals[0], StudyStatus.PROMISING)
     tunings = _tunings(study.conclusion, study.objective)
     if tunings:
         return _of_tuning(study, tunings[0])
     return _no_gain(study)
 
 
-def gains(effect: Effect) -> bool:
+def is_gain(effect: Effect) -> bool:
     """Whether an effect is shown to be a gain: its interval lies above 1."""
     if effect.ratio is None or effect.ratio <= 1:
         return False
@@ -138,14 +138,14 @@ def _metric(conclusion: Conclusion, chosen: Candidate, objective: str) -> str:
 def _promising(conclusion: Conclusion) -> Iterator[Comparison]:
     """Yield the totals with a gain that are not recommended: profiles first, then others."""
     for arm in (PROVEN, MAX):
-        yield from (one for one in conclusion.confirmed if one.arm == arm and gains(one.effect))
+        yield from (one for one in conclusion.confirmed if one.arm == arm and is_gain(one.effect))
     for standing in sorted(conclusion.pareto, key=lambda one: not one.member):
-        yield from (one for one in standing.comparisons if gains(one.effect))
-    if conclusion.guide is not None and gains(conclusion.guide.effect):
+        yield from (one for one in standing.comparisons if is_gain(one.effect))
+    if conclusion.guide is not None and is_gain(conclusion.guide.effect):
         yield conclusion.guide
 
 
-def _tunings(conclusion: Conclusion, objective: str) -> list[Answer]:
+def _tunings(conclusion: Conclusion, objective: str) -> list[TuningVerdict]:
     """Return the tunings with a gain of their own.
 
     Those of a profile come first, then adopt, the objective's, and the largest.
@@ -170,7 +170,7 @@ def _keeps_slo(study: Study, arm: str) -> bool:
     return arm in study.conclusion.within_slo
 
 
-def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
+def _of_total(study: Study, total: Comparison, status: StudyStatus) -> Headline:
     subject = {PROVEN: "the proven profile", MAX: "the max profile"}.get(total.arm, total.arm)
     unit = f" {unit_of(total.metric)}".rstrip()
     detail = (
@@ -182,7 +182,7 @@ def _of_total(study: Study, total: Comparison, status: Status) -> Headline:
         detail += "; the SLO is not shown to hold"
     advice, show = study.advice, study.advice.show
     step = _Step(advice.use or show)
-    if status is Status.PROMISING:
+    if status is StudyStatus.PROMISING:
         step = _confirmation(study, total.arm)
     return Headline(
         status=status,
@@ -207,14 +207,14 @@ def _costs(conclusion: Conclusion, total: Comparison) -> Iterator[str]:
                 yield f"{one.metric} {formatting.effect(one.effect)}"
 
 
-def _of_tuning(study: Study, answer: Answer) -> Headline:
+def _of_tuning(study: Study, answer: TuningVerdict) -> Headline:
     conclusion = study.conclusion
     name = formatting.setting(answer.tuning, answer.value)
     arm = next((arm for arm, chosen in _profiles(conclusion) if answer.tuning in dict(chosen)), "")
     step = _confirmation(study, arm)
     return Headline(
-        status=Status.PROMISING,
-        text=f"{Status.PROMISING.value}: {answer.metric} {formatting.effect(answer.effect)}",
+        status=StudyStatus.PROMISING,
+        text=f"{StudyStatus.PROMISING.value}: {answer.metric} {formatting.effect(answer.effect)}",
         metric=answer.metric,
         next=step.command,
         detail=f"{name} by its own test, {_rest(conclusion, answer, arm)}",
@@ -225,7 +225,7 @@ def _of_tuning(study: Study, answer: Answer) -> Headline:
     )
 
 
-def _rest(conclusion: Conclusion, answer: Answer, arm: str) -> str:
+def _rest(conclusion: Conclusion, answer: TuningVerdict, arm: str) -> str:
     """Say what is not known of a tuning's gain."""
     if not arm:
         return f"but no profile holds it: see --why {answer.tuning}"
@@ -251,8 +251,8 @@ def _no_gain(study: Study) -> Headline:
     helps = not ended.hopeless and (least is None or least > study.margin or _untested(study))
     larger = bool(advice.larger) and helps
     return Headline(
-        status=Status.NO_GAIN,
-        text=f"{Status.NO_GAIN.value}: {text}",
+        status=StudyStatus.NO_GAIN,
+        text=f"{StudyStatus.NO_GAIN.value}: {text}",
         metric=study.objective,
         next=advice.larger if larger else f"{advice.show}{ended.why}",
         detail=ended.detail if text == ended.text else ended.text,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trimtab import formatting
-from trimtab.model import Advantage, Answer, Comparison, Standing, Verdict
+from trimtab.model import Advantage, Comparison, ParetoArm, TuningVerdict, Verdict
 from trimtab.report.figures import ARM_COLOURS, GREY, PURPLE, Figure, ratio_axis
 from trimtab.report.rows import unit_of
 from trimtab.report.study import Study
@@ -24,7 +24,7 @@ NOTE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ParetoRow:
     """One arm: its change and interval on each objective, and how it stands.
 
     The baseline has its value in the place of a change. ``trades`` are sentences about what it
@@ -39,16 +39,16 @@ class Row:
     trades: tuple[str, ...] = ()
 
 
-def rows(study: Study) -> tuple[Row, ...]:
+def rows(study: Study) -> tuple[ParetoRow, ...]:
     """Return a row for each arm of a study of several objectives, members of the set first."""
     found = [_row(one, study) for one in study.conclusion.pareto]
     return tuple(sorted(found, key=lambda row: not row.member))
 
 
-def _row(one: Standing, study: Study) -> Row:
+def _row(one: ParetoArm, study: Study) -> ParetoRow:
     by_metric = {each.metric: each for each in one.comparisons}
     out = f"dominated by {', '.join(one.dominated_by)}"
-    return Row(
+    return ParetoRow(
         one.arm,
         one.member,
         tuple(_cell(by_metric.get(metric)) for metric in study.objectives),
@@ -73,7 +73,7 @@ def advantage(one: Advantage) -> str:
     return f"{one.metric} better {said}"
 
 
-def trades(one: Standing, answers: Iterable[Answer]) -> tuple[str, ...]:
+def trades(one: ParetoArm, answers: Iterable[TuningVerdict]) -> tuple[str, ...]:
     """Return a sentence for each tuning that an arm holds although it is *avoid* on a metric."""
     held = dict(one.candidate)
     return tuple(
@@ -83,7 +83,7 @@ def trades(one: Standing, answers: Iterable[Answer]) -> tuple[str, ...]:
     )
 
 
-def label(one: Standing, objectives: Sequence[str], answers: Iterable[Answer] = ()) -> str:
+def label(one: ParetoArm, objectives: Sequence[str], answers: Iterable[TuningVerdict] = ()) -> str:
     """Return what a member's profile is, for its file."""
     ahead = ". ".join(map(advantage, one.advantages)) or "ahead of no other member on any"
     costs = "".join(f". It {said}" for said in trades(one, answers))
@@ -126,7 +126,7 @@ def _figure(study: Study, first: str, second: str) -> Figure | None:
     }
 
 
-def _point(index: int, one: Standing, across: Comparison, up: Comparison) -> Figure:
+def _point(index: int, one: ParetoArm, across: Comparison, up: Comparison) -> Figure:
     colour = ARM_COLOURS.get(one.arm, PURPLE)
     name = html.escape(one.arm if one.member else f"({one.arm})")
     said = "<br>".join(f"{each.metric}: {formatting.effect(each.effect)}" for each in (across, up))

@@ -16,8 +16,17 @@ from typing import Final
 from trimtab import formatting
 from trimtab.facts.parsing import format_cpu_list
 from trimtab.metrics.table import METRICS, geometric_mean
-from trimtab.metrics.wall_time import division
-from trimtab.model import Answer, Comparison, Effect, Phase, Plan, Spread, Start, Verdict
+from trimtab.metrics.wall_time import time_breakdown
+from trimtab.model import (
+    Comparison,
+    Effect,
+    Phase,
+    Plan,
+    Start,
+    TuningVerdict,
+    VarianceComponents,
+    Verdict,
+)
 from trimtab.redaction import redact_settings
 from trimtab.report.study import Study
 
@@ -134,13 +143,13 @@ def verdicts(study: Study) -> tuple[VerdictRow, ...]:
     return tuple(_verdict_row(answer, study) for answer in ranked)
 
 
-def _rank(answer: Answer) -> tuple[int, float, str]:
+def _rank(answer: TuningVerdict) -> tuple[int, float, str]:
     ratio = answer.effect.ratio
     size = abs(math.log(ratio)) if ratio is not None and ratio > 0 else -1.0
     return _ORDER.index(answer.verdict), -size, answer.tuning
 
 
-def _verdict_row(answer: Answer, study: Study) -> VerdictRow:
+def _verdict_row(answer: TuningVerdict, study: Study) -> VerdictRow:
     profiles = {"proven": study.conclusion.proven, "max": study.conclusion.best}
     return VerdictRow(
         tuning=answer.tuning,
@@ -259,11 +268,11 @@ def totals(study: Study) -> tuple[tuple[str, str], ...]:
 
 def _divided(study: Study) -> tuple[tuple[str, str], ...]:
     """Return where the time went, if the starts tell it."""
-    said = division(study.starts).sentence()
+    said = time_breakdown(study.starts).sentence()
     return (("where the time went", said),) if said else ()
 
 
-def _components(spread: Spread | None) -> tuple[tuple[str, str], ...]:
+def _components(spread: VarianceComponents | None) -> tuple[tuple[str, str], ...]:
     """Return the part of starts and of windows in it, and the windows that they ask for."""
     if spread is None:
         return ()

@@ -11,7 +11,16 @@ from typing import Any
 
 from trimtab import formatting
 from trimtab.catalog import CATALOG
-from trimtab.model import Advice, Answer, Comparison, Conclusion, Header, Plan, Start, Verdict
+from trimtab.model import (
+    Advice,
+    Comparison,
+    Conclusion,
+    Header,
+    Plan,
+    Start,
+    TuningVerdict,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +105,13 @@ def notes(conclusion: Conclusion) -> tuple[str, ...]:
     return (said, _OPEN.format(_listed(rest))) if rest else (said,)
 
 
-def _measured(answer: Answer) -> bool:
+def _measured(answer: TuningVerdict) -> bool:
     """Whether there is an estimate, and it is not the dummy's, which no hardware changes."""
     entry = CATALOG.get(answer.tuning)
     return answer.effect.ratio is not None and not (entry is not None and entry.dummy)
 
 
-def _listed(answers: Sequence[Answer]) -> str:
+def _listed(answers: Sequence[TuningVerdict]) -> str:
     return ", ".join(
         f"{formatting.setting(one.tuning, one.value)} ({one.verdict.value})" for one in answers
     )

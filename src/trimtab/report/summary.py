@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from trimtab import formatting
-from trimtab.metrics.wall_time import division
-from trimtab.model import Headline, Status, Verdict
+from trimtab.metrics.wall_time import time_breakdown
+from trimtab.model import Headline, StudyStatus, Verdict
 from trimtab.report import rows
 from trimtab.report.headline import headline
 from trimtab.report.study import Study
@@ -30,7 +30,7 @@ def summary(study: Study, width: int = WIDTH) -> list[str]:
         *(line for one in study.caveats for line in _wrapped("Caveat:", one, width)),
         *_wrapped("Answers:", _answers(study), width),
         *_wrapped("Tested:", _tested(study), width),
-        *_wrapped("Time:", division(study.starts).sentence(), width),
+        *_wrapped("Time:", time_breakdown(study.starts).sentence(), width),
         *_wrapped("Needs:", found.needs, width),
         *_command("Next:", found.next, width),
         *_files(study, width),
@@ -95,7 +95,7 @@ def _row(name: str, row: rows.VerdictRow, effect: str, width: int) -> str:
 def subjects(study: Study, found: Headline) -> Sequence[rows.VerdictRow]:
     """Return the tunings that a headline is about: its profile's, or those with a gain."""
     verdicts = rows.verdicts(study)
-    if found.status is Status.NO_GAIN:
+    if found.status is StudyStatus.NO_GAIN:
         return ()
     held = [row for row in verdicts if found.arm in row.profiles]
     return held or [row for row in verdicts if row.verdict in _GAINS]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from trimtab import formatting
 from trimtab.errors import UsageError
-from trimtab.model import Answer, Comparison, Evidence, Seen, Start, Verdict
+from trimtab.model import CheckOutcome, Comparison, Evidence, Start, TuningVerdict, Verdict
 from trimtab.report import rows
 from trimtab.report.study import Study
 
@@ -30,7 +30,7 @@ _WIDTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class TuningEvidence:
     """Everything a study knows about one tuning.
 
     ``answers`` are its verdicts, one for each value tested; there is none if it was left out, and
@@ -41,7 +41,7 @@ class Why:
 
     name: str
     objective: str
-    answers: tuple[Answer, ...]
+    answers: tuple[TuningVerdict, ...]
     left_out: tuple[tuple[Verdict, str], ...]
     risk: str
     starts: tuple[Start, ...]
@@ -122,7 +122,7 @@ def _check_data(number: int, one: Evidence) -> dict[str, Any]:
     }
 
 
-def why(study: Study, name: str) -> Why:
+def tuning_evidence(study: Study, name: str) -> TuningEvidence:
     """Return the evidence for a tuning; ``NAME=VALUE`` names one of several values.
 
     Raises:
@@ -147,7 +147,7 @@ def why(study: Study, name: str) -> Why:
         )
         if tunings.intersection(dict(chosen))
     )
-    return Why(
+    return TuningEvidence(
         name=name,
         objective=study.objective,
         answers=answers,
@@ -166,7 +166,7 @@ def why(study: Study, name: str) -> Why:
     )
 
 
-def _named(answer: Answer, name: str) -> bool:
+def _named(answer: TuningVerdict, name: str) -> bool:
     own = formatting.setting(answer.tuning, answer.value)
     return name in (answer.tuning, own, answer.tuning.partition("=")[0])
 
@@ -186,7 +186,7 @@ def _unknown(study: Study, name: str) -> str:
     return f"the study has no tuning {name!r}: {hint}"
 
 
-def _estimates(answer: Answer) -> Iterator[str]:
+def _estimates(answer: TuningVerdict) -> Iterator[str]:
     effect = answer.effect
     if effect.ratio is not None:
         starts = formatting.count(effect.starts, "start")
@@ -204,12 +204,16 @@ def _verified(checks: Sequence[tuple[int, Evidence]]) -> Iterator[str]:
     """Yield what the live processes showed of the tuning's own checks, refuted ones in full."""
     if not checks:
         return
-    counts = {seen: sum(one.verdict is seen for _, one in checks) for seen in Seen}
-    words = {Seen.YES: "confirmed", Seen.NO: "refuted", Seen.UNOBSERVABLE: "not observable"}
-    told = ", ".join(f"{counts[seen]} {words[seen]}" for seen in Seen if counts[seen])
+    counts = {seen: sum(one.verdict is seen for _, one in checks) for seen in CheckOutcome}
+    words = {
+        CheckOutcome.YES: "confirmed",
+        CheckOutcome.NO: "refuted",
+        CheckOutcome.UNOBSERVABLE: "not observable",
+    }
+    told = ", ".join(f"{counts[seen]} {words[seen]}" for seen in CheckOutcome if counts[seen])
     yield from _field("Checks:", told)
     for number, one in checks:
-        if one.verdict is Seen.NO:
+        if one.verdict is CheckOutcome.NO:
             seen = f"expected {one.check.expected}, found {one.observed} ({one.where})"
             yield "    " + formatting.line(f"start {number}: {one.check.subject} {seen}")
 

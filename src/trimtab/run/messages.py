@@ -10,13 +10,13 @@ from typing import Any
 from trimtab import formatting
 from trimtab.facts.parsing import format_cpu_list
 from trimtab.knobs.protocol import PRELOAD
-from trimtab.model import Evidence, Plan, Seen, Settings
+from trimtab.model import CheckOutcome, Evidence, Plan, Settings
 from trimtab.model.finding import Severity
 from trimtab.redaction import argv_secrets, hidden, redact_plan
 from trimtab.run.comparability import Difference
 from trimtab.verification.checks import refuted, summary
 
-_ORDER = (Seen.YES, Seen.UNOBSERVABLE, Seen.NO)
+_ORDER = (CheckOutcome.YES, CheckOutcome.UNOBSERVABLE, CheckOutcome.NO)
 """What is refuted comes last: there it is seen."""
 
 
@@ -31,7 +31,7 @@ def evidence_lines(evidence: Iterable[Evidence]) -> Iterator[str]:
     for one in sorted(evidence, key=lambda one: _ORDER.index(one.verdict)):
         check = one.check
         what = f"{check.tuning or 'plan'}: {check.kind.value} {check.subject}"
-        refuses = one.verdict is Seen.NO
+        refuses = one.verdict is CheckOutcome.NO
         seen = "NO" if refuses else one.verdict.value
         wanted = f", expected {formatting.value(check.expected)}" if refuses else ""
         yield formatting.line(

@@ -23,7 +23,7 @@ from trimtab.knobs.protocol import PRELOAD, preloaded
 from trimtab.knobs.server_arg import model_of
 from trimtab.model import Fact, Plan, Settings
 from trimtab.model.finding import Severity
-from trimtab.plan import as_it_stands, compile_plan
+from trimtab.plan import compile_plan, delivery_plan
 from trimtab.presets import PRESETS, find
 from trimtab.processes import procfs
 from trimtab.profiles.profile import Profile
@@ -206,7 +206,7 @@ def of_running_preset(name: str, pid: int, *, allow_host: bool) -> Wanted:
     skipped = preset.skipped(context)
     return Wanted(
         name=f"preset {name}",
-        plan=as_it_stands(plan),
+        plan=delivery_plan(plan),
         observer=program.observer_of(engine, "vllm"),
         engine=engine,
         host=host,

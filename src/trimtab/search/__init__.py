@@ -4,24 +4,24 @@ All of it is a pure function of the question and the ledger, so an interrupted s
 replay, and a finished one answers the same again.
 """
 
-from trimtab.search.conclusion import conclude, leading
-from trimtab.search.design import design, measured
-from trimtab.search.failures import blocked
+from trimtab.search.conclusion import conclude, incumbent
+from trimtab.search.design import design, detectability_note
+from trimtab.search.failures import blocking_reason
 from trimtab.search.host_effects import ROUND, alternation, rounds
-from trimtab.search.noise import spread, told
-from trimtab.search.strategy import Phased, Strategy
+from trimtab.search.noise import noise_sentence, variance_components
+from trimtab.search.strategy import PhasedStrategy, Strategy
 
 __all__ = [
     "ROUND",
-    "Phased",
+    "PhasedStrategy",
     "Strategy",
     "alternation",
-    "blocked",
+    "blocking_reason",
     "conclude",
     "design",
-    "leading",
-    "measured",
+    "detectability_note",
+    "incumbent",
+    "noise_sentence",
     "rounds",
-    "spread",
-    "told",
+    "variance_components",
 ]

@@ -10,10 +10,10 @@ from statistics import fmean
 
 from trimtab.errors import UsageError
 from trimtab.model import BASELINE, Candidate, Phase, Space, Start
-from trimtab.search.history import is_on, of_phase
+from trimtab.search.history import is_on, starts_of_phase
 
 
-def total(space: Space) -> float:
+def total_budget(space: Space) -> float:
     """Return the whole budget.
 
     Raises:
@@ -28,19 +28,19 @@ def total(space: Space) -> float:
     return amount
 
 
-def spent(space: Space, starts: Sequence[Start]) -> float:
+def spent_budget(space: Space, starts: Sequence[Start]) -> float:
     """Return what the starts made so far have cost."""
     if space.budget.starts is not None:
         return float(len(starts))
     return sum(start.seconds for start in starts)
 
 
-def left(space: Space, starts: Sequence[Start]) -> float:
+def remaining_budget(space: Space, starts: Sequence[Start]) -> float:
     """Return what remains; negative when starts took longer than expected."""
-    return total(space) - spent(space, starts)
+    return total_budget(space) - spent_budget(space, starts)
 
 
-def price(space: Space, starts: Sequence[Start], phase: Phase, values: Candidate) -> float:
+def start_cost(space: Space, starts: Sequence[Start], phase: Phase, values: Candidate) -> float:
     """Return what one start of a candidate will cost, as far as can be known."""
     if space.budget.starts is not None:
         return 1.0
@@ -64,7 +64,7 @@ def expected_seconds(
     leads = [factor for factor in space.factors if factor.lead and is_on(factor, values)]
     alone = [
         start.seconds
-        for start in of_phase(starts, Phase.LEAD)
+        for start in starts_of_phase(starts, Phase.LEAD)
         if any(start.request.candidate == ((lead.tuning, lead.value),) for lead in leads)
     ]
     if alone:
@@ -74,7 +74,7 @@ def expected_seconds(
 
 def _alike(starts: Sequence[Start], phase: Phase, values: Candidate) -> list[Start]:
     if phase is Phase.LEAD or values == BASELINE:
-        found = of_phase(starts, phase)
+        found = starts_of_phase(starts, phase)
     else:
         found = [
             start

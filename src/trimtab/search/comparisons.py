@@ -18,29 +18,38 @@ from itertools import product
 
 from trimtab import formatting
 from trimtab.metrics.table import geometric_mean
-from trimtab.model import Answer, Candidate, Comparison, Effect, Factor, Phase, Space, Verdict
+from trimtab.model import (
+    Candidate,
+    Comparison,
+    Effect,
+    Factor,
+    Phase,
+    Space,
+    TuningVerdict,
+    Verdict,
+)
 from trimtab.search.estimates import (
     LOOKS,
     Analysis,
     as_effect,
     contrast,
+    is_usable,
     metric_of,
     sign_of,
     to_ratio,
-    usable,
 )
 from trimtab.search.failures import FAILED
 from trimtab.search.history import (
     BASELINE_ARM,
     MAX_ARM,
     PROVEN_ARM,
-    of_phase,
-    together,
-    without_arm,
+    arm_without,
+    candidate_of,
+    starts_of_phase,
 )
 from trimtab.search.phases import confirm
 from trimtab.search.selection import Profiles
-from trimtab.search.slo_limits import broken
+from trimtab.search.slo_limits import broken_limits
 
 WORSE = 0.02
 """One-sided p at which a profile is given up for another. To give up what only looks worse
@@ -53,10 +62,10 @@ class Contender:
     """A planned profile that is an arm of the confirmation.
 
     ``comparisons`` are empty while it, or the baseline, has no measured start there. ``starts``
-    are all of its starts in the confirmation, ``failed`` those that failed. ``broken`` says which
-    limits of the SLO it breaks, ``worse`` whether it is shown to be worse than the baseline or the
-    proven profile, or, being larger than that, to be better by less than the margin. ``faded``:
-    the fresh starts gave less than half of what its largest tuning gave before.
+    are all of its starts in the confirmation, ``failed`` those that failed. ``broken_limits`` says
+    which limits of the SLO it breaks, ``worse`` whether it is shown to be worse than the baseline
+    or the proven profile, or, being larger than that, to be better by less than the margin.
+    ``faded``: the fresh starts gave less than half of what its largest tuning gave before.
     """
 
     arm: str
@@ -64,14 +73,14 @@ class Contender:
     comparisons: tuple[Comparison, ...]
     starts: int
     failed: int
-    broken: tuple[str, ...] = ()
+    broken_limits: tuple[str, ...] = ()
     worse: bool = False
     faded: bool = False
 
     @property
     def candidate(self) -> Candidate:
         """What the profile sets."""
-        return together(self.factors)
+        return candidate_of(self.factors)
 
     def effect(self, metric: str) -> Effect | None:
         """Return its effect on a metric, ``None`` when there is no estimate."""
@@ -94,7 +103,7 @@ def contenders(analysis: Analysis, planned: Profiles) -> tuple[Contender, ...]:
 
 def contender(analysis: Analysis, arm: str, factors: tuple[Factor, ...]) -> Contender | None:
     """Return an arm of the confirmation that has ``factors`` on, ``None`` if it has no start."""
-    made = of_phase(analysis.starts, Phase.CONFIRM)
+    made = starts_of_phase(analysis.starts, Phase.CONFIRM)
     own = [start for start in made if start.request.stem == arm]
     if not own:
         return None
@@ -106,7 +115,7 @@ def contender(analysis: Analysis, arm: str, factors: tuple[Factor, ...]) -> Cont
         _on_all_metrics(analysis, arm, factors),
         len(own),
         failed,
-        broken(analysis.space, analysis.starts, together(factors)),
+        broken_limits(analysis.space, analysis.starts, candidate_of(factors)),
         _worse(analysis, arm, metric),
         _faded(analysis, arm, factors, metric),
     )
@@ -161,7 +170,9 @@ def guide_comparison(analysis: Analysis) -> Comparison | None:
 
 def compare(analysis: Analysis, phase: Phase, arm: str, metric: str) -> Comparison | None:
     """Return an arm against the baseline in one phase, ``None`` when either was not measured."""
-    measured = [start for start in of_phase(analysis.starts, phase) if usable(start, metric)]
+    measured = [
+        start for start in starts_of_phase(analysis.starts, phase) if is_usable(start, metric)
+    ]
     stock = [s.metrics[metric] for s in measured if s.request.stem == BASELINE_ARM]
     own = [s for s in measured if s.request.stem == arm]
     estimate = analysis.fits[phase, metric].estimate(arm, analysis.noise[phase, metric])
@@ -175,7 +186,7 @@ def compare(analysis: Analysis, phase: Phase, arm: str, metric: str) -> Comparis
     return Comparison(arm, metric, baseline, value, effect)
 
 
-def removals(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, Effect]:
+def removal_effects(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, Effect]:
     """Return tuning → what the profile gains by it: a ratio above 1 is lost without it.
 
     Empty where the confirmation had no room for it. Each effect is on the tuning's own metric, and
@@ -190,7 +201,7 @@ def removals(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, Effect]:
 
 
 def _removal(analysis: Analysis, factor: Factor, many: int) -> Effect | None:
-    metric, own = metric_of(analysis.space, factor), without_arm(factor)
+    metric, own = metric_of(analysis.space, factor), arm_without(factor)
     estimate = contrast(analysis, PROVEN_ARM, own, metric)
     if estimate is None:
         return None
@@ -198,13 +209,13 @@ def _removal(analysis: Analysis, factor: Factor, many: int) -> Effect | None:
     interval = estimate.interval(1 - (1 - level) / many)
     low, high = (None, None) if interval is None else map(to_ratio, interval)
     starts = sum(
-        start.request.stem in (own, PROVEN_ARM) and usable(start, metric)
-        for start in of_phase(analysis.starts, Phase.CONFIRM)
+        start.request.stem in (own, PROVEN_ARM) and is_usable(start, metric)
+        for start in starts_of_phase(analysis.starts, Phase.CONFIRM)
     )
     return Effect(math.exp(estimate.value), low, high, estimate.p_greater, starts)
 
 
-def redundant(space: Space, found: Mapping[str, Effect]) -> str | None:
+def redundant_tuning(space: Space, found: Mapping[str, Effect]) -> str | None:
     """Return the tuning that the profile does not need, ``None`` if it needs all or it is open.
 
     It is one whose removal is shown to cost less than the study's margin; of several the one
@@ -219,7 +230,9 @@ def redundant(space: Space, found: Mapping[str, Effect]) -> str | None:
     return min(spare)[1] if spare else None
 
 
-def labelled(space: Space, answer: Answer, found: Mapping[str, Effect]) -> Answer:
+def with_removal_effect(
+    space: Space, answer: TuningVerdict, found: Mapping[str, Effect]
+) -> TuningVerdict:
     """Return an answer with its removal effect, and the sentence that it adds."""
     effect = found.get(answer.tuning)
     if effect is None or answer.verdict is not Verdict.ADOPT:
@@ -240,9 +253,9 @@ def _bounds(effect: Effect) -> str:
     return f"[{formatting.percent(effect.low - 1)}, {formatting.percent(effect.high - 1)}]"
 
 
-def jointly(
-    space: Space, answers: Iterable[Answer], tried: Sequence[Contender]
-) -> Iterator[Answer]:
+def with_joint_effects(
+    space: Space, answers: Iterable[TuningVerdict], tried: Sequence[Contender]
+) -> Iterator[TuningVerdict]:
     """Yield the verdicts, with what the comparison of a profile says of those not tested.
 
     A profile of one tuning is a test of it. Of several, none is measured by itself.
@@ -263,7 +276,7 @@ def jointly(
             yield replace(one, reason=f"{one.reason}; {ran}")
 
 
-def _arm(one: Answer, tried: Sequence[Contender]) -> Contender | None:
+def _arm(one: TuningVerdict, tried: Sequence[Contender]) -> Contender | None:
     """Return the smallest arm that measured a tuning which was not tested."""
     held = [
         arm

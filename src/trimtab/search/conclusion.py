@@ -18,46 +18,55 @@ from trimtab import formatting
 from trimtab.metrics.table import geometric_mean
 from trimtab.model import (
     BASELINE,
-    Answer,
     Candidate,
     Comparison,
     Conclusion,
     Phase,
     Space,
     Start,
+    TuningVerdict,
     Verdict,
 )
 from trimtab.presets import GUIDE
-from trimtab.search.comparisons import contenders, guide_comparison, jointly, labelled
-from trimtab.search.estimates import LOOKS, Analysis, contrast, metrics_of, usable
+from trimtab.search.comparisons import (
+    contenders,
+    guide_comparison,
+    with_joint_effects,
+    with_removal_effect,
+)
+from trimtab.search.estimates import LOOKS, Analysis, contrast, is_usable, metrics_of
 from trimtab.search.estimates import NAME as SPEED
-from trimtab.search.failures import blocked
-from trimtab.search.fidelity import failed, fidelity, sentence
-from trimtab.search.final_profiles import Final
+from trimtab.search.failures import blocking_reason
+from trimtab.search.fidelity import failure_sentences, fidelity, fidelity_sentence
+from trimtab.search.final_profiles import FinalProfiles
 from trimtab.search.history import (
     BASELINE_ARM,
     MAX_ARM,
     PROVEN_ARM,
-    comparable,
-    of_phase,
-    together,
+    candidate_of,
+    comparable_starts,
+    starts_of_phase,
 )
-from trimtab.search.noise import spread, study_noise, told
-from trimtab.search.pareto import pareto
-from trimtab.search.pareto_arms import further
+from trimtab.search.noise import noise_sentence, study_noise, variance_components
+from trimtab.search.pareto import pareto_front
+from trimtab.search.pareto_arms import pareto_arms
 from trimtab.search.phases import lead, screen
-from trimtab.search.phases.refine import valued
+from trimtab.search.phases.refine import with_refined_level
 from trimtab.search.release import Release, release
 from trimtab.search.remarks import remarks
-from trimtab.search.selection import dropped
-from trimtab.search.slo_limits import beyond, broken, held, untold
-from trimtab.search.verdicts import Findings, decide, false_alarm
-from trimtab.stats.effects import LEAST_DF, detectable
+from trimtab.search.selection import dropped_leads
+from trimtab.search.slo_limits import breaks_limits, broken_limits, keeps_limits, limit_notes
+from trimtab.search.verdicts import VerdictBasis, decide, is_false_alarm
+from trimtab.stats.effects import LEAST_DF, detectable_effect
 
 
-def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str]:
+def notes_of(space: Space, starts: Sequence[Start], known: VerdictBasis) -> list[str]:
     """Return what a reader must know besides the verdicts, one sentence each."""
-    notes = [blocked(space, starts), *_without_value(space, starts), *untold(space, starts)]
+    notes = [
+        blocking_reason(space, starts),
+        *_without_value(space, starts),
+        *limit_notes(space, starts),
+    ]
     if len(known.space.factors) > 1 and known.plan is None and starts:
         notes.append(_no_screen(known))
     if space.guide and starts and not _asked(space, known):
@@ -67,13 +76,13 @@ def notes_of(space: Space, starts: Sequence[Start], known: Findings) -> list[str
     notes += [
         f"{formatting.factors([factor])} won alone, but every start failed in which it was on "
         f"together with {formatting.factors(known.centre)}: it is left out"
-        for factor in dropped(space, starts)
+        for factor in dropped_leads(space, starts)
     ]
     notes += [
         f"the inert tuning {factor.tuning} passed a test that it can pass only by chance "
         "or by drift: read small effects of this study with doubt"
         for factor in space.factors
-        if false_alarm(known, factor)
+        if is_false_alarm(known, factor)
     ]
     remarked = remarks(starts, space.objective, metrics_of(space))
     return [*notes, *_taken_out(known), *remarked]
@@ -83,7 +92,7 @@ def _called(preset: str) -> str:
     return "the guide" if preset == GUIDE else preset
 
 
-def _taken_out(known: Findings) -> list[str]:
+def _taken_out(known: VerdictBasis) -> list[str]:
     """Say where the gate's readings are part of the analysis."""
     space, fits = known.space, known.analysis.fits
     if not any(SPEED in fits[phase, space.objective].slopes for phase in (*LOOKS, Phase.CONFIRM)):
@@ -102,7 +111,7 @@ def _without_value(space: Space, starts: Sequence[Start]) -> list[str]:
             start.number
             for start in starts
             if start.valid
-            and not usable(start, metric)
+            and not is_usable(start, metric)
             and (metric == space.objective or metric in start.metrics)
         ]
         if lost:
@@ -115,15 +124,15 @@ def _without_value(space: Space, starts: Sequence[Start]) -> list[str]:
     return found
 
 
-def _asked(space: Space, known: Findings) -> bool:
+def _asked(space: Space, known: VerdictBasis) -> bool:
     """Whether the guide is an arm of this study's first block."""
-    if lead.tested(space):
-        return lead.guided(space)
+    if lead.leads_to_test(space):
+        return lead.has_guide_arm(space)
     return known.plan is not None and any(arm == space.preset for arm, _ in known.plan.opening)
 
 
-def _no_screen(known: Findings) -> str:
-    left = screen.candidates(
+def _no_screen(known: VerdictBasis) -> str:
+    left = screen.screenable_factors(
         known.space, known.centre, {*known.failed} | {f.tuning for f in known.centre}
     )
     if all(factor.dummy for factor in left):
@@ -134,9 +143,12 @@ def _no_screen(known: Findings) -> str:
 GAINS = (Verdict.ADOPT, Verdict.LIKELY)
 
 
-def outside(
-    space: Space, starts: Sequence[Start], answers: Iterable[Answer], written: Iterable[Candidate]
-) -> Iterator[Answer]:
+def with_exclusions(
+    space: Space,
+    starts: Sequence[Start],
+    answers: Iterable[TuningVerdict],
+    written: Iterable[Candidate],
+) -> Iterator[TuningVerdict]:
     """Yield the verdicts, a gain that no written profile holds with what keeps it out.
 
     One that is expected to break the SLO by itself is to be avoided, whatever it gives besides.
@@ -147,8 +159,8 @@ def outside(
             yield one
             continue
         alone = ((one.tuning, one.value),)
-        why = "; ".join(broken(space, starts, alone))
-        if why and beyond(space, starts, alone):
+        why = "; ".join(broken_limits(space, starts, alone))
+        if why and breaks_limits(space, starts, alone):
             yield replace(
                 one,
                 verdict=Verdict.AVOID,
@@ -162,22 +174,31 @@ def outside(
 
 def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     """Return the answer that the starts made so far support."""
-    everything = comparable(starts)
+    everything = comparable_starts(starts)
     starts = [start for start in everything if start.request.phase is not Phase.ANSWERS]
     found = decide(space, everything)
     analysis, known, last = found.analysis, found.known, found.last
-    allowed = release(analysis, everything, last, together(found.planned.best))
+    allowed = release(analysis, everything, last, candidate_of(found.planned.best))
     named = {PROVEN_ARM: allowed.proven}
     if allowed.best != allowed.proven:
         named[MAX_ARM] = allowed.best
-    front = pareto(analysis, allowed.proven, allowed.best, further(space, starts, found.planned))
+    front = pareto_front(
+        analysis, allowed.proven, allowed.best, pareto_arms(space, starts, found.planned)
+    )
     named |= {one.arm: one.candidate for one in front.arms if one.member}
     said = tuple(fidelity(everything, named.items()))
-    noise = spread(starts, space.objective, study_noise(analysis))
+    noise = variance_components(starts, space.objective, study_noise(analysis))
     tried = contenders(analysis, found.planned)
-    answers = (valued(labelled(space, one, found.removed), space, starts) for one in found.answers)
+    answers = (
+        with_refined_level(with_removal_effect(space, one, found.removed), space, starts)
+        for one in found.answers
+    )
     return Conclusion(
-        answers=tuple(outside(space, everything, jointly(space, answers, tried), named.values())),
+        answers=tuple(
+            with_exclusions(
+                space, everything, with_joint_effects(space, answers, tried), named.values()
+            )
+        ),
         proven=allowed.proven,
         best=allowed.best,
         confirmed=tuple(_of_released(last, allowed)),
@@ -191,9 +212,9 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
                 *last.notes,
                 *allowed.notes,
                 *front.notes,
-                *map(sentence, said),
-                *failed(everything),
-                told(noise) if noise else "",
+                *map(fidelity_sentence, said),
+                *failure_sentences(everything),
+                noise_sentence(noise) if noise else "",
             )
             if note
         ),
@@ -207,13 +228,13 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
                 for one in front.arms
                 if space.limits
                 and one.arm not in (PROVEN_ARM, MAX_ARM)
-                and held(space, everything, one.candidate)
+                and keeps_limits(space, everything, one.candidate)
             ),
         ),
     )
 
 
-def _of_released(last: Final, allowed: Release) -> Iterator[Comparison]:
+def _of_released(last: FinalProfiles, allowed: Release) -> Iterator[Comparison]:
     """Yield the comparisons of the profiles that are written."""
     for one in last.confirmed:
         whole = (last.best, allowed.best) if one.arm == MAX_ARM else (last.proven, allowed.proven)
@@ -225,7 +246,7 @@ def _detectable(space: Space, analysis: Analysis) -> float | None:
     """Return the smallest detectable gain of a typical factor in the latest phase that has any."""
     for phase in (Phase.SCREEN, Phase.LEAD):
         least = [
-            detectable(look.estimate.se, look.estimate.df, len(space.factors))
+            detectable_effect(look.estimate.se, look.estimate.df, len(space.factors))
             for factor in space.factors
             for look in analysis.looks(factor, space.objective)
             if look.phase is phase and look.estimate.se is not None
@@ -240,18 +261,18 @@ def _detectable_together(space: Space, analysis: Analysis) -> float | None:
     for arm in (PROVEN_ARM, MAX_ARM):
         found = contrast(analysis, arm, BASELINE_ARM, space.objective)
         if found is not None and found.se is not None and found.df >= LEAST_DF:
-            return math.expm1(min(detectable(found.se, found.df, 1), 690.0))
+            return math.expm1(min(detectable_effect(found.se, found.df, 1), 690.0))
     return None
 
 
-def leading(space: Space, starts: Sequence[Start]) -> Comparison | None:
+def incumbent(space: Space, starts: Sequence[Start]) -> Comparison | None:
     """Return the best arm so far against the baseline; ``None`` when nothing is better yet.
 
     Once the confirmation has measured a profile and the baseline it is the best profile that
     stands, before that the best lead.
     """
     found = conclude(space, starts)
-    fresh = [s.request.candidate for s in of_phase(starts, Phase.CONFIRM) if s.valid]
+    fresh = [s.request.candidate for s in starts_of_phase(starts, Phase.CONFIRM) if s.valid]
     if BASELINE in fresh and any(fresh):
         arms = [one for one in found.confirmed if one.metric == space.objective]
     else:
@@ -260,14 +281,14 @@ def leading(space: Space, starts: Sequence[Start]) -> Comparison | None:
     return max(better, key=lambda one: one.effect.ratio or 0.0, default=None)
 
 
-def _alone(space: Space, starts: Sequence[Start], answer: Answer) -> list[Comparison]:
+def _alone(space: Space, starts: Sequence[Start], answer: TuningVerdict) -> list[Comparison]:
     """Return a lead's effect as a comparison; nothing for what is not tested alone."""
     if answer.phase != Phase.LEAD or answer.metric != space.objective:
         return []
     stock = [
         start.metrics[space.objective]
-        for start in of_phase(starts, Phase.LEAD)
-        if start.request.candidate == BASELINE and usable(start, space.objective)
+        for start in starts_of_phase(starts, Phase.LEAD)
+        if start.request.candidate == BASELINE and is_usable(start, space.objective)
     ]
     if not stock or answer.effect.ratio is None:
         return []

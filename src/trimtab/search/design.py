@@ -9,16 +9,16 @@ from typing import Final
 from trimtab import formatting
 from trimtab.errors import UsageError
 from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space, Start
-from trimtab.search.budget import expected_seconds, price, total
+from trimtab.search.budget import expected_seconds, start_cost, total_budget
 from trimtab.search.estimates import ENOUGH_DF, analyse
-from trimtab.search.history import SOME, comparable, together, without_conflicts
+from trimtab.search.history import SOME, candidate_of, comparable_starts, compatible_factors
 from trimtab.search.noise import study_noise
-from trimtab.search.pareto_arms import room
+from trimtab.search.pareto_arms import pareto_arm_count
 from trimtab.search.phases import confirm, lead, screen
 from trimtab.search.phases import host as hosts
 from trimtab.search.phases.screen import FOLLOW_ROWS, TRIALS
-from trimtab.search.selection import published
-from trimtab.stats.effects import detectable
+from trimtab.search.selection import published_factors
+from trimtab.stats.effects import detectable_effect
 
 _PAIRS: Final = 4
 """Pairs of the smallest study: what the catalogue expects, all together, against the baseline."""
@@ -30,7 +30,7 @@ def require_budget(space: Space) -> None:
     Raises:
         UsageError: it cannot; the message names the smallest budget that can.
     """
-    have, need = total(space), smallest(space)
+    have, need = total_budget(space), minimum_budget(space)
     if have >= need:
         return
     if space.budget.starts is not None:
@@ -43,16 +43,18 @@ def require_budget(space: Space) -> None:
     )
 
 
-def smallest(space: Space) -> float:
+def minimum_budget(space: Space) -> float:
     """Return the smallest budget that answers anything, in the budget's unit."""
     if all(factor.dummy for factor in space.factors):
         return 0.0
     if all(factor.dummy or factor.of_host for factor in space.factors):
-        return hosts.least(space)
+        return hosts.minimum_budget(space)
     leads = sorted((f for f in space.factors if f.lead), key=lambda f: -f.prior)
     if leads:
-        return lead.least(space, leads[:1])
-    return _PAIRS * sum(price(space, (), Phase.CONFIRM, values) for values in (BASELINE, SOME))
+        return lead.minimum_budget(space, leads[:1])
+    return _PAIRS * sum(
+        start_cost(space, (), Phase.CONFIRM, values) for values in (BASELINE, SOME)
+    )
 
 
 def design(space: Space, sd: float = 0.05) -> Design:
@@ -66,18 +68,20 @@ def design(space: Space, sd: float = 0.05) -> Design:
         UsageError: the budget is too small to answer anything.
     """
     require_budget(space)
-    first = lead.intended(space)
-    around = without_conflicts(space, sorted(lead.tested(space), key=lambda f: -f.prior))
-    spare = total(space) - sum(price(space, (), Phase.LEAD, values) for values in first)
+    first = lead.planned_candidates(space)
+    around = compatible_factors(space, sorted(lead.leads_to_test(space), key=lambda f: -f.prior))
+    spare = total_budget(space) - sum(
+        start_cost(space, (), Phase.LEAD, values) for values in first
+    )
     planned = screen.plan_within(space, (), around, {f.tuning for f in around}, spare)
     rows = _rows(planned)
-    followed = [together(around)] * (FOLLOW_ROWS if planned and planned.follows else 0)
-    spare -= sum(price(space, (), Phase.SCREEN, values) for values in (*rows, *followed))
+    followed = [candidate_of(around)] * (FOLLOW_ROWS if planned and planned.follows else 0)
+    spare -= sum(start_cost(space, (), Phase.SCREEN, values) for values in (*rows, *followed))
     host = hosts.plan_within(space, (), around, spare)
-    beside = [together(around)] * host.starts
-    spare -= sum(price(space, (), Phase.HOST, values) for values in beside)
-    tried = [together(around) or SOME] * (TRIALS if planned and planned.whole else 0)
-    spare -= sum(price(space, (), Phase.ANSWERS, values) for values in tried)
+    beside = [candidate_of(around)] * host.starts
+    spare -= sum(start_cost(space, (), Phase.HOST, values) for values in beside)
+    tried = [candidate_of(around) or SOME] * (TRIALS if planned and planned.whole else 0)
+    spare -= sum(start_cost(space, (), Phase.ANSWERS, values) for values in tried)
     last, times = _last(space, around, spare, more=bool(planned or beside))
     screened = (*(planned.factors if planned else ()), *host.factors)
     parts = {
@@ -110,7 +114,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         screened=tuple(factor.tuning for factor in screened),
         not_screened=tuple(f.tuning for f in space.factors if f.tuning not in tested),
         sd=sd,
-        detectable=_detectable(space, planned, len(lead.tested(space)), sd),
+        detectable=_detectable(space, planned, len(lead.leads_to_test(space)), sd),
         follow_starts=len(followed),
         host_starts=host.starts,
         objectives=space.objectives,
@@ -119,9 +123,9 @@ def design(space: Space, sd: float = 0.05) -> Design:
     )
 
 
-def measured(space: Space, starts: Sequence[Start]) -> str:
+def detectability_note(space: Space, starts: Sequence[Start]) -> str:
     """Say what the study can detect with the noise as its starts show it; "" before they do."""
-    noise = study_noise(analyse(space, comparable(starts)))
+    noise = study_noise(analyse(space, comparable_starts(starts)))
     if noise.df < ENOUGH_DF or noise.sd is None:
         return ""
     found = design(space, noise.sd).detectable
@@ -129,10 +133,10 @@ def measured(space: Space, starts: Sequence[Start]) -> str:
     return f"noise between starts as measured: {formatting.percent(noise.sd)}; {can}"
 
 
-def _rows(planned: screen.Plan | None) -> list[Candidate]:
+def _rows(planned: screen.ScreenPlan | None) -> list[Candidate]:
     if planned is None:
         return []
-    around = together(planned.centre)
+    around = candidate_of(planned.centre)
     values = [around for block in planned.design.blocks for _ in block]
     return [*(values for _, values in planned.opening), *values]
 
@@ -141,21 +145,23 @@ def _last(
     space: Space, around: tuple[Factor, ...], spare: float, *, more: bool
 ) -> tuple[list[Candidate], int]:
     """Return the confirmation's starts and blocks: two profiles if ``more`` may be found."""
-    if not around and not more and not published(space):
+    if not around and not more and not published_factors(space):
         return [], 0
-    tuned = together(around) or SOME
-    for arms in (2 + room(space), 2, 1) if more else (1,):
+    tuned = candidate_of(around) or SOME
+    for arms in (2 + pareto_arm_count(space), 2, 1) if more else (1,):
         block = [BASELINE, *[tuned] * arms]
-        each = sum(price(space, (), Phase.CONFIRM, values) for values in block)
+        each = sum(start_cost(space, (), Phase.CONFIRM, values) for values in block)
         times = min(confirm.MOST_BLOCKS, int(spare // each))
         if times >= confirm.BLOCKS or arms == 1:
             return block * times, times
     return [], 0
 
 
-def _detectable(space: Space, planned: screen.Plan | None, leads: int, sd: float) -> float | None:
+def _detectable(
+    space: Space, planned: screen.ScreenPlan | None, leads: int, sd: float
+) -> float | None:
     if planned is None:
         return None
     rows = planned.design.rows
     df = rows - len(planned.factors) - len(planned.design.blocks) + leads
-    return math.expm1(detectable(2 * sd / math.sqrt(rows), df, len(space.factors)))
+    return math.expm1(detectable_effect(2 * sd / math.sqrt(rows), df, len(space.factors)))

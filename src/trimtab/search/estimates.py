@@ -22,9 +22,9 @@ import numpy as np
 
 from trimtab.metrics.table import METRICS
 from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
-from trimtab.search.history import BASELINE_ARM, is_on, is_preset, of_phase, remembered
+from trimtab.search.history import BASELINE_ARM, is_on, is_preset, memoize, starts_of_phase
 from trimtab.search.host_effects import host_effect
-from trimtab.stats.effects import LEAST_DF, Column, Estimate, Fit, Noise, alike, fit
+from trimtab.stats.effects import LEAST_DF, Column, Estimate, Fit, Noise, are_poolable, fit
 from trimtab.stats.multiplicity import two_looks
 
 NAME: Final = "machine speed"
@@ -119,7 +119,7 @@ nothing works, without it in 4.5 % (L0, 40 starts, 2 % noise, benchmarks/search.
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FactorEstimate:
     """One estimate of a factor's effect: better-is-greater, log scale.
 
     ``starts`` are those that inform it: of the lead's own arm and of the baseline's, all rows of
@@ -147,7 +147,7 @@ class Analysis:
     fits: Mapping[tuple[Phase, str], Fit]
     noise: Mapping[tuple[Phase, str], Noise]
 
-    def looks(self, factor: Factor, metric: str | None = None) -> tuple[Look, ...]:
+    def looks(self, factor: Factor, metric: str | None = None) -> tuple[FactorEstimate, ...]:
         """Return the looks at a factor that give an estimate, the screen's last."""
         metric = metric or metric_of(self.space, factor)
         found = []
@@ -155,17 +155,19 @@ class Analysis:
             model = self.fits[phase, metric]
             estimate = model.estimate(factor.tuning, self.noise[phase, metric])
             if estimate is not None:
-                found.append(Look(phase, estimate, self._informing(factor, phase, metric)))
+                found.append(
+                    FactorEstimate(phase, estimate, self._informing(factor, phase, metric))
+                )
         if rested := host_effect(self.starts, factor, metric, sign_of(self.space, metric)):
-            found.append(Look(Phase.HOST, rested.estimate, rested.many))
+            found.append(FactorEstimate(Phase.HOST, rested.estimate, rested.many))
         return tuple(found)
 
     def _informing(self, factor: Factor, phase: Phase, metric: str) -> int:
         """Return how many starts of a phase an estimate rests on."""
         rows = [
             start.request
-            for start in of_phase(self.starts, phase)
-            if usable(start, metric) and not is_preset(start.request.stem)
+            for start in starts_of_phase(self.starts, phase)
+            if is_usable(start, metric) and not is_preset(start.request.stem)
         ]
         if phase is not Phase.LEAD:
             return len(rows)
@@ -214,13 +216,13 @@ class Analysis:
     def _weight(self) -> float:
         """Return the screen's share of its starts and those of its second stage, as asked for."""
         screened, followed = (
-            len({s.request.stem for s in of_phase(self.starts, phase)})
+            len({s.request.stem for s in starts_of_phase(self.starts, phase)})
             for phase in (Phase.SCREEN, Phase.FOLLOW)
         )
         return screened / (screened + followed) if followed else 1.0
 
 
-@remembered
+@memoize
 def analyse(space: Space, starts: Sequence[Start]) -> Analysis:
     """Fit every phase on every metric that a factor is about."""
     fits: dict[tuple[Phase, str], Fit] = {}
@@ -236,13 +238,13 @@ def analyse(space: Space, starts: Sequence[Start]) -> Analysis:
 def _shared(own: Mapping[Phase, Noise]) -> dict[Phase, Noise]:
     """Return the noise to use in each phase, from each phase's own."""
     lead, screen, fresh = own[Phase.LEAD], own[Phase.SCREEN], own[Phase.CONFIRM]
-    if alike(lead, screen):
+    if are_poolable(lead, screen):
         lead = screen = lead.pooled(screen)
     follow = own[Phase.FOLLOW]
-    if alike(follow, screen):
+    if are_poolable(follow, screen):
         screen = screen.pooled(follow)
         follow = _at_least(screen, follow)
-    witness = screen if alike(fresh, screen) else lead
+    witness = screen if are_poolable(fresh, screen) else lead
     return {
         Phase.LEAD: _enough(lead, fresh, ENOUGH_DF),
         Phase.SCREEN: _enough(screen, fresh, ENOUGH_DF),
@@ -259,7 +261,7 @@ def _at_least(pooled: Noise, own: Noise) -> Noise:
 
 
 def _enough(noise: Noise, witness: Noise, df: int) -> Noise:
-    if noise.df >= df or not alike(noise, witness):
+    if noise.df >= df or not are_poolable(noise, witness):
         return noise
     return noise.pooled(witness)
 
@@ -277,7 +279,7 @@ def fit_phase(
     confirmation they are the arms other than ``reference``, the one they are compared with.
     """
     sign = sign_of(space, metric)
-    rows = [start for start in of_phase(starts, phase) if usable(start, metric)]
+    rows = [start for start in starts_of_phase(starts, phase) if is_usable(start, metric)]
     y = [sign * math.log(start.metrics[metric]) for start in rows]
     arms: Sequence[str] = (space.preset,)
     if phase is Phase.CONFIRM:
@@ -301,7 +303,7 @@ def fit_phase(
     return fit_with_speed(y, rows, columns)
 
 
-def usable(start: Start, metric: str) -> bool:
+def is_usable(start: Start, metric: str) -> bool:
     """Whether a start has a value of a metric whose log exists."""
     value = start.metrics.get(metric)
     return start.valid and value is not None and 0.0 < value < math.inf
@@ -354,7 +356,7 @@ def contrast(analysis: Analysis, arm: str, other: str, metric: str) -> Estimate 
     ``None`` when either was not measured, or the starts cannot tell them apart. The noise is the
     confirmation's, pooled over its arms.
     """
-    rows = [s for s in of_phase(analysis.starts, Phase.CONFIRM) if usable(s, metric)]
+    rows = [s for s in starts_of_phase(analysis.starts, Phase.CONFIRM) if is_usable(s, metric)]
     if not {arm, other} <= {start.request.stem for start in rows}:
         return None
     model = fit_phase(analysis.space, rows, Phase.CONFIRM, metric, reference=other)

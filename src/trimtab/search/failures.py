@@ -20,16 +20,16 @@ from typing import Final
 
 from trimtab.model import (
     BASELINE,
+    CheckOutcome,
     Evidence,
     Factor,
     Outcome,
     Phase,
-    Seen,
     Space,
     Start,
     Verdict,
 )
-from trimtab.search.history import is_on, is_preset, of_phase, remembered
+from trimtab.search.history import is_on, is_preset, memoize, starts_of_phase
 
 FAILED = frozenset({Outcome.INEFFECTIVE, Outcome.START_FAILED, Outcome.LOAD_FAILED})
 
@@ -44,7 +44,7 @@ class Failure:
     reason: str
 
 
-def blocked(space: Space, starts: Sequence[Start]) -> str:
+def blocking_reason(space: Space, starts: Sequence[Start]) -> str:
     """Return why the study cannot go on, "" when it can: the baseline failed twice in a row."""
     stock = [start for start in starts if start.request.candidate == BASELINE][-_TWICE:]
     if len(stock) < _TWICE or any(start.outcome not in FAILED for start in stock):
@@ -62,7 +62,7 @@ def failures(space: Space, starts: Sequence[Start]) -> dict[str, Failure]:
     return _judged(space, starts)[0]
 
 
-def doubted(space: Space, starts: Sequence[Start]) -> dict[str, frozenset[str]]:
+def suspect_tunings(space: Space, starts: Sequence[Start]) -> dict[str, frozenset[str]]:
     """Return the tunings that only failed so far, with those on in all of their failed starts.
 
     A start with the one and without the others tells who is to blame.
@@ -70,7 +70,7 @@ def doubted(space: Space, starts: Sequence[Start]) -> dict[str, frozenset[str]]:
     return _judged(space, starts)[1]
 
 
-@remembered
+@memoize
 def _judged(
     space: Space, starts: Sequence[Start]
 ) -> tuple[dict[str, Failure], dict[str, frozenset[str]]]:
@@ -79,7 +79,7 @@ def _judged(
     for phase in (Phase.LEAD, Phase.SCREEN, Phase.HOST):
         ended = [
             start
-            for start in of_phase(starts, phase)
+            for start in starts_of_phase(starts, phase)
             if not is_preset(start.request.stem) and start.outcome is not Outcome.VOID
         ]
         blamed, open_ = _of_rows(space, ended, alone=phase is Phase.LEAD)
@@ -169,7 +169,7 @@ def _steady(
 def _refuted(factor: Factor, failed: Sequence[Start]) -> Failure | None:
     for start in _with(factor, failed):
         for evidence in start.evidence:
-            if evidence.verdict is Seen.NO and evidence.check.tuning == factor.tuning:
+            if evidence.verdict is CheckOutcome.NO and evidence.check.tuning == factor.tuning:
                 return Failure(Verdict.INEFFECTIVE, _sentence(evidence))
     return None
 
@@ -210,7 +210,7 @@ _PHASES: Final = (Phase.LEAD, Phase.SCREEN, Phase.FOLLOW)
 Pair = frozenset[str]
 
 
-def crashing(starts: Sequence[Start]) -> frozenset[Pair]:
+def failing_pairs(starts: Sequence[Start]) -> frozenset[Pair]:
     """Return the pairs of tunings that fail together.
 
     Every start with both on failed, three of them at least, and no other pair explains as many
@@ -241,15 +241,15 @@ def _guilty(failed: Sequence[frozenset[str]], worked: Sequence[frozenset[str]]) 
     return named[0] if most >= _ENOUGH and len(named) == 1 else None
 
 
-@remembered
-def learned(space: Space, starts: Sequence[Start]) -> Space:
+@memoize
+def with_failing_pairs(space: Space, starts: Sequence[Start]) -> Space:
     """Return the question with the pairs that fail together among its conflicts."""
-    found = crashing(starts)
+    found = failing_pairs(starts)
     return replace(space, conflicts=space.conflicts | found) if found else space
 
 
-@remembered
-def cautious(space: Space, starts: Sequence[Start]) -> Space:
+@memoize
+def with_suspect_pairs(space: Space, starts: Sequence[Start]) -> Space:
     """Return the question with every pair among its conflicts that may fail together.
 
     That is a pair which no working start had on, though two or more that failed had. It is no

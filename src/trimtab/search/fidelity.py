@@ -8,7 +8,7 @@ from itertools import combinations, product, takewhile
 from trimtab import formatting
 from trimtab.model import BASELINE, Candidate, Fidelity, Phase, Start
 
-Answers = tuple[tuple[int, ...], ...]
+OutputTokens = tuple[tuple[int, ...], ...]
 
 
 def fidelity(
@@ -35,17 +35,17 @@ def fidelity(
         )
 
 
-def answered(start: Start, chosen: Candidate) -> bool:
+def has_output_tokens(start: Start, chosen: Candidate) -> bool:
     """Whether a start of exactly this candidate has answers."""
     return start.valid and bool(start.answers) and start.request.candidate == chosen
 
 
-def known(starts: Iterable[Start], chosen: Candidate) -> bool:
+def any_output_tokens(starts: Iterable[Start], chosen: Candidate) -> bool:
     """Whether any start of exactly this candidate has answers."""
-    return any(answered(start, chosen) for start in starts)
+    return any(has_output_tokens(start, chosen) for start in starts)
 
 
-def failed(starts: Sequence[Start]) -> Iterator[str]:
+def failure_sentences(starts: Sequence[Start]) -> Iterator[str]:
     """Yield a sentence for each start that was to take answers only, and failed."""
     for one in starts:
         if one.request.phase is Phase.ANSWERS and not one.valid:
@@ -56,7 +56,7 @@ def failed(starts: Sequence[Start]) -> Iterator[str]:
             )
 
 
-def sentence(one: Fidelity) -> str:
+def fidelity_sentence(one: Fidelity) -> str:
     """Return what a reader must know of it."""
     itself = "" if one.floor is None else f"; the baseline with itself {_percent(one.floor)}"
     where = "" if one.diverges_at is None else f", the first difference at token {one.diverges_at}"
@@ -71,11 +71,11 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _answers(starts: Sequence[Start], chosen: Candidate) -> list[Answers]:
-    return [one.answers for one in starts if answered(one, chosen)]
+def _answers(starts: Sequence[Start], chosen: Candidate) -> list[OutputTokens]:
+    return [one.answers for one in starts if has_output_tokens(one, chosen)]
 
 
-def _same(one: Answers, other: Answers) -> list[int]:
+def _same(one: OutputTokens, other: OutputTokens) -> list[int]:
     """Return for each prompt how many tokens agree before the first that differs."""
     return [
         sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
@@ -83,12 +83,16 @@ def _same(one: Answers, other: Answers) -> list[int]:
     ]
 
 
-def _share(same: Sequence[Sequence[int]], pairs: Sequence[tuple[Answers, Answers]]) -> float:
+def _share(
+    same: Sequence[Sequence[int]], pairs: Sequence[tuple[OutputTokens, OutputTokens]]
+) -> float:
     whole = sum(max(len(a), len(b)) for pair in pairs for a, b in zip(*pair, strict=False))
     return sum(map(sum, same)) / whole if whole else 1.0
 
 
-def _first(same: Sequence[Sequence[int]], pairs: Sequence[tuple[Answers, Answers]]) -> int | None:
+def _first(
+    same: Sequence[Sequence[int]], pairs: Sequence[tuple[OutputTokens, OutputTokens]]
+) -> int | None:
     found = [
         equal + 1
         for counts, pair in zip(same, pairs, strict=True)

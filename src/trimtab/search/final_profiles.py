@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from trimtab import formatting
-from trimtab.model import BASELINE, Answer, Candidate, Comparison, Space, Start, Verdict
+from trimtab.model import BASELINE, Candidate, Comparison, Space, Start, TuningVerdict, Verdict
 from trimtab.search.comparisons import Contender, main_metric
-from trimtab.search.fidelity import known
-from trimtab.search.history import MAX_ARM, PROVEN_ARM, together
+from trimtab.search.fidelity import any_output_tokens
+from trimtab.search.history import MAX_ARM, PROVEN_ARM, candidate_of
 from trimtab.search.selection import Profiles
 
 UNRELIABLE = 2
@@ -17,7 +17,7 @@ UNRELIABLE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
+class FinalProfiles:
     """The two profiles, the comparisons of exactly these, and the sentences about the others."""
 
     proven: Candidate
@@ -26,13 +26,13 @@ class Final:
     notes: tuple[str, ...]
 
 
-def final(
+def final_profiles(
     space: Space,
-    answers: Sequence[Answer],
+    answers: Sequence[TuningVerdict],
     planned: Profiles,
     tried: Sequence[Contender],
     smaller: Contender | None = None,
-) -> Final:
+) -> FinalProfiles:
     """Return the profiles that stand after the confirmation.
 
     Args:
@@ -49,13 +49,13 @@ def final(
     whole = BASELINE if top is None else top.candidate
     best = _best(planned, tried, whole, metric)
     notes = (*_outside(planned), *_notes(space, won, planned, tried, (whole, best)))
-    if smaller is None or whole != together(planned.proven) or not _holds(space, smaller):
-        return Final(whole, best, tuple(_confirmed(tried, whole, best)), notes)
+    if smaller is None or whole != candidate_of(planned.proven) or not _holds(space, smaller):
+        return FinalProfiles(whole, best, tuple(_confirmed(tried, whole, best)), notes)
     proven = smaller.candidate
     note = f"the proven profile is the smaller one: with the rest, {_lost(planned, smaller)}"
     best = proven if best == whole else best
     confirmed = _confirmed((*tried, smaller), proven, best)
-    return Final(proven, best, tuple(confirmed), (*notes, note))
+    return FinalProfiles(proven, best, tuple(confirmed), (*notes, note))
 
 
 def _lost(planned: Profiles, smaller: Contender) -> str:
@@ -63,7 +63,9 @@ def _lost(planned: Profiles, smaller: Contender) -> str:
     return f"{formatting.factors(out)} gives less than the margin"
 
 
-def one_by_one(answers: Sequence[Answer], planned: Profiles, starts: Sequence[Start]) -> Final:
+def unconfirmed_profiles(
+    answers: Sequence[TuningVerdict], planned: Profiles, starts: Sequence[Start]
+) -> FinalProfiles:
     """Return the profiles of a study that had no room for a confirmation.
 
     Each tuning of ``proven`` won its test, on average over the others. What they give together is
@@ -71,21 +73,21 @@ def one_by_one(answers: Sequence[Answer], planned: Profiles, starts: Sequence[St
     4 % interactions its 95 % interval held the truth in 80 % of the studies only).
     """
     won = {each.tuning for each in answers if each.verdict is Verdict.ADOPT}
-    proven = together(factor for factor in planned.proven if factor.tuning in won)
-    best = together(planned.best)
+    proven = candidate_of(factor for factor in planned.proven if factor.tuning in won)
+    best = candidate_of(planned.best)
     note = (
         "the budget had no room for a confirmation: each tuning of proven won its own test, and "
         f"what they give together was not measured{_unanswered(proven, best, starts)}"
     )
-    return Final(proven, best, (), (note,))
+    return FinalProfiles(proven, best, (), (note,))
 
 
 def _unanswered(proven: Candidate, best: Candidate, starts: Sequence[Start]) -> str:
     """Say of which profiles no start took answers, beside a start of the baseline that did."""
-    if not known(starts, BASELINE):
+    if not any_output_tokens(starts, BASELINE):
         return ", nor whether they change the answers"
     named = {chosen: name for name, chosen in ((MAX_ARM, best), (PROVEN_ARM, proven)) if chosen}
-    lost = [name for one, name in named.items() if not known(starts, one)]
+    lost = [name for one, name in named.items() if not any_output_tokens(starts, one)]
     change = "change" if len(lost) > 1 else "changes"
     return f", nor whether {' and '.join(reversed(lost))} {change} the answers" if lost else ""
 
@@ -103,7 +105,7 @@ def _holds(space: Space, one: Contender) -> bool:
     starts and 5 % noise, all of the .4 points by which claims were too high came from it
     (docs/search.md).
     """
-    if one.failed >= UNRELIABLE or one.broken or one.worse or one.faded:
+    if one.failed >= UNRELIABLE or one.broken_limits or one.worse or one.faded:
         return False
     return one.ratio(main_metric(space, one.factors)) is not None
 
@@ -121,9 +123,11 @@ def _best(
     Where the confirmation does not speak of the largest profile, that one is offered, untested.
     """
     if _unknown(planned, tried, metric):
-        return together(planned.best)
+        return candidate_of(planned.best)
     largest = sorted(tried, key=lambda one: -len(one.factors))
-    able = (one for one in largest if one.ratio(metric) and not one.broken and not one.worse)
+    able = (
+        one for one in largest if one.ratio(metric) and not one.broken_limits and not one.worse
+    )
     return next((one.candidate for one in able), proven)
 
 
@@ -165,8 +169,9 @@ def _notes(
     for one in tried:
         if one.failed:
             yield _failed(one)
-        if one.broken:
-            yield f"{_words(one)} is not adopted because of the SLO: {', '.join(one.broken)}"
+        if one.broken_limits:
+            limits = ", ".join(one.broken_limits)
+            yield f"{_words(one)} is not adopted because of the SLO: {limits}"
         effect = one.effect(main_metric(space, one.factors))
         if effect is not None and one.candidate == proven and (effect.low or 0.0) <= 1:
             yield (
@@ -179,7 +184,7 @@ def _notes(
             yield f"tested and not confirmed: {_words(one)}: {formatting.effect(effect)}{kept}"
     if _unknown(planned, tried, main_metric(space, planned.best)) and best != proven:
         yield f"the max profile ({formatting.factors(planned.best)}) was not confirmed"
-    elif planned.best != planned.proven and together(planned.best) not in chosen:
+    elif planned.best != planned.proven and candidate_of(planned.best) not in chosen:
         other = "the proven one" if best == proven != BASELINE else _others(tried, best)
         yield (
             f"{formatting.factors(planned.best)} looked better but was not when confirmed: "

@@ -29,7 +29,7 @@ from typing import Final, Generic, TypeVar
 
 import numpy as np
 
-from trimtab.metrics.aggregate import over_windows
+from trimtab.metrics.aggregate import start_metrics
 from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest, candidate
 from trimtab.presets import DOCUMENTED
 
@@ -49,17 +49,17 @@ _STREAMS: Final = (
 """The numbers of the phases in all seeds: a new one comes last, so that no study changes."""
 
 
-def without(factors: Sequence[Factor]) -> tuple[tuple[str, Candidate], ...]:
+def leave_one_out_arms(factors: Sequence[Factor]) -> tuple[tuple[str, Candidate], ...]:
     """Return the arms that leave each of ``factors`` out of all in turn; none for a single one."""
     if len(factors) < 2:
         return ()
     return tuple(
-        (without_arm(out), together(other for other in factors if other is not out))
+        (arm_without(out), candidate_of(other for other in factors if other is not out))
         for out in factors
     )
 
 
-def without_arm(factor: Factor) -> str:
+def arm_without(factor: Factor) -> str:
     """Return the name of the arm that leaves a factor out."""
     return _WITHOUT + factor.tuning
 
@@ -69,7 +69,7 @@ def is_preset(arm: str) -> bool:
     return arm in DOCUMENTED
 
 
-def is_without(arm: str) -> bool:
+def is_leave_one_out(arm: str) -> bool:
     """Whether an arm is the proven profile less one of its tunings."""
     return arm.startswith(_WITHOUT)
 
@@ -79,17 +79,17 @@ def is_on(factor: Factor, values: Candidate) -> bool:
     return (factor.tuning, factor.value) in values
 
 
-def together(factors: Iterable[Factor]) -> Candidate:
+def candidate_of(factors: Iterable[Factor]) -> Candidate:
     """Return the candidate that has all ``factors`` on."""
     return candidate({factor.tuning: factor.value for factor in factors})
 
 
-def of_phase(starts: Sequence[Start], phase: Phase) -> list[Start]:
+def starts_of_phase(starts: Sequence[Start], phase: Phase) -> list[Start]:
     """Return the starts of one phase."""
     return [start for start in starts if start.request.phase is phase]
 
 
-def blocks_of(starts: Sequence[Start], phase: Phase) -> int:
+def block_count(starts: Sequence[Start], phase: Phase) -> int:
     """Return how many blocks of a phase have begun."""
     return len({start.request.block for start in starts if start.request.phase is phase})
 
@@ -102,7 +102,7 @@ def clash(space: Space, factor: Factor, others: Iterable[Factor]) -> Factor | No
     return None
 
 
-def without_conflicts(space: Space, ordered: Iterable[Factor]) -> tuple[Factor, ...]:
+def compatible_factors(space: Space, ordered: Iterable[Factor]) -> tuple[Factor, ...]:
     """Return the factors in order, leaving out each that clashes with one kept before it."""
     kept: list[Factor] = []
     for factor in ordered:
@@ -135,7 +135,7 @@ def requests(
     return tuple(StartRequest(phase, block, arm, values, seed) for arm, values in arms)
 
 
-def shuffled(
+def shuffled_requests(
     space: Space, phase: Phase, block: int, arms: Sequence[tuple[str, Candidate]]
 ) -> tuple[StartRequest, ...]:
     """Return the requests of a block in the random order that belongs to it."""
@@ -150,7 +150,7 @@ _Record = TypeVar("_Record")
 _Answer = TypeVar("_Answer")
 
 
-class Same(Generic[_Record]):
+class IdentityKey(Generic[_Record]):
     """Records that equal others when each is the very same object.
 
     Records never change, and to compare all that a ledger holds of two starts would cost what is
@@ -166,28 +166,28 @@ class Same(Generic[_Record]):
         return hash(tuple(map(id, self.records)))
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Same):
+        if not isinstance(other, IdentityKey):
             return NotImplemented
         return [*map(id, self.records)] == [*map(id, other.records)]
 
 
-def remembered(
+def memoize(
     of: Callable[[Space, Sequence[Start]], _Answer],
 ) -> Callable[[Space, Sequence[Start]], _Answer]:
     """Return a pure function of a question and its starts that keeps its last answers."""
 
     @lru_cache(maxsize=_KEPT)
-    def known(space: Same[Space], starts: Same[Start]) -> _Answer:
+    def known(space: IdentityKey[Space], starts: IdentityKey[Start]) -> _Answer:
         return of(space.records[0], starts.records)
 
     @wraps(of)
     def answered(space: Space, starts: Sequence[Start]) -> _Answer:
-        return known(Same(space), Same(*starts))
+        return known(IdentityKey(space), IdentityKey(*starts))
 
     return answered
 
 
-def comparable(starts: Sequence[Start]) -> list[Start]:
+def comparable_starts(starts: Sequence[Start]) -> list[Start]:
     """Return the starts with metrics over the windows that their whole block shares.
 
     Metrics of the start itself (``startup``) stay. A block that shares no window keeps its
@@ -212,12 +212,14 @@ def _shared(members: Sequence[Start]) -> list[Start]:
     if not common:
         return list(members)
     shared = frozenset(common)
-    return [_over(Same(start), shared) if start.number in usable else start for start in members]
+    return [
+        _over(IdentityKey(start), shared) if start.number in usable else start for start in members
+    ]
 
 
 @lru_cache(maxsize=1024)
-def _over(one: Same[Start], common: frozenset[int]) -> Start:
+def _over(one: IdentityKey[Start], common: frozenset[int]) -> Start:
     (start,) = one.records
     windows = [window for window in start.windows if window.index in common]
     own = {name: start.metrics[name] for name in start.metrics if name not in windows[0].metrics}
-    return replace(start, metrics={**own, **over_windows(windows)})
+    return replace(start, metrics={**own, **start_metrics(windows)})

@@ -21,14 +21,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from trimtab.model import Factor, Phase, Start, Window
-from trimtab.search.history import is_on, of_phase
+from trimtab.search.history import is_on, starts_of_phase
 from trimtab.stats.effects import Estimate, fit
 
 ROUND: Final = 4
 """Windows that belong together: off on on off."""
 
 
-class Rested(NamedTuple):
+class HostEffect(NamedTuple):
     """An effect (better-is-greater, log scale), and the starts or plots that it rests on."""
 
     estimate: Estimate
@@ -45,33 +45,33 @@ def alternation(block: int, windows: int) -> tuple[bool, ...]:
     return tuple((index % ROUND in (1, 2)) != bool(block % 2) for index in range(count))
 
 
-def about(starts: Sequence[Start], factor: Factor) -> list[Start]:
+def starts_of_factor(starts: Sequence[Start], factor: Factor) -> list[Start]:
     """Return the starts of the phase that test a factor, those of its plots without it too."""
-    made = of_phase(starts, Phase.HOST)
+    made = starts_of_phase(starts, Phase.HOST)
     blocks = {s.request.block for s in made if is_on(factor, s.request.candidate)}
     return [start for start in made if start.request.block in blocks]
 
 
 def host_effect(
     starts: Sequence[Start], factor: Factor, metric: str, sign: float
-) -> Rested | None:
+) -> HostEffect | None:
     """Return the effect of a host setting from its own starts, ``None`` if they give none.
 
     ``sign`` is -1 for a metric of which less is better.
     """
-    tested = about(starts, factor) if factor.of_host else []
+    tested = starts_of_factor(starts, factor) if factor.of_host else []
     if factor.live:
         return _toggled(tested, metric, sign)
     return _over_plots(_plots(tested, factor, metric), sign)
 
 
-def _toggled(starts: Sequence[Start], metric: str, sign: float) -> Rested | None:
+def _toggled(starts: Sequence[Start], metric: str, sign: float) -> HostEffect | None:
     found = [_within(start.windows, metric) for start in starts if start.valid]
     own = [sign * one for one in found if one is not None]
     if not own:
         return None
     se = stdev(own) / math.sqrt(len(own)) if len(own) > 1 else None
-    return Rested(Estimate(fmean(own), se, len(own) - 1), len(own))
+    return HostEffect(Estimate(fmean(own), se, len(own) - 1), len(own))
 
 
 def rounds(windows: Sequence[Window]) -> list[Sequence[Window]]:
@@ -121,14 +121,14 @@ def _plots(starts: Sequence[Start], factor: Factor, metric: str) -> list[_Plot]:
     return found
 
 
-def _over_plots(plots: Sequence[_Plot], sign: float) -> Rested | None:
+def _over_plots(plots: Sequence[_Plot], sign: float) -> HostEffect | None:
     columns = {
         "on": np.array([plot.on for plot in plots], dtype=np.float64),
         "time": np.array([plot.time for plot in plots], dtype=np.float64),
     }
     model = fit([sign * plot.level for plot in plots], [0] * len(plots), columns)
     estimate = model.estimate("on")
-    return None if estimate is None else Rested(estimate, len(plots))
+    return None if estimate is None else HostEffect(estimate, len(plots))
 
 
 def _log(metrics: Mapping[str, float], metric: str) -> float | None:

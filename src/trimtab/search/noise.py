@@ -10,10 +10,10 @@ from statistics import harmonic_mean, median
 from typing import Final
 
 from trimtab import formatting
-from trimtab.model import Phase, Spread, Start
-from trimtab.search.estimates import Analysis, usable
-from trimtab.search.history import comparable
-from trimtab.stats.effects import Noise, alike, best_windows, between, window_noise
+from trimtab.model import Phase, Start, VarianceComponents
+from trimtab.search.estimates import Analysis, is_usable
+from trimtab.search.history import comparable_starts
+from trimtab.stats.effects import Noise, are_poolable, best_windows, between_start_sd, window_noise
 
 MOST: Final = 6
 """Windows of a start beyond which more are not worth their time, unless it has more already."""
@@ -24,15 +24,17 @@ def study_noise(analysis: Analysis) -> Noise:
     own = [fit.noise for (_, metric), fit in analysis.fits.items()
            if metric == analysis.space.objective]  # fmt: skip
     own.sort(key=lambda noise: -noise.df)
-    return reduce(lambda a, b: a.pooled(b) if alike(a, b) else a, own, Noise(0.0, 0))
+    return reduce(lambda a, b: a.pooled(b) if are_poolable(a, b) else a, own, Noise(0.0, 0))
 
 
-def spread(starts: Sequence[Start], metric: str, noise: Noise) -> Spread | None:
+def variance_components(
+    starts: Sequence[Start], metric: str, noise: Noise
+) -> VarianceComponents | None:
     """Return the components of ``noise``, the residual noise of the starts' means.
 
     ``None`` without degrees of freedom between starts and between windows.
     """
-    valid = [start for start in comparable(starts) if usable(start, metric)]
+    valid = [start for start in comparable_starts(starts) if is_usable(start, metric)]
     rows = {start.number: _shared(start, valid, metric) for start in valid}
     blocks = [
         [rows[one.number] for one in members if len(rows[one.number]) > 1]
@@ -43,12 +45,12 @@ def spread(starts: Sequence[Start], metric: str, noise: Noise) -> Spread | None:
     if not (noise.df and windows.df and lengths):
         return None
     each = harmonic_mean(lengths)
-    s_r, s_w = between(noise, windows, each), math.sqrt(windows.ss / windows.df)
+    s_r, s_w = between_start_sd(noise, windows, each), math.sqrt(windows.ss / windows.df)
     window = median(_seconds(start) for start in valid if start.windows)
     start = median(max(0.0, one.seconds - sum(w.end - w.begin for w in one.windows))
                    for one in valid)  # fmt: skip
     most = max(MOST, *lengths)
-    return Spread(
+    return VarianceComponents(
         between=s_r,
         within=s_w,
         start_df=noise.df,
@@ -60,7 +62,7 @@ def spread(starts: Sequence[Start], metric: str, noise: Noise) -> Spread | None:
     )
 
 
-def told(found: Spread) -> str:
+def noise_sentence(found: VarianceComponents) -> str:
     """Return the components for a reader, and how many windows they ask for."""
     return (
         f"noise: {formatting.percent(found.between)} between starts ({found.start_df} degrees "

@@ -20,32 +20,32 @@ from trimtab.model import (
     Candidate,
     Comparison,
     Effect,
+    ParetoArm,
     Phase,
-    Standing,
     Start,
 )
 from trimtab.search.comparisons import compare
-from trimtab.search.estimates import Analysis, fit_phase, usable
+from trimtab.search.estimates import Analysis, fit_phase, is_usable
 from trimtab.search.failures import FAILED
 from trimtab.search.final_profiles import UNRELIABLE
-from trimtab.search.history import BASELINE_ARM, MAX_ARM, PROVEN_ARM, of_phase
+from trimtab.search.history import BASELINE_ARM, MAX_ARM, PROVEN_ARM, starts_of_phase
 from trimtab.search.selection import ALPHA
-from trimtab.search.slo_limits import broken
+from trimtab.search.slo_limits import broken_limits
 
 _TRIED: Final = "tried-"
 """Begins the name of a planned profile that the confirmation did not let stand."""
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class ParetoFront:
     """The arms that were seen by all objectives, and the sentences about the others."""
 
-    arms: tuple[Standing, ...] = ()
+    arms: tuple[ParetoArm, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class ArmDifference:
     """How far one arm is ahead of another on a metric: log ratio, better-is-greater.
 
     ``low`` is its lower bound, simultaneous over all of a study; ``None`` if there is none.
@@ -59,16 +59,16 @@ class Lead:
         return self.low is not None and self.low > least
 
 
-Leads = Mapping[tuple[str, str, str], Lead]
+ArmDifferences = Mapping[tuple[str, str, str], ArmDifference]
 """(arm, other arm, metric) → how far the arm is ahead of the other."""
 
 
-def pareto(
+def pareto_front(
     analysis: Analysis,
     proven: Candidate,
     best: Candidate,
     wanted: Sequence[tuple[str, Candidate]] = (),
-) -> Front:
+) -> ParetoFront:
     """Return how the arms of the confirmation stand; empty in a study of one objective.
 
     An arm that breaks a limit, failed twice, or was never measured is no member and dominates
@@ -77,19 +77,19 @@ def pareto(
     """
     space = analysis.space
     if not space.objectives:
-        return Front()
-    made = of_phase(analysis.starts, Phase.CONFIRM)
+        return ParetoFront()
+    made = starts_of_phase(analysis.starts, Phase.CONFIRM)
     if not made:
-        return Front(notes=("no Pareto set: no start of a confirmation was made",))
+        return ParetoFront(notes=("no Pareto set: no start of a confirmation was made",))
     arms = {start.request.stem: start.request.candidate for start in made}
     names = {arm: _name(arm, values, proven, best) for arm, values in arms.items()}
     out = _out(analysis, made, names)
     order = sorted(arms.keys() - out.keys(), key=lambda arm: _rank(names[arm]))
-    found = leads(analysis, order, len(arms))
+    found = arm_differences(analysis, order, len(arms))
     above = dominance(found, order, space.all_objectives, math.log(1 - space.margin))
     members = [arm for arm in order if not above[arm]]
     standing = [
-        Standing(
+        ParetoArm(
             names[arm],
             arms[arm],
             _comparisons(analysis, made, arm, names[arm]),
@@ -103,10 +103,10 @@ def pareto(
         for arm, values in wanted
         if arm not in arms
     )
-    return Front(tuple(standing), (*filter(None, out.values()), *missing))
+    return ParetoFront(tuple(standing), (*filter(None, out.values()), *missing))
 
 
-def leads(analysis: Analysis, arms: Sequence[str], family: int) -> Leads:
+def arm_differences(analysis: Analysis, arms: Sequence[str], family: int) -> ArmDifferences:
     """Return every arm against every other on every objective, from the same blocks.
 
     ``family`` is the number of arms that the bounds pay for, also those not compared here.
@@ -123,12 +123,12 @@ def leads(analysis: Analysis, arms: Sequence[str], family: int) -> Leads:
                 if estimate is not None:
                     interval = estimate.interval(level)
                     low = None if interval is None else interval[0]
-                    found[arm, other, metric] = Lead(estimate.value, low)
+                    found[arm, other, metric] = ArmDifference(estimate.value, low)
     return found
 
 
 def dominance(
-    found: Leads, arms: Sequence[str], metrics: Sequence[str], floor: float
+    found: ArmDifferences, arms: Sequence[str], metrics: Sequence[str], floor: float
 ) -> dict[str, tuple[str, ...]]:
     """Return arm → the arms shown to dominate it; ``floor`` is the log of one less the margin.
 
@@ -146,7 +146,9 @@ def dominance(
     }
 
 
-def _better(found: Leads, metrics: Sequence[str], arm: str, other: str, floor: float) -> bool:
+def _better(
+    found: ArmDifferences, metrics: Sequence[str], arm: str, other: str, floor: float
+) -> bool:
     each = [found.get((arm, other, metric)) for metric in metrics]
     never_worse = all(one is not None and one.above(floor) for one in each)
     return never_worse and any(one is not None and one.above(0.0) for one in each)
@@ -164,7 +166,11 @@ def _reached(above: Mapping[str, set[str]], arm: str) -> set[str]:
 
 
 def _advantages(
-    analysis: Analysis, found: Leads, arm: str, members: Sequence[str], names: Mapping[str, str]
+    analysis: Analysis,
+    found: ArmDifferences,
+    arm: str,
+    members: Sequence[str],
+    names: Mapping[str, str],
 ) -> Iterable[Advantage]:
     for metric in analysis.space.all_objectives:
         ahead = {
@@ -183,7 +189,9 @@ def _comparisons(
     found = []
     for metric in analysis.space.all_objectives:
         if arm == BASELINE_ARM:
-            own = [s.metrics[metric] for s in made if s.request.stem == arm and usable(s, metric)]
+            own = [
+                s.metrics[metric] for s in made if s.request.stem == arm and is_usable(s, metric)
+            ]
             if own:
                 base = geometric_mean(own)
                 same = Effect(1.0, 1.0, 1.0, None, len(own))
@@ -199,7 +207,7 @@ def _out(analysis: Analysis, made: Sequence[Start], names: Mapping[str, str]) ->
     for arm, name in names.items():
         own = [start for start in made if start.request.stem == arm]
         failed = sum(start.outcome in FAILED for start in own)
-        limits = broken(analysis.space, analysis.starts, own[0].request.candidate)
+        limits = broken_limits(analysis.space, analysis.starts, own[0].request.candidate)
         if limits:
             found[arm] = f"{name} is not in the Pareto set because of the SLO: {', '.join(limits)}"
         elif failed >= UNRELIABLE:

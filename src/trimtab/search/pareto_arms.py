@@ -11,9 +11,9 @@ from typing import Final
 
 from trimtab.model import BASELINE, Candidate, Factor, Space, Start
 from trimtab.search.estimates import LOOKS, Analysis, analyse
-from trimtab.search.failures import learned
-from trimtab.search.history import together, without, without_conflicts
-from trimtab.search.selection import Profiles, by_effect, likely, unusable
+from trimtab.search.failures import with_failing_pairs
+from trimtab.search.history import candidate_of, compatible_factors, leave_one_out_arms
+from trimtab.search.selection import Profiles, is_likely_gain, sort_by_effect, unusable_tunings
 
 COMPROMISE_ARM: Final = "compromise"
 
@@ -21,12 +21,12 @@ _FOR: Final = "for-"
 _MOST: Final = 2
 
 
-def room(space: Space) -> int:
+def pareto_arm_count(space: Space) -> int:
     """Return for how many further arms of the confirmation money is to be kept."""
     return _MOST if space.objectives else 0
 
 
-def further(
+def pareto_arms(
     space: Space, seen: Sequence[Start], found: Profiles
 ) -> tuple[tuple[str, Candidate], ...]:
     """Return the arms that a confirmation should have besides, the most wanted first.
@@ -42,11 +42,11 @@ def further(
     """
     if not space.objectives:
         return ()
-    named = {values: arm for arm, values in without(found.proven)}
-    taken = {BASELINE, together(found.proven), together(found.best)}
+    named = {values: arm for arm, values in leave_one_out_arms(found.proven)}
+    taken = {BASELINE, candidate_of(found.proven), candidate_of(found.best)}
     arms: list[tuple[str, Candidate]] = []
     for arm, factors in _wanted(space, seen, found):
-        values = together(factors)
+        values = candidate_of(factors)
         if values not in taken:
             taken.add(values)
             arms.append((named.get(values, arm), values))
@@ -58,17 +58,19 @@ def _wanted(
 ) -> Iterator[tuple[str, tuple[Factor, ...]]]:
     looked = [start for start in seen if start.request.phase in LOOKS]
     analysis = analyse(space, looked)
-    out = unusable(space, looked)
-    space = learned(space, looked)
+    out = unusable_tunings(space, looked)
+    space = with_failing_pairs(space, looked)
     # A refined tuning has one level in the whole study, also where the screen tested another.
     levels = {factor.tuning: factor for factor in found.best}
     for metric in space.objectives:
         able = (
             factor
             for factor in space.factors
-            if not factor.dummy and factor.tuning not in out and likely(analysis, factor, metric)
+            if not factor.dummy
+            and factor.tuning not in out
+            and is_likely_gain(analysis, factor, metric)
         )
-        best = without_conflicts(space, by_effect(analysis, able, metric))
+        best = compatible_factors(space, sort_by_effect(analysis, able, metric))
         yield _FOR + metric, tuple(levels.get(factor.tuning, factor) for factor in best)
     yield COMPROMISE_ARM, tuple(f for f in found.best if not _costs(space, analysis, f))
 

@@ -17,11 +17,11 @@ from trimtab import formatting
 from trimtab.model import BASELINE, Candidate, Factor, Outcome, Space, Start
 from trimtab.search.estimates import Analysis
 from trimtab.search.failures import FAILED
-from trimtab.search.final_profiles import Final
+from trimtab.search.final_profiles import FinalProfiles
 from trimtab.search.history import MAX_ARM, PROVEN_ARM, is_preset
-from trimtab.search.response_surface import Combined, combined
-from trimtab.search.selection import harms, unusable
-from trimtab.search.slo_limits import broken, held
+from trimtab.search.response_surface import ResponseSurface, response_surface
+from trimtab.search.selection import harms, unusable_tunings
+from trimtab.search.slo_limits import broken_limits, keeps_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Release:
 
 
 def release(
-    analysis: Analysis, everything: Sequence[Start], last: Final, planned: Candidate
+    analysis: Analysis, everything: Sequence[Start], last: FinalProfiles, planned: Candidate
 ) -> Release:
     """Return what may be written of the profiles that the study suggests.
 
@@ -48,7 +48,7 @@ def release(
     space = analysis.space
     ran = _ran(everything)
     worth = _worth(analysis)
-    able = [one for one in ran if one != BASELINE and not broken(space, everything, one)]
+    able = [one for one in ran if one != BASELINE and not broken_limits(space, everything, one)]
     proven, best = last.proven, last.best
     notes: list[str] = []
     if why := objection(space, everything, proven):
@@ -63,7 +63,7 @@ def release(
         notes.append(_instead(MAX_ARM, wish, best, why))
     chosen = {PROVEN_ARM: proven, MAX_ARM: best}
     kept = tuple(
-        arm for arm, one in chosen.items() if space.limits and held(space, everything, one)
+        arm for arm, one in chosen.items() if space.limits and keeps_limits(space, everything, one)
     )
     notes += _unshown(space, everything, chosen, kept)
     return Release(proven, best, kept, tuple(notes))
@@ -78,7 +78,7 @@ def objection(space: Space, starts: Sequence[Start], values: Candidate) -> str:
         if any(one.outcome in FAILED for one in tried):
             return f"it failed when it was started (start {tried[-1].number})"
         return "no start of this study ran this combination"
-    return "; ".join(broken(space, starts, values))
+    return "; ".join(broken_limits(space, starts, values))
 
 
 def _ran(starts: Iterable[Start]) -> list[Candidate]:
@@ -103,7 +103,7 @@ def _best(
     """Return the best combination that ran, at least the proven one; none with the inert one."""
     space, starts = analysis.space, analysis.starts
     factors = {(factor.tuning, factor.value): factor for factor in space.factors}
-    out = unusable(space, starts)
+    out = unusable_tunings(space, starts)
 
     def fit(one: Candidate) -> bool:
         parts = [factors.get(pair) for pair in one]
@@ -122,7 +122,7 @@ def _best(
 
 def _worth(analysis: Analysis) -> Callable[[Candidate], float]:
     """Return what a combination is expected to give on the objective, log scale."""
-    surface = combined(analysis)
+    surface = response_surface(analysis)
     alone = {
         (factor.tuning, factor.value): analysis.expected(factor, analysis.space.objective) or 0.0
         for factor in analysis.space.factors
@@ -141,7 +141,7 @@ def _settings(factors: Iterable[Factor]) -> set[tuple[str, object]]:
     return {(factor.tuning, factor.value) for factor in factors}
 
 
-def _height(surface: Combined, values: Candidate) -> float:
+def _height(surface: ResponseSurface, values: Candidate) -> float:
     row = [(factor.tuning, factor.value) in values for factor in surface.factors]
     return float(surface.known.surface.value(np.array([row]))[0])
 

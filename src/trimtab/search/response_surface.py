@@ -18,9 +18,9 @@ from typing import Final
 import numpy as np
 
 from trimtab.model import Factor, Phase, Space, Start
-from trimtab.search.estimates import NAME, Analysis, machine_speed, sign_of, usable
-from trimtab.search.history import clash, is_on, is_preset, of_phase
-from trimtab.stats.surface import Posterior, Rows, Surface, fit_surface
+from trimtab.search.estimates import NAME, Analysis, is_usable, machine_speed, sign_of
+from trimtab.search.history import clash, is_on, is_preset, starts_of_phase
+from trimtab.stats.surface import Rows, Surface, SurfacePosterior, fit_surface
 
 _PHASES: Final = (Phase.SCREEN, Phase.FOLLOW)
 
@@ -32,11 +32,11 @@ _FROM: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Combined:
+class ResponseSurface:
     """The surface over ``factors``."""
 
     factors: tuple[Factor, ...]
-    known: Posterior
+    known: SurfacePosterior
 
     def doubts(self, around: Sequence[Factor]) -> dict[Factor, float]:
         """Return how sure it is of each tuning beside ``around``: 0 is not at all.
@@ -116,7 +116,7 @@ def _lean(surface: Surface, row: Rows, free: Rows, spare: float) -> Rows:
     return row
 
 
-def combined(analysis: Analysis) -> Combined | None:
+def response_surface(analysis: Analysis) -> ResponseSurface | None:
     """Return the surface of the objective; ``None`` where too few rows were measured."""
     space, metric = analysis.space, analysis.space.objective
     rows = [s for phase in _PHASES for s in _measured(analysis.starts, phase, metric)]
@@ -130,21 +130,21 @@ def combined(analysis: Analysis) -> Combined | None:
     on = tuple(tuple(is_on(f, s.request.candidate) for f in factors) for s in rows)
     blocks = tuple((s.request.phase, s.request.block) for s in rows)
     y = [level for phase in _PHASES for level in _levels(analysis, phase, metric)]
-    return Combined(factors, _fitted(on, blocks, tuple(y)))
+    return ResponseSurface(factors, _fitted(on, blocks, tuple(y)))
 
 
 @lru_cache(maxsize=16)
 def _fitted(
     on: tuple[tuple[bool, ...], ...], blocks: tuple[Hashable, ...], y: tuple[float, ...]
-) -> Posterior:
+) -> SurfacePosterior:
     return fit_surface(np.array(on), blocks, y)
 
 
 def _measured(starts: Sequence[Start], phase: Phase, metric: str) -> list[Start]:
     return [
         start
-        for start in of_phase(starts, phase)
-        if usable(start, metric) and not is_preset(start.request.stem)
+        for start in starts_of_phase(starts, phase)
+        if is_usable(start, metric) and not is_preset(start.request.stem)
     ]
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from trimtab.model import Factor, Outcome, Phase, Space, Start
 from trimtab.search.estimates import ENOUGH_DF, SETTLING, Analysis, analyse, metric_of
-from trimtab.search.failures import cautious, failures, learned
-from trimtab.search.history import of_phase, remembered, without_conflicts
-from trimtab.search.response_surface import combined
-from trimtab.search.slo_limits import within
+from trimtab.search.failures import failures, with_failing_pairs, with_suspect_pairs
+from trimtab.search.history import compatible_factors, memoize, starts_of_phase
+from trimtab.search.response_surface import response_surface
+from trimtab.search.slo_limits import factors_within_limits
 from trimtab.stats.multiplicity import benjamini_hochberg, holm, step_down
 
 ALPHA = 0.05
@@ -41,14 +41,14 @@ def centre(space: Space, starts: Sequence[Start]) -> tuple[Factor, ...]:
     These are the leads with a gain above 5 % at one-sided p <= 0.05 in the lead phase. When all
     starts of a screen's block failed, the leads do not work together, and only the largest stays.
     """
-    kept = without_conflicts(space, winning_leads(space, starts))
+    kept = compatible_factors(space, winning_leads(space, starts))
     return kept[:1] if _fails_together(starts) else kept
 
 
-@remembered
+@memoize
 def winning_leads(space: Space, starts: Sequence[Start]) -> list[Factor]:
     """Return the leads that won the lead phase, largest effect first."""
-    analysis = analyse(space, of_phase(starts, Phase.LEAD))
+    analysis = analyse(space, starts_of_phase(starts, Phase.LEAD))
     gains = []
     for factor in space.factors:
         for look in analysis.looks(factor) if factor.lead else ():
@@ -58,16 +58,16 @@ def winning_leads(space: Space, starts: Sequence[Start]) -> list[Factor]:
     return [factor for _, factor in sorted(gains, key=lambda pair: -pair[0])]
 
 
-def dropped(space: Space, starts: Sequence[Start]) -> tuple[Factor, ...]:
+def dropped_leads(space: Space, starts: Sequence[Start]) -> tuple[Factor, ...]:
     """Return the winning leads that were left out because they fail together with the centre."""
     if not _fails_together(starts):
         return ()
-    return without_conflicts(space, winning_leads(space, starts))[1:]
+    return compatible_factors(space, winning_leads(space, starts))[1:]
 
 
 def _fails_together(starts: Sequence[Start]) -> bool:
     rows: dict[int, list[Outcome]] = {}
-    for start in of_phase(starts, Phase.SCREEN):
+    for start in starts_of_phase(starts, Phase.SCREEN):
         rows.setdefault(start.request.block, []).append(start.outcome)
     return any(
         len(ended) >= 4 and not {Outcome.MEASURED, Outcome.VOID} & set(ended)
@@ -75,19 +75,23 @@ def _fails_together(starts: Sequence[Start]) -> bool:
     )
 
 
-def adjusted(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
+def adjusted_p_better(
+    space: Space, starts: Sequence[Start], analysis: Analysis
+) -> dict[str, float]:
     """Return adjusted p-values of "better" over all factors; one that was not tested has 1."""
     p = {factor.tuning: analysis.p_better(factor) for factor in space.factors}
     return _adjusted(space, starts, p, _df_of_all(analysis))
 
 
-def discovered(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
+def q_values(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
     """Return the q-values (false discovery rate) of "better" over all factors."""
     p = {factor.tuning: analysis.p_better(factor) for factor in space.factors}
     return benjamini_hochberg(_family(space, starts, p))
 
 
-def adjusted_worse(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
+def adjusted_p_worse(
+    space: Space, starts: Sequence[Start], analysis: Analysis
+) -> dict[str, float]:
     """Return adjusted p-values of "worse", on the factor's metric or on the objective."""
     worse = {}
     for factor in space.factors:
@@ -106,8 +110,13 @@ def _df_of_all(analysis: Analysis) -> int | None:
     space = analysis.space
     metrics = {metric_of(space, factor) for factor in space.factors} | {space.objective}
     plain = not any(factor.lead or factor.of_host for factor in space.factors)
-    followed = of_phase(analysis.starts, Phase.FOLLOW)
-    if len(metrics) > 1 or not plain or followed or learned(space, analysis.starts).conflicts:
+    followed = starts_of_phase(analysis.starts, Phase.FOLLOW)
+    if (
+        len(metrics) > 1
+        or not plain
+        or followed
+        or with_failing_pairs(space, analysis.starts).conflicts
+    ):
         return None
     return analysis.noise[Phase.SCREEN, space.objective].df or None
 
@@ -145,8 +154,8 @@ def harms(space: Space, analysis: Analysis, factor: Factor) -> bool:
 
 def winners(space: Space, starts: Sequence[Start], analysis: Analysis) -> tuple[Factor, ...]:
     """Return the factors whose gain is proven, largest effect first, the dummy never."""
-    p = adjusted(space, starts, analysis)
-    return by_effect(
+    p = adjusted_p_better(space, starts, analysis)
+    return sort_by_effect(
         analysis,
         (
             factor
@@ -158,7 +167,7 @@ def winners(space: Space, starts: Sequence[Start], analysis: Analysis) -> tuple[
     )
 
 
-@remembered
+@memoize
 def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
     """Return the profiles that lead phase, screen and host settings suggest.
 
@@ -168,14 +177,14 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
     together, the larger effect stays.
     """
     seen = [start for start in starts if start.request.phase in SETTLING]
-    space = cautious(learned(space, seen), seen)
+    space = with_suspect_pairs(with_failing_pairs(space, seen), seen)
     analysis = analyse(space, seen)
-    out = unusable(space, seen)
+    out = unusable_tunings(space, seen)
     ahead = winners(space, seen, analysis)
     if not ahead and analysis.noise[Phase.LEAD, space.objective].df < ENOUGH_DF:
         # The noise is hardly known yet; the confirmation's starts will tell whether they won.
         ahead = centre(space, seen)
-    proven = without_conflicts(space, (f for f in ahead if f.tuning not in out))
+    proven = compatible_factors(space, (f for f in ahead if f.tuning not in out))
     more = [
         factor
         for factor in space.factors
@@ -184,8 +193,8 @@ def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
         and factor.tuning not in out
         and not harms(space, analysis, factor)
     ]
-    wanted = without_conflicts(space, (*proven, *_added(space, analysis, proven, more)))
-    needed, best = within(analysis, proven), within(analysis, wanted)
+    wanted = compatible_factors(space, (*proven, *_added(space, analysis, proven, more)))
+    needed, best = factors_within_limits(analysis, proven), factors_within_limits(analysis, wanted)
     return Profiles(needed, best, tuple(factor for factor in wanted if factor not in best))
 
 
@@ -193,40 +202,40 @@ def _added(
     space: Space, analysis: Analysis, proven: Sequence[Factor], more: Sequence[Factor]
 ) -> tuple[Factor, ...]:
     """Return what ``best`` has of ``more`` beside ``proven``, the largest effect first."""
-    found = combined(analysis)
+    found = response_surface(analysis)
     known = () if found is None else found.factors
     able = [factor for factor in more if metric_of(space, factor) == space.objective]
     joint = () if found is None else found.best(space, proven, able)
     alone = (
         factor
         for factor in more
-        if (factor not in able or factor not in known) and likely(analysis, factor)
+        if (factor not in able or factor not in known) and is_likely_gain(analysis, factor)
     )
-    return by_effect(analysis, (*joint, *alone))
+    return sort_by_effect(analysis, (*joint, *alone))
 
 
-def published(space: Space) -> tuple[Factor, ...]:
+def published_factors(space: Space) -> tuple[Factor, ...]:
     """Return what the catalogue expects to gain, for a budget that can test only all together.
 
     Where it expects nothing of any, as of one that a user named, that is all there is.
     """
     able = [factor for factor in space.factors if not factor.dummy]
     gains = [factor for factor in able if factor.prior > 0] or able
-    return without_conflicts(space, sorted(gains, key=lambda factor: -factor.prior))
+    return compatible_factors(space, sorted(gains, key=lambda factor: -factor.prior))
 
 
-def unusable(space: Space, seen: Sequence[Start]) -> set[str]:
+def unusable_tunings(space: Space, seen: Sequence[Start]) -> set[str]:
     """Return the tunings that fail, alone or together with the centre."""
-    return {*failures(space, seen), *(factor.tuning for factor in dropped(space, seen))}
+    return {*failures(space, seen), *(factor.tuning for factor in dropped_leads(space, seen))}
 
 
-def likely(analysis: Analysis, factor: Factor, metric: str | None = None) -> bool:
+def is_likely_gain(analysis: Analysis, factor: Factor, metric: str | None = None) -> bool:
     """Whether a factor is more likely than not better, on its own metric or another."""
     value = analysis.expected(factor, metric)
     return value is not None and value > 0
 
 
-def by_effect(
+def sort_by_effect(
     analysis: Analysis, factors: Iterable[Factor], metric: str | None = None
 ) -> tuple[Factor, ...]:
     """Return factors that have estimates, the largest effect first."""

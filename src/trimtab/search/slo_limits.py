@@ -22,7 +22,7 @@ from trimtab import formatting
 from trimtab.metrics.table import METRICS, geometric_mean
 from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start
 from trimtab.search.estimates import Analysis
-from trimtab.search.history import is_preset, together
+from trimtab.search.history import candidate_of, is_preset
 from trimtab.stats.effects import LEAST_DF, Column, Estimate, predict
 
 SHOWN: Final = 0.01
@@ -40,7 +40,7 @@ _OWN: Final = "this combination"
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class LatencyEstimate:
     """A latency of a combination, in the metric's unit.
 
     ``value`` is its estimate and ``high`` its upper bound (one-sided, 99 %). ``seen`` is the
@@ -80,7 +80,7 @@ class Latency:
         )
 
 
-def broken(space: Space, starts: Sequence[Start], values: Candidate) -> tuple[str, ...]:
+def broken_limits(space: Space, starts: Sequence[Start], values: Candidate) -> tuple[str, ...]:
     """Return which limits a combination is not shown to keep, a phrase for each.
 
     Where the baseline itself is above a limit, the combination must be shown not to be above the
@@ -99,13 +99,13 @@ def broken(space: Space, starts: Sequence[Start], values: Candidate) -> tuple[st
     return tuple(found)
 
 
-def beyond(space: Space, starts: Sequence[Start], values: Candidate) -> bool:
+def breaks_limits(space: Space, starts: Sequence[Start], values: Candidate) -> bool:
     """Whether a combination is expected to break a limit, and to be worse there than stock."""
     known = (latency(space, starts, values, metric, limit) for metric, limit in space.limits)
     return any(one is not None and one.value > max(one.limit, one.stock) for one in known)
 
 
-def held(space: Space, starts: Sequence[Start], values: Candidate) -> bool:
+def keeps_limits(space: Space, starts: Sequence[Start], values: Candidate) -> bool:
     """Whether a combination, the baseline too, is shown to keep every limit."""
     known = [latency(space, starts, values, metric, limit) for metric, limit in space.limits]
     return all(one is not None and one.held for one in known)
@@ -113,7 +113,7 @@ def held(space: Space, starts: Sequence[Start], values: Candidate) -> bool:
 
 def latency(
     space: Space, starts: Sequence[Start], values: Candidate, metric: str, limit: float
-) -> Latency | None:
+) -> LatencyEstimate | None:
     """Return what the starts say of a combination's latency; ``None`` where they cannot."""
     rows = _rows(space, starts, metric)
     own = [start for start in rows if start.request.candidate == values]
@@ -123,7 +123,7 @@ def latency(
     if found is None or found.se is None or found.df < LEAST_DF:
         return None
     direct = [start.metrics[metric] for start in own]
-    return Latency(
+    return LatencyEstimate(
         metric,
         limit,
         math.exp(found.value),
@@ -193,7 +193,7 @@ def _high(found: Estimate) -> float:
     return min(found.value + float(special.stdtrit(found.df, 1 - SHOWN)) * se, 690.0)
 
 
-def untold(space: Space, starts: Sequence[Start]) -> Iterator[str]:
+def limit_notes(space: Space, starts: Sequence[Start]) -> Iterator[str]:
     """Yield what must be said of the limits, whatever is adopted.
 
     That no start has a value of a limit's metric, so that nothing kept it, or that the baseline
@@ -221,7 +221,7 @@ _SHOWN: Final = 0.05
 """One-sided p from which on a latency's change counts."""
 
 
-def within(analysis: Analysis, factors: Iterable[Factor]) -> tuple[Factor, ...]:
+def factors_within_limits(analysis: Analysis, factors: Iterable[Factor]) -> tuple[Factor, ...]:
     """Return the factors that are expected to keep every limit together.
 
     The one that costs most of a latency is left out until the rest is shown to keep its limit, or
@@ -232,7 +232,7 @@ def within(analysis: Analysis, factors: Iterable[Factor]) -> tuple[Factor, ...]:
     for metric, limit in analysis.space.limits:
         cost = {factor: _cost(analysis, factor, metric) for factor in kept}
         while kept:
-            known = latency(analysis.space, analysis.starts, together(kept), metric, limit)
+            known = latency(analysis.space, analysis.starts, candidate_of(kept), metric, limit)
             if known is None or known.allowed:
                 break
             kept.remove(max(kept, key=lambda factor: cost[factor]))

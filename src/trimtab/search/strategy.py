@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from trimtab.model import BASELINE, Outcome, Phase, Space, Start, StartRequest
-from trimtab.search.budget import left, price
+from trimtab.search.budget import remaining_budget, start_cost
 from trimtab.search.design import require_budget
-from trimtab.search.failures import FAILED, blocked
-from trimtab.search.history import comparable, of_phase
+from trimtab.search.failures import FAILED, blocking_reason
+from trimtab.search.history import comparable_starts, starts_of_phase
 from trimtab.search.phases import confirm, follow_up, host, lead, refine, screen
-from trimtab.search.phases.acceptance import trying
+from trimtab.search.phases.acceptance import acceptance_block
 
 
 class Strategy(Protocol):
@@ -44,16 +44,16 @@ class _Part(NamedTuple):
 
 
 _PHASES: Final = {
-    Phase.LEAD: _Part(lead.block, lead.owed),
-    Phase.SCREEN: _Part(screen.block, screen.owed),
-    Phase.FOLLOW: _Part(follow_up.block, follow_up.owed),
-    Phase.REFINE: _Part(refine.block, refine.owed),
-    Phase.HOST: _Part(host.block, host.owed),
-    Phase.CONFIRM: _Part(confirm.block, confirm.owed),
+    Phase.LEAD: _Part(lead.block, lead.reserve),
+    Phase.SCREEN: _Part(screen.block, screen.reserve),
+    Phase.FOLLOW: _Part(follow_up.block, follow_up.reserve),
+    Phase.REFINE: _Part(refine.block, refine.reserve),
+    Phase.HOST: _Part(host.block, host.reserve),
+    Phase.CONFIRM: _Part(confirm.block, confirm.reserve),
 }
 
 
-class Phased:
+class PhasedStrategy:
     """LEAD, SCREEN, FOLLOW, REFINE, HOST and CONFIRM (see the modules of those names).
 
     What is left of the budget then tries profiles (:mod:`trimtab.search.phases.acceptance`).
@@ -69,13 +69,13 @@ class Phased:
             UsageError: the budget is too small to answer anything.
         """
         require_budget(space)
-        starts = comparable(starts)
-        if blocked(space, starts):
+        starts = comparable_starts(starts)
+        if blocking_reason(space, starts):
             return None
         rest: tuple[StartRequest, ...] = ()
-        if not of_phase(starts, Phase.ANSWERS):
+        if not starts_of_phase(starts, Phase.ANSWERS):
             rest = _rest(space, starts) or _next(space, starts)
-        rest = rest or trying(space, starts)
+        rest = rest or acceptance_block(space, starts)
         if space.budget.starts is not None:
             rest = rest[: space.budget.starts - len(starts)]
         return rest or None
@@ -113,13 +113,15 @@ def _repeats(
     space: Space, starts: Sequence[Start], first: Start, ahead: Sequence[StartRequest]
 ) -> bool:
     """Whether a start is made a second time; ``ahead`` is the rest of the block with it."""
-    cost = sum(price(space, starts, each.phase, each.candidate) for each in ahead)
+    cost = sum(start_cost(space, starts, each.phase, each.candidate) for each in ahead)
     if first.outcome in FAILED and first.request.candidate == BASELINE:
-        return space.budget.starts is None or left(space, starts) >= cost
+        return space.budget.starts is None or remaining_budget(space, starts) >= cost
     if first.outcome is not Outcome.VOID:
         return False
     phase = first.request.phase
     before = [
         s for s in starts if s.request.phase != phase or s.request.block < first.request.block
     ]
-    return left(space, starts) >= cost + _PHASES[phase].owed(space, before, first.request.block)
+    return remaining_budget(space, starts) >= cost + _PHASES[phase].owed(
+        space, before, first.request.block
+    )

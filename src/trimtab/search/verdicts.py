@@ -10,39 +10,52 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab import formatting
-from trimtab.model import Answer, Effect, Factor, Phase, Space, Start, Verdict
-from trimtab.search.comparisons import Contender, contender, contenders, redundant, removals
-from trimtab.search.estimates import SETTLING, Analysis, Look, analyse, as_effect, metric_of
+from trimtab.model import Effect, Factor, Phase, Space, Start, TuningVerdict, Verdict
+from trimtab.search.comparisons import (
+    Contender,
+    contender,
+    contenders,
+    redundant_tuning,
+    removal_effects,
+)
+from trimtab.search.estimates import (
+    SETTLING,
+    Analysis,
+    FactorEstimate,
+    analyse,
+    as_effect,
+    metric_of,
+)
 from trimtab.search.failures import Failure, failures
-from trimtab.search.final_profiles import Final, final, one_by_one
+from trimtab.search.final_profiles import FinalProfiles, final_profiles, unconfirmed_profiles
 from trimtab.search.history import (
-    blocks_of,
+    arm_without,
+    block_count,
     clash,
     is_on,
     is_preset,
-    of_phase,
-    remembered,
-    without_arm,
+    memoize,
+    starts_of_phase,
 )
 from trimtab.search.phases import confirm, host, screen
 from trimtab.search.selection import (
     ALPHA,
     RATE,
     Profiles,
-    adjusted,
-    adjusted_worse,
+    adjusted_p_better,
+    adjusted_p_worse,
     centre,
-    discovered,
     harms,
+    q_values,
 )
-from trimtab.stats.effects import detectable
+from trimtab.stats.effects import detectable_effect
 
 _NONE = Effect(None, None, None, None, 0)
 _LOST = "no estimate: the starts measured cannot tell its effect from others"
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class VerdictBasis:
     """All that the verdicts rest on: the analysis, adjusted p-values, failures, and the plan."""
 
     space: Space
@@ -52,30 +65,30 @@ class Findings:
     q: dict[str, float]
     failed: dict[str, Failure]
     centre: tuple[Factor, ...]
-    plan: screen.Plan | None
+    plan: screen.ScreenPlan | None
 
 
-def findings(space: Space, starts: Sequence[Start], analysis: Analysis) -> Findings:
+def verdict_basis(space: Space, starts: Sequence[Start], analysis: Analysis) -> VerdictBasis:
     """Gather what the verdicts rest on."""
-    return Findings(
+    return VerdictBasis(
         space=space,
         analysis=analysis,
-        better=adjusted(space, starts, analysis),
-        worse=adjusted_worse(space, starts, analysis),
-        q=discovered(space, starts, analysis),
+        better=adjusted_p_better(space, starts, analysis),
+        worse=adjusted_p_worse(space, starts, analysis),
+        q=q_values(space, starts, analysis),
         failed=failures(space, starts),
         centre=centre(space, starts),
-        plan=screen.plan(space, of_phase(starts, Phase.LEAD)),
+        plan=screen.plan(space, starts_of_phase(starts, Phase.LEAD)),
     )
 
 
-def answer(known: Findings, factor: Factor) -> Answer:
+def tuning_verdict(known: VerdictBasis, factor: Factor) -> TuningVerdict:
     """Return the verdict for a factor."""
     metric = _told(known, factor)
     look = _shown(known, factor, metric)
     effect = _NONE if look is None else as_effect(look.estimate, look.starts)
     verdict, reason = _judge(known, factor, look, effect)
-    return Answer(
+    return TuningVerdict(
         tuning=factor.tuning,
         value=factor.value,
         verdict=verdict,
@@ -86,19 +99,19 @@ def answer(known: Findings, factor: Factor) -> Answer:
     )
 
 
-def false_alarm(known: Findings, factor: Factor) -> bool:
+def is_false_alarm(known: VerdictBasis, factor: Factor) -> bool:
     """Whether the inert tuning passed a test that it cannot pass but by chance or by drift."""
     return factor.dummy and min(known.better[factor.tuning], known.worse[factor.tuning]) <= ALPHA
 
 
-def _told(known: Findings, factor: Factor) -> str:
+def _told(known: VerdictBasis, factor: Factor) -> str:
     """Return the metric that a verdict speaks of: the objective where the factor lowers it."""
     if harms(known.space, known.analysis, factor):
         return known.space.objective
     return metric_of(known.space, factor)
 
 
-def _shown(known: Findings, factor: Factor, metric: str) -> Look | None:
+def _shown(known: VerdictBasis, factor: Factor, metric: str) -> FactorEstimate | None:
     """Return the look that a verdict speaks of: the significant one, else the screen's.
 
     The second stage's has few rows, and only a part in the test.
@@ -118,7 +131,7 @@ def _or_one(p: float | None) -> float:
 
 
 def _judge(
-    known: Findings, factor: Factor, look: Look | None, effect: Effect
+    known: VerdictBasis, factor: Factor, look: FactorEstimate | None, effect: Effect
 ) -> tuple[Verdict, str]:
     failure = known.failed.get(factor.tuning)
     if failure is not None:
@@ -129,7 +142,7 @@ def _judge(
         return verdict, _LOST if served else _untested(known, factor)
     where = _where(known, factor, look)
     better, worse = known.better[factor.tuning], known.worse[factor.tuning]
-    if false_alarm(known, factor):
+    if is_false_alarm(known, factor):
         return Verdict.INCONCLUSIVE, f"inert by construction, yet its test passed {where}"
     harmful = harms(known.space, known.analysis, factor)
     if worse <= ALPHA and (harmful or better > ALPHA):
@@ -147,7 +160,9 @@ def _judge(
     return _open(known, look, effect, where)
 
 
-def _open(known: Findings, look: Look, effect: Effect, where: str) -> tuple[Verdict, str]:
+def _open(
+    known: VerdictBasis, look: FactorEstimate, effect: Effect, where: str
+) -> tuple[Verdict, str]:
     """Return the verdict of an effect that is not significant in either direction."""
     if effect.low is None or effect.high is None or look.estimate.se is None:
         return Verdict.INCONCLUSIVE, f"too few starts {where} to know the noise"
@@ -155,29 +170,29 @@ def _open(known: Findings, look: Look, effect: Effect, where: str) -> tuple[Verd
     if effect.low >= 1 - margin and effect.high <= 1 + margin:
         return Verdict.NO_EFFECT, f"the interval lies within ±{formatting.percent(margin)} {where}"
     tests = len(known.space.factors)
-    least = detectable(look.estimate.se, look.estimate.df, tests)
+    least = detectable_effect(look.estimate.se, look.estimate.df, tests)
     holds = effect.low <= 1 <= effect.high
     why = "its interval holds 1" if holds else f"not significant among {tests} tunings"
     gain = formatting.percent(math.expm1(min(least, 690.0)))
     return Verdict.INCONCLUSIVE, f"{why} {where}; a gain below {gain} is not detectable"
 
 
-def _where(known: Findings, factor: Factor, look: Look) -> str:
+def _where(known: VerdictBasis, factor: Factor, look: FactorEstimate) -> str:
     starts = formatting.count(look.starts, "start")
     if look.phase is Phase.LEAD:
         return f"alone against the baseline, {starts}"
     if look.phase is Phase.HOST:
-        return host.where(known.analysis.starts, factor, look.starts)
+        return host.sample_phrase(known.analysis.starts, factor, look.starts)
     others = [other for other in known.centre if other is not factor]
     return f"around {formatting.factors(others) or 'the baseline'}, {starts}"
 
 
-def _untested(known: Findings, factor: Factor) -> str:
+def _untested(known: VerdictBasis, factor: Factor) -> str:
     other = clash(known.space, factor, known.centre)
     if other is not None:
         return f"excluded by {other.tuning}, which won"
     if factor.of_host:
-        return host.untested(known.space, known.analysis.starts, factor)
+        return host.untested_reason(known.space, known.analysis.starts, factor)
     if known.plan is None:
         return "the budget leaves no room to test it"
     if factor not in known.plan.factors:
@@ -188,7 +203,7 @@ def _untested(known: Findings, factor: Factor) -> str:
     return "no start with it was measured yet"
 
 
-def _measured(known: Findings, factor: Factor) -> bool:
+def _measured(known: VerdictBasis, factor: Factor) -> bool:
     """Whether a start of a phase that verdicts rest on was measured with the tuning on."""
     return any(
         start.valid and is_on(factor, start.request.candidate)
@@ -202,27 +217,27 @@ class Decision:
     """The analysis of a study with the verdicts, and the profiles that follow from them."""
 
     analysis: Analysis
-    known: Findings
-    answers: tuple[Answer, ...]
+    known: VerdictBasis
+    answers: tuple[TuningVerdict, ...]
     planned: Profiles
     removed: Mapping[str, Effect]
-    last: Final
+    last: FinalProfiles
 
 
-@remembered
+@memoize
 def decide(space: Space, everything: Sequence[Start]) -> Decision:
     """Return what a study suggests. Starts that were set aside for profiles decide nothing."""
     starts = [start for start in everything if start.request.phase is not Phase.ANSWERS]
     analysis = analyse(space, starts)
-    known = findings(space, starts, analysis)
-    answers = tuple(answer(known, factor) for factor in space.factors)
-    planned = confirm.planned(space, starts)
+    known = verdict_basis(space, starts, analysis)
+    answers = tuple(tuning_verdict(known, factor) for factor in space.factors)
+    planned = confirm.suggested_profiles(space, starts)
     tried = contenders(analysis, planned)
-    removed = removals(analysis, planned.proven)
+    removed = removal_effects(analysis, planned.proven)
     if not tried and _screened_whole(known, starts):
-        last = one_by_one(answers, planned, everything)
+        last = unconfirmed_profiles(answers, planned, everything)
     else:
-        last = final(space, answers, planned, tried, _smaller(analysis, planned, removed))
+        last = final_profiles(space, answers, planned, tried, _smaller(analysis, planned, removed))
     return Decision(analysis, known, answers, planned, removed, last)
 
 
@@ -230,16 +245,16 @@ def _smaller(
     analysis: Analysis, planned: Profiles, removed: Mapping[str, Effect]
 ) -> Contender | None:
     """Return the profile without the tuning that it does not need, if there is one."""
-    spare = redundant(analysis.space, removed)
+    spare = redundant_tuning(analysis.space, removed)
     for factor in planned.proven:
         if factor.tuning == spare:
             rest = tuple(other for other in planned.proven if other is not factor)
-            return contender(analysis, without_arm(factor), rest)
+            return contender(analysis, arm_without(factor), rest)
     return None
 
 
-def _screened_whole(known: Findings, starts: Sequence[Start]) -> bool:
+def _screened_whole(known: VerdictBasis, starts: Sequence[Start]) -> bool:
     """Whether the screen was planned to take the whole budget, and every block of it has begun."""
     if known.plan is None or not known.plan.whole:
         return False
-    return blocks_of(starts, Phase.SCREEN) >= len(known.plan.design.blocks)
+    return block_count(starts, Phase.SCREEN) >= len(known.plan.design.blocks)

@@ -4,6 +4,6 @@ It is what the search is judged by: the truth is known, and a thousand studies t
 """
 
 from trimtab.simulated.landscape import NAMES, Landscape, load_landscape
-from trimtab.simulated.machine import Machine, play, space_of
+from trimtab.simulated.machine import SimulatedMachine, play, space_of
 
-__all__ = ["NAMES", "Landscape", "Machine", "load_landscape", "play", "space_of"]
+__all__ = ["NAMES", "Landscape", "SimulatedMachine", "load_landscape", "play", "space_of"]

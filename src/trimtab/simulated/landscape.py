@@ -41,7 +41,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Numeric(_Strict):
+class NumericTuning(_Strict):
     """An integer tuning with an optimum inside its range, and possibly a cliff.
 
     The effect falls with the square of the distance to ``best`` in doublings, ``curvature`` for
@@ -72,7 +72,7 @@ class Numeric(_Strict):
         return -self.curvature * math.log2(number / self.best) ** 2 - lost
 
 
-class Tuning(_Strict):
+class SimulatedTuning(_Strict):
     """One tuning: its effect on the objective when on, or a numeric one; and on other metrics.
 
     ``host`` is a setting of the whole host, tested in whole plots; ``live`` one that can be
@@ -80,7 +80,7 @@ class Tuning(_Strict):
     """
 
     effect: _Effect = 0.0
-    numeric: Numeric | None = None
+    numeric: NumericTuning | None = None
     startup: _Effect = 0.0
     latency: _Effect = 0.0
     prior: _Effect = 0.0
@@ -130,7 +130,7 @@ class Cell(_Strict):
     ]
 
 
-class Noise(_Strict):
+class NoiseModel(_Strict):
     """How measurements scatter.
 
     ``start`` between starts, ``window`` between windows of one start, ``block`` between blocks
@@ -164,7 +164,7 @@ class Landscape(_Strict):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     summary: str
-    tunings: dict[_Name, Tuning]
+    tunings: dict[_Name, SimulatedTuning]
     interactions: Annotated[tuple[Interaction, ...], Field(strict=False)] = ()
     random_interactions: _Sd = 0.0
     crashes: Annotated[tuple[Crash, ...], Field(strict=False)] = ()
@@ -172,7 +172,7 @@ class Landscape(_Strict):
         tuple[Annotated[tuple[_Name, _Name], Field(strict=False)], ...], Field(strict=False)
     ] = ()
     replay: Annotated[tuple[Cell, ...], Field(strict=False)] = ()
-    noise: Noise = Noise()
+    noise: NoiseModel = NoiseModel()
     windows: Annotated[int, Field(ge=1, le=20)] = 3
     start_seconds: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 60.0
     base: Annotated[float, Field(gt=0, le=1e9, strict=False)] = 100.0

@@ -111,7 +111,7 @@ _LONGEST: Final = 10_000
 
 
 @dataclass(frozen=True)
-class Machine:
+class SimulatedMachine:
     """One machine with one seed: the same start on it always gives the same record.
 
     Only noise of plots depends on what was started before.
@@ -300,7 +300,7 @@ def _switched(request: StartRequest, around: Sequence[float]) -> Iterator[tuple[
 
 def space_of(landscape: Landscape, budget: Budget, seed: int = 0) -> Space:
     """Return the question that a study of the landscape answers; the dummy is always in it."""
-    machine = Machine(landscape)
+    machine = SimulatedMachine(landscape)
     factors = [
         Factor(
             name,
@@ -326,7 +326,7 @@ def space_of(landscape: Landscape, budget: Budget, seed: int = 0) -> Space:
     )
 
 
-def play(strategy: Strategy, space: Space, machine: Machine) -> list[Start]:
+def play(strategy: Strategy, space: Space, machine: SimulatedMachine) -> list[Start]:
     """Run a study to its end, block by block, and return its starts.
 
     Raises:

@@ -119,7 +119,7 @@ def usable_rows(factors: int, most: int) -> int:
     return 0
 
 
-def capacity(rows: int) -> int:
+def factor_capacity(rows: int) -> int:
     """Return how many factors ``rows`` test well: half as many, with 3 df of noise at least.
 
     More would fit, but each costs a degree of freedom that all tests then lack.
@@ -138,8 +138,8 @@ def screen(factors: int, rows: int, rng: np.random.Generator) -> Screen:
     Raises:
         ValueError: the factors do not fit the rows.
     """
-    if not 0 < factors <= capacity(rows):
-        raise ValueError(f"{rows} rows screen 1 to {capacity(rows)} factors, not {factors}")
+    if not 0 < factors <= factor_capacity(rows):
+        raise ValueError(f"{rows} rows screen 1 to {factor_capacity(rows)} factors, not {factors}")
     if rows % 8 == 0 and factors <= rows // 2:
         signs, blocks = _folded(factors, rows, rng)
     else:
@@ -195,7 +195,7 @@ def _most_blocks(options: Sequence[int], free: int) -> int:
     return 1
 
 
-def repaired(
+def repair_row(
     row: Sequence[bool], conflicts: Iterable[tuple[int, int]], rng: np.random.Generator
 ) -> tuple[bool, ...]:
     """Return the nearest row in which no conflicting pair of factors is on together.

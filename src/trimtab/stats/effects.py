@@ -218,7 +218,7 @@ def variance_p(one: Noise, other: Noise) -> float:
     return min(1.0, 2.0 * float(min(tails)))
 
 
-def alike(one: Noise, other: Noise, alpha: float = 0.01) -> bool:
+def are_poolable(one: Noise, other: Noise, alpha: float = 0.01) -> bool:
     """Whether two noises may be pooled: the F test does not reject at ``alpha``.
 
     Pooling a quiet phase with a noisy one would make intervals of the noisy one too narrow.
@@ -226,7 +226,9 @@ def alike(one: Noise, other: Noise, alpha: float = 0.01) -> bool:
     return variance_p(one, other) >= alpha
 
 
-def detectable(se: float, df: int, tests: int, alpha: float = 0.05, power: float = 0.8) -> float:
+def detectable_effect(
+    se: float, df: int, tests: int, alpha: float = 0.05, power: float = 0.8
+) -> float:
     """Return the smallest log effect that the first Holm step finds with the given power.
 
     The one-sided t test at ``alpha / tests`` rejects above its critical value c; the answer is
@@ -263,7 +265,7 @@ def window_noise(blocks: Iterable[Sequence[Sequence[float]]]) -> Noise:
     return total
 
 
-def between(starts: Noise, windows: Noise, each: float) -> float:
+def between_start_sd(starts: Noise, windows: Noise, each: float) -> float:
     """Return s_r, the sd between starts beyond what their windows explain.
 
     ``s_r^2 = max(0, Var(start means) - s_w^2 / n_w)``.

@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 
 from scipy import special
 
-from trimtab.stats.effects import LEAST_DF, detectable
+from trimtab.stats.effects import LEAST_DF, detectable_effect
 
 LOOKS = (4, 6, 8, 12)
 """Pairs after which a look is taken."""
@@ -25,7 +25,7 @@ LEVELS = (0.0004, 0.0039, 0.0125, 0.0415)
 """The two-sided level of each look."""
 
 
-class Word(StrEnum):
+class ComparisonOutcome(StrEnum):
     """What a comparison ends with."""
 
     BETTER = "better"
@@ -46,7 +46,7 @@ class Look:
     value: float
     low: float | None
     high: float | None
-    word: Word
+    word: ComparisonOutcome
     final: bool
 
 
@@ -63,18 +63,18 @@ def look(differences: Sequence[float], margin: float, most: int = LOOKS[-1]) -> 
     if made is None:
         value = fmean(differences) if differences else 0.0
         final = len(differences) >= most
-        return Look(len(differences), value, None, None, Word.NOT_PROVEN, final=final)
+        return Look(len(differences), value, None, None, ComparisonOutcome.NOT_PROVEN, final=final)
     level, count = made
     used = list(differences[:count])
     value = fmean(used)
     half = float(special.stdtrit(count - 1, 1 - level / 2)) * stdev(used) / math.sqrt(count)
     low, high = value - half, value + half
     word = _word(low, high, margin)
-    final = word is not Word.NOT_PROVEN or count >= most
+    final = word is not ComparisonOutcome.NOT_PROVEN or count >= most
     return Look(count, value, low, high, word, final)
 
 
-def finest(sd: float, most: int) -> float | None:
+def detectable_difference(sd: float, most: int) -> float | None:
     """Return the smallest log ratio that the last look finds with 80 % power, two-sided.
 
     ``None`` from fewer than four pairs. ``sd`` is that of a pair's difference, log scale.
@@ -83,7 +83,7 @@ def finest(sd: float, most: int) -> float | None:
     if made is None:
         return None
     level, pairs = made
-    return detectable(sd / math.sqrt(pairs), pairs - 1, tests=1, alpha=level / 2)
+    return detectable_effect(sd / math.sqrt(pairs), pairs - 1, tests=1, alpha=level / 2)
 
 
 def _looked(pairs: int, most: int) -> tuple[float, int] | None:
@@ -94,12 +94,12 @@ def _looked(pairs: int, most: int) -> tuple[float, int] | None:
     return taken[-1] if taken and taken[-1][1] > LEAST_DF else None
 
 
-def _word(low: float, high: float, margin: float) -> Word:
+def _word(low: float, high: float, margin: float) -> ComparisonOutcome:
     if -margin <= low and high <= margin:
-        return Word.EQUIVALENT
+        return ComparisonOutcome.EQUIVALENT
     if low > 0:
-        return Word.BETTER
-    return Word.WORSE if high < 0 else Word.NOT_PROVEN
+        return ComparisonOutcome.BETTER
+    return ComparisonOutcome.WORSE if high < 0 else ComparisonOutcome.NOT_PROVEN
 
 
 def mean_interval(
@@ -117,7 +117,7 @@ def mean_interval(
     return value, value - half, value + half
 
 
-def no_interval(starts: int) -> str:
+def no_interval_reason(starts: int) -> str:
     """Return why so many starts give no interval."""
     many = "1 start" if starts == 1 else f"{starts} starts"
     return f"{many}: an interval takes {LEAST_DF + 1} or more"

@@ -66,7 +66,7 @@ class Surface:
 
 
 @dataclass(frozen=True, slots=True)
-class Posterior:
+class SurfacePosterior:
     """The surface to be expected, and how sure it is.
 
     ``on`` are the measured rows and ``basis`` their contrasts. For each point of ``grid``
@@ -109,7 +109,7 @@ def _features(on: Rows) -> tuple[Array, Array]:
     return u, u[:, one] * u[:, other]
 
 
-def fit_surface(on: Rows, blocks: Sequence[Hashable], y: Sequence[float]) -> Posterior:
+def fit_surface(on: Rows, blocks: Sequence[Hashable], y: Sequence[float]) -> SurfacePosterior:
     """Return what the starts say of the surface.
 
     Args:
@@ -132,7 +132,7 @@ def fit_surface(on: Rows, blocks: Sequence[Hashable], y: Sequence[float]) -> Pos
     basis = np.linalg.svd(np.eye(n) - 1.0 / n)[0][:, : n - 1]
     weights, inverse, solved, ss = _weighed(kernels, basis, np.asarray(y))
     surface = _expected(on, grid, weights, solved)
-    return Posterior(surface, on, basis, grid, weights, inverse, solved, ss / (n - 1))
+    return SurfacePosterior(surface, on, basis, grid, weights, inverse, solved, ss / (n - 1))
 
 
 def _expected(on: Rows, grid: Array, weights: Array, solved: Array) -> Surface:
@@ -190,7 +190,7 @@ class ProcessPosterior:
     sd: tuple[float, ...]
 
 
-def posterior(
+def process_posterior(
     x: Sequence[float], y: Sequence[float], noise: Sequence[float], at: Sequence[float]
 ) -> ProcessPosterior:
     """Return what ``y`` (observed at ``x`` with these standard deviations) says of ``at``.

@@ -25,8 +25,8 @@ from trimtab.model import (
     Candidate,
     Comparison,
     Conclusion,
+    ParetoArm,
     Plan,
-    Standing,
     Start,
 )
 from trimtab.profiles.profile import EngineId, Profile, evidence_digest, write_profile
@@ -169,7 +169,7 @@ PROVEN, MAX = "proven", "max"
 BASELINE_NAME = "baseline"
 
 
-def write_answer(
+def write_result(
     session: Session, starts: Sequence[Start], conclusion: Conclusion, folder: Path
 ) -> report.Study:
     """Write profiles, exports and report into the study's folder; return what the report shows.
@@ -264,7 +264,7 @@ def _profile(
     )
 
 
-def _member(conclusion: Conclusion, name: str) -> Standing | None:
+def _member(conclusion: Conclusion, name: str) -> ParetoArm | None:
     """Return the member of the Pareto set that a profile besides the two is."""
     others = (one for one in conclusion.pareto if one.arm not in (PROVEN, MAX))
     return next((one for one in others if one.arm == name), None)
@@ -306,7 +306,7 @@ def study_of(
         advice=advise(session, starts, folder, _written(session, conclusion, folder)),
         margin=session.space.margin,
         caveats=session.caveats,
-        measured=header.of(session),
+        measured=header.header_of(session),
         controls=_controls(session),
     )
 
@@ -355,7 +355,7 @@ def folder(given: Path | None) -> Path:
         UsageError: there is no such study.
         StudyError: another user than root could have written it.
     """
-    found = given or study.newest()
+    found = given or study.newest_study()
     study.require_folder(found, shared=True)
     if not (found / study.LEDGER).is_file():
         raise UsageError(f"{found} holds no study: name the folder that trimtab tune printed")

@@ -27,7 +27,7 @@ _STEP: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StartGroup:
     """Starts of one kind that a plan has: their kind, number, and seconds in all, 0 if unknown."""
 
     kind: str
@@ -39,13 +39,13 @@ class Part:
 class Forecast:
     """The seconds that are left, as a lower and an upper value."""
 
-    parts: Sequence[Part] = ()
+    parts: Sequence[StartGroup] = ()
     served: dict[str, list[float]] = field(default_factory=dict)
     failed: list[tuple[str, float]] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
     shown: tuple[float, float] | None = None
 
-    def begin(self, parts: Iterable[Part]) -> None:
+    def begin(self, parts: Iterable[StartGroup]) -> None:
         """Take the plan."""
         self.parts = tuple(part for part in parts if part.starts > 0)
         self.shown = self.expected()
@@ -90,7 +90,7 @@ class Forecast:
     def _made(self, kind: str) -> int:
         return len(self.served.get(kind, ())) + sum(one == kind for one, _ in self.failed)
 
-    def _ahead(self) -> list[tuple[Part, int]]:
+    def _ahead(self) -> list[tuple[StartGroup, int]]:
         """Return how many starts of each kind are left; none of one that a later one followed."""
         begun = max((at for at, one in enumerate(self.parts) if self._made(one.kind)), default=0)
         return [
@@ -99,7 +99,7 @@ class Forecast:
             if at >= begun
         ]
 
-    def _each(self, part: Part) -> tuple[float, float]:
+    def _each(self, part: StartGroup) -> tuple[float, float]:
         """Return the mean duration of a kind's starts and its relative uncertainty."""
         own = self.served.get(part.kind, [])
         made = sum(map(len, self.served.values()))

@@ -67,7 +67,7 @@ def remarks(options: Options, command: ServeCommand | None) -> Iterator[str]:
         )
 
 
-def require_same(program: str, options: Options, whose: str) -> None:
+def require_same_engine(program: str, options: Options, whose: str) -> None:
     """Make sure that --engine-python, if given, means the environment of a program.
 
     A program that does not say which interpreter runs it contradicts nothing. ``whose`` begins
@@ -112,7 +112,7 @@ def _of_program(options: Options, command: ServeCommand) -> Options:
         raise EngineMissingError(
             f"no {program} is on PATH{locked}, but the command names it: {_NAME_ONE}"
         )
-    require_same(found, options, "the command starts")
+    require_same_engine(found, options, "the command starts")
     if program == "vllm" and path is None and not options.engine_python:
         return replace(options, engine=ON_PATH)
     runs = _environment(found) is not None or not options.engine_python

@@ -34,7 +34,7 @@ from trimtab.study.engine_choice import EMBEDDED
 from trimtab.study.executors import simulated
 from trimtab.study.executors.live import COMPILED, JOURNAL, run_trial
 from trimtab.study.ledger import Ledger
-from trimtab.study.options import Options, parse_tries, require_same
+from trimtab.study.options import Options, parse_tries, require_question
 from trimtab.study.runner import Trial
 from trimtab.study.session import Say, Session, open_session
 
@@ -51,7 +51,7 @@ def resolve(options: Options, say: Say, *, install: bool = True) -> Session:
         EngineError: the engine is missing or cannot be installed.
     """
     if options.engine == simulated.ENGINE:
-        return simulated.open_played(options)
+        return simulated.open_simulated_session(options)
     if options.landscape is not None:
         raise UsageError(f"--landscape is played by --engine {simulated.ENGINE} only: add it")
     return open_session(options, say, install=install)
@@ -59,7 +59,7 @@ def resolve(options: Options, say: Say, *, install: bool = True) -> Session:
 
 def trial_of(session: Session) -> Trial:
     """Return what makes the starts of a session."""
-    return simulated.play_trial if isinstance(session, simulated.Played) else run_trial
+    return simulated.play_trial if isinstance(session, simulated.SimulatedSession) else run_trial
 
 
 def create(
@@ -103,7 +103,7 @@ def reopen(
         UsageError: there is no such study.
         StudyMismatchError: the options given make another question of it.
     """
-    folder = folder or newest()
+    folder = folder or newest_study()
     require_folder(folder)
     atomic.restrict_umask()
     if not (folder / LEDGER).exists():
@@ -134,7 +134,7 @@ def _engine_of_old(ledger: Ledger) -> dict[str, str]:
     return {"engine": EMBEDDED} if managed else {}
 
 
-def like(folder: Path) -> dict[str, Any]:
+def options_from_study(folder: Path) -> dict[str, Any]:
     """Return the options of another study, to ask its question again in a new one.
 
     Raises:
@@ -169,7 +169,7 @@ def require_testable(session: Session) -> None:
                 why = next(left_out, None) or _unstudied(session, name)
                 raise UsageError(f"{option} {name} is not tested here: {why}")
     arm = session.options.arm
-    if arm not in (None, presets.NO_ARM) and not presets.acting(arm, session.context):
+    if arm not in (None, presets.NO_ARM) and not presets.acting_tunings(arm, session.context):
         raise UsageError(
             f"--arm {arm} is not measured here, because nothing on {session.engine.platform} "
             "reads what it sets: leave it out"
@@ -191,7 +191,7 @@ def require_same_question(session: Session, ledger: Ledger, folder: Path) -> Non
     Raises:
         StudyMismatchError: it does not; the message names the first difference.
     """
-    require_same(_plain(session.question()), ledger.question["question"], folder)
+    require_question(_plain(session.question()), ledger.question["question"], folder)
 
 
 def require_folder(folder: Path, *, shared: bool = False) -> None:
@@ -238,7 +238,7 @@ def _restored(journal: Path, host: Host, *, allow_host: bool) -> list[str]:
     return [*said, *restored, *trouble]
 
 
-def newest() -> Path:
+def newest_study() -> Path:
     """Return the folder of the newest study under the default root.
 
     Raises:

@@ -111,7 +111,7 @@ def wait(
     while True:
         readings = probe(seconds)
         waited = time.monotonic() - begun
-        reason = _disturbed(readings) or slow(readings, earlier)
+        reason = _disturbed(readings) or slowdown(readings, earlier)
         if not reason or waited >= patience or stop.is_set():
             return {**readings, "waited": waited if waited > 2 * PROBE_SECONDS else 0.0}
         say(f"waiting for a quieter machine: {reason}")
@@ -127,7 +127,7 @@ def _disturbed(readings: Mapping[str, float]) -> str:
     return ""
 
 
-def slow(readings: Mapping[str, float], earlier: Sequence[Mapping[str, float]]) -> str:
+def slowdown(readings: Mapping[str, float], earlier: Sequence[Mapping[str, float]]) -> str:
     """Return in what the machine is slower than before the earlier starts, "" if in nothing.
 
     Whatever arm those starts had: the probe runs before the server.

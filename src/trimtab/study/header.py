@@ -18,7 +18,7 @@ _OWN = {"python": "vllm"}
 """Engines by how they were named → what they are."""
 
 
-def of(session: Session) -> Header:
+def header_of(session: Session) -> Header:
     """Return what a session measures."""
     engine = session.engine
     return Header(
@@ -32,7 +32,7 @@ def of(session: Session) -> Header:
     )
 
 
-def told(session: Session) -> tuple[str, ...]:
+def header_lines(session: Session) -> tuple[str, ...]:
     """Return what is printed before a measurement: the three lines, then what goes with them."""
     environment = dict(session.base.env)
     ours = sorted(
@@ -43,7 +43,7 @@ def told(session: Session) -> tuple[str, ...]:
     remarks = [*session.notes, *(f"{session.engine.name}: {one}" for one in session.caveats)]
     if ours and session.serves:
         remarks.append(f"the baseline includes what your environment sets: {', '.join(ours)}")
-    return (*of(session).lines(), *remarks)
+    return (*header_of(session).lines(), *remarks)
 
 
 def _of_model(model: str) -> str:

@@ -196,7 +196,9 @@ def parse_risk(text: str) -> RiskLevel:
         raise UsageError(f"--max-risk must be one of {levels}, but is {text!r}") from error
 
 
-def require_same(asked: Mapping[str, object], found: Mapping[str, object], folder: Path) -> None:
+def require_question(
+    asked: Mapping[str, object], found: Mapping[str, object], folder: Path
+) -> None:
     """Make sure that the study in ``folder`` holds the question that is asked.
 
     Raises:

@@ -33,7 +33,7 @@ from rich.text import Text
 from trimtab import formatting
 from trimtab.metrics.table import METRICS
 from trimtab.model import Comparison, Design, Outcome, Phase, Start, StartRequest
-from trimtab.study.duration import Forecast, Part
+from trimtab.study.duration import Forecast, StartGroup
 
 Clock = Callable[[], float]
 
@@ -66,7 +66,7 @@ class Track:
         """Take the design and start counting the time."""
         self.design, self.began = design, self.clock()
         whole = ((_ANY, design.starts, design.minutes * 60),)
-        self.forecast.begin(Part(*one) for one in design.seconds or whole)
+        self.forecast.begin(StartGroup(*one) for one in design.seconds or whole)
 
     def expect(self, starts: int, measured: int, *, at_most: bool) -> None:
         """Take how many measured starts there are to be, and how many there are already."""
@@ -74,7 +74,7 @@ class Track:
             self.began = self.clock()
         self.expected, self.measured, self.at_most = starts, measured, at_most
         ahead = max(0, starts - measured)
-        self.forecast.begin((Part(_ANY, ahead, 0.0),))
+        self.forecast.begin((StartGroup(_ANY, ahead, 0.0),))
 
     def begin_start(self, number: int, request: StartRequest) -> bool:
         """Take the next start; return whether it opens a new phase."""
@@ -202,11 +202,15 @@ class Display(Protocol):
 def open_display(console: Console, objective: str, *, silent: bool = False) -> Display:
     """Return the display that fits ``console``; ``objective`` is the metric to show."""
     if silent:
-        return Silent()
-    return LiveDisplay(console, objective) if console.is_terminal else Plain(console, objective)
+        return SilentDisplay()
+    return (
+        LiveDisplay(console, objective)
+        if console.is_terminal
+        else PlainDisplay(console, objective)
+    )
 
 
-class Silent:
+class SilentDisplay:
     """Shows nothing: for ``--json``, whose reader waits for one object."""
 
     def begin_study(self, design: Design) -> None:
@@ -234,7 +238,7 @@ class Silent:
         """Show nothing."""
 
 
-class Plain:
+class PlainDisplay:
     """One line with the time of day at each phase and each start's end."""
 
     def __init__(
@@ -379,7 +383,7 @@ FORMAT = 1
 """Version of the lines. A new key keeps it; a changed or removed one raises it."""
 
 
-class Events:
+class EventDisplay:
     """Writes each event to a stream, until it is closed or nobody reads it any more."""
 
     def __init__(

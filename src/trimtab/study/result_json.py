@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.catalog import CATALOG, Tuning
-from trimtab.metrics.wall_time import division
-from trimtab.model import Answer, Comparison, Headline, Standing
+from trimtab.metrics.wall_time import time_breakdown
+from trimtab.model import Comparison, Headline, ParetoArm, TuningVerdict
 from trimtab.report import Study
 from trimtab.report.headline import headline
 from trimtab.study.artifacts import PROVEN, path_of, profiles_of
@@ -52,7 +52,7 @@ def as_json(study: Study, folder: Path, catalog: Mapping[str, Tuning] = CATALOG)
         "report": str(folder / "report.html"),
         "starts": len(study.starts),
         "minutes": study.minutes,
-        "time": division(study.starts).as_data(),
+        "time": time_breakdown(study.starts).as_data(),
         "sd": conclusion.sd,
         "detectable_effect": conclusion.detectable,
         "noise": None if conclusion.spread is None else asdict(conclusion.spread),
@@ -82,7 +82,7 @@ def _headline(found: Headline) -> dict[str, Any]:
     }
 
 
-def _verdict(answer: Answer, study: Study, catalog: Mapping[str, Tuning]) -> dict[str, Any]:
+def _verdict(answer: TuningVerdict, study: Study, catalog: Mapping[str, Tuning]) -> dict[str, Any]:
     effect, removal = answer.effect, answer.removal
     return {
         "name": answer.tuning,
@@ -104,13 +104,13 @@ def _verdict(answer: Answer, study: Study, catalog: Mapping[str, Tuning]) -> dic
     }
 
 
-def _may_change_answers(answer: Answer, catalog: Mapping[str, Tuning]) -> bool:
+def _may_change_answers(answer: TuningVerdict, catalog: Mapping[str, Tuning]) -> bool:
     """Whether a value may change what the model answers; a further one's entry has its name."""
     entry = catalog.get(answer.tuning) or catalog.get(answer.tuning.partition("=")[0])
     return entry is not None and answer.value in entry.lowers_fidelity
 
 
-def _standing(one: Standing) -> dict[str, Any]:
+def _standing(one: ParetoArm) -> dict[str, Any]:
     return {**asdict(one), "candidate": dict(one.candidate), "member": one.member}
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from trimtab import search
 from trimtab.errors import BaselineFailedError, WorkloadError
 from trimtab.load.workload import windowed
-from trimtab.model import Conclusion, Phase, Spread, Start, StartRequest
+from trimtab.model import Conclusion, Phase, Start, StartRequest, VarianceComponents
 from trimtab.search import Strategy
 from trimtab.study.executors.live import run_trial
 from trimtab.study.ledger import Ledger
@@ -28,7 +28,7 @@ ENOUGH_DF: Final = 3
 """Degrees of freedom between starts from which on the noise decides."""
 
 
-def paced(session: Session, starts: Sequence[Start], request: StartRequest) -> Session:
+def with_auto_windows(session: Session, starts: Sequence[Start], request: StartRequest) -> Session:
     """Return the session in which a start of a study is made: with `auto`, other windows.
 
     The number follows from the noise of the phases before, never from an effect, and is one for
@@ -38,15 +38,15 @@ def paced(session: Session, starts: Sequence[Start], request: StartRequest) -> S
     before = [s for s in starts if order.index(s.request.phase) < order.index(request.phase)]
     if session.options.windows != AUTO or not before:
         return session
-    return with_best(session, search.conclude(session.space, before).spread)
+    return with_best_windows(session, search.conclude(session.space, before).spread)
 
 
-def remembering(session: Session, starts: Sequence[Start]) -> Session:
+def with_gate_history(session: Session, starts: Sequence[Start]) -> Session:
     """Return the session whose gate knows what it read before the earlier starts."""
     return replace(session, readings=tuple(one.gate for one in starts))
 
 
-def with_best(session: Session, found: Spread | None) -> Session:
+def with_best_windows(session: Session, found: VarianceComponents | None) -> Session:
     """Return the session with the number of windows that a noise asks for, if it is known."""
     if found is None or found.start_df < ENOUGH_DF:
         return session
@@ -82,14 +82,14 @@ def run_study(
         number = len(ledger.starts()) + 1
         display.begin_start(number, requests[0])
         made = ledger.starts()
-        own = remembering(paced(session, made, requests[0]), made)
+        own = with_gate_history(with_auto_windows(session, made, requests[0]), made)
         start = trial(own, requests[0], number, folder / "starts" / f"{number:03d}", display, stop)
         ledger.append(start)
         display.end_start(start)
-        display.best(search.leading(session.space, ledger.starts()))
-        if news and (found := search.measured(session.space, ledger.starts())):
+        display.best(search.incumbent(session.space, ledger.starts()))
+        if news and (found := search.detectability_note(session.space, ledger.starts())):
             display.note(found)
             news = False
-    if reason := search.blocked(session.space, ledger.starts()):
+    if reason := search.blocking_reason(session.space, ledger.starts()):
         raise BaselineFailedError(reason)
     return search.conclude(session.space, ledger.starts())

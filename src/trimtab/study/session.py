@@ -22,7 +22,7 @@ from trimtab.load.files import require_files
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics.table import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
-from trimtab.plan import as_it_stands, compile_plan
+from trimtab.plan import compile_plan, delivery_plan
 from trimtab.redaction import redact_settings
 from trimtab.server.environment import reaches_engine
 from trimtab.study import baseline
@@ -88,7 +88,7 @@ class Session:
     def compile(self, chosen: Candidate, *, guide: bool = False) -> Plan:
         """Compile a candidate; a preset's (``guide``) is taken as it stands."""
         compiled = partial(compile_plan, chosen, self.base, self.facts, catalog=self.catalog)
-        return as_it_stands(compiled(allow_conflicts=True)) if guide else compiled()
+        return delivery_plan(compiled(allow_conflicts=True)) if guide else compiled()
 
     def question(self) -> dict[str, object]:
         """Return what identifies the study: two studies with equal questions may be pooled."""
@@ -134,7 +134,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
     risk = parse_risk(options.max_risk)
     slo = parse_slo(options.slo) if options.slo else None
     objectives = resolve_objectives(options.objective, slo)
-    options, command = baseline.applied(options)
+    options, command = baseline.apply_baseline(options)
     notes = (*(command.notes if command else ()), *remarks(options, command))
     options = choose(options, command)
     name = options.engine or "python"
@@ -265,11 +265,11 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
             for one in entries.values()
         )
         return _Asked(tuple(factors), (), frozenset(), None, presets.GUIDE, entries)
-    name = options.arm or presets.of_platform(context.platform)
+    name = options.arm or presets.default_preset(context.platform)
     arm = None if name in (None, presets.NO_ARM) else parse_arm(name or "")
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
     known = with_further(CATALOG, context.tries)
-    guide = None if arm is None else presets.read_here(arm.name, context)
+    guide = None if arm is None else presets.local_candidate(arm.name, context)
     return _Asked(tuple(found), tuple(left_out), conflicts, guide, name or presets.GUIDE, known)
 
 

@@ -20,7 +20,7 @@ from trimtab.facts import process as given
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, same, selected
 from trimtab.host import Host
 from trimtab.knobs.env import name_matches
-from trimtab.model import Check, CheckKind, Evidence, Plan, Process, Seen, Value
+from trimtab.model import Check, CheckKind, CheckOutcome, Evidence, Plan, Process, Value
 from trimtab.redaction import is_marker
 
 _Thread: TypeAlias = tuple[int, str]
@@ -34,7 +34,7 @@ def observe_threads(check: Check, processes: Iterable[Process], host: Host) -> E
         found = _named(processes, host, check.subject)
         verdict, text = judge(check, found, host)
     except HostError as error:
-        return Evidence(check, Seen.UNOBSERVABLE, str(error), where)
+        return Evidence(check, CheckOutcome.UNOBSERVABLE, str(error), where)
     return Evidence(check, verdict, text, where)
 
 
@@ -52,34 +52,34 @@ def _named(processes: Iterable[Process], host: Host, name: str) -> list[_Thread]
     return found
 
 
-def _any(check: Check, found: Sequence[_Thread], host: Host) -> tuple[Seen, str]:
+def _any(check: Check, found: Sequence[_Thread], host: Host) -> tuple[CheckOutcome, str]:
     holders = ", ".join(sorted({str(pid) for pid, _ in found}))
     text = f"{check.subject} in {holders}" if found else f"no thread {check.subject}"
-    return (Seen.YES if bool(found) is check.expected else Seen.NO), text
+    return (CheckOutcome.YES if bool(found) is check.expected else CheckOutcome.NO), text
 
 
-def _many(check: Check, found: Sequence[_Thread], host: Host) -> tuple[Seen, str]:
+def _many(check: Check, found: Sequence[_Thread], host: Host) -> tuple[CheckOutcome, str]:
     """Fewer, but some, say nothing yet: each comes with the first use of what it serves."""
     assert isinstance(check.expected, int)
     if not found:
-        return Seen.NO, f"no thread {check.subject}"
+        return CheckOutcome.NO, f"no thread {check.subject}"
     pid, most = Counter(pid for pid, _ in found).most_common(1)[0]
     text = f"{most} {check.subject} in {pid}"
     if most >= check.expected:
-        return Seen.YES, text
-    return Seen.UNOBSERVABLE, f"{text}: more would come with the server's first requests"
+        return CheckOutcome.YES, text
+    return CheckOutcome.UNOBSERVABLE, f"{text}: more would come with the server's first requests"
 
 
-def _cpus(check: Check, found: Sequence[_Thread], host: Host) -> tuple[Seen, str]:
+def _cpus(check: Check, found: Sequence[_Thread], host: Host) -> tuple[CheckOutcome, str]:
     masks = {process.parse_allowed(host.read(f"{folder}/status")) for _, folder in found}
     if not masks:
-        return Seen.NO, f"no thread {check.subject}"
+        return CheckOutcome.NO, f"no thread {check.subject}"
     text = f"{check.subject} on {' and '.join(sorted(map(format_cpu_list, masks)))}"
     same = masks == {tuple(parse_cpu_list(str(check.expected)))}
-    return (Seen.YES if same else Seen.NO), text
+    return (CheckOutcome.YES if same else CheckOutcome.NO), text
 
 
-_Judge: TypeAlias = Callable[[Check, Sequence[_Thread], Host], tuple[Seen, str]]
+_Judge: TypeAlias = Callable[[Check, Sequence[_Thread], Host], tuple[CheckOutcome, str]]
 
 _KINDS: Mapping[CheckKind, tuple[str, _Judge]] = {
     CheckKind.THREAD_NAMED: ("/proc/PID/task/*/comm", _any),
@@ -100,7 +100,7 @@ class ServerView(Protocol):
         ...
 
 
-Sight: TypeAlias = tuple[Seen, str]
+Sight: TypeAlias = tuple[CheckOutcome, str]
 """A verdict, and what was seen, in words."""
 
 
@@ -119,13 +119,13 @@ def verify(plan: Plan, view: ServerView, host: Host) -> tuple[Evidence, ...]:
 
 def refuted(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
     """Return what speaks against the plan; empty when nothing does."""
-    return tuple(one for one in evidence if one.verdict is Seen.NO)
+    return tuple(one for one in evidence if one.verdict is CheckOutcome.NO)
 
 
 def summary(evidence: Iterable[Evidence]) -> str:
     """Return the counts of the verdicts in words: "5 yes, 0 no, 1 unobservable"."""
     counts = Counter(one.verdict for one in evidence)
-    return ", ".join(f"{counts[seen]} {seen.value}" for seen in Seen)
+    return ", ".join(f"{counts[seen]} {seen.value}" for seen in CheckOutcome)
 
 
 def _each(
@@ -144,22 +144,26 @@ def _each(
             sights.append((one, look(one, f"/proc/{one.pid}")))
         except HostError as error:
             if scene.host.exists(f"/proc/{one.pid}"):
-                sights.append((one, (Seen.UNOBSERVABLE, str(error))))
+                sights.append((one, (CheckOutcome.UNOBSERVABLE, str(error))))
         except ValueError as error:
-            sights.append((one, (Seen.UNOBSERVABLE, f"cannot be parsed: {error}")))
+            sights.append((one, (CheckOutcome.UNOBSERVABLE, f"cannot be parsed: {error}")))
     if not sights:
         wanted = " or ".join(check.roles) or "server"
-        return Evidence(check, Seen.NO, f"no {wanted} process", where)
+        return Evidence(check, CheckOutcome.NO, f"no {wanted} process", where)
     verdicts = {sight[0] for _, sight in sights}
-    worst = next(seen for seen in (Seen.NO, Seen.UNOBSERVABLE, Seen.YES) if seen in verdicts)
+    worst = next(
+        seen
+        for seen in (CheckOutcome.NO, CheckOutcome.UNOBSERVABLE, CheckOutcome.YES)
+        if seen in verdicts
+    )
     told = "; ".join(
         f"{text} in {one.role} {one.pid}" for one, (seen, text) in sights if seen is worst
     )
     return Evidence(check, worst, told, where)
 
 
-def _yes_no(condition: bool) -> Seen:
-    return Seen.YES if condition else Seen.NO
+def _yes_no(condition: bool) -> CheckOutcome:
+    return CheckOutcome.YES if condition else CheckOutcome.NO
 
 
 def _code(scene: _Scene, folder: str) -> frozenset[str]:
@@ -198,13 +202,22 @@ def _environ(check: Check, scene: _Scene) -> Evidence:
     def look(one: Process, folder: str) -> Sight:
         found = given.variables(scene.host, scene.processes, one).get(check.subject)
         if found is None and one.role not in given.TRUSTED:
-            return Seen.UNOBSERVABLE, f"{check.subject} not seen (the title overwrote the start)"
+            return (
+                CheckOutcome.UNOBSERVABLE,
+                f"{check.subject} not seen (the title overwrote the start)",
+            )
         if found == check.expected:
-            return Seen.YES, f"{check.subject} as expected"
+            return CheckOutcome.YES, f"{check.subject} as expected"
         if is_marker(check.expected) and found is not None:
-            return Seen.YES, f"{check.subject} set; its value is a secret that no profile holds"
+            return (
+                CheckOutcome.YES,
+                f"{check.subject} set; its value is a secret that no profile holds",
+            )
         # What it is set to may be a secret, and is not told.
-        return Seen.NO, f"{check.subject} {'not set' if found is None else 'set to another value'}"
+        return (
+            CheckOutcome.NO,
+            f"{check.subject} {'not set' if found is None else 'set to another value'}",
+        )
 
     return _each(check, scene, "environ", look)
 
@@ -259,8 +272,8 @@ def _arenas(check: Check, scene: _Scene) -> Evidence:
         low, high = process.arena_bounds(regions)
         text = f"{low} arenas" if low == high else f"{low} to {high} arenas"
         if low > most:
-            return Seen.NO, text
-        return (Seen.YES if high <= most else Seen.UNOBSERVABLE), text
+            return CheckOutcome.NO, text
+        return (CheckOutcome.YES if high <= most else CheckOutcome.UNOBSERVABLE), text
 
     return _each(check, scene, "maps", look)
 
@@ -271,7 +284,7 @@ def _huge_pages(check: Check, scene: _Scene) -> Evidence:
     chosen = [one for one in scene.processes if not check.roles or one.role in check.roles]
     if not chosen:
         return Evidence(
-            check, Seen.NO, f"no {' or '.join(check.roles) or 'server'} process", where
+            check, CheckOutcome.NO, f"no {' or '.join(check.roles) or 'server'} process", where
         )
     for one in chosen:
         try:
@@ -280,7 +293,7 @@ def _huge_pages(check: Check, scene: _Scene) -> Evidence:
             if scene.host.exists(f"/proc/{one.pid}"):
                 blurred = str(error)
     if blurred and not total:
-        return Evidence(check, Seen.UNOBSERVABLE, blurred, where)
+        return Evidence(check, CheckOutcome.UNOBSERVABLE, blurred, where)
     text = f"{total // 2**20} MiB of anonymous memory in huge pages"
     return Evidence(check, _yes_no((total > 0) is check.expected), text, where)
 
@@ -294,7 +307,7 @@ def _roles(check: Check, scene: _Scene) -> Evidence:
 def _config(check: Check, scene: _Scene) -> Evidence:
     where = "the engine's report"
     if check.subject not in scene.config:
-        return Evidence(check, Seen.UNOBSERVABLE, "not reported", where)
+        return Evidence(check, CheckOutcome.UNOBSERVABLE, "not reported", where)
     found = scene.config[check.subject]
     return Evidence(check, _yes_no(same(found, check.expected)), str(found), where)
 
@@ -303,7 +316,7 @@ def _host_file(check: Check, scene: _Scene) -> Evidence:
     try:
         found = selected(scene.host.read(check.subject))
     except HostError as error:
-        return Evidence(check, Seen.UNOBSERVABLE, str(error), check.subject)
+        return Evidence(check, CheckOutcome.UNOBSERVABLE, str(error), check.subject)
     return Evidence(check, _yes_no(found == str(check.expected)), found, check.subject)
 
 

@@ -8,7 +8,7 @@ from trimtab.knobs import Env, Preload
 from trimtab.model import (
     Check,
     CheckKind,
-    Proves,
+    Proof,
     Risk,
     RiskLevel,
     Settings,
@@ -58,7 +58,7 @@ def _arena_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check
         "MALLOC_ARENA_MAX",
         str(value),
         roles=("api",),
-        proves=Proves.DELIVERY,
+        proves=Proof.DELIVERY,
     )
     return (delivered, Check(CheckKind.ARENAS, "glibc", value, roles=roles))
 

@@ -9,7 +9,7 @@ from trimtab.knobs import Sysctl, Sysfs
 from trimtab.model import (
     Check,
     CheckKind,
-    Proves,
+    Proof,
     RestartCost,
     Risk,
     RiskLevel,
@@ -35,7 +35,7 @@ def _numa_applies(context: Context) -> str | None:
 
 
 def _thp_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
-    delivered = Check(CheckKind.HOST_FILE, f"{THP}/enabled", value, proves=Proves.DELIVERY)
+    delivered = Check(CheckKind.HOST_FILE, f"{THP}/enabled", value, proves=Proof.DELIVERY)
     if value == "madvise":
         return (delivered,)  # what then gets huge pages is each program's own choice
     roles = ("engine", "worker")

@@ -10,7 +10,7 @@ from trimtab.knobs import Affinity, Env, Preload
 from trimtab.model import (
     Check,
     CheckKind,
-    Proves,
+    Proof,
     Risk,
     RiskLevel,
     Settings,
@@ -54,11 +54,11 @@ def _threads_apply(context: Context) -> str | None:
 
 def _threads_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
     delivered = Check(
-        CheckKind.ENVIRON, "OMP_NUM_THREADS", str(value), roles=("api",), proves=Proves.DELIVERY
+        CheckKind.ENVIRON, "OMP_NUM_THREADS", str(value), roles=("api",), proves=Proof.DELIVERY
     )
     # A worker process gets vLLM's own number, so only without one can the variable act. Whether
     # it does, the engine core tells: "leaving Torch threads at N" (not for 1: then unobservable).
-    alone = Check(CheckKind.ROLES, "worker", 0, proves=Proves.DELIVERY)
+    alone = Check(CheckKind.ROLES, "worker", 0, proves=Proof.DELIVERY)
     return (delivered, alone, Check(CheckKind.CONFIG, "torch_threads", value))
 
 
@@ -83,7 +83,7 @@ def _bind_lead(context: Context) -> str:
 
 
 def _bind_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
-    delivered = Check(CheckKind.ENVIRON, _BIND, str(value), roles=("api",), proves=Proves.DELIVERY)
+    delivered = Check(CheckKind.ENVIRON, _BIND, str(value), roles=("api",), proves=Proof.DELIVERY)
     if value in ("auto", "nobind") or "|" in str(value):
         return (delivered,)
     cpus = format_cpu_list(parse_cpu_list(str(value)))

@@ -12,7 +12,7 @@ from trimtab.catalog.values import SWITCH, Option, ReadBy, Reading, Taken, switc
 from trimtab.facts import Facts
 from trimtab.knobs import Env
 from trimtab.knobs.server_arg import Switch
-from trimtab.model import Check, CheckKind, Proves, Risk, RiskLevel, Settings, Value
+from trimtab.model import Check, CheckKind, Proof, Risk, RiskLevel, Settings, Value
 from trimtab.model.finding import Hit, Problem, Severity
 
 _ASCEND = ("ascend",)
@@ -55,7 +55,7 @@ def _queue_applies(context: Context) -> str | None:
 
 
 def _arrived(name: str, value: Value) -> Check:
-    return Check(CheckKind.ENVIRON, name, str(value), roles=("api",), proves=Proves.DELIVERY)
+    return Check(CheckKind.ENVIRON, name, str(value), roles=("api",), proves=Proof.DELIVERY)
 
 
 def _queue_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:

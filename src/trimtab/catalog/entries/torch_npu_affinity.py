@@ -14,7 +14,7 @@ from trimtab.catalog.values import ReadBy, Reading, Taken
 from trimtab.facts import Facts
 from trimtab.facts.parsing import format_cpu_list
 from trimtab.knobs import Argument, Env
-from trimtab.model import Check, CheckKind, Proves, Risk, RiskLevel, Settings, Value
+from trimtab.model import Check, CheckKind, Proof, Risk, RiskLevel, Settings, Value
 from trimtab.model.finding import Hit, Problem, Severity
 
 _NAME = "CPU_AFFINITY_CONF"
@@ -101,7 +101,7 @@ def _affinity_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Ch
     With one visible device the slice is every CPU, which is what happens anyway; with several
     workers each has another slice; and without torch_npu, or its queue, there is no such thread.
     """
-    delivered = Check(CheckKind.ENVIRON, _NAME, str(value), roles=("api",), proves=Proves.DELIVERY)
+    delivered = Check(CheckKind.ENVIRON, _NAME, str(value), roles=("api",), proves=Proof.DELIVERY)
     env = dict(settings.env)
     devices = _visible(env)
     online = facts.cpu.online.value

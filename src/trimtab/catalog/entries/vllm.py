@@ -8,7 +8,7 @@ from trimtab.knobs import Argument, Env, Switch
 from trimtab.model import (
     Check,
     CheckKind,
-    Proves,
+    Proof,
     Risk,
     RiskLevel,
     Settings,
@@ -90,7 +90,7 @@ def _one_process_lead(context: Context) -> str:
 
 def _one_process_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
     delivered = Check(
-        CheckKind.ENVIRON, _MULTIPROCESSING, str(value), roles=("api",), proves=Proves.DELIVERY
+        CheckKind.ENVIRON, _MULTIPROCESSING, str(value), roles=("api",), proves=Proof.DELIVERY
     )
     if value != "0":
         return (delivered,)
@@ -104,7 +104,7 @@ def _one_process_checks(value: Value, facts: Facts, settings: Settings) -> tuple
 
 def _aot_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
     name = "VLLM_USE_AOT_COMPILE"
-    delivered = Check(CheckKind.ENVIRON, name, str(value), roles=("api",), proves=Proves.DELIVERY)
+    delivered = Check(CheckKind.ENVIRON, name, str(value), roles=("api",), proves=Proof.DELIVERY)
     return (delivered, Check(CheckKind.CONFIG, "aot_compile", value == "1"))
 
 

@@ -7,7 +7,7 @@ from trimtab.catalog.schema import NO_RISK, VLLM, Context, Source, Tuning
 from trimtab.catalog.values import Choice, Whole
 from trimtab.facts import Facts
 from trimtab.knobs import Argument
-from trimtab.model import Check, CheckKind, Proves, Risk, RiskLevel, Settings, Value
+from trimtab.model import Check, CheckKind, Proof, Risk, RiskLevel, Settings, Value
 
 _ARGS = Source(f"{VLLM}, engine arguments", "vllm/engine/arg_utils.py")
 _SERVE = Source("vLLM 0.23, the command serve", "vllm/entrypoints/cli/serve.py")
@@ -44,7 +44,7 @@ def _executor_applies(context: Context) -> str | None:
 def _executor_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
     name = "args.distributed_executor_backend"
     return (
-        Check(CheckKind.CONFIG, name, value, proves=Proves.DELIVERY),
+        Check(CheckKind.CONFIG, name, value, proves=Proof.DELIVERY),
         Check(CheckKind.ROLES, "worker", 1),
     )
 

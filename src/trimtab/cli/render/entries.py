@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab import formatting
-from trimtab.model import Check, Evidence, Proves, Seen
+from trimtab.model import Check, CheckOutcome, Evidence, Proof
 
 _ROOM = 160
 """Columns that a table of four columns needs to keep its words whole."""
@@ -107,10 +107,14 @@ def _wrapped(text: str, indent: int, width: int) -> list[str]:
     )
 
 
-_STYLES = {Seen.NO: "bold red", Seen.UNOBSERVABLE: "yellow", Seen.YES: "green"}
+_STYLES = {
+    CheckOutcome.NO: "bold red",
+    CheckOutcome.UNOBSERVABLE: "yellow",
+    CheckOutcome.YES: "green",
+}
 """In the order in which they are printed."""
 
-_SEEN = max(map(len, Seen))
+_SEEN = max(map(len, CheckOutcome))
 
 
 def show(evidence: Sequence[Evidence], console: Console) -> None:
@@ -123,14 +127,14 @@ def show(evidence: Sequence[Evidence], console: Console) -> None:
         what = f"{one.check.kind.value} {one.check.subject}".strip()
         name, proves = one.check.tuning or "plan", one.check.proves.value
         if console.is_terminal:
-            wanted = f", expected {_expected(one.check)}" if one.verdict is Seen.NO else ""
+            wanted = f", expected {_expected(one.check)}" if one.verdict is CheckOutcome.NO else ""
             text = f"{name}: {what} is {one.observed}{wanted} ({proves}; {one.where})"
             first = f"{one.verdict.value:<{_SEEN}}  "
             paragraph(console, text, first, " " * len(first), _STYLES[one.verdict])
         else:
             fields = (one.verdict.value, proves, name, what, _expected(one.check))
             paragraph(console, "\t".join((*fields, one.observed, one.where)))
-    for kind in (Proves.EFFECT, Proves.DELIVERY):
+    for kind in (Proof.EFFECT, Proof.DELIVERY):
         seen = [one.verdict for one in evidence if one.check.proves is kind]
         counts = ", ".join(f"{seen.count(one)} {one.value}" for one in order)
         paragraph(console, f"{kind.value}: {counts}")

@@ -24,7 +24,7 @@ from trimtab.errors import EngineMissingError, ServerLostError, UsageError
 from trimtab.host import Host, LocalHost
 from trimtab.http_client import loopback
 from trimtab.model import Process, Value
-from trimtab.model.platforms import of_packages
+from trimtab.model.platforms import platform_of_packages
 
 _LARGEST = 16 * 1024
 _VALUE = r"^{name}\b[^=\n]*=\s*['\"]([^'\"\n]+)['\"]"
@@ -275,7 +275,7 @@ def _describe(name: str, python: Path, script: Path | None) -> Vllm:
         )
     packages = {one: found[one] for one in sorted(MATTERS & found.keys())}
     built = {**found, "torch": torch_version(paths) or found.get("torch", "")}
-    return Vllm(name, version, of_packages(built), packages, python, script)
+    return Vllm(name, version, platform_of_packages(built), packages, python, script)
 
 
 def healthy(url: str, key: str | None = None) -> bool:

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from trimtab.emulator.machine import StandIn
-from trimtab.oracle.model import ADDITIONAL, PARALLEL, SLEEP, TORCH_NPU, VLLM_ASCEND, Given, Givens
+from trimtab.oracle.model import (
+    ADDITIONAL,
+    PARALLEL,
+    SLEEP,
+    TORCH_NPU,
+    VLLM_ASCEND,
+    OracleSetting,
+    OracleSettings,
+)
 
 _CONF, _ALIAS = "PYTORCH_NPU_ALLOC_CONF", "PYTORCH_ALLOC_CONF"
 _AFFINITY, _INF_NAN = "CPU_AFFINITY_CONF", "INF_NAN_MODE_ENABLE"
 _QUEUE, _BLOCKING = "TASK_QUEUE_ENABLE", "ASCEND_LAUNCH_BLOCKING"
-_EAGER, _SLEEP = Given("--enforce-eager", ""), Given(SLEEP, "")
+_EAGER, _SLEEP = OracleSetting("--enforce-eager", ""), OracleSetting(SLEEP, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +34,10 @@ class Case:
     """
 
     rule: str
-    givens: Givens
+    givens: OracleSettings
     outcome: str
     through: str = TORCH_NPU
-    switches: Givens = ()
+    switches: OracleSettings = ()
     graph: bool = False
     said: str = ""
     shows: str = ""
@@ -53,23 +61,38 @@ class Case:
         return f"{text} on {', '.join(where)}" if where else text
 
 
-def _conf(text: str) -> Given:
-    return Given(_CONF, text)
+def _conf(text: str) -> OracleSetting:
+    return OracleSetting(_CONF, text)
 
 
-def _config(text: str) -> Given:
-    return Given(ADDITIONAL, text)
+def _config(text: str) -> OracleSetting:
+    return OracleSetting(ADDITIONAL, text)
 
 
 _SPLIT, _ON = "max_split_size_mb:250", "expandable_segments:True"
 _BOUND, _UNBOUND = "acl_thread on 0, release_thread on 0", "no thread is bound"
 
 CASES: tuple[Case, ...] = (
-    Case("alloc-conf-both-names", (_conf(_ON), Given(_ALIAS, _ON)), "refused", said="refused"),
-    Case("alloc-conf-both-names", (Given(_ALIAS, _ON),), "taken", said="taken"),
-    Case("alloc-conf-both-names", (Given(_ALIAS, _ON),), "refused", VLLM_ASCEND, said="refused"),
     Case(
-        "alloc-conf-both-names", (Given(_ALIAS, _SPLIT),), "refused", VLLM_ASCEND, said="refused"
+        "alloc-conf-both-names",
+        (_conf(_ON), OracleSetting(_ALIAS, _ON)),
+        "refused",
+        said="refused",
+    ),
+    Case("alloc-conf-both-names", (OracleSetting(_ALIAS, _ON),), "taken", said="taken"),
+    Case(
+        "alloc-conf-both-names",
+        (OracleSetting(_ALIAS, _ON),),
+        "refused",
+        VLLM_ASCEND,
+        said="refused",
+    ),
+    Case(
+        "alloc-conf-both-names",
+        (OracleSetting(_ALIAS, _SPLIT),),
+        "refused",
+        VLLM_ASCEND,
+        said="refused",
     ),
     Case("conflict", (_conf(f"{_SPLIT},{_ON}"),), "refused", said="refused"),
     Case(
@@ -94,40 +117,56 @@ CASES: tuple[Case, ...] = (
     Case("alloc-conf-syntax", (_conf(f"{_SPLIT},"),), "taken"),
     Case("alloc-conf-syntax", (_conf("max_split_size_mb"),), "refused", said="refused"),
     Case("alloc-conf-key", (_conf("nonsense:1"),), "refused", said="refused"),
-    Case("task-queue-graphs", (Given(_QUEUE, "2"),), "refused", graph=True, said="refused"),
-    Case("task-queue-graphs", (Given(_QUEUE, "2"),), "taken", said="taken"),
+    Case(
+        "task-queue-graphs", (OracleSetting(_QUEUE, "2"),), "refused", graph=True, said="refused"
+    ),
+    Case("task-queue-graphs", (OracleSetting(_QUEUE, "2"),), "taken", said="taken"),
     Case(
         "task-queue-blocking",
-        (Given(_QUEUE, "1"), Given(_BLOCKING, "1")),
+        (OracleSetting(_QUEUE, "1"), OracleSetting(_BLOCKING, "1")),
         "misread",
         said="misread",
     ),
-    Case("task-queue-blocking", (Given(_QUEUE, "1"), Given(_BLOCKING, "0")), "taken"),
     Case(
-        "launch-blocking-graphs", (Given(_BLOCKING, "1"),), "refused", VLLM_ASCEND, said="refused"
+        "task-queue-blocking", (OracleSetting(_QUEUE, "1"), OracleSetting(_BLOCKING, "0")), "taken"
     ),
-    Case("launch-blocking-graphs", (Given(_BLOCKING, "1"),), "taken", VLLM_ASCEND, (_EAGER,)),
-    Case("launch-blocking-graphs", (Given(_BLOCKING, "2"),), "misread", VLLM_ASCEND),
+    Case(
+        "launch-blocking-graphs",
+        (OracleSetting(_BLOCKING, "1"),),
+        "refused",
+        VLLM_ASCEND,
+        said="refused",
+    ),
+    Case(
+        "launch-blocking-graphs", (OracleSetting(_BLOCKING, "1"),), "taken", VLLM_ASCEND, (_EAGER,)
+    ),
+    Case("launch-blocking-graphs", (OracleSetting(_BLOCKING, "2"),), "misread", VLLM_ASCEND),
     Case(
         "per-stream-queue-off",
-        (Given("PER_STREAM_QUEUE", "1"), Given(_QUEUE, "0")),
+        (OracleSetting("PER_STREAM_QUEUE", "1"), OracleSetting(_QUEUE, "0")),
         "misread",
         said="misread",
     ),
-    Case("inf-nan-chip", (Given(_INF_NAN, "0"),), "refused"),
+    Case("inf-nan-chip", (OracleSetting(_INF_NAN, "0"),), "refused"),
     Case(
         "inf-nan-chip",
-        (Given(_INF_NAN, "0"), Given("INF_NAN_MODE_FORCE_DISABLE", "1")),
+        (OracleSetting(_INF_NAN, "0"), OracleSetting("INF_NAN_MODE_FORCE_DISABLE", "1")),
         "taken",
     ),
-    Case("inf-nan-chip", (Given(_INF_NAN, "0"),), "refused", chip="910_93"),
-    Case("inf-nan-chip", (Given(_INF_NAN, "0"),), "taken", chip="310P"),
-    Case("inf-nan-chip", (Given(_INF_NAN, "0"),), "taken", chip="950"),
-    Case("cpu-affinity-overlap", (Given(_AFFINITY, "1"),), "taken", shows=_UNBOUND, devices=1),
-    Case("cpu-affinity-chip", (Given(_AFFINITY, "1,npu0:0-0"),), "taken", shows=_BOUND),
+    Case("inf-nan-chip", (OracleSetting(_INF_NAN, "0"),), "refused", chip="910_93"),
+    Case("inf-nan-chip", (OracleSetting(_INF_NAN, "0"),), "taken", chip="310P"),
+    Case("inf-nan-chip", (OracleSetting(_INF_NAN, "0"),), "taken", chip="950"),
+    Case(
+        "cpu-affinity-overlap",
+        (OracleSetting(_AFFINITY, "1"),),
+        "taken",
+        shows=_UNBOUND,
+        devices=1,
+    ),
+    Case("cpu-affinity-chip", (OracleSetting(_AFFINITY, "1,npu0:0-0"),), "taken", shows=_BOUND),
     Case(
         "cpu-affinity-chip",
-        (Given(_AFFINITY, "1,npu0:0-0"),),
+        (OracleSetting(_AFFINITY, "1,npu0:0-0"),),
         "taken",
         said="misread",
         shows=_BOUND,
@@ -135,7 +174,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "no-memory-caching",
-        (Given("PYTORCH_NO_NPU_MEMORY_CACHING", "1"),),
+        (OracleSetting("PYTORCH_NO_NPU_MEMORY_CACHING", "1"),),
         "taken",
         shows="the cache is off",
     ),
@@ -192,7 +231,7 @@ CASES: tuple[Case, ...] = (
             (_config(f'{{"enable_flashcomm2_parallel_size": {size}}}'),),
             outcome,
             VLLM_ASCEND,
-            (Given(PARALLEL, "2"),),
+            (OracleSetting(PARALLEL, "2"),),
         )
         for size, outcome in ((4, "refused"), (2, "refused"), (1, "taken"))
     ),

@@ -21,7 +21,7 @@ from trimtab.catalog.values import Taken
 from trimtab.model.document import Setting
 from trimtab.model.finding import Severity
 from trimtab.model.situation import Situation
-from trimtab.oracle.model import Answer, Givens, Verdict
+from trimtab.oracle.model import Handling, OracleSettings, SettingReply
 
 UNDECIDED: Mapping[str, str] = MappingProxyType(
     {
@@ -40,7 +40,7 @@ _MISREAD = ("value-misread", "additional-config-quoted")
 """Rules that say a value is read as another one, however bad that is."""
 
 
-def foreseen(givens: Givens, situation: Situation) -> tuple[Taken | None, str]:
+def prediction(givens: OracleSettings, situation: Situation) -> tuple[Taken | None, str]:
     """Return what lint says becomes of settings, and its sentence; ``None`` if it is ignored."""
     misread = ""
     findings = rules.in_process(scene(givens, situation))
@@ -55,7 +55,7 @@ def foreseen(givens: Givens, situation: Situation) -> tuple[Taken | None, str]:
     return (Taken.MISREAD, misread) if misread else (Taken.AS_WRITTEN, "")
 
 
-def scene(givens: Givens, situation: Situation) -> Scene:
+def scene(givens: OracleSettings, situation: Situation) -> Scene:
     """Return a server that is started with settings."""
     options = [one for one in givens if one.is_option]
     words = (word for one in options for word in (one.name, one.text) if word)
@@ -68,21 +68,21 @@ def scene(givens: Givens, situation: Situation) -> Scene:
     )
 
 
-def agrees(tuning: str, taken: Taken | None, answer: Answer) -> bool:
+def agrees(tuning: str, taken: Taken | None, answer: SettingReply) -> bool:
     """Whether an answer is what was foreseen.
 
     A value foreseen to be misread may be taken without a word: not every one can be read back.
     """
     verdict = answer.verdict
     if taken is None:
-        return verdict is Verdict.IGNORED
+        return verdict is Handling.IGNORED
     if taken is Taken.REFUSED:
         return verdict.fails
-    if verdict in (Verdict.CRASHED, Verdict.HUNG, Verdict.IGNORED):
+    if verdict in (Handling.CRASHED, Handling.HUNG, Handling.IGNORED):
         return False
     if taken is Taken.AS_WRITTEN and tuning not in UNDECIDED:
-        return verdict is Verdict.ACCEPTED
-    return tuning in UNDECIDED or verdict is not Verdict.REJECTED
+        return verdict is Handling.ACCEPTED
+    return tuning in UNDECIDED or verdict is not Handling.REJECTED
 
 
 _TAKEN, _MISREAD_WORDS, _REFUSED = Taken.AS_WRITTEN, Taken.MISREAD, Taken.REFUSED
@@ -156,7 +156,7 @@ STATEMENTS: Mapping[str, Said] = MappingProxyType(
 """Entry → what was said of texts that it is set to."""
 
 
-def stated(tuning: str, text: str) -> Taken | None:
+def statement(tuning: str, text: str) -> Taken | None:
     """Return what was said of a text, ``None`` if nothing was."""
     for form, taken in STATEMENTS.get(tuning, ()):
         if re.fullmatch(form, text, re.DOTALL):

@@ -11,26 +11,26 @@ from dataclasses import dataclass
 
 from trimtab.catalog.torch_npu_versions import Versions
 from trimtab.oracle import LABEL
-from trimtab.oracle.model import Verdict
+from trimtab.oracle.model import Handling
 
-_TAKES = (Verdict.ACCEPTED, Verdict.READ_AS)
+_TAKES = (Handling.ACCEPTED, Handling.READ_AS)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class VersionReply:
     """What one version says to one text of one entry; ``sentence`` is the whole answer."""
 
     tuning: str
     place: str
-    verdict: Verdict
+    verdict: Handling
     sentence: str
 
 
-Found = Mapping[str, Sequence[Told]]
+Found = Mapping[str, Sequence[VersionReply]]
 """Version → its answers; versions in ascending order."""
 
 
-def known(found: Found) -> dict[str, tuple[str, ...]]:
+def known_versions(found: Found) -> dict[str, tuple[str, ...]]:
     """Return entry → the versions that know it, for each entry that any can be seen to know."""
     entries: dict[str, list[str]] = {}
     for version, told in found.items():
@@ -39,7 +39,7 @@ def known(found: Found) -> dict[str, tuple[str, ...]]:
     return {name: tuple(versions) for name, versions in entries.items()}
 
 
-def differing(found: Found) -> Iterator[tuple[str, list[Told | None]]]:
+def differences(found: Found) -> Iterator[tuple[str, list[VersionReply | None]]]:
     """Yield each text that is not taken alike by all, with every version's answer."""
     by_place = [{one.place: one for one in told} for told in found.values()]
     for place in dict.fromkeys(place for answers in by_place for place in answers):
@@ -54,8 +54,8 @@ def versions(found: Found, not_asked: Sequence[str], command: str) -> Versions:
         command,
         tuple(found),
         tuple(not_asked),
-        {name: those for name, those in known(found).items() if len(those) < len(found)},
-        {place: tuple(_short(one) for one in row) for place, row in differing(found)},
+        {name: those for name, those in known_versions(found).items() if len(those) < len(found)},
+        {place: tuple(_short(one) for one in row) for place, row in differences(found)},
     )
 
 
@@ -97,7 +97,7 @@ def _life(name: str, those: Sequence[str], versions: Sequence[str]) -> str:
     return f"| `{name}` | {since} | {until} | {gaps} |"
 
 
-def _short(told: Told | None) -> str:
+def _short(told: VersionReply | None) -> str:
     """Return an answer without the vendor's words, which change from version to version.
 
     Not every version lets the value in force be read back, and where threads are bound depends on
@@ -105,7 +105,7 @@ def _short(told: Told | None) -> str:
     """
     if told is None:
         return "not asked"
-    whole = told.verdict is Verdict.READ_AS and told.tuning != "cpu-affinity-conf"
+    whole = told.verdict is Handling.READ_AS and told.tuning != "cpu-affinity-conf"
     return told.sentence if whole else told.verdict.value
 
 

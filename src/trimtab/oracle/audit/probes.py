@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from trimtab.catalog import CATALOG, Tuning
 from trimtab.catalog.values import Accepts, Choice, Decimal, Option, Reading, Share, Size, Whole
 from trimtab.knobs import Env, EnvList, JsonKey
-from trimtab.oracle.model import Given
+from trimtab.oracle.model import OracleSetting
 
 LAYERS = ("torch_npu", "vllm_ascend")
 """Layers of the catalogue whose readers are in the wheels."""
@@ -31,12 +31,12 @@ EXTRA: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class TextProbe:
     """A text to try, and what the catalogue says becomes of it."""
 
     tuning: str
     text: str
-    given: Given
+    given: OracleSetting
     expected: Reading
 
 
@@ -49,12 +49,12 @@ def entries() -> list[Tuning]:
     ]
 
 
-def probes(tuning: Tuning) -> Iterator[Probe]:
+def probes(tuning: Tuning) -> Iterator[TextProbe]:
     """Yield the texts to try on one entry."""
     for text in texts(tuning.name, tuning.accepts):
-        given = given_of(tuning, text)
+        given = oracle_setting(tuning, text)
         if given is not None:
-            yield Probe(tuning.name, text, given, tuning.accepts.read(_as_read(tuning, text)))
+            yield TextProbe(tuning.name, text, given, tuning.accepts.read(_as_read(tuning, text)))
 
 
 ONLY: Mapping[str, tuple[str, ...]] = {"torch-npu-logs": ("env", "+env,memory", "")}
@@ -96,15 +96,15 @@ def _samples(accepts: Accepts) -> Iterable[str]:
             yield from ("0", "1", "2")
 
 
-def given_of(tuning: Tuning, text: str) -> Given | None:
+def oracle_setting(tuning: Tuning, text: str) -> OracleSetting | None:
     """Return the setting that gives an entry a text; ``None`` where its knob cannot hold it."""
     match tuning.knob:
         case Env(name=name):
-            return Given(name, text)
+            return OracleSetting(name, text)
         case EnvList(name=name, key=key, assign=assign):
-            return Given(name, f"{key}{assign}{text}")
+            return OracleSetting(name, f"{key}{assign}{text}")
         case JsonKey(option=option, key=key):
-            return Given(option, json.dumps(_nested(key.split("."), _json_value(text))))
+            return OracleSetting(option, json.dumps(_nested(key.split("."), _json_value(text))))
         case _:
             return None
 

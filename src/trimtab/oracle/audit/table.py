@@ -13,16 +13,16 @@ from trimtab.model.situation import Situation
 from trimtab.oracle import LABEL
 from trimtab.oracle.ask import Oracle
 from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
-from trimtab.oracle.audit.compare import UNDECIDED, agrees, foreseen, stated
-from trimtab.oracle.audit.probes import Probe, entries, probes
+from trimtab.oracle.audit.compare import UNDECIDED, agrees, prediction, statement
+from trimtab.oracle.audit.probes import TextProbe, entries, probes
 from trimtab.oracle.model import (
     PARALLEL,
     TORCH_NPU,
     VLLM_ASCEND,
-    Answer,
-    Given,
-    Givens,
-    Verdict,
+    Handling,
+    OracleSetting,
+    OracleSettings,
+    SettingReply,
 )
 from trimtab.oracle.output import sentence
 from trimtab.oracle.runs import Setup
@@ -40,31 +40,31 @@ _ASKED = {"torch_npu": _VERSIONS["torch-npu"], "vllm_ascend": _VERSIONS["vllm-as
 KINDS: Mapping[str, str] = {"torch_npu": TORCH_NPU, "vllm_ascend": VLLM_ASCEND}
 """Layer of the catalogue → the software whose code reads its settings."""
 
-SWITCHED: Mapping[str, Givens] = {
+SWITCHED: Mapping[str, OracleSettings] = {
     "torch_npu": (),
-    "vllm_ascend": (Given(PARALLEL, "2"),),  # several keys are refused without it
+    "vllm_ascend": (OracleSetting(PARALLEL, "2"),),  # several keys are refused without it
 }
 """Layer → options that are given to every check of its entries."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ProbeRow:
     """One text of one entry: what lint foresees (``None``: that nothing reads it), what was."""
 
-    probe: Probe
-    foreseen: Taken | None
+    probe: TextProbe
+    prediction: Taken | None
     says: str
-    answer: Answer
+    answer: SettingReply
 
     @property
     def agrees(self) -> bool:
         """Whether the code did what lint foresees."""
-        return agrees(self.probe.tuning, self.foreseen, self.answer)
+        return agrees(self.probe.tuning, self.prediction, self.answer)
 
     @property
     def stated(self) -> Taken | None:
         """What was read of the text, ``None`` if nothing was."""
-        return stated(self.probe.tuning, self.probe.text)
+        return statement(self.probe.tuning, self.probe.text)
 
     @property
     def kept(self) -> bool:
@@ -73,7 +73,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """What became of a case: "refused", "misread" or "taken", and the code's own sentence."""
 
     case: Case
@@ -86,7 +86,7 @@ class Outcome:
         return self.case.said in ("", self.outcome)
 
 
-def rows(python: Path, layer: str) -> Iterator[Row]:
+def rows(python: Path, layer: str) -> Iterator[ProbeRow]:
     """Yield a row for every text tried on the entries of a layer.
 
     Raises:
@@ -98,11 +98,11 @@ def rows(python: Path, layer: str) -> Iterator[Row]:
         answers = oracle.alone([one.given for one in tried], Setup(switches))
     situation = BARE if layer == "torch_npu" else SERVED
     for probe, answer in zip(tried, answers, strict=True):
-        taken, says = foreseen((probe.given, *switches), situation)
-        yield Row(probe, taken, says, answer)
+        taken, says = prediction((probe.given, *switches), situation)
+        yield ProbeRow(probe, taken, says, answer)
 
 
-def outcomes(python: Path) -> Iterator[Outcome]:
+def outcomes(python: Path) -> Iterator[CaseOutcome]:
     """Yield what becomes of the settings that exclude each other.
 
     Raises:
@@ -118,20 +118,20 @@ def outcomes(python: Path) -> Iterator[Outcome]:
                 yield from (_outcome(oracle, one) for one in cases)
 
 
-def _outcome(oracle: Oracle, case: Case) -> Outcome:
+def _outcome(oracle: Oracle, case: Case) -> CaseOutcome:
     setup = Setup(case.switches, case.graph)
     trouble = oracle.at_once(case.givens, setup)
     if trouble is not None:
-        kind = "misread" if trouble.verdict is Verdict.READ_AS else "refused"
-        return Outcome(case, kind, trouble.sentence)
+        kind = "misread" if trouble.verdict is Handling.READ_AS else "refused"
+        return CaseOutcome(case, kind, trouble.sentence)
     (first, *others) = case.givens
     answer = oracle.alone([first], setup)[0]
-    if not others and answer.verdict is Verdict.READ_AS:
-        return Outcome(case, "misread", f"read as {answer.effective}")
-    return Outcome(case, "taken", answer.effective if case.shows else "")
+    if not others and answer.verdict is Handling.READ_AS:
+        return CaseOutcome(case, "misread", f"read as {answer.effective}")
+    return CaseOutcome(case, "taken", answer.effective if case.shows else "")
 
 
-def page(found: Mapping[str, Sequence[Row]], outcomes: Sequence[Outcome]) -> str:
+def page(found: Mapping[str, Sequence[ProbeRow]], outcomes: Sequence[CaseOutcome]) -> str:
     """Return the page of all that was asked, as Markdown; ``found`` are the rows of each layer."""
     lines = [
         "# What the vendors' own code says",
@@ -160,24 +160,24 @@ def page(found: Mapping[str, Sequence[Row]], outcomes: Sequence[Outcome]) -> str
     return "\n".join([*lines, ""])
 
 
-def _rows(found: Iterable[Row]) -> Iterator[str]:
+def _rows(found: Iterable[ProbeRow]) -> Iterator[str]:
     yield "| setting | text | was read | lint foresees | the code |"
     yield "|---|---|---|---|---|"
     for one in found:
         place = CATALOG[one.probe.tuning].knob.place
-        told = one.foreseen.value if one.foreseen is not None else "nothing reads it"
+        told = one.prediction.value if one.prediction is not None else "nothing reads it"
         text = _cell(one.probe.text) or " "
         yield f"| `{place}` | `{text}` | {_read(one.stated, one.kept)} | {told} | {_said(one)} |"
 
 
-def _said(row: Row) -> str:
+def _said(row: ProbeRow) -> str:
     """Return the answer; bindings are left out, for they depend on the machine's CPUs."""
     if row.probe.tuning == "cpu-affinity-conf":
         return row.answer.verdict.value
     return _cell(sentence(row.answer))
 
 
-def _outcomes(found: Iterable[Outcome]) -> Iterator[str]:
+def _outcomes(found: Iterable[CaseOutcome]) -> Iterator[str]:
     yield "| settings | through | rule | was read | the code |"
     yield "|---|---|---|---|---|"
     for one in found:
@@ -191,7 +191,7 @@ def _read(said: str | None, kept: bool) -> str:
     return (said if kept else f"{said}: **no**") if said else ""
 
 
-def _kept(found: Mapping[str, Sequence[Row]], outcomes: Iterable[Outcome]) -> str:
+def _kept(found: Mapping[str, Sequence[ProbeRow]], outcomes: Iterable[CaseOutcome]) -> str:
     """Return how many statements there were, and how many the code does not keep."""
     kept = [one.kept for rows_ in found.values() for one in rows_ if one.stated is not None]
     kept += [one.kept for one in outcomes if one.case.said]

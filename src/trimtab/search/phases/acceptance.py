@@ -11,21 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trimtab.model import BASELINE, Candidate, Outcome, Phase, Space, Start, StartRequest
-from trimtab.search.budget import left, price
+from trimtab.search.budget import remaining_budget, start_cost
 from trimtab.search.conclusion import conclude
-from trimtab.search.fidelity import answered, known
+from trimtab.search.fidelity import any_output_tokens, has_output_tokens
 from trimtab.search.history import BASELINE_ARM, MAX_ARM, PROVEN_ARM, requests
 from trimtab.search.release import objection
 from trimtab.search.verdicts import decide
 
 
-def trying(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]:
+def acceptance_block(space: Space, starts: Sequence[Start]) -> tuple[StartRequest, ...]:
     """Return the next start to make at the end of a study, within the budget; empty at its end."""
-    money = left(space, starts)
+    money = remaining_budget(space, starts)
     arms = _unseen(space, starts) or _unanswered(space, starts)
     found: list[tuple[str, Candidate]] = []
     for arm, chosen in arms:
-        money -= price(space, starts, Phase.ANSWERS, chosen)
+        money -= start_cost(space, starts, Phase.ANSWERS, chosen)
         if money >= 0 and (arm != BASELINE_ARM or found or _tried(starts)):
             found.append((arm, chosen))
     return requests(space, Phase.ANSWERS, 0, found)
@@ -45,7 +45,7 @@ def _unseen(space: Space, starts: Sequence[Start]) -> list[tuple[str, Candidate]
 
 
 def _unanswered(space: Space, starts: Sequence[Start]) -> list[tuple[str, Candidate]]:
-    stock = sum(answered(start, BASELINE) for start in starts)
+    stock = sum(has_output_tokens(start, BASELINE) for start in starts)
     if not stock:
         return []
     found = conclude(space, starts)
@@ -56,7 +56,7 @@ def _unanswered(space: Space, starts: Sequence[Start]) -> list[tuple[str, Candid
         (MAX_ARM, found.best),
         (BASELINE_ARM, BASELINE),
     ):
-        enough = stock > 1 if chosen == BASELINE else known(starts, chosen)
+        enough = stock > 1 if chosen == BASELINE else any_output_tokens(starts, chosen)
         if not enough and arm not in tried and (arm == BASELINE_ARM or chosen):
             asked.setdefault(chosen, arm)
     return [(arm, chosen) for chosen, arm in asked.items()]

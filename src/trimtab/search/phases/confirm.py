@@ -18,25 +18,25 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from trimtab.model import BASELINE, Candidate, Phase, Space, Start, StartRequest
-from trimtab.search.budget import left, price
+from trimtab.search.budget import remaining_budget, start_cost
 from trimtab.search.estimates import Analysis, analyse, contrast
 from trimtab.search.failures import FAILED
 from trimtab.search.history import (
     BASELINE_ARM,
     MAX_ARM,
     PROVEN_ARM,
+    block_count,
     block_rng,
-    blocks_of,
-    is_without,
-    of_phase,
-    remembered,
+    candidate_of,
+    is_leave_one_out,
+    leave_one_out_arms,
+    memoize,
     requests,
-    together,
-    without,
+    starts_of_phase,
 )
-from trimtab.search.pareto_arms import further
-from trimtab.search.phases.refine import refined
-from trimtab.search.selection import Profiles, profiles, published
+from trimtab.search.pareto_arms import pareto_arms
+from trimtab.search.phases.refine import refined_profiles
+from trimtab.search.selection import Profiles, profiles, published_factors
 from trimtab.stats.sequential import LEVELS, LOOKS
 
 LONG: Final = LOOKS[-1]
@@ -45,13 +45,13 @@ LONG: Final = LOOKS[-1]
 USUAL: Final = 0.95
 
 
-def settled(space: Space, starts: Sequence[Start], arms: Iterable[str]) -> bool:
+def is_decided(space: Space, starts: Sequence[Start], arms: Iterable[str]) -> bool:
     """Whether a look is due at which every arm of a long confirmation is decided.
 
     A profile is when its interval against the baseline lies on one side of 1 or inside the margin;
     an arm that leaves a tuning out, when the tuning is shown to be needed or not to be.
     """
-    made = blocks_of(starts, Phase.CONFIRM)
+    made = block_count(starts, Phase.CONFIRM)
     if made not in LOOKS[:-1]:
         return False
     analysis, level = analyse(space, starts), 1 - LEVELS[LOOKS.index(made)]
@@ -59,13 +59,13 @@ def settled(space: Space, starts: Sequence[Start], arms: Iterable[str]) -> bool:
 
 
 def _decided(analysis: Analysis, arm: str, level: float) -> bool:
-    pair = (PROVEN_ARM, arm) if is_without(arm) else (arm, BASELINE_ARM)
+    pair = (PROVEN_ARM, arm) if is_leave_one_out(arm) else (arm, BASELINE_ARM)
     found = contrast(analysis, *pair, analysis.space.objective)
     interval = None if found is None else found.interval(level)
     if interval is None:
         return False
     (low, high), margin = interval, math.log1p(analysis.space.margin)
-    if is_without(arm):
+    if is_leave_one_out(arm):
         return low > 0 or high < margin
     return low > 0 or high < 0 or (low > -margin and high < margin)
 
@@ -93,37 +93,37 @@ _LEAST_BLOCKS = 2
 Arms = tuple[tuple[str, Candidate], ...]
 
 
-def planned(space: Space, before: Sequence[Start]) -> Profiles:
+def suggested_profiles(space: Space, before: Sequence[Start]) -> Profiles:
     """Return the profiles that the earlier phases suggest.
 
     A budget that has no room for an earlier phase tests what the catalogue expects, all together.
     """
     seen = [start for start in before if start.request.phase is not Phase.CONFIRM]
     if not seen:
-        return Profiles((), published(space))
-    return refined(space, seen, profiles(space, seen))
+        return Profiles((), published_factors(space))
+    return refined_profiles(space, seen, profiles(space, seen))
 
 
-@remembered
+@memoize
 def plan(space: Space, before: Sequence[Start]) -> tuple[Arms, int]:
     """Return the arms and the number of blocks that follow from the earlier phases."""
     seen = [start for start in before if start.request.phase is not Phase.CONFIRM]
-    found = planned(space, seen)
+    found = suggested_profiles(space, seen)
     tuned = [(PROVEN_ARM, found.proven), (MAX_ARM, found.best)]
     if found.best == found.proven:
         tuned.pop()
-    arms: Arms = tuple((name, together(factors)) for name, factors in tuned if factors)
+    arms: Arms = tuple((name, candidate_of(factors)) for name, factors in tuned if factors)
     arms = ((BASELINE_ARM, BASELINE), *arms)
     # A second stage was planned to leave room for two blocks, and two profiles.
-    fewest = _LEAST_BLOCKS if of_phase(seen, Phase.FOLLOW) else BLOCKS
+    fewest = _LEAST_BLOCKS if starts_of_phase(seen, Phase.FOLLOW) else BLOCKS
     if len(arms) > 2 and _affordable(space, seen, arms) < fewest:
         arms = arms[:2]
-    for arm in further(space, seen, found):
+    for arm in pareto_arms(space, seen, found):
         if _affordable(space, seen, (*arms, arm)) >= BLOCKS:
             arms = (*arms, arm)
     if len(arms) == 1:
         return (), 0
-    apart = (*arms, *(arm for arm in without(found.proven) if arm not in arms))
+    apart = (*arms, *(arm for arm in leave_one_out_arms(found.proven) if arm not in arms))
     if _affordable(space, seen, apart) >= BLOCKS:
         arms = apart
     blocks = _affordable(space, seen, arms)
@@ -136,12 +136,12 @@ def plan(space: Space, before: Sequence[Start]) -> tuple[Arms, int]:
 
 def level(space: Space, starts: Sequence[Start]) -> float:
     """Return the nominal level of the phase's intervals: each then holds in 95 % of studies."""
-    return confidence(plan(space, starts)[1], blocks_of(starts, Phase.CONFIRM))
+    return confidence(plan(space, starts)[1], block_count(starts, Phase.CONFIRM))
 
 
 def _affordable(space: Space, seen: Sequence[Start], arms: Arms) -> int:
-    each = sum(price(space, seen, Phase.CONFIRM, values) for _, values in arms)
-    return int(max(0.0, left(space, seen)) // each)
+    each = sum(start_cost(space, seen, Phase.CONFIRM, values) for _, values in arms)
+    return int(max(0.0, remaining_budget(space, seen)) // each)
 
 
 def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
@@ -150,8 +150,8 @@ def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
     Blocks come in pairs of opposite order (ABBA), which cancels a steady drift.
     """
     arms, blocks = plan(space, before)
-    index = blocks_of(before, Phase.CONFIRM)
-    if index >= blocks or (blocks == LONG and settled(space, before, [arm for arm, _ in arms])):
+    index = block_count(before, Phase.CONFIRM)
+    if index >= blocks or (blocks == LONG and is_decided(space, before, [arm for arm, _ in arms])):
         return ()
     order = list(block_rng(space, Phase.CONFIRM, index // 2).permutation(len(arms)))
     if index % 2:
@@ -163,13 +163,15 @@ def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
 def _dead(before: Sequence[Start], arm: str) -> bool:
     """Whether a profile failed in each of two or more starts."""
     ended = [
-        start.outcome for start in of_phase(before, Phase.CONFIRM) if start.request.stem == arm
+        start.outcome
+        for start in starts_of_phase(before, Phase.CONFIRM)
+        if start.request.stem == arm
     ]
     return arm != BASELINE_ARM and len(ended) >= 2 and set(ended) <= FAILED
 
 
-def owed(space: Space, before: Sequence[Start], index: int) -> float:
+def reserve(space: Space, before: Sequence[Start], index: int) -> float:
     """Return what must be kept after block ``index``: the later blocks."""
     arms, blocks = plan(space, before)
-    each = sum(price(space, before, Phase.CONFIRM, values) for _, values in arms)
+    each = sum(start_cost(space, before, Phase.CONFIRM, values) for _, values in arms)
     return max(0, blocks - index - 1) * each

@@ -14,27 +14,27 @@ from collections.abc import Sequence
 from typing import Final
 
 from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.budget import left, price
+from trimtab.search.budget import remaining_budget, start_cost
 from trimtab.search.estimates import Analysis, analyse
-from trimtab.search.failures import failures, learned
+from trimtab.search.failures import failures, with_failing_pairs
 from trimtab.search.history import (
+    block_count,
     block_rng,
-    blocks_of,
+    candidate_of,
     clash,
-    of_phase,
-    remembered,
+    memoize,
     requests,
-    together,
+    starts_of_phase,
 )
-from trimtab.search.phases.screen import FOLLOW_ROWS, conflicting
-from trimtab.search.response_surface import combined
-from trimtab.search.selection import ALPHA, adjusted, adjusted_worse, harms, profiles
+from trimtab.search.phases.screen import FOLLOW_ROWS, conflicting_pairs
+from trimtab.search.response_surface import response_surface
+from trimtab.search.selection import ALPHA, adjusted_p_better, adjusted_p_worse, harms, profiles
 from trimtab.stats import designs
 
 CONFIRM_BLOCKS: Final = 2
 """Blocks of the confirmation that the stage leaves room for."""
 
-_MOST: Final = designs.capacity(FOLLOW_ROWS)
+_MOST: Final = designs.factor_capacity(FOLLOW_ROWS)
 _LIKELY: Final = 2
 """Tunings followed because they may still be proven; the rest because it is open whether the best
 combination has them."""
@@ -45,48 +45,48 @@ _FUTILE: Final = 0.30
 
 def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
     """Return the next block of the stage, empty when it is over or there is no room for it."""
-    if of_phase(before, Phase.REFINE) or of_phase(before, Phase.CONFIRM):
+    if starts_of_phase(before, Phase.REFINE) or starts_of_phase(before, Phase.CONFIRM):
         return ()
     layout = plan(space, before)
-    index = blocks_of(before, Phase.FOLLOW)
+    index = block_count(before, Phase.FOLLOW)
     if index >= len(layout):
         return ()
-    cost = sum(price(space, before, Phase.FOLLOW, values) for _, values in layout[index])
-    if left(space, before) < cost + owed(space, before, index):
+    cost = sum(start_cost(space, before, Phase.FOLLOW, values) for _, values in layout[index])
+    if remaining_budget(space, before) < cost + reserve(space, before, index):
         return ()
     return requests(space, Phase.FOLLOW, index, layout[index])
 
 
-def owed(space: Space, before: Sequence[Start], index: int) -> float:
+def reserve(space: Space, before: Sequence[Start], index: int) -> float:
     """Return what must be kept after block ``index``: the later ones and a confirmation."""
     later = sum(
-        price(space, before, Phase.FOLLOW, values)
+        start_cost(space, before, Phase.FOLLOW, values)
         for arms in plan(space, before)[index + 1 :]
         for _, values in arms
     )
-    best = together(_before(space, before)[1])
-    stock = price(space, before, Phase.CONFIRM, ())
-    return later + CONFIRM_BLOCKS * (stock + 2 * price(space, before, Phase.CONFIRM, best))
+    best = candidate_of(_before(space, before)[1])
+    stock = start_cost(space, before, Phase.CONFIRM, ())
+    return later + CONFIRM_BLOCKS * (stock + 2 * start_cost(space, before, Phase.CONFIRM, best))
 
 
-@remembered
+@memoize
 def plan(space: Space, before: Sequence[Start]) -> tuple[tuple[tuple[str, Candidate], ...], ...]:
     """Return the arms of each block, none where fewer than two tunings are undecided."""
-    factors = chosen(space, before)
+    factors = factors_to_follow(space, before)
     if len(factors) < 2:
         return ()
     known, best = _before(space, before)
     around = [factor for factor in best if factor not in factors]
-    pairs = conflicting(known, factors)
+    pairs = conflicting_pairs(known, factors)
     rng = block_rng(space, Phase.FOLLOW, -1)
     drawn = designs.screen(len(factors), FOLLOW_ROWS, rng)
-    rows = [[designs.repaired(row, pairs, rng) for row in block] for block in drawn.blocks]
+    rows = [[designs.repair_row(row, pairs, rng) for row in block] for block in drawn.blocks]
     numbers = iter(range(1, FOLLOW_ROWS + 1))
     return tuple(
         tuple(
             (
                 f"follow-{next(numbers)}",
-                together([*around, *(f for f, on in zip(factors, row, strict=True) if on)]),
+                candidate_of([*around, *(f for f, on in zip(factors, row, strict=True) if on)]),
             )
             for row in block
         )
@@ -94,7 +94,7 @@ def plan(space: Space, before: Sequence[Start]) -> tuple[tuple[tuple[str, Candid
     )
 
 
-def chosen(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
+def factors_to_follow(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
     """Return the tunings to follow, at most four: the likely gains first, then the least sure.
 
     Without a surface the least sure are those whose screened effect is nearest to nothing.
@@ -107,7 +107,7 @@ def chosen(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
         (factor for factor in sure if 0 < analysis.p_better(factor) <= _FUTILE),
         key=analysis.p_better,
     )
-    joint = combined(analysis)
+    joint = response_surface(analysis)
     doubts = {} if joint is None else joint.doubts(best)
     nearest = sorted(sure, key=lambda factor: doubts.get(factor, abs(sure[factor])))
     picked: list[Factor] = []
@@ -121,7 +121,10 @@ def chosen(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
 def _open(known: Space, seen: Sequence[Start], analysis: Analysis) -> dict[Factor, float]:
     """Return the screened tunings that are decided in neither direction, with their t values."""
     out = failures(known, seen)
-    better, worse = adjusted(known, seen, analysis), adjusted_worse(known, seen, analysis)
+    better, worse = (
+        adjusted_p_better(known, seen, analysis),
+        adjusted_p_worse(known, seen, analysis),
+    )
     found = {}
     for factor in known.factors:
         looks = [look for look in analysis.looks(factor) if look.phase is Phase.SCREEN]
@@ -137,7 +140,7 @@ def _open(known: Space, seen: Sequence[Start], analysis: Analysis) -> dict[Facto
 def _before(space: Space, starts: Sequence[Start]) -> tuple[Space, tuple[Factor, ...]]:
     """Return the question with what the first stage learned, and the best profile after it."""
     seen = _first_stage(starts)
-    return learned(space, seen), profiles(space, seen).best
+    return with_failing_pairs(space, seen), profiles(space, seen).best
 
 
 def _first_stage(starts: Sequence[Start]) -> list[Start]:

@@ -14,20 +14,20 @@ from typing import Final
 
 from trimtab import formatting
 from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.budget import left, price
+from trimtab.search.budget import remaining_budget, start_cost
 from trimtab.search.failures import FAILED
 from trimtab.search.history import (
+    arm_without,
     block_rng,
+    candidate_of,
     clash,
     is_on,
-    of_phase,
     requests,
-    together,
-    without_arm,
+    starts_of_phase,
 )
-from trimtab.search.host_effects import about
-from trimtab.search.phases.refine import refined
-from trimtab.search.phases.screen import reserve
+from trimtab.search.host_effects import starts_of_factor
+from trimtab.search.phases.refine import refined_profiles
+from trimtab.search.phases.screen import confirmation_reserve
 from trimtab.search.selection import profiles
 
 LEAST: Final = 4
@@ -41,7 +41,7 @@ _PROFILES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class HostPhasePlan:
     """The phase as planned: what is tested in which order around what, and how often."""
 
     around: tuple[Factor, ...]
@@ -65,65 +65,73 @@ class Plan:
         return 1 if factor.live else 2 * self.times
 
 
-def plan(space: Space, before: Sequence[Start]) -> Plan:
+def plan(space: Space, before: Sequence[Start]) -> HostPhasePlan:
     """Return the plan that follows from the earlier phases."""
     seen = [s for s in before if s.request.phase not in (Phase.HOST, Phase.CONFIRM)]
-    best = refined(space, seen, profiles(space, seen)).best
-    return plan_within(space, seen, best, left(space, seen))
+    best = refined_profiles(space, seen, profiles(space, seen)).best
+    return plan_within(space, seen, best, remaining_budget(space, seen))
 
 
 def plan_within(
     space: Space, before: Sequence[Start], around: tuple[Factor, ...], money: float
-) -> Plan:
+) -> HostPhasePlan:
     """Return the plan around a profile, by prior as much of it as ``money`` allows.
 
     Money is the budget left for it and for the confirmation.
     """
-    spare = money - reserve(space, before, around, _PROFILES)
-    room = spare / price(space, before, Phase.HOST, together(around))
+    spare = money - confirmation_reserve(space, before, around, _PROFILES)
+    room = spare / start_cost(space, before, Phase.HOST, candidate_of(around))
     able = (one for one in space.factors if one.of_host and clash(space, one, around) is None)
     kept: tuple[Factor, ...] = ()
     for factor in sorted(able, key=lambda factor: -factor.prior):
-        if Plan(around, (*kept, factor), LEAST).starts <= room:
+        if HostPhasePlan(around, (*kept, factor), LEAST).starts <= room:
             kept = (*kept, factor)
-    wanted = Plan(around, kept, WANTED)
-    return wanted if wanted.starts <= room else Plan(around, kept, LEAST)
+    wanted = HostPhasePlan(around, kept, WANTED)
+    return wanted if wanted.starts <= room else HostPhasePlan(around, kept, LEAST)
 
 
-def least(space: Space) -> float:
+def minimum_budget(space: Space) -> float:
     """Return the smallest budget that tests one of the host's factors and confirms it."""
-    sizes = [Plan((), (factor,), LEAST).starts for factor in space.factors if factor.of_host]
-    return min(sizes) * price(space, (), Phase.HOST, ()) + reserve(space, (), (), _PROFILES)
+    sizes = [
+        HostPhasePlan((), (factor,), LEAST).starts for factor in space.factors if factor.of_host
+    ]
+    return min(sizes) * start_cost(space, (), Phase.HOST, ()) + confirmation_reserve(
+        space, (), (), _PROFILES
+    )
 
 
 def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
     """Return the next block of the phase, empty when it is over or there is no room for it."""
     planned = plan(space, before)
-    begun = max((s.request.block for s in of_phase(before, Phase.HOST)), default=-1)
+    begun = max((s.request.block for s in starts_of_phase(before, Phase.HOST)), default=-1)
     for index, factor in enumerate(planned.blocks):
         if index <= begun or _dead(before, factor):
             continue
         asked = _asked(space, planned, index, factor)
-        cost = sum(price(space, before, Phase.HOST, one.candidate) for one in asked)
-        if left(space, before) >= cost + reserve(space, before, planned.around, _PROFILES):
+        cost = sum(start_cost(space, before, Phase.HOST, one.candidate) for one in asked)
+        if remaining_budget(space, before) >= cost + confirmation_reserve(
+            space, before, planned.around, _PROFILES
+        ):
             return asked
     return ()
 
 
 def _dead(before: Sequence[Start], factor: Factor) -> bool:
     """Whether each start with it failed, of two or more."""
-    made = [s for s in of_phase(before, Phase.HOST) if is_on(factor, s.request.candidate)]
+    made = [s for s in starts_of_phase(before, Phase.HOST) if is_on(factor, s.request.candidate)]
     return len(made) > 1 and all(start.outcome in FAILED for start in made)
 
 
-def _asked(space: Space, planned: Plan, index: int, factor: Factor) -> tuple[StartRequest, ...]:
+def _asked(
+    space: Space, planned: HostPhasePlan, index: int, factor: Factor
+) -> tuple[StartRequest, ...]:
     name = formatting.setting(factor.tuning, factor.value)
-    stock, tuned = together(planned.around), together([*planned.around, factor])
+    stock, tuned = candidate_of(planned.around), candidate_of([*planned.around, factor])
     if factor.live:
         (one,) = requests(space, Phase.HOST, index, [(name, tuned)])
         return (replace(one, live=factor.tuning),)
     first = int(block_rng(space, Phase.HOST, index).integers(2))
-    levels: tuple[tuple[str, Candidate], ...] = ((without_arm(factor), stock), (name, tuned))
+    levels: tuple[tuple[str, Candidate], ...] = ((arm_without(factor), stock), (name, tuned))
     arms = []
     for plot in range(2 * planned.times):
         arm, values = levels[(plot + first) % 2]
@@ -131,17 +139,19 @@ def _asked(space: Space, planned: Plan, index: int, factor: Factor) -> tuple[Sta
     return requests(space, Phase.HOST, index, arms)
 
 
-def owed(space: Space, before: Sequence[Start], index: int) -> float:
+def reserve(space: Space, before: Sequence[Start], index: int) -> float:
     """Return what must be kept after block ``index``: the later ones, and a confirmation."""
     planned = plan(space, before)
-    each = price(space, before, Phase.HOST, together(planned.around))
+    each = start_cost(space, before, Phase.HOST, candidate_of(planned.around))
     later = sum(map(planned.of, planned.blocks[index + 1 :]))
-    return each * later + reserve(space, before, planned.around, _PROFILES)
+    return each * later + confirmation_reserve(space, before, planned.around, _PROFILES)
 
 
-def where(starts: Sequence[Start], factor: Factor, many: int) -> str:
+def sample_phrase(starts: Sequence[Start], factor: Factor, many: int) -> str:
     """Return on what the verdict of a factor rests: so many starts or plots of its own."""
-    tested = next(s for s in about(starts, factor) if is_on(factor, s.request.candidate))
+    tested = next(
+        s for s in starts_of_factor(starts, factor) if is_on(factor, s.request.candidate)
+    )
     rest = [pair for pair in tested.request.candidate if pair[0] != factor.tuning]
     around = ", ".join(formatting.setting(*pair) for pair in rest) or "the baseline"
     if factor.live:
@@ -149,7 +159,7 @@ def where(starts: Sequence[Start], factor: Factor, many: int) -> str:
     return f"over {formatting.count(many, 'whole plot')} around {around}"
 
 
-def untested(space: Space, starts: Sequence[Start], factor: Factor) -> str:
+def untested_reason(space: Space, starts: Sequence[Start], factor: Factor) -> str:
     """Return why a factor of the host has no verdict."""
     planned = plan(space, starts)
     other = clash(space, factor, planned.around)
@@ -158,6 +168,6 @@ def untested(space: Space, starts: Sequence[Start], factor: Factor) -> str:
     if factor not in planned.factors:
         what = "starts that toggle it" if factor.live else "whole plots"
         return f"the budget leaves no room for {what}"
-    if not about(starts, factor):
+    if not starts_of_factor(starts, factor):
         return "no start with it was measured yet"
     return "no estimate: too few of its starts could be measured"

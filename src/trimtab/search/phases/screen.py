@@ -14,21 +14,21 @@ from typing import Final
 import numpy as np
 
 from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.budget import left, price
-from trimtab.search.failures import doubted, failures, learned
+from trimtab.search.budget import remaining_budget, start_cost
+from trimtab.search.failures import failures, suspect_tunings, with_failing_pairs
 from trimtab.search.history import (
     BASELINE_ARM,
     SOME,
+    block_count,
     block_rng,
-    blocks_of,
+    candidate_of,
     clash,
-    of_phase,
-    remembered,
+    memoize,
     requests,
-    shuffled,
-    together,
+    shuffled_requests,
+    starts_of_phase,
 )
-from trimtab.search.pareto_arms import room
+from trimtab.search.pareto_arms import pareto_arm_count
 from trimtab.search.selection import centre, winning_leads
 from trimtab.stats import designs
 from trimtab.stats.effects import fit
@@ -37,7 +37,7 @@ _TRIES: Final = 8
 """Designs drawn where pairs must be kept apart; the one that estimates best is taken."""
 
 
-def conflicting(space: Space, factors: Sequence[Factor]) -> tuple[tuple[int, int], ...]:
+def conflicting_pairs(space: Space, factors: Sequence[Factor]) -> tuple[tuple[int, int], ...]:
     """Return the pairs of factors, by their places, that must not be on together."""
     return tuple(
         (i, j)
@@ -66,7 +66,8 @@ def layout(
         drawn = designs.screen(factors, rows, rng)
         found = designs.Screen(
             tuple(
-                tuple(designs.repaired(row, pairs, rng) for row in block) for block in drawn.blocks
+                tuple(designs.repair_row(row, pairs, rng) for row in block)
+                for block in drawn.blocks
             )
         )
         score = _score(factors, found)
@@ -121,7 +122,7 @@ which none is written that was never started (:mod:`trimtab.search.phases.accept
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ScreenPlan:
     """The screen as planned before its first start.
 
     ``opening`` holds the arms that join the first block when there was no lead phase. ``whole``:
@@ -138,12 +139,14 @@ class Plan:
     follows: bool = False
 
 
-@remembered
-def plan(space: Space, before: Sequence[Start]) -> Plan | None:
+@memoize
+def plan(space: Space, before: Sequence[Start]) -> ScreenPlan | None:
     """Return the plan that follows from the lead phase, ``None`` when there is no screen."""
-    out = failures(space, of_phase(before, Phase.LEAD)).keys()
+    out = failures(space, starts_of_phase(before, Phase.LEAD)).keys()
     won = {factor.tuning for factor in winning_leads(space, before)}
-    return plan_within(space, before, centre(space, before), out | won, left(space, before))
+    return plan_within(
+        space, before, centre(space, before), out | won, remaining_budget(space, before)
+    )
 
 
 def plan_within(
@@ -152,22 +155,22 @@ def plan_within(
     around: tuple[Factor, ...],
     settled: set[str],
     money: float,
-) -> Plan | None:
+) -> ScreenPlan | None:
     """Return the plan of a screen around a centre, as large as ``money`` allows.
 
     Money is the budget left for it and for the confirmation; ``settled`` are the tunings that
     are not to be screened.
     """
-    factors = candidates(space, around, settled)
+    factors = screenable_factors(space, around, settled)
     if all(factor.dummy for factor in factors):
         return None
-    lead = bool(of_phase(before, Phase.LEAD)) or bool(around)
+    lead = bool(starts_of_phase(before, Phase.LEAD)) or bool(around)
     extra = [] if lead else [(BASELINE_ARM, BASELINE)]
     if extra and space.guide:
         extra.append((space.preset, space.guide))
     rows = made = 0
     whole = False
-    asked = _PROFILES + room(space)
+    asked = _PROFILES + pareto_arm_count(space)
     rich = asked + _APART
     refining = rich + _LEVELS if any(factor.levels for factor in factors) else rich
     for arms, opening, follows in (
@@ -176,17 +179,19 @@ def plan_within(
         *((many, extra, False) for many in dict.fromkeys((asked, _PROFILES, 1))),
         (1, [], False),
     ):
-        first = sum(price(space, before, Phase.SCREEN, values) for _, values in opening)
-        spare = money - first - reserve(space, before, around, arms, follows=follows)
+        first = sum(start_cost(space, before, Phase.SCREEN, values) for _, values in opening)
+        spare = money - first - confirmation_reserve(space, before, around, arms, follows=follows)
         rows = _rows(space, before, around, factors, spare)
         if rows >= _least_rows(len(factors), arms, asked, follows=follows):
             break
     if rows < _ENOUGH_ROWS and len(factors) > _FEW and not around and not space.objectives:
         # A confirmation would leave rows that miss most effects of twice the noise: of a 5 % gain
         # at 2 % noise among 12 tunings 43 % were found, and 81 % with 24 rows (benchmarks/search).
-        each = price(space, before, Phase.SCREEN, together(around) or SOME)
+        each = start_cost(space, before, Phase.SCREEN, candidate_of(around) or SOME)
         for opening_alone in (extra, []):
-            first = sum(price(space, before, Phase.SCREEN, values) for _, values in opening_alone)
+            first = sum(
+                start_cost(space, before, Phase.SCREEN, values) for _, values in opening_alone
+            )
             most = _rows(space, before, around, factors, money - first)
             if most >= _ENOUGH_ROWS:
                 rows, opening, whole = most, opening_alone, True
@@ -195,9 +200,9 @@ def plan_within(
     if not rows:
         return None
     kept = _fitting(factors, rows)
-    pairs = conflicting(space, kept)
+    pairs = conflicting_pairs(space, kept)
     design = layout(len(kept), rows, pairs, space.seed, made if whole else rows)
-    return Plan(
+    return ScreenPlan(
         around, kept, design, tuple(opening), whole, max(_PROFILES, arms), follows and not whole
     )
 
@@ -214,7 +219,9 @@ def _least_rows(factors: int, arms: int, asked: int, *, follows: bool) -> int:
     return 2 * max(_FEW, factors) if arms > _PROFILES else 1
 
 
-def candidates(space: Space, around: Sequence[Factor], settled: set[str]) -> tuple[Factor, ...]:
+def screenable_factors(
+    space: Space, around: Sequence[Factor], settled: set[str]
+) -> tuple[Factor, ...]:
     """Return what could be screened, in order: the dummy first, then by prior."""
     free = (
         factor
@@ -227,7 +234,7 @@ def candidates(space: Space, around: Sequence[Factor], settled: set[str]) -> tup
     return tuple(sorted(free, key=lambda factor: (not factor.dummy, -factor.prior)))
 
 
-def reserve(
+def confirmation_reserve(
     space: Space,
     before: Sequence[Start],
     around: Sequence[Factor],
@@ -239,8 +246,8 @@ def reserve(
 
     The confirmation has ``arms`` profiles beside the baseline.
     """
-    tuned = price(space, before, Phase.CONFIRM, together(around) or SOME)
-    stock = price(space, before, Phase.CONFIRM, BASELINE)
+    tuned = start_cost(space, before, Phase.CONFIRM, candidate_of(around) or SOME)
+    stock = start_cost(space, before, Phase.CONFIRM, BASELINE)
     blocks = _CONFIRM_BLOCKS
     if follows and arms == _PROFILES:
         blocks -= 1
@@ -254,43 +261,43 @@ def _rows(
     factors: Sequence[Factor],
     money: float,
 ) -> int:
-    each = price(space, before, Phase.SCREEN, together(around) or SOME)
+    each = start_cost(space, before, Phase.SCREEN, candidate_of(around) or SOME)
     most = max(_ENOUGH_ROWS, _ROWS_PER_FACTOR * len(factors))
     return designs.usable_rows(len(factors), min(most, int(max(0.0, money) // each)))
 
 
 def _fitting(factors: Sequence[Factor], rows: int) -> tuple[Factor, ...]:
-    room = designs.capacity(rows) if rows <= designs.LARGEST else rows // 2
+    room = designs.factor_capacity(rows) if rows <= designs.LARGEST else rows // 2
     return tuple(factors[:room])
 
 
 def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
     """Return the next block of the phase, empty when it is over."""
-    if of_phase(before, Phase.CONFIRM):
+    if starts_of_phase(before, Phase.CONFIRM):
         return ()
     earlier = [start for start in before if start.request.phase is Phase.LEAD]
     planned = plan(space, earlier)
-    index = blocks_of(before, Phase.SCREEN)
+    index = block_count(before, Phase.SCREEN)
     if planned is None or index >= len(planned.design.blocks):
         return ()
     arms = _arms(space, before, planned, index)
-    cost = sum(price(space, before, Phase.SCREEN, values) for _, values in arms)
+    cost = sum(start_cost(space, before, Phase.SCREEN, values) for _, values in arms)
     kept = _kept(space, before, planned, 1)
-    if index > 0 and left(space, before) < cost + kept:
+    if index > 0 and remaining_budget(space, before) < cost + kept:
         return ()
     if index == 0 and planned.opening:
-        return shuffled(space, Phase.SCREEN, index, arms)
+        return shuffled_requests(space, Phase.SCREEN, index, arms)
     return requests(space, Phase.SCREEN, index, arms)
 
 
 def _arms(
-    space: Space, before: Sequence[Start], planned: Plan, index: int
+    space: Space, before: Sequence[Start], planned: ScreenPlan, index: int
 ) -> list[tuple[str, Candidate]]:
     around = centre(space, before)
     out = failures(space, before).keys()
-    doubts = doubted(space, before)
+    doubts = suspect_tunings(space, before)
     asked: Counter[str] = Counter()
-    known = learned(space, before)
+    known = with_failing_pairs(space, before)
     rng = block_rng(space, Phase.SCREEN, -1)
     first = 1 + sum(len(block) for block in planned.design.blocks[:index])
     arms = []
@@ -304,27 +311,27 @@ def _arms(
         beside = {name for factor in on for name in doubts.get(factor.tuning, ())}
         on = [factor for factor in on if factor.tuning not in beside]
         asked.update(factor.tuning for factor in on if factor.tuning in doubts)
-        kept = designs.repaired([True] * len(on), conflicting(known, on), rng)
+        kept = designs.repair_row([True] * len(on), conflicting_pairs(known, on), rng)
         on = [factor for factor, stays in zip(on, kept, strict=True) if stays]
-        arms.append((f"row-{number}", together([*around, *on])))
+        arms.append((f"row-{number}", candidate_of([*around, *on])))
     return arms if index else [*planned.opening, *arms]
 
 
-def owed(space: Space, before: Sequence[Start], index: int) -> float:
+def reserve(space: Space, before: Sequence[Start], index: int) -> float:
     """Return what must be kept after block ``index``: the later rows and a confirmation."""
     planned = plan(space, [s for s in before if s.request.phase is Phase.LEAD])
     if planned is None:
         return 0.0
     rows = sum(len(block) for block in planned.design.blocks[index + 1 :])
-    each = price(space, before, Phase.SCREEN, together(planned.centre) or SOME)
+    each = start_cost(space, before, Phase.SCREEN, candidate_of(planned.centre) or SOME)
     return rows * each + _kept(space, before, planned, planned.arms, follows=planned.follows)
 
 
 def _kept(
-    space: Space, before: Sequence[Start], planned: Plan, arms: int, *, follows: bool = False
+    space: Space, before: Sequence[Start], planned: ScreenPlan, arms: int, *, follows: bool = False
 ) -> float:
     """Return what must be left when the screen ends: trials of the profiles, or a confirmation."""
     if planned.whole:
-        each = price(space, before, Phase.ANSWERS, together(planned.centre) or SOME)
+        each = start_cost(space, before, Phase.ANSWERS, candidate_of(planned.centre) or SOME)
         return TRIALS * each
-    return reserve(space, before, planned.centre, arms, follows=follows)
+    return confirmation_reserve(space, before, planned.centre, arms, follows=follows)

@@ -41,7 +41,7 @@ class ServeCommand:
     notes: tuple[str, ...] = ()
 
 
-def applied(options: Options) -> tuple[Options, ServeCommand | None]:
+def apply_baseline(options: Options) -> tuple[Options, ServeCommand | None]:
     """Return the options with the model of the baseline's command, and the command.
 
     Raises:
@@ -112,7 +112,7 @@ def parse(words: Sequence[str], where: str = "the baseline command") -> ServeCom
     launch = launcher.read(words, where)
     if launch.program is None:
         raise _no_command(words, launch.args, where)
-    args, more = serving.served(config_file.joined(launch.args, where), where)
+    args, more = serving.strip_endpoint(config_file.joined(launch.args, where), where)
     model, args = _model(args, where)
     _require_lines(args, launch.env)
     env = tuple(sorted(launch.env.items()))

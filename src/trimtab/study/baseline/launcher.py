@@ -41,7 +41,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class ServeInvocation:
     """``program`` starts vLLM, and ``args`` stand behind ``serve``.
 
     Where the words start something else, ``program`` is ``None`` and ``args`` are the words from
@@ -55,7 +55,7 @@ class Launch:
     contained: bool = False
 
 
-def read(words: Sequence[str], where: str) -> Launch:
+def read(words: Sequence[str], where: str) -> ServeInvocation:
     """Return what starts vLLM in the words of a command.
 
     Raises:
@@ -66,7 +66,7 @@ def read(words: Sequence[str], where: str) -> Launch:
     inside = _without_sudo(rest)
     if inside is None:
         program, args = _program(rest)
-        return Launch(program, args, env)
+        return ServeInvocation(program, args, env)
     run = parse_run(inside)
     if run.env_files:
         raise UsageError(f"{where} names --env-file {run.env_files[0]}: write its variables out")
@@ -82,7 +82,7 @@ def read(words: Sequence[str], where: str) -> Launch:
     options = sorted({one.name for one in run.container.options})
     also = f", nor do {', '.join(options)}" if options else ""
     note = f"the image {run.container.image} does not apply here{also}"
-    return Launch(program, args, env, (note,), contained=True)
+    return ServeInvocation(program, args, env, (note,), contained=True)
 
 
 def remedy(rest: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ _NEVER_READY = {
 _LOCAL = "--data-parallel-size-local"
 
 
-def served(args: Sequence[str], where: str) -> tuple[list[str], tuple[str, ...]]:
+def strip_endpoint(args: Sequence[str], where: str) -> tuple[list[str], tuple[str, ...]]:
     """Return the arguments without where the server listens, and what is said about it.
 
     Raises:

@@ -25,12 +25,12 @@ from trimtab.host_settings.transaction import Switch, applied
 from trimtab.load.alternation import Toggle
 from trimtab.metrics.wall_time import COMPILE, Stopwatch
 from trimtab.model import (
+    CheckOutcome,
     Evidence,
     HostWrite,
     Outcome,
     Plan,
     RequestRecord,
-    Seen,
     Start,
     StartRequest,
     Window,
@@ -42,7 +42,7 @@ from trimtab.server import log
 from trimtab.server.launcher import Server, launch
 from trimtab.storage import atomic
 from trimtab.study import gate
-from trimtab.study.executors.load import Drive, Driven, Loaded, one_load
+from trimtab.study.executors.load import Drive, DriveResult, VerifiedServer, drive_workload
 from trimtab.study.progress import Display
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
@@ -50,7 +50,7 @@ from trimtab.verification.checks import ServerView, refuted, verify
 
 
 @dataclass(slots=True)
-class Alternating:
+class AlternatingSetting:
     """The live tuning of one start, as a plan of its own: its writes and its checks.
 
     ``evidence`` is what was seen of the checks when it was first on, or the refusal.
@@ -79,20 +79,23 @@ class Alternating:
             switch(on)
         except SettingRefusedError as error:
             self.evidence[:] = [
-                Evidence(check, Seen.NO, str(error), check.subject) for check in self.plan.checks
+                Evidence(check, CheckOutcome.NO, str(error), check.subject)
+                for check in self.plan.checks
             ]
             raise
         if on and not self.evidence:
             self.evidence += verify(self.plan, view, host)
 
 
-def parted(session: Session, plan: Plan, request: StartRequest) -> tuple[Plan, Alternating]:
+def split_plan(
+    session: Session, plan: Plan, request: StartRequest
+) -> tuple[Plan, AlternatingSetting]:
     """Return what of a start's plan holds throughout, and what alternates."""
     steady = session.compile(request.steady) if request.live else plan
     writes = tuple(write for write in plan.writes if write not in steady.writes)
     live = session.catalog[request.live].entry if request.live else ""
     checks = tuple(check for check in plan.checks if check.tuning == live)
-    return steady, Alternating(request, replace(plan, writes=writes, checks=checks))
+    return steady, AlternatingSetting(request, replace(plan, writes=writes, checks=checks))
 
 
 def write_json(path: Path, content: object) -> None:
@@ -153,7 +156,7 @@ def run_plan(
     folder: Path,
     display: Display,
     stop: Stop,
-    drive: Drive = one_load,
+    drive: Drive = drive_workload,
 ) -> Start:
     """Run one start of a plan, whatever made it, under whatever load; otherwise as `run_trial`."""
     began, clock = time.time(), time.monotonic()
@@ -201,7 +204,7 @@ def _attempt(
 ) -> None:
     """Launch, verify and drive; what the candidate does wrong ends here."""
     watch = findings.watch
-    steady, live = parted(session, plan, request)
+    steady, live = split_plan(session, plan, request)
     try:
         with applied(steady.writes, session.host, folder / JOURNAL, live=live.writes) as switch:
             display.state("starting")
@@ -216,7 +219,7 @@ def _attempt(
                 watch.lap("startup")
                 watch.times.update(_compiled(server))
                 toggle = live.toggle(switch, server, session)
-                loaded = Loaded(session, steady, server, display, stop, toggle)
+                loaded = VerifiedServer(session, steady, server, display, stop, toggle)
                 _examine(loaded, request, folder, drive, findings)
     except (StartFailedError, SettingRefusedError) as error:
         stop.check()
@@ -231,7 +234,7 @@ def _attempt(
 
 
 def _examine(
-    loaded: Loaded, request: StartRequest, folder: Path, drive: Drive, findings: _Findings
+    loaded: VerifiedServer, request: StartRequest, folder: Path, drive: Drive, findings: _Findings
 ) -> None:
     """Verify the live server and, if the plan is in effect, drive the load."""
     server = loaded.server
@@ -262,7 +265,7 @@ def _examine(
     _judge(loaded, driven, findings)
 
 
-def _judge(loaded: Loaded, driven: Driven, findings: _Findings) -> None:
+def _judge(loaded: VerifiedServer, driven: DriveResult, findings: _Findings) -> None:
     findings.windows, findings.answers = driven.windows, driven.answers
     findings.marks = driven.marks
     if driven.failed:

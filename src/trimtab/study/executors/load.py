@@ -16,7 +16,7 @@ from trimtab.load.guards import unsteady
 from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult, guarded, run_load
 from trimtab.load.workload import Workload
-from trimtab.metrics.aggregate import over_windows
+from trimtab.metrics.aggregate import start_metrics
 from trimtab.model import BASELINE, Phase, Plan, RequestRecord, StartRequest, Window
 from trimtab.search import rounds
 from trimtab.server.launcher import Server
@@ -26,7 +26,7 @@ from trimtab.study.signals import Stop
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class VerifiedServer:
     """A verified server of one start, ready for load; ``toggle`` is what alternates under it."""
 
     session: Session
@@ -82,7 +82,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Driven:
+class DriveResult:
     """What the load of a start gave: its windows, and the metrics that follow from them.
 
     ``failed`` is the sentence why the server did not serve it, or "". ``metrics`` is empty where
@@ -99,10 +99,10 @@ class Driven:
     marks: Mapping[str, str] = field(default_factory=dict)
 
 
-Drive = Callable[[Loaded, StartRequest], Driven]
+Drive = Callable[[VerifiedServer, StartRequest], DriveResult]
 
 
-def one_load(loaded: Loaded, request: StartRequest) -> Driven:
+def drive_workload(loaded: VerifiedServer, request: StartRequest) -> DriveResult:
     """Drive the session's workload once: what a study measures.
 
     Where profiles are confirmed, and of the baseline in any phase, the server's greedy answers are
@@ -113,7 +113,7 @@ def one_load(loaded: Loaded, request: StartRequest) -> Driven:
     """
     load = loaded.run(loaded.session.workload, request.seed)
     valid = [window for window in load.windows if not window.void]
-    metrics = over_windows(valid) if valid else {}
+    metrics = start_metrics(valid) if valid else {}
     closed = loaded.session.workload.concurrency is not None
     first = request.arm == request.stem
     speed = [one.metrics.get("output_throughput", 0.0) for one in valid]
@@ -121,7 +121,7 @@ def one_load(loaded: Loaded, request: StartRequest) -> Driven:
     void = (scattered or load.marks.get(saturation.MARK, "")) if first else ""
     if request.live:  # what alternates may well change the speed
         void = "" if rounds(load.windows) else "no round of its windows is whole and valid"
-    found = Driven(
+    found = DriveResult(
         load.windows, {}, load.failed, load.records, load.client, void=void, marks=load.marks
     )
     if void and not load.failed:

@@ -22,7 +22,7 @@ from trimtab.knobs import Env
 from trimtab.load.workload import load_workload
 from trimtab.metrics.table import Slo, parse_slo
 from trimtab.model import Factor, Risk, RiskLevel, Settings, Start, StartRequest
-from trimtab.simulated import Landscape, Machine, load_landscape, space_of
+from trimtab.simulated import Landscape, SimulatedMachine, load_landscape, space_of
 from trimtab.simulated.machine import FURTHER, LATENCY, OBJECTIVE
 from trimtab.study.options import Options, parse_budget, parse_objectives
 from trimtab.study.progress import Display
@@ -44,10 +44,10 @@ _NOWHERE: Final = Path(__file__).parents[2] / "simulated" / "nowhere"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Played(Session):
+class SimulatedSession(Session):
     """A session whose starts a machine of a landscape makes."""
 
-    machine: Machine
+    machine: SimulatedMachine
     serves: ClassVar[bool] = False
 
     def question(self) -> dict[str, object]:
@@ -56,7 +56,7 @@ class Played(Session):
         return {**super().question(), "landscape": whole}
 
 
-def open_played(options: Options) -> Played:
+def open_simulated_session(options: Options) -> SimulatedSession:
     """Resolve options against the landscape they name.
 
     Raises:
@@ -76,7 +76,7 @@ def open_played(options: Options) -> Played:
     those = f"{landscape.name} has {', '.join(tunings)}"
     require_known(entries, (*options.only, *options.skip), those)
     budget = parse_budget(options.budget or DEFAULT_BUDGET)
-    machine = Machine(landscape, options.seed)
+    machine = SimulatedMachine(landscape, options.seed)
     space = space_of(landscape, budget, options.seed)
     slo = _slo(options)
     factors, left_out = _chosen(space.factors, options)
@@ -86,7 +86,7 @@ def open_played(options: Options) -> Played:
     nowhere = SnapshotHost(_NOWHERE)
     found = facts.inspect(nowhere, {}, engine.platform)
     base = Settings(argv=(ENGINE, landscape.name))
-    return Played(
+    return SimulatedSession(
         options=options,
         model=landscape.name,
         engine=engine,
@@ -158,7 +158,7 @@ def catalogue(landscape: Landscape) -> Mapping[str, Tuning]:
             layer=ENGINE,
             summary=f"Simulated: {level}.",
             knob=Env("TRIMTAB_SIMULATED_" + name.upper().replace("-", "_")),
-            values=(None, str(Machine(landscape).on(name))),
+            values=(None, str(SimulatedMachine(landscape).on(name))),
             stock="off",
             risk=Risk(RiskLevel.NONE, "It is simulated."),
             sources=(Source(f"landscape {landscape.name}", "trimtab.simulated"),),
@@ -179,7 +179,7 @@ def play_trial(
     stop: Stop,
 ) -> Start:
     """Make one start of a landscape; see :func:`trimtab.study.executors.live.run_trial`."""
-    assert isinstance(session, Played)
+    assert isinstance(session, SimulatedSession)
     plan = session.compile(request.candidate)
     start = session.machine.start(request, number)
     return replace(start, plan=plan.digest, began=time.time())
