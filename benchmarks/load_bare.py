@@ -20,7 +20,7 @@ import time
 from load_ours import VOCABULARY, trimtab, workload
 from load_tools import SEED, Load, Reported, Tool, apart
 
-from trimtab.load.connection import Target
+from trimtab.load.connection import LoadTarget
 from trimtab.load.requests import build_requests
 
 STAMPS, ROOM, END = 35, 32, b"\r\n0\r\n\r\n"
@@ -36,7 +36,7 @@ def bare() -> Tool:
     return Tool(run, trimtab().schedule)
 
 
-def drive(target: Target, load: Load) -> dict[str, float]:
+def drive(target: LoadTarget, load: Load) -> dict[str, float]:
     """Drive a load; return the CPU seconds of it and the tokens that were asked for."""
     requests = build_requests(workload(load), SEED, VOCABULARY)[: load.requests]
     payloads = [target.encode(one) for one in reversed(requests)]
@@ -84,4 +84,4 @@ def drive(target: Target, load: Load) -> dict[str, float]:
 
 if __name__ == "__main__":
     asked = Load(**json.loads(sys.argv[2]))
-    print(json.dumps(drive(Target.parse(sys.argv[1], "mock"), asked)))
+    print(json.dumps(drive(LoadTarget.parse(sys.argv[1], "mock"), asked)))

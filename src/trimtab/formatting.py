@@ -25,15 +25,15 @@ NO_INTERVAL = "no interval: fewer than 3 degrees of freedom"
 """Why an effect has none."""
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return text without what would steer a terminal: servers choose their own names."""
     return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
 
 
-def styled(text: str) -> str:
+def styled_text(text: str) -> str:
     """Return text that may have colours, and nothing else that would steer a terminal."""
     return "".join(
-        part if _COLOUR.fullmatch(part) else plain(part) for part in re.split(_COLOURS, text)
+        part if _COLOUR.fullmatch(part) else plain_text(part) for part in re.split(_COLOURS, text)
     )
 
 
@@ -158,7 +158,7 @@ def line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+def wrap_lines(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
     """Return ``text`` as lines of at most ``width`` columns; a longer word stands alone.
 
     ``first`` and ``rest`` begin the first line and the others. A percent sign stays beside its
@@ -166,7 +166,7 @@ def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]
     """
     room = width - len(rest)
     if first.strip() and len(first) + len(line(text).partition(" ")[0]) > width:
-        return [first.rstrip(), *wrapped(text, width, rest, rest)]
+        return [first.rstrip(), *wrap_lines(text, width, rest, rest)]
 
     def kept(quoted: re.Match[str]) -> str:
         return quoted[0].replace(" ", "\u00a0") if len(quoted[0]) <= room else quoted[0]

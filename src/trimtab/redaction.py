@@ -192,7 +192,7 @@ _LISTED = re.compile(r"""["']\s*(?P<value>(?:,\s*(?:"[^"\n-][^"\n]*"|'[^'\n-][^'
 _EMPTY = frozenset({"''", '""', "[]", "None", "null", "true", "false", "True", "False", "["})
 
 
-def masked(text: str, known: Iterable[str] = ()) -> str:
+def mask_text(text: str, known: Iterable[str] = ()) -> str:
     """Return a text with each secret replaced by ``***``.
 
     A secret is what stands under a secret's name, what has a credential's shape, and each of the
@@ -201,7 +201,7 @@ def masked(text: str, known: Iterable[str] = ()) -> str:
     return _by_name(_by_shape(_without(text, known)), prose=False)
 
 
-def masked_prose(text: str, known: Iterable[str] = ()) -> str:
+def mask_prose(text: str, known: Iterable[str] = ()) -> str:
     """Return a message or a log without secrets: `masked`, but a colon ends a clause there."""
     return _by_name(_by_shape(_without(text, known)), prose=True)
 
@@ -221,7 +221,7 @@ def mask_file(path: Path, known: Iterable[str]) -> None:
         mode = path.stat().st_mode
         with draft.open("x", errors="surrogateescape", newline="") as target:
             while piece := source.readline(_LONGEST):
-                target.write(masked_prose(piece, known))
+                target.write(mask_prose(piece, known))
     draft.chmod(mode & 0o777)
     draft.replace(path)
 
@@ -291,10 +291,10 @@ def is_marker(value: object) -> bool:
 
 def redact(env: Mapping[str, str]) -> dict[str, str]:
     """Return ``env`` with the value of every variable that looks secret replaced by its marker."""
-    return {name: marker(name) if hidden(name, value) else value for name, value in env.items()}
+    return {name: marker(name) if is_secret(name, value) else value for name, value in env.items()}
 
 
-def hidden(name: str, value: str | None) -> bool:
+def is_secret(name: str, value: str | None) -> bool:
     """Return whether a variable holds a secret, by its name or by its value.
 
     Its marker is one too: what it stands for is never written.
@@ -312,7 +312,7 @@ def secret_values(settings: Settings, environment: Mapping[str, str]) -> frozens
     argv = settings.argv
     found = [argv[index].removeprefix(prefix) for index, prefix, _ in argv_secrets(argv)]
     given = {**environment, **dict(settings.env)}
-    found += [value for name, value in given.items() if hidden(name, value)]
+    found += [value for name, value in given.items() if is_secret(name, value)]
     parts = [part for value in found for part in secrets_in(value)]
     passwords = [part.partition(":")[2] for part in parts]
     plain = {one for one in (*found, *parts, *passwords) if len(one) >= _SHORTEST_MASKED}
@@ -341,7 +341,7 @@ def argv_secrets(argv: Sequence[str]) -> Iterator[tuple[int, str, str]]:
             option = "" if equals else head
         elif not looks_secret(option) and (match := _ASSIGNMENT.fullmatch(word)):
             option = ""
-            if hidden(match[1], match[2]):
+            if is_secret(match[1], match[2]):
                 yield index, f"{match[1]}=", match[1]
         elif _hides(option, word):
             seen += 1
@@ -392,7 +392,7 @@ def redact_settings(settings: Settings) -> Settings:
     for index, prefix, name in argv_secrets(settings.argv):
         argv[index] = prefix + marker(name)
     env = tuple(
-        (name, marker(name) if hidden(name, value) else value) for name, value in settings.env
+        (name, marker(name) if is_secret(name, value) else value) for name, value in settings.env
     )
     return replace(settings, argv=tuple(argv), env=env)
 
@@ -414,7 +414,7 @@ def redact_evidence(evidence: Sequence[Evidence], known: Iterable[str]) -> tuple
             check=_redact_check(one.check),
             observed=marker(one.check.subject)
             if _hides_check(one.check)
-            else masked_prose(one.observed, known),
+            else mask_prose(one.observed, known),
         )
         for one in evidence
     )
@@ -422,7 +422,7 @@ def redact_evidence(evidence: Sequence[Evidence], known: Iterable[str]) -> tuple
 
 def _hides_check(check: Check) -> bool:
     expected = check.expected if isinstance(check.expected, str) else None
-    return check.kind is CheckKind.ENVIRON and hidden(check.subject, expected)
+    return check.kind is CheckKind.ENVIRON and is_secret(check.subject, expected)
 
 
 def _redact_check(check: Check) -> Check:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contracts.machines import STOCK, context_of, facts_of, plain_host
-from trimtab.catalog import CATALOG, Context, Tuning, conflict, space, with_further
+from trimtab.catalog import CATALOG, Context, Tuning, conflict, space, with_further_values
 from trimtab.catalog.schema import no_lead
 from trimtab.errors import UnknownTuningError, UsageError
 from trimtab.facts import Facts
@@ -596,7 +596,7 @@ def test_a_further_value_may_replace_what_the_baseline_sets(plain: Context) -> N
     baked = replace(emulated(plain).baseline, env=(("TASK_QUEUE_ENABLE", "1"),))
     context = replace(emulated(plain), baseline=baked, tries=QUEUES)
     assert chosen(context).keys() >= QUEUES.keys()
-    catalog = with_further(CATALOG, QUEUES)
+    catalog = with_further_values(CATALOG, QUEUES)
     plan = compile_plan((("task-queue=0", "0"),), baked, plain.facts, catalog=catalog)
     assert dict(plan.settings.env)["TASK_QUEUE_ENABLE"] == "0"
     assert plan.candidate == (("task-queue", "0"),)
@@ -606,7 +606,7 @@ def test_a_further_value_may_replace_what_the_baseline_sets(plain: Context) -> N
 
 
 def test_an_entry_that_excludes_one_excludes_its_further_values() -> None:
-    catalog = with_further(CATALOG, ["jemalloc=/b.so"])
+    catalog = with_further_values(CATALOG, ["jemalloc=/b.so"])
     for one, other in (("jemalloc=/b.so", "tcmalloc"), ("tcmalloc", "jemalloc=/b.so")):
         assert conflict(catalog, one, other) == conflict(catalog, "jemalloc", "tcmalloc")
     assert conflict(catalog, "jemalloc", "tcmalloc")

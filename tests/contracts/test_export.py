@@ -14,7 +14,7 @@ from tests.unit.show_samples import PROFILE, profile_of
 from tests.unit.test_export import NAME, NASTY, WORD
 from trimtab.errors import StudyError
 from trimtab.export import FORMATS, Artefact, Order, render
-from trimtab.export.order import Carried
+from trimtab.export.order import ParsedArtefact
 from trimtab.model import HostWrite, Settings
 from trimtab.profiles.profile import EngineId
 from trimtab.redaction import redact_settings
@@ -97,13 +97,13 @@ def verify_command(text: str) -> str:
     return line.removeprefix("# verify while it runs: ")
 
 
-def expected(artefact: Artefact, wanted: Settings) -> Carried:
+def expected(artefact: Artefact, wanted: Settings) -> ParsedArtefact:
     fields, writes = CARRIES[artefact.file]
     whole = redact_settings(wanted)
     part = replace(Settings(()), **{name: getattr(whole, name) for name in fields})
     if artefact.file == "vllm.yaml":
         part = replace(part, argv=("vllm", *part.argv[part.argv.index("serve") :]))
-    return Carried(part, writes)
+    return ParsedArtefact(part, writes)
 
 
 def test_every_format_has_a_contract() -> None:
@@ -209,7 +209,7 @@ def test_a_heading_cannot_break_out_of_its_comment(artefact: Artefact, evil: str
 )
 def test_a_foreign_file_gives_no_plan(artefact: Artefact, text: str) -> None:
     with suppress(StudyError):
-        assert artefact.parse(text) == Carried(Settings(()))
+        assert artefact.parse(text) == ParsedArtefact(Settings(()))
 
 
 def test_the_nasty_words_are_drawn() -> None:

@@ -13,7 +13,7 @@ from trimtab.catalog import CATALOG, Context
 from trimtab.errors import UsageError
 from trimtab.facts import inspect, situation
 from trimtab.host import SnapshotHost
-from trimtab.host_settings.plan import Fate, plan
+from trimtab.host_settings.plan import SettingAction, plan
 from trimtab.lint import check, parse_context, read
 from trimtab.model import Fact, Scope
 from trimtab.plan import compile_plan
@@ -124,12 +124,13 @@ def test_a_plan_for_the_host_and_a_candidate_agree(name: str, machine: str) -> N
     here = replace(here, facts=free)
     rows = plan(presets.find(name).of_host(), here, host, "test").rows
     chosen = {one for one, _ in presets.find(name)(here) if CATALOG[one].scope is Scope.HOST}
-    assert {row.tuning for row in rows if row.fate is Fate.WRITE} == chosen
+    assert {row.tuning for row in rows if row.fate is SettingAction.WRITE} == chosen
     lost = {one.name: one.reason for one in presets.skipped_steps(name, here)}
     refused = {
         row.tuning: row.why
         for row in rows
-        if row.fate is Fate.REFUSED and not row.why.startswith("cannot read")  # not captured
+        if row.fate is SettingAction.REFUSED
+        and not row.why.startswith("cannot read")  # not captured
     }
     assert {name: lost.get(name) for name in refused} == refused
 

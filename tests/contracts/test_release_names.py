@@ -23,7 +23,7 @@ def found(table: Releases, version: str, *, all_names: bool) -> tuple[Finding, .
 
     options, variables = had("options"), had("variables")
     assert variables
-    return rules.in_process(
+    return rules.process_findings(
         Scene(
             situation=Situation(versions={table.component: version}),
             argv=("vllm", "serve", "m", *options),

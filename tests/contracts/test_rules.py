@@ -50,7 +50,7 @@ def found_in(case: dict[str, Any], rule: str) -> list[Finding]:
         document = lint.read(case["file"], "\n".join(case["text"]) + "\n")
         found = lint.check(document, lint.parse_context(case.get("context", "")))
     else:
-        found = rules.in_process(scene_of(case))
+        found = rules.process_findings(scene_of(case))
     return [one for one in found if one.rule == rule]
 
 

@@ -13,7 +13,7 @@ from trimtab.catalog import CATALOG, Tuning
 from trimtab.cli.render.doctor import as_data
 from trimtab.diagnosis import machine, table
 from trimtab.diagnosis.capture import RecordingHost
-from trimtab.diagnosis.row import State
+from trimtab.diagnosis.row import TuningState
 from trimtab.facts import Facts, inspect, kernel, situation
 from trimtab.host import SnapshotHost
 from trimtab.knobs import Sysctl, Sysfs
@@ -26,7 +26,7 @@ FACTS: dict[str, Facts] = {
 names = pytest.mark.parametrize("name", sorted(FACTS))
 
 
-def view(name: str) -> diagnosis.View:
+def view(name: str) -> diagnosis.DiagnosisView:
     host = SnapshotHost(HOSTS / name)
     environment = machine.find_environment(host, None, local=False)
     return machine.view(host, {}, environment, local=False)
@@ -53,15 +53,15 @@ def test_a_diagnosis_has_one_row_for_each_entry(name: str) -> None:
     rows = diagnosis.rows(view(name))
     assert [row.tuning for row in rows] == [n for n, t in CATALOG.items() if not t.dummy]
     for row in rows:
-        assert row.state in State
-        if row.state in (State.NOT_APPLICABLE, State.UNKNOWN):
+        assert row.state in TuningState
+        if row.state in (TuningState.NOT_APPLICABLE, TuningState.UNKNOWN):
             assert row.observed, f"{row.tuning} must say why"
 
 
 @names
 def test_a_diagnosis_is_plain_data(name: str) -> None:
     seen = view(name)
-    data = as_data(seen, diagnosis.rows(seen), table.unowned(seen), ())
+    data = as_data(seen, diagnosis.rows(seen), table.unowned_findings(seen), ())
     again = json.loads(json.dumps(data))
     assert set(again) >= {"situation", "facts", "tunings", "findings", "processes", "unread"}
 
@@ -69,21 +69,21 @@ def test_a_diagnosis_is_plain_data(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "tuning", "state"),
     [
-        ("a2-openeuler", "sched-migration-cost", State.WRONG_VALUE),
-        ("a2-openeuler", "optimized-python", State.ACTIVE),
-        ("a2-openeuler", "container-devices", State.ACTIVE),
-        ("a3", "sched-migration-cost", State.NOT_APPLICABLE),
-        ("a3", "optimized-python", State.STOCK),
-        ("310p", "swappiness", State.WRONG_VALUE),
-        ("310p", "file-limit", State.WRONG_VALUE),
-        ("cuda", "cpu-governor", State.ACTIVE),
-        ("cuda", "task-queue", State.NOT_APPLICABLE),
-        ("cuda", "optimized-python", State.UNKNOWN),
-        ("debian-vm", "hccl-buffsize", State.NOT_APPLICABLE),
-        ("k8s-pod", "cpu-binding-wrapper", State.ACTIVE),
+        ("a2-openeuler", "sched-migration-cost", TuningState.WRONG_VALUE),
+        ("a2-openeuler", "optimized-python", TuningState.ACTIVE),
+        ("a2-openeuler", "container-devices", TuningState.ACTIVE),
+        ("a3", "sched-migration-cost", TuningState.NOT_APPLICABLE),
+        ("a3", "optimized-python", TuningState.STOCK),
+        ("310p", "swappiness", TuningState.WRONG_VALUE),
+        ("310p", "file-limit", TuningState.WRONG_VALUE),
+        ("cuda", "cpu-governor", TuningState.ACTIVE),
+        ("cuda", "task-queue", TuningState.NOT_APPLICABLE),
+        ("cuda", "optimized-python", TuningState.UNKNOWN),
+        ("debian-vm", "hccl-buffsize", TuningState.NOT_APPLICABLE),
+        ("k8s-pod", "cpu-binding-wrapper", TuningState.ACTIVE),
     ],
 )
-def test_what_is_recorded_there_shows(name: str, tuning: str, state: State) -> None:
+def test_what_is_recorded_there_shows(name: str, tuning: str, state: TuningState) -> None:
     found = {row.tuning: row for row in diagnosis.rows(view(name))}
     assert found[tuning].state is state, found[tuning]
 

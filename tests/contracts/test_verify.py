@@ -31,7 +31,7 @@ from trimtab.model import (
     Value,
 )
 from trimtab.plan import compile_plan
-from trimtab.verification.checks import _OBSERVERS, refuted, summary, verify
+from trimtab.verification.checks import _OBSERVERS, refutations, summary, verify
 
 YES, NO, UNOBSERVABLE = CheckOutcome.YES, CheckOutcome.NO, CheckOutcome.UNOBSERVABLE
 GONE = 2**22 + 1
@@ -412,8 +412,8 @@ def test_without_a_process_of_the_role_nothing_has_the_value(check: Check) -> No
 def test_refuted_and_summary() -> None:
     check = Check(CheckKind.ROLES, "worker", 0)
     evidence = [Evidence(check, seen, "x", "y") for seen in (YES, NO, UNOBSERVABLE, YES)]
-    assert refuted(evidence) == (evidence[1],)
-    assert refuted(evidence[2:]) == ()
+    assert refutations(evidence) == (evidence[1],)
+    assert refutations(evidence[2:]) == ()
     assert summary(evidence) == "2 yes, 1 no, 1 unobservable"
 
 
@@ -432,7 +432,7 @@ def test_a_plan_of_the_catalogue_is_confirmed_and_refuted_as_a_whole(plain: Cont
     env = {key: value for key, value in plan.settings.env if not key.startswith("HF_")}
     with child(ARENAS, **env) as api, child(ARENAS, **env) as engine, child(ARENAS) as stock:
         good = View(process(api), process(engine, "engine"))
-        assert refuted(verify(plan, good, LocalHost())) == ()
+        assert refutations(verify(plan, good, LocalHost())) == ()
         bad = View(process(stock), process(engine, "engine"), process(stock, "worker"))
-        wrong = {one.check.tuning for one in refuted(verify(plan, bad, LocalHost()))}
+        wrong = {one.check.tuning for one in refutations(verify(plan, bad, LocalHost()))}
         assert wrong == {"dummy", "malloc-arenas", "one-process-engine"}

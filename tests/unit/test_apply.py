@@ -13,7 +13,7 @@ import pytest
 
 from trimtab.errors import HostError
 from trimtab.host import LocalHost
-from trimtab.host_settings.transaction import applied, pending, recover
+from trimtab.host_settings.transaction import pending_places, recover, temporary_writes
 from trimtab.model import HostWrite
 
 BEFORE = {"/swappiness": "60\n", "/enabled": "always [madvise] never\n", "/balancing": "1\n"}
@@ -61,7 +61,7 @@ def journal(tmp_path: Path) -> Path:
 
 @contextmanager
 def held(tree: Tree, journal: Path, writes: tuple[HostWrite, ...] = WRITES) -> Iterator[None]:
-    with applied(writes, tree, journal, lock=journal.parent / "lock"):
+    with temporary_writes(writes, tree, journal, lock=journal.parent / "lock"):
         yield
 
 
@@ -72,14 +72,14 @@ def restore(tree: Tree, journal: Path) -> tuple[str, ...]:
 def test_written_inside_restored_outside(tree: Tree, journal: Path) -> None:
     with held(tree, journal):
         inside = tree.now()
-        assert pending(journal) == ("/swappiness", "/enabled", "/balancing")
+        assert pending_places(journal) == ("/swappiness", "/enabled", "/balancing")
     assert inside == {
         "/swappiness": "1",
         "/enabled": "[always] madvise never\n",
         "/balancing": "0",
     }
     assert tree.now() == BEFORE
-    assert pending(journal) == ()
+    assert pending_places(journal) == ()
     assert restore(tree, journal) == ()
 
 
@@ -96,7 +96,7 @@ def test_restored_backwards_when_the_body_raises(tree: Tree, journal: Path) -> N
 
 
 def test_no_writes_need_no_lock_and_no_journal(tree: Tree, journal: Path) -> None:
-    with applied((), tree, journal, lock=Path("/nonexistent/lock")):
+    with temporary_writes((), tree, journal, lock=Path("/nonexistent/lock")):
         pass
     assert not journal.exists()
     assert recover(journal, tree, lock=Path("/nonexistent/lock")) == ()
@@ -104,7 +104,7 @@ def test_no_writes_need_no_lock_and_no_journal(tree: Tree, journal: Path) -> Non
 
 def test_a_value_that_is_there_already_is_not_written(tree: Tree, journal: Path) -> None:
     with held(tree, journal, (HostWrite("/enabled", "madvise"),)):
-        assert pending(journal) == ()
+        assert pending_places(journal) == ()
 
 
 def test_a_refused_write_undoes_the_earlier_ones(tree: Tree, journal: Path) -> None:
@@ -159,7 +159,10 @@ def test_only_one_at_a_time(tree: Tree, journal: Path) -> None:
 
 def test_a_lock_that_cannot_be_made_is_one_line(tree: Tree, journal: Path) -> None:
     lock = tree.root / "swappiness" / "lock"
-    with pytest.raises(HostError, match="cannot lock"), applied(WRITES, tree, journal, lock=lock):
+    with (
+        pytest.raises(HostError, match="cannot lock"),
+        temporary_writes(WRITES, tree, journal, lock=lock),
+    ):
         pytest.fail("the body must not run")
 
 
@@ -204,7 +207,7 @@ def test_killed_at_any_step_recovers_exactly(tree: Tree, journal: Path, step: in
     assert done.returncode == 9, "the child must have been killed at this step"
     assert restore(tree, journal) == ()
     assert tree.now() == BEFORE
-    assert pending(journal) == ()
+    assert pending_places(journal) == ()
 
 
 def test_a_torn_journal_is_replayed(tree: Tree, journal: Path) -> None:
@@ -213,7 +216,7 @@ def test_a_torn_journal_is_replayed(tree: Tree, journal: Path) -> None:
     tree.write("/swappiness", "1")
     assert restore(tree, journal) == ()
     assert tree.now() == BEFORE
-    assert pending(journal) == ()
+    assert pending_places(journal) == ()
 
 
 def test_recover_goes_on_past_a_failure(tree: Tree, journal: Path) -> None:
@@ -226,4 +229,4 @@ def test_recover_goes_on_past_a_failure(tree: Tree, journal: Path) -> None:
     (sentence,) = restore(tree, journal)
     assert "/absent must be set back to '1' by hand" in sentence
     assert tree.now() == BEFORE
-    assert pending(journal) == ("/absent",)
+    assert pending_places(journal) == ("/absent",)

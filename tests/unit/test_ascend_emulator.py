@@ -15,7 +15,7 @@ from trimtab import engines, export
 from trimtab.catalog import torch_npu_versions
 from trimtab.cli.app import app
 from trimtab.emulator import LABEL, build, environments
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.engines import ascend_emulator
 from trimtab.environments import distributions, installing, managed
 from trimtab.errors import EngineInstallError, StudyError, UsageError
@@ -29,7 +29,7 @@ EMULATED = replace(
 
 
 def test_the_machine_is_described_in_words() -> None:
-    assert ascend_emulator.machine("") == StandIn()
+    assert ascend_emulator.machine("") == EmulatedMachine()
     found = ascend_emulator.machine("chip=910_93 devices=2")
     assert (found.chip, found.devices) == ("910_93", 2)
 
@@ -85,7 +85,7 @@ def test_a_fault_names_an_operator_that_there_is(
     (tmp_path / "libopapi.so").write_bytes(b"\0aclnnAdd\0aclnnMulGetWorkspaceSize\0")
     engine = replace(ascend_emulator.assume("ascend-emulator"), installed=True)
     faulty = {
-        name: replace(engine, stand_in=StandIn(fault=f"launch:slow5,{name}:lost"))
+        name: replace(engine, stand_in=EmulatedMachine(fault=f"launch:slow5,{name}:lost"))
         for name in ("aclnnAdd", "aclnnMul", "aclnnMulGetWorkspaceSize")
     }
     assert "aclnnAdd:lost" in faulty.pop("aclnnAdd").environment("m")["TRIMTAB_STANDIN_FAULT"]
@@ -97,7 +97,7 @@ def test_a_fault_names_an_operator_that_there_is(
 def test_only_the_emulator_has_a_caveat() -> None:
     assert engines.caveat("ascend-emulator") == LABEL
     assert {engines.caveat(name) for name in engines.names()} == {LABEL, ""}
-    assert "ascend-emulator" in engines.installable()
+    assert "ascend-emulator" in engines.installable_engines()
 
 
 def test_a_profile_carries_the_caveat_and_cannot_lose_it(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.unit.show_samples import PROFILE
 from trimtab.cli import app, terminal
 from trimtab.model import Plan, Settings
 from trimtab.profiles.profile import write_profile
-from trimtab.redaction import masked, masked_prose, redact_settings, secret_values
+from trimtab.redaction import mask_prose, mask_text, redact_settings, secret_values
 from trimtab.study.baseline import parse
 
 ENCODED = base64.b64encode(b"user:CANARY-basic").decode()
@@ -168,12 +168,12 @@ def test_assignments_before_a_command_keep_their_names() -> None:
     ],
 )
 def test_lines_of_launch_files(text: str, shown: str) -> None:
-    assert masked(text) == shown
+    assert mask_text(text) == shown
 
 
 def test_what_http_sends_of_a_password_is_known() -> None:
     known = secret_values(Settings(("vllm", "--proxy", "http://user:CANARY-basic@h")), {})
-    assert masked_prose(f"sent {ENCODED}", known) == "sent ***="
+    assert mask_prose(f"sent {ENCODED}", known) == "sent ***="
 
 
 def test_a_measurement_holds_none(

@@ -13,7 +13,7 @@ import pytest
 from trimtab import search
 from trimtab.cli import precision
 from trimtab.errors import UsageError
-from trimtab.load.workload import windowed
+from trimtab.load.workload import with_windows
 from trimtab.measurement import blocks as measure
 from trimtab.model import (
     BASELINE,
@@ -137,8 +137,8 @@ def test_auto_changes_whole_phases_by_the_noise_before_them() -> None:
 
 def test_a_number_of_windows_replaces_the_workloads() -> None:
     session = auto()
-    assert windowed(session.workload, 5).windows == 5
-    assert windowed(session.workload, None) is session.workload
+    assert with_windows(session.workload, 5).windows == 5
+    assert with_windows(session.workload, None) is session.workload
     assert parse_windows("7") == 7
     assert parse_windows("auto") is parse_windows(None) is None
     for wrong in ("0", "-1", "some", "1.5"):
@@ -226,15 +226,15 @@ def test_what_pairs_can_find() -> None:
     rng = np.random.default_rng(1)
     hits = sum(look(rng.normal(found, 0.02, 12), 0.0, 12).low > 0 for _ in range(500))  # type: ignore[operator, arg-type]
     assert 0.72 < hits / 500 < 0.88
-    assert "12 pairs find a difference of" in precision.before(0.05, 12)
+    assert "12 pairs find a difference of" in precision.comparison_forecast(0.05, 12)
     spread = VarianceComponents(0.02, 0.01, 6, 12, 3.0, 60.0, 10.0, 2)
-    told = list(precision.after({"noise": {
+    told = list(precision.noise_sentences({"noise": {
         name: getattr(spread, name) for name in VarianceComponents.__dataclass_fields__
     }, "detectable_effect": 0.03, "most_pairs": 12}))  # fmt: skip
     assert "--windows 2" in told[0]
     assert "12 pairs find a difference of 3.0 % (80 % power" in told[1]
-    assert list(precision.after({"noise": None})) == []
-    assert precision.detectable([0.1], 12) is None
+    assert list(precision.noise_sentences({"noise": None})) == []
+    assert precision.detectable_effect([0.1], 12) is None
 
 
 def test_a_share_is_a_percentage_or_a_number() -> None:

@@ -14,43 +14,43 @@ import pytest
 
 from trimtab import diagnosis
 from trimtab.diagnosis import allocator, live, machine, table
-from trimtab.diagnosis.live import within
-from trimtab.diagnosis.row import Allocator, Row, State, View
+from trimtab.diagnosis.live import read_in_time
+from trimtab.diagnosis.row import Allocator, DiagnosisView, TuningDiagnosis, TuningState
 from trimtab.errors import HostError
 from trimtab.host import LocalHost
-from trimtab.lint.interest import interesting
+from trimtab.lint.interest import is_serving_variable
 from trimtab.model import Process
 
 
-def here(**env: str) -> View:
-    return machine.view(LocalHost(), env, machine.Environment("", {}), local=False)
+def here(**env: str) -> DiagnosisView:
+    return machine.view(LocalHost(), env, machine.PythonEnvironment("", {}), local=False)
 
 
-def row(view: View, name: str) -> Row:
+def row(view: DiagnosisView, name: str) -> TuningDiagnosis:
     return next(one for one in diagnosis.rows(view) if one.tuning == name)
 
 
 def test_nothing_set_is_stock() -> None:
-    assert row(here(), "vllm-logging-level").state is State.STOCK
+    assert row(here(), "vllm-logging-level").state is TuningState.STOCK
 
 
 def test_an_inert_variable_has_no_effect_and_fails() -> None:
     seen = here(VLLM_USE_V1="1")
     found = row(seen, "vllm-use-v1")
-    assert found.state is State.NO_EFFECT
+    assert found.state is TuningState.NO_EFFECT
     assert "take it out" in found.todo
-    assert table.troubled(diagnosis.rows(seen), ())
+    assert table.has_trouble(diagnosis.rows(seen), ())
 
 
 def test_an_unknown_variable_is_a_finding_of_no_entry() -> None:
-    found = table.unowned(here(VLLM_LOGING_LEVEL="INFO"))
+    found = table.unowned_findings(here(VLLM_LOGING_LEVEL="INFO"))
     assert [one.setting for one in found] == ["VLLM_LOGING_LEVEL"]
     assert "VLLM_LOGGING_LEVEL" in found[0].message
 
 
 def test_a_preloaded_file_that_is_missing_has_no_effect() -> None:
     found = row(here(LD_PRELOAD="/nowhere/libjemalloc.so.2"), "jemalloc")
-    assert found.state is State.NO_EFFECT
+    assert found.state is TuningState.NO_EFFECT
     assert "does not exist" in found.todo
 
 
@@ -94,10 +94,10 @@ def test_a_probe_that_cannot_run_says_why() -> None:
 
 def test_a_read_that_hangs_is_given_up() -> None:
     with pytest.raises(HostError, match="hangs"):
-        within(0.01, "a file", lambda: time.sleep(5))
-    assert within(5, "a file", lambda: 3) == 3
+        read_in_time(0.01, "a file", lambda: time.sleep(5))
+    assert read_in_time(5, "a file", lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
-        within(5, "a file", lambda: 1 // 0)
+        read_in_time(5, "a file", lambda: 1 // 0)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_roles_that_differ_are_named(child: subprocess.Popen[bytes]) -> None:
     seen = here(TASK_QUEUE_ENABLE="1").processes[0]
     tree = [Process(child.pid, 1, "api", "vllm", ("vllm", "serve", "m"))]
     other = live.view(here(), LocalHost(), tree, dict, "").processes[0]
-    said = live.differences((seen, other), interesting)
+    said = live.differences((seen, other), is_serving_variable)
     assert len(said) == 1
     assert "'1' in this environment" in said[0]
     assert f"'2' in api {child.pid}" in said[0]
@@ -148,9 +148,9 @@ def test_a_configuration_that_the_server_overrules_has_no_effect(
     words = ("vllm", "serve", "m", "--dtype", "float32")
     tree = [Process(child.pid, 1, "api", "vllm", words)]
     seen = live.view(here(), LocalHost(), tree, lambda: {"dtype": "torch.bfloat16"}, "")
-    assert row(seen, "dtype").state is State.NO_EFFECT
+    assert row(seen, "dtype").state is TuningState.NO_EFFECT
     fine = live.view(here(), LocalHost(), tree, lambda: {"dtype": "torch.float32"}, "")
-    assert row(fine, "dtype").state is State.ACTIVE
+    assert row(fine, "dtype").state is TuningState.ACTIVE
 
 
 def test_a_capture_needs_a_new_folder(tmp_path: Path) -> None:

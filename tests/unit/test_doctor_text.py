@@ -15,7 +15,7 @@ from trimtab import diagnosis
 from trimtab.cli.app import app
 from trimtab.cli.render.doctor import Layout, lines, show
 from trimtab.diagnosis import allocator, machine, table
-from trimtab.diagnosis.row import Allocator, Row, State, View
+from trimtab.diagnosis.row import Allocator, DiagnosisView, TuningDiagnosis, TuningState
 from trimtab.errors import UsageError
 from trimtab.host import LocalHost, SnapshotHost
 from trimtab.model.finding import Finding, Problem, Severity
@@ -24,12 +24,14 @@ MACHINES = sorted(path.name for path in HOSTS.iterdir() if path.is_dir())
 LONG = "/sys/devices/system/cpu/cpu0/cpufreq/energy_performance_preference"
 
 
-def view(name: str) -> View:
+def view(name: str) -> DiagnosisView:
     host = SnapshotHost(HOSTS / name)
     return machine.view(host, {}, machine.find_environment(host, None, local=False), local=False)
 
 
-def text(seen: View, rows: tuple[Row, ...], layout: Layout, *findings: Finding) -> list[str]:
+def text(
+    seen: DiagnosisView, rows: tuple[TuningDiagnosis, ...], layout: Layout, *findings: Finding
+) -> list[str]:
     return [line.text for line in lines(seen, rows, findings, (), layout)]
 
 
@@ -49,9 +51,11 @@ def test_lines_fit_80_columns_and_words_stay_whole(name: str, everything: bool) 
 
 
 ROWS = (
-    Row("jemalloc", "allocator", State.STOCK),
-    Row("swappiness", "kernel", State.WRONG_VALUE, "0", "/proc/sys/vm/swappiness", "set 1"),
-    Row("tcmalloc", "allocator", State.ACTIVE, "libtcmalloc.so.4", "LD_PRELOAD"),
+    TuningDiagnosis("jemalloc", "allocator", TuningState.STOCK),
+    TuningDiagnosis(
+        "swappiness", "kernel", TuningState.WRONG_VALUE, "0", "/proc/sys/vm/swappiness", "set 1"
+    ),
+    TuningDiagnosis("tcmalloc", "allocator", TuningState.ACTIVE, "libtcmalloc.so.4", "LD_PRELOAD"),
 )
 WARNING = Finding(
     "unknown-variable",
@@ -106,8 +110,8 @@ def test_only_the_state_has_a_style_and_a_pipe_none() -> None:
 
 def test_a_preloaded_library_that_does_not_exist_is_a_finding() -> None:
     env = {"LD_PRELOAD": "/nope.so:/nowhere/libjemalloc.so.2:libname.so:/lib/$LIB/x.so"}
-    seen = machine.view(LocalHost(), env, machine.Environment("", {}), local=False)
-    (found,) = table.unowned(seen)
+    seen = machine.view(LocalHost(), env, machine.PythonEnvironment("", {}), local=False)
+    (found,) = table.unowned_findings(seen)
     assert (found.rule, found.severity, found.setting) == (
         "preload-missing",
         Severity.WARNING,
@@ -125,8 +129,8 @@ def test_libraries_of_a_container_are_looked_up_inside_it(tmp_path: Path) -> Non
     (tmp_path / "lib" / "lost.so").symlink_to("/lib/gone.so")
     asked = ("/lib/liba.so", "/lib/liba.so.1", "/lib/lost.so", "/lib/none.so", "relative.so")
     root = str(tmp_path)
-    assert allocator.missing_of(LocalHost(), asked, root) == ("/lib/lost.so", "/lib/none.so")
-    assert allocator.missing_of(LocalHost(), asked, f"{root}/unreadable") == ()
+    assert allocator.missing_files(LocalHost(), asked, root) == ("/lib/lost.so", "/lib/none.so")
+    assert allocator.missing_files(LocalHost(), asked, f"{root}/unreadable") == ()
 
 
 @pytest.mark.parametrize("name", ["vllm", "vllm.py", "nowhere"])

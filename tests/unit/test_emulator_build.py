@@ -53,7 +53,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_names_are_read_from_the_wheel(wheel: Path) -> None:
-    wanted = names.requested_names(wheel / "torch_npu")
+    wanted = names.required_names(wheel / "torch_npu")
     assert {"aclrtSetDevice", "HcclNewThing", "aclrtOnlyByName"} <= set(wanted.runtime)
     assert not any(one.startswith("aclnn") for one in wanted.runtime)
     assert {"aclnnAdd", "aclnnAddGetWorkspaceSize", "aclnnSwiGlu"} <= set(wanted.operators)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.emulator import build
-from trimtab.emulator.machine import CALLS, FAULT_CHARACTERS, FAULTS_AT_MOST, StandIn
+from trimtab.emulator.machine import CALLS, FAULT_CHARACTERS, FAULTS_AT_MOST, EmulatedMachine
 from trimtab.errors import UsageError
 
 DOCS = Path(__file__).parents[2] / "docs" / "emulator.md"
@@ -49,7 +49,7 @@ def test_the_limits_are_those_of_the_c_source() -> None:
     ],
 )
 def test_faults_that_can_be_injected(fault: str) -> None:
-    StandIn(fault=fault).check()
+    EmulatedMachine(fault=fault).check()
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_faults_that_can_be_injected(fault: str) -> None:
 )
 def test_faults_that_would_not_be_injected(fault: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        StandIn(fault=fault).check()
+        EmulatedMachine(fault=fault).check()
 
 
 @pytest.mark.parametrize("gib", [0, 129, 9999999])
 def test_a_memory_that_no_device_has(gib: int) -> None:
     with pytest.raises(UsageError, match=f"memory_gib must be 1 to 128, but is {gib}"):
-        StandIn(memory_gib=gib).check()
+        EmulatedMachine(memory_gib=gib).check()
 
 
 @pytest.mark.parametrize("near", [("0-3", "all"), ("0-3",)])
 def test_the_form_of_near_is_told(near: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="joined by ';'"):
-        StandIn(devices=2, near=near).check()
+        EmulatedMachine(devices=2, near=near).check()

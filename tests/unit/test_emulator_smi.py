@@ -12,22 +12,24 @@ import pytest
 
 from trimtab.emulator import smi, tree
 from trimtab.emulator.chips import CHIPS
-from trimtab.emulator.machine import Played, StandIn
+from trimtab.emulator.machine import EmulatedHost, EmulatedMachine
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import ascend, npu_smi
 
 PRODUCTS = {"A2": "A2", "A3": "A3", "_310P": "310P", "A5": "950"}
 
 
-def machine(folder: Path) -> smi.Machine:
-    return smi.Machine(**json.loads((folder / "machine.json").read_text()))
+def machine(folder: Path) -> smi.SmiMachine:
+    return smi.SmiMachine(**json.loads((folder / "machine.json").read_text()))
 
 
 @pytest.mark.parametrize("chip", sorted(CHIPS))
 def test_facts_of_a_played_machine(tmp_path: Path, chip: str) -> None:
-    played = StandIn(chip=chip, devices=4, memory_gib=16, near=("0-1", "0-1", "2,3", "2,3"))
-    tree.lay(played, tmp_path, os.environ["PATH"])
-    facts = ascend.read(Played(tmp_path))
+    played = EmulatedMachine(
+        chip=chip, devices=4, memory_gib=16, near=("0-1", "0-1", "2,3", "2,3")
+    )
+    tree.write_tree(played, tmp_path, os.environ["PATH"])
+    facts = ascend.read(EmulatedHost(tmp_path))
     assert facts.devices.value == (0, 1, 2, 3)
     assert facts.managers.value == ascend.MANAGERS
     assert facts.chip.value == PRODUCTS[CHIPS[chip].build]
@@ -42,16 +44,16 @@ def test_facts_of_a_played_machine(tmp_path: Path, chip: str) -> None:
 
 
 def test_cann_is_told_as_played(tmp_path: Path) -> None:
-    said = tree.lay(StandIn(cann="8.5.0"), tmp_path, "/bin")
-    assert ascend.read(Played(tmp_path)).cann.value == "8.5.0"
+    said = tree.write_tree(EmulatedMachine(cann="8.5.0"), tmp_path, "/bin")
+    assert ascend.read(EmulatedHost(tmp_path)).cann.value == "8.5.0"
     assert Path(said["ASCEND_HOME_PATH"], "runtime").is_dir()
     assert Path(said["ASCEND_OPP_PATH"]).is_dir()
     assert said["PATH"] == f"{tmp_path}/bin:/bin"
 
 
 def test_what_is_not_an_npus_is_this_machines(tmp_path: Path) -> None:
-    tree.lay(StandIn(), tmp_path, "/bin")
-    host = Played(tmp_path)
+    tree.write_tree(EmulatedMachine(), tmp_path, "/bin")
+    host = EmulatedHost(tmp_path)
     assert host.read("/proc/self/status")
     assert host.listdir("/usr/local/Ascend") == ("ascend-toolkit", "driver")
     assert host.run(["echo", "yes"]) == "yes\n"
@@ -60,7 +62,7 @@ def test_what_is_not_an_npus_is_this_machines(tmp_path: Path) -> None:
 
 
 def test_processes_are_listed_while_they_live(tmp_path: Path) -> None:
-    tree.lay(StandIn(chip="910_93", devices=4), tmp_path, "/bin")
+    tree.write_tree(EmulatedMachine(chip="910_93", devices=4), tmp_path, "/bin")
     state = tmp_path / "state"
     (state / f"3.{os.getpid()}").write_bytes((5 << 20).to_bytes(8, "little"))
     (state / "2.4194305").write_bytes(bytes(8))  # above the largest pid
@@ -80,31 +82,31 @@ def test_processes_are_listed_while_they_live(tmp_path: Path) -> None:
 
 
 def test_devices_are_spread_over_the_nodes(tmp_path: Path) -> None:
-    tree.lay(StandIn(devices=4), tmp_path, "/bin")
+    tree.write_tree(EmulatedMachine(devices=4), tmp_path, "/bin")
     nodes = tmp_path / "nodes"
     for number, cpus in enumerate(["0-3", "4-7", ""]):  # the last has memory only
         (nodes / f"node{number}").mkdir(parents=True)
         (nodes / f"node{number}" / "cpulist").write_text(f"{cpus}\n")
-    assert smi.near(machine(tmp_path), nodes) == ["0-3", "0-3", "4-7", "4-7"]
-    assert len(smi.near(machine(tmp_path), tmp_path / "none")) == 4
+    assert smi.near_cpus(machine(tmp_path), nodes) == ["0-3", "0-3", "4-7", "4-7"]
+    assert len(smi.near_cpus(machine(tmp_path), tmp_path / "none")) == 4
 
 
 def test_another_machine_is_laid_over_the_first(tmp_path: Path) -> None:
-    tree.lay(StandIn(devices=8), tmp_path, "/bin")
-    tree.lay(StandIn(chip="310P", devices=2), tmp_path, "/bin")
-    facts = ascend.read(Played(tmp_path))
+    tree.write_tree(EmulatedMachine(devices=8), tmp_path, "/bin")
+    tree.write_tree(EmulatedMachine(chip="310P", devices=2), tmp_path, "/bin")
+    facts = ascend.read(EmulatedHost(tmp_path))
     assert (facts.devices.value, facts.chip.value) == ((0, 1), "310P")
 
 
 def test_the_board_of_a_chip(tmp_path: Path) -> None:
-    tree.lay(StandIn(chip="910_93"), tmp_path, "/bin")
-    text = smi.answer(machine(tmp_path), ["info", "-t", "board", "-i", "1", "-c", "1"])
+    tree.write_tree(EmulatedMachine(chip="910_93"), tmp_path, "/bin")
+    text = smi.command_output(machine(tmp_path), ["info", "-t", "board", "-i", "1", "-c", "1"])
     assert text is not None
     assert text.splitlines()[-1].split()[-1] == smi.bus(3)
 
 
 def test_the_program_runs_alone(tmp_path: Path) -> None:
-    said = tree.lay(StandIn(), tmp_path, "/usr/bin:/bin")
+    said = tree.write_tree(EmulatedMachine(), tmp_path, "/usr/bin:/bin")
     words = ["npu-smi", "info", "-m"]
     done = subprocess.run(words, env=said, capture_output=True, text=True, check=True)
     assert len(npu_smi.parse_mapping(done.stdout)) == 8
@@ -124,14 +126,16 @@ def test_the_program_runs_alone(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_played_is_said(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        StandIn(**wrong).environment(Path("/libraries"))  # type: ignore[arg-type]
+        EmulatedMachine(**wrong).environment(Path("/libraries"))  # type: ignore[arg-type]
 
 
 def test_only_what_is_asked_for_is_set() -> None:
-    plain = StandIn().environment(Path("/libraries"), "/mine")
+    plain = EmulatedMachine().environment(Path("/libraries"), "/mine")
     assert plain["PYTHONPATH"].endswith("placeholders:/mine")
     assert not {"TRIMTAB_STANDIN_FAULT", "TRIMTAB_STANDIN_CLOCK"} & plain.keys()
-    asked = StandIn(chip="950", fault="memory:full:3,launch:slow5", clock="fixed:2.5", arm=True)
+    asked = EmulatedMachine(
+        chip="950", fault="memory:full:3,launch:slow5", clock="fixed:2.5", arm=True
+    )
     found = asked.environment(Path("/libraries"))
     assert found["TRIMTAB_STANDIN_SOC"] == "Ascend950PR_9599"
     assert found["TRIMTAB_STANDIN_FAULT"] == "memory:full:3,launch:slow5"

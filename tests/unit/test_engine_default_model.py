@@ -49,8 +49,8 @@ def test_a_damaged_folder_is_made_again(home: Path, damage: str) -> None:
     else:
         shutil.rmtree(made)
         made.mkdir()
-    assert not default_model.intact(made)
-    assert default_model.intact(default_model.ensure())
+    assert not default_model.is_intact(made)
+    assert default_model.is_intact(default_model.ensure())
     assert [path.name for path in made.parent.iterdir()] == [made.name]
 
 

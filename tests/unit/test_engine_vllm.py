@@ -143,9 +143,9 @@ def test_what_is_available_is_listed(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert [one.name for one in engines.available()] == ["scripted"]
+    assert [one.name for one in engines.available_engines()] == ["scripted"]
     python = fake_environment(tmp_path / "env", vllm="0.32.0")
-    assert "python" in [one.name for one in engines.available(str(python))]
+    assert "python" in [one.name for one in engines.available_engines(str(python))]
 
 
 def test_a_broken_engine_is_a_row_with_its_reason(
@@ -162,7 +162,7 @@ def test_a_broken_engine_is_a_row_with_its_reason(
     assert rows["vllm"].engine is None
     assert "names no interpreter" in rows["vllm"].reason
     assert "must be a Python that runs" in rows["python"].reason
-    assert [one.name for one in engines.available()] == ["scripted"]
+    assert [one.name for one in engines.available_engines()] == ["scripted"]
 
 
 def test_a_named_interpreter_does_not_hide_what_is_on_path(
@@ -171,7 +171,7 @@ def test_a_named_interpreter_does_not_hide_what_is_on_path(
     on_path = add_script(fake_environment(tmp_path / "env", vllm="0.31.0"))
     monkeypatch.setenv("PATH", f"{on_path.parent}:{os.environ['PATH']}")
     other = fake_environment(tmp_path / "other", vllm="0.32.0")
-    found = {one.name: one.version for one in engines.available(str(other))}
+    found = {one.name: one.version for one in engines.available_engines(str(other))}
     assert found == {"scripted": "0.32.0+cpu", "vllm": "0.31.0", "python": "0.32.0"}
 
 

@@ -123,7 +123,7 @@ def test_the_sources_agree() -> None:
     [("stock", True), ("recompiled", False), ("eager", False), ("one-process", None)],
 )
 def test_a_start_that_filled_the_compile_cache_is_told(name: str, anew: bool | None) -> None:
-    assert report.compiled_anew(log(name)) is anew
+    assert report.has_filled_cache(log(name)) is anew
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_start_that_filled_the_compile_cache_is_told(name: str, anew: bool | N
     ],
 )
 def test_other_lines_tell_it_too(text: str, anew: bool | None) -> None:
-    assert report.compiled_anew(text) is anew
+    assert report.has_filled_cache(text) is anew
 
 
 @pytest.mark.parametrize(
@@ -261,9 +261,9 @@ def test_of_several_starts_in_one_log_the_last_counts() -> None:
 
 
 def test_only_lines_of_the_named_processes_count() -> None:
-    assert report.written_by(OLD + NEW, {21, 22}) == NEW
-    assert report.written_by(OLD + NEW, {11, 12, 99}) == OLD
-    assert report.written_by(OLD + NEW, {1, 2}) == ""
+    assert report.lines_of_processes(OLD + NEW, {21, 22}) == NEW
+    assert report.lines_of_processes(OLD + NEW, {11, 12, 99}) == OLD
+    assert report.lines_of_processes(OLD + NEW, {1, 2}) == ""
     coloured = "\x1b[0;36m(EngineCore pid=5)\x1b[0;0m INFO x\n"
     stamped = "2026-11-22T10:00:00 host vllm[1]: (EngineCore_DP0 pid=5) INFO x\n"
-    assert report.written_by(coloured + stamped + "no writer\n", {5}) == coloured + stamped
+    assert report.lines_of_processes(coloured + stamped + "no writer\n", {5}) == coloured + stamped

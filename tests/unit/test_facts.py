@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from trimtab.facts import Facts, container, cpu, inspect, libraries, limits, memory, to_dict
 from trimtab.facts.kernel import parse_os_release
-from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, selected
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, selected_word
 from trimtab.facts.process import (
     HEAP,
     arena_bounds,
     executable_files,
-    parse_allowed,
+    parse_allowed_cpus,
     parse_environ,
     parse_maps,
 )
@@ -115,8 +115,8 @@ def test_cpu_list_shapes() -> None:
 
 
 def test_selected_word() -> None:
-    assert selected("always [madvise] never\n") == "madvise"
-    assert selected(" 60\n") == "60"
+    assert selected_word("always [madvise] never\n") == "madvise"
+    assert selected_word(" 60\n") == "60"
 
 
 def test_arm_cpuinfo() -> None:
@@ -254,9 +254,9 @@ def test_maps_environ_and_status() -> None:
     assert executable_files(regions) == {"/usr/bin/x y"}
     assert [region.anonymous for region in regions] == [False, False, True]
     assert parse_environ("A=1\0B=\0EngineCore\0C=x=y\0") == {"A": "1", "B": "", "C": "x=y"}
-    assert parse_allowed("Name:\tx\nCpus_allowed_list:\t0,2-3\n") == (0, 2, 3)
+    assert parse_allowed_cpus("Name:\tx\nCpus_allowed_list:\t0,2-3\n") == (0, 2, 3)
     with pytest.raises(ValueError, match="Cpus_allowed_list"):
-        parse_allowed("Name:\tx\n")
+        parse_allowed_cpus("Name:\tx\n")
 
 
 def heap(index: int, used: int, *, merged: int = 0, reserve: bool = True) -> str:
@@ -294,4 +294,4 @@ def test_parsers_survive_any_text(text: str) -> None:
     container.parse_cgroup_kind(text)
     container.parse_root_type(text)
     libraries.parse_ldconfig(text, "x86_64")
-    selected(text)
+    selected_word(text)

@@ -143,7 +143,7 @@ def test_parsers_of_any_text_are_total(text: str) -> None:
 def test_the_situation_follows_from_the_facts(
     name: str, platform: str | None, chip: str | None, container: bool
 ) -> None:
-    here = situation.of(inspect(SnapshotHost(HOSTS / name), {"vllm": "0.32.0"}, "cpu"))
+    here = situation.situation_of(inspect(SnapshotHost(HOSTS / name), {"vllm": "0.32.0"}, "cpu"))
     assert (here.platform, here.chip, here.container) == (platform, chip, container)
     assert here.versions["vllm"] == "0.32.0"
 
@@ -153,9 +153,9 @@ def test_a_pod_has_its_cpuset_its_quota_and_no_root() -> None:
     assert facts.container.kind.value == "kubernetes"
     assert facts.limits.allowed.value == tuple(range(8, 16))
     assert facts.limits.cpu_quota.value == 8.0
-    here = situation.of(facts, {})
+    here = situation.situation_of(facts, {})
     assert (here.cpus, here.cpu_quota) == (8, 8.0)
-    vm = situation.of(inspect(SnapshotHost(HOSTS / "debian-vm"), {}, "cpu"))
+    vm = situation.situation_of(inspect(SnapshotHost(HOSTS / "debian-vm"), {}, "cpu"))
     assert vm.cpu_quota is None
     assert facts.limits.memory_limit.value == 64 * 2**30
     assert facts.privileges.root.value is False

@@ -13,9 +13,9 @@ from tests.unit.answering import answer, serving
 from tests.unit.scripted import scripted
 from trimtab import engines
 from trimtab.model import Process
-from trimtab.processes.supervised import Kept
+from trimtab.processes.supervised import SupervisedProcess
 from trimtab.run import verification
-from trimtab.run.verification import STEADY, Standing, Telling, Verification, is_follower
+from trimtab.run.verification import STEADY, EvidenceSink, FollowerState, Verification, is_follower
 from trimtab.server.attached import LiveServer
 
 API = Process(1, 0, "api", "vllm", ("vllm", "serve", "m", "--headless"))
@@ -48,7 +48,7 @@ def test_a_follower_is_known_by_its_config_file(tmp_path: Path) -> None:
 
 
 def test_engines_stand_once_each_says_so() -> None:
-    standing = Standing()
+    standing = FollowerState()
     assert not standing.look([API], "")
     assert not standing.look([API], DONE), "there is no engine yet"
     assert not standing.look([API, ENGINE, SECOND], DONE), "one of two"
@@ -56,7 +56,7 @@ def test_engines_stand_once_each_says_so() -> None:
 
 
 def test_workers_stand_once_none_comes_or_goes() -> None:
-    standing = Standing()
+    standing = FollowerState()
     looks = [standing.look([API, WORKER], "") for _ in range(STEADY + 1)]
     assert looks == [False] * STEADY + [True]
     another = Process(5, 1, "worker", "VLLM::Worker_TP", ())
@@ -64,22 +64,22 @@ def test_workers_stand_once_none_comes_or_goes() -> None:
 
 
 def test_nothing_below_it_never_stands() -> None:
-    standing = Standing()
+    standing = FollowerState()
     assert not any(standing.look([API], "") for _ in range(3 * STEADY))
 
 
 def test_run_waits_for_the_engines_and_says_what_it_cannot_ask(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(verification, "described", lambda *_: (API, ENGINE))
-    kept = cast("Kept", SimpleNamespace(tree=tuple))
+    monkeypatch.setattr(verification, "assign_roles", lambda *_: (API, ENGINE))
+    kept = cast("SupervisedProcess", SimpleNamespace(tree=tuple))
     observer = engines.observer("vllm")
-    seen = verification.View(kept, observer, API.cmdline, lambda: DONE, None)
+    seen = verification.RunServerView(kept, observer, API.cmdline, lambda: DONE, None)
     assert (seen.follower, seen.ready(), seen.url) == (True, True, "")
     said: list[str] = []
     nothing: Callable[[], None] = lambda: None  # noqa: E731
     wanted: Any = SimpleNamespace(plan=SimpleNamespace(checks=()), host=None)
-    telling = Telling(said.append, None, cast("Any", None))
+    telling = EvidenceSink(said.append, None, cast("Any", None))
     thread = Verification(
         wanted,
         seen,

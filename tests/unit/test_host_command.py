@@ -23,7 +23,7 @@ from trimtab.cli.app import app
 from trimtab.errors import HostError, SettingRefusedError, UsageError
 from trimtab.export import render
 from trimtab.facts import container
-from trimtab.facts.parsing import selected
+from trimtab.facts.parsing import selected_word
 from trimtab.host import Host, LocalHost, SnapshotHost
 from trimtab.host_settings import plan as planning
 from trimtab.host_settings.plan import HostPlan
@@ -55,16 +55,16 @@ def machine() -> Iterator[dict[str, str]]:
     for path in HARMLESS:
         try:
             before[path] = host.read(path)
-            host.write(path, selected(before[path]))
+            host.write(path, selected_word(before[path]))
         except HostError as error:
             pytest.skip(f"this kernel's settings cannot be written: {error}")
     yield {
-        path: next(text for text in texts if text != selected(before[path]))
+        path: next(text for text in texts if text != selected_word(before[path]))
         for path, texts in HARMLESS.items()
     }
     changed = [path for path, text in before.items() if host.read(path) != text]
     for path in changed:
-        host.write(path, selected(before[path]))
+        host.write(path, selected_word(before[path]))
     assert changed == [], "the test left the machine changed"
 
 
@@ -91,7 +91,7 @@ def test_there_and_back_as_a_user_types_it(machine: dict[str, str], tmp_path: Pa
     made = run(app, ["host", "apply", "--set", f"thp-defrag={machine[DEFRAG]}", *state])
     assert made.exit_code == 0, made.output
     assert "take it back with: trimtab host rollback" in made.output
-    assert selected(Path(DEFRAG).read_text()) == machine[DEFRAG]
+    assert selected_word(Path(DEFRAG).read_text()) == machine[DEFRAG]
     told = json.loads(run(app, ["host", "status", "--json", *state]).output)
     (setting,) = told["settings"]
     assert (setting["standing"], setting["now"]) == ("in effect", machine[DEFRAG])
@@ -183,7 +183,7 @@ def test_tuned_applies_the_exported_profile_and_takes_it_back(
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     applied, verified, after = json.loads(done.stdout.splitlines()[-1])
-    assert [selected(one) for one in applied] == list(machine.values())
+    assert [selected_word(one) for one in applied] == list(machine.values())
     assert verified is True
     assert after == before
 

@@ -33,9 +33,9 @@ from trimtab.errors import HostError, SettingRefusedError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.host_settings import applied as held
 from trimtab.host_settings import persist, render
-from trimtab.host_settings.applied import Standing
-from trimtab.host_settings.journal import Pending, State, erase_if_done, load, note
-from trimtab.host_settings.transaction import applied, recover
+from trimtab.host_settings.applied import SettingState
+from trimtab.host_settings.journal import JournalState, PendingRestore, erase_if_done, load, note
+from trimtab.host_settings.transaction import recover, temporary_writes
 from trimtab.model import HostWrite
 
 ROOT = Path(__file__).parents[2]
@@ -66,10 +66,10 @@ class Box:
             self.host, force=force, forget=forget, folder=self.folder, lock=self.lock
         )
 
-    def status(self) -> held.Status:
+    def status(self) -> held.HostStatus:
         return held.status(self.host, folder=self.folder)
 
-    def standing(self, place: str) -> Standing:
+    def standing(self, place: str) -> SettingState:
         return {one.place: one.standing for one in self.status().settings}[place]
 
     def is_as_before(self) -> bool:
@@ -144,7 +144,7 @@ def test_what_had_the_value_already_is_not_ours(box: Box) -> None:
     assert not thp.journalled
     assert swappiness.journalled
     box.host.write(THP, "never")
-    assert box.standing(THP) is Standing.CHANGED
+    assert box.standing(THP) is SettingState.CHANGED
     assert box.rollback() == ()
     assert box.host.read(THP) == "always madvise [never]\n"
 
@@ -159,7 +159,7 @@ def test_what_somebody_else_changed_is_left_unless_told_otherwise(box: Box) -> N
     box.apply(*WRITES)
     box.host.write(SWAPPINESS, "42")
     box.host.install(UNIT, b"theirs")
-    assert box.standing(SWAPPINESS) is Standing.CHANGED
+    assert box.standing(SWAPPINESS) is SettingState.CHANGED
     assert not box.status().stands
     said = box.rollback()
     assert len(said) == 2
@@ -214,7 +214,7 @@ def test_a_reboot_ends_kernel_settings_and_that_is_no_fault(box: Box) -> None:
     box.apply(*KEEPS_NOTHING[2:])
     reboot(box.host, **{SWAPPINESS: "60\n", THP: "always [madvise] never\n", IRQ: "0-1\n"})
     box.host.lay("/proc/swaps", box.before["/proc/swaps"][2:-1].encode().decode("unicode_escape"))
-    assert box.standing(SWAPPINESS) is Standing.REBOOT
+    assert box.standing(SWAPPINESS) is SettingState.REBOOT
     assert not box.status().stands
     assert box.rollback() == ()
     assert box.host.read(SWAPPINESS) == "60\n"
@@ -236,8 +236,8 @@ def test_what_files_make_again_after_a_reboot_is_taken_back(box: Box) -> None:
     before = box.host.read(SWAPPINESS)
     box.apply(*made.writes, ONE, HostWrite(THP, "always"))
     reboot(box.host, **{SWAPPINESS: "1\n", THP: "always [madvise] never\n"})
-    assert box.standing(SWAPPINESS) is Standing.HOLDS
-    assert box.standing(THP) is Standing.REBOOT
+    assert box.standing(SWAPPINESS) is SettingState.HOLDS
+    assert box.standing(THP) is SettingState.REBOOT
     assert box.rollback() == ()
     assert box.host.read(SWAPPINESS) == before
     assert (
@@ -253,7 +253,7 @@ def test_an_apply_that_was_killed_shows(box: Box) -> None:
     box.host.write(IRQ, "0-1")
     status = box.status()
     assert not status.complete
-    assert box.standing(IRQ) is Standing.UNMADE
+    assert box.standing(IRQ) is SettingState.UNMADE
     assert box.rollback() == ()
     assert box.is_as_before()
 
@@ -338,7 +338,7 @@ def test_what_an_interrupted_append_leaves_is_skipped_and_cut_off(
     torn = tmp_path / "torn"
     for length in range(len(line) - 1):
         torn.write_bytes(before + line[:length])
-        assert load(torn) == State((Pending(THP, "10\n", ("1",)),))
+        assert load(torn) == JournalState((PendingRestore(THP, "10\n", ("1",)),))
         note(torn, entry)
         assert torn.read_bytes() == whole.read_bytes()
         torn.write_bytes(before + line[:length] + b"\n")
@@ -395,7 +395,7 @@ def test_whatever_happens_to_a_journal_it_is_understood_or_left(data: st.DataObj
 def test_a_running_study_keeps_an_apply_out_and_the_other_way_round(box: Box) -> None:
     study = box.folder.parent / "study.journal"
     study.parent.mkdir(parents=True)
-    with applied((HostWrite(THP, "always"),), box.host, study, lock=box.lock):
+    with temporary_writes((HostWrite(THP, "always"),), box.host, study, lock=box.lock):
         with pytest.raises(HostError, match="another trimtab is changing this host"):
             box.apply(ONE)
         with pytest.raises(HostError, match="another trimtab"):
@@ -403,7 +403,7 @@ def test_a_running_study_keeps_an_apply_out_and_the_other_way_round(box: Box) ->
     assert box.is_as_before()
     box.apply(ONE)
     with (
-        applied((HostWrite(SWAPPINESS, "0"),), box.host, study, lock=box.lock),
+        temporary_writes((HostWrite(SWAPPINESS, "0"),), box.host, study, lock=box.lock),
         pytest.raises(HostError, match="another trimtab"),
     ):
         box.rollback()

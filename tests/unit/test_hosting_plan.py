@@ -15,7 +15,7 @@ from trimtab.errors import HostError, UnknownTuningError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.host_settings import manifest, plan
 from trimtab.host_settings import plan as wanted
-from trimtab.host_settings.plan import Fate, HostPlan, context
+from trimtab.host_settings.plan import HostPlan, SettingAction, context
 from trimtab.model import HostWrite, candidate
 
 INTERRUPTS = """\
@@ -30,11 +30,11 @@ NMI:          0          0   Non-maskable interrupts
 
 def planned(host: SnapshotHost, preset: str = "", *words: str, **options: Any) -> HostPlan:
     here = context(host, local=False)
-    chosen = wanted.of_preset(preset) if preset else ()
+    chosen = wanted.preset_candidate(preset) if preset else ()
     return plan.plan(wanted.with_words(chosen, words), here, host, "test", **options)
 
 
-def fates(made: HostPlan) -> dict[str, Fate]:
+def fates(made: HostPlan) -> dict[str, SettingAction]:
     return {row.place: row.fate for row in made.rows}
 
 
@@ -68,7 +68,7 @@ def test_the_guide_on_every_captured_machine(name: str) -> None:
         assert row.why
         assert "\n" not in row.why
     assert {one.path for one in made.settings} == {
-        row.place for row in made.rows if row.fate is not Fate.REFUSED and row.tuning
+        row.place for row in made.rows if row.fate is not SettingAction.REFUSED and row.tuning
     }
     assert bool(made.refusal) is (name in ("a3", "k8s-pod"))
     if made.refusal:
@@ -78,15 +78,15 @@ def test_the_guide_on_every_captured_machine(name: str) -> None:
 def test_the_guide_on_an_ascend_host() -> None:
     made = planned(SnapshotHost(HOSTS / "a2-openeuler"), "guide")
     told = fates(made)
-    assert told["/proc/sys/vm/swappiness"] is Fate.WRITE
-    assert told["/proc/sys/kernel/sched_migration_cost_ns"] is Fate.ALREADY
+    assert told["/proc/sys/vm/swappiness"] is SettingAction.WRITE
+    assert told["/proc/sys/kernel/sched_migration_cost_ns"] is SettingAction.ALREADY
     changed = {row.place: (row.now, row.after) for row in made.rows}
     assert changed["/proc/sys/vm/swappiness"] == ("10", "0")
 
 
 def test_what_cannot_be_set_here_is_refused_with_its_reason() -> None:
     made = planned(SnapshotHost(HOSTS / "debian-vm"), "guide")
-    why = {row.tuning: row.why for row in made.rows if row.fate is Fate.REFUSED}
+    why = {row.tuning: row.why for row in made.rows if row.fate is SettingAction.REFUSED}
     assert "no swap" in why["swappiness"]
     assert "no kernel.sched_migration_cost_ns" in why["sched-migration-cost"]
     assert made.writes == ()
@@ -99,7 +99,7 @@ def test_what_is_named_is_made_whole_or_not_at_all(ascend: WritableHost) -> None
     named = planned(ascend, "guide", *words, required=["swappiness", "thp", "numa-balancing"])
     assert set(named.unmet) == {"swappiness", "thp"}
     assert not named.possible
-    told = report.unmet(named)
+    told = report.refusal_line(named)
     assert "swappiness" in told
     assert "\n" not in told
     left_out = planned(ascend, "guide", "swappiness=999")
@@ -107,16 +107,18 @@ def test_what_is_named_is_made_whole_or_not_at_all(ascend: WritableHost) -> None
     assert planned(ascend, "", "swappiness=1", required=["swappiness"]).possible
 
 
-@pytest.mark.parametrize(("limit", "fate"), [("4096", Fate.WRITE), ("4097", Fate.REFUSED)])
+@pytest.mark.parametrize(
+    ("limit", "fate"), [("4096", SettingAction.WRITE), ("4097", SettingAction.REFUSED)]
+)
 def test_no_session_is_given_a_limit_that_ends_it(
-    ascend: WritableHost, limit: str, fate: Fate
+    ascend: WritableHost, limit: str, fate: SettingAction
 ) -> None:
     put(ascend, "/proc/sys/fs/nr_open", "4096\n")
     (row,) = planned(ascend, "", f"file-limit={limit}").rows
     assert row.fate is fate
-    assert ("fs.nr_open, 4096" in row.why) is (fate is Fate.REFUSED)
+    assert ("fs.nr_open, 4096" in row.why) is (fate is SettingAction.REFUSED)
     (row,) = planned(ascend, "", "file-limit=0").rows
-    assert row.fate is Fate.REFUSED
+    assert row.fate is SettingAction.REFUSED
 
 
 def test_interrupts_go_to_their_devices_node(ascend: WritableHost) -> None:
@@ -146,7 +148,7 @@ def test_disks_that_read_further_ahead_are_left(ascend: WritableHost) -> None:
     made = planned(ascend, "", "read-ahead=4096")
     assert made.settings == (HostWrite("/sys/block/nvme0n1/queue/read_ahead_kb", "4096"),)
     assert fates(planned(ascend, "", "read-ahead=64")) == {
-        "/sys/block/*/queue/read_ahead_kb": Fate.ALREADY
+        "/sys/block/*/queue/read_ahead_kb": SettingAction.ALREADY
     }
 
 
@@ -156,7 +158,7 @@ def test_swap_is_not_switched_off_where_its_content_has_no_room(ascend: Writable
     used = ascend.read("/proc/swaps").replace("\t\t0\t", f"\t\t{2**40}\t", 1)
     put(ascend, "/proc/swaps", used)
     (row,) = planned(ascend, "", "swap=off").rows
-    assert row.fate is Fate.REFUSED
+    assert row.fate is SettingAction.REFUSED
     assert "more than half" in row.why
 
 
@@ -202,17 +204,17 @@ def test_unknown_names_and_presets_name_what_there_is() -> None:
     with pytest.raises(UnknownTuningError, match="swappiness"):
         wanted.with_words((), ["swapiness=1"])
     with pytest.raises(UsageError, match="guide"):
-        wanted.of_preset("gide")
+        wanted.preset_candidate("gide")
 
 
 def test_only_settings_of_the_host_are_taken_from_a_profile() -> None:
     chosen = candidate({"dtype": "float32", "swappiness": 1, "thp": None})
-    assert wanted.of_host(chosen) == (("swappiness", 1),)
+    assert wanted.host_candidate(chosen) == (("swappiness", 1),)
 
 
 def test_in_a_container_commands_and_manifests_are_told() -> None:
     made = planned(SnapshotHost(HOSTS / "k8s-pod"), "guide")
-    told = report.instead(made)
+    told = report.manual_steps(made)
     assert told["commands"] == ["sysctl -w kernel.numa_balancing=0"]
     parsed = yaml.safe_load(told["daemon_set"])
     (container,) = parsed["spec"]["template"]["spec"]["initContainers"]
@@ -223,7 +225,7 @@ def test_in_a_container_commands_and_manifests_are_told() -> None:
 def test_what_is_no_kernel_setting_is_a_command_too(ascend: WritableHost) -> None:
     put(ascend, "/proc/77/comm", "irqbalance\n")
     made = planned(ascend, "", "irq-affinity=local", "swap=off", "file-limit=9000")
-    told = report.instead(made)["commands"]
+    told = report.manual_steps(made)["commands"]
     for line in ("systemctl stop irqbalance.service", "swapoff /dev/sda2"):
         assert line in told
     assert any("file-limit=9000" in line for line in told)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.host_settings import render
-from trimtab.host_settings.render import Rendered
+from trimtab.host_settings.render import RenderedFile
 from trimtab.model import HostWrite
 
 WRITES = (
@@ -35,11 +35,11 @@ PATHS = st.builds(
 MANY = st.lists(st.builds(HostWrite, PATHS, TEXTS), max_size=6, unique_by=lambda one: one.path)
 
 
-def tuned(writes: list[HostWrite]) -> Rendered:
+def tuned(writes: list[HostWrite]) -> RenderedFile:
     return render.tuned_profile(writes, "a summary", ["a comment"])
 
 
-def unit(writes: list[HostWrite]) -> Rendered:
+def unit(writes: list[HostWrite]) -> RenderedFile:
     return render.systemd_unit(writes, "100 % made", ["a comment \\"])
 
 
@@ -56,7 +56,7 @@ FORMS = pytest.mark.parametrize(
 @FORMS
 @given(writes=MANY)
 def test_what_is_carried_reads_back_and_the_rest_is_named(
-    make: Callable[[list[HostWrite]], Rendered],
+    make: Callable[[list[HostWrite]], RenderedFile],
     parse: Callable[[str], tuple[HostWrite, ...]],
     writes: list[HostWrite],
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trimtab import search
-from trimtab.catalog import LeftOut
+from trimtab.catalog import UntestedTuning
 from trimtab.report import intent
 from trimtab.study.executors.simulated import open_simulated_session
 from trimtab.study.options import Options
@@ -18,7 +18,7 @@ def described(budget: int = 40, count: int = 40) -> dict[str, Any]:
         Options(engine="simulated", landscape="L1", budget=str(budget))
     )
     left_out = [
-        LeftOut(f"setting-{number}", reason)
+        UntestedTuning(f"setting-{number}", reason)
         for number in range(count)
         for reason in (
             "it acts on ascend, and the platform is cpu",

@@ -24,7 +24,7 @@ from trimtab.environments.installing import Run
 from trimtab.errors import InterpreterError, UsageError
 from trimtab.interpreters import builder, failures, options, source, store, toolchain
 from trimtab.interpreters import source as upstream
-from trimtab.interpreters.builder import Wanted
+from trimtab.interpreters.builder import BuildRequest
 from trimtab.interpreters.options import BuildOptions
 
 VERSION = ".".join(map(str, sys.version_info[:3]))
@@ -87,8 +87,8 @@ def headers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolchain, "HEADERS", {})
 
 
-def wanted(archive: Path, **changes: Any) -> Wanted:
-    return replace(Wanted(PLAIN, source=str(archive)), **changes)
+def wanted(archive: Path, **changes: Any) -> BuildRequest:
+    return replace(BuildRequest(PLAIN, source=str(archive)), **changes)
 
 
 def test_a_build_is_whole_and_on_record(tmp_path: Path, home: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_build_is_whole_and_on_record(tmp_path: Path, home: Path) -> None:
     said: list[str] = []
     made = builder.build(wanted(archive), said.append)
     assert made.name == f"{VERSION}-plain"
-    assert [one.name for one in store.listed()] == [made.name]
+    assert [one.name for one in store.list_records()] == [made.name]
     record, program = store.find(made.name)
     assert record == made
     assert program.parent.parent == home / made.name
@@ -137,7 +137,7 @@ def test_a_failure_is_one_line_and_leaves_nothing_that_counts(
     with pytest.raises(InterpreterError, match=message) as caught:
         builder.build(wanted(tree(tmp_path, **files)))
     assert "\n" not in str(caught.value)
-    assert store.listed() == []
+    assert store.list_records() == []
     assert [one.name for one in home.iterdir()] == [".work"]
     assert (store.work("new-plain") / "install.log").read_text()
     shutil.rmtree(tmp_path / f"Python-{VERSION}")
@@ -162,11 +162,11 @@ def test_a_killed_build_leaves_no_process_and_nothing_that_counts(
             assert time.monotonic() < until
             time.sleep(0.02)
         building.send_signal(signal.SIGKILL)
-    assert store.listed() == []
+    assert store.list_records() == []
     assert [one.name for one in home.iterdir()] == [".work"]
     shutil.rmtree(tmp_path / f"Python-{VERSION}")
     made = builder.build(wanted(tree(tmp_path)))
-    assert [one.name for one in store.listed()] == [made.name]
+    assert [one.name for one in store.list_records()] == [made.name]
     assert not reached.exists()
 
 
@@ -189,17 +189,17 @@ def test_an_end_at_any_command_leaves_nothing_that_counts(
 
     with pytest.raises(Killed):
         builder.build(wanted(tree(tmp_path)), run=run)
-    assert store.listed() == []
+    assert store.list_records() == []
     assert not (home / f"{VERSION}-plain").exists()
 
 
 def test_a_folder_without_a_record_is_none_of_ours(home: Path) -> None:
     (home / "half" / "bin").mkdir(parents=True)
-    assert store.listed() == []
+    assert store.list_records() == []
     with pytest.raises(UsageError, match=r"no Python is called 'half' .*none yet"):
         store.find("half")
     (home / "half" / store.RECORD).write_text("{")
-    assert store.listed() == []
+    assert store.list_records() == []
     with pytest.raises(InterpreterError, match="cannot be read"):
         store.find("half")
 
@@ -238,7 +238,7 @@ def test_an_archive_cannot_write_elsewhere(tmp_path: Path) -> None:
 
 def test_an_upstream_release_needs_a_checksum() -> None:
     with pytest.raises(UsageError, match=r"3\.11\.99 is not known here: give it with --sha256"):
-        builder.build(Wanted(PLAIN, source="3.11.99"))
+        builder.build(BuildRequest(PLAIN, source="3.11.99"))
     assert all(len(one) == 64 for one in upstream.KNOWN.values())
     assert upstream.release_checksum("3.11.2").startswith("2411c74bda5b")
 
@@ -375,7 +375,7 @@ def test_fixes_are_applied_in_order_and_open_what_they_include(tmp_path: Path) -
     patches = tuple(tmp_path / name for name in ("1.patch", "2.patch"))
     patches[0].write_text(FIX)
     patches[1].write_text(FIX.replace(" int x;", " int y;"))
-    found = source.Source("distribution", made, "", "", patches)
+    found = source.SourceArchive("distribution", made, "", "", patches)
 
     def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)

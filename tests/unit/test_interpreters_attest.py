@@ -14,7 +14,7 @@ import pytest
 from trimtab.errors import InterpreterError, UsageError
 from trimtab.interpreters import attest, fetching, loops, speed, store
 from trimtab.interpreters import attest as elf
-from trimtab.interpreters.attest import Attested, Subject
+from trimtab.interpreters.attest import Attestation, Subject
 from trimtab.interpreters.store import Record
 from trimtab.model import CheckOutcome
 
@@ -43,14 +43,14 @@ def lay(home: Path, name: str, arguments: str = "", **options: bool) -> Record:
     return record
 
 
-def verdicts(found: Attested) -> dict[str, CheckOutcome]:
+def verdicts(found: Attestation) -> dict[str, CheckOutcome]:
     return {row.what: row.verdict for row in found.rows}
 
 
 def test_what_agrees_with_its_record_is_attested(home: Path) -> None:
     lay(home, "fast", "'--enable-optimizations' '--with-lto'", pgo=True, lto=True)
     found = attest.attest(attest.resolve("fast"))
-    assert not attest.refuted(found)
+    assert not attest.is_refuted(found)
     seen = verdicts(found)
     assert seen["PGO"] is seen["LTO"] is seen["BOLT"] is seen["SHA-256 of bin/python3.11"]
     assert seen["PGO"] is CheckOutcome.YES
@@ -66,7 +66,7 @@ def test_a_changed_binary_is_refuted(home: Path) -> None:
         file.write(b"\0")
     found = attest.attest(attest.resolve("fast"))
     assert verdicts(found)["SHA-256 of bin/python3.11"] is CheckOutcome.NO
-    assert attest.refuted(found)
+    assert attest.is_refuted(found)
     (home / "fast" / "bin" / "python3.11").unlink()
     gone = attest.attest(attest.resolve("fast"))
     assert "no file" in gone.rows[0].observed
@@ -79,13 +79,13 @@ def test_an_optimization_that_the_record_does_not_promise_alike_is_refuted(
     home: Path, arguments: str, promised: dict[str, bool]
 ) -> None:
     lay(home, "odd", arguments, **promised)
-    assert attest.refuted(attest.attest(attest.resolve("odd")))
+    assert attest.is_refuted(attest.attest(attest.resolve("odd")))
 
 
 def test_an_interpreter_of_somebody_else_has_no_record() -> None:
     found = attest.attest(attest.resolve(str(REAL)))
     assert verdicts(found)["record"] is CheckOutcome.UNOBSERVABLE
-    assert not attest.refuted(found)
+    assert not attest.is_refuted(found)
     assert found.elf.build_id or found.elf.symbols or found.elf.needed
     with pytest.raises(UsageError, match="no program is there"):
         attest.resolve("/nowhere/python")
@@ -198,8 +198,8 @@ def test_a_fetched_one_is_on_record(
     record, program = store.find("3.11-standalone")
     assert record == made
     assert program.is_file()
-    assert [one.name for one in store.listed()] == [made.name]
-    assert not attest.refuted(attest.attest(attest.resolve(made.name)))
+    assert [one.name for one in store.list_records()] == [made.name]
+    assert not attest.is_refuted(attest.attest(attest.resolve(made.name)))
     (tmp_path / "path" / "uv").unlink()
     assert fetching.fetch("3.11", "", lambda _: None) == made
     with pytest.raises(UsageError, match="is taken by another Python"):
@@ -222,7 +222,7 @@ def test_a_fetch_that_fails_is_one_line(
     with pytest.raises(InterpreterError, match=message) as caught:
         fetching.fetch("3.11", "", lambda _: None)
     assert "\n" not in str(caught.value)
-    assert store.listed() == []
+    assert store.list_records() == []
 
 
 def test_fetching_needs_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

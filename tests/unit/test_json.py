@@ -126,7 +126,7 @@ def test_a_python_on_record(capsys: pytest.CaptureFixture[str]) -> None:
 def test_replies_of_the_oracle(capsys: pytest.CaptureFixture[str]) -> None:
     from trimtab.oracle import output
 
-    terminal.answer(output.as_data(()))
+    terminal.print_json(output.as_data(()))
     PAGE["oracle check"].require(json.loads(capsys.readouterr().out))
 
 

@@ -11,12 +11,20 @@ import pytest
 
 from trimtab.processes import procfs, recovery
 from trimtab.processes.procfs import Stat
-from trimtab.processes.recovery import FILE, Running, boot_id, load, ours, reap_leftovers, record
+from trimtab.processes.recovery import (
+    FILE,
+    ServerRecord,
+    boot_id,
+    load,
+    own_processes,
+    reap_leftovers,
+    record,
+)
 
 DEAD = (2**22 + 1, 1)
 KEEPER = (100, 1000)
 COOKIE = "c0" * 16
-RUNNING = Running("boot", COOKIE, DEAD, KEEPER)
+RUNNING = ServerRecord("boot", COOKIE, DEAD, KEEPER)
 
 
 @pytest.fixture
@@ -33,7 +41,7 @@ def identity(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
 
 
 def on_record(folder: Path, **changes: object) -> None:
-    base = Running(boot_id(), "0" * 32, DEAD, DEAD)
+    base = ServerRecord(boot_id(), "0" * 32, DEAD, DEAD)
     record(folder, replace(base, **changes))  # type: ignore[arg-type]
 
 
@@ -109,9 +117,9 @@ def process(pid: int, *, ppid: int = 1, sid: int = 1, start: int = 2000) -> Stat
     return Stat(pid, "x", "S", ppid, pid, sid, 0, 0, start)
 
 
-def chosen(running: Running, cookies: Mapping[int, str], *processes: Stat) -> list[int]:
+def chosen(running: ServerRecord, cookies: Mapping[int, str], *processes: Stat) -> list[int]:
     table = {one.pid: one for one in processes}
-    return [one.pid for one in ours(running, table, lambda pid: cookies.get(pid, ""))]
+    return [one.pid for one in own_processes(running, table, lambda pid: cookies.get(pid, ""))]
 
 
 def test_the_cookie_proves_a_process_and_its_descendants() -> None:

@@ -27,7 +27,7 @@ def find(document: Document) -> tuple[Finding, ...]:
 
 
 def fixed(name: str, text: str) -> str:
-    return trial.all_fixed(read(name, text), find, lambda _: True).text
+    return trial.fix_all(read(name, text), find, lambda _: True).text
 
 
 SHELL = {
@@ -222,7 +222,7 @@ def test_a_fixed_script_is_whole_and_says_the_same(parts: list[tuple[str, str]],
     text = "\n".join(wrap.format(line) for wrap, line in parts) + "\nvllm serve m --seed 1\n"
     text = text.replace("\n", end)
     before = read("a.sh", text)
-    made = trial.all_fixed(before, find, lambda _: True)
+    made = trial.fix_all(before, find, lambda _: True)
     after = read("a.sh", made.text)
     assert errors(after) <= errors(before)
     others = [(one.name, one.value) for one in before.settings if one.name != "VLLM_USE_V1"]
@@ -264,12 +264,12 @@ PARTS = {
 )
 def test_what_is_fixable_is_fixed_and_stays_so(name: str, text: str, end: str) -> None:
     before = read(name, text.replace("\n", end))
-    able = trial.fixable(before, find(before), find)
-    made = trial.all_fixed(before, find, lambda _: True)
+    able = trial.fixable_findings(before, find(before), find)
+    made = trial.fix_all(before, find, lambda _: True)
     assert sorted((one.rule, one.setting) for one in able) == sorted(
         (one.rule, one.setting) for one in made.fixed
     )
     after = read(name, made.text)
-    assert trial.fixable(after, find(after), find) == set()
+    assert trial.fixable_findings(after, find(after), find) == set()
     assert made.text.count("\n") == made.text.count(end)
     assert errors(after) <= errors(before)

@@ -8,10 +8,10 @@ from trimtab import lint
 from trimtab.catalog.placeholders import is_placeholder
 from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.errors import UsageError
-from trimtab.lint.images import told_by_image
+from trimtab.lint.images import image_situation
 from trimtab.lint.scenes import scenes
 from trimtab.model.situation import Situation
-from trimtab.rules.lives import in_force
+from trimtab.rules.lives import version_in_force
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from trimtab.rules.lives import in_force
     ],
 )
 def test_an_image_tells_platform_and_version(image: str, platform: str, version: str) -> None:
-    told = told_by_image(image)
+    told = image_situation(image)
     assert told.platform == platform
     assert told.versions.get("vllm", "") == version
 
@@ -69,7 +69,7 @@ def test_an_image_tells_platform_and_version(image: str, platform: str, version:
 def test_what_decides_the_version(text: str, context: str, version: str) -> None:
     document = lint.read("serve.sh", f"{text}\n")
     (scene,) = scenes(document, lint.parse_context(context))
-    assert in_force("vllm", scene) == version
+    assert version_in_force("vllm", scene) == version
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_decides_the_version(text: str, context: str, version: str) -> None
 def test_the_defaults_of_a_dockerfile_decide_the_version(text: str) -> None:
     document = lint.read("Dockerfile", f'{text}CMD ["vllm", "serve", "m"]\n')
     (scene,) = scenes(document, Situation())
-    assert in_force("vllm", scene) == "0.9.2"
+    assert version_in_force("vllm", scene) == "0.9.2"
 
 
 @pytest.mark.parametrize("context", ["vllm=abc", "vllm=latest", "vllm-ascend=main", "vllm=0.x.y!"])

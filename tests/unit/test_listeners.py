@@ -16,7 +16,7 @@ OWN = [os.getpid()]
 
 
 def found(*argv: str) -> str | None:
-    return listeners.serving(listeners.urls(OWN, argv))
+    return listeners.serving_url(listeners.urls(OWN, argv))
 
 
 def test_a_server_on_another_loopback_address() -> None:
@@ -44,12 +44,12 @@ def test_tls_is_found_whether_the_command_says_so_or_a_file() -> None:
 def test_a_unix_socket(tmp_path: Path) -> None:
     path = str(tmp_path / "s.sock")
     with serving(answer(b""), family=socket.AF_UNIX, place=path):
-        assert found("--uds", path) == address.of_socket(path)
+        assert found("--uds", path) == address.socket_url(path)
     assert found("--uds", path) is None
 
 
 def test_a_relative_unix_socket_lies_in_the_servers_folder() -> None:
-    assert listeners.urls(OWN, ("--uds", "s")) == [address.of_socket(str(Path.cwd() / "s"))]
+    assert listeners.urls(OWN, ("--uds", "s")) == [address.socket_url(str(Path.cwd() / "s"))]
 
 
 def test_a_server_without_a_health_page_serves_and_one_in_trouble_does_not() -> None:
@@ -57,7 +57,7 @@ def test_a_server_without_a_health_page_serves_and_one_in_trouble_does_not() -> 
         assert found("--port", str(place[1])) is not None
     with serving(answer(b"", "503 S")) as (place, _):
         url = f"http://127.0.0.1:{place[1]}"
-        assert listeners.serving([url]) is None
+        assert listeners.serving_url([url]) is None
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_a_server_without_a_health_page_serves_and_one_in_trouble_does_not() -> 
 def test_options_of_a_config_file_count(tmp_path: Path, text: str, words: list[str]) -> None:
     (tmp_path / "c.yaml").write_text(text)
     command = ["vllm", "serve", "m", "--config", "c.yaml"]
-    assert listeners.with_file(command, tmp_path) == ["vllm", "serve", "m", *words]
-    missing = listeners.with_file([*command[:-1], "none.yaml"], tmp_path)
+    assert listeners.with_config_file(command, tmp_path) == ["vllm", "serve", "m", *words]
+    missing = listeners.with_config_file([*command[:-1], "none.yaml"], tmp_path)
     assert missing[:3] == ["vllm", "serve", "m"]
 
 
@@ -81,4 +81,4 @@ def test_a_unix_socket_of_a_config_file(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(f"uds: {path}\n")
     with serving(answer(b""), family=socket.AF_UNIX, place=path):
         words = ("vllm", "serve", "m", "--config", str(tmp_path / "c.yaml"))
-        assert found(*words) == address.of_socket(path)
+        assert found(*words) == address.socket_url(path)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from trimtab.http_client import loopback
 from trimtab.load import runner as module
-from trimtab.load.isolation import cached, carried_over, parse, reusable
+from trimtab.load.isolation import cache_counts, carry_over, parse, reusable_tokens
 from trimtab.load.requests import build_requests
-from trimtab.load.runner import LoadResult, guarded
+from trimtab.load.runner import LoadResult, run_guarded
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import Window
 
@@ -46,13 +46,13 @@ def test_reusable_is_what_a_perfect_cache_serves(given: list[tuple[int, ...]]) -
         parts = [prompt[: i + 1] for i in range(len(prompt))]
         served += sum(part in kept for part in parts)
         kept.update(parts)
-    assert reusable(given) == served
+    assert reusable_tokens(given) == served
 
 
 def test_a_preset_explains_its_shared_prefix_and_no_more() -> None:
     asked = load_workload("rag")
     requests = build_requests(asked, 3, 8192)
-    explained = reusable(one.prompt for one in requests)
+    explained = reusable_tokens(one.prompt for one in requests)
     shared = asked.shared_prefix * (len(requests) - 1)
     assert shared <= explained < shared + 8 * len(requests)
 
@@ -64,14 +64,14 @@ def test_a_preset_explains_its_shared_prefix_and_no_more() -> None:
 def test_more_hits_than_the_load_explains_were_carried_over(
     hits: float, explained: int, void: bool
 ) -> None:
-    found = carried_over((100.0, 50.0), (1100.0, 50.0 + hits), explained)
+    found = carry_over((100.0, 50.0), (1100.0, 50.0 + hits), explained)
     assert bool(found) == void
 
 
 def test_unknown_counters_give_no_verdict() -> None:
-    assert carried_over(None, (1.0, 1.0), 0) == ""
-    assert carried_over((1.0, 1.0), None, 0) == ""
-    assert carried_over((5.0, 5.0), (5.0, 5.0), 0) == ""
+    assert carry_over(None, (1.0, 1.0), 0) == ""
+    assert carry_over((1.0, 1.0), None, 0) == ""
+    assert carry_over((5.0, 5.0), (5.0, 5.0), 0) == ""
 
 
 def load(reusable: int = 0) -> LoadResult:
@@ -99,24 +99,24 @@ def server(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 
 def test_a_quiet_and_empty_server_voids_nothing(server: dict[str, int]) -> None:
-    assert cached("http://x") == (1500.0, 400.0)
-    assert guarded("http://x", None, load) == load()
+    assert cache_counts("http://x") == (1500.0, 400.0)
+    assert run_guarded("http://x", None, load) == load()
 
 
 def test_carry_over_voids_every_window_and_keeps_its_reason(server: dict[str, int]) -> None:
     server["hits"] = 500
-    first, second = guarded("http://x", None, load).windows
+    first, second = run_guarded("http://x", None, load).windows
     (reason,) = first.void
     assert reason.startswith(
         "the prefix cache served 50% of the prompt tokens, and the load's own"
     )
     assert second.void == ("others", *first.void)
-    assert guarded("http://x", None, lambda: load(500)).windows == load().windows
+    assert run_guarded("http://x", None, lambda: load(500)).windows == load().windows
 
 
 def test_a_server_that_is_not_drained_voids_every_window(server: dict[str, int]) -> None:
     server["busy"] = 3
-    for window in guarded("http://x", None, load).windows:
+    for window in run_guarded("http://x", None, load).windows:
         assert window.void[-1] == (
             "not drained: the server still worked on 3 earlier requests when the load began"
         )
@@ -125,6 +125,6 @@ def test_a_server_that_is_not_drained_voids_every_window(server: dict[str, int])
 def test_the_same_load_twice_is_explained_once() -> None:
     asked = Workload.model_validate({**load_workload("tiny").model_dump(), "input_tokens": 64})
     prompts = [one.prompt for one in build_requests(asked, 3, 8192)]
-    once, twice = reusable(prompts), reusable([*prompts, *prompts])
+    once, twice = reusable_tokens(prompts), reusable_tokens([*prompts, *prompts])
     assert once < 0.05 * sum(map(len, prompts))
     assert twice - once == sum(map(len, prompts))

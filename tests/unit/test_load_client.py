@@ -14,7 +14,7 @@ from trimtab.errors import UsageError
 from trimtab.http_client.address import Address
 from trimtab.load import transport
 from trimtab.load.client import Client
-from trimtab.load.connection import Connection, Exchange, Target
+from trimtab.load.connection import Connection, Exchange, LoadTarget
 from trimtab.load.sse import decode
 from trimtab.model import Request
 
@@ -197,7 +197,7 @@ def test_the_deadline_ends_the_exchange_and_only_that() -> None:
 
 
 def test_the_bytes_of_a_request() -> None:
-    target = Target.parse("http://127.0.0.1:81", "m")
+    target = LoadTarget.parse("http://127.0.0.1:81", "m")
     head, body = target.encode(REQUEST).split(b"\r\n\r\n")
     assert head.startswith(b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1:81\r\n")
     assert b"Content-Length: %d" % len(body) in head
@@ -224,14 +224,14 @@ def test_the_bytes_of_a_request() -> None:
 )
 def test_another_url_is_a_usage_error(url: str) -> None:
     with pytest.raises(UsageError, match="URL"):
-        Target.parse(url, "m")
+        LoadTarget.parse(url, "m")
 
 
 @pytest.mark.parametrize(
     ("url", "port"), [("http://localhost:8000/", 8000), ("http://gpu1", 80), ("http://h:0", 0)]
 )
 def test_urls(url: str, port: int) -> None:
-    assert Target.parse(url, "m").address.port == port
+    assert LoadTarget.parse(url, "m").address.port == port
 
 
 class Answering:
@@ -271,7 +271,7 @@ class Answering:
 def test_the_pool_keeps_connections_and_uses_the_last_one_first() -> None:
     async def test() -> None:
         server = Answering()
-        target = Target.parse(f"http://127.0.0.1:{await server.start()}", "m")
+        target = LoadTarget.parse(f"http://127.0.0.1:{await server.start()}", "m")
         requests = [Request(index, (1,), 2) for index in range(6)]
         ended: asyncio.Queue[Exchange] = asyncio.Queue()
         client = Client(target, requests, 30.0, ended.put_nowait, lambda: None)
@@ -292,7 +292,7 @@ def test_the_pool_keeps_connections_and_uses_the_last_one_first() -> None:
 def test_a_request_without_a_free_connection_gets_a_new_one() -> None:
     async def test() -> None:
         server = Answering()
-        target = Target.parse(f"http://127.0.0.1:{await server.start()}", "m")
+        target = LoadTarget.parse(f"http://127.0.0.1:{await server.start()}", "m")
         requests = [Request(index, (1,), 2) for index in range(3)]
         ended: asyncio.Queue[Exchange] = asyncio.Queue()
         client = Client(target, requests, 30.0, ended.put_nowait, lambda: None)
@@ -311,7 +311,7 @@ def test_a_request_without_a_free_connection_gets_a_new_one() -> None:
 def test_connections_are_kept_ahead_of_need() -> None:
     async def test() -> None:
         server = Answering()
-        target = Target.parse(f"http://127.0.0.1:{await server.start()}", "m")
+        target = LoadTarget.parse(f"http://127.0.0.1:{await server.start()}", "m")
         requests = [Request(index, (1,), 2) for index in range(2)]
         ended: asyncio.Queue[Exchange] = asyncio.Queue()
         client = Client(target, requests, 30.0, ended.put_nowait, lambda: None)
@@ -341,7 +341,7 @@ def test_a_name_that_is_not_known_is_asked_for_once_and_again_when_needed(
     async def test() -> None:
         monkeypatch.setattr(transport, "resolve", resolve)
         ended: asyncio.Queue[Exchange] = asyncio.Queue()
-        target = Target.parse("http://nowhere.invalid:8000", "m")
+        target = LoadTarget.parse("http://nowhere.invalid:8000", "m")
         client = Client(target, [REQUEST], 30.0, ended.put_nowait, lambda: None)
         await client.open(8)
         assert len(asked) == 1
@@ -360,7 +360,7 @@ def test_a_refused_connection_is_recorded() -> None:
         port = await server.start()
         await server.stop()
         ended: asyncio.Queue[Exchange] = asyncio.Queue()
-        target = Target.parse(f"http://127.0.0.1:{port}", "m")
+        target = LoadTarget.parse(f"http://127.0.0.1:{port}", "m")
         client = Client(target, [REQUEST], 30.0, ended.put_nowait, lambda: None)
         await client.open(2)
         client.submit(REQUEST, 0.0)

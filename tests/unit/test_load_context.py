@@ -11,14 +11,14 @@ import pytest
 from trimtab.engines import checkpoint
 from trimtab.errors import UsageError
 from trimtab.load import files
-from trimtab.load.context import asked_context, longest, require_context
+from trimtab.load.context import longest_request, requested_context, require_context
 from trimtab.load.requests import build_requests
-from trimtab.load.workload import Workload, load_workload, validated
+from trimtab.load.workload import Workload, load_workload, validate_workload
 
 
 def workload(**changed: object) -> Workload:
     asked = {"input_tokens": 100, "output_tokens": 20, "arrival": {"concurrency": 4}, **changed}
-    return validated("w", {"name": "w", **asked})
+    return validate_workload("w", {"name": "w", **asked})
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def workload(**changed: object) -> Workload:
     ],
 )
 def test_the_longest_request(changed: dict[str, object], tokens: int) -> None:
-    assert longest(workload(**changed)) == tokens
+    assert longest_request(workload(**changed)) == tokens
 
 
 def test_an_upper_bound_that_hardly_comes_is_not_taken_for_a_length() -> None:
-    assert longest(workload(input_tokens={"min": 10, "max": 400})) in range(380, 421)
+    assert longest_request(workload(input_tokens={"min": 10, "max": 400})) in range(380, 421)
     rare = workload(input_tokens={"median": 100, "sigma": 0.1, "max": 100_000})
-    assert longest(rare) in range(120, 200)
+    assert longest_request(rare) in range(120, 200)
 
 
 @pytest.mark.parametrize("name", ["chat", "code", "agent", "batch"])
@@ -45,7 +45,7 @@ def test_the_longest_request_is_that_of_the_load_itself(name: str) -> None:
     asked = load_workload(name)
     requests = build_requests(asked, 3, 32_000)
     real = max(len(one.prompt) + one.output_tokens for one in requests)
-    found = longest(asked)
+    found = longest_request(asked)
     assert found is not None
     assert 0.6 < found / real < 1.6
 
@@ -55,8 +55,8 @@ def test_a_trace_is_as_long_as_its_longest_request(tmp_path: Path) -> None:
     lines = [{"timestamp": 10 * n, "input_length": 50 + n, "output_length": 5} for n in range(100)]
     trace.write_text("".join(json.dumps(one) + "\n" for one in lines))
     given = {"arrival": {"trace": str(trace)}, "windows": 1, "warmup": 0}
-    asked = validated("w", {"name": "w", **given})
-    assert longest(asked) == 50 + asked.requests - 1 + 5
+    asked = validate_workload("w", {"name": "w", **given})
+    assert longest_request(asked) == 50 + asked.requests - 1 + 5
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_trace_is_as_long_as_its_longest_request(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_baseline_allows(argv: list[str], tokens: int | None) -> None:
-    assert asked_context(argv) == tokens
+    assert requested_context(argv) == tokens
 
 
 def test_what_does_not_fit_is_refused() -> None:
@@ -115,7 +115,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Limits:
 def test_the_soft_limit_is_raised_to_what_the_load_needs(limits: Limits) -> None:
     asked = workload(arrival={"concurrency": 100})
     files.require_files(asked)
-    assert limits[-1] == (files.needed(asked), 20_000)
+    assert limits[-1] == (files.required_files(asked), 20_000)
     files.require_files(asked)
     assert len(limits) == 2, "it is enough now"
 

@@ -31,7 +31,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 
 def test_running_and_waiting_requests_are_counted(pages: list[str | None]) -> None:
     pages.append(PAGE)
-    assert isolation.in_flight("http://x") == 5
+    assert isolation.requests_in_flight("http://x") == 5
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_running_and_waiting_requests_are_counted(pages: list[str | None]) -> No
 )
 def test_a_server_that_does_not_tell_is_idle(pages: list[str | None], page: str | None) -> None:
     pages.append(page)
-    assert isolation.in_flight("http://x") is None
+    assert isolation.requests_in_flight("http://x") is None
     assert isolation.drain("http://x") == 0
 
 
@@ -68,7 +68,7 @@ def test_samples_are_read_in_every_form(
     pages: list[str | None], sample: str, count: float
 ) -> None:
     pages.append(f"vllm:num_requests_running{sample}\n")
-    assert isolation.in_flight("http://x") == count
+    assert isolation.requests_in_flight("http://x") == count
 
 
 def test_it_waits_until_the_server_is_idle(pages: list[str | None]) -> None:

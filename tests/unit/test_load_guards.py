@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trimtab.load import guards
-from trimtab.load.guards import HostCpu, Readings, others, shares, void_reasons
+from trimtab.load.guards import HostCpu, Readings, interference, shares, void_reasons
 from trimtab.load.readings import client_cpu, host_cpu, parse_stat
 from trimtab.model import Request, RequestRecord
 
@@ -104,7 +104,7 @@ def test_requests_sent_all_at_once_are_a_missed_rate() -> None:
 
 @pytest.mark.parametrize(("used", "void"), [(4.9, False), (5.1, True)])
 def test_a_busy_client_voids(used: float, void: bool) -> None:
-    assert bool(others(shares(QUIET, Readings(used), 10.0))) == void
+    assert bool(interference(shares(QUIET, Readings(used), 10.0))) == void
 
 
 def after(busy: float, server: float | None = 10.0, steal: float = 0.0) -> Readings:
@@ -113,14 +113,14 @@ def after(busy: float, server: float | None = 10.0, steal: float = 0.0) -> Readi
 
 @pytest.mark.parametrize(("busy", "void"), [(11.9, False), (12.1, True)])
 def test_foreign_load_is_what_neither_server_nor_client_used(busy: float, void: bool) -> None:
-    found = others(shares(QUIET, after(busy), 10.0))
+    found = interference(shares(QUIET, after(busy), 10.0))
     assert bool(found) == void
     assert all("others used" in reason for reason in found)
 
 
 @pytest.mark.parametrize(("steal", "void"), [(1.9, False), (2.1, True)])
 def test_steal_voids_even_where_the_servers_share_is_unknown(steal: float, void: bool) -> None:
-    found = others(shares(Readings(0.0, None, QUIET.host), after(19.0, None, steal), 10.0))
+    found = interference(shares(Readings(0.0, None, QUIET.host), after(19.0, None, steal), 10.0))
     assert bool(found) == void
     assert all("hypervisor" in reason for reason in found)
 
@@ -130,13 +130,13 @@ def test_unknown_readings_and_short_windows_are_not_judged() -> None:
     assert shares(QUIET, Readings(0.0, 0.0), 10.0) == {"client": 0.0}
     assert shares(QUIET, after(20.0), 0.39) == {}
     assert shares(QUIET, QUIET, 10.0) == {"client": 0.0}
-    assert others({}) == ()
+    assert interference({}) == ()
 
 
 def test_a_short_window_is_judged_too() -> None:
     used = shares(QUIET, Readings(0.01, 0.4, HostCpu(0.6, 0.0, 1.0)), 0.5)
     assert used["foreign"] == pytest.approx(0.19)
-    assert len(others(used)) == 1
+    assert len(interference(used)) == 1
 
 
 def test_reasons_add_up() -> None:
@@ -177,5 +177,5 @@ def test_the_real_readings_grow() -> None:
     ],
 )
 def test_windows_that_scatter_are_no_measurement(throughputs: list[float], says: str) -> None:
-    found = guards.unsteady(throughputs)
+    found = guards.scatter_reason(throughputs)
     assert (says in found) if says else found == ""

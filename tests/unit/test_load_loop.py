@@ -15,7 +15,7 @@ import pytest
 from trimtab.load import driver as drivers
 from trimtab.load import transport as loops
 from trimtab.load.client import Client
-from trimtab.load.connection import Target
+from trimtab.load.connection import LoadTarget
 from trimtab.load.driver import Driver, Watch
 from trimtab.load.workload import load_workload
 from trimtab.model import Request
@@ -74,7 +74,7 @@ def test_what_becomes_due_while_others_are_read_is_sent_between_them(
     monkeypatch.setattr(drivers, "perf_counter", lambda: now[0])
 
     async def test() -> None:
-        target = Target.parse("http://127.0.0.1:1", "m")
+        target = LoadTarget.parse("http://127.0.0.1:1", "m")
         watch = Watch(alive=lambda: None, host_cpu=lambda: None)
         driver = Driver(target, load_workload("tiny"), requests, watch)
         driver._client = cast("Client", stand_in)

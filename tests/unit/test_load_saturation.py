@@ -10,10 +10,10 @@ import pytest
 
 from tests.unit.scripted import scripted
 from trimtab.load import saturation
-from trimtab.load.driver import Run
+from trimtab.load.driver import LoadRun
 from trimtab.load.marks import marks_of
 from trimtab.load.runner import run_load
-from trimtab.load.saturation import over_saturated
+from trimtab.load.saturation import over_saturation
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import RequestRecord
 
@@ -33,7 +33,7 @@ def queue(load: float, count: int, servers: int, seed: int) -> list[RequestRecor
 
 
 def judged(records: list[RequestRecord]) -> str:
-    return over_saturated(records, (), 0.0, max(one.intended for one in records))
+    return over_saturation(records, (), 0.0, max(one.intended for one in records))
 
 
 @pytest.mark.parametrize("servers", [1, 8, 32])
@@ -55,7 +55,7 @@ def test_requests_that_still_wait_count_as_in_flight() -> None:
     ended = [one for one in records if one.done <= now]
     waiting = [one.intended for one in records if one.done > now]
     assert len(waiting) > 80
-    with_them, without = (over_saturated(ended, some, 0.0, now) for some in (waiting, ()))
+    with_them, without = (over_saturation(ended, some, 0.0, now) for some in (waiting, ()))
     assert _last_count(with_them) > _last_count(without) + 40
 
 
@@ -77,16 +77,16 @@ def crowd(**changes: object) -> Workload:
 def test_a_load_of_too_many_is_marked() -> None:
     records = queue(2.0, 200, 4, 1)
     asked = crowd(windows=1)
-    assert marks_of(Run(), asked, records, ())[saturation.MARK].startswith("over-saturated")
-    assert marks_of(Run(), crowd(arrival={"concurrency": 4}), records, ()) == {}
+    assert marks_of(LoadRun(), asked, records, ())[saturation.MARK].startswith("over-saturated")
+    assert marks_of(LoadRun(), crowd(arrival={"concurrency": 4}), records, ()) == {}
     ramp = crowd(arrival={"rate": 1.0, "ramp_to": 9.0})
-    assert marks_of(Run(), ramp, records, ()) == {}, "a ramp is to rise"
+    assert marks_of(LoadRun(), ramp, records, ()) == {}, "a ramp is to rise"
 
 
 def test_it_ends_early_where_that_is_hopeless(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saturation, "over_saturated", lambda *_: "over-saturated: it is")
+    monkeypatch.setattr(saturation, "over_saturation", lambda *_: "over-saturated: it is")
     # the server falls silent, so that the load cannot end by itself before anybody looks
     asked = crowd(windows=1, request_deadline=60.0)
     with scripted(tmp_path, {"faults": {"hang_after": 60}}) as server:

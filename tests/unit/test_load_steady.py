@@ -10,7 +10,7 @@ from tests.unit.scripted import scripted
 from trimtab.load import steady_state
 from trimtab.load.connection import Exchange
 from trimtab.load.runner import run_load
-from trimtab.load.steady_state import WarmUp, unsteady, unsteady_arrivals
+from trimtab.load.steady_state import WarmUp, arrival_unsteadiness, unsteady_reason
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import Request, RequestRecord
 
@@ -38,7 +38,7 @@ def workload(**changes: object) -> Workload:
 def test_steady_is_without_scatter_and_without_trend(
     values: list[float], requests: float, says: str
 ) -> None:
-    found = unsteady(values, requests)
+    found = unsteady_reason(values, requests)
     assert (says in found) if says else found == ""
 
 
@@ -98,17 +98,17 @@ def arrivals(waits: list[float]) -> list[RequestRecord]:
 
 
 def test_an_open_loop_is_judged_by_its_waits() -> None:
-    assert unsteady_arrivals(arrivals([0.1, 0.2, 0.1, 0.15] * 5)) == ""
-    assert "went up" in unsteady_arrivals(arrivals([0.1 * i for i in range(1, 21)]))
-    assert "went down" in unsteady_arrivals(arrivals([2.0 - 0.1 * i for i in range(20)]))
-    assert unsteady_arrivals(arrivals([0.1, 9.0])) == "", "too few to judge"
+    assert arrival_unsteadiness(arrivals([0.1, 0.2, 0.1, 0.15] * 5)) == ""
+    assert "went up" in arrival_unsteadiness(arrivals([0.1 * i for i in range(1, 21)]))
+    assert "went down" in arrival_unsteadiness(arrivals([2.0 - 0.1 * i for i in range(20)]))
+    assert arrival_unsteadiness(arrivals([0.1, 9.0])) == "", "too few to judge"
 
 
 @pytest.mark.parametrize("says", ["", "it wobbles"])
 def test_windows_hold_the_same_requests_however_long_the_warm_up(
     says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steady_state, "unsteady", lambda *_: says)
+    monkeypatch.setattr(steady_state, "unsteady_reason", lambda *_: says)
     asked = workload()
     with scripted(tmp_path) as server:
         load = run_load(server.url, "scripted-model", asked, 7, vocab=VOCAB)
@@ -130,7 +130,7 @@ def test_windows_hold_the_same_requests_however_long_the_warm_up(
 def test_conversations_are_judged_and_not_prolonged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steady_state, "unsteady", lambda *_: "it wobbles")
+    monkeypatch.setattr(steady_state, "unsteady_reason", lambda *_: "it wobbles")
     asked = workload(turns={"min": 1, "max": 2})
     with scripted(tmp_path) as server:
         load = run_load(server.url, "scripted-model", asked, 7, vocab=VOCAB)

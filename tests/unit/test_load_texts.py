@@ -12,7 +12,7 @@ from numpy.random import default_rng
 
 from tests.unit.scripted import scripted
 from trimtab.errors import WorkloadError
-from trimtab.load.prompts import Text, pick, read_texts, tokenizer
+from trimtab.load.prompts import PromptText, pick, read_texts, tokenizer
 from trimtab.load.requests import build_requests
 from trimtab.load.runner import run_load
 from trimtab.load.workload import load_workload
@@ -49,7 +49,7 @@ def mine(folder: Path, prompts: str) -> str:
 
 def test_sharegpt_gives_first_question_and_the_length_of_its_answer(tmp_path: Path) -> None:
     texts = read_texts(sharegpt(tmp_path, 3))
-    assert texts[2] == Text("question number 2 of them all", "an answer of six words here")
+    assert texts[2] == PromptText("question number 2 of them all", "an answer of six words here")
     (one, *_) = pick(texts, 3, default_rng(1), words, where="f")
     assert len(one[0]) == 6
     assert one[1] == 6
@@ -58,18 +58,18 @@ def test_sharegpt_gives_first_question_and_the_length_of_its_answer(tmp_path: Pa
 def test_json_lines_say_their_lengths(tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     path.write_text('{"prompt": "a b c d", "output_tokens": 9}\n\n')
-    assert read_texts(path) == [Text("a b c d", output_tokens=9)]
+    assert read_texts(path) == [PromptText("a b c d", output_tokens=9)]
 
 
 def test_what_no_request_can_be_made_of_is_passed_over() -> None:
     texts = [
-        Text("one two three four five", output_tokens=5),
-        Text("one two three four five", output_tokens=6),  # the same prompt again
-        Text("too short", "an answer of five words"),
-        Text("one two three four six", "short"),
-        Text("w " * 1025, "an answer of five words"),
-        Text("w " * 1000, "w " * 1049),
-        Text("", output_tokens=5),
+        PromptText("one two three four five", output_tokens=5),
+        PromptText("one two three four five", output_tokens=6),  # the same prompt again
+        PromptText("too short", "an answer of five words"),
+        PromptText("one two three four six", "short"),
+        PromptText("w " * 1025, "an answer of five words"),
+        PromptText("w " * 1000, "w " * 1049),
+        PromptText("", output_tokens=5),
     ]
     said: list[str] = []
     with pytest.raises(WorkloadError, match=r"needs 2 different ones, but of 7 there are 1"):
@@ -79,7 +79,7 @@ def test_what_no_request_can_be_made_of_is_passed_over() -> None:
 
 
 def test_ones_own_prompts_may_have_any_length() -> None:
-    texts = [Text("w " * 5000, output_tokens=1), Text("one", output_tokens=3000)]
+    texts = [PromptText("w " * 5000, output_tokens=1), PromptText("one", output_tokens=3000)]
     said: list[str] = []
     found = pick(texts, 2, default_rng(0), words, where="f", say=said.append)
     assert sorted((len(prompt), wanted) for prompt, wanted in found) == [(1, 3000), (5000, 1)]

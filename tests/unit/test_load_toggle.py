@@ -12,7 +12,7 @@ import pytest
 from tests.unit.scripted import scripted
 from trimtab.errors import SettingRefusedError
 from trimtab.load import runner as load_run
-from trimtab.load.alternation import Toggle, longer
+from trimtab.load.alternation import Toggle, lengthen
 from trimtab.load.runner import LoadResult, run_load
 from trimtab.load.workload import Workload, load_workload
 
@@ -86,7 +86,7 @@ def test_a_load_out_of_time_ends_behind_a_whole_round(tmp_path: Path) -> None:
 def test_a_load_out_of_requests_measures_no_fading_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_run, "longer", lambda given, asked: given)
+    monkeypatch.setattr(load_run, "lengthen", lambda given, asked: given)
     with scripted(tmp_path) as server:
         found = load(server.url, workload(), toggle())
     assert found.failed == ""
@@ -95,9 +95,9 @@ def test_a_load_out_of_requests_measures_no_fading_one(
 
 def test_enough_requests_are_made_for_the_pauses() -> None:
     given = workload()
-    made = longer(given, toggle())
+    made = lengthen(given, toggle())
     assert made.requests == 4 + 4 * 12 + 4 * 12 + 4
-    narrow = longer(workload(window_requests=3), toggle())
+    narrow = lengthen(workload(window_requests=3), toggle())
     assert narrow.requests >= 4 + 4 * (3 + 8) + 4
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from trimtab.errors import WorkloadError
 from trimtab.load.requests import build_requests
-from trimtab.load.trace import BLOCK, Entry, read_trace
-from trimtab.load.workload import load_workload, windowed
+from trimtab.load.trace import BLOCK, TraceRequest, read_trace
+from trimtab.load.workload import load_workload, with_windows
 
 MOONCAKE = """\
 {"timestamp": 27482, "input_length": 1100, "output_length": 52, "hash_ids": [46, 47, 48]}
@@ -37,14 +37,19 @@ OWN = """\
 @pytest.mark.parametrize(
     ("text", "entries"),
     [
-        (MOONCAKE, (Entry(0.0, 1100, 52, (46, 47, 48)), Entry(3.053, 700, 26, (46, 2366)))),
-        (AZURE, (Entry(0.0, 374, 44), Entry(4.314579, 396, 109))),
-        (BURST, (Entry(0.0, 472, 18), Entry(113.0, 417, 276))),
-        (OWN, (Entry(0.0, 10, 3), Entry(0.25, 20, 4))),
+        (
+            MOONCAKE,
+            (TraceRequest(0.0, 1100, 52, (46, 47, 48)), TraceRequest(3.053, 700, 26, (46, 2366))),
+        ),
+        (AZURE, (TraceRequest(0.0, 374, 44), TraceRequest(4.314579, 396, 109))),
+        (BURST, (TraceRequest(0.0, 472, 18), TraceRequest(113.0, 417, 276))),
+        (OWN, (TraceRequest(0.0, 10, 3), TraceRequest(0.25, 20, 4))),
     ],
     ids=["mooncake", "azure", "burstgpt", "own"],
 )
-def test_the_formats_are_read(text: str, entries: tuple[Entry, ...], tmp_path: Path) -> None:
+def test_the_formats_are_read(
+    text: str, entries: tuple[TraceRequest, ...], tmp_path: Path
+) -> None:
     path = tmp_path / "trace"
     path.write_text(text)
     found = read_trace(path, 2)
@@ -133,4 +138,4 @@ def test_fewer_windows_may_make_a_trace_long_enough(tmp_path: Path) -> None:
     asked = load_workload(str(tmp_path / "w.yaml"), windows=1)
     assert len(build_requests(asked, 1, 8192)) == 2
     with pytest.raises(WorkloadError, match="needs 3 requests"):
-        windowed(asked, 2)
+        with_windows(asked, 2)

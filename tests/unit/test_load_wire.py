@@ -38,7 +38,7 @@ class Heard:
         self.changed.set()
 
 
-async def connected(heard: Heard) -> tuple[transport.Writable, socket.socket]:
+async def connected(heard: Heard) -> tuple[transport.ByteSink, socket.socket]:
     listening = socket.create_server(("127.0.0.1", 0))
     with listening:
         at = Address("127.0.0.1", listening.getsockname()[1])

@@ -168,7 +168,7 @@ def test_a_verbosity_of_its_own_is_left_alone() -> None:
 
 def test_verbosity_reaches_the_terminal_and_not_the_command() -> None:
     def command(name: str) -> str:
-        if terminal.verbose():
+        if terminal.is_verbose():
             raise UsageError(name)
         return name
 

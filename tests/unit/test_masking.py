@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from trimtab.model import Settings
 from trimtab.redaction import (
     MASK,
-    hidden,
     holds_secret,
+    is_secret,
     looks_secret,
-    masked,
-    masked_prose,
+    mask_prose,
+    mask_text,
     redact_settings,
     redact_words,
     restore_words,
@@ -38,11 +38,11 @@ SHAPES = (
 @pytest.mark.parametrize("text", SHAPES)
 def test_a_known_shape_is_a_secret_under_any_name(text: str) -> None:
     assert holds_secret(text)
-    assert hidden("INNOCENT", text)
+    assert is_secret("INNOCENT", text)
     assert redact_settings(Settings(("vllm", "--revision", text))).argv[-1] == "${REVISION}"
     secret = text.removeprefix("Bearer ").partition("://")[2].rpartition("@")[0] or text
-    assert secret not in masked(f"see {text}.") or secret.startswith("Bearer")
-    assert "abcdef123456" not in masked_prose(f"said {text} there")
+    assert secret not in mask_text(f"see {text}.") or secret.startswith("Bearer")
+    assert "abcdef123456" not in mask_prose(f"said {text} there")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_known_shape_is_a_secret_under_any_name(text: str) -> None:
 )
 def test_other_values_are_no_secrets(text: str) -> None:
     assert not holds_secret(text)
-    assert masked_prose(text) == text
+    assert mask_prose(text) == text
 
 
 @pytest.mark.parametrize("name", ["DB_PASS", "REDIS_PWD", "GITHUB_PAT", "aws.secretKey"])
@@ -78,8 +78,8 @@ def test_json_is_looked_into(key: str) -> None:
     text = json.dumps({"extra": [{key: "hunter2-hunter2"}], "a": 1})
     shown = redact_settings(Settings(("vllm", "--additional-config", text, "-tp", "2"))).argv
     assert shown == ("vllm", "--additional-config", "${ADDITIONAL_CONFIG}", "-tp", "2")
-    assert "hunter2" not in masked(text)
-    assert "hunter2" not in masked_prose(f"refused: {text}")
+    assert "hunter2" not in mask_text(text)
+    assert "hunter2" not in mask_prose(f"refused: {text}")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_every_secret_that_a_server_is_given_is_known() -> None:
     assert found >= {"key-one", "key-two", "in-json", "db-pass", "in-url", "inherited"}
     assert "/usr/bin" not in found
     text = " ".join(sorted(found))
-    assert set(masked_prose(text, found).split()) == {MASK}
+    assert set(mask_prose(text, found).split()) == {MASK}
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_every_secret_that_a_server_is_given_is_known() -> None:
     ],
 )
 def test_lines_of_a_log(line: str) -> None:
-    assert "sekret" not in masked_prose(line)
-    assert "sekret" not in masked(line)
+    assert "sekret" not in mask_prose(line)
+    assert "sekret" not in mask_text(line)
 
 
 def test_prose_is_left_alone() -> None:
     text = "the URL must hold no user or password: set VLLM_API_KEY to the key"
-    assert masked_prose(text) == text
-    assert masked("--api-key a b -tp 2") == "--api-key *** -tp 2"
+    assert mask_prose(text) == text
+    assert mask_text("--api-key a b -tp 2") == "--api-key *** -tp 2"
 
 
 NAMES = (
@@ -174,7 +174,7 @@ SENTENCES = (
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_a_name_that_was_typed_hides_nothing_behind_it(sentence: str, name: str) -> None:
-    assert masked_prose(sentence.format(name)) == sentence.format(name)
+    assert mask_prose(sentence.format(name)) == sentence.format(name)
 
 
 SECRETS = st.one_of(
@@ -200,8 +200,8 @@ CARRIERS = (
 @given(st.sampled_from(NAMES), st.sampled_from(CARRIERS), SECRETS)
 def test_a_secret_stays_hidden_in_every_pair(name: str, carrier: str, secret: str) -> None:
     given_ = carrier.format(name, secret)
-    assert secret not in masked_prose(given_)
-    assert MASK in masked_prose(given_)
+    assert secret not in mask_prose(given_)
+    assert MASK in mask_prose(given_)
 
 
 @given(
@@ -218,4 +218,4 @@ def test_a_secret_stays_hidden_in_every_pair(name: str, carrier: str, secret: st
     SECRETS,
 )
 def test_a_header_and_a_url_hide_theirs(carrier: str, secret: str) -> None:
-    assert secret not in masked_prose(carrier.format(secret))
+    assert secret not in mask_prose(carrier.format(secret))

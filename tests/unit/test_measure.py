@@ -100,7 +100,9 @@ def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
     options = Options(slo="ttft_p90<=500ms")
 
     def ask(count: int, *, resume: bool) -> dict[str, Any]:
-        return capacity_run.of_starts("stock", options, count, 40, tmp_path / "c", resume=resume)
+        return capacity_run.measure_capacity(
+            "stock", options, count, 40, tmp_path / "c", resume=resume
+        )
 
     assert ask(4, resume=False)["verified"] is True
     assert len(seeds.seen) > 20
@@ -119,19 +121,21 @@ def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
 
 
 def test_what_is_to_be_expected_is_told_beforehand() -> None:
-    assert precision.interval(0.05, 4, 16) == (
+    assert precision.interval_forecast(0.05, 4, 16) == (
         "4 starts of up to 16 windows: expect an interval of -7.6 % to +8.3 %, assuming 5.0 % "
         "between starts (--noise says otherwise)"
     )
-    assert precision.interval(0.05, 1, 1) == (
+    assert precision.interval_forecast(0.05, 1, 1) == (
         "1 start of up to 1 window: no interval, which takes --starts 4 or more"
     )
-    assert "5 starts of windows as the noise asks: expect" in precision.interval(0.02, 5, None)
-    assert precision.bound(0.05, 4, 200) == (
+    assert "5 starts of windows as the noise asks: expect" in precision.interval_forecast(
+        0.02, 5, None
+    )
+    assert precision.bound_forecast(0.05, 4, 200) == (
         "4 starts with probes of 200 requests: expect a bound 5.7 % below the estimate, assuming "
         "5.0 % between starts (--noise says otherwise)"
     )
-    assert "no bound, which takes --starts 4" in precision.bound(0.05, 1, 200)
+    assert "no bound, which takes --starts 4" in precision.bound_forecast(0.05, 1, 200)
 
 
 class Unlucky:
@@ -164,7 +168,7 @@ def bench(
     monkeypatch.setattr(blocks.Measurement.__init__, "__defaults__", (  # the trial
         Unlucky(outcomes).trial, blocks._REQUESTS,
     ))  # fmt: skip
-    return measurement_run.of_starts("stock", Options(), count, tmp_path / "b", resume=False)
+    return measurement_run.measure_starts("stock", Options(), count, tmp_path / "b", resume=False)
 
 
 def test_bench_gives_the_measured_starts_that_it_was_asked_for(

@@ -13,9 +13,9 @@ from hypothesis import given as examples
 from hypothesis import strategies as some
 
 from trimtab.catalog import CATALOG
-from trimtab.catalog.values import Option, Share, Size, Taken, divisions, switched_on
-from trimtab.emulator.machine import StandIn
-from trimtab.emulator.tree import lay
+from trimtab.catalog.values import Acceptance, Option, Share, Size, divisions, is_switched_on
+from trimtab.emulator.machine import EmulatedMachine
+from trimtab.emulator.tree import write_tree
 from trimtab.errors import UsageError
 from trimtab.lint import read
 from trimtab.model import Settings
@@ -257,16 +257,16 @@ def test_lint_foresees_what_the_cases_say(case: Any) -> None:
     situation = replace(usual, chip=PRODUCTS.get(case.chip, usual.chip))
     taken, _ = prediction((*case.switches, *case.givens), situation)
     if case.outcome == "taken" and case.rule != "alloc-conf-syntax":
-        assert taken is not Taken.REFUSED
+        assert taken is not Acceptance.REFUSED
 
 
 def test_agreement_is_strict_about_what_is_right() -> None:
     answer = SettingReply(OracleSetting("X", "1"), Handling.ACCEPTED)
-    assert agrees("x", Taken.AS_WRITTEN, answer)
-    assert not agrees("x", Taken.REFUSED, answer)
+    assert agrees("x", Acceptance.AS_WRITTEN, answer)
+    assert not agrees("x", Acceptance.REFUSED, answer)
     assert not agrees("x", None, answer)
     assert not agrees(
-        "x", Taken.AS_WRITTEN, SettingReply(OracleSetting("X", "1"), Handling.NOT_OBSERVABLE)
+        "x", Acceptance.AS_WRITTEN, SettingReply(OracleSetting("X", "1"), Handling.NOT_OBSERVABLE)
     )
 
 
@@ -358,8 +358,8 @@ def test_places_of_cann_and_of_torch_are_no_settings() -> None:
 
 
 def test_a_plan_of_the_emulator_has_nothing_to_ask_beside_its_settings(tmp_path: Path) -> None:
-    machine = StandIn()
-    env = {**machine.environment(tmp_path), **lay(machine, tmp_path, "/usr/bin")}
+    machine = EmulatedMachine()
+    env = {**machine.environment(tmp_path), **write_tree(machine, tmp_path, "/usr/bin")}
     plan = Settings(argv=("vllm", "serve", "m", "--enforce-eager"), env=tuple(env.items()))
     assert "ASCEND_OPP_PATH" in env
     assert settings.plan_settings(plan) == ()
@@ -419,18 +419,18 @@ def test_numbers_as_c_reads_them_are_total(text: str) -> None:
     for reader in (
         Option((0, 1), "x"), Size(20, None, "MB", "x"), Size(0, 16, "KB", "x"), Share(True, "x")
     ):  # fmt: skip
-        assert reader.read(text).taken in Taken
+        assert reader.read(text).taken in Acceptance
     divisions(text)
-    switched_on(text)
+    is_switched_on(text)
 
 
 @examples(some.integers(-(10**6), 10**6), some.sampled_from(["", " ", "abc", ".5"]))
 def test_leading_digits_decide(number: int, rest: str) -> None:
-    found = Option((0, 1), "others", Taken.REFUSED).read(f"{number}{rest}")
+    found = Option((0, 1), "others", Acceptance.REFUSED).read(f"{number}{rest}")
     if number not in (0, 1):
-        assert found.taken is Taken.REFUSED
+        assert found.taken is Acceptance.REFUSED
     else:
-        assert found.taken is (Taken.MISREAD if rest.strip() else Taken.AS_WRITTEN)
+        assert found.taken is (Acceptance.MISREAD if rest.strip() else Acceptance.AS_WRITTEN)
 
 
 def test_entries_of_cann_say_that_they_were_not_executed() -> None:

@@ -18,10 +18,10 @@ from typer.testing import CliRunner, Result
 
 from tests.contracts.machines import HOSTS
 from trimtab.cli.app import app
-from trimtab.cli.oracle_findings import about_machine
+from trimtab.cli.oracle_findings import machine_findings
 from trimtab.diagnosis import machine
 from trimtab.emulator import environments
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.environments import managed
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.host import SnapshotHost
@@ -56,7 +56,7 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def kinds(python: Path) -> tuple[str, ...]:
         return ("torch_npu", "vllm-ascend") if python.parent.name == OWN else ("torch_npu",)
 
-    def told(python: Path, machine: StandIn) -> dict[str, str]:
+    def told(python: Path, machine: EmulatedMachine) -> dict[str, str]:
         return {"PATH": "/usr/bin:/bin", "CHIP": machine.chip, "VERSION": python.parent.name}
 
     monkeypatch.setattr(environment, "interpreter", interpreter)
@@ -267,8 +267,8 @@ def test_doctor_asks_on_the_chip_that_the_machine_has(tmp_path: Path) -> None:
     table = folder / "commands" / "npu-smi_info.txt"
     table.write_text(table.read_text().replace("910B3", "910B4"))
     env = {"TORCH_NPU_X": "refuse on 910B4"}
-    view = machine.view(SnapshotHost(folder), env, machine.Environment("", {}), local=False)
-    (one,) = about_machine(view)
+    view = machine.view(SnapshotHost(folder), env, machine.PythonEnvironment("", {}), local=False)
+    (one,) = machine_findings(view)
     assert f"(torch_npu {OWN}, chip 910B4; asked over" in one.message
 
 
@@ -307,7 +307,7 @@ def test_a_version_may_be_told_in_part() -> None:
 
 def test_every_chip_that_is_played_can_be_asked_about() -> None:
     for name in (*environment.CHIPS, "910B4", "910_9392", "910B4-1"):
-        StandIn(chip=environment.chip(name)).check()
+        EmulatedMachine(chip=environment.chip(name)).check()
     assert environment.chip("910B4") == "910B4"
     with pytest.raises(UsageError, match=r"A2, A3, 310P, 950, 910B1, .*910B4.*'910A'"):
         environment.chip("910A")

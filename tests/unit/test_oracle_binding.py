@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.errors import EngineError
 from trimtab.host import SnapshotHost
 from trimtab.oracle import binding
@@ -103,13 +103,13 @@ def planner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Planner]:
 def test_a_machine_with_fewer_npus_gets_a_plan_and_a_note(planner: type[Planner]) -> None:
     planner.plans = {"0": {"main": [1]}, "1": {"main": [2]}}
     host = SnapshotHost(HOSTS / "310p")
-    found = binding.plan(Path("python"), host, StandIn(chip="310P"), 8)
+    found = binding.plan(Path("python"), host, EmulatedMachine(chip="310P"), 8)
     assert found.npus == planner.plans
     assert "2 of 8 workers" in found.note
-    assert binding.plan(Path("python"), host, StandIn(chip="310P"), 2).note == ""
+    assert binding.plan(Path("python"), host, EmulatedMachine(chip="310P"), 2).note == ""
 
 
 def test_no_plan_at_all_is_an_error(planner: type[Planner]) -> None:
     planner.plans = {}
     with pytest.raises(EngineError, match="plans no CPU binding here for any of 4 workers"):
-        binding.plan(Path("python"), SnapshotHost(HOSTS / "a3"), StandIn(chip="910_93"), 4)
+        binding.plan(Path("python"), SnapshotHost(HOSTS / "a3"), EmulatedMachine(chip="910_93"), 4)

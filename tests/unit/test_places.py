@@ -15,8 +15,8 @@ from tests.trees import IRQ, THP, WritableHost, tree
 from trimtab import host_resources
 from trimtab.errors import HostError
 from trimtab.facts.memory import parse_swaps
-from trimtab.host import LocalHost, beside
-from trimtab.host_resources.limits import started
+from trimtab.host import LocalHost, draft_path
+from trimtab.host_resources.limits import start_ticks
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_replaced_file_keeps_its_mode_and_a_new_one_can_be_read(tmp_path: Path
 
 def test_what_an_interrupted_write_leaves_is_tidied(tmp_path: Path) -> None:
     path = tmp_path / "x.conf"
-    Path(beside(str(path))).write_text("half")
+    Path(draft_path(str(path))).write_text("half")
     host_resources.tidy(LocalHost(), f"file:{path}")
     assert list(tmp_path.iterdir()) == []
 
@@ -75,23 +75,23 @@ def test_links_and_folders(tmp_path: Path) -> None:
 
 
 def test_kernel_files_mean_the_same_in_several_forms() -> None:
-    assert host_resources.same(THP, "always [madvise] never\n", "madvise")
-    assert host_resources.same(IRQ, "0,1,3\n", "0-1,3")
-    assert not host_resources.same(IRQ, "0-1", "0")
-    assert host_resources.same(
+    assert host_resources.is_same_text(THP, "always [madvise] never\n", "madvise")
+    assert host_resources.is_same_text(IRQ, "0,1,3\n", "0-1,3")
+    assert not host_resources.is_same_text(IRQ, "0-1", "0")
+    assert host_resources.is_same_text(
         "/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n", "4096 131072 6291456"
     )
-    assert not host_resources.same("/proc/sys/vm/swappiness", "60\n", None)
-    assert host_resources.same("file:/x", None, None)
-    assert not host_resources.same("file:/x", "a", "a\n"), "of a file every byte counts"
+    assert not host_resources.is_same_text("/proc/sys/vm/swappiness", "60\n", None)
+    assert host_resources.is_same_text("file:/x", None, None)
+    assert not host_resources.is_same_text("file:/x", "a", "a\n"), "of a file every byte counts"
 
 
 def test_a_swap_area_and_its_priority(host: WritableHost) -> None:
     before = host.read("/proc/swaps")
     assert host_resources.read(host, "swap:/dev/zram0") == "on 100"
     assert host_resources.read(host, "swap:/dev/absent") == "off"
-    assert host_resources.same("swap:/dev/sda2", "on -2", "on -3"), "the kernel chose it"
-    assert not host_resources.same("swap:/dev/sda2", "on 5", "on 6")
+    assert host_resources.is_same_text("swap:/dev/sda2", "on -2", "on -3"), "the kernel chose it"
+    assert not host_resources.is_same_text("swap:/dev/sda2", "on 5", "on 6")
     for name in ("/dev/sda2", "/dev/zram0"):
         was = host_resources.read(host, f"swap:{name}")
         host_resources.write(host, f"swap:{name}", "off")
@@ -109,7 +109,7 @@ def test_limits_of_sessions_keep_other_lines(host: WritableHost) -> None:
     file = "/etc/security/limits.d/99-trimtab.conf"
     for name, text in (("nofile", "65536"), ("memlock", "unlimited"), ("memlock", "8388608")):
         host_resources.write(host, f"limits:{name}", text)
-        assert host_resources.same(
+        assert host_resources.is_same_text(
             f"limits:{name}", host_resources.read(host, f"limits:{name}"), text
         )
     lines = host.read(file).splitlines()
@@ -137,7 +137,7 @@ def test_the_limit_of_a_real_process() -> None:
         [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
     ) as child:
         pid = str(child.pid)
-        place = f"rlimit:{pid}:{started(local, pid)}:nofile"
+        place = f"rlimit:{pid}:{start_ticks(local, pid)}:nofile"
         before = host_resources.read(local, place)
         assert before is not None
         host_resources.write(local, place, "100:200")

@@ -15,9 +15,9 @@ from tests.unit.prepared import Machine
 from trimtab.errors import EngineInstallError, UsageError
 from trimtab.prepare import installing, matrix, wheels
 from trimtab.prepare.emit import emit
-from trimtab.prepare.step import Commands, Finding, State
-from trimtab.prepare.steps import STEPS, chosen
-from trimtab.prepare.target import TARGETS, Target, Wish
+from trimtab.prepare.step import CheckState, CommandRun, StepFinding
+from trimtab.prepare.steps import STEPS, select_steps
+from trimtab.prepare.target import TARGETS, PrepareOptions, PrepareTarget
 
 ASCEND = ("ascend-a2", "ascend-a3", "ascend-310p")
 KIND = {"ascend-a2": "A2", "ascend-a3": "A3", "ascend-310p": "_310P"}
@@ -41,8 +41,8 @@ def installed(machine: Machine, kind: str, release: str = matrix.NEWEST) -> None
         machine.put(f"{SITE}/vllm_ascend/_build_info.py", f"# x\n__device_type__ = '{kind}'\n")
 
 
-def checked(machine: Machine, target: str) -> Finding:
-    (engine,) = chosen(["engine"])
+def checked(machine: Machine, target: str) -> StepFinding:
+    (engine,) = select_steps(["engine"])
     return engine.check(machine.scene(target))
 
 
@@ -51,23 +51,27 @@ def test_a_build_for_another_chip_is_found(machine: Machine, target: str, kind: 
     installed(machine, kind)
     finding = checked(machine, target)
     if kind == KIND[target]:
-        assert finding.state is State.SATISFIED
+        assert finding.state is CheckState.SATISFIED
         assert f"built for {TARGETS[target].chip}" in finding.sentence
     else:
-        assert finding.state is State.MISSING
+        assert finding.state is CheckState.MISSING
         assert f"refuses to start on {TARGETS[target].chip}: " in finding.sentence
         assert SOC.get(target, "install the wheel") in finding.sentence
 
 
 def test_a_build_that_does_not_say_is_unknown(machine: Machine) -> None:
     installed(machine, "")
-    assert checked(machine, "ascend-a3").state is State.UNKNOWN
+    assert checked(machine, "ascend-a3").state is CheckState.UNKNOWN
     machine.put(f"{SITE}/vllm_ascend/_build_info.py", "__device_type__ = kind()\n")
-    assert checked(machine, "ascend-a3").state is State.UNKNOWN
+    assert checked(machine, "ascend-a3").state is CheckState.UNKNOWN
 
 
-@pytest.mark.parametrize(("editable", "state"), [(True, State.MISSING), (False, State.UNKNOWN)])
-def test_an_editable_build_is_followed(machine: Machine, editable: bool, state: State) -> None:
+@pytest.mark.parametrize(
+    ("editable", "state"), [(True, CheckState.MISSING), (False, CheckState.UNKNOWN)]
+)
+def test_an_editable_build_is_followed(
+    machine: Machine, editable: bool, state: CheckState
+) -> None:
     installed(machine, "")
     data = {"url": "file:///vllm-workspace/vllm-ascend", "dir_info": {"editable": editable}}
     machine.put(f"{SITE}/vllm_ascend-0.23.0.dist-info/direct_url.json", json.dumps(data))
@@ -79,10 +83,10 @@ def test_an_editable_build_is_followed(machine: Machine, editable: bool, state: 
 
 def test_a_wrong_build_is_installed_anew(machine: Machine) -> None:
     installed(machine, "A2")
-    (engine,) = chosen(["engine"])
+    (engine,) = select_steps(["engine"])
     assert engine.changes(machine.scene("ascend-a2")) == ()
     (change,) = engine.changes(machine.scene("ascend-a3"))
-    assert isinstance(change, Commands)
+    assert isinstance(change, CommandRun)
     said = [" ".join(words) for words in change.commands]
     gone = next(n for n, one in enumerate(said) if one.endswith("uninstall --yes vllm-ascend"))
     assert "SOC_VERSION=ascend910_9391" in said[gone + 1]
@@ -119,13 +123,13 @@ def test_only_what_is_for_the_chip_is_installed(target: str, release: str) -> No
 
 
 def test_releases_that_do_not_say_their_chip_are_prepared_for_a2_alone(machine: Machine) -> None:
-    (engine,) = chosen(["engine"])
+    (engine,) = select_steps(["engine"])
     for release in ("0.11.0", "0.9.1", "0.7.3"):
-        wish = Wish(TARGETS["ascend-a2"], release=release)
+        wish = PrepareOptions(TARGETS["ascend-a2"], release=release)
         assert f"vllm-ascend=={release}" in emit("shell", STEPS, wish, "ubuntu")
         for target in ("ascend-a3", "ascend-310p"):
             with pytest.raises(UsageError, match=r"take 0\.12\.0rc1 or later"):
-                emit("shell", STEPS, Wish(TARGETS[target], release=release), "ubuntu")
+                emit("shell", STEPS, PrepareOptions(TARGETS[target], release=release), "ubuntu")
     machine.put("/usr/bin/python3.10", "\x7fELF")
     with pytest.raises(EngineInstallError, match=r"take 0\.12\.0rc1 or later for A3"):
         engine.changes(machine.scene("ascend-a3", release="0.11.0"))
@@ -143,13 +147,13 @@ def test_releases_that_do_not_say_their_chip_are_prepared_for_a2_alone(machine: 
 def test_the_image_is_the_one_of_the_releases_own_dockerfile(
     target: str, release: str, image: str
 ) -> None:
-    made = emit("dockerfile", STEPS, Wish(TARGETS[target], release=release), "ubuntu")
+    made = emit("dockerfile", STEPS, PrepareOptions(TARGETS[target], release=release), "ubuntu")
     assert f"FROM ${{REGISTRY}}/ascend/cann:{image}\n" in made
 
 
 def test_what_the_build_needs_is_installed() -> None:
     for target, base in itertools.product(ASCEND, ("ubuntu", "openeuler")):
-        made = emit("dockerfile", STEPS, Wish(TARGETS[target]), base)
+        made = emit("dockerfile", STEPS, PrepareOptions(TARGETS[target]), base)
         assert (" cmake make patch" in made) == (target != "ascend-a2")
 
 
@@ -199,7 +203,7 @@ esac
 """
 
 
-def played(folder: Path, target: Target) -> list[str]:
+def played(folder: Path, target: PrepareTarget) -> list[str]:
     """Return the emitted lines of the engine, with CANN and the interpreter played in a folder."""
     versions = folder / "versions"
     for name, version in installing.versions(target, matrix.NEWEST).items():

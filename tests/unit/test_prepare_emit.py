@@ -15,14 +15,14 @@ from tests.unit.test_prepare_mirrors import DEB822, ONE_LINE, REPO
 from trimtab.errors import UsageError
 from trimtab.lint import read
 from trimtab.lint.context import parse_context
-from trimtab.lint.report import Choice, report_on
+from trimtab.lint.report import FindingFilter, report_on
 from trimtab.model.finding import Severity
 from trimtab.prepare import matrix, mirrors
 from trimtab.prepare.emit import emit
-from trimtab.prepare.step import Script
-from trimtab.prepare.steps import STEPS, chosen
+from trimtab.prepare.step import RootScript
+from trimtab.prepare.steps import STEPS, select_steps
 from trimtab.prepare.system import BASES, System, base_of
-from trimtab.prepare.target import MODELS, TARGETS, Wish
+from trimtab.prepare.target import MODELS, TARGETS, PrepareOptions
 
 COMBINATIONS = [
     (target, base, models)
@@ -33,7 +33,7 @@ EXACT = {"mirror": "https://mirror.example", "index": "https://pypi.example/simp
 
 
 def text(kind: str, target: str, base: str, **wish: str) -> str:
-    return emit(kind, STEPS, Wish(TARGETS[target], **wish), base)
+    return emit(kind, STEPS, PrepareOptions(TARGETS[target], **wish), base)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_our_own_lint(folder: Path, context: str) -> None:
         chip = context.partition("=")[2].lower()
         paths = [path for path in paths if path.name.startswith(f"ascend-{chip}")]
     documents = [read(str(path), path.read_text()) for path in paths]
-    report = report_on(documents, parse_context(context), Choice((), (), Severity("info")))
+    report = report_on(documents, parse_context(context), FindingFilter((), (), Severity("info")))
     assert [(one.rule, one.place) for one in report.findings] == []
 
 
@@ -170,9 +170,11 @@ def test_the_emitted_mirror_does_what_the_step_does(
     """Run the emitted lines of sh on a folder in the place of /etc."""
     found = base_of(TARGETS[target], base, "9.1.0")
     assert found is not None
-    (step,) = chosen(["os-mirror"])
+    (step,) = select_steps(["os-mirror"])
     (script,) = (
-        one for one in step.recipe(Wish(TARGETS[target]), found) if isinstance(one, Script)
+        one
+        for one in step.recipe(PrepareOptions(TARGETS[target]), found)
+        if isinstance(one, RootScript)
     )
     lists = tmp_path / "lists" / name
     lists.parent.mkdir(parents=True)
@@ -186,7 +188,7 @@ def test_the_emitted_mirror_does_what_the_step_does(
         subprocess.run(["sh", "-c", lines], check=True, env=env)
     here = found.system
     system = System(here.distribution, here.release, here.codename, "aarch64")
-    wanted = mirrors.rewritten(content, f"/etc/{name}", "http://mirror.example", system)
+    wanted = mirrors.rewrite_sources(content, f"/etc/{name}", "http://mirror.example", system)
     # sed also moves what a comment names.
     assert [line for line in lists.read_text().splitlines() if not line.startswith("# deb")] == [
         line for line in wanted.splitlines() if not line.startswith("# deb")

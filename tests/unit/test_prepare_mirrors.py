@@ -60,7 +60,7 @@ metalink=https://packages.vendor.example/metalink
 
 
 def test_lines_of_the_distribution_move_and_others_stay() -> None:
-    after = mirrors.rewritten(ONE_LINE, "/etc/apt/sources.list", SITE, ARM)
+    after = mirrors.rewrite_sources(ONE_LINE, "/etc/apt/sources.list", SITE, ARM)
     assert f"deb {SITE}/ubuntu-ports/ jammy main restricted\n" in after
     assert f"[arch=arm64 signed-by=/k.gpg] {SITE}/ubuntu-ports jammy-updates main # x" in after
     assert after.splitlines()[0] == ONE_LINE.splitlines()[0]
@@ -68,7 +68,9 @@ def test_lines_of_the_distribution_move_and_others_stay() -> None:
 
 
 def test_paragraphs_move_with_their_folders() -> None:
-    after = mirrors.rewritten(DEB822, "/etc/apt/sources.list.d/debian.sources", SITE, BOOKWORM)
+    after = mirrors.rewrite_sources(
+        DEB822, "/etc/apt/sources.list.d/debian.sources", SITE, BOOKWORM
+    )
     assert f"URIs: {SITE}/debian\n {SITE}/debian/\n" in after
     assert f"URIs: {SITE}/debian-security\n" in after
     assert "https://deb.nodesource.com/node_20.x" in after
@@ -76,7 +78,7 @@ def test_paragraphs_move_with_their_folders() -> None:
 
 
 def test_repositories_move_without_their_metalink_and_keep_their_key() -> None:
-    after = mirrors.rewritten(REPO, "/etc/yum.repos.d/openEuler.repo", SITE, EULER)
+    after = mirrors.rewrite_sources(REPO, "/etc/yum.repos.d/openEuler.repo", SITE, EULER)
     assert f"baseurl={SITE}/openeuler/openEuler-24.03-LTS/OS/$basearch/\n" in after
     assert "\n#metalink=https://mirrors.openeuler.org" in after
     assert "gpgkey=http://repo.openeuler.org/" in after
@@ -94,10 +96,10 @@ def test_repositories_move_without_their_metalink_and_keep_their_key() -> None:
 def test_a_second_time_changes_nothing_and_a_second_mirror_does(
     text: str, path: str, here: System
 ) -> None:
-    once = mirrors.rewritten(text, path, SITE, here)
+    once = mirrors.rewrite_sources(text, path, SITE, here)
     assert once != text
-    assert mirrors.rewritten(once, path, SITE, here) == once
-    again = mirrors.rewritten(once, path, "http://other.example:8080", here)
+    assert mirrors.rewrite_sources(once, path, SITE, here) == once
+    again = mirrors.rewrite_sources(once, path, "http://other.example:8080", here)
     found = [one.uri for one in mirrors.entries(again, path)]
     assert found
     assert all(uri.startswith("http://other.example:8080/") for uri in found)
@@ -105,7 +107,7 @@ def test_a_second_time_changes_nothing_and_a_second_mirror_does(
 
 @given(st.text(max_size=400), st.sampled_from(["x.list", "x.sources", "x.repo"]))
 def test_any_text_is_read_and_without_an_own_entry_stays_as_it_is(text: str, path: str) -> None:
-    after = mirrors.rewritten(text, path, SITE, NOBLE)
+    after = mirrors.rewrite_sources(text, path, SITE, NOBLE)
     if not list(mirrors.entries(text, path)):
         assert after == text
 
@@ -116,7 +118,7 @@ def test_any_text_is_read_and_without_an_own_entry_stays_as_it_is(text: str, pat
 )
 def test_only_addresses_change(lines: list[str], path: str) -> None:
     text = "\n".join(lines)
-    after = mirrors.rewritten(text, path, SITE, ARM)
+    after = mirrors.rewrite_sources(text, path, SITE, ARM)
     assert len(after.split("\n")) == len(text.split("\n"))
     for old, new in zip(text.split("\n"), after.split("\n"), strict=True):
         if old != new:

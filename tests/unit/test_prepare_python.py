@@ -11,11 +11,11 @@ import pytest
 from trimtab.facts import python_build
 from trimtab.facts.python_build import PythonBuild
 from trimtab.prepare import installing, interpreters, matrix
-from trimtab.prepare.step import Argument, Script
-from trimtab.prepare.steps import chosen
+from trimtab.prepare.step import BuildArgument, RootScript
+from trimtab.prepare.steps import select_steps
 from trimtab.prepare.steps.python import judge
 from trimtab.prepare.system import base_of
-from trimtab.prepare.target import TARGETS, Wish
+from trimtab.prepare.target import TARGETS, PrepareOptions
 
 BASES = {name: base_of(TARGETS["cpu"], name, "") for name in ("debian", "openeuler")}
 NEWEST = "3.14"
@@ -67,9 +67,9 @@ class Played:
             (folder / name).chmod(0o755)
         base = BASES["openeuler"]
         assert base is not None
-        (step,) = chosen(["python"])
-        recipe = step.recipe(Wish(TARGETS["cpu"]), base)
-        (script,) = (one for one in recipe if isinstance(one, Script))
+        (step,) = select_steps(["python"])
+        recipe = step.recipe(PrepareOptions(TARGETS["cpu"]), base)
+        (script,) = (one for one in recipe if isinstance(one, RootScript))
         self.lines = [one.replace(interpreters.PLACE, str(folder / "opt")) for one in script.lines]
 
     def run(self, asked: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -202,9 +202,9 @@ def test_the_fetched_one_is_taken_before_anything_is_installed(target: str) -> N
     assert lines[1].startswith('"${PYTHON}" -m venv ')
     base = BASES["openeuler"]
     assert base is not None
-    (step,) = chosen(["python"])
-    recipe = step.recipe(Wish(TARGETS[target]), base)
-    asked = [one for one in recipe if isinstance(one, Argument) and one.name != "PYTHON"]
+    (step,) = select_steps(["python"])
+    recipe = step.recipe(PrepareOptions(TARGETS[target]), base)
+    asked = [one for one in recipe if isinstance(one, BuildArgument) and one.name != "PYTHON"]
     assert {one.name: one.default for one in asked} == {
         "OPTIMIZED_PYTHON": None,
         "UV_PYTHON_INSTALL_MIRROR": None,

@@ -14,16 +14,23 @@ from trimtab.host import SnapshotHost
 from trimtab.interpreters import store
 from trimtab.prepare import examine, installed, interpreters, system
 from trimtab.prepare.perform import perform
-from trimtab.prepare.step import Commands, Managed, Packages, Replace, State, Step
-from trimtab.prepare.steps import STEPS, chosen
+from trimtab.prepare.step import (
+    CheckState,
+    CommandRun,
+    EngineInstallation,
+    FileReplacement,
+    PackageInstallation,
+    Step,
+)
+from trimtab.prepare.steps import STEPS, select_steps
 from trimtab.prepare.system import System
-from trimtab.prepare.target import TARGETS, Wish, parse_address, parse_target
+from trimtab.prepare.target import TARGETS, PrepareOptions, parse_address, parse_target
 
 HOSTS = Path(__file__).parents[1] / "hosts"
 
 
 def step(name: str) -> Step:
-    (found,) = chosen([name])
+    (found,) = select_steps([name])
     return found
 
 
@@ -40,35 +47,35 @@ def test_the_order() -> None:
     ]
     assert all(one.reason and one.summary for one in STEPS)
     with pytest.raises(UsageError, match="--only must be one of"):
-        chosen(["pyhton"])
+        select_steps(["pyhton"])
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in HOSTS.iterdir()))
 def test_every_check_answers_on_every_captured_machine(name: str) -> None:
     seen = examine.scene_of(SnapshotHost(HOSTS / name), None, "cpu", "", local=False)
     for target, one in itertools.product(TARGETS.values(), STEPS):
-        scene = replace(seen, wish=Wish(target))
+        scene = replace(seen, wish=PrepareOptions(target))
         finding = one.check(scene)
         assert finding.sentence
         assert "\n" not in finding.sentence
-        if finding.state in (State.SATISFIED, State.NOT_APPLICABLE):
+        if finding.state in (CheckState.SATISFIED, CheckState.NOT_APPLICABLE):
             assert one.changes(scene) == ()
 
 
 @pytest.mark.parametrize(
     ("name", "target", "state", "said"),
     [
-        ("a2-openeuler", "ascend-a2", State.SATISFIED, "8 chips (A2), driver 25.0.rc1.1"),
-        ("a3", "ascend-a3", State.SATISFIED, "16 chips (A3)"),
-        ("310p", "ascend-310p", State.SATISFIED, "2 chips (310P)"),
-        ("a3", "ascend-a2", State.MISSING, "the chip is A3, and A2 is prepared"),
-        ("cuda", "cuda", State.MISSING, "needs driver 580"),
-        ("debian-vm", "ascend-a2", State.MISSING, "--device /dev/davinci0"),
-        ("debian-vm", "cuda", State.MISSING, "--gpus all"),
-        ("debian-vm", "cpu", State.NOT_APPLICABLE, "needs no device"),
+        ("a2-openeuler", "ascend-a2", CheckState.SATISFIED, "8 chips (A2), driver 25.0.rc1.1"),
+        ("a3", "ascend-a3", CheckState.SATISFIED, "16 chips (A3)"),
+        ("310p", "ascend-310p", CheckState.SATISFIED, "2 chips (310P)"),
+        ("a3", "ascend-a2", CheckState.MISSING, "the chip is A3, and A2 is prepared"),
+        ("cuda", "cuda", CheckState.MISSING, "needs driver 580"),
+        ("debian-vm", "ascend-a2", CheckState.MISSING, "--device /dev/davinci0"),
+        ("debian-vm", "cuda", CheckState.MISSING, "--gpus all"),
+        ("debian-vm", "cpu", CheckState.NOT_APPLICABLE, "needs no device"),
     ],
 )
-def test_devices(name: str, target: str, state: State, said: str) -> None:
+def test_devices(name: str, target: str, state: CheckState, said: str) -> None:
     scene = examine.scene_of(SnapshotHost(HOSTS / name), None, target, "", local=False)
     finding = step("devices").check(scene)
     assert finding.state is state
@@ -86,16 +93,16 @@ def test_the_target_is_what_the_devices_show(name: str, target: str) -> None:
 
 def test_a_mirror_moves_the_lists_with_certificates_first(machine: Machine) -> None:
     scene, mirror = machine.scene(mirror=SITE), step("os-mirror")
-    assert mirror.check(scene).state is State.MISSING
+    assert mirror.check(scene).state is CheckState.MISSING
     changes = mirror.changes(scene)
-    assert [type(one) for one in changes] == [Packages, Replace]
+    assert [type(one) for one in changes] == [PackageInstallation, FileReplacement]
     assert f"+ URIs: {SITE}/debian" in str(changes[1])
     for one in changes:
         perform(one, mirror.name, machine.hands())
-    assert mirror.check(scene).state is State.SATISFIED
+    assert mirror.check(scene).state is CheckState.SATISFIED
     machine.put("/etc/ssl/certs/ca-certificates.crt", "")
     assert mirror.changes(scene) == ()
-    assert mirror.check(machine.scene()).state is State.NOT_APPLICABLE
+    assert mirror.check(machine.scene()).state is CheckState.NOT_APPLICABLE
 
 
 def test_lists_of_another_release_are_found_and_no_release_is_guessed(machine: Machine) -> None:
@@ -110,18 +117,18 @@ def test_ports_on_x86_are_found(machine: Machine) -> None:
     machine.put("/etc/os-release", 'ID=ubuntu\nVERSION_ID="22.04"\nVERSION_CODENAME=jammy\n')
     machine.put("/etc/apt/sources.list", "deb http://ports.ubuntu.com/ubuntu-ports jammy main\n")
     finding = step("os-mirror").check(machine.scene())
-    assert finding.state is State.MISSING
+    assert finding.state is CheckState.MISSING
     assert "has no packages for x86_64" in finding.sentence
 
 
 def test_packages_that_are_not_there_are_installed_once(machine: Machine) -> None:
     scene, packages = machine.scene(), step("os-packages")
     finding = packages.check(scene)
-    assert finding.state is State.MISSING
+    assert finding.state is CheckState.MISSING
     assert "python3-venv" in finding.sentence
     (change,) = packages.changes(scene)
     perform(change, packages.name, machine.hands())
-    assert packages.check(scene).state is State.SATISFIED
+    assert packages.check(scene).state is CheckState.SATISFIED
     assert packages.changes(scene) == ()
 
 
@@ -140,7 +147,7 @@ def test_the_index_reaches_the_calls_of_pip_and_no_file(machine: Machine) -> Non
     assert "https://pypi.example/simple" in finding.sentence
     assert "/etc/pip.conf names https://kept.example/simple, and stays" in finding.sentence
     (change,) = step("engine").changes(scene)
-    assert isinstance(change, Commands)
+    assert isinstance(change, CommandRun)
     assert change.env == {"PIP_INDEX_URL": "https://pypi.example/simple"}
     perform(change, "engine", machine.hands())
     assert all(env == dict(change.env) for _, env in machine.ran)
@@ -149,7 +156,7 @@ def test_the_index_reaches_the_calls_of_pip_and_no_file(machine: Machine) -> Non
 
 def test_the_cpu_engine_is_the_managed_one(machine: Machine, home: Path) -> None:
     (change,) = step("engine").changes(machine.scene())
-    assert isinstance(change, Managed)
+    assert isinstance(change, EngineInstallation)
     assert change.path.startswith(str(home))
 
 
@@ -163,7 +170,7 @@ def test_an_engine_that_cannot_work_is_refused_before_a_download() -> None:
 @pytest.mark.parametrize("target", ["ascend-a2", "ascend-310p"])
 def test_the_order_of_installation_on_ascend(machine: Machine, target: str) -> None:
     (change,) = step("engine").changes(machine.scene(target))
-    assert isinstance(change, Commands)
+    assert isinstance(change, CommandRun)
     said = [" ".join(words) for words in change.commands]
     first, plugin, gone = (
         next(n for n, one in enumerate(said) if part in one)
@@ -184,7 +191,7 @@ def test_installed_versions_are_judged(machine: Machine) -> None:
     ):
         machine.put(f"{site}/{name}-{version}.dist-info/METADATA", "")
     finding = step("engine").check(machine.scene("ascend-a2"))
-    assert finding.state is State.MISSING
+    assert finding.state is CheckState.MISSING
     assert "made for torch 2.10.0, and here is 2.11.0" in finding.sentence
 
 
@@ -193,19 +200,21 @@ def test_allocators_count_by_what_the_loader_finds(machine: Machine) -> None:
     assert "libgoogle-perftools4" in allocators.check(machine.scene()).sentence
     for soname in ("libjemalloc.so.2", "libtcmalloc.so.4"):
         machine.put(f"/usr/lib/x86_64-linux-gnu/{soname}", "")
-    assert allocators.check(machine.scene()).state is State.SATISFIED
+    assert allocators.check(machine.scene()).state is CheckState.SATISFIED
 
 
 def test_modelscope_goes_into_the_engines_environment(machine: Machine) -> None:
     source = step("model-source")
     assert source.changes(machine.scene("cuda")) == ()
     (change,) = source.changes(machine.scene("cuda", models="modelscope"))
-    assert isinstance(change, Commands)
+    assert isinstance(change, CommandRun)
     assert change.commands[0][0] == "/opt/vllm/bin/python"
 
 
-@pytest.mark.parametrize(("python", "state"), [("3.11", State.SATISFIED), ("3.9", State.MISSING)])
-def test_the_interpreter(machine: Machine, python: str, state: State) -> None:
+@pytest.mark.parametrize(
+    ("python", "state"), [("3.11", CheckState.SATISFIED), ("3.9", CheckState.MISSING)]
+)
+def test_the_interpreter(machine: Machine, python: str, state: CheckState) -> None:
     place = machine.root / "usr/bin/python3"
     place.unlink()
     machine.put(f"/usr/bin/python{python}", "\x7fELF")
@@ -219,7 +228,7 @@ def test_the_interpreter(machine: Machine, python: str, state: State) -> None:
 def test_an_interpreter_is_made_where_it_does_not_fit(machine: Machine, home: Path) -> None:
     scene = examine.scene_of(SnapshotHost(HOSTS / "a3"), None, "ascend-a3", "", local=False)
     (change,) = step("python").changes(scene)
-    assert isinstance(change, Commands)
+    assert isinstance(change, CommandRun)
     assert change.folder == str(home / "data/trimtab/pythons/prepared-3.11")
     assert change.commands[0][3:] == ("python", "fetch", "3.11", "--name", "prepared-3.11")
     machine.put("/usr/lib/python3.11/_sysconfigdata__linux.py", "build_time_vars = {}\n")
@@ -236,7 +245,7 @@ def test_an_interpreter_of_ours_is_taken(home: Path) -> None:
         ("3.13.0", {"pgo": True, "lto": True}, False),
     ):
         store.write(place, store.Record("mine", "built", version, {}, options=options))
-        assert bool(interpreters.made(span)) == taken
+        assert bool(interpreters.find_optimized(span)) == taken
 
 
 def test_names_of_packages() -> None:
@@ -275,4 +284,4 @@ def test_a_password_is_not_written_into_what_is_emitted() -> None:
 def test_targets() -> None:
     with pytest.raises(UsageError, match="--target must be one of"):
         parse_target("a2")
-    assert Wish(TARGETS["cpu"]).environment == "/opt/vllm"
+    assert PrepareOptions(TARGETS["cpu"]).environment == "/opt/vllm"

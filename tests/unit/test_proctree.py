@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from trimtab.processes import procfs
-from trimtab.processes.procfs import Stat, below, parse_stat
+from trimtab.processes.procfs import Stat, descendants, parse_stat
 
 LINE = (
     "4153 (VLLM::Engine) (x) S 4080 4070 4060 0 -1 4194304 100 200 0 0 250 50 30 20 20 0 6 0 "
@@ -38,8 +38,8 @@ def test_another_line_is_refused(text: str) -> None:
 
 def test_descendants_come_after_their_parents() -> None:
     tree = {one.pid: one for one in (stat(5, 4), stat(4, 2), stat(2, 1), stat(9, 8), stat(3, 2))}
-    assert [one.pid for one in below(2, tree)] == [4, 3, 5]
-    assert below(5, tree) == []
+    assert [one.pid for one in descendants(2, tree)] == [4, 3, 5]
+    assert descendants(5, tree) == []
 
 
 def test_cpu_time_counts_ended_children() -> None:

@@ -56,11 +56,11 @@ def profile() -> Profile:
 
 def compiled(
     profile: Profile, *command: str, environment: dict[str, str] = BARE, allow_host: bool = False
-) -> target.Wanted:
-    return target.of_profile(profile, command, environment, allow_host=allow_host)
+) -> target.RunTarget:
+    return target.profile_target(profile, command, environment, allow_host=allow_host)
 
 
-def rules(found: target.Wanted) -> dict[str, Severity]:
+def rules(found: target.RunTarget) -> dict[str, Severity]:
     return {one.rule: one.severity for one in found.differences}
 
 
@@ -129,9 +129,9 @@ def test_a_secret_must_be_in_the_environment(profile: Profile) -> None:
 
 def test_a_preset_needs_a_command_and_a_known_name() -> None:
     with pytest.raises(UsageError, match="after '--'"):
-        target.of_preset("stock", (), BARE, allow_host=False)
+        target.preset_target("stock", (), BARE, allow_host=False)
     with pytest.raises(UsageError, match="--preset must be one of"):
-        target.of_preset("nothing", ("vllm",), BARE, allow_host=False)
+        target.preset_target("nothing", ("vllm",), BARE, allow_host=False)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_a_killed_run_is_tidied_by_the_next(
     setting = tmp_path / "setting"
     setting.write_text("60\n")
     writes = [HostWrite(str(setting), "10")]
-    killed = state.applied(writes, LocalHost())
+    killed = state.temporary_writes(writes, LocalHost())
     killed.__enter__()
     assert setting.read_text() == "10"
     journal = state.journal().read_bytes()
@@ -312,7 +312,7 @@ def test_the_journal_of_a_run_that_holds_the_host_is_left_alone(
     monkeypatch.setattr(state, "base", lambda: tmp_path)
     setting = tmp_path / "setting"
     setting.write_text("60\n")
-    with state.applied([HostWrite(str(setting), "10")], LocalHost()):
+    with state.temporary_writes([HostWrite(str(setting), "10")], LocalHost()):
         before = state.journal().read_bytes()
         assert state.tidy(LocalHost()) == ()
         assert state.journal().read_bytes() == before

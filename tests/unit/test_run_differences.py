@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trimtab import facts
 from trimtab.host import LocalHost
 from trimtab.model.finding import Severity
-from trimtab.run.comparability import differences, parsed
+from trimtab.run.comparability import differences, parse_facts
 
 PACKAGES = {"vllm": "0.32.0", "torch": "2.13.0", "numpy": "2.3.5"}
 
@@ -121,11 +121,11 @@ def test_refusals_come_first() -> None:
 
 def test_this_machine_reads_back_from_a_profile_as_itself() -> None:
     text = facts.as_text(facts.inspect(LocalHost(), PACKAGES, "cpu"))
-    assert parsed(text)["cpu"]["arch"]["value"]
-    assert differences(parsed(text), parsed(text)) == ()
+    assert parse_facts(text)["cpu"]["arch"]["value"]
+    assert differences(parse_facts(text), parse_facts(text)) == ()
 
 
 @given(st.dictionaries(st.sampled_from(["cpu", "memory", "packages", "platform"]), st.text()))
 def test_any_text_of_facts_is_borne(given_facts: dict[str, str]) -> None:
-    differences(parsed(given_facts), machine())
-    differences(machine(), parsed(given_facts))
+    differences(parse_facts(given_facts), machine())
+    differences(machine(), parse_facts(given_facts))

@@ -21,7 +21,7 @@ import pytest
 
 from tests.unit.scripted import Running, command, environment, scripted
 from trimtab.engines.scripted import behaviour
-from trimtab.engines.scripted.server import Engine, Job
+from trimtab.engines.scripted.server import CompletionJob, TokenScheduler
 
 FULL = ["VLLM::EngineCor", "VLLM::Worker", "vllm"]
 
@@ -224,19 +224,19 @@ class Sink:
         return self.data.count(b'"text"')
 
 
-def engine(max_num_seqs: int = 128, **faults: object) -> Engine:
+def engine(max_num_seqs: int = 128, **faults: object) -> TokenScheduler:
     script = SimpleNamespace(
         token_seconds=1.0,
         ttft_seconds=2.0,
         config={"max_num_seqs": max_num_seqs},
         faults={**behaviour.BEHAVIOUR["faults"], **faults},
     )
-    return Engine(script)  # type: ignore[arg-type]
+    return TokenScheduler(script)  # type: ignore[arg-type]
 
 
-def job(wanted: int, sink: Sink) -> Job:
+def job(wanted: int, sink: Sink) -> CompletionJob:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    return Job(1, sink, 3, wanted, future, usage=True)  # type: ignore[arg-type]
+    return CompletionJob(1, sink, 3, wanted, future, usage=True)  # type: ignore[arg-type]
 
 
 def test_running_streams_share_the_tick_and_the_rest_waits() -> None:

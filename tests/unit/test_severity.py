@@ -11,7 +11,7 @@ import pytest
 from tests.contracts.test_rules import FILES, scene_of
 from trimtab import lint, rules
 from trimtab.catalog import CATALOG
-from trimtab.catalog.values import Taken
+from trimtab.catalog.values import Acceptance
 from trimtab.model.finding import Finding, Severity
 
 ENDS = re.compile(
@@ -26,7 +26,7 @@ GOES_ON = re.compile(
 CONDITIONAL = re.compile(r"\(if |\band later\b|^.* unless ")
 
 
-def sentences() -> Iterator[tuple[str, Taken, str]]:
+def sentences() -> Iterator[tuple[str, Acceptance, str]]:
     for tuning in CATALOG.values():
         for word, taken in (("consequence", "taken"), ("junk_consequence", "junk")):
             said = getattr(tuning.accepts, word, "")
@@ -36,12 +36,12 @@ def sentences() -> Iterator[tuple[str, Taken, str]]:
 
 @pytest.mark.parametrize(("name", "taken", "said"), sorted(sentences()))
 def test_what_an_entry_says_of_a_bad_value_is_how_it_is_taken(
-    name: str, taken: Taken, said: str
+    name: str, taken: Acceptance, said: str
 ) -> None:
     if GOES_ON.search(said):
-        assert taken is Taken.MISREAD, said
+        assert taken is Acceptance.MISREAD, said
     elif ENDS.search(said):
-        assert taken is Taken.REFUSED, said
+        assert taken is Acceptance.REFUSED, said
 
 
 def found() -> Iterator[Finding]:
@@ -51,7 +51,7 @@ def found() -> Iterator[Finding]:
             document = lint.read(case["file"], "\n".join(case["text"]) + "\n")
             yield from lint.check(document, lint.parse_context(case.get("context", "")))
         else:
-            yield from rules.in_process(scene_of(case))
+            yield from rules.process_findings(scene_of(case))
 
 
 def test_no_recorded_finding_contradicts_its_severity() -> None:

@@ -16,7 +16,7 @@ import pytest
 from trimtab.catalog import CATALOG, Source, Tuning
 from trimtab.errors import HostError
 from trimtab.host import LocalHost
-from trimtab.host_settings.transaction import applied, pending, recover
+from trimtab.host_settings.transaction import pending_places, recover, temporary_writes
 from trimtab.knobs import Sysfs
 from trimtab.model import (
     CheckOutcome,
@@ -92,7 +92,7 @@ def prepare(folder: Path, setattr_: Callable[[object, str, object], None]) -> No
     setting(folder).write_text("60\n")
     live = {"file": str(setting(folder)), "text": "1", "log_effect": 1.0}
     (folder / "behaviour.json").write_text(json.dumps({"live": live, "token_seconds": 0.01}))
-    setattr_(trial, "applied", partial(applied, lock=folder / "lock"))
+    setattr_(trial, "applied", partial(temporary_writes, lock=folder / "lock"))
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_the_setting_alternates_and_the_server_feels_it(
     assert min(on) > max(off), "the server is 2.7 times as fast with it"
     assert host.written == (["1", "60\n"] if order[0] == 0 else ["1", "60\n"] * 2)
     assert setting(place).read_text() == "60\n"
-    assert pending(journal(place)) == ()
+    assert pending_places(journal(place)) == ()
     (seen,) = [one for one in start.evidence if one.check.tuning == NAME]
     assert (seen.verdict, seen.observed) == (CheckOutcome.YES, "1")
     kept = json.loads((place / "starts" / "001" / "evidence.json").read_text())
@@ -180,6 +180,6 @@ def test_what_a_killed_run_left_on_is_restored(place: Path) -> None:
     done = subprocess.run(command, check=False, timeout=120)
     assert done.returncode == 9
     assert setting(place).read_text() == "1"
-    assert pending(journal(place)) == (str(setting(place)),)
+    assert pending_places(journal(place)) == (str(setting(place)),)
     assert recover(journal(place), LocalHost(), lock=place / "lock") == ()
     assert setting(place).read_text() == "60\n"

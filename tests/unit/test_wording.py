@@ -102,27 +102,27 @@ def test_factors() -> None:
 
 def test_a_wrapped_text_keeps_percent_signs_and_long_words() -> None:
     text = "a gain of 15.3 % " * 9 + "x" * 50
-    lines = formatting.wrapped(text, 20, "> ", "  ")
+    lines = formatting.wrap_lines(text, 20, "> ", "  ")
     assert all(len(one) <= 20 for one in lines[:-1])
     assert lines[-1] == "  " + "x" * 50
     assert not any(one.strip().startswith("%") for one in lines)
     assert " ".join(" ".join(lines).removeprefix("> ").split()) == text
-    assert formatting.wrapped("", 20, "> ") == []
+    assert formatting.wrap_lines("", 20, "> ") == []
 
 
 def test_a_command_in_quotes_stays_whole_and_a_long_word_stands_below() -> None:
     text = "the server's file is none: run 'trimtab tune --dry-run' to make one"
-    assert formatting.wrapped(text, 40, "", "  ") == [
+    assert formatting.wrap_lines(text, 40, "", "  ") == [
         "the server's file is none: run",
         "  'trimtab tune --dry-run' to make one",
     ]
-    assert formatting.wrapped("/a/long/path/of/an/engine", 30, "scripted  0.32.0  ", "  ") == [
+    assert formatting.wrap_lines("/a/long/path/of/an/engine", 30, "scripted  0.32.0  ", "  ") == [
         "scripted  0.32.0",
         "  /a/long/path/of/an/engine",
     ]
 
 
 def test_colours_are_all_that_steers_a_terminal() -> None:
-    assert formatting.styled("\x1b[1;31mx\x1b[0m\x1b]0;t\x07\x1b[2Jé\n") == (
+    assert formatting.styled_text("\x1b[1;31mx\x1b[0m\x1b]0;t\x07\x1b[2Jé\n") == (
         "\x1b[1;31mx\x1b[0m?]0;t??[2Jé\n"
     )

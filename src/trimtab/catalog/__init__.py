@@ -13,17 +13,17 @@ from types import MappingProxyType
 
 from trimtab.catalog import entries, factors
 from trimtab.catalog.factors import (
-    LeftOut,
+    UntestedTuning,
     conflict,
+    engine_refusal,
     exclusion,
     host_refusal,
-    not_here,
-    unfit,
-    unread,
-    with_further,
+    platform_refusal,
+    value_refusal,
+    with_further_values,
     with_tries,
 )
-from trimtab.catalog.lookup import require_known, setters, written_by
+from trimtab.catalog.lookup import may_write, require_known, setters
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
 from trimtab.catalog.schema import Claim, Context, Relation, Source, Tuning
@@ -33,24 +33,24 @@ __all__ = [
     "CATALOG",
     "Claim",
     "Context",
-    "LeftOut",
     "Relation",
     "Rule",
     "Scene",
     "Source",
     "Tuning",
+    "UntestedTuning",
     "conflict",
+    "engine_refusal",
     "exclusion",
     "host_refusal",
-    "not_here",
+    "may_write",
+    "platform_refusal",
     "require_known",
     "setters",
     "space",
-    "unfit",
-    "unread",
-    "with_further",
+    "value_refusal",
+    "with_further_values",
     "with_tries",
-    "written_by",
 ]
 
 
@@ -73,7 +73,7 @@ def space(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     max_risk: RiskLevel = RiskLevel.HIGH,
-) -> tuple[list[Factor], list[LeftOut], frozenset[frozenset[str]]]:
+) -> tuple[list[Factor], list[UntestedTuning], frozenset[frozenset[str]]]:
     """Return the factors to test here, what is left out and why, and the conflicting pairs.
 
     ``only`` and ``skip`` hold names or globs. The dummy is always a factor. Names of the result
@@ -82,5 +82,5 @@ def space(
     Raises:
         UnknownTuningError: a pattern matches nothing; the message names the nearest entries.
     """
-    catalog = with_further(CATALOG, context.tries)
+    catalog = with_further_values(CATALOG, context.tries)
     return factors.choose(catalog, context, only, skip, max_risk)

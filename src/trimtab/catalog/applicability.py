@@ -32,7 +32,7 @@ def capability(context: Context) -> tuple[int, ...] | None:
     return min(found) if found and all(found) else None
 
 
-def older(context: Context, least: tuple[int, int], what: str) -> str | None:
+def capability_refusal(context: Context, least: tuple[int, int], what: str) -> str | None:
     """Return why something that needs a capability does not apply; ``None`` off CUDA."""
     if context.platform != "cuda":
         return None
@@ -75,7 +75,7 @@ def core_list(context: Context) -> str | None:
     return format_cpu_list(one_per_core(context)) or None
 
 
-def parallel(context: Context) -> str | None:
+def parallel_refusal(context: Context) -> str | None:
     """Return why an entry for a single worker does not apply: the baseline has several."""
     for knob in _PARALLEL:
         size = knob.parse(context.baseline)
@@ -91,7 +91,7 @@ def release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in numbers[0].split(".")) if numbers else ()
 
 
-def before(version: str, limit: str) -> bool | None:
+def is_before(version: str, limit: str) -> bool | None:
     """Whether a version is before another; ``None`` when it cannot be told."""
     have, want = release(version), release(limit)
     if not have or not want:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from trimtab.catalog.applicability import before
+from trimtab.catalog.applicability import is_before
 from trimtab.catalog.lookup import require_known
 from trimtab.catalog.schema import Context, Tuning
-from trimtab.catalog.values import Taken
+from trimtab.catalog.values import Acceptance
 from trimtab.knobs import Argument, Switch, Sysctl, Sysfs
 from trimtab.model import Factor, RestartCost, RiskLevel, Scope, Value, Verdict
 
@@ -86,7 +86,7 @@ _NOT_STUDIED = "no study tries it: doctor and lint know it, and the baseline may
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class UntestedTuning:
     """A tuning that is not tested, and the reason for the report."""
 
     name: str
@@ -110,7 +110,9 @@ def exclusion(catalog: Mapping[str, Tuning], one: str, other: str) -> str | None
     return conflict(catalog, one, other)
 
 
-def with_further(catalog: Mapping[str, Tuning], tries: Iterable[str]) -> Mapping[str, Tuning]:
+def with_further_values(
+    catalog: Mapping[str, Tuning], tries: Iterable[str]
+) -> Mapping[str, Tuning]:
     """Return the catalogue with an entry for each further value, behind the one it belongs to.
 
     ``tries`` are names as ``Context.tries`` has them; a further value's is ``tuning=value``.
@@ -129,7 +131,7 @@ def choose(
     only: Sequence[str],
     skip: Sequence[str],
     max_risk: RiskLevel,
-) -> tuple[list[Factor], list[LeftOut], frozenset[frozenset[str]]]:
+) -> tuple[list[Factor], list[UntestedTuning], frozenset[frozenset[str]]]:
     """Return the factors to test, what is left out with its reason, and the conflicting pairs.
 
     Factors are in the order in which a budget has room for them, where their priors are equal.
@@ -139,11 +141,11 @@ def choose(
     """
     require_known(catalog, (*only, *skip, *context.tries))
     factors: list[Factor] = []
-    left_out: list[LeftOut] = []
+    left_out: list[UntestedTuning] = []
     for tuning in catalog.values():
         if tuning.advisory:
             if tuning.name in only:  # whoever names it must not be left to wonder
-                left_out.append(LeftOut(tuning.name, _NOT_STUDIED))
+                left_out.append(UntestedTuning(tuning.name, _NOT_STUDIED))
             continue
         missing = _left_out(catalog, tuning, context, only, skip, max_risk)
         if missing is not None:
@@ -197,23 +199,23 @@ def _left_out(
     only: Sequence[str],
     skip: Sequence[str],
     max_risk: RiskLevel,
-) -> LeftOut | None:
+) -> UntestedTuning | None:
     if tuning.dummy:
         return None
     if tuning.superseded_by:
-        return LeftOut(tuning.name, f"superseded by {tuning.superseded_by}")
+        return UntestedTuning(tuning.name, f"superseded by {tuning.superseded_by}")
     reason = (
-        not_here(tuning, context)
+        platform_refusal(tuning, context)
         or tuning.applies(context)
         or _out_of_reach(tuning)
         or _already(catalog, tuning, context)
         or host_refusal(tuning, context, tuning.recommended_for(context))
         or _unwanted(tuning, tuning.recommended_for(context), only, skip, max_risk)
     )
-    return None if reason is None else LeftOut(tuning.name, reason)
+    return None if reason is None else UntestedTuning(tuning.name, reason)
 
 
-def not_here(tuning: Tuning, context: Context) -> str | None:
+def platform_refusal(tuning: Tuning, context: Context) -> str | None:
     """Return why another engine, platform or version reads an entry; ``None`` if this one does."""
     if tuning.engines and context.family not in tuning.engines:
         return f"it is for {' and '.join(tuning.engines)}, and the engine is {context.engine_name}"
@@ -222,16 +224,16 @@ def not_here(tuning: Tuning, context: Context) -> str | None:
         option = isinstance(tuning.knob, (Argument, Switch))  # every platform's server has it
         where = f"a study tries it on {there} only" if option else f"it acts on {there}"
         return f"{where}, and the platform is {context.platform}"
-    if tuning.since and before(context.engine_version, tuning.since):
+    if tuning.since and is_before(context.engine_version, tuning.since):
         return f"it exists since {tuning.since}, and the engine is {context.engine_version}"
-    if tuning.removed_in and before(context.engine_version, tuning.removed_in) is False:
+    if tuning.removed_in and is_before(context.engine_version, tuning.removed_in) is False:
         return f"it was removed in {tuning.removed_in}; the engine is {context.engine_version}"
     return None
 
 
-def unread(tuning: Tuning, context: Context) -> str | None:
+def engine_refusal(tuning: Tuning, context: Context) -> str | None:
     """Return why nothing reads a setting on this engine and machine, ``None`` if it is read."""
-    return not_here(tuning, context) or tuning.applies(context)
+    return platform_refusal(tuning, context) or tuning.applies(context)
 
 
 def _out_of_reach(tuning: Tuning) -> str | None:
@@ -262,17 +264,17 @@ def _already(catalog: Mapping[str, Tuning], tuning: Tuning, context: Context) ->
     return None
 
 
-def unfit(tuning: Tuning, context: Context, wanted: Value) -> str | None:
+def value_refusal(tuning: Tuning, context: Context, wanted: Value) -> str | None:
     """Return why a value is not worth setting here, whoever asks for it, ``None`` if it is.
 
     The one judge of host settings for studies, presets and ``trimtab host``. Whether the value is
     there already, and who may write it, are other questions.
     """
     reading = tuning.accepts.read(str(wanted))
-    refused = "" if reading.taken is Taken.AS_WRITTEN else reading.sentence
+    refused = "" if reading.taken is Acceptance.AS_WRITTEN else reading.sentence
     return (
         refused
-        or not_here(tuning, context)
+        or platform_refusal(tuning, context)
         or tuning.applies(context)
         or _out_of_reach(tuning)
         or _absent(tuning, context)
@@ -283,7 +285,7 @@ def host_refusal(tuning: Tuning, context: Context, wanted: Value) -> str | None:
     """Return why a host setting is not set here; ``None`` if it is, or is no host setting."""
     if tuning.scope is not Scope.HOST:
         return None
-    if reason := unfit(tuning, context, wanted) or _there(tuning, context, wanted):
+    if reason := value_refusal(tuning, context, wanted) or _there(tuning, context, wanted):
         return reason
     if not context.allow_host:
         return f"it changes the whole host ({tuning.knob.place}): add --allow-host to test it"

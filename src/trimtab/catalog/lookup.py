@@ -61,7 +61,7 @@ def _plain(name: str) -> str:
 _ONE_NAME = "[^/]+"
 
 
-def written_by(tunings: Iterable[Tuning], place: str) -> bool:
+def may_write(tunings: Iterable[Tuning], place: str) -> bool:
     """Whether one of the tunings may write a place, on some host."""
     return any(re.fullmatch(pattern, place) for pattern in _patterns(tunings))
 

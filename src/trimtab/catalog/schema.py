@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.values import ANY_TEXT, Accepts
+from trimtab.catalog.values import ANY_TEXT, ValueReader
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.knobs import Env, Knob
@@ -102,7 +102,7 @@ Values: TypeAlias = tuple[Value, ...] | Callable[[Context], tuple[Value, ...]]
 Checks: TypeAlias = Callable[[Value, Facts, Settings], tuple[Check, ...]]
 
 
-def always(context: Context) -> str | None:
+def applies_everywhere(context: Context) -> str | None:
     """Apply everywhere."""
     return None
 
@@ -146,7 +146,7 @@ class Tuning:
     risk: Risk
     sources: tuple[Source, ...]
     recommended: Callable[[Context], Value] | None = None
-    applies: Callable[[Context], str | None] = always
+    applies: Callable[[Context], str | None] = applies_everywhere
     conflicts: tuple[Relation, ...] = ()
     requires: tuple[Relation, ...] = ()
     scope: Scope = Scope.PROCESS
@@ -164,7 +164,7 @@ class Tuning:
     removed_in: str = ""
     package: str = ""
     details: str = ""
-    accepts: Accepts = ANY_TEXT
+    accepts: ValueReader = ANY_TEXT
     rules: tuple[Rule, ...] = ()
     claims: tuple[Claim, ...] = ()
     default: str = ""
@@ -248,14 +248,14 @@ GUIDE = Source("vllm-ascend guide, optimization and tuning", "optimization_and_t
 TUTORIALS = Source("vllm-ascend tutorials", "docs/source/tutorials")
 
 
-def known(
+def advisory_entry(
     name: str,
     layer: str,
     summary: str,
     knob: Knob | str,
     *sources: Source,
     stock: str = "not set",
-    accepts: Accepts = ANY_TEXT,
+    accepts: ValueReader = ANY_TEXT,
     details: str = "",
     default: str = "",
     risk: Risk = NO_RISK,
@@ -271,7 +271,7 @@ def known(
     since: str = "",
     removed_in: str = "",
     package: str = "",
-    applies: Callable[[Context], str | None] = always,
+    applies: Callable[[Context], str | None] = applies_everywhere,
     checks: Checks | None = None,
     torch_npu_reads: str = "",
 ) -> Tuning:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from trimtab.catalog.applicability import before
+from trimtab.catalog.applicability import is_before
 
 TAKEN = ("accepted", "read as")
 """How an answer begins where a version takes the text, as written or as something else."""
@@ -43,19 +43,19 @@ class Versions:
         """
         older: list[str] = []
         for one in self.versions:
-            earlier = before(version, one)
+            earlier = is_before(version, one)
             if earlier is None:
                 return ()
             if earlier:
                 return (*older[-1:], one)
-            if not before(one, version):
+            if not is_before(one, version):
                 return (one,)
             older.append(one)
         return tuple(older[-1:])
 
     def beyond(self, version: str) -> bool:
         """Whether a version is older than all that were asked, or newer."""
-        return bool(before(version, self.versions[0]) or before(self.versions[-1], version))
+        return bool(is_before(version, self.versions[0]) or is_before(self.versions[-1], version))
 
     def refusing(self, name: str, place: str) -> tuple[str, ...]:
         """Return the versions that do not know an entry, or do not take this text of it."""

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Protocol
 
 
-class Taken(StrEnum):
+class Acceptance(StrEnum):
     """What becomes of a text."""
 
     AS_WRITTEN = "as written"
@@ -30,16 +30,16 @@ class Taken(StrEnum):
 class Reading:
     """What a reader makes of a text. ``sentence`` says why, unless it is taken as written."""
 
-    taken: Taken
+    taken: Acceptance
     sentence: str = ""
 
     @classmethod
     def fine(cls) -> Reading:
         """Return that the text is taken as written."""
-        return cls(Taken.AS_WRITTEN)
+        return cls(Acceptance.AS_WRITTEN)
 
 
-class Accepts(Protocol):
+class ValueReader(Protocol):
     """A way of reading."""
 
     def words(self) -> str:
@@ -51,27 +51,27 @@ class Accepts(Protocol):
         ...
 
 
-def _bad(taken: Taken, words: str, text: str, consequence: str) -> Reading:
+def _bad(taken: Acceptance, words: str, text: str, consequence: str) -> Reading:
     shown = text if len(text) <= 40 else f"{text[:37]}..."
     return Reading(taken, f"it must be {words}, but is {shown!r}: {consequence}")
 
 
 @dataclass(frozen=True, slots=True)
-class Anything:
+class AnyText:
     """Any text. ``description`` says what it means."""
 
     description: str = "any text"
 
     def words(self) -> str:
-        """See `Accepts.words`."""
+        """See `ValueReader.words`."""
         return self.description
 
     def read(self, text: str) -> Reading:
-        """See `Accepts.read`."""
+        """See `ValueReader.read`."""
         return Reading.fine()
 
 
-ANY_TEXT = Anything()
+ANY_TEXT = AnyText()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +83,16 @@ class Choice:
 
     choices: tuple[str, ...]
     consequence: str
-    taken: Taken = Taken.REFUSED
+    taken: Acceptance = Acceptance.REFUSED
     ignore_case: bool = False
     blanks: bool = False
 
     def words(self) -> str:
-        """See `Accepts.words`."""
+        """See `ValueReader.words`."""
         return self.choices[0] if len(self.choices) == 1 else f"one of {', '.join(self.choices)}"
 
     def read(self, text: str) -> Reading:
-        """See `Accepts.read`."""
+        """See `ValueReader.read`."""
         word = text.strip(" ") if self.blanks else text
         folded = word.casefold() if self.ignore_case else word
         known = (one.casefold() if self.ignore_case else one for one in self.choices)
@@ -102,7 +102,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Integer:
     """An integer in a range, possibly a multiple of something.
 
     ``junk`` and ``junk_consequence`` are for text that is no integer, where that is treated
@@ -112,14 +112,14 @@ class Whole:
     low: int | None
     high: int | None
     consequence: str
-    taken: Taken = Taken.REFUSED
+    taken: Acceptance = Acceptance.REFUSED
     multiple: int = 1
     unit: str = ""
-    junk: Taken | None = None
+    junk: Acceptance | None = None
     junk_consequence: str = ""
 
     def words(self) -> str:
-        """See `Accepts.words`."""
+        """See `ValueReader.words`."""
         low, high = self.low, self.high
         span = (
             f" from {low} to {high}"
@@ -134,7 +134,7 @@ class Whole:
         return f"an integer{span}{f' {self.unit}' if self.unit else ''}{multiple}"
 
     def read(self, text: str) -> Reading:
-        """See `Accepts.read`."""
+        """See `ValueReader.read`."""
         if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()):
             consequence = self.junk_consequence or self.consequence
             return _bad(self.junk or self.taken, self.words(), text, consequence)
@@ -153,17 +153,17 @@ class Decimal:
     low: float
     high: float
     consequence: str
-    taken: Taken = Taken.REFUSED
+    taken: Acceptance = Acceptance.REFUSED
     open_ends: bool = False
 
     def words(self) -> str:
-        """See `Accepts.words`."""
+        """See `ValueReader.words`."""
         if self.open_ends:
             return f"a number above {self.low:g} and below {self.high:g}"
         return f"a number from {self.low:g} to {self.high:g}"
 
     def read(self, text: str) -> Reading:
-        """See `Accepts.read`."""
+        """See `ValueReader.read`."""
         try:
             number = float(text)
         except ValueError:
@@ -183,32 +183,32 @@ class Pattern:
     regex: str
     description: str
     consequence: str
-    taken: Taken = Taken.REFUSED
+    taken: Acceptance = Acceptance.REFUSED
 
     def words(self) -> str:
-        """See `Accepts.words`."""
+        """See `ValueReader.words`."""
         return self.description
 
     def read(self, text: str) -> Reading:
-        """See `Accepts.read`."""
+        """See `ValueReader.read`."""
         if re.fullmatch(self.regex, text):
             return Reading.fine()
         return _bad(self.taken, self.description, text, self.consequence)
 
 
 @dataclass(frozen=True, slots=True)
-class ReadBy:
+class CustomReader:
     """A reader with rules of its own, as a function."""
 
     description: str
     reader: Callable[[str], Reading]
 
     def words(self) -> str:
-        """See `Accepts.words`."""
+        """See `ValueReader.words`."""
         return self.description
 
     def read(self, text: str) -> Reading:
-        """See `Accepts.read`."""
+        """See `ValueReader.read`."""
         return self.reader(text)
 
 
@@ -217,7 +217,7 @@ _WHOLE = re.compile(r"\s*[+-]?\d+", re.ASCII)
 _DECIMAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
-def _is(words: str, text: str, consequence: str, taken: Taken) -> Reading:
+def _is(words: str, text: str, consequence: str, taken: Acceptance) -> Reading:
     shown = text if len(text) <= 40 else f"{text[:37]}..."
     return Reading(taken, f"it must be {words}, but is {shown!r}: {consequence}")
 
@@ -231,22 +231,22 @@ class Option:
 
     choices: tuple[int, ...]
     others: str
-    taken: Taken = Taken.REFUSED
+    taken: Acceptance = Acceptance.REFUSED
 
     def words(self) -> str:
-        """See `Accepts.words`."""
+        """See `ValueReader.words`."""
         return " or ".join(map(str, self.choices))
 
     def read(self, text: str) -> Reading:
-        """See `Accepts.read`."""
+        """See `ValueReader.read`."""
         digits = _WHOLE.match(text)
         number = int(digits[0][:18]) if digits else 0
         if number not in self.choices:
             return _is(self.words(), text, self.others, self.taken)
         if digits is None:
-            return _is(self.words(), text, "it is silently read as 0", Taken.MISREAD)
+            return _is(self.words(), text, "it is silently read as 0", Acceptance.MISREAD)
         if text[digits.end() :].strip():
-            return _is(self.words(), text, f"it is silently read as {number}", Taken.MISREAD)
+            return _is(self.words(), text, f"it is silently read as {number}", Acceptance.MISREAD)
         return Reading.fine()
 
 
@@ -260,24 +260,24 @@ class Size:
     consequence: str
 
     def words(self) -> str:
-        """See `Accepts.words`."""
+        """See `ValueReader.words`."""
         span = (
             f"of at least {self.low}" if self.high is None else f"from {self.low} to {self.high}"
         )
         return f"a whole number {span} {self.unit}"
 
     def read(self, text: str) -> Reading:
-        """See `Accepts.read`."""
+        """See `ValueReader.read`."""
         digits = _WHOLE.match(text)
         if digits is None:
-            return _is(self.words(), text, self.consequence, Taken.REFUSED)
+            return _is(self.words(), text, self.consequence, Acceptance.REFUSED)
         number = int(digits[0][:18])
         if number < 0 and self.high is None:
-            return _is(self.words(), text, "it wraps around to a huge size", Taken.MISREAD)
+            return _is(self.words(), text, "it wraps around to a huge size", Acceptance.MISREAD)
         if number < self.low or (self.high is not None and number > self.high):
-            return _is(self.words(), text, self.consequence, Taken.REFUSED)
+            return _is(self.words(), text, self.consequence, Acceptance.REFUSED)
         if text[digits.end() :].strip():
-            return _is(self.words(), text, f"it is silently read as {number}", Taken.MISREAD)
+            return _is(self.words(), text, f"it is silently read as {number}", Acceptance.MISREAD)
         return Reading.fine()
 
 
@@ -289,24 +289,26 @@ class Share:
     consequence: str
 
     def words(self) -> str:
-        """See `Accepts.words`."""
+        """See `ValueReader.words`."""
         return f"a number above 0 and {'at most' if self.includes_one else 'below'} 1"
 
     def read(self, text: str) -> Reading:
-        """See `Accepts.read`."""
+        """See `ValueReader.read`."""
         digits = _DECIMAL.match(text)
         number = float(digits[0]) if digits else 0.0
         if digits is None or not (0 < number < 1 or (number == 1 and self.includes_one)):
-            return _is(self.words(), text, self.consequence, Taken.REFUSED)
+            return _is(self.words(), text, self.consequence, Acceptance.REFUSED)
         if text[digits.end() :].strip():
-            return _is(self.words(), text, f"it is silently read as {number:g}", Taken.MISREAD)
+            return _is(
+                self.words(), text, f"it is silently read as {number:g}", Acceptance.MISREAD
+            )
         return Reading.fine()
 
 
-SWITCH = Option((0, 1), "any number but 0 counts as 1", Taken.MISREAD)
+SWITCH = Option((0, 1), "any number but 0 counts as 1", Acceptance.MISREAD)
 
 
-def switched_on(text: str | None) -> bool:
+def is_switched_on(text: str | None) -> bool:
     """Whether a variable that is read with strtol is any number but 0."""
     digits = _WHOLE.match(text or "")
     return digits is not None and int(digits[0][:18]) != 0
@@ -320,13 +322,13 @@ def divisions(text: str) -> Reading:
         pairs = re.fullmatch(r"\[\s*(?:[\d>]+:\d+\s*,\s*)*[\d>]+:\d+\s*\]", listed)
         numbers = [int(one) for one in re.findall(r":(\d{1,18})", listed)]
         if pairs is None or not all(map(_power_of_two, numbers)):
-            return _is(words, text, "torch_npu raises an exception", Taken.REFUSED)
+            return _is(words, text, "torch_npu raises an exception", Acceptance.REFUSED)
         return Reading.fine()
     digits = _WHOLE.match(text)
     if digits is None or not _power_of_two(number := int(digits[0][:18])):
-        return _is(words, text, "torch_npu raises an exception", Taken.REFUSED)
+        return _is(words, text, "torch_npu raises an exception", Acceptance.REFUSED)
     if text[digits.end() :].strip():
-        return _is(words, text, f"it is silently read as {number}", Taken.MISREAD)
+        return _is(words, text, f"it is silently read as {number}", Acceptance.MISREAD)
     return Reading.fine()
 
 

@@ -36,12 +36,12 @@ from trimtab.cli import (
 from trimtab.cli import run as run_command
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.model import Settings
-from trimtab.redaction import masked_prose, secret_values
+from trimtab.redaction import mask_prose, secret_values
 
 app = typer.Typer(
     name="trimtab",
     help="Find, prove and keep the system-level tunings that make your vLLM server faster.",
-    cls=conventions.Commands,
+    cls=conventions.CommandGroup,
     context_settings=dict(conventions.CONTEXT),
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -84,7 +84,7 @@ diff.register(app)
 workload.register(app)
 run_command.register(app)
 python.register(app)
-conventions.dress(app)
+conventions.apply_conventions(app)
 
 
 _WrongUsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -124,7 +124,7 @@ def run() -> int:
     except _WrongUsageError as error:
         return _wrong_usage(error)
     except TrimtabError as error:
-        if terminal.verbose():
+        if terminal.is_verbose():
             traceback.print_exception(error)
         return _failed(_one_line(error), error.exit_code)
     except OSError as error:
@@ -145,7 +145,7 @@ def _wrong_usage(error: Any) -> int:
     text = " ".join(error.format_message().split()).removesuffix(".")
     name = error.ctx.command_path if error.ctx is not None else "trimtab"
     known = secret_values(Settings(()), os.environ)
-    line = masked_prose(f"{text[:1].lower()}{text[1:]}: see '{name} -h'", known)
+    line = mask_prose(f"{text[:1].lower()}{text[1:]}: see '{name} -h'", known)
     return _failed(line, UsageError.exit_code)
 
 
@@ -169,4 +169,4 @@ def _is_typed(error: OSError) -> bool:
 
 def _one_line(error: Exception) -> str:
     known = secret_values(Settings(()), os.environ)
-    return masked_prose(" ".join(str(error).split()), known)
+    return mask_prose(" ".join(str(error).split()), known)

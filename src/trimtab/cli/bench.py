@@ -83,7 +83,7 @@ def bench(
     """Measure, print, and keep everything in a folder."""
     from trimtab.cli import dry_run as intention
     from trimtab.cli import live_server, measurement_run, terminal
-    from trimtab.cli.live_server import reached
+    from trimtab.cli.live_server import server_address
     from trimtab.cli.render import measurement
     from trimtab.study.options import Options
 
@@ -104,17 +104,18 @@ def bench(
         shared_host=shared_host,
         device_time=device_time,
     )
-    address = reached(url, options, target, insecure=insecure, resume=resume)
+    address = server_address(url, options, target, insecure=insecure, resume=resume)
     if dry_run:
         intention.show(
-            intention.of_bench(address, target, options, starts, resume=resume), as_json=as_json
+            intention.planned_bench(address, target, options, starts, resume=resume),
+            as_json=as_json,
         )
         return
     if address is not None:
-        found = live_server.of_url(address, options)
+        found = live_server.measure_url(address, options)
     else:
-        found = measurement_run.of_starts(target, options, starts, folder, resume=resume)
+        found = measurement_run.measure_starts(target, options, starts, folder, resume=resume)
     if as_json:
-        terminal.answer(found)
+        terminal.print_json(found)
     else:
         measurement.show(found)

@@ -82,7 +82,7 @@ def capacity(
     """Search, print, and keep everything in a folder."""
     from trimtab.cli import capacity_run, terminal
     from trimtab.cli import dry_run as intention
-    from trimtab.cli.live_server import reached
+    from trimtab.cli.live_server import server_address
     from trimtab.study.options import Options
 
     options = Options(
@@ -100,18 +100,20 @@ def capacity(
         shared_host=shared_host,
         device_time=device_time,
     )
-    address = reached(url, options, target, insecure=insecure, resume=resume)
+    address = server_address(url, options, target, insecure=insecure, resume=resume)
     if dry_run:
         intention.show(
-            intention.of_capacity(address, target, options, starts, requests, resume=resume),
+            intention.planned_capacity(address, target, options, starts, requests, resume=resume),
             as_json=as_json,
         )
         return
     if address is not None:
-        found = capacity_run.of_url(address, options, requests)
+        found = capacity_run.measure_url_capacity(address, options, requests)
     else:
-        found = capacity_run.of_starts(target, options, starts, requests, folder, resume=resume)
+        found = capacity_run.measure_capacity(
+            target, options, starts, requests, folder, resume=resume
+        )
     if as_json:
-        terminal.answer(found)
+        terminal.print_json(found)
     else:
         capacity_run.show(found)

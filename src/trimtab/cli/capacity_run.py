@@ -12,8 +12,8 @@ from rich.table import Table
 
 from trimtab import formatting
 from trimtab.cli import precision, terminal
-from trimtab.cli.live_server import Live
-from trimtab.cli.measurement_run import announce, opened, require_place
+from trimtab.cli.live_server import RemoteServer
+from trimtab.cli.measurement_run import announce, open_measurement, require_place
 from trimtab.cli.terminal import say
 from trimtab.errors import LoadFailedError
 from trimtab.load.workload import load_workload
@@ -29,7 +29,7 @@ _FEW = 500
 """Requests below which a 99th percentile is nearly the largest value."""
 
 
-def of_starts(
+def measure_capacity(
     target: str,
     options: Options,
     count: int,
@@ -45,8 +45,8 @@ def of_starts(
     measured = announce(session)
     asked = capacity.CapacityQuestion(parse_slo(options.slo), session.workload, requests)
     question = blocks.question(session, (one,), kind="capacity", requests=requests)
-    with opened(question, folder, capacity.NAME, resume=resume) as place:
-        say(precision.bound(session.noise, count, requests))
+    with open_measurement(question, folder, capacity.NAME, resume=resume) as place:
+        say(precision.bound_forecast(session.noise, count, requests))
         search = partial(run_plan, drive=capacity.search_drive(asked))
         made = blocks.Measurement(session, (one,), *place, trial=search).until(
             lambda starts: _with(starts, capacity.NAME) >= count, count
@@ -79,7 +79,7 @@ def _with(starts: Sequence[Start], metric: str) -> int:
     return sum(metric in start.metrics for start in starts if start.valid)
 
 
-def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
+def measure_url_capacity(url: str, options: Options, requests: int) -> dict[str, Any]:
     """Find the capacity of a server that runs already: one start, so no bound.
 
     Raises:
@@ -88,7 +88,7 @@ def of_url(url: str, options: Options, requests: int) -> dict[str, Any]:
     assert options.slo is not None
     workload = load_workload(options.workload or "mixed-small")
     asked = capacity.CapacityQuestion(parse_slo(options.slo), workload, requests)
-    live = Live(url, options)
+    live = RemoteServer(url, options)
     measured = live.announce(workload)
     found = capacity.search(asked, live.run, options.seed)
     if found.failed or found.capacity is None:

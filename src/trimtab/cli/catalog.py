@@ -55,7 +55,7 @@ def catalog(
     console = terminal.console()
     if rules:
         if as_json:
-            terminal.answer({"rules": report.rules_data()})
+            terminal.print_json({"rules": report.rules_data()})
         else:
             report.rules_listing(console)
         return
@@ -63,7 +63,7 @@ def catalog(
     asked = bool(found or not names)
     chosen = _chosen(found, layer, platform, search, studied=studied) if asked else []
     if as_json:
-        terminal.answer({"tunings": [report.entry(one).model_dump() for one in chosen]})
+        terminal.print_json({"tunings": [report.entry(one).model_dump() for one in chosen]})
     elif names:
         for one in chosen:
             report.explain(report.entry(one), console)

@@ -107,14 +107,14 @@ def compare(
     )
     if dry_run:
         intention.show(
-            intention.of_compare((first, second), options, margin, pairs, resume=resume),
+            intention.planned_compare((first, second), options, margin, pairs, resume=resume),
             as_json=as_json,
         )
         return
-    found = measurement_run.of_pairs(
+    found = measurement_run.measure_pairs(
         (first, second), options, margin, pairs, folder, resume=resume
     )
     if as_json:
-        terminal.answer(found)
+        terminal.print_json(found)
     else:
         measurement.show(found)

@@ -105,7 +105,7 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and er
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Print every detail.")]
 
 
-class Command(TyperCommand):
+class HelpfulCommand(TyperCommand):
     """A command whose help names values by nouns, groups many options and has its examples."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -156,10 +156,12 @@ class Command(TyperCommand):
                     formatter.write_dl(records[title])
         name = ctx.command_path.partition(" ")[2]
         with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code), text) for code, text in exit_codes.of(name).items()])
+            formatter.write_dl(
+                [(str(code), text) for code, text in exit_codes.codes_of(name).items()]
+            )
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """A group that lists its commands by what they are for."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -243,16 +245,16 @@ def with_verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def dress(app: typer.Typer) -> None:
+def apply_conventions(app: typer.Typer) -> None:
     """Give every command of an application, at every depth, these manners."""
     for info in app.registered_commands:
-        if info.callback is not None and info.cls is not Command:
-            info.cls = Command
+        if info.callback is not None and info.cls is not HelpfulCommand:
+            info.cls = HelpfulCommand
             info.callback = with_verbosity(info.callback)
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            group.cls = Commands
-            dress(group.typer_instance)
+            group.cls = CommandGroup
+            apply_conventions(group.typer_instance)
 
 
 def name_values(command: Any) -> None:

@@ -47,7 +47,7 @@ def diff(
     rows = launch_diff.compare(*sides)
     others = launch_diff.setting_differences(*sides, rows)
     if as_json:
-        terminal.answer(_data(sides, rows, others))
+        terminal.print_json(_data(sides, rows, others))
     else:
         _show(sides, rows, others, everything=everything)
     if others or not all(row.same for row in rows):
@@ -152,13 +152,13 @@ def _show(
     *,
     everything: bool,
 ) -> None:
-    from trimtab.cli.render.entries import compared, paragraph
+    from trimtab.cli.render.entries import paragraph, show_comparison
 
     console = terminal.console()
     shown = [*(row for row in rows if everything or not row.same), *others]
     if shown:
         heads = ("tuning or setting", sides[0].name, sides[1].name)
-        compared(
+        show_comparison(
             heads, [(row.name, _cell(row.first), _cell(row.second)) for row in shown], console
         )
     alike = sum(row.same for row in rows)

@@ -13,11 +13,11 @@ from trimtab.cli import terminal
 from trimtab.cli.oracle_findings import OracleOption
 
 if TYPE_CHECKING:
-    from trimtab.diagnosis import Row, View
+    from trimtab.diagnosis import DiagnosisView, TuningDiagnosis
     from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
 
-Diagnosis: TypeAlias = "tuple[tuple[Row, ...], tuple[Finding, ...], tuple[str, ...]]"
+Diagnosis: TypeAlias = "tuple[tuple[TuningDiagnosis, ...], tuple[Finding, ...], tuple[str, ...]]"
 """Rows, findings that belong to no row, and how the processes of a server differ."""
 
 _HELP = """Report the state of every tuning: active, wrong, in conflict, or without effect.
@@ -98,11 +98,11 @@ def doctor(
     if as_json:
         from trimtab.cli.render import doctor as report
 
-        terminal.answer(report.as_data(view, *found))
+        terminal.print_json(report.as_data(view, *found))
     else:
         _print(view, found, everything=everything, wide=wide)
     rows, findings, _ = found
-    if table.troubled(rows, findings):
+    if table.has_trouble(rows, findings):
         raise typer.Exit(1)
 
 
@@ -113,13 +113,13 @@ def _view(
     snapshot: Path | None,
     capture: Path | None,
     told: Situation,
-) -> View:
+) -> DiagnosisView:
     from trimtab.diagnosis import machine
     from trimtab.diagnosis.capture import RecordingHost
-    from trimtab.host import Host, LocalHost, captured
+    from trimtab.host import Host, LocalHost, open_snapshot
     from trimtab.storage import user_files
 
-    host: Host = LocalHost() if snapshot is None else captured(snapshot)
+    host: Host = LocalHost() if snapshot is None else open_snapshot(snapshot)
     if capture is not None:
         host = RecordingHost(host, capture)
     local = snapshot is None
@@ -133,21 +133,21 @@ def _view(
     return view if pid is None else _live(view, pid, log)
 
 
-def _of_image(name: str, told: Situation) -> View:
+def _of_image(name: str, told: Situation) -> DiagnosisView:
     """Return the view of what a container of an image would be given on this machine."""
     from trimtab.diagnosis import machine
     from trimtab.errors import UsageError
     from trimtab.facts import container as image
     from trimtab.host import LocalHost
-    from trimtab.lint.images import told_by_image
-    from trimtab.lint.scenes import merged
+    from trimtab.lint.images import image_situation
+    from trimtab.lint.scenes import merge_situations
 
     host = LocalHost()
     found = image.read_image(host, name)
     if found.value is None:
         raise UsageError(f"--image {name} must be an image that docker has: {found.reason}")
-    known = merged(told, told_by_image(name))
-    nowhere = machine.Environment("", {})
+    known = merge_situations(told, image_situation(name))
+    nowhere = machine.PythonEnvironment("", {})
     return machine.view(host, found.value.env, nowhere, local=False, told=known)
 
 
@@ -159,7 +159,7 @@ def _interpreter_of(pid: int) -> str | None:
     return words[0] if words and Path(words[0]).name.startswith("python") else None
 
 
-def _live(machine: View, pid: int, log: Path | None) -> View:
+def _live(machine: DiagnosisView, pid: int, log: Path | None) -> DiagnosisView:
     from trimtab import engines
     from trimtab.diagnosis import live
     from trimtab.errors import UsageError
@@ -174,35 +174,35 @@ def _live(machine: View, pid: int, log: Path | None) -> View:
     return replace(seen, unread=(*seen.unread, *server.unread))
 
 
-def _diagnosed(view: View, layer: str, *, oracle: bool) -> Diagnosis:
+def _diagnosed(view: DiagnosisView, layer: str, *, oracle: bool) -> Diagnosis:
     """Return the rows of a layer ("" for all), the findings of none, and how processes differ."""
     from trimtab import diagnosis
     from trimtab.diagnosis import live, table
     from trimtab.errors import UsageError
-    from trimtab.lint.interest import interesting
+    from trimtab.lint.interest import is_serving_variable
 
     found = diagnosis.rows(view)
     layers = sorted({row.layer for row in found})
     if layer and layer not in layers:
         raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")
-    findings = () if layer else table.unowned(view)
+    findings = () if layer else table.unowned_findings(view)
     if oracle:
-        from trimtab.cli.oracle_findings import about_machine
+        from trimtab.cli.oracle_findings import machine_findings
 
-        findings = (*findings, *about_machine(view))
+        findings = (*findings, *machine_findings(view))
     rows = tuple(row for row in found if not layer or row.layer == layer)
-    return rows, findings, live.differences(view.processes, interesting)
+    return rows, findings, live.differences(view.processes, is_serving_variable)
 
 
-def _print(view: View, found: Diagnosis, *, everything: bool, wide: bool) -> None:
+def _print(view: DiagnosisView, found: Diagnosis, *, everything: bool, wide: bool) -> None:
     from trimtab.cli.render.doctor import Layout, show
 
     console = terminal.console(soft_wrap=True)
     layout = Layout(
         width=console.width if console.is_terminal and not wide else 0,
         tabs=not console.is_terminal,
-        everything=everything or terminal.verbose(),
-        brief=terminal.quiet(),
+        everything=everything or terminal.is_verbose(),
+        brief=terminal.is_quiet(),
     )
     show(view, *found, console, layout)
 
@@ -214,7 +214,7 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
     from trimtab.profiles.profile import read_profile
     from trimtab.run import messages as told
     from trimtab.server.attached import LiveServer
-    from trimtab.verification.checks import refuted, verify
+    from trimtab.verification.checks import refutations, verify
 
     wanted = read_profile(profile)
     server = LiveServer(pid, engines.observer(wanted.engine.name), log)
@@ -222,7 +222,7 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
         terminal.say(sentence)
     evidence = verify(wanted.plan, server, LocalHost())
     if as_json:
-        terminal.answer({"evidence": [asdict(one) for one in evidence]})
+        terminal.print_json({"evidence": [asdict(one) for one in evidence]})
     else:
         from trimtab.cli.render import entries as report
 
@@ -230,5 +230,5 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
             report.show(evidence, terminal.console())
         else:
             typer.echo(told.verdict(wanted.name, wanted.plan, evidence))
-    if refuted(evidence):
+    if refutations(evidence):
         raise typer.Exit(1)

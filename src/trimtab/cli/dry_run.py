@@ -7,7 +7,7 @@ from typing import Any
 
 from trimtab import formatting
 from trimtab.cli import precision, terminal
-from trimtab.cli.live_server import Live
+from trimtab.cli.live_server import RemoteServer
 from trimtab.cli.measurement_run import announce, announce_pair
 from trimtab.cli.terminal import say
 from trimtab.errors import UsageError
@@ -21,7 +21,7 @@ from trimtab.study.options import AUTO, Options, parse_share, parse_windows
 from trimtab.study.session import Session
 
 
-def of_bench(
+def planned_bench(
     url: str | None, target: str, options: Options, count: int, *, resume: bool
 ) -> dict[str, Any]:
     """Return what a measurement of one target would be."""
@@ -30,11 +30,11 @@ def of_bench(
         return _live(url, options)
     session, one = open_target(target, options, say, install=False)
     windows = None if options.windows == AUTO else session.workload.windows
-    expects = precision.interval(session.noise, count, windows)
+    expects = precision.interval_forecast(session.noise, count, windows)
     return _planned(session, announce(session), [one], (count, count), expects)
 
 
-def of_compare(
+def planned_compare(
     names: tuple[str, str], options: Options, margin: str, pairs: int, *, resume: bool
 ) -> dict[str, Any]:
     """Return what a comparison would be."""
@@ -46,11 +46,15 @@ def of_compare(
     measured = announce_pair(session, other)
     made = (2 * min(LOOKS[0], pairs), 2 * pairs)
     return _planned(
-        session, measured, [first, second], made, precision.before(session.noise, pairs)
+        session,
+        measured,
+        [first, second],
+        made,
+        precision.comparison_forecast(session.noise, pairs),
     )
 
 
-def of_capacity(
+def planned_capacity(
     url: str | None, target: str, options: Options, count: int, requests: int, *, resume: bool
 ) -> dict[str, Any]:
     """Return what a search for a capacity would be; how long a start takes is not known."""
@@ -60,7 +64,7 @@ def of_capacity(
     if url is not None:
         return _live(url, options)
     session, one = open_target(target, options, say, install=False)
-    expects = precision.bound(session.noise, count, requests)
+    expects = precision.bound_forecast(session.noise, count, requests)
     found = _planned(session, announce(session), [one], (count, count + 1), expects)
     return {**found, "minutes": None}
 
@@ -72,7 +76,7 @@ def _require_new(*, resume: bool) -> None:
 
 def _live(url: str, options: Options) -> dict[str, Any]:
     workload = load_workload(options.workload or "mixed-small", parse_windows(options.windows))
-    measured = Live(url, options).announce(workload)
+    measured = RemoteServer(url, options).announce(workload)
     return {
         "dry_run": True,
         "measures": measured,
@@ -104,17 +108,17 @@ def _planned(
 def show(found: Mapping[str, Any], *, as_json: bool) -> None:
     """Print a plan, for people or as JSON."""
     if as_json:
-        terminal.answer(found)
+        terminal.print_json(found)
         return
     least, most = found["starts"]
     if most:
         many = formatting.count(most, "start") if least == most else f"{least} to {most} starts"
-        terminal.tell(f"Would make {many}{_time(found['minutes'])}.")
-    terminal.tell(f"{found['expects'][0].upper()}{found['expects'][1:]}.")
+        terminal.print_line(f"Would make {many}{_time(found['minutes'])}.")
+    terminal.print_line(f"{found['expects'][0].upper()}{found['expects'][1:]}.")
     for name, command in found["commands"].items():
-        terminal.tell(f"\n{name}:")
+        terminal.print_line(f"\n{name}:")
         for line in command.splitlines():
-            terminal.tell(f"  {line}")
+            terminal.print_line(f"  {line}")
 
 
 def _time(minutes: Sequence[float] | None) -> str:

@@ -66,9 +66,9 @@ def install(
         _install_on(name, python, engine_python)
         return
     found = engines.install(name, python=engine_python, progress=terminal.say)
-    terminal.tell(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
+    terminal.print_line(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
     if found.caveat:
-        terminal.tell(found.caveat)
+        terminal.print_line(found.caveat)
 
 
 def _install_on(engine: str, python: str, engine_python: str | None) -> None:
@@ -82,9 +82,9 @@ def _install_on(engine: str, python: str, engine_python: str | None) -> None:
     variants.require_engine(engine)
     record, program = store.find(python)
     made = variants.install(engine, program, record.name, terminal.say)
-    terminal.tell(f"{engine} on {record.name} is ready: {made.parent.parent}")
+    terminal.print_line(f"{engine} on {record.name} is ready: {made.parent.parent}")
     named = "" if engine == EMBEDDED else f" --engine {engine}"
-    terminal.tell(f"next: trimtab compare stock interpreter={record.name}{named}")
+    terminal.print_line(f"next: trimtab compare stock interpreter={record.name}{named}")
 
 
 def _install_beside(
@@ -100,8 +100,8 @@ def _install_beside(
         raise UsageError("--torch-npu and --python make different environments: leave one out")
     recipe = environments.torch_npu(version)
     made = managed.install(recipe, engine_python, terminal.say)
-    terminal.tell(f"{recipe.what} is ready: {made.parent.parent}")
-    terminal.tell(f"next: trimtab oracle check --torch-npu {version} --setting NAME=VALUE")
+    terminal.print_line(f"{recipe.what} is ready: {made.parent.parent}")
+    terminal.print_line(f"next: trimtab oracle check --torch-npu {version} --setting NAME=VALUE")
 
 
 @app.command("list", help=_LIST_HELP)
@@ -116,17 +116,17 @@ def list_engines(
 
     found = engines.survey(python=engine_python)
     if as_json:
-        terminal.answer({"engines": [_row(one) for one in found]})
+        terminal.print_json({"engines": [_row(one) for one in found]})
         return
     for one in found:
         if (engine := one.engine) is None:
-            terminal.tell(f"cannot be used: {one.reason}", f"{one.name:<17} ")
+            terminal.print_line(f"cannot be used: {one.reason}", f"{one.name:<17} ")
         else:
             first = f"{one.name:<17} {engine.version:<15} {engine.platform:<8} "
-            terminal.tell(engine.where, first)
+            terminal.print_line(engine.where, first)
 
 
-def _row(one: engines.Listed) -> dict[str, str | None]:
+def _row(one: engines.EngineListing) -> dict[str, str | None]:
     """Return a row of the list; one that cannot be used has a ``reason``, and nothing else."""
     found = one.engine
     return {

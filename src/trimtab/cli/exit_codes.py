@@ -67,6 +67,6 @@ CODES: Mapping[str, Mapping[int, str]] = {
 """Command → exit code → meaning, less what every command has (`of`)."""
 
 
-def of(command: str) -> Mapping[int, str]:
+def codes_of(command: str) -> Mapping[int, str]:
     """Return the exit codes of a command ("host plan"), in ascending order."""
     return dict(sorted({2: USAGE, 130: INTERRUPTED, **CODES[command]}.items()))

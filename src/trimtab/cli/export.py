@@ -14,7 +14,7 @@ from trimtab.cli.options import Engine, EnginePython, Json, Model
 
 if TYPE_CHECKING:
     from trimtab.export import Artefact, Order
-    from trimtab.export.target import Wish
+    from trimtab.export.target import ExportOptions
 
 _HELP = """Write a profile, or a preset, as the files of a deployment.
 
@@ -89,7 +89,7 @@ def export(
 
     from trimtab.errors import UsageError
     from trimtab.export import ALL, FORMATS
-    from trimtab.export.target import Wish
+    from trimtab.export.target import ExportOptions
     from trimtab.study.engine_choice import EMBEDDED
 
     if format_ not in (*FORMATS, ALL):
@@ -114,7 +114,7 @@ def export(
         "name": name,
     }
     default = "vllm" if shutil.which("vllm") else EMBEDDED
-    wish = Wish(default, chip, image, snapshot, engine, engine_python)
+    wish = ExportOptions(default, chip, image, snapshot, engine, engine_python)
     formats = FORMATS if format_ == ALL else (format_,)
     if profile is not None:
         order = replace(_of_profile(profile, wish, formats, model), **options)
@@ -125,7 +125,9 @@ def export(
     _deliver(orders, output, force=force, as_json=as_json)
 
 
-def _of_profile(path: Path, wish: Wish, formats: Iterable[str], model: str | None) -> Order:
+def _of_profile(
+    path: Path, wish: ExportOptions, formats: Iterable[str], model: str | None
+) -> Order:
     """Return the order of a profile.
 
     Raises:
@@ -161,7 +163,7 @@ _OF_THE_HOST = ("sysctl", "tuned")
 
 
 def _of_preset(
-    name: str, formats: Iterable[str], model: str | None, program: str, wish: Wish
+    name: str, formats: Iterable[str], model: str | None, program: str, wish: ExportOptions
 ) -> dict[str, Order]:
     """Compile a preset for each format: a container has its image's libraries, a host its own.
 
@@ -263,9 +265,9 @@ def _report(
             else {one.file: text for one, text in texts}
         )
         key = "files" if written else "texts"
-        terminal.answer({key: files, "left_out": left_out})
+        terminal.print_json({key: files, "left_out": left_out})
         return
     for path in written.values():
-        terminal.tell(f"wrote {path}")
+        terminal.print_line(f"wrote {path}")
     for file, reason in left_out.items():
         terminal.say(f"left out {file}: {reason}")

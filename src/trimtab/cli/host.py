@@ -89,9 +89,9 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Plan, print, and set the exit code."""
-    from trimtab.host import LocalHost, captured
+    from trimtab.host import LocalHost, open_snapshot
 
-    host: Host = LocalHost() if snapshot is None else captured(snapshot)
+    host: Host = LocalHost() if snapshot is None else open_snapshot(snapshot)
     made = _planned(host, profile, preset, settings or [], persist, pid, local=snapshot is None)
     _show(made, as_json=as_json)
     if not made.possible:
@@ -124,7 +124,7 @@ def apply(
         raise typer.Exit(1)
     if not as_json and possible:
         for line in _afterwards(host, made):
-            terminal.tell(line)
+            terminal.print_line(line)
 
 
 @app.command("status", help=_STATUS_HELP)
@@ -165,15 +165,15 @@ def rollback(
     if before.persist == "systemd":
         held.reload_units(host)
     if as_json:
-        terminal.answer({"settings": count, "not_restored": said})
+        terminal.print_json({"settings": count, "not_restored": said})
     elif before.nothing:
         typer.echo("trimtab has applied nothing on this host.")
     else:
-        terminal.tell(f"{count - len(said)} of {count} settings put back ({before.label})")
+        terminal.print_line(f"{count - len(said)} of {count} settings put back ({before.label})")
         for sentence in said:
-            terminal.tell(f"not put back: {sentence}")
+            terminal.print_line(f"not put back: {sentence}")
         if said and not forget:
-            terminal.tell(
+            terminal.print_line(
                 "--force puts back also what somebody else has changed, --forget leaves it"
             )
     if said:
@@ -207,10 +207,10 @@ def _planned(
         from trimtab.profiles.profile import read_trusted_profile
 
         read = read_trusted_profile(profile)
-        chosen, parts = wanted.of_host(read.candidate), [f"profile {read.name} ({profile})"]
+        chosen, parts = wanted.host_candidate(read.candidate), [f"profile {read.name} ({profile})"]
         required = {name for name, _ in chosen}
     if preset:
-        chosen, parts = wanted.of_preset(preset), [f"preset {preset}"]
+        chosen, parts = wanted.preset_candidate(preset), [f"preset {preset}"]
     chosen = wanted.with_words(chosen, words)
     label = " and ".join([*parts, *([" ".join(words)] if words else [])])
     required |= {word.partition("=")[0] for word in words}
@@ -223,14 +223,14 @@ def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
 
     if as_json:
         data: dict[str, Any] = {**report.plan_data(made), "applied": applied}
-        terminal.answer(data)
+        terminal.print_json(data)
         return
     console = _console()
     report.show_plan(made, console)
     if made.refusal:
-        report.show_instead(made, console)
+        report.show_manual_steps(made, console)
     elif made.unmet:
-        paragraph(console, report.unmet(made), style="bold")
+        paragraph(console, report.refusal_line(made), style="bold")
     elif made.futile:
         paragraph(console, "Nothing was changed: nothing of it can be made here.", style="bold")
 
@@ -258,7 +258,7 @@ def _stands(state: Path | None, *, as_json: bool) -> bool:
 
     found = held.status(LocalHost(), folder=_folder(state))
     if as_json:
-        terminal.answer(report.status_data(found))
+        terminal.print_json(report.status_data(found))
     else:
         report.show_status(found, _console())
     return found.stands

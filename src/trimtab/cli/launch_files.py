@@ -27,7 +27,7 @@ _HEAD = 100_000
 _SILENT_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
-def expanded(name: str) -> Iterator[Path | None]:
+def expand_argument(name: str) -> Iterator[Path | None]:
     """Yield the files that an argument means; ``None`` is standard input.
 
     Raises:
@@ -136,7 +136,7 @@ def with_env_files(documents: Sequence[Document]) -> list[Document]:
     docker's way alone. What cannot be read stays named as unread.
     """
     from trimtab.lint.readers.env_file import read_env_file
-    from trimtab.lint.readers.source import Source
+    from trimtab.lint.readers.source import SourceText
 
     found = {_where(one.file): one for one in documents}  # a link is a document of its own
     for document in documents:
@@ -147,7 +147,7 @@ def with_env_files(documents: Sequence[Document]) -> list[Document]:
             key = _where(path)
             shown = found[key].file if key in found else str(path)
             try:
-                found[key] = read_env_file(Source(shown, text_of(path)))
+                found[key] = read_env_file(SourceText(shown, text_of(path)))
             except UsageError:
                 continue
             reader = _where(document.file)

@@ -18,7 +18,7 @@ from trimtab.cli import terminal
 from trimtab.cli.oracle_findings import OracleOption
 
 if TYPE_CHECKING:
-    from trimtab.lint.report import Choice, Report
+    from trimtab.lint.report import FindingFilter, Report
     from trimtab.model.document import Document
     from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
@@ -74,7 +74,7 @@ def lint(
     """Lint ``files`` and print what is found."""
     from trimtab.errors import UsageError
     from trimtab.lint import parse_context
-    from trimtab.lint.report import Choice, report_on
+    from trimtab.lint.report import FindingFilter, report_on
     from trimtab.model.finding import Severity
     from trimtab.oracle import RULE as ORACLE
 
@@ -82,7 +82,7 @@ def lint(
         raise UsageError(f"--format must be text, json, sarif or github, not {output!r}")
     if min_severity not in tuple(Severity):
         raise UsageError(f"--min-severity must be info, warning or error, not {min_severity!r}")
-    choice = Choice(select or (), ignore or (), Severity(min_severity))
+    choice = FindingFilter(select or (), ignore or (), Severity(min_severity))
     situation = parse_context(context)
     if not files and not preset:
         raise UsageError("lint needs a file, a folder, '-', or --preset NAME")
@@ -117,7 +117,7 @@ def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], l
     paths: list[Path | None] = []
     for name in files:
         try:
-            paths += launch_files.expanded(name)
+            paths += launch_files.expand_argument(name)
         except UsageError as error:
             trouble.append(" ".join(str(error).split()))
     for path in paths:  # one that cannot be read hides none of the others
@@ -134,11 +134,11 @@ def _asked(
     documents: list[Document], situation: Situation
 ) -> tuple[dict[str, tuple[Finding, ...]], list[str]]:
     """Return what the oracle finds, by file; and a sentence where it cannot be asked."""
-    from trimtab.cli.oracle_findings import about_files
+    from trimtab.cli.oracle_findings import file_findings
     from trimtab.errors import UsageError
 
     try:
-        return about_files(documents, situation), []
+        return file_findings(documents, situation), []
     except UsageError as error:  # what the rules find is still worth printing
         return {}, [" ".join(str(error).split())]
 
@@ -157,17 +157,17 @@ def _of_presets(names: list[str]) -> list[Document]:
 
 def _print(report: Report, output: str, *, everything: bool) -> None:
     if output == "text":
-        from trimtab.formatting import styled
+        from trimtab.formatting import styled_text
         from trimtab.lint.output import text
 
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         width = _width()
-        style = text.Style(colour, width, everything or terminal.verbose())
-        typer.echo(styled(text.render(report, style)), nl=False)
+        style = text.Style(colour, width, everything or terminal.is_verbose())
+        typer.echo(styled_text(text.render(report, style)), nl=False)
     elif output == "json":
         from trimtab.lint.output.data import as_data
 
-        terminal.answer(as_data(report))
+        terminal.print_json(as_data(report))
     elif output == "sarif":
         from trimtab.lint.output.sarif import as_sarif
 
@@ -200,11 +200,13 @@ def _with_fixable(report: Report, documents: list[Document], situation: Situatio
     for document in documents:
         own = [one for one in report.findings if one.place and one.place.file == document.file]
         if fix.obstacle(Path(document.file)) is None:
-            fixable |= trial.fixable(document, own, check)
+            fixable |= trial.fixable_findings(document, own, check)
     return replace(report, fixable=frozenset(fixable))
 
 
-def _fix(documents: list[Document], situation: Situation, choice: Choice, *, yes: bool) -> None:
+def _fix(
+    documents: list[Document], situation: Situation, choice: FindingFilter, *, yes: bool
+) -> None:
     """Show the diff of the fixes, ask, write them, and say what is fixed and what remains."""
     from trimtab.lint import fix, trial
 
@@ -214,7 +216,7 @@ def _fix(documents: list[Document], situation: Situation, choice: Choice, *, yes
         path = Path(document.file)
         if not path.is_file():
             continue
-        made = trial.all_fixed(document, check, choice.wants)
+        made = trial.fix_all(document, check, choice.wants)
         if made.fixed and (why := fix.obstacle(path)):
             terminal.say(why)
         elif made.fixed:

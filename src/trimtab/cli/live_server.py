@@ -14,13 +14,13 @@ from trimtab.engines import api_key, checkpoint
 from trimtab.engines.vllm.engine import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.http_client import loopback
-from trimtab.http_client.address import insecure as unchecked
+from trimtab.http_client.address import insecure_url as unchecked
 from trimtab.http_client.address import parse, proxy_remark
 from trimtab.load.context import require_context
 from trimtab.load.endpoint import require_completions
 from trimtab.load.isolation import drain, incarnation
 from trimtab.load.marks import GiveUp
-from trimtab.load.runner import LoadResult, guarded, run_load
+from trimtab.load.runner import LoadResult, run_guarded, run_load
 from trimtab.load.workload import Workload, load_workload
 from trimtab.measurement import blocks
 from trimtab.metrics.aggregate import start_metrics
@@ -45,7 +45,7 @@ def _hint(why: str) -> str:
 _SECONDS = 5.0
 
 
-def reached(
+def server_address(
     url: str | None, options: Options, target: str, *, insecure: bool, resume: bool
 ) -> str | None:
     """Return the address of ``--url``, with its certificate unchecked if ``insecure``.
@@ -73,7 +73,7 @@ def reached(
     return parse(unchecked(url) if insecure else url, "--url").url
 
 
-class Live:
+class RemoteServer:
     """A server that runs already, and how load reaches it.
 
     Raises:
@@ -129,7 +129,7 @@ class Live:
             vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=say,
             shared_host=self._shared_host, give_up=give_up,
         )  # fmt: skip
-        found = guarded(self._url, self._key, load)
+        found = run_guarded(self._url, self._key, load)
         if not found.failed and before != incarnation(self._url, self._key):
             raise LoadFailedError(
                 f"{self._url} was restarted while it was measured: measure it again"
@@ -147,14 +147,14 @@ class Live:
         return None
 
 
-def of_url(url: str, options: Options) -> dict[str, Any]:
+def measure_url(url: str, options: Options) -> dict[str, Any]:
     """Measure a server that runs already: one start, so no interval.
 
     Raises:
         LoadFailedError: it cannot be measured.
     """
     asked = load_workload(options.workload or "mixed-small", parse_windows(options.windows))
-    live = Live(url, options)
+    live = RemoteServer(url, options)
     measured = live.announce(asked)
     load = live.run(asked, options.seed)
     if load.failed:

@@ -50,7 +50,7 @@ def announce_pair(first: Session, second: Session) -> dict[str, Any]:
     return measured
 
 
-def of_starts(
+def measure_starts(
     target: str, options: Options, count: int, folder: Path | None, *, resume: bool
 ) -> dict[str, Any]:
     """Measure one target over some starts."""
@@ -59,10 +59,10 @@ def of_starts(
     measured = announce(session)
     asked = blocks.question(session, (one,), kind="bench")
     windows = None if options.windows == AUTO else session.workload.windows
-    with opened(
+    with open_measurement(
         asked, folder, options.objective, resume=resume, allow_host=options.allow_host
     ) as place:
-        say(precision.interval(session.noise, count, windows))
+        say(precision.interval_forecast(session.noise, count, windows))
         starts = blocks.Measurement(session, (one,), *place).until(
             lambda made: len(blocks.starts_of_target(made, 0)) >= count, count
         )
@@ -83,7 +83,7 @@ def of_starts(
     }
 
 
-def of_pairs(
+def measure_pairs(
     names: tuple[str, str],
     options: Options,
     margin: str,
@@ -105,8 +105,10 @@ def of_pairs(
     def enough(made: Sequence[Start]) -> bool:
         return blocks.is_decided(made, metric, within, pairs)
 
-    with opened(asked, folder, metric, resume=resume, allow_host=options.allow_host) as place:
-        say(precision.before(session.noise, pairs))
+    with open_measurement(
+        asked, folder, metric, resume=resume, allow_host=options.allow_host
+    ) as place:
+        say(precision.comparison_forecast(session.noise, pairs))
         starts = blocks.Measurement(session, (first, second), *place).until(
             enough, 2 * pairs, at_most=True
         )
@@ -125,7 +127,9 @@ def of_pairs(
         "pairs": look.pairs,
         "most_pairs": pairs,
         "margin": within,
-        "detectable_effect": precision.detectable(blocks.differences(starts, metric), pairs),
+        "detectable_effect": precision.detectable_effect(
+            blocks.differences(starts, metric), pairs
+        ),
         "noise": precision.noise(starts, metric),
         "starts": len(starts),
         "metrics": {
@@ -153,7 +157,7 @@ def _absent(starts: Sequence[Start], metric: str) -> list[str]:
 
 
 @contextmanager
-def opened(
+def open_measurement(
     asked: Mapping[str, object],
     folder: Path | None,
     objective: str,

@@ -10,7 +10,7 @@ import typer
 from trimtab.cli import terminal
 
 if TYPE_CHECKING:
-    from trimtab.emulator.machine import StandIn
+    from trimtab.emulator.machine import EmulatedMachine
     from trimtab.model.document import Document
     from trimtab.oracle.model import OracleReply, OracleSettings, SkippedSetting
 
@@ -85,7 +85,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask about settings and print the answers."""
-    from trimtab.emulator.machine import StandIn
+    from trimtab.emulator.machine import EmulatedMachine
     from trimtab.errors import EngineError, UsageError
     from trimtab.oracle import output as show
     from trimtab.oracle import vendor
@@ -96,16 +96,16 @@ def check(
     document = None if file is None else _document(file)
     left_out = _left_out(document)
     groups = _groups(setting or [], document, profile, graph=graph)
-    machine = StandIn(chip=vendor.chip(chip))
+    machine = EmulatedMachine(chip=vendor.chip(chip))
     try:
         replies = _ask(vendor.interpreter(torch_npu), machine, through, groups)
     except EngineError as error:  # 1 would say that something is not taken as written
         raise UsageError(str(error)) from error
     if as_json:
-        terminal.answer(show.as_data(replies, left_out))
+        terminal.print_json(show.as_data(replies, left_out))
     else:
         for line in (line for reply in replies for line in show.lines(reply)):
-            terminal.tell(line.lstrip(), line[: len(line) - len(line.lstrip())])
+            terminal.print_line(line.lstrip(), line[: len(line) - len(line.lstrip())])
     if any(reply.failed for reply in replies):
         raise typer.Exit(1)
 
@@ -121,24 +121,24 @@ def binding_plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Plan the binding of CPUs and print it."""
-    from trimtab.emulator.machine import StandIn
+    from trimtab.emulator.machine import EmulatedMachine
     from trimtab.facts.parsing import format_cpu_list
-    from trimtab.host import LocalHost, captured
+    from trimtab.host import LocalHost, open_snapshot
     from trimtab.oracle import LABEL, binding, vendor
 
-    host = LocalHost() if snapshot is None else captured(snapshot)
-    machine = StandIn(chip=vendor.chip(chip))
+    host = LocalHost() if snapshot is None else open_snapshot(snapshot)
+    machine = EmulatedMachine(chip=vendor.chip(chip))
     found = binding.plan(vendor.interpreter(), host, machine, workers)
     if as_json:
         told = {"label": LABEL, "chip": machine.chip, "npus": found.npus, "note": found.note}
-        terminal.answer(told)
+        terminal.print_json(told)
         return
-    terminal.tell(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
+    terminal.print_line(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
     for npu, roles in found.npus.items():
         bound = (f"{role} {format_cpu_list(tuple(cpus))}" for role, cpus in roles.items() if cpus)
-        terminal.tell(f"NPU {npu}: {', '.join(bound)}")
+        terminal.print_line(f"NPU {npu}: {', '.join(bound)}")
     if found.note:
-        terminal.tell(found.note)
+        terminal.print_line(found.note)
 
 
 @app.command("table", help=_TABLE_HELP)
@@ -171,7 +171,7 @@ def table_page(
 
 
 def _ask(
-    python: Path, machine: StandIn, through: str, groups: list[tuple[OracleSettings, bool]]
+    python: Path, machine: EmulatedMachine, through: str, groups: list[tuple[OracleSettings, bool]]
 ) -> list[OracleReply]:
     from trimtab.oracle.ask import Oracle
 

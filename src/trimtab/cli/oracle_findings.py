@@ -10,7 +10,7 @@ import typer
 from trimtab.cli import terminal
 
 if TYPE_CHECKING:
-    from trimtab.diagnosis import View
+    from trimtab.diagnosis import DiagnosisView
     from trimtab.model.document import Document, Setting
     from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
@@ -27,7 +27,7 @@ OracleOption = Annotated[
 ]
 
 
-def about_files(
+def file_findings(
     documents: Sequence[Document], situation: Situation
 ) -> dict[str, tuple[Finding, ...]]:
     """Return file → what the vendors' code says of its launches, each on what it is to run on.
@@ -35,14 +35,16 @@ def about_files(
     Raises:
         UsageError: the vendors' software is not installed, or does not run.
     """
-    from trimtab.lint.scenes import told_by
+    from trimtab.lint.scenes import launch_situation
     from trimtab.oracle import settings
     from trimtab.oracle.output import settings_by_name
 
     asked = [
         (
             document.file,
-            _question(givens, settings_by_name(launch), told_by(launch, situation, document)),
+            _question(
+                givens, settings_by_name(launch), launch_situation(launch, situation, document)
+            ),
         )
         for document in documents
         for launch in document.launches
@@ -55,7 +57,7 @@ def about_files(
     return found
 
 
-def about_machine(view: View) -> tuple[Finding, ...]:
+def machine_findings(view: DiagnosisView) -> tuple[Finding, ...]:
     """Return what the vendors' code says of what each process of a machine is given.
 
     Raises:

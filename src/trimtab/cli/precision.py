@@ -23,18 +23,18 @@ def noise(starts: Sequence[Start], metric: str) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 
-def detectable(differences: Sequence[float], pairs: int) -> float | None:
+def detectable_effect(differences: Sequence[float], pairs: int) -> float | None:
     """Return the smallest relative difference that ``pairs`` find at the noise of these."""
     return _finest(stdev(differences), pairs) if len(differences) > LEAST_DF else None
 
 
-def before(assumed: float, pairs: int) -> str:
+def comparison_forecast(assumed: float, pairs: int) -> str:
     """Say what a comparison can find, before its first start."""
     found = _finest(math.sqrt(2) * assumed, pairs)  # a difference has the noise of two starts
     return f"{_found(found, pairs)}, {_assuming(assumed)}"
 
 
-def interval(assumed: float, starts: int, windows: int | None) -> str:
+def interval_forecast(assumed: float, starts: int, windows: int | None) -> str:
     """Say which interval so many starts will give, before the first one.
 
     ``windows`` of each start, at most; ``None`` where their number follows from the noise.
@@ -48,7 +48,7 @@ def interval(assumed: float, starts: int, windows: int | None) -> str:
     return f"{planned}: expect an interval of {low} to +{high}, {_assuming(assumed)}"
 
 
-def bound(assumed: float, starts: int, requests: int) -> str:
+def bound_forecast(assumed: float, starts: int, requests: int) -> str:
     """Say how far below a capacity its bound will lie, before the first start."""
     planned = f"{formatting.count(starts, 'start')} with probes of {requests} requests"
     half = _half(assumed, starts, 0.95)
@@ -69,7 +69,7 @@ def _assuming(assumed: float) -> str:
     return f"assuming {formatting.percent(assumed)} between starts (--noise says otherwise)"
 
 
-def after(found: Mapping[str, Any], *, verbose: bool = True) -> Iterator[str]:
+def noise_sentences(found: Mapping[str, Any], *, verbose: bool = True) -> Iterator[str]:
     """Yield what a finished measurement says of its noise, in sentences.
 
     ``verbose``: the components of the noise too, and not only what could have been found.

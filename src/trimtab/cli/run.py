@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from trimtab.formatting import plain
+from trimtab.formatting import plain_text
 
 if TYPE_CHECKING:
-    from trimtab.run.target import Wanted
+    from trimtab.run.target import RunTarget
 
 _HELP = """Start a command under a profile, verify that the profile is in effect, and keep serving.
 
@@ -108,48 +108,48 @@ def run(
         raise _refusal(refusals)
     if not dry_run:
         from trimtab.run import state, supervisor
-        from trimtab.run.verification import Telling
+        from trimtab.run.verification import EvidenceSink
 
         for sentence in state.tidy(wanted.host):
             say(sentence)
-        telling = Telling(say, _opened(as_json), notifier, strict)
+        telling = EvidenceSink(say, _opened(as_json), notifier, strict)
         code = supervisor.run(wanted, telling, deadline=start_deadline, allow_host=allow_host)
         raise typer.Exit(code)
 
 
 def say(line: str) -> None:
     """Print one line on standard error, in one write: the server writes there too."""
-    os.write(2, f"trimtab: {plain(line)}\n".encode(errors="replace"))
+    os.write(2, f"trimtab: {plain_text(line)}\n".encode(errors="replace"))
 
 
 def _wanted(
     profile: Path | None, preset: str, command: Sequence[str], *, allow_host: bool, live: bool
-) -> Wanted:
+) -> RunTarget:
     from trimtab.profiles.profile import read_trusted_profile
     from trimtab.run import target as wanted
 
     if profile is None:
-        return wanted.of_preset(preset, command, os.environ, allow_host=allow_host)
+        return wanted.preset_target(preset, command, os.environ, allow_host=allow_host)
     read = read_trusted_profile(profile)
     if live:
-        return wanted.of_running(read)
-    return wanted.of_profile(read, command, os.environ, allow_host=allow_host)
+        return wanted.running_profile_target(read)
+    return wanted.profile_target(read, command, os.environ, allow_host=allow_host)
 
 
-def _running_preset(preset: str, pid: int | None, *, allow_host: bool) -> tuple[Wanted, int]:
+def _running_preset(preset: str, pid: int | None, *, allow_host: bool) -> tuple[RunTarget, int]:
     """Compile a preset over the command that runs under ``pid``, or in the only server here."""
     from trimtab import engines
     from trimtab.run import target as wanted
     from trimtab.run import verification
 
     found = verification.only_server(engines.observer("vllm")) if pid is None else pid
-    made = wanted.of_running_preset(preset, found, allow_host=allow_host)
+    made = wanted.running_preset_target(preset, found, allow_host=allow_host)
     for note in made.notes:
         say(note)
     return made, found
 
 
-def _judge(wanted: Wanted, *, force: bool) -> list[str]:
+def _judge(wanted: RunTarget, *, force: bool) -> list[str]:
     """Tell the differences and notes, and return the rules that refuse."""
     from trimtab.model.finding import Severity
     from trimtab.run import messages
@@ -171,7 +171,7 @@ def _refusal(rules: list[str]) -> Exception:
     )
 
 
-def _show(wanted: Wanted, *, allow_host: bool) -> None:
+def _show(wanted: RunTarget, *, allow_host: bool) -> None:
     from trimtab.run import messages
 
     for write in wanted.plan.writes if allow_host else ():
@@ -180,16 +180,16 @@ def _show(wanted: Wanted, *, allow_host: bool) -> None:
     typer.echo(messages.shell_line(wanted.plan.settings, wanted.listen, preload))
 
 
-def _verify(wanted: Wanted, pid: int | None, log: Path | None, as_json: Path | None) -> None:
+def _verify(wanted: RunTarget, pid: int | None, log: Path | None, as_json: Path | None) -> None:
     from trimtab.run import verification
     from trimtab.run.sd_notify import Notifier
-    from trimtab.run.verification import Telling, tell
-    from trimtab.verification.checks import refuted
+    from trimtab.run.verification import EvidenceSink, report_evidence
+    from trimtab.verification.checks import refutations
 
     file = _opened(as_json)
     evidence = verification.evidence_of(wanted, pid, log, say)
-    tell(wanted, evidence, Telling(say, file, Notifier()))
-    if refuted(evidence):
+    report_evidence(wanted, evidence, EvidenceSink(say, file, Notifier()))
+    if refutations(evidence):
         raise typer.Exit(1)
 
 

@@ -55,11 +55,11 @@ def show(
     if why is not None:
         evidence = chain(found, why)
         if as_json:
-            terminal.answer(evidence.data())
+            terminal.print_json(evidence.data())
         else:
             typer.echo(evidence.text())
     elif as_json:
-        terminal.answer(of_study(found, folder))
+        terminal.print_json(of_study(found, folder))
     elif left_out:
         text.show_left_out(found, terminal.console())
     else:

@@ -44,12 +44,12 @@ def choose(*, quiet: bool = False, verbose: bool = False, events: bool = False) 
     _asked.quiet, _asked.verbose, _asked.events = quiet, verbose, events
 
 
-def verbose() -> bool:
+def is_verbose() -> bool:
     """Whether every detail is asked for."""
     return _asked.verbose
 
 
-def quiet() -> bool:
+def is_quiet() -> bool:
     """Whether only results and errors are asked for."""
     return _asked.quiet
 
@@ -80,12 +80,12 @@ def warn(text: str) -> None:
         _write(f"trimtab: {text}", sys.stderr)
 
 
-def answer(data: Mapping[str, Any]) -> None:
+def print_json(data: Mapping[str, Any]) -> None:
     """Print what ``--json`` asks for: one object, which says its format first."""
     print(json.dumps({"format": FORMAT, **data}, indent=1))
 
 
-def tell(line: str, first: str = "") -> None:
+def print_line(line: str, first: str = "") -> None:
     """Print a line of the answer to standard output; ``first`` stands before it as it is."""
     _write(line, sys.stdout, first)
 
@@ -97,8 +97,8 @@ def columns(stream: TextIO) -> int:
 
 def _write(text: str, stream: TextIO, first: str = "") -> None:
     """Write a text in lines that fit a terminal, in one line elsewhere."""
-    width, text = columns(stream), formatting.plain(text)
-    lines = formatting.wrapped(text, width, first, "  ") if width else [first + text]
+    width, text = columns(stream), formatting.plain_text(text)
+    lines = formatting.wrap_lines(text, width, first, "  ") if width else [first + text]
     print("\n".join(lines), file=stream)
 
 

@@ -211,9 +211,9 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
         **intent.describe(space, design, session.left_out, session.catalog, without),
         "arm_remark": _arm_remark(session),
     }
-    told = intent.text(shown, verbose=terminal.verbose())
+    told = intent.text(shown, verbose=terminal.is_verbose())
     if as_json:
-        terminal.answer(shown)
+        terminal.print_json(shown)
     else:
         typer.echo(told)
 
@@ -245,7 +245,7 @@ def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: b
         starts = ledger.starts()
         result = artifacts.write_result(session, starts, found, folder)
     if as_json:
-        terminal.answer(result_json.as_json(result, folder, session.catalog))
+        terminal.print_json(result_json.as_json(result, folder, session.catalog))
     else:
         for line in summary(result):
             typer.echo(line)

@@ -82,7 +82,7 @@ def from_metrics(
     from trimtab.load import from_metrics as observed
     from trimtab.storage import strict_yaml, user_files
 
-    url = address.parse(address.insecure(url) if insecure else url, "the address").url
+    url = address.parse(address.insecure_url(url) if insecure else url, "the address").url
     if out is not None:
         user_files.require_place("--out", out)
     seen = observed.parse(_get(url))

@@ -88,18 +88,18 @@ def probe(python: str, env: Mapping[str, str]) -> tuple[str, str]:
     return "", "no allocator that is known counted the allocation"
 
 
-def mapped_in(maps: str) -> tuple[str, ...]:
+def mapped_allocators(maps: str) -> tuple[str, ...]:
     """Return the allocators with code in a process, by path."""
     files = process.executable_files(process.parse_maps(maps))
     return tuple(sorted(path for path in files if name_matches(path, FAMILIES["malloc"])))
 
 
-def preloaded_by(env: Mapping[str, str]) -> tuple[str, ...]:
+def preload_elements(env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the elements of LD_PRELOAD; the loader splits at colons and blanks."""
     return tuple(part for part in re.split(r"[:\s]+", env.get("LD_PRELOAD", "")) if part)
 
 
-def missing_of(host: Host, preloaded: Sequence[str], root: str = "") -> tuple[str, ...]:
+def missing_files(host: Host, preloaded: Sequence[str], root: str = "") -> tuple[str, ...]:
     """Return the files of a preload list that do not exist: the loader ignores them.
 
     ``root`` is the root directory of the process, "" for this machine's own. Names that the loader
@@ -129,13 +129,13 @@ def family(path: str) -> str:
     return "jemalloc" if "jemalloc" in name else "tcmalloc" if "tcmalloc" in name else ""
 
 
-def of_shell(host: Host, env: Mapping[str, str], python: str | None) -> Allocator:
+def shell_allocator(host: Host, env: Mapping[str, str], python: str | None) -> Allocator:
     """Return which allocator a server would get from this environment.
 
     ``python`` is the interpreter to probe with, ``None`` where nothing may be run (a snapshot).
     """
-    preloaded = preloaded_by(env)
-    missing = missing_of(host, preloaded)
+    preloaded = preload_elements(env)
+    missing = missing_files(host, preloaded)
     if python is None or not any(family(path) for path in preloaded):
         return Allocator(preloaded, missing=missing)
     serving, reason = probe(python, env)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from trimtab.catalog import Scene
 from trimtab.diagnosis import allocator
 from trimtab.diagnosis.machine import settings_of
-from trimtab.diagnosis.row import Allocator, Inspected, View
+from trimtab.diagnosis.row import Allocator, DiagnosisView, InspectedProcess
 from trimtab.errors import HostError
 from trimtab.facts import process, python_build
 from trimtab.facts.limits import parse_limit
@@ -23,15 +23,15 @@ from trimtab.facts.parsing import parse_cpu_list
 from trimtab.facts.process import TRUSTED, parse_numa_maps
 from trimtab.facts.python_build import PythonBuild
 from trimtab.host import Host
-from trimtab.lint.readers.launch import Word, options_of
+from trimtab.lint.readers.launch import ShellWord, options_of
 from trimtab.model import Process
 from trimtab.model.document import Origin, Place
-from trimtab.redaction import masked
+from trimtab.redaction import mask_text
 
 T = TypeVar("T")
 
 
-def within(seconds: float, what: str, read: Callable[[], T]) -> T:
+def read_in_time(seconds: float, what: str, read: Callable[[], T]) -> T:
     """Return what ``read`` returns, if it does so in time.
 
     A read that hangs is left behind in a daemon thread: nothing can end it, and it ends with us.
@@ -75,7 +75,7 @@ class _Reader:
     def read(self, file: str, parse: Callable[[str], T]) -> T | None:
         path = f"/proc/{self.pid}/{file}"
         try:
-            return parse(within(_SECONDS, path, lambda: self.host.read(path)))
+            return parse(read_in_time(_SECONDS, path, lambda: self.host.read(path)))
         except HostError as error:
             self.unread.append(str(error))
         except ValueError as error:
@@ -83,7 +83,7 @@ class _Reader:
         return None
 
 
-def inspect(host: Host, one: Process, base: Scene) -> Inspected:
+def inspect(host: Host, one: Process, base: Scene) -> InspectedProcess:
     """Return what one process shows; ``base`` has the machine's part of the scene."""
     reader = _Reader(host, one.pid)
     env = reader.read("environ", process.parse_environ) or {}
@@ -95,7 +95,7 @@ def inspect(host: Host, one: Process, base: Scene) -> Inspected:
     allowed = _allowed(status)
     argv = server_words(one.cmdline)
     place = Place("", 0)
-    words = [Word(text, place) for text in argv]
+    words = [ShellWord(text, place) for text in argv]
     scene = replace(
         base,
         argv=argv,
@@ -107,14 +107,14 @@ def inspect(host: Host, one: Process, base: Scene) -> Inspected:
         role=one.role,
         pid=one.pid,
     )
-    preloaded = allocator.preloaded_by(given)
+    preloaded = allocator.preload_elements(given)
     heap = Allocator(
         preloaded,
-        mapped=None if maps is None else allocator.mapped_in(maps),
-        missing=allocator.missing_of(host, preloaded, f"/proc/{one.pid}/root"),
+        mapped=None if maps is None else allocator.mapped_allocators(maps),
+        missing=allocator.missing_files(host, preloaded, f"/proc/{one.pid}/root"),
     )
     nodes = (base.situation.numa_nodes or 1) > 1
-    return Inspected(
+    return InspectedProcess(
         scene,
         one.role,
         whole=whole,
@@ -124,7 +124,7 @@ def inspect(host: Host, one: Process, base: Scene) -> Inspected:
         memlock=parse_limit(limits, "Max locked memory"),
         resident=parse_meminfo(status, "VmRSS"),
         swapped=parse_meminfo(status, "VmSwap"),
-        huge=reader.read("smaps_rollup", process.huge_anonymous),
+        huge=reader.read("smaps_rollup", process.huge_page_bytes),
         nodes=(reader.read("numa_maps", parse_numa_maps) or {}) if nodes else {},
         allocator=heap,
         unread=tuple(reader.unread),
@@ -153,12 +153,12 @@ def _number(status: str, key: str) -> int | None:
 
 
 def view(
-    machine: View,
+    machine: DiagnosisView,
     host: Host,
     tree: Sequence[Process],
     config: Callable[[], Mapping[str, object]],
     url: str,
-) -> View:
+) -> DiagnosisView:
     """Return the view of the server with this tree on the machine that was looked at."""
     base = machine.processes[0].scene
     processes = tuple(inspect(host, one, base) for one in tree if one.role in SERVING)
@@ -166,7 +166,7 @@ def view(
     unread = [reason for one in processes for reason in one.unread]
     build = _interpreter(host, processes, machine)
     try:
-        reported = within(3 * _SECONDS, "the server's configuration", config)
+        reported = read_in_time(3 * _SECONDS, "the server's configuration", config)
     except HostError as error:
         reported, unread = {}, [*unread, str(error)]
     return replace(
@@ -179,7 +179,9 @@ def view(
     )
 
 
-def _interpreter(host: Host, processes: Sequence[Inspected], machine: View) -> PythonBuild:
+def _interpreter(
+    host: Host, processes: Sequence[InspectedProcess], machine: DiagnosisView
+) -> PythonBuild:
     """Return the build of the program that the worker runs, else the engine, else the server."""
     order = sorted(processes, key=lambda one: -SERVING.index(one.scene.role))
     for one in order:
@@ -191,7 +193,7 @@ def _interpreter(host: Host, processes: Sequence[Inspected], machine: View) -> P
     return machine.build
 
 
-def _probed(one: Inspected, host: Host) -> Inspected:
+def _probed(one: InspectedProcess, host: Host) -> InspectedProcess:
     """Add who serves malloc, asked of a child of the API server's kind; others inherit from it."""
     heap, pid = one.allocator, one.scene.pid
     if not one.whole or pid is None or not any(map(allocator.family, heap.preloaded)):
@@ -205,7 +207,9 @@ def _probed(one: Inspected, host: Host) -> Inspected:
     return replace(one, allocator=replace(heap, serving=serving, reason=reason))
 
 
-def differences(processes: Sequence[Inspected], names: Callable[[str], bool]) -> tuple[str, ...]:
+def differences(
+    processes: Sequence[InspectedProcess], names: Callable[[str], bool]
+) -> tuple[str, ...]:
     """Return in words where processes of a tree have different values of one variable.
 
     Only what is there counts: what is missing may have been overwritten by a process's title.
@@ -219,7 +223,7 @@ def differences(processes: Sequence[Inspected], names: Callable[[str], bool]) ->
                 values.setdefault(one.scene.env[name].value, []).append(one.label)
         if len(values) > 1:
             told = "; ".join(
-                f"{masked(text)!r} in {', '.join(who)}" for text, who in values.items()
+                f"{mask_text(text)!r} in {', '.join(who)}" for text, who in values.items()
             )
             said.append(f"{name}: {told}")
     return tuple(said)

@@ -11,7 +11,7 @@ from pathlib import Path
 from trimtab import facts as all_facts
 from trimtab.catalog import Scene
 from trimtab.diagnosis import allocator
-from trimtab.diagnosis.row import Inspected, View
+from trimtab.diagnosis.row import DiagnosisView, InspectedProcess
 from trimtab.environments import distributions
 from trimtab.errors import UsageError
 from trimtab.facts import Facts, packages, python_build, situation
@@ -21,14 +21,14 @@ from trimtab.model.situation import Situation
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class PythonEnvironment:
     """A Python environment that serves: its interpreter, and packages by canonical name."""
 
     python: str
     packages: Mapping[str, str]
 
 
-def find_environment(host: Host, python: str | None, *, local: bool) -> Environment:
+def find_environment(host: Host, python: str | None, *, local: bool) -> PythonEnvironment:
     """Return the environment a server would run in.
 
     It is ``python``'s, else that of ``vllm`` on PATH, else none ("" as its interpreter). In a
@@ -40,7 +40,7 @@ def find_environment(host: Host, python: str | None, *, local: bool) -> Environm
     if python and local:
         python = _program(python)
     chosen = python or (_default_python() if local else "/usr/bin/python3")
-    return Environment(chosen, packages.read(host, chosen) if chosen else {})
+    return PythonEnvironment(chosen, packages.read(host, chosen) if chosen else {})
 
 
 def _program(named: str) -> str:
@@ -81,21 +81,21 @@ def _pattern(path: str) -> str:
 def view(
     host: Host,
     env: Mapping[str, str],
-    environment: Environment,
+    environment: PythonEnvironment,
     *,
     local: bool,
     told: Situation | None = None,
-) -> View:
+) -> DiagnosisView:
     """Return the view of a machine; ``env`` is what a server started here would inherit.
 
     ``local``: it is this machine, so a child process may be asked. ``told`` is what the user says
     of the situation, and outranks what is read.
     """
-    from trimtab.lint.scenes import merged
+    from trimtab.lint.scenes import merge_situations
 
     found = all_facts.inspect(host, environment.packages, "cpu")
-    here = situation.of(found, environment.packages)
-    known = merged(told, here) if told is not None else here
+    here = situation.situation_of(found, environment.packages)
+    known = merge_situations(told, here) if told is not None else here
     scene = Scene(
         situation=known,
         env=settings_of(env, Origin.SHELL),
@@ -104,15 +104,15 @@ def view(
         complete=True,
         implied=True,
     )
-    own = allocator.of_shell(host, env, (environment.python or None) if local else None)
-    return View(
+    own = allocator.shell_allocator(host, env, (environment.python or None) if local else None)
+    return DiagnosisView(
         facts=found,
         situation=known,
-        processes=(Inspected(scene, "this environment", allocator=own),),
+        processes=(InspectedProcess(scene, "this environment", allocator=own),),
         build=python_build.read(host, environment.python, known.distribution or ""),
         interpreter=environment.python,
         packages=environment.packages,
-        unread=unread(found),
+        unread=read_failures(found),
     )
 
 
@@ -122,7 +122,7 @@ def _narrowed(facts: Facts) -> tuple[int, ...] | None:
     return allowed if allowed and online and set(allowed) < set(online) else None
 
 
-def unread(facts: Facts) -> tuple[str, ...]:
+def read_failures(facts: Facts) -> tuple[str, ...]:
     """Return what could not be read for another reason than that it is not there."""
     said: list[str] = []
     groups: Sequence[object] = (facts.cpu, facts.memory, facts.kernel, facts.limits)

@@ -14,7 +14,7 @@ from trimtab.model.finding import Finding
 from trimtab.model.situation import Situation
 
 
-class State(StrEnum):
+class TuningState(StrEnum):
     """What a tuning is here."""
 
     ACTIVE = "active"
@@ -27,17 +27,24 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-TROUBLE = frozenset({State.WRONG_VALUE, State.CONFLICTING, State.NO_EFFECT, State.SUPERSEDED})
+TROUBLE = frozenset(
+    {
+        TuningState.WRONG_VALUE,
+        TuningState.CONFLICTING,
+        TuningState.NO_EFFECT,
+        TuningState.SUPERSEDED,
+    }
+)
 """States that call for something to be done."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TuningDiagnosis:
     """One tuning: its state, what was observed and where, what to do."""
 
     tuning: str
     layer: str
-    state: State
+    state: TuningState
     observed: str = ""
     where: str = ""
     todo: str = ""
@@ -61,7 +68,7 @@ class Allocator:
 
 
 @dataclass(frozen=True, slots=True)
-class Inspected:
+class InspectedProcess:
     """One process: its scene, and what only a live process shows.
 
     ``whole`` is False where the environment's beginning is overwritten by the process's title.
@@ -89,7 +96,7 @@ class Inspected:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class DiagnosisView:
     """All that a diagnosis judges: the machine, and the processes that matter on it.
 
     Without a server there is one process that does not run: whatever is started from this
@@ -99,7 +106,7 @@ class View:
 
     facts: Facts
     situation: Situation
-    processes: tuple[Inspected, ...]
+    processes: tuple[InspectedProcess, ...]
     build: PythonBuild
     interpreter: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)

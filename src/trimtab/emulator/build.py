@@ -56,7 +56,7 @@ class Names:
     atb: tuple[str, ...]
 
 
-def requested_names(torch_npu: Path) -> Names:
+def required_names(torch_npu: Path) -> Names:
     """Return what the torch_npu package in the folder ``torch_npu`` asks for, sorted.
 
     Raises:
@@ -120,7 +120,7 @@ def defined_names(source: str) -> set[str]:
     return set(_DEFINED.findall(source))
 
 
-def returning_zero(names: Iterable[str]) -> str:
+def zero_stubs(names: Iterable[str]) -> str:
     """Return C that exports each name as a function that returns success."""
     return "".join(f"long {name}(void) {{ return 0; }}\n" for name in names)
 
@@ -138,7 +138,7 @@ def operator_stubs(names: Sequence[str]) -> str:
     written = {*asked, *pairs, *(one + _WORKSPACE for one in planned)}
     lines = ['#include "standin.h"', '#include "tensors.h"', *map(_operator, pairs)]
     lines += [f"int {one}(void) {{ standin_forget(); return 0; }}" for one in asked]
-    return "\n".join(lines) + "\n" + returning_zero(one for one in names if one not in written)
+    return "\n".join(lines) + "\n" + zero_stubs(one for one in names if one not in written)
 
 
 def alias_stubs(names: Sequence[str]) -> str:
@@ -214,7 +214,7 @@ def libraries(site_packages: Path) -> Path:
     except OSError as error:
         raise _no_cache(folder.parent, error) from error
     try:
-        _build(requested_names(site_packages / "torch_npu"), draft)
+        _build(required_names(site_packages / "torch_npu"), draft)
         draft.rename(folder)
     except OSError:
         if not folder.is_dir():  # else another process was faster
@@ -272,7 +272,7 @@ def _digest(record: Path) -> str:
 def _build(wanted: Names, folder: Path) -> None:
     written = sorted(SOURCES.glob("*.c"))
     own = {name for one in written for name in defined_names(one.read_text(encoding="utf-8"))}
-    rest = returning_zero(one for one in wanted.runtime if one not in own)
+    rest = zero_stubs(one for one in wanted.runtime if one not in own)
     runtime = [*written, _write(folder / "rest.c", rest)]
     _compile("gcc", folder, "libascendcl", runtime)
     empty = _write(folder / "empty.c", "")

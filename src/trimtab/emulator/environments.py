@@ -15,9 +15,9 @@ import re
 from pathlib import Path
 
 from trimtab.emulator import build
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.environments import managed
-from trimtab.environments.managed import Job, Recipe
+from trimtab.environments.managed import Installation, Recipe
 from trimtab.errors import EngineInstallError, UsageError
 
 NAME = "ascend-emulator"
@@ -127,7 +127,7 @@ def site_packages(python: Path) -> Path:
     return found[0]
 
 
-def _make_environment(job: Job) -> None:
+def _make_environment(job: Installation) -> None:
     machine, (libc, version) = platform.machine(), platform.libc_ver()
     if machine != "x86_64":
         raise UsageError(
@@ -142,11 +142,11 @@ def _make_environment(job: Job) -> None:
     managed.make_environment(job)
 
 
-def _install_locked(job: Job) -> None:
+def _install_locked(job: Installation) -> None:
     managed.pip_install(job, "--no-deps", "--require-hashes", "--requirement", str(LOCK))
 
 
-def _install_version(job: Job, torch: str, version: str) -> None:
+def _install_version(job: Installation, torch: str, version: str) -> None:
     """Install a torch_npu, and torch for CPU; where no index has that build, torch for CUDA.
 
     torch_npu is pinned to the build for CPU, so it comes without its dependency then. Up to 2.10
@@ -173,14 +173,16 @@ def _install_version(job: Job, torch: str, version: str) -> None:
             managed.pip_install(job, "--no-deps", own[0])
 
 
-def _add_metadata(job: Job) -> None:
+def _add_metadata(job: Installation) -> None:
     if "vllm" not in job.installed():
         managed.add_metadata(job, "vllm", VLLM)
 
 
-def _prove(job: Job) -> None:
+def _prove(job: Installation) -> None:
     libraries = build.libraries(site_packages(job.python))
-    settings = [f"{key}={value}" for key, value in StandIn().environment(libraries).items()]
+    settings = [
+        f"{key}={value}" for key, value in EmulatedMachine().environment(libraries).items()
+    ]
     code, output = job.run(["env", *settings, str(job.python), "-c", _PROOF], PROOF_SECONDS)
     if code != 0 or "NPUs that do nothing" not in output:
         raise job.failed("torch_npu must run over the stand-in", output)

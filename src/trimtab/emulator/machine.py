@@ -53,7 +53,7 @@ _CPUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
 
 @dataclass(frozen=True, slots=True)
-class StandIn:
+class EmulatedMachine:
     """A machine with NPUs that compute nothing.
 
     ``memory_gib`` is the memory of one device: 8 rather than the product's own, because vLLM keeps
@@ -79,7 +79,7 @@ class StandIn:
         """Return what a process needs to find the stand-in in ``libraries``.
 
         ``python_path`` is the PYTHONPATH to keep behind the placeholders. See also
-        :func:`trimtab.emulator.tree.lay` for npu-smi and the folder of CANN.
+        :func:`trimtab.emulator.tree.write_tree` for npu-smi and the folder of CANN.
 
         Raises:
             UsageError: a field is not what the stand-in can play.
@@ -174,7 +174,7 @@ _OURS = (
 )
 
 
-class Played(LocalHost):
+class EmulatedHost(LocalHost):
     """This machine, where what belongs to NPUs is read from a tree (:func:`tree.lay`)."""
 
     def __init__(self, folder: Path) -> None:

@@ -23,7 +23,7 @@ _DOUBLE = "+===========================+===============+" + "=" * 52 + "+"
 
 
 @dataclass(frozen=True)
-class Machine:
+class SmiMachine:
     """What is told of a machine; ``state`` is the folder with a file for each process's device."""
 
     name: str
@@ -36,7 +36,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Process:
+class DeviceProcess:
     """A process that has opened a device, and the bytes that it has taken of it."""
 
     device: int
@@ -45,7 +45,7 @@ class Process:
     taken: int
 
 
-def processes(state: Path) -> list[Process]:
+def processes(state: Path) -> list[DeviceProcess]:
     """Return the processes that live and use a device, by device and pid."""
     found = []
     for file in state.glob("*.*"):
@@ -58,7 +58,7 @@ def processes(state: Path) -> list[Process]:
         except OSError:  # the process has ended
             continue
         if taken is not None:
-            found.append(Process(int(device), int(pid), name, taken))
+            found.append(DeviceProcess(int(device), int(pid), name, taken))
     return sorted(found, key=lambda one: (one.device, one.pid))
 
 
@@ -72,7 +72,7 @@ def _taken(file: Path) -> int | None:
         return None
 
 
-def listing(machine: Machine, running: list[Process]) -> str:
+def listing(machine: SmiMachine, running: list[DeviceProcess]) -> str:
     """Return ``npu-smi info``."""
     first, last = f" npu-smi {machine.version}", f"Version: {machine.version}"
     lines = ["+" + "-" * 96 + "+", f"|{first:<25} {last:<70}|", _FRAME]
@@ -107,7 +107,7 @@ def _process_row(*cells: str) -> str:
     return f"| {cells[0]:<25} | {cells[1]:<13} | {cells[2]:<24} | {last:<23} |"
 
 
-def _process_rows(machine: Machine, running: list[Process]) -> list[str]:
+def _process_rows(machine: SmiMachine, running: list[DeviceProcess]) -> list[str]:
     rows = []
     for device in range(machine.devices):
         card, chip = divmod(device, machine.per_card)
@@ -121,7 +121,7 @@ def _process_rows(machine: Machine, running: list[Process]) -> list[str]:
     return rows
 
 
-def mapping(machine: Machine) -> str:
+def mapping(machine: SmiMachine) -> str:
     """Return ``npu-smi info -m``: the logical number of each chip of each card."""
     rows = [("NPU ID", "Chip ID", "Chip Logic ID", "Chip Name")]
     for device in range(machine.devices):
@@ -132,7 +132,7 @@ def mapping(machine: Machine) -> str:
     return "".join("\t" + "".join(f"{cell:<31}" for cell in row).rstrip() + "\n" for row in rows)
 
 
-def topology(machine: Machine, near: list[str]) -> str:
+def topology(machine: SmiMachine, near: list[str]) -> str:
     """Return ``npu-smi info -t topo``: the links of devices, and the CPUs near each."""
     names = [f"NPU{device}" for device in range(machine.devices)]
     lines = ["\t" + "".join(f"{name:>10} " for name in names) + "      CPU Affinity"]
@@ -145,7 +145,7 @@ def topology(machine: Machine, near: list[str]) -> str:
     return "\n".join([*lines, *legend]) + "\n"
 
 
-def near(machine: Machine, nodes: Path = _NODES) -> list[str]:
+def near_cpus(machine: SmiMachine, nodes: Path = _NODES) -> list[str]:
     """Return the CPU list of each device: what was given, else this machine's nodes in turn."""
     if machine.near:
         return machine.near
@@ -162,14 +162,14 @@ def bus(device: int) -> str:
     return f"0000:{0xC1 + device:02X}:00.0"
 
 
-def answer(machine: Machine, words: list[str]) -> str | None:
+def command_output(machine: SmiMachine, words: list[str]) -> str | None:
     """Return what npu-smi prints to ``words``; ``None`` for words that are unknown here."""
     if words == ["info"]:
         return listing(machine, processes(Path(machine.state)))
     if words in (["info", "-m"], ["info", "-l"]):
         return mapping(machine)
     if words == ["info", "-t", "topo"]:
-        return topology(machine, near(machine))
+        return topology(machine, near_cpus(machine))
     if words[:3] == ["info", "-t", "board"] and len(words) in (5, 7) and words[4].isdigit():
         chip = int(words[6]) if len(words) == 7 and words[6].isdigit() else 0
         device = int(words[4]) * machine.per_card + chip
@@ -179,8 +179,8 @@ def answer(machine: Machine, words: list[str]) -> str | None:
 
 def main(arguments: list[str]) -> int:
     """Print npu-smi's answer; return the exit status."""
-    machine = Machine(**json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
-    text = answer(machine, arguments[1:])
+    machine = SmiMachine(**json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+    text = command_output(machine, arguments[1:])
     if text is None:
         sys.stderr.write(f"the stand-in's npu-smi does not know '{' '.join(arguments[1:])}'\n")
         return 1

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trimtab.emulator import smi
 from trimtab.emulator.chips import chip
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 
 DRIVER = "stand-in"
 """The version of the driver and of npu-smi: none, and nobody shall take it for one."""
@@ -23,12 +23,13 @@ _INSTALL = "Driver_Install_Type=stand-in\nDriver_Install_Path_Param=/usr/local/A
 _MANAGERS = ("davinci_manager", "devmm_svm", "hisi_hdc")
 
 
-def lay(machine: StandIn, folder: Path, path: str) -> dict[str, str]:
+def write_tree(machine: EmulatedMachine, folder: Path, path: str) -> dict[str, str]:
     """Write the tree of ``machine`` into ``folder``; return the variables that name it.
 
     The folder then holds ``bin/npu-smi``, ``state`` (which process uses which device) and ``root``
-    with a machine's files under their usual paths, for :class:`trimtab.emulator.machine.Played`.
-    ``path`` is the PATH to keep behind npu-smi. Laying a tree again over itself is allowed.
+    with a machine's files under their usual paths, for
+    :class:`trimtab.emulator.machine.EmulatedHost`. ``path`` is the PATH to keep behind npu-smi.
+    Laying a tree again over itself is allowed.
     """
     root, state = folder / "root", folder / "state"
     state.mkdir(parents=True, exist_ok=True)
@@ -53,7 +54,7 @@ def lay(machine: StandIn, folder: Path, path: str) -> dict[str, str]:
     }
 
 
-def _files(machine: StandIn) -> dict[str, str]:
+def _files(machine: EmulatedMachine) -> dict[str, str]:
     version = machine.cann or DRIVER
     toolkit = "usr/local/Ascend/ascend-toolkit/latest"
     nodes = [f"davinci{number}" for number in range(machine.devices)]
@@ -68,7 +69,7 @@ def _files(machine: StandIn) -> dict[str, str]:
     }
 
 
-def _described(machine: StandIn, state: Path) -> dict[str, object]:
+def _described(machine: EmulatedMachine, state: Path) -> dict[str, object]:
     played = chip(machine.chip)
     return {
         "name": played.shown,

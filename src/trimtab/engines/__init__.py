@@ -30,10 +30,10 @@ from trimtab.model import Process, Value
 
 __all__ = [
     "Engine",
-    "Listed",
+    "EngineListing",
     "Observer",
     "api_key",
-    "available",
+    "available_engines",
     "caveat",
     "current_name",
     "environments",
@@ -210,19 +210,20 @@ def install(name: str, python: str | None = None, progress: Progress = lambda _:
     module = _module(name)
     if name not in getattr(module, "INSTALLABLE", ()):
         raise UsageError(
-            f"engine {name} is not one that trimtab installs: try {' or '.join(installable())}"
+            f"engine {name} is not one that trimtab installs: "
+            f"try {' or '.join(installable_engines())}"
         )
     engine: Engine = module.install(name, python, progress)
     return engine
 
 
-def installable() -> list[str]:
+def installable_engines() -> list[str]:
     """Return the names of the engines that trimtab can install."""
     return sorted(name for one in _modules() for name in getattr(one, "INSTALLABLE", ()))
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class EngineListing:
     """One name that an engine can be asked for by: the engine, or why it cannot be used."""
 
     name: str
@@ -230,12 +231,12 @@ class Listed:
     reason: str = ""
 
 
-def survey(python: str | None = None) -> list[Listed]:
+def survey(python: str | None = None) -> list[EngineListing]:
     """Return the engines found on this machine: managed ones, on PATH, and ``python``'s.
 
     One that is there but broken is listed with the reason; one that is not there, not at all.
     """
-    found: list[Listed] = []
+    found: list[EngineListing] = []
     for module in _modules():
         for name in module.ENGINES:
             if name == "python" and python is None:
@@ -243,13 +244,13 @@ def survey(python: str | None = None) -> list[Listed]:
             try:
                 engine = module.load(name, python if name == "python" else None)
             except EngineError as error:
-                found.append(Listed(name, None, str(error)))
+                found.append(EngineListing(name, None, str(error)))
             else:
-                found += [Listed(name, engine)] if engine is not None else []
+                found += [EngineListing(name, engine)] if engine is not None else []
     return found
 
 
-def available(python: str | None = None) -> list[Engine]:
+def available_engines(python: str | None = None) -> list[Engine]:
     """Return the engines of :func:`survey` that can be used."""
     return [one.engine for one in survey(python) if one.engine is not None]
 
@@ -258,7 +259,7 @@ def environments(engine: Engine) -> dict[str, str]:
     """Return name → folder of an engine's finished environments on other interpreters."""
     from trimtab.engines import variants
 
-    return variants.of(engine.name, engine.where)
+    return variants.finished_environments(engine.name, engine.where)
 
 
 def caveat(name: str) -> str:

@@ -2,7 +2,7 @@
 
 The process tree, the log and the errors are the vendors' own; what it computes is meaningless, and
 its speed is that of the host's part of the work. TRIMTAB_EMULATOR in the environment describes
-the machine it plays, such as "chip=910_93 devices=2"; see :class:`StandIn`.
+the machine it plays, such as "chip=910_93 devices=2"; see :class:`EmulatedMachine`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.emulator import LABEL, build, environments, tree
-from trimtab.emulator.machine import Played, StandIn
+from trimtab.emulator.machine import EmulatedHost, EmulatedMachine
 from trimtab.engines import default_model
 from trimtab.engines.vllm import engine
 from trimtab.engines.vllm.engine import Vllm, VllmObserver
@@ -50,7 +50,7 @@ class AscendEmulator(Vllm):
     One that is not ``installed`` can show a design, and start nothing.
     """
 
-    stand_in: StandIn = field(default_factory=StandIn)
+    stand_in: EmulatedMachine = field(default_factory=EmulatedMachine)
     installed: bool = True
     caveat: str = field(init=False, default=LABEL)
 
@@ -77,7 +77,7 @@ class AscendEmulator(Vllm):
         return {
             **Vllm.environment(self, model),
             **self.stand_in.environment(libraries, os.environ.get("PYTHONPATH", "")),
-            **tree.lay(self.stand_in, _folder(), os.environ.get("PATH", os.defpath)),
+            **tree.write_tree(self.stand_in, _folder(), os.environ.get("PATH", os.defpath)),
         }
 
     def _libraries(self) -> Path:
@@ -106,8 +106,8 @@ class AscendEmulator(Vllm):
 
     def host(self) -> Host:
         """Return this machine with the NPUs that it plays."""
-        tree.lay(self.stand_in, _folder(), os.environ.get("PATH", os.defpath))
-        return Played(_folder())
+        tree.write_tree(self.stand_in, _folder(), os.environ.get("PATH", os.defpath))
+        return EmulatedHost(_folder())
 
 
 def _folder() -> Path:
@@ -143,14 +143,15 @@ def assume(name: str) -> AscendEmulator:
     return replace(found, installed=False)
 
 
-def machine(text: str) -> StandIn:
+def machine(text: str) -> EmulatedMachine:
     """Read a description of the machine to play: words such as ``chip=910_93 devices=2``.
 
     Raises:
-        UsageError: a word names no property of :class:`StandIn`, or one that was named before, or
+        UsageError: a word names no property of :class:`EmulatedMachine`, or one that was named
+        before, or
             not in its form.
     """
-    known = {one.name: one.default for one in fields(StandIn)}
+    known = {one.name: one.default for one in fields(EmulatedMachine)}
     given: dict[str, Any] = {}
     for word in text.split():
         name, _, value = word.partition("=")
@@ -163,7 +164,7 @@ def machine(text: str) -> StandIn:
         if name in given:
             raise UsageError(f"{MACHINE} must name each property once, but names {name} twice")
         given[name] = read[1](value)
-    return replace(StandIn(), **given)
+    return replace(EmulatedMachine(), **given)
 
 
 _READ: Mapping[type, tuple[str, Callable[[str], Any]]] = {

@@ -58,7 +58,7 @@ def ensure() -> Path:
     The folder appears complete or not at all, so two processes may do this at once.
     """
     target = folder()
-    if intact(target):
+    if is_intact(target):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=target.parent))
@@ -71,7 +71,7 @@ def ensure() -> Path:
     return target
 
 
-def intact(path: Path) -> bool:
+def is_intact(path: Path) -> bool:
     """Whether ``path`` holds exactly what was written, by the hashes of its stamp."""
     try:
         stamp = json.loads((path / _STAMP).read_text(encoding="utf-8"))
@@ -87,7 +87,7 @@ def _put(draft: Path, target: Path) -> None:
     try:
         draft.replace(target)
     except OSError:
-        if intact(target):  # another process was first
+        if is_intact(target):  # another process was first
             return
         broken = Path(tempfile.mkdtemp(prefix=f".{NAME}-old-", dir=target.parent))
         target.replace(broken)

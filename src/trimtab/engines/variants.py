@@ -23,7 +23,7 @@ from trimtab.emulator import environments
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import distributions, managed
 from trimtab.environments.installing import Say
-from trimtab.environments.managed import Job, Recipe, Step
+from trimtab.environments.managed import Installation, Recipe, Step
 from trimtab.errors import EngineInstallError, UsageError
 
 MARK = "@"
@@ -79,7 +79,7 @@ def _packages(default: Recipe) -> dict[str, Step]:
     }
 
 
-def of(engine: str, where: str) -> dict[str, str]:
+def finished_environments(engine: str, where: str) -> dict[str, str]:
     """Return name → folder of the finished environments of an engine that runs from ``where``.
 
     Of a managed engine those count that hold the default one's packages; of one that has no
@@ -121,13 +121,13 @@ def install(engine: str, interpreter: Path, name: str, say: Say) -> Path:
 
 def packages(folder: Path) -> dict[str, str]:
     """Return name → version of what an environment holds beyond a virtual environment's own."""
-    found = distributions.installed(
+    found = distributions.installed_versions(
         [str(one) for one in folder.glob("lib/python3*/site-packages")]
     )
     return {name: version for name, version in sorted(found.items()) if name not in _OURS}
 
 
-def lock(job: Job) -> None:
+def lock(job: Installation) -> None:
     """Make the lock of the default environment for this interpreter, unless there is one.
 
     Raises:
@@ -153,7 +153,7 @@ def lock(job: Job) -> None:
     draft.replace(path)
 
 
-def lock_file(job: Job) -> Path:
+def lock_file(job: Installation) -> Path:
     """Return the lock that fits the default environment and this interpreter's minor version."""
     minor = ".".join(map(str, distributions.version(job.python)))
     content = json.dumps([minor, _wanted()], sort_keys=True)
@@ -174,12 +174,12 @@ def lines_of(report: Mapping[str, Any]) -> list[str]:
     return sorted(found, key=str.lower)
 
 
-def install_locked(job: Job) -> None:
+def install_locked(job: Installation) -> None:
     """Install from the lock, each file by its checksum, and nothing else."""
     managed.pip_install(job, "--no-deps", "--require-hashes", "--requirement", str(lock_file(job)))
 
 
-def _install_as(default: Path, act: Callable[[Job], None], job: Job) -> None:
+def _install_as(default: Path, act: Callable[[Installation], None], job: Installation) -> None:
     """Install what the default environment's lock says, and its setuptools.
 
     That no lock holds, but each interpreter brings another version of it.
@@ -190,7 +190,7 @@ def _install_as(default: Path, act: Callable[[Job], None], job: Job) -> None:
         managed.pip_install(job, "--no-deps", f"setuptools=={wanted}")
 
 
-def compare(default: Path, job: Job) -> None:
+def compare(default: Path, job: Installation) -> None:
     """Make sure that both environments hold the same packages.
 
     Raises:
@@ -239,5 +239,5 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _work(job: Job) -> Path:
+def _work(job: Installation) -> Path:
     return job.target.with_name(f"{job.target.name}.install")

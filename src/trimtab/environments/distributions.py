@@ -27,7 +27,7 @@ def search_path(python: Path) -> list[str]:
     return _ask(python, _PATHS)
 
 
-def installed(paths: Sequence[str]) -> dict[str, str]:
+def installed_versions(paths: Sequence[str]) -> dict[str, str]:
     """Return canonical name → version of the distributions found on ``paths``.
 
     Where a name occurs twice, the first wins, as for an import.

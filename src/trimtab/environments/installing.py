@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.errors import EngineError, EngineInstallError
-from trimtab.processes.supervised import Kept
+from trimtab.processes.supervised import SupervisedProcess
 
 Say = Callable[[str], None]
 Run = Callable[[Sequence[str], float], tuple[int, str]]
@@ -20,7 +20,7 @@ _HEARTBEAT = 15.0
 
 
 @contextmanager
-def locked(name: str, work: Path, say: Say, patience: float) -> Iterator[None]:
+def installation_lock(name: str, work: Path, say: Say, patience: float) -> Iterator[None]:
     """Hold the installation's lock in ``work``; wait ``patience`` seconds for another holder.
 
     Raises:
@@ -58,7 +58,7 @@ def runner(work: Path, say: Say) -> Run:
         drop = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"}
         env = {name: value for name, value in os.environ.items() if name not in drop}
         try:
-            kept = Kept(argv, env, log, work)
+            kept = SupervisedProcess(argv, env, log, work)
         except EngineError as error:
             return 127, str(error)
         until = time.monotonic() + seconds

@@ -36,7 +36,7 @@ _NO_TORCH = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Installation:
     """One installation: where it goes, with which interpreter, how commands are run."""
 
     name: str
@@ -59,7 +59,7 @@ class Job:
     def installed(self) -> dict[str, str]:
         """Return canonical name → version of the distributions in the environment."""
         places = sorted(self.target.glob("lib/python3*/site-packages"))
-        return distributions.installed([str(path) for path in places])
+        return distributions.installed_versions([str(path) for path in places])
 
     def failed(self, what: str, output: str) -> EngineInstallError:
         """Return the error of a step: ``what`` it was, and the last error in its output."""
@@ -71,7 +71,7 @@ class Job:
         return EngineInstallError(f"{what}: {said}; log: {log}")
 
 
-Step = tuple[str, Callable[[Job], None]]
+Step = tuple[str, Callable[[Installation], None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,15 @@ def install(
         return found
     try:
         work = _work(recipe.target)
-        with installing.locked(recipe.name, work, progress, patience):
+        with installing.installation_lock(recipe.name, work, progress, patience):
             if (found := interpreter(recipe)) is not None:
                 return found
             base = _base(recipe, python)
             reap_leftovers(work)
             runner = run or installing.runner(work, progress)
-            _run_steps(recipe, Job(recipe.name, recipe.target, base, runner, progress), free)
+            _run_steps(
+                recipe, Installation(recipe.name, recipe.target, base, runner, progress), free
+            )
     except OSError as error:
         raise EngineInstallError(
             f"the engine {recipe.name} could not be installed: {error.strerror}: {error.filename}"
@@ -147,7 +149,7 @@ def install(
     return recipe.python
 
 
-def make_environment(job: Job) -> None:
+def make_environment(job: Installation) -> None:
     """Make an empty virtual environment: the first step of every recipe.
 
     Raises:
@@ -159,7 +161,7 @@ def make_environment(job: Job) -> None:
         raise job.failed(f"{job.base} could not make a virtual environment{hint}", output)
 
 
-def pip_install(job: Job, *what: str) -> None:
+def pip_install(job: Installation, *what: str) -> None:
     """Install with the environment's own pip; add PyTorch's index if torch is not found.
 
     A build of torch with a local version ("+cpu") lies on that index, or in a local folder.
@@ -177,7 +179,7 @@ def pip_install(job: Job, *what: str) -> None:
         raise job.failed("pip could not install the engine", output)
 
 
-def add_metadata(job: Job, name: str, version: str) -> None:
+def add_metadata(job: Installation, name: str, version: str) -> None:
     """Add a distribution of metadata alone: for code that came under another name."""
     folder = f"{name}-{version}.dist-info"
     files = {
@@ -193,7 +195,7 @@ def add_metadata(job: Job, name: str, version: str) -> None:
     draft.replace(job.site_packages / folder)
 
 
-def _run_steps(recipe: Recipe, job: Job, free: Callable[[Path], int]) -> None:
+def _run_steps(recipe: Recipe, job: Installation, free: Callable[[Path], int]) -> None:
     done = _done(recipe)
     if len(done) < 2 and (room := free(recipe.target.parent)) < recipe.needs:
         raise EngineInstallError(

@@ -18,12 +18,12 @@ from trimtab.export import (
     systemd,
     vllm_config,
 )
-from trimtab.export.order import Carried, Order
+from trimtab.export.order import Order, ParsedArtefact
 from trimtab.model import Settings
 from trimtab.profiles.profile import Profile
 from trimtab.storage import atomic
 
-__all__ = ["ALL", "FORMATS", "Artefact", "Carried", "Order", "render", "write", "write_all"]
+__all__ = ["ALL", "FORMATS", "Artefact", "Order", "ParsedArtefact", "render", "write", "write_all"]
 
 ALL = "all"
 MARK = "written by trimtab"
@@ -34,8 +34,8 @@ def _always(order: Order) -> str:
     return ""
 
 
-def _read(parse: Callable[[str], Settings]) -> Callable[[str], Carried]:
-    return lambda text: Carried(parse(text))
+def _read(parse: Callable[[str], Settings]) -> Callable[[str], ParsedArtefact]:
+    return lambda text: ParsedArtefact(parse(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Artefact:
 
     file: str
     render: Callable[[Order], str]
-    parse: Callable[[str], Carried]
+    parse: Callable[[str], ParsedArtefact]
     absent: Callable[[Order], str] = _always
     mode: int = 0o644
 

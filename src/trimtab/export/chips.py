@@ -21,7 +21,7 @@ DRIVER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Chip:
+class ChipImage:
     """``resource`` is "" for a CPU. ``distribution`` is whose version the image's tag carries.
 
     ``own_entry``: whether the image's entry point must be replaced. That of vLLM's images is
@@ -37,9 +37,9 @@ class Chip:
     own_entry: bool
 
 
-def _npu(name: str, resource: str, suffix: str) -> Chip:
+def _npu(name: str, resource: str, suffix: str) -> ChipImage:
     repository = "quay.io/ascend/vllm-ascend"
-    return Chip(name, "ascend", resource, repository, suffix, "vllm-ascend", False)
+    return ChipImage(name, "ascend", resource, repository, suffix, "vllm-ascend", False)
 
 
 _CPU = "public.ecr.aws/q9t5s3a7/vllm-cpu-release-repo"
@@ -49,8 +49,8 @@ CHIPS = {
     "A3": _npu("A3", "huawei.com/Ascend910", "-a3"),
     "310P": _npu("310P", "huawei.com/Ascend310P", "-310p"),
     "950": _npu("950", "huawei.com/npu", "-a5"),
-    "cuda": Chip("cuda", "cuda", "nvidia.com/gpu", "vllm/vllm-openai", "", "vllm", True),
-    "cpu": Chip("cpu", "cpu", "", _CPU, "", "vllm", True),
+    "cuda": ChipImage("cuda", "cuda", "nvidia.com/gpu", "vllm/vllm-openai", "", "vllm", True),
+    "cpu": ChipImage("cpu", "cpu", "", _CPU, "", "vllm", True),
 }
 
 IMAGE_LIBRARIES = {
@@ -69,7 +69,7 @@ MACHINES = {"ascend": "aarch64", "cuda": "x86_64", "cpu": "x86_64"}
 ones in the vendors' documents. The images of vllm-ascend exist for both."""
 
 
-def named_by(image: str) -> Chip | None:
+def chip_of_image(image: str) -> ChipImage | None:
     """Return the chip that an official image is for, ``None`` if its name does not tell."""
     name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
     tag = tag.removesuffix("-openeuler")

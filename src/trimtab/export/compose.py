@@ -13,15 +13,15 @@ from typing import Any
 from trimtab.errors import StudyError
 from trimtab.export.container import (
     CACHE,
-    Container,
-    Word,
+    CommandWord,
+    ContainerSpec,
     container_of,
     driver_mounts,
     plan_of,
     sysctl_name,
 )
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Carried, Order
+from trimtab.export.order import Order, ParsedArtefact
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.storage import strict_yaml
 
@@ -58,7 +58,7 @@ def render(order: Order) -> str:
     return comment(said) + "\n" + strict_yaml.dump(content)
 
 
-def _service(order: Order, one: Container) -> dict[str, Any]:
+def _service(order: Order, one: ContainerSpec) -> dict[str, Any]:
     port = _PORT % order.port
     hosted = order.network == "host"
     inside = _HOST if hosted else "0.0.0.0"  # noqa: S104  of its own network
@@ -89,7 +89,7 @@ def _service(order: Order, one: Container) -> dict[str, Any]:
         "labels": {name: _plain(value) for name, value in one.labels.items()},
         "volumes": _volumes(order, one),
         "environment": {
-            name: _word(Word("", name)) if value is None else _plain(value)
+            name: _word(CommandWord("", name)) if value is None else _plain(value)
             for name, value in one.env
         },
         **command,
@@ -103,7 +103,7 @@ def _gpus(count: int) -> dict[str, Any]:
     return {"resources": {"reservations": {"devices": [wanted]}}}
 
 
-def _volumes(order: Order, one: Container) -> list[dict[str, Any]]:
+def _volumes(order: Order, one: ContainerSpec) -> list[dict[str, Any]]:
     bound = [
         {"type": "bind", "source": _plain(path), "target": _plain(path), "read_only": True}
         for path in (*driver_mounts(one), *one.mounts)
@@ -115,13 +115,13 @@ def _plain(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _word(word: Word) -> str:
+def _word(word: CommandWord) -> str:
     if not word.secret:
         return _plain(word.text)
     return f"{_plain(word.text)}${{{word.secret}:?set it, secrets are never stored here}}"
 
 
-def parse(text: str) -> Carried:
+def parse(text: str) -> ParsedArtefact:
     """Return the plan of a compose file that :func:`render` wrote.
 
     Raises:
@@ -133,7 +133,7 @@ def parse(text: str) -> Carried:
         raise StudyError(f"{FILE} must be as trimtab wrote it, but: {error}") from error
 
 
-def _parse(content: Any) -> Carried:
+def _parse(content: Any) -> ParsedArtefact:
     (service,) = content["services"].values()
     command = [*service.get("entrypoint", []), *service["command"]]
     if command[-4::2] != ["--host", "--port"]:

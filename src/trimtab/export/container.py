@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from trimtab.errors import StudyError
 from trimtab.export import order as ordered
 from trimtab.export.chips import DRIVER, MANAGERS
-from trimtab.export.guard import exportable
+from trimtab.export.guard import exportable_settings
 from trimtab.export.order import Order
 from trimtab.knobs.server_arg import model_of, option_value
 from trimtab.model import HostWrite, Settings
-from trimtab.redaction import argv_secrets, hidden, marker
+from trimtab.redaction import argv_secrets, is_secret, marker
 
 ENV = "/usr/bin/env"
 CACHE = "/root/.cache"
@@ -34,7 +34,7 @@ _MOUNTED = ("--tokenizer", "--chat-template", "--hf-config-path", "--generation-
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class CommandWord:
     """A word of a command: text, and the variable that holds the secret after it, if any."""
 
     text: str
@@ -42,7 +42,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class ContainerSpec:
     """A container as all formats mean it.
 
     ``words`` is the command without host and port. Of ``env`` a value of ``None`` is a secret.
@@ -51,7 +51,7 @@ class Container:
 
     image: str
     entry: bool
-    words: tuple[Word, ...]
+    words: tuple[CommandWord, ...]
     env: tuple[tuple[str, str | None], ...]
     labels: Mapping[str, str]
     mounts: tuple[str, ...]
@@ -63,19 +63,19 @@ class Container:
     notes: tuple[str, ...] = field(default=())
 
 
-def container_of(order: Order) -> Container:
+def container_of(order: Order) -> ContainerSpec:
     """Return the container that serves the plan.
 
     Raises:
         StudyError: the plan holds something that no container can carry.
         UsageError: image or chip must be named.
     """
-    settings = exportable(order.profile.plan.settings)
+    settings = exportable_settings(order.profile.plan.settings)
     chip = ordered.chip(order)
     count = ordered.devices(order)
     prefix = _prefix(settings.argv)
     npu = chip.platform == "ascend" and count
-    return Container(
+    return ContainerSpec(
         image=ordered.image(order),
         entry=chip.own_entry,
         words=_words(settings, prefix, order.program),
@@ -92,7 +92,7 @@ def container_of(order: Order) -> Container:
     )
 
 
-def driver_mounts(one: Container) -> tuple[str, ...]:
+def driver_mounts(one: ContainerSpec) -> tuple[str, ...]:
     """Return the host's driver files that a container with NPUs needs."""
     return DRIVER if one.nodes else ()
 
@@ -113,7 +113,7 @@ def plan_of(
     labels: Mapping[str, str],
     affinity: tuple[int, ...] | None,
     sysctls: Mapping[str, str],
-) -> ordered.Carried:
+) -> ordered.ParsedArtefact:
     """Return the plan that a container's command, variables and labels say.
 
     ``words`` is the command without host and port, with anything in place of secrets.
@@ -140,7 +140,7 @@ def plan_of(
         affinity,
     )
     writes = tuple(HostWrite(sysctl_path(name), text) for name, text in sysctls.items())
-    return ordered.Carried(settings, writes)
+    return ordered.ParsedArtefact(settings, writes)
 
 
 def _prefix(argv: Sequence[str]) -> tuple[str, ...]:
@@ -149,14 +149,14 @@ def _prefix(argv: Sequence[str]) -> tuple[str, ...]:
     return words if len(words) in (1, 3) else tuple(argv[:1])
 
 
-def _words(settings: Settings, prefix: tuple[str, ...], program: str) -> tuple[Word, ...]:
+def _words(settings: Settings, prefix: tuple[str, ...], program: str) -> tuple[CommandWord, ...]:
     own = [*(program,), *settings.argv[len(prefix) :]]
     shift = 1 - len(prefix)
     secrets = {index + shift: (text, name) for index, text, name in argv_secrets(settings.argv)}
     before = _unsetting(settings.unset, bool(settings.preload))
     return (
-        *(Word(word) for word in before),
-        *(Word(*secrets.get(index, (word,))) for index, word in enumerate(own)),
+        *(CommandWord(word) for word in before),
+        *(CommandWord(*secrets.get(index, (word,))) for index, word in enumerate(own)),
     )
 
 
@@ -168,7 +168,7 @@ def _unsetting(unset: Sequence[str], preloads: bool) -> list[str]:
 
 def _env(settings: Settings) -> tuple[tuple[str, str | None], ...]:
     preload = [("LD_PRELOAD", ":".join(settings.preload))] if settings.preload else []
-    named = [(name, None if hidden(name, value) else value) for name, value in settings.env]
+    named = [(name, None if is_secret(name, value) else value) for name, value in settings.env]
     return (*named, *preload)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from trimtab.errors import StudyError
 from trimtab.export.container import (
     CACHE,
-    Container,
-    Word,
+    CommandWord,
+    ContainerSpec,
     container_of,
     driver_mounts,
     plan_of,
@@ -17,7 +17,7 @@ from trimtab.export.container import (
 )
 from trimtab.export.envfile import logical_lines
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Carried, Order
+from trimtab.export.order import Order, ParsedArtefact
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 
 FILE = "docker-run.sh"
@@ -56,7 +56,7 @@ def render(order: Order) -> str:
     )
 
 
-def _said(order: Order, one: Container) -> list[str]:
+def _said(order: Order, one: ContainerSpec) -> list[str]:
     pid = f"\"$(docker inspect --format '{{{{.State.Pid}}}}' {order.name})\""
     return heading(
         order,
@@ -73,7 +73,7 @@ def _said(order: Order, one: Container) -> list[str]:
     )
 
 
-def _options(order: Order, one: Container) -> list[str]:
+def _options(order: Order, one: ContainerSpec) -> list[str]:
     published = f'--publish "{_HOST}:{_PORT % order.port}:{_PORT % order.port}"'
     memory = [f"--memory {order.memory}g"] if order.memory else []
     cpus = [f"--cpus {order.cpus}"] if order.cpus and one.affinity is None else []
@@ -110,14 +110,14 @@ def _pairs(option: str, values: object) -> list[str]:
     return [f"{option} {shlex.quote(value)}" for value in values]  # type: ignore[attr-defined]
 
 
-def _quoted(word: Word) -> str:
+def _quoted(word: CommandWord) -> str:
     if not word.secret:
         return shlex.quote(word.text)
     text = shlex.quote(word.text) if word.text else ""
     return f'{text}"${{{word.secret}:?set it: secrets are never stored in this file}}"'
 
 
-def _grouped(words: Sequence[Word]) -> list[str]:
+def _grouped(words: Sequence[CommandWord]) -> list[str]:
     """Return the words, one option with its values a line."""
     lines: list[list[str]] = [[]]
     for word in words:
@@ -127,7 +127,7 @@ def _grouped(words: Sequence[Word]) -> list[str]:
     return [" ".join(line) for line in lines if line]
 
 
-def parse(text: str) -> Carried:
+def parse(text: str) -> ParsedArtefact:
     """Return the plan of a script that :func:`render` wrote.
 
     Raises:
@@ -139,7 +139,7 @@ def parse(text: str) -> Carried:
         raise StudyError(f"{FILE} must be as trimtab wrote it, but: {error}") from error
 
 
-def _parse(text: str) -> Carried:
+def _parse(text: str) -> ParsedArtefact:
     lines = [line for line in logical_lines(text) if not line.startswith("#")]
     if len(lines) != 2 or lines[0] != "set -eu":
         raise StudyError(f"{FILE} must hold one command")

@@ -14,9 +14,9 @@ import shlex
 
 from trimtab.catalog import CATALOG
 from trimtab.errors import StudyError
-from trimtab.export.container import Container, container_of, plan_of
+from trimtab.export.container import ContainerSpec, container_of, plan_of
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Carried, Order
+from trimtab.export.order import Order, ParsedArtefact
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.redaction import argv_secrets
 
@@ -48,7 +48,7 @@ def render(order: Order) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _said(order: Order, one: Container) -> list[str]:
+def _said(order: Order, one: ContainerSpec) -> list[str]:
     cpus = f" --cpuset-cpus {format_cpu_list(one.affinity)}" if one.affinity else ""
     mounts = "".join(f" --volume {shlex.quote(f'{path}:{path}:ro')}" for path in one.mounts)
     needs = "".join(f" --device {path}" for path in one.nodes)
@@ -71,7 +71,7 @@ def _said(order: Order, one: Container) -> list[str]:
     )
 
 
-def _check(one: Container) -> None:
+def _check(one: ContainerSpec) -> None:
     for word in one.words:
         if word.secret:
             raise StudyError(
@@ -86,7 +86,7 @@ def _check(one: Container) -> None:
             )
 
 
-def _libraries(order: Order, one: Container) -> str:
+def _libraries(order: Order, one: ContainerSpec) -> str:
     """Return the steps that put the preloaded libraries into the image, or fail the build."""
     preload = dict(one.env).get("LD_PRELOAD")
     if not preload:
@@ -107,7 +107,7 @@ def _libraries(order: Order, one: Container) -> str:
     return f"{install if debian else ''}{said}RUN {tests}\n"
 
 
-def _labels(one: Container) -> dict[str, str]:
+def _labels(one: ContainerSpec) -> dict[str, str]:
     cpus = {_CPUS: format_cpu_list(one.affinity)} if one.affinity else {}
     return {**one.labels, **cpus}
 
@@ -124,7 +124,7 @@ def _quoted(value: str) -> str:
     return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
 
 
-def _command(order: Order, one: Container) -> str:
+def _command(order: Order, one: ContainerSpec) -> str:
     listen = ["--host", "0.0.0.0", "--port", str(order.port)]  # noqa: S104  of its own network
     words = [word.text for word in one.words]
     if one.entry:
@@ -136,7 +136,7 @@ def _json(words: list[str]) -> str:
     return json.dumps(words, ensure_ascii=not all(word.isprintable() for word in words))
 
 
-def parse(text: str) -> Carried:
+def parse(text: str) -> ParsedArtefact:
     """Return the plan of a Dockerfile that :func:`render` wrote.
 
     Raises:
@@ -148,7 +148,7 @@ def parse(text: str) -> Carried:
         raise StudyError(f"{FILE} must be as trimtab wrote it, but: {error}") from error
 
 
-def _parse(text: str) -> Carried:
+def _parse(text: str) -> ParsedArtefact:
     env: list[tuple[str, str | None]] = []
     labels: dict[str, str] = {}
     words: list[str] = []

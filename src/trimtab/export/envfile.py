@@ -10,11 +10,11 @@ import re
 import shlex
 
 from trimtab.errors import StudyError
-from trimtab.export.guard import exportable
+from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading, origins
 from trimtab.export.order import Order
 from trimtab.model import Settings
-from trimtab.redaction import hidden, marker
+from trimtab.redaction import is_secret, marker
 
 FILE = "serve.env"
 _TOKEN = re.compile(
@@ -32,7 +32,7 @@ def render(order: Order) -> str:
     Raises:
         StudyError: the plan holds something that an env file cannot carry.
     """
-    settings = exportable(order.profile.plan.settings)
+    settings = exportable_settings(order.profile.plan.settings)
     worth = origins(order.profile)
     left = [f"cannot be said in an env file: unset {name}" for name in settings.unset]
     if settings.affinity is not None:
@@ -41,7 +41,7 @@ def render(order: Order) -> str:
     lines = [comment(heading(order, "vLLM environment", _UNDO, more=left)), "\n"]
     for name, value in settings.env:
         lines.append(comment([worth[name]] if name in worth else []))
-        if hidden(name, value):
+        if is_secret(name, value):
             lines.append(f"{_REFERENCE}{name} (set it yourself: secrets are never written here)\n")
         else:
             lines.append(f"{name}={shlex.quote(value)}\n")

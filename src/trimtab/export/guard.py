@@ -30,7 +30,7 @@ _SHELL_OWN = frozenset(
 """Variables that the artefacts use, or that a shell keeps for itself (setting them fails)."""
 
 
-def exportable(settings: Settings) -> Settings:
+def exportable_settings(settings: Settings) -> Settings:
     """Return ``settings`` less secrets, after making sure that artefacts can carry the rest.
 
     The affinity comes sorted: it is a set of CPUs.

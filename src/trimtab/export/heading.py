@@ -61,7 +61,7 @@ def _verify(order: Order, pid: str) -> str:
     return f"trimtab doctor --pid {pid} --profile {shlex.quote(str(order.file))}"
 
 
-def of_host(order: Order, verb: str) -> str:
+def host_command(order: Order, verb: str) -> str:
     """Return ``trimtab host VERB`` for the order's profile or preset."""
     what = f"--preset {order.preset}" if order.preset else shlex.quote(str(order.file))
     return f"trimtab host {verb} {what}"
@@ -121,7 +121,7 @@ def _list(label: str, words: Iterable[str]) -> list[str]:
     text = ", ".join(formatting.line(word) for word in words)
     if not text:
         return []
-    return formatting.wrapped(f"{label}: {text}", _WIDTH, rest="  ")
+    return formatting.wrap_lines(f"{label}: {text}", _WIDTH, rest="  ")
 
 
 def origins(profile: Profile) -> dict[str, str]:
@@ -162,7 +162,7 @@ def _beside(order: Order, done: Collection[str]) -> list[str]:
         return []
     return [
         "NOT done by this file: host settings of the plan. On the host, as root:",
-        f"({of_host(order, 'apply')}; back: trimtab host rollback)",
+        f"({host_command(order, 'apply')}; back: trimtab host rollback)",
         *(f"  {write.path} = {write.text}" for write in left),
     ]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 
 from trimtab.errors import StudyError
-from trimtab.export.heading import comment, heading, of_host
-from trimtab.export.order import Carried, Order
+from trimtab.export.heading import comment, heading, host_command
+from trimtab.export.order import Order, ParsedArtefact
 from trimtab.host_settings.render import (
-    Rendered,
+    RenderedFile,
     parse_sysctl_d,
     parse_tuned_profile,
     sysctl_d,
@@ -62,7 +62,7 @@ def render_sysctl(order: Order) -> str:
             f"sysctl --load /etc/sysctl.d/{SYSCTL}",
             "(sysctl names what a kernel lacks, and goes on with the rest.)",
             "Or let trimtab note, set and take back all of the plan, in place of this file:",
-            f"{of_host(order, 'apply')} --persist sysctl",
+            f"{host_command(order, 'apply')} --persist sysctl",
         ),
     )
 
@@ -85,35 +85,37 @@ def render_tuned(order: Order) -> str:
     )
 
 
-def _written(order: Order, made: Rendered, what: str, undo: str, use: tuple[str, ...]) -> str:
+def _written(order: Order, made: RenderedFile, what: str, undo: str, use: tuple[str, ...]) -> str:
     left = [f"{one.path}: {reason}" for one, reason in made.left_out]
     without = {one.path for one, _ in made.left_out}
     done = {one.path for one in order.profile.plan.writes} - without
     more = (*use, "It starts no server: serve.sh, the unit and the containers do.", *left)
-    verify = of_host(order, "plan") if order.preset else ""  # says 'already' for what is in effect
+    verify = (
+        host_command(order, "plan") if order.preset else ""
+    )  # says 'already' for what is in effect
     said = heading(order, what, undo, done=done, more=more, verify=verify)
     return comment(said) + "\n" + made.text
 
 
-def parse_sysctl(text: str) -> Carried:
+def parse_sysctl(text: str) -> ParsedArtefact:
     """Return the host writes of a sysctl.d file.
 
     Raises:
         StudyError: it is none.
     """
     try:
-        return Carried(_EMPTY, parse_sysctl_d(text))
+        return ParsedArtefact(_EMPTY, parse_sysctl_d(text))
     except ValueError as error:
         raise StudyError(f"{SYSCTL} must be as trimtab wrote it, but: {error}") from error
 
 
-def parse_tuned(text: str) -> Carried:
+def parse_tuned(text: str) -> ParsedArtefact:
     """Return the host writes of a TuneD profile.
 
     Raises:
         StudyError: it is none.
     """
     try:
-        return Carried(_EMPTY, parse_tuned_profile(text))
+        return ParsedArtefact(_EMPTY, parse_tuned_profile(text))
     except ValueError as error:
         raise StudyError(f"{TUNED} must be as trimtab wrote it, but: {error}") from error

@@ -20,14 +20,14 @@ from trimtab.errors import StudyError, UsageError
 from trimtab.export import order as ordered
 from trimtab.export.container import (
     CACHE,
-    Container,
-    Word,
+    CommandWord,
+    ContainerSpec,
     container_of,
     plan_of,
     sysctl_name,
 )
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Carried, Order
+from trimtab.export.order import Order, ParsedArtefact
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.knobs.server_arg import option_value
 from trimtab.storage import strict_yaml
@@ -40,7 +40,7 @@ STARTUP_MINUTES = 30
 """How long a model may take to download, load and compile before the pod counts as failed."""
 
 
-def described(one: Container) -> dict[str, str]:
+def pod_annotations(one: ContainerSpec) -> dict[str, str]:
     """Return the pod's annotations: what its other fields cannot say of the plan."""
     cpus = {CPUS: format_cpu_list(one.affinity)} if one.affinity else {}
     secrets = _argument_secrets(one)
@@ -52,7 +52,7 @@ def described(one: Container) -> dict[str, str]:
 
 
 def pod(
-    order: Order, one: Container, extra: Sequence[str] = (), *, serves: bool = True
+    order: Order, one: ContainerSpec, extra: Sequence[str] = (), *, serves: bool = True
 ) -> dict[str, Any]:
     """Return the pod's specification.
 
@@ -82,7 +82,9 @@ def pod(
     }
 
 
-def _container(order: Order, one: Container, extra: Sequence[str], serves: bool) -> dict[str, Any]:
+def _container(
+    order: Order, one: ContainerSpec, extra: Sequence[str], serves: bool
+) -> dict[str, Any]:
     listen = ["--host", "0.0.0.0", "--port", str(order.port)]  # noqa: S104  the pod's address
     words = [*(_word(word) for word in one.words), *(listen if serves else []), *extra]
     command = {"command": words[:1], "args": words[1:]} if one.entry else {"args": words}
@@ -109,7 +111,7 @@ def _container(order: Order, one: Container, extra: Sequence[str], serves: bool)
     }
 
 
-def _env(order: Order, one: Container) -> list[dict[str, Any]]:
+def _env(order: Order, one: ContainerSpec) -> list[dict[str, Any]]:
     own = [
         {"name": name, "value": _plain(value)} if value is not None else _secret_ref(order, name)
         for name, value in one.env
@@ -126,14 +128,14 @@ def _secret_ref(order: Order, name: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"secretKeyRef": wanted}}
 
 
-def _argument_secrets(one: Container) -> list[str]:
+def _argument_secrets(one: ContainerSpec) -> list[str]:
     """Return the secrets that only arguments take: variables of the container, not of the plan."""
     names = {name for name, _ in one.env}
     found = dict.fromkeys(word.secret for word in one.words if word.secret)
     return [name for name in found if name not in names]
 
 
-def has_secrets(one: Container) -> bool:
+def has_secrets(one: ContainerSpec) -> bool:
     """Return whether the pod needs a Secret."""
     return bool(_argument_secrets(one)) or any(value is None for _, value in one.env)
 
@@ -153,7 +155,7 @@ def _probes(order: Order) -> dict[str, Any]:
     }
 
 
-def _resources(order: Order, one: Container) -> dict[str, Any]:
+def _resources(order: Order, one: ContainerSpec) -> dict[str, Any]:
     chip, count = ordered.chip(order), ordered.devices(order)
     cpus = len(one.affinity) if one.affinity else order.cpus
     if one.affinity and order.memory is None:
@@ -169,7 +171,7 @@ def _resources(order: Order, one: Container) -> dict[str, Any]:
     return {key: dict(limits) for key in ("requests", "limits") if limits}
 
 
-def qos(order: Order, one: Container) -> list[str]:
+def qos(order: Order, one: ContainerSpec) -> list[str]:
     """Return what to say of the pod's CPUs."""
     pinned = f"; measured were the CPUs {format_cpu_list(one.affinity)}" if one.affinity else ""
     if (one.affinity or order.cpus) and order.memory:
@@ -184,11 +186,11 @@ def _plain(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _word(word: Word) -> str:
+def _word(word: CommandWord) -> str:
     return _plain(word.text) + (f"$({word.secret})" if word.secret else "")
 
 
-def parse_pod(template: Mapping[str, Any], extra: int) -> Carried:
+def parse_pod(template: Mapping[str, Any], extra: int) -> ParsedArtefact:
     """Return the plan of a pod template, whose last ``extra`` arguments are a group's.
 
     Raises:
@@ -256,7 +258,7 @@ def render_deployment(order: Order) -> str:
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
             "template": {
-                "metadata": {"labels": labels, "annotations": described(one)},
+                "metadata": {"labels": labels, "annotations": pod_annotations(one)},
                 "spec": pod(order, one),
             },
         },
@@ -278,7 +280,7 @@ def render_group(order: Order) -> str:
         raise StudyError(f"the plan must leave {taken[0]} to the group, but sets it")
     labels = _labels(order)
     join = ["--nnodes", str(order.hosts), "--master-addr", "$(LWS_LEADER_ADDRESS)", "--node-rank"]
-    said = described(one)
+    said = pod_annotations(one)
 
     def template(role: str, extra: list[str], *, serves: bool) -> dict[str, Any]:
         metadata = {"labels": {**labels, "role": role}, "annotations": said}
@@ -321,7 +323,7 @@ def _service(order: Order, selector: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _said(order: Order, one: Container, file: str, what: str) -> list[str]:
+def _said(order: Order, one: ContainerSpec, file: str, what: str) -> list[str]:
     chip = ordered.chip(order)
     more = [*one.notes, *qos(order, one)]
     if chip.resource:
@@ -353,7 +355,7 @@ def _written(said: list[str], *objects: dict[str, Any]) -> str:
     return comment(said) + "\n" + "---\n".join(strict_yaml.dump(one) for one in objects)
 
 
-def parse_deployment(text: str) -> Carried:
+def parse_deployment(text: str) -> ParsedArtefact:
     """Return the plan of a manifest that :func:`render_deployment` wrote.
 
     Raises:
@@ -362,7 +364,7 @@ def parse_deployment(text: str) -> Carried:
     return _parse(text, DEPLOYMENT)
 
 
-def parse_group(text: str) -> Carried:
+def parse_group(text: str) -> ParsedArtefact:
     """Return the plan of a manifest that :func:`render_group` wrote.
 
     Raises:
@@ -371,7 +373,7 @@ def parse_group(text: str) -> Carried:
     return _parse(text, GROUP)
 
 
-def _parse(text: str, file: str) -> Carried:
+def _parse(text: str, file: str) -> ParsedArtefact:
     try:
         # Newlines inside a value are escaped: no line of one is ever just three dashes.
         spec = strict_yaml.load(text.rpartition("\n---\n")[2])["spec"]

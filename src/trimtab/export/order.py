@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trimtab import formatting
 from trimtab.errors import UsageError
-from trimtab.export.chips import CHIPS, Chip, named_by
+from trimtab.export.chips import CHIPS, ChipImage, chip_of_image
 from trimtab.knobs.server_arg import option_value
 from trimtab.model import HostWrite, Settings
 from trimtab.profiles.profile import Profile, platform_of
@@ -85,14 +85,14 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class ParsedArtefact:
     """What an artefact says of a plan, read back; what its format cannot carry is empty."""
 
     settings: Settings
     writes: tuple[HostWrite, ...] = ()
 
 
-def chip(order: Order) -> Chip:
+def chip(order: Order) -> ChipImage:
     """Return the chip that the plan was made for.
 
     Raises:
@@ -104,7 +104,7 @@ def chip(order: Order) -> Chip:
     if kind != "ascend":
         return CHIPS[kind]
     found = _measured_chip(order.profile)
-    if found not in CHIPS and (named := named_by(order.image)) is not None:
+    if found not in CHIPS and (named := chip_of_image(order.image)) is not None:
         return named
     if found not in CHIPS:
         raise UsageError("the profile does not say its chip: add --chip A2, A3, 310P or 950")

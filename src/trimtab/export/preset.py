@@ -15,14 +15,14 @@ from trimtab.engines import Engine, checkpoint
 from trimtab.errors import StudyError, UsageError
 from trimtab.export import shell
 from trimtab.export.order import Order
-from trimtab.export.target import Target
+from trimtab.export.target import ExportTarget
 from trimtab.facts import situation
 from trimtab.host_settings import plan as hosting
 from trimtab.host_settings import plan as wanted
-from trimtab.host_settings.plan import Fate
+from trimtab.host_settings.plan import SettingAction
 from trimtab.knobs import Sysfs
 from trimtab.lint import read
-from trimtab.lint.report import Choice, report_on
+from trimtab.lint.report import FindingFilter, report_on
 from trimtab.model import Candidate, Fact, Plan, Scope, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import compile_plan, delivery_plan
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 
 def order_of(
-    name: str, target: Target, model: str | None, say: Say, *, program: str, serves: bool
+    name: str, target: ExportTarget, model: str | None, say: Say, *, program: str, serves: bool
 ) -> Order:
     """Return the order of a preset.
 
@@ -61,7 +61,7 @@ def order_of(
         allow_host=True,
     )
     willing = _willing(context)
-    refused = _refused(wanted.of_preset(name), target, context)
+    refused = _refused(wanted.preset_candidate(name), target, context)
     chosen = tuple(
         pair for pair in presets.local_candidate(name, willing) if pair[0] not in refused
     )
@@ -78,22 +78,24 @@ def order_of(
     return replace(order, objections=_objections(order, target))
 
 
-def _objections(order: Order, target: Target) -> tuple[str, ...]:
+def _objections(order: Order, target: ExportTarget) -> tuple[str, ...]:
     """Return what the rules say against the preset's launch on the target: it is verbatim."""
     try:
         text = shell.render(order)
     except StudyError:  # its own format says so, if it is asked for
         return ()
-    here = situation.of(target.facts, target.packages)
+    here = situation.situation_of(target.facts, target.packages)
     if target.platform == "ascend" and target.chip:
         here = replace(here, chip=target.chip)
-    found = report_on([read(shell.FILE, text)], here, Choice(least=Severity.WARNING)).findings
+    found = report_on(
+        [read(shell.FILE, text)], here, FindingFilter(least=Severity.WARNING)
+    ).findings
     sentences = (f"{one.severity.value} [{one.rule}] {one.message}" for one in found)
     return tuple(dict.fromkeys(sentences))
 
 
 def _base(
-    target: Target, model: str | None, say: Say, *, program: str, serves: bool
+    target: ExportTarget, model: str | None, say: Say, *, program: str, serves: bool
 ) -> tuple[str, Settings]:
     """Return the model, and the settings that the preset is laid over."""
     engine = target.engine
@@ -158,7 +160,7 @@ def _willing(context: Context) -> Context:
     return replace(context, facts=willing)
 
 
-def _refused(chosen: Candidate, target: Target, context: Context) -> dict[str, str]:
+def _refused(chosen: Candidate, target: ExportTarget, context: Context) -> dict[str, str]:
     """Map each host setting that the target cannot take to the reason, as ``host plan`` has it."""
     if target.host is None:
         return {
@@ -167,7 +169,7 @@ def _refused(chosen: Candidate, target: Target, context: Context) -> dict[str, s
             if isinstance(knob := CATALOG[name].knob, Sysfs) and knob.place != knob.path
         }
     rows = hosting.plan(chosen, context, target.host, "").rows
-    kept = {row.tuning for row in rows if row.fate is not Fate.REFUSED}
+    kept = {row.tuning for row in rows if row.fate is not SettingAction.REFUSED}
     return {
         row.tuning: row.why
         for row in rows

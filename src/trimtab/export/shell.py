@@ -11,12 +11,12 @@ import shlex
 
 from trimtab.errors import StudyError
 from trimtab.export.envfile import logical_lines
-from trimtab.export.guard import exportable
+from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading, origins
 from trimtab.export.order import Order
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
-from trimtab.redaction import argv_secrets, hidden, marker
+from trimtab.redaction import argv_secrets, is_secret, marker
 
 FILE = "serve.sh"
 
@@ -39,7 +39,7 @@ def render(order: Order) -> str:
     Raises:
         StudyError: the plan holds something that a script cannot carry.
     """
-    settings = exportable(order.profile.plan.settings)
+    settings = exportable_settings(order.profile.plan.settings)
     blocks = [
         "#!/bin/sh\n" + comment(heading(order, "vLLM launch script", _UNDO)),
         _PREAMBLE,
@@ -61,7 +61,7 @@ def _exports(settings: Settings, worth: dict[str, str]) -> str:
     lines: list[str] = []
     for name, value in settings.env:
         lines.append(comment([worth[name]] if name in worth else []))
-        if hidden(name, value):
+        if is_secret(name, value):
             lines.append(f'export {name}="{_required(name)}"\n')
         else:
             lines.append(f"export {name}={shlex.quote(value)}\n")

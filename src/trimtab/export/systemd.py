@@ -15,12 +15,12 @@ from pathlib import Path
 
 from trimtab import formatting
 from trimtab.errors import StudyError
-from trimtab.export.guard import exportable
+from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading, origins
 from trimtab.export.order import Order
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
-from trimtab.redaction import argv_secrets, hidden, marker
+from trimtab.redaction import argv_secrets, is_secret, marker
 
 FILE = "vllm.service"
 DROP_IN = "trimtab.conf"
@@ -125,7 +125,7 @@ def own_lines(order: Order) -> list[str]:
     Raises:
         StudyError: the plan holds something that a unit cannot carry.
     """
-    settings = exportable(order.profile.plan.settings)
+    settings = exportable_settings(order.profile.plan.settings)
     _check(settings)
     return [
         *(f"CPUAffinity={format_cpu_list(cpus)}\n" for cpus in [settings.affinity] if cpus),
@@ -172,7 +172,7 @@ def _environment(settings: Settings, worth: dict[str, str]) -> list[str]:
     lines = [f"Environment={name}={value}\n" for name, value in _LISTEN_ENV]
     for name, value in settings.env:
         lines.append(comment([worth[name]] if name in worth else []))
-        if hidden(name, value):
+        if is_secret(name, value):
             lines.append(comment([f"a secret: write {name}=... into {SECRETS} (mode 0600)"]))
             lines.append(f"PassEnvironment={name}\n")
         else:

@@ -25,13 +25,13 @@ from trimtab.export.chips import (
     CHIPS,
     IMAGE_LIBRARIES,
     MACHINES,
-    Chip,
+    ChipImage,
+    chip_of_image,
     is_openeuler,
-    named_by,
 )
 from trimtab.facts import Facts, situation
 from trimtab.facts.libraries import LibraryFacts
-from trimtab.host import Host, captured
+from trimtab.host import Host, open_snapshot
 from trimtab.model import Fact
 from trimtab.prepare import matrix
 
@@ -42,7 +42,7 @@ _OS = {
 _TAG = re.compile(r"v?(?P<version>\d+\.\d+[\w.]*)")
 
 
-def facts_of(chip: Chip, image: str, *, builds: bool) -> Facts:
+def facts_of(chip: ChipImage, image: str, *, builds: bool) -> Facts:
     """Return the facts of a machine that runs the chip's image.
 
     ``image`` is its name, "" for the official one. ``builds``: a package of the distribution may
@@ -59,7 +59,7 @@ def facts_of(chip: Chip, image: str, *, builds: bool) -> Facts:
     )
 
 
-def libraries_of(chip: Chip, image: str, machine: str, *, builds: bool) -> LibraryFacts:
+def libraries_of(chip: ChipImage, image: str, machine: str, *, builds: bool) -> LibraryFacts:
     """Return where the chip's image keeps libraries to preload, those that it holds.
 
     ``builds``: those that the distribution's packages bring count too.
@@ -74,7 +74,7 @@ def libraries_of(chip: Chip, image: str, machine: str, *, builds: bool) -> Libra
     )
 
 
-def packages_of(chip: Chip, image: str) -> Mapping[str, str]:
+def packages_of(chip: ChipImage, image: str) -> Mapping[str, str]:
     """Return the versions that the image's tag names, else those of the newest release we know."""
     match = _TAG.match(image.rpartition("/")[2].partition(":")[2])
     version = match["version"] if match is not None else ""
@@ -159,7 +159,7 @@ _LIB64 = frozenset({"openeuler", "kylin", "centos", "rhel", "fedora", "rocky", "
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExportOptions:
     """What the user says of the target.
 
     ``engine`` and ``engine_python`` are of this machine; ``default`` is the engine where nobody
@@ -175,7 +175,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ExportTarget:
     """Facts to compile with. ``engine`` is what serves, ``None`` if it is not on this machine.
 
     ``host`` is who can be asked about its kernel settings, ``None`` where no machine was looked
@@ -191,7 +191,7 @@ class Target:
     told: tuple[str, ...]
 
 
-def target_of(wish: Wish, *, contained: bool, builds: bool) -> Target:
+def target_of(wish: ExportOptions, *, contained: bool, builds: bool) -> ExportTarget:
     """Return the target of an export, of which ``contained`` says that it runs an image.
 
     ``builds``: packages may be installed before the server starts.
@@ -214,7 +214,7 @@ def require_same_platform(chip: str, image: str, platform: str, what: str) -> No
     Raises:
         UsageError: chip or image are of another platform.
     """
-    wanted = _wanted(Wish("", chip, image))
+    wanted = _wanted(ExportOptions("", chip, image))
     if wanted is not None and wanted.platform != platform:
         option = f"--chip {chip}" if chip else f"--image {image}"
         raise UsageError(
@@ -223,11 +223,11 @@ def require_same_platform(chip: str, image: str, platform: str, what: str) -> No
         )
 
 
-def _wanted(wish: Wish) -> Chip | None:
+def _wanted(wish: ExportOptions) -> ChipImage | None:
     """Return the chip that the user names, by itself or by its image."""
     if wish.chip and wish.chip not in CHIPS:
         raise UsageError(f"--chip must be one of {', '.join(CHIPS)}, but is {wish.chip!r}")
-    named = named_by(wish.image)
+    named = chip_of_image(wish.image)
     if not wish.chip:
         return named
     chip = CHIPS[wish.chip]
@@ -236,11 +236,11 @@ def _wanted(wish: Wish) -> Chip | None:
     return chip
 
 
-def _captured(wish: Wish, wanted: Chip | None) -> Target:
+def _captured(wish: ExportOptions, wanted: ChipImage | None) -> ExportTarget:
     if wish.engine or wish.engine_python:
         raise UsageError("--snapshot is another machine: leave --engine and --engine-python out")
     assert wish.snapshot is not None
-    host = captured(wish.snapshot)
+    host = open_snapshot(wish.snapshot)
     packages = machine.find_environment(host, None, local=False).packages
     found = all_facts.inspect(host, packages, "cpu")
     platform = situation.platform(found, packages)
@@ -255,10 +255,10 @@ def _captured(wish: Wish, wanted: Chip | None) -> Target:
     found = replace(found, packages=packages, platform=platform)
     name = host.folder.resolve().name
     told = (f"Compiled with the facts of the captured machine {name} ({_shown(found)}).",)
-    return Target(found, platform, packages, None, host, chip.name, told)
+    return ExportTarget(found, platform, packages, None, host, chip.name, told)
 
 
-def _here(wish: Wish, wanted: Chip | None) -> Target | None:
+def _here(wish: ExportOptions, wanted: ChipImage | None) -> ExportTarget | None:
     """Return this machine with an engine, ``None`` if what is wanted is another machine."""
     name = wish.engine or ("python" if wish.engine_python is not None else wish.default)
     found = _of_engine(engines.find(name, python=wish.engine_python), wish)
@@ -276,28 +276,28 @@ def _here(wish: Wish, wanted: Chip | None) -> Target | None:
     return other if _suits(other.facts, other.platform, wanted) else None
 
 
-def _of_engine(engine: Engine, wish: Wish) -> Target:
+def _of_engine(engine: Engine, wish: ExportOptions) -> ExportTarget:
     host = engine.host()
     found = inspect(engine, host)
     told = (f"Compiled with the facts of one machine, where it was exported ({_shown(found)}).",)
-    return Target(found, engine.platform, engine.packages, engine, host, wish.chip, told)
+    return ExportTarget(found, engine.platform, engine.packages, engine, host, wish.chip, told)
 
 
-def _composed(chip: Chip, image: str, *, builds: bool) -> Target:
+def _composed(chip: ChipImage, image: str, *, builds: bool) -> ExportTarget:
     found = facts_of(chip, image, builds=builds)
     told = (
         f"Compiled for {chip.name} as its image is ({_shown(found)}): NO MACHINE WAS LOOKED AT.",
         "For one that differs: trimtab doctor --capture FOLDER there, and --snapshot FOLDER here.",
     )
-    return Target(found, chip.platform, found.packages, None, None, chip.name, told)
+    return ExportTarget(found, chip.platform, found.packages, None, None, chip.name, told)
 
 
-def _in_image(target: Target, wish: Wish, *, builds: bool) -> Target:
+def _in_image(target: ExportTarget, wish: ExportOptions, *, builds: bool) -> ExportTarget:
     """Return the target with the image's libraries where the host's are not the image's.
 
     A container that was captured or is this machine keeps its own: it is the image.
     """
-    named = CHIPS.get(target.chip) or named_by(wish.image)
+    named = CHIPS.get(target.chip) or chip_of_image(wish.image)
     chip = named or _chip_of(target.facts, target.platform)
     arch, system = target.facts.cpu.arch.value, (target.facts.kernel.os_id.value or "").lower()
     bare = target.facts.container.kind.value in ("none", None)
@@ -308,11 +308,11 @@ def _in_image(target: Target, wish: Wish, *, builds: bool) -> Target:
     return replace(target, facts=replace(target.facts, libraries=libraries), told=told)
 
 
-def _chip_of(found: Facts, platform: str) -> Chip | None:
+def _chip_of(found: Facts, platform: str) -> ChipImage | None:
     return CHIPS.get(found.ascend.chip.value or "" if platform == "ascend" else platform)
 
 
-def _suits(found: Facts, platform: str, chip: Chip) -> bool:
+def _suits(found: Facts, platform: str, chip: ChipImage) -> bool:
     """Whether a machine is of the chip, as far as it shows which it has."""
     own = _chip_of(found, platform)
     return platform == chip.platform and own in (None, chip)

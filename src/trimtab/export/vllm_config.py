@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 
 from trimtab.errors import StudyError
-from trimtab.export.guard import exportable
+from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Carried, Order
+from trimtab.export.order import Order, ParsedArtefact
 from trimtab.model import Settings
 from trimtab.redaction import argv_secrets, marker, variable
 from trimtab.storage import strict_yaml
@@ -41,7 +41,7 @@ def render(order: Order) -> str:
     Raises:
         StudyError: the command is not one of ``vllm serve`` that such a file can carry.
     """
-    settings = exportable(order.profile.plan.settings)
+    settings = exportable_settings(order.profile.plan.settings)
     head, model, words = _split(settings.argv)
     content: dict[str, object] = {"model": model}
     lines = []
@@ -115,7 +115,7 @@ def _value(values: list[str]) -> object:
     return values[0] if len(values) == 1 else values
 
 
-def parse(text: str) -> Carried:
+def parse(text: str) -> ParsedArtefact:
     """Return the command of a file that :func:`render` wrote; its program is just ``vllm``.
 
     Raises:
@@ -133,4 +133,4 @@ def parse(text: str) -> Carried:
         if line.startswith(_REFERENCE):
             option = line.removeprefix("# secret: ").split(" ", 1)[0]
             argv += [option, marker(variable(option))]
-    return Carried(Settings(tuple(argv)))
+    return ParsedArtefact(Settings(tuple(argv)))

@@ -37,7 +37,7 @@ from trimtab.facts.libraries import LibraryFacts
 from trimtab.facts.limits import LimitFacts
 from trimtab.facts.memory import MemoryFacts
 from trimtab.facts.privileges import PrivilegeFacts
-from trimtab.facts.python_build import Environment
+from trimtab.facts.python_build import EngineEnvironment
 from trimtab.host import Host
 from trimtab.model import Fact
 
@@ -82,7 +82,7 @@ class Facts:
     interrupts: InterruptFacts
     packages: Mapping[str, str]
     platform: str
-    environments: tuple[Environment, ...] = ()
+    environments: tuple[EngineEnvironment, ...] = ()
 
     @property
     def allowed_cores(self) -> tuple[tuple[int, ...], ...]:

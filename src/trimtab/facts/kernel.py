@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from trimtab.facts.memory import THP
-from trimtab.facts.parsing import read_fact, selected
+from trimtab.facts.parsing import read_fact, selected_word
 from trimtab.host import Host
 from trimtab.model import Fact
 
@@ -72,6 +72,6 @@ def read(host: Host) -> KernelFacts:
         os_name=read_fact(host, _OS_RELEASE, _field("PRETTY_NAME")),
         os_version=read_fact(host, _OS_RELEASE, _field("VERSION_ID")),
         settings=MappingProxyType(
-            {path: read_fact(host, path, lambda t: selected(t) or None) for path in SETTINGS}
+            {path: read_fact(host, path, lambda t: selected_word(t) or None) for path in SETTINGS}
         ),
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trimtab.facts.parsing import read_fact, run_fact, selected
+from trimtab.facts.parsing import read_fact, run_fact, selected_word
 from trimtab.host import Host
 from trimtab.model import Fact
 
@@ -60,7 +60,7 @@ def _field(key: str) -> Callable[[str], int | None]:
 
 
 def _word(text: str) -> str | None:
-    return selected(text) or None
+    return selected_word(text) or None
 
 
 def read(host: Host) -> MemoryFacts:

@@ -41,7 +41,7 @@ def format_cpu_list(cpus: Sequence[int]) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
 
 
-def selected(text: str) -> str:
+def selected_word(text: str) -> str:
     """Return the chosen word of a sysfs choice ("always [madvise] never"), else the text."""
     for word in text.split():
         if word.startswith("[") and word.endswith("]"):
@@ -49,7 +49,7 @@ def selected(text: str) -> str:
     return text.strip()
 
 
-def same(one: Value, other: Value) -> bool:
+def is_same_value(one: Value, other: Value) -> bool:
     """Whether two values of a configuration mean the same: "torch.float32" and "float32"."""
     return _word(one) == _word(other)
 

@@ -68,7 +68,7 @@ def parse_environ(text: str) -> Mapping[str, str]:
     return {name: value for name, equals, value in pairs if equals}
 
 
-def parse_allowed(status: str) -> tuple[int, ...]:
+def parse_allowed_cpus(status: str) -> tuple[int, ...]:
     """Return the CPUs of ``Cpus_allowed_list`` in a ``status`` file.
 
     Raises:
@@ -81,7 +81,7 @@ def parse_allowed(status: str) -> tuple[int, ...]:
     raise ValueError("no Cpus_allowed_list")
 
 
-def huge_anonymous(rollup: str) -> int:
+def huge_page_bytes(rollup: str) -> int:
     """Return the bytes of ``AnonHugePages`` in a ``smaps_rollup`` file (proc(5)).
 
     Raises:

@@ -45,7 +45,7 @@ class PythonBuild:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class EngineEnvironment:
     """An environment of the engine on an interpreter of ours, beside the one it has by default.
 
     ``name`` is the interpreter's, ``folder`` the environment's. ``executable`` is the program that
@@ -65,14 +65,14 @@ class Environment:
 
 def environments(
     host: Host, folders: Mapping[str, str], distribution: str = ""
-) -> tuple[Environment, ...]:
+) -> tuple[EngineEnvironment, ...]:
     """Return the environments in ``folders`` (name → folder) whose interpreter is a program."""
     found = []
     for name, folder in sorted(folders.items()):
         python = f"{folder}/bin/python"
         build = read(host, python, distribution)
         if build.executable:
-            found.append(Environment(name, folder, host.resolve(python), build))
+            found.append(EngineEnvironment(name, folder, host.resolve(python), build))
     return tuple(found)
 
 

@@ -29,7 +29,7 @@ def platform(facts: Facts, packages: Mapping[str, str] = MappingProxyType({})) -
     return platforms.UNKNOWN if "vllm" in packages else platforms.CPU
 
 
-def of(facts: Facts, packages: Mapping[str, str] | None = None) -> Situation:
+def situation_of(facts: Facts, packages: Mapping[str, str] | None = None) -> Situation:
     """Return what the facts tell; what they do not tell stays unknown.
 
     ``packages`` are those of the server's environment; their versions decide about many settings.

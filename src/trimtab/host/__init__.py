@@ -7,7 +7,15 @@ of them can be shown any machine.
 """
 
 from trimtab.host.local import LocalHost
-from trimtab.host.port import LIMIT, Host, beside, command_slug
-from trimtab.host.snapshot import SnapshotHost, captured
+from trimtab.host.port import LIMIT, Host, command_slug, draft_path
+from trimtab.host.snapshot import SnapshotHost, open_snapshot
 
-__all__ = ["LIMIT", "Host", "LocalHost", "SnapshotHost", "beside", "captured", "command_slug"]
+__all__ = [
+    "LIMIT",
+    "Host",
+    "LocalHost",
+    "SnapshotHost",
+    "command_slug",
+    "draft_path",
+    "open_snapshot",
+]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trimtab.errors import HostError
-from trimtab.host.port import LIMIT, beside, head, refused
+from trimtab.host.port import LIMIT, draft_path, head, system_error
 
 _CHUNK = 64 * 1024
 _MODE = 0o644
@@ -58,7 +58,7 @@ class LocalHost:
             with Path(path).open("rb", buffering=0) as file:
                 data = _read_chunks(file, limit)
         except OSError as error:
-            raise refused("read", path, error) from error
+            raise system_error("read", path, error) from error
         if len(data) > limit:
             raise HostError(f"{path} must hold at most {limit} bytes to be read, but is longer")
         return data.decode(errors="replace")
@@ -80,14 +80,14 @@ class LocalHost:
         try:
             return tuple(sorted(entry.name for entry in Path(path).iterdir()))
         except OSError as error:
-            raise refused("list", path, error) from error
+            raise system_error("list", path, error) from error
 
     def readlink(self, path: str) -> str:
         """See `Host.readlink`."""
         try:
             return str(Path(path).readlink())
         except OSError as error:
-            raise refused("read the link", path, error) from error
+            raise system_error("read the link", path, error) from error
 
     def resolve(self, path: str) -> str:
         """See `Host.resolve`."""
@@ -103,11 +103,11 @@ class LocalHost:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise refused("write", path, error) from error
+            raise system_error("write", path, error) from error
 
     def install(self, path: str, data: bytes) -> None:
         """See `Host.install`."""
-        draft = beside(path)
+        draft = draft_path(path)
         try:
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
@@ -119,18 +119,18 @@ class LocalHost:
             os.replace(draft, path)  # noqa: PTH105  the descriptors are the system's too
             _settle(path)
         except OSError as error:
-            raise refused("write", path, error) from error
+            raise system_error("write", path, error) from error
 
     def link(self, path: str, target: str) -> None:
         """See `Host.link`."""
-        draft = beside(path)
+        draft = draft_path(path)
         try:
             Path(draft).unlink(missing_ok=True)
             os.symlink(target, draft)  # noqa: PTH211
             os.replace(draft, path)  # noqa: PTH105
             _settle(path)
         except OSError as error:
-            raise refused("make the link", path, error) from error
+            raise system_error("make the link", path, error) from error
 
     def mkdir(self, path: str) -> None:
         """See `Host.mkdir`."""
@@ -138,7 +138,7 @@ class LocalHost:
             Path(path).mkdir(mode=0o755)
             _settle(path)
         except OSError as error:
-            raise refused("make the folder", path, error) from error
+            raise system_error("make the folder", path, error) from error
 
     def remove(self, path: str) -> None:
         """See `Host.remove`."""
@@ -152,7 +152,7 @@ class LocalHost:
                 return
             _settle(path)
         except OSError as error:
-            raise refused("remove", path, error) from error
+            raise system_error("remove", path, error) from error
 
     def run(self, argv: Sequence[str], timeout: float = 10.0) -> str:
         """See `Host.run`. The command sees the C locale and no terminal."""

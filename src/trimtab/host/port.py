@@ -80,7 +80,7 @@ class Host(Protocol):
         ...
 
 
-def refused(what: str, path: str, error: OSError) -> HostError:
+def system_error(what: str, path: str, error: OSError) -> HostError:
     """Return an error of the system as one line."""
     return HostError(f"cannot {what} {path}: {error.strerror or error}")
 
@@ -91,7 +91,7 @@ def head(place: Path, path: str, size: int) -> bytes:
         with place.open("rb") as file:
             return file.read(size)
     except OSError as error:
-        raise refused("read", path, error) from error
+        raise system_error("read", path, error) from error
 
 
 def command_slug(argv: Sequence[str]) -> str:
@@ -99,7 +99,7 @@ def command_slug(argv: Sequence[str]) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "_", " ".join(argv))
 
 
-def beside(path: str) -> str:
+def draft_path(path: str) -> str:
     """Return where a file is written before it takes its place."""
     place = Path(path)
     return str(place.with_name(f".{place.name}.trimtab"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.errors import HostError, UsageError
-from trimtab.host.port import LIMIT, command_slug, head, refused
+from trimtab.host.port import LIMIT, command_slug, head, system_error
 
 
 class SnapshotHost:
@@ -29,7 +29,7 @@ class SnapshotHost:
         try:
             meta = yaml.safe_load(path.read_text())
         except OSError as error:
-            raise refused("read", str(path), error) from error
+            raise system_error("read", str(path), error) from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise HostError(f"{path} must be YAML, but is not") from error
         if not isinstance(meta, dict):
@@ -50,7 +50,7 @@ class SnapshotHost:
         try:
             data = self._path(path).read_bytes()
         except OSError as error:
-            raise refused("read", path, error) from error
+            raise system_error("read", path, error) from error
         if len(data) > limit:
             raise HostError(f"{path} must hold at most {limit} bytes to be read, but is longer")
         return data.decode(errors="replace")
@@ -73,14 +73,14 @@ class SnapshotHost:
         try:
             return tuple(sorted(entry.name for entry in self._path(path).iterdir()))
         except OSError as error:
-            raise refused("list", path, error) from error
+            raise system_error("list", path, error) from error
 
     def readlink(self, path: str) -> str:
         """See `Host.readlink`."""
         try:
             return str(self._path(path).readlink())
         except OSError as error:
-            raise refused("read the link", path, error) from error
+            raise system_error("read the link", path, error) from error
 
     def resolve(self, path: str) -> str:
         """See `Host.resolve`. Links inside the captured tree must be relative."""
@@ -127,7 +127,7 @@ class SnapshotHost:
         return int(self._meta["euid"])
 
 
-def captured(folder: Path) -> SnapshotHost:
+def open_snapshot(folder: Path) -> SnapshotHost:
     """Return the captured machine in a folder that the user names.
 
     Raises:

@@ -19,34 +19,34 @@ from types import MappingProxyType
 
 from trimtab.errors import HostError
 from trimtab.host import Host
-from trimtab.host_resources.base import Kind, Service
+from trimtab.host_resources.base import ResourceKind, Service
 from trimtab.host_resources.files import File, Folder, Link
-from trimtab.host_resources.kernel import KernelFile, SwapArea
+from trimtab.host_resources.kernel import KernelFile, SwapResource
 from trimtab.host_resources.limits import LABELS, ProcessLimit, SessionLimit
 
 __all__ = [
     "KINDS",
-    "Kind",
+    "ResourceKind",
     "boot",
     "is_place",
+    "is_same_text",
     "kind_of",
     "lasts",
     "read",
     "restore",
-    "same",
     "write",
 ]
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 _KERNEL = KernelFile()
-KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, ResourceKind] = MappingProxyType(
     {
         "file": File(),
         "link": Link(),
         "folder": Folder(),
         "service": Service(),
-        "swap": SwapArea(),
+        "swap": SwapResource(),
         "limits": SessionLimit(),
         "rlimit": ProcessLimit(),
     }
@@ -54,7 +54,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 _LASTING = ("file:", "link:", "folder:", "limits:")
 
 
-def kind_of(place: str) -> tuple[Kind, str]:
+def kind_of(place: str) -> tuple[ResourceKind, str]:
     """Return what kind of place it is, and its name within it.
 
     Raises:
@@ -118,7 +118,7 @@ def tidy(host: Host, place: str) -> None:
     kind.tidy(host, name)
 
 
-def same(place: str, one: str | None, other: str | None) -> bool:
+def is_same_text(place: str, one: str | None, other: str | None) -> bool:
     """Whether two texts of a place mean the same."""
     if one is None or other is None:
         return one is other
@@ -126,7 +126,7 @@ def same(place: str, one: str | None, other: str | None) -> bool:
     return kind.canonical(name, one) == kind.canonical(name, other)
 
 
-def shown(place: str, text: str | None) -> str:
+def display_text(place: str, text: str | None) -> str:
     """Return a text as people read it: the chosen word, or how much a file holds."""
     if text is None:
         return "absent"

@@ -10,7 +10,7 @@ from typing import Protocol
 from trimtab.host import Host
 
 
-class Kind(Protocol):
+class ResourceKind(Protocol):
     """One kind of place. Failures raise `HostError` with one line."""
 
     def read(self, host: Host, name: str) -> str | None:
@@ -44,21 +44,21 @@ class Service:
     """Whether a unit runs. Whether it starts at boot is not touched."""
 
     def read(self, host: Host, name: str) -> str | None:
-        """See `Kind.read`."""
+        """See `ResourceKind.read`."""
         state = host.run(["systemctl", "show", "--property=ActiveState", "--value", name])
         return ACTIVE if state.strip() in _RUNS else INACTIVE
 
     def write(self, host: Host, name: str, text: str) -> None:
-        """See `Kind.write`."""
+        """See `ResourceKind.write`."""
         host.run(["systemctl", "start" if text == ACTIVE else "stop", name], _PATIENCE)
 
     def restore(self, host: Host, name: str, before: str | None) -> None:
-        """See `Kind.restore`."""
+        """See `ResourceKind.restore`."""
         self.write(host, name, before or INACTIVE)
 
     def tidy(self, host: Host, name: str) -> None:
-        """See `Kind.tidy`: a service has nothing beside it."""
+        """See `ResourceKind.tidy`: a service has nothing beside it."""
 
     def canonical(self, name: str, text: str) -> str:
-        """See `Kind.canonical`."""
+        """See `ResourceKind.canonical`."""
         return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trimtab.errors import HostError
-from trimtab.host import LIMIT, Host, beside
+from trimtab.host import LIMIT, Host, draft_path
 
 _THERE = "there"
 
@@ -13,7 +13,7 @@ class _Made:
 
     def tidy(self, host: Host, name: str) -> None:
         """See `Kind.tidy`."""
-        host.remove(beside(name))
+        host.remove(draft_path(name))
 
     def canonical(self, name: str, text: str) -> str:
         """See `Kind.canonical`: every byte counts."""

@@ -6,7 +6,7 @@ A swap area, by swapon(8) and swapoff(8); the kernel lists them in ``/proc/swaps
 from __future__ import annotations
 
 from trimtab.facts.memory import parse_swaps
-from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, selected
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, selected_word
 from trimtab.host import Host
 
 _CPU_LIST = "/smp_affinity_list"
@@ -26,15 +26,15 @@ class KernelFile:
     def restore(self, host: Host, name: str, before: str | None) -> None:
         """See `Kind.restore`. A file that offers a choice takes only the chosen word."""
         text = before or ""
-        is_choice = selected(text) != text.strip()
-        host.write(name, selected(text) if is_choice else text)
+        is_choice = selected_word(text) != text.strip()
+        host.write(name, selected_word(text) if is_choice else text)
 
     def tidy(self, host: Host, name: str) -> None:
         """See `Kind.tidy`: a kernel setting has nothing beside it."""
 
     def canonical(self, name: str, text: str) -> str:
         """See `Kind.canonical`: the chosen word, single blanks, CPU lists in ranges."""
-        plain = " ".join(selected(text).split())
+        plain = " ".join(selected_word(text).split())
         if name.endswith(_CPU_LIST):
             try:
                 return format_cpu_list(parse_cpu_list(plain))
@@ -48,7 +48,7 @@ _PATIENCE = 1800.0
 """Seconds for swapoff: it reads everything that is swapped out back into memory."""
 
 
-class SwapArea:
+class SwapResource:
     """One device or file. A negative priority is the kernel's own choice, and means "any"."""
 
     def read(self, host: Host, name: str) -> str | None:

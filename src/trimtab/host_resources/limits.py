@@ -78,7 +78,7 @@ _START_FIELD = 19
 """Of ``/proc/PID/stat`` after the name in brackets: field 22, ticks after boot (proc(5))."""
 
 
-def started(host: Host, pid: str) -> str | None:
+def start_ticks(host: Host, pid: str) -> str | None:
     """Return when a process began, in ticks after boot; ``None`` if there is none."""
     if not host.exists(f"/proc/{pid}/stat"):
         return None
@@ -91,7 +91,7 @@ class ProcessLimit:
     def read(self, host: Host, name: str) -> str | None:
         """See `Kind.read`."""
         pid, start, limit = name.split(":")
-        if started(host, pid) != start:
+        if start_ticks(host, pid) != start:
             return None
         for line in host.read(f"/proc/{pid}/limits").splitlines():
             if line.startswith(LABELS[limit]):
@@ -102,7 +102,7 @@ class ProcessLimit:
     def write(self, host: Host, name: str, text: str) -> None:
         """See `Kind.write`."""
         pid, start, limit = name.split(":")
-        if started(host, pid) != start:
+        if start_ticks(host, pid) != start:
             raise HostError(f"process {pid} must run to get a limit, but has ended")
         host.run(["prlimit", "--pid", pid, f"--{limit}={text}"])
 

@@ -13,8 +13,8 @@ from trimtab import host_resources
 from trimtab.errors import HostError, SettingRefusedError
 from trimtab.host import Host
 from trimtab.host_settings import journal
-from trimtab.host_settings.journal import Pending, State
-from trimtab.host_settings.transaction import LOCK, exclusive, make, restore
+from trimtab.host_settings.journal import JournalState, PendingRestore
+from trimtab.host_settings.transaction import LOCK, host_lock, make, restore
 from trimtab.model import HostWrite
 
 FOLDER = Path("/var/lib/trimtab/host")
@@ -23,7 +23,7 @@ FOLDER = Path("/var/lib/trimtab/host")
 JOURNAL = "journal.jsonl"
 
 
-class Standing(StrEnum):
+class SettingState(StrEnum):
     """How an applied setting stands now."""
 
     HOLDS = "in effect"
@@ -35,7 +35,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class AppliedSetting:
     """One applied setting. Texts are as `places.shown` gives them; ``now`` may be a reason.
 
     ``journalled``: a rollback puts ``before`` back; else it had the value before the apply.
@@ -45,12 +45,12 @@ class Held:
     before: str
     after: str
     now: str
-    standing: Standing
+    standing: SettingState
     journalled: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class HostStatus:
     """What is applied. ``label`` is "" if nothing is; ``at`` in UTC, ISO 8601.
 
     ``complete``: all of it was made. ``undoing``: it was taken back, but for ``settings``.
@@ -61,7 +61,7 @@ class Status:
     persist: str = ""
     complete: bool = False
     undoing: bool = False
-    settings: tuple[Held, ...] = ()
+    settings: tuple[AppliedSetting, ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -71,7 +71,7 @@ class Status:
     @property
     def stands(self) -> bool:
         """Whether all of it was made and is in effect."""
-        return self.complete and all(one.standing is Standing.HOLDS for one in self.settings)
+        return self.complete and all(one.standing is SettingState.HOLDS for one in self.settings)
 
 
 def apply(
@@ -93,7 +93,7 @@ def apply(
         SettingRefusedError: one was refused; all of them were taken back.
         HostError: another trimtab holds the host, or a setting could not be taken back.
     """
-    with exclusive(lock):
+    with host_lock(lock):
         _make_folder(folder)
         book = folder / JOURNAL
         _give_way(host, book, {one.path for one in writes})
@@ -138,7 +138,7 @@ def rollback(
     book = folder / JOURNAL
     if not book.exists():
         return ()
-    with exclusive(lock):
+    with host_lock(lock):
         journal.load(book)  # one that is damaged is not written to
         journal.note(book, {"do": "rollback"})
         sentences = restore(host, book, force=force, forget=forget)
@@ -157,7 +157,7 @@ def reload_units(host: Host) -> str:
     return ""
 
 
-def status(host: Host, *, folder: Path = FOLDER) -> Status:
+def status(host: Host, *, folder: Path = FOLDER) -> HostStatus:
     """Return what is applied, and how each setting stands now.
 
     Raises:
@@ -165,9 +165,9 @@ def status(host: Host, *, folder: Path = FOLDER) -> Status:
     """
     state = journal.load(folder / JOURNAL)
     if state.apply is None and not state.pending:
-        return Status()
+        return HostStatus()
     entry = state.apply or {}
-    return Status(
+    return HostStatus(
         label=str(entry.get("label", "?")),
         at=str(entry.get("at", "?")),
         persist=str(entry.get("persist", "")),
@@ -177,7 +177,7 @@ def status(host: Host, *, folder: Path = FOLDER) -> Status:
     )
 
 
-def _settings(host: Host, state: State) -> Iterator[Held]:
+def _settings(host: Host, state: JournalState) -> Iterator[AppliedSetting]:
     pending = {one.path: one for one in state.pending}
     wanted = {one["path"]: str(one["text"]) for one in (state.apply or {}).get("writes", ())}
     applied_in = str((state.apply or {}).get("boot", ""))
@@ -190,32 +190,37 @@ def _settings(host: Host, state: State) -> Iterator[Held]:
 
 
 def _held(
-    host: Host, place: str, after: str, one: Pending | None, state: State, applied_in: str
-) -> Held:
+    host: Host,
+    place: str,
+    after: str,
+    one: PendingRestore | None,
+    state: JournalState,
+    applied_in: str,
+) -> AppliedSetting:
     before = after if one is None else one.before
     told: dict[str, Any] = {
         "place": place,
-        "before": host_resources.shown(place, before),
-        "after": host_resources.shown(place, after),
+        "before": host_resources.display_text(place, before),
+        "after": host_resources.display_text(place, after),
         "journalled": one is not None,
     }
     try:
         now = host_resources.read(host, place)
     except HostError as error:
-        return Held(now=str(error), standing=Standing.UNREADABLE, **told)
+        return AppliedSetting(now=str(error), standing=SettingState.UNREADABLE, **told)
     boot = host_resources.boot(host)
     made_in = applied_in if one is None else one.boot
-    if host_resources.same(place, now, after):
-        standing = Standing.HOLDS
+    if host_resources.is_same_text(place, now, after):
+        standing = SettingState.HOLDS
     elif now is None and place.startswith("rlimit:"):
-        standing = Standing.GONE
+        standing = SettingState.GONE
     elif made_in and boot and made_in != boot and not host_resources.lasts(place):
-        standing = Standing.REBOOT
-    elif not state.complete and host_resources.same(place, now, before):
-        standing = Standing.UNMADE
+        standing = SettingState.REBOOT
+    elif not state.complete and host_resources.is_same_text(place, now, before):
+        standing = SettingState.UNMADE
     else:
-        standing = Standing.CHANGED
-    return Held(now=host_resources.shown(place, now), standing=standing, **told)
+        standing = SettingState.CHANGED
+    return AppliedSetting(now=host_resources.display_text(place, now), standing=standing, **told)
 
 
 def _give_way(host: Host, book: Path, wanted: set[str]) -> None:

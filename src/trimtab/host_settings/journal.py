@@ -48,7 +48,7 @@ _TAILS = ("", ":0", "0", '"":0', "ull", "ll", "l")
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingRestore:
     """A place that still has to be restored.
 
     ``before`` is what was there before the first write, ``afters`` all that was ever announced
@@ -63,14 +63,14 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class JournalState:
     """What a journal says: what is to be restored, in the order of the writes, and by whose apply.
 
     ``apply`` is the last "apply" entry, ``None`` if there is none; ``complete``: its writes are
     all made. ``undoing``: they are being taken back.
     """
 
-    pending: tuple[Pending, ...] = ()
+    pending: tuple[PendingRestore, ...] = ()
     apply: Mapping[str, Any] | None = None
     complete: bool = False
     undoing: bool = False
@@ -138,19 +138,19 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def load(journal: Path) -> State:
+def load(journal: Path) -> JournalState:
     """Replay a journal; without one nothing is pending.
 
     Raises:
         HostError: it cannot be read, or a whole line is not one of a journal.
     """
-    pending: dict[str, Pending] = {}
+    pending: dict[str, PendingRestore] = {}
     apply: Mapping[str, Any] | None = None
     complete = undoing = False
     for entry in _entries(journal):
         do = entry["do"]
         if do == "write":
-            new = Pending(
+            new = PendingRestore(
                 entry["path"], entry["before"], (entry["after"],), entry.get("boot") or ""
             )
             old = pending.get(new.path)
@@ -163,10 +163,10 @@ def load(journal: Path) -> State:
             complete = True
         elif do == "rollback":
             complete, undoing = False, True
-    return State(tuple(pending.values()), apply, complete, undoing)
+    return JournalState(tuple(pending.values()), apply, complete, undoing)
 
 
-def _again(old: Pending, new: Pending) -> Pending:
+def _again(old: PendingRestore, new: PendingRestore) -> PendingRestore:
     """Return an entry that was written over: what was there first is what comes back."""
     afters = tuple(dict.fromkeys((*old.afters, *new.afters)))
     return replace(old, afters=afters, boot=new.boot)

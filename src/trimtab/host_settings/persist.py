@@ -9,7 +9,7 @@ from types import MappingProxyType
 from trimtab.errors import HostError, UsageError
 from trimtab.host import Host
 from trimtab.host_settings import render
-from trimtab.host_settings.render import Rendered
+from trimtab.host_settings.render import RenderedFile
 from trimtab.model import HostWrite
 
 SYSCTL_FILE = "/etc/sysctl.d/99-trimtab.conf"
@@ -28,14 +28,14 @@ _BACK = "Take it back: trimtab host rollback"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PersistentFiles:
     """The files as host writes, and the writes that no file of this form carries, with reasons."""
 
     writes: tuple[HostWrite, ...]
     left_out: tuple[tuple[HostWrite, str], ...]
 
 
-def keep(form: str, writes: Sequence[HostWrite], label: str, host: Host) -> Kept:
+def keep(form: str, writes: Sequence[HostWrite], label: str, host: Host) -> PersistentFiles:
     """Return what keeps ``writes`` over a boot.
 
     ``form`` is one of `FORMS`. ``label`` says in the files where they come from.
@@ -49,13 +49,13 @@ def keep(form: str, writes: Sequence[HostWrite], label: str, host: Host) -> Kept
     return FORMS[form](writes, (f"Made by trimtab host apply: {label}", _BACK), host)
 
 
-def _sysctl(writes: Sequence[HostWrite], comments: Sequence[str], host: Host) -> Kept:
+def _sysctl(writes: Sequence[HostWrite], comments: Sequence[str], host: Host) -> PersistentFiles:
     made = render.sysctl_d(writes, comments)
     folder = SYSCTL_FILE.rpartition("/")[0]
     return _kept(made, [*_folders(host, folder), HostWrite(f"file:{SYSCTL_FILE}", made.text)])
 
 
-def _systemd(writes: Sequence[HostWrite], comments: Sequence[str], host: Host) -> Kept:
+def _systemd(writes: Sequence[HostWrite], comments: Sequence[str], host: Host) -> PersistentFiles:
     made = render.systemd_unit(writes, "Kernel settings for model serving (trimtab)", comments)
     unit = f"{_UNITS}/{UNIT}"
     if not host.exists(_UNITS):
@@ -70,7 +70,7 @@ def _systemd(writes: Sequence[HostWrite], comments: Sequence[str], host: Host) -
     )
 
 
-def _tuned(writes: Sequence[HostWrite], comments: Sequence[str], host: Host) -> Kept:
+def _tuned(writes: Sequence[HostWrite], comments: Sequence[str], host: Host) -> PersistentFiles:
     made = render.tuned_profile(writes, "Kernel settings for model serving (trimtab)", comments)
     if not host.exists(_TUNED):
         raise HostError(f"--persist tuned needs TuneD, but {_TUNED} is not there: install tuned")
@@ -89,14 +89,14 @@ def _tuned(writes: Sequence[HostWrite], comments: Sequence[str], host: Host) -> 
     )
 
 
-def _kept(made: Rendered, files: list[HostWrite]) -> Kept:
-    return Kept(tuple(files), made.left_out)
+def _kept(made: RenderedFile, files: list[HostWrite]) -> PersistentFiles:
+    return PersistentFiles(tuple(files), made.left_out)
 
 
 def _folders(host: Host, folder: str) -> list[HostWrite]:
     return [] if host.exists(folder) else [HostWrite(f"folder:{folder}", "there")]
 
 
-FORMS: Mapping[str, Callable[[Sequence[HostWrite], Sequence[str], Host], Kept]] = MappingProxyType(
-    {"sysctl": _sysctl, "systemd": _systemd, "tuned": _tuned}
+FORMS: Mapping[str, Callable[[Sequence[HostWrite], Sequence[str], Host], PersistentFiles]] = (
+    MappingProxyType({"sysctl": _sysctl, "systemd": _systemd, "tuned": _tuned})
 )

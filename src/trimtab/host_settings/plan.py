@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from trimtab import facts, host_resources
-from trimtab.catalog import CATALOG, Context, Tuning, require_known, unfit
+from trimtab.catalog import CATALOG, Context, Tuning, require_known, value_refusal
 from trimtab.diagnosis import machine
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import Facts, situation
 from trimtab.host import Host
 from trimtab.host_resources.base import ACTIVE, INACTIVE
-from trimtab.host_resources.limits import started
+from trimtab.host_resources.limits import start_ticks
 from trimtab.host_settings import persist as keep
 from trimtab.knobs import Draft
 from trimtab.knobs.host import UNLIMITED
@@ -28,7 +28,7 @@ from trimtab.model import Candidate, HostWrite, Scope, Settings, Value, candidat
 from trimtab.presets import DOCUMENTED
 
 
-def of_preset(name: str) -> Candidate:
+def preset_candidate(name: str) -> Candidate:
     """Return the host settings of a preset, also those that cannot be made on this machine.
 
     A preset's candidate leaves these out; a plan has to show them with the reason.
@@ -41,7 +41,7 @@ def of_preset(name: str) -> Candidate:
     return DOCUMENTED[name].of_host()
 
 
-def of_host(chosen: Candidate) -> Candidate:
+def host_candidate(chosen: Candidate) -> Candidate:
     """Return the part of a candidate that changes the host."""
     require_known(CATALOG, [name for name, _ in chosen])
     values = {name: value for name, value in chosen if CATALOG[name].scope is Scope.HOST}
@@ -93,7 +93,7 @@ def is_interrupt(place: str) -> bool:
     return place.startswith(_INTERRUPTS)
 
 
-def stopping(host: Host, settings: Sequence[HostWrite]) -> tuple[HostWrite | None, str]:
+def irqbalance_stop(host: Host, settings: Sequence[HostWrite]) -> tuple[HostWrite | None, str]:
     """Return the write that stops irqbalance, where it runs and interrupts are placed.
 
     The text is why they cannot be placed, "" if they can.
@@ -124,7 +124,7 @@ _FILES = "nofile"
 _MOST_FILES = "/proc/sys/fs/nr_open"
 
 
-class Fate(StrEnum):
+class SettingAction(StrEnum):
     """What becomes of one setting."""
 
     WRITE = "write"
@@ -133,7 +133,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlannedSetting:
     """One place. ``now`` and ``after`` are as `places.shown` gives them, ``now`` "" if unknown.
 
     ``tuning`` is "" for what only keeps the others over a boot. ``why`` is the sentence of a
@@ -144,7 +144,7 @@ class Row:
     place: str
     now: str
     after: str
-    fate: Fate
+    fate: SettingAction
     why: str
     kept: str = ""
 
@@ -158,7 +158,7 @@ class HostPlan:
     """
 
     label: str
-    rows: tuple[Row, ...]
+    rows: tuple[PlannedSetting, ...]
     writes: tuple[HostWrite, ...]
     settings: tuple[HostWrite, ...]
     persist: str = ""
@@ -174,7 +174,7 @@ class HostPlan:
     @property
     def futile(self) -> bool:
         """Whether something is asked for, and each of it is refused."""
-        return bool(self.rows) and all(row.fate is Fate.REFUSED for row in self.rows)
+        return bool(self.rows) and all(row.fate is SettingAction.REFUSED for row in self.rows)
 
 
 def plan(
@@ -198,7 +198,7 @@ def plan(
         HostError: the host lacks what ``persist`` needs.
     """
     start = None if pid is None else _began(host, pid)
-    rows: list[Row] = []
+    rows: list[PlannedSetting] = []
     settings: list[HostWrite] = []
     values = dict(chosen)
     for name in (name for name in CATALOG if name in values):
@@ -238,8 +238,10 @@ def refusal(facts: Facts) -> str:
     return ""
 
 
-def _unmet(rows: Sequence[Row], required: Collection[str]) -> tuple[str, ...]:
-    refused = (row.tuning for row in rows if row.fate is Fate.REFUSED and row.tuning in required)
+def _unmet(rows: Sequence[PlannedSetting], required: Collection[str]) -> tuple[str, ...]:
+    refused = (
+        row.tuning for row in rows if row.fate is SettingAction.REFUSED and row.tuning in required
+    )
     return tuple(dict.fromkeys(refused))
 
 
@@ -255,9 +257,9 @@ def _planned(
     host: Host,
     pid: int | None,
     start: str | None,
-) -> Iterator[tuple[Row, HostWrite | None]]:
+) -> Iterator[tuple[PlannedSetting, HostWrite | None]]:
     """Yield the rows of one tuning, each with its write if there is one to make."""
-    why = unfit(tuning, context, value)
+    why = value_refusal(tuning, context, value)
     draft = Draft.of(Settings(argv=("serve",)))
     try:
         if why is None:
@@ -266,52 +268,59 @@ def _planned(
         why = str(error)
     writes = draft.host_writes()
     if not writes:
-        fate = Fate.ALREADY if why is None else Fate.REFUSED
+        fate = SettingAction.ALREADY if why is None else SettingAction.REFUSED
         said = why or "every one of them has that much already"
-        yield Row(tuning.name, tuning.knob.place, "", str(value), fate, said), None
+        yield PlannedSetting(tuning.name, tuning.knob.place, "", str(value), fate, said), None
         return
     for one in _of_process(writes, host, pid, start):
         row = _row(tuning, one, host)
-        yield row, None if row.fate is Fate.REFUSED else one
+        yield row, None if row.fate is SettingAction.REFUSED else one
 
 
 def _beside_irqbalance(
-    rows: list[Row], settings: list[HostWrite], host: Host
-) -> tuple[list[Row], list[HostWrite]]:
+    rows: list[PlannedSetting], settings: list[HostWrite], host: Host
+) -> tuple[list[PlannedSetting], list[HostWrite]]:
     """Stop irqbalance first where interrupts are placed, or refuse to place them beside it."""
-    stop, why = stopping(host, settings)
+    stop, why = irqbalance_stop(host, settings)
     if why:
         settings = [one for one in settings if not is_interrupt(one.path)]
         rows = [
-            replace(row, fate=Fate.REFUSED, why=why) if is_interrupt(row.place) else row
+            replace(row, fate=SettingAction.REFUSED, why=why) if is_interrupt(row.place) else row
             for row in rows
         ]
     if stop is None:
         return rows, settings
     said = "it would move the interrupts back; a rollback starts it again"
-    stopped = Row("irqbalance", stop.path, ACTIVE, stop.text, Fate.WRITE, said)
+    stopped = PlannedSetting("irqbalance", stop.path, ACTIVE, stop.text, SettingAction.WRITE, said)
     return [stopped, *rows], [stop, *settings]
 
 
-def _row(tuning: Tuning, write: HostWrite, host: Host) -> Row:
-    after = host_resources.shown(write.path, write.text)
+def _row(tuning: Tuning, write: HostWrite, host: Host) -> PlannedSetting:
+    after = host_resources.display_text(write.path, write.text)
     try:
         now = host_resources.read(host, write.path)
     except HostError as error:
-        return Row(tuning.name, write.path, "", after, Fate.REFUSED, str(error))
+        return PlannedSetting(
+            tuning.name, write.path, "", after, SettingAction.REFUSED, str(error)
+        )
     if why := _too_many_files(write, host):
-        return Row(
+        return PlannedSetting(
             tuning.name,
             write.path,
-            host_resources.shown(write.path, now),
+            host_resources.display_text(write.path, now),
             after,
-            Fate.REFUSED,
+            SettingAction.REFUSED,
             why,
         )
-    is_same = host_resources.same(write.path, now, write.text)
-    fate = Fate.ALREADY if is_same else Fate.WRITE
-    return Row(
-        tuning.name, write.path, host_resources.shown(write.path, now), after, fate, tuning.summary
+    is_same = host_resources.is_same_text(write.path, now, write.text)
+    fate = SettingAction.ALREADY if is_same else SettingAction.WRITE
+    return PlannedSetting(
+        tuning.name,
+        write.path,
+        host_resources.display_text(write.path, now),
+        after,
+        fate,
+        tuning.summary,
     )
 
 
@@ -329,23 +338,29 @@ def _too_many_files(write: HostWrite, host: Host) -> str:
     )
 
 
-def _file_row(write: HostWrite, persist: str, host: Host) -> Row:
+def _file_row(write: HostWrite, persist: str, host: Host) -> PlannedSetting:
     now = host_resources.read(host, write.path)
-    fate = Fate.ALREADY if host_resources.same(write.path, now, write.text) else Fate.WRITE
-    shown = host_resources.shown(write.path, now)
-    after = host_resources.shown(write.path, write.text)
-    return Row("", write.path, shown, after, fate, f"keeps the settings over a boot ({persist})")
+    fate = (
+        SettingAction.ALREADY
+        if host_resources.is_same_text(write.path, now, write.text)
+        else SettingAction.WRITE
+    )
+    shown = host_resources.display_text(write.path, now)
+    after = host_resources.display_text(write.path, write.text)
+    return PlannedSetting(
+        "", write.path, shown, after, fate, f"keeps the settings over a boot ({persist})"
+    )
 
 
-def _told(row: Row, kept: dict[str, str]) -> Row:
-    lasts = row.fate is Fate.REFUSED or host_resources.lasts(row.place)
+def _told(row: PlannedSetting, kept: dict[str, str]) -> PlannedSetting:
+    lasts = row.fate is SettingAction.REFUSED or host_resources.lasts(row.place)
     reason = "" if lasts else kept.get(row.place, "")
     return replace(row, kept=reason)
 
 
 def _began(host: Host, pid: int) -> str:
     """Return when a process began, in ticks after boot."""
-    start = started(host, str(pid))
+    start = start_ticks(host, str(pid))
     if start is None:
         raise UsageError(f"--pid must be a process that runs, but {pid} is none")
     return start

@@ -23,7 +23,7 @@ _COMMENT = ("#", ";")
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedFile:
     """The text of a file, and the writes that it cannot carry, each with the reason."""
 
     text: str
@@ -48,11 +48,11 @@ def sysctl_path(name: str) -> str:
     return SYSCTL + name
 
 
-def sysctl_d(writes: Sequence[HostWrite], comments: Iterable[str] = ()) -> Rendered:
+def sysctl_d(writes: Sequence[HostWrite], comments: Iterable[str] = ()) -> RenderedFile:
     """Return the writes as a file for ``/etc/sysctl.d``, with ``comments`` at its top."""
     kept, left_out = _sort(writes, _no_sysctl)
     lines = [f"{sysctl_name(one.path)} = {one.text}" for one in kept]
-    return Rendered(_joined(_commented(comments), lines), left_out)
+    return RenderedFile(_joined(_commented(comments), lines), left_out)
 
 
 def parse_sysctl_d(text: str) -> tuple[HostWrite, ...]:
@@ -75,7 +75,7 @@ def parse_sysctl_d(text: str) -> tuple[HostWrite, ...]:
 
 def tuned_profile(
     writes: Sequence[HostWrite], summary: str, comments: Iterable[str] = ()
-) -> Rendered:
+) -> RenderedFile:
     """Return the writes as the ``tuned.conf`` of a TuneD profile.
 
     TuneD's plug-ins sysctl and sysfs carry files under ``/proc/sys`` and ``/sys``; nothing else.
@@ -88,7 +88,7 @@ def tuned_profile(
         lines += ["", "[sysctl]", *(f"{sysctl_name(one.path)}={one.text}" for one in sysctl)]
     if sysfs:
         lines += ["", "[sysfs]", *(f"{one.path}={one.text}" for one in sysfs)]
-    return Rendered(_joined(_commented(comments), lines), left_out)
+    return RenderedFile(_joined(_commented(comments), lines), left_out)
 
 
 def parse_tuned_profile(text: str) -> tuple[HostWrite, ...]:
@@ -115,7 +115,7 @@ def parse_tuned_profile(text: str) -> tuple[HostWrite, ...]:
 
 def systemd_unit(
     writes: Sequence[HostWrite], description: str, comments: Iterable[str] = ()
-) -> Rendered:
+) -> RenderedFile:
     """Return a unit that makes the writes once in each boot, before what is wanted by users.
 
     It needs no trimtab at boot: one ``sh`` for each write, whose failure fails the unit.
@@ -140,7 +140,7 @@ def systemd_unit(
         "[Install]",
         "WantedBy=multi-user.target",
     ]
-    return Rendered(_joined(_commented(comments), lines), left_out)
+    return RenderedFile(_joined(_commented(comments), lines), left_out)
 
 
 def parse_systemd_unit(text: str) -> tuple[HostWrite, ...]:

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from trimtab import host_resources
 from trimtab.errors import HostError, SettingRefusedError
 from trimtab.host import Host
-from trimtab.host_settings.journal import Pending, erase_if_done, load, note
+from trimtab.host_settings.journal import PendingRestore, erase_if_done, load, note
 from trimtab.model import HostWrite
 
 LOCK = Path("/run/trimtab-host.lock")
@@ -29,7 +29,7 @@ Switch = Callable[[bool], None]
 
 
 @contextmanager
-def applied(
+def temporary_writes(
     writes: Sequence[HostWrite],
     host: Host,
     journal: Path,
@@ -60,7 +60,7 @@ def applied(
     if not writes and not live:
         yield switch
         return
-    with exclusive(lock):
+    with host_lock(lock):
         _report(restore(host, journal))
         try:
             make(writes, host, journal)
@@ -85,9 +85,9 @@ def recover(
     Only those of ``paths``, if given. Safe to repeat, and does nothing without a journal.
     ``erase`` removes the journal, if nothing is left to restore.
     """
-    if not pending(journal) and not (erase and journal.exists()):
+    if not pending_places(journal) and not (erase and journal.exists()):
         return ()
-    with exclusive(lock):
+    with host_lock(lock):
         return _finish(host, journal, erase=erase, paths=paths)
 
 
@@ -100,13 +100,13 @@ def _finish(
     return sentences
 
 
-def pending(journal: Path) -> tuple[str, ...]:
+def pending_places(journal: Path) -> tuple[str, ...]:
     """Return the places that the journal still has to restore, in the order of their writes."""
     return tuple(one.path for one in load(journal).pending)
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def host_lock(path: Path) -> Iterator[None]:
     """Hold the host's lock; the kernel lets go of it when the process ends, however it does.
 
     Raises:
@@ -152,7 +152,7 @@ def _write(host: Host, journal: Path, write: HostWrite, boot: str) -> None:
         before = host_resources.read(host, path)
     except HostError as error:
         raise SettingRefusedError(str(error)) from error
-    if host_resources.same(path, before, text):
+    if host_resources.is_same_text(path, before, text):
         return
     _disown(journal, path, before)
     note(journal, {"do": "write", "path": path, "before": before, "after": text, "boot": boot})
@@ -161,10 +161,10 @@ def _write(host: Host, journal: Path, write: HostWrite, boot: str) -> None:
         now = host_resources.read(host, path)
     except HostError as error:
         raise SettingRefusedError(str(error)) from error
-    if not host_resources.same(path, now, text):
+    if not host_resources.is_same_text(path, now, text):
         raise SettingRefusedError(
-            f"{path} must read {host_resources.shown(path, text)!r} after the write, but reads "
-            f"{host_resources.shown(path, now)!r}"
+            f"{path} must read {host_resources.display_text(path, text)!r} after the write, "
+            f"but reads {host_resources.display_text(path, now)!r}"
         )
 
 
@@ -172,7 +172,9 @@ def _disown(journal: Path, path: str, now: str | None) -> None:
     """Close an open entry whose place somebody else has changed: theirs is what comes before."""
     for one in load(journal).pending:
         known = (one.before, *one.afters)
-        if one.path == path and not any(host_resources.same(path, now, text) for text in known):
+        if one.path == path and not any(
+            host_resources.is_same_text(path, now, text) for text in known
+        ):
             note(journal, {"do": "left", "path": path, "now": now})
 
 
@@ -205,7 +207,7 @@ def restore(
         except HostError as error:
             sentence = (
                 f"{one.path} must be set back to "
-                f"{host_resources.shown(one.path, one.before)!r} by hand: "
+                f"{host_resources.display_text(one.path, one.before)!r} by hand: "
                 f"{error}"
             )
         sentences += [sentence] if sentence else []
@@ -215,7 +217,7 @@ def restore(
 def _close(
     host: Host,
     journal: Path,
-    one: Pending,
+    one: PendingRestore,
     elsewhen: bool,
     lasting: bool,
     force: bool,
@@ -232,8 +234,8 @@ def _close(
     if now is None and one.path.startswith("rlimit:"):
         note(journal, {"do": "gone", "path": one.path})
         return ""
-    was = host_resources.same(one.path, now, one.before)
-    ours = any(host_resources.same(one.path, now, after) for after in one.afters)
+    was = host_resources.is_same_text(one.path, now, one.before)
+    ours = any(host_resources.is_same_text(one.path, now, after) for after in one.afters)
     if not was and not ours and not force:
         if elsewhen:
             note(journal, {"do": "reset", "path": one.path})
@@ -242,18 +244,19 @@ def _close(
     if not was:
         host_resources.restore(host, one.path, one.before)
         now = host_resources.read(host, one.path)
-        if not host_resources.same(one.path, now, one.before):
-            raise HostError(f"the kernel keeps {host_resources.shown(one.path, now)!r}")
+        if not host_resources.is_same_text(one.path, now, one.before):
+            raise HostError(f"the kernel keeps {host_resources.display_text(one.path, now)!r}")
     host_resources.tidy(host, one.path)
     note(journal, {"do": "restored", "path": one.path})
     return ""
 
 
-def _leave(journal: Path, one: Pending, now: str | None, forget: bool) -> str:
+def _leave(journal: Path, one: PendingRestore, now: str | None, forget: bool) -> str:
     if forget:
         note(journal, {"do": "left", "path": one.path, "now": now})
+    texts = (now, one.afters[-1], one.before)
+    found, ours, before = (host_resources.display_text(one.path, text) for text in texts)
     return (
-        f"{one.path} was left at {host_resources.shown(one.path, now)!r}: somebody changed it "
-        f"after trimtab had written {host_resources.shown(one.path, one.afters[-1])!r} over "
-        f"{host_resources.shown(one.path, one.before)!r}"
+        f"{one.path} was left at {found!r}: somebody changed it after trimtab had written "
+        f"{ours!r} over {before!r}"
     )

@@ -160,17 +160,17 @@ def _shown(url: str) -> str:
     return f"{head.partition('://')[0]}://***@{tail}" if at else url
 
 
-def of_socket(path: str) -> str:
+def socket_url(path: str) -> str:
     """Return the URL of a server on a unix socket."""
     return Address("localhost", 0, uds=path).url
 
 
-def of_host(host: str, port: int, *, tls: bool = False, verified: bool = True) -> str:
+def host_url(host: str, port: int, *, tls: bool = False, verified: bool = True) -> str:
     """Return the URL of a server on a host (IPv6 without brackets) and a port."""
     return Address(host.strip("[]"), port, tls=tls, verified=verified).url
 
 
-def insecure(url: str) -> str:
+def insecure_url(url: str) -> str:
     """Return the URL of the same server with its certificate unchecked.
 
     Raises:

@@ -96,7 +96,7 @@ class ExchangeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """An answer: its status, its body, and where it redirects to if it does."""
 
     status: int
@@ -147,7 +147,7 @@ def trouble(url: str, path: str, timeout: float, key: str | None = None) -> str:
     return "" if _json(reply.body) is not None else f"the answer of {path} is no JSON"
 
 
-def refusal(path: str, reply: Reply) -> str:
+def refusal(path: str, reply: HttpReply) -> str:
     """Return what an answer other than 200 says of a page, in a few words; "" for 200."""
     if reply.status == http.HTTPStatus.OK:
         return ""
@@ -166,7 +166,7 @@ def exchange(
     timeout: float,
     key: str | None = None,
     limit: int = MAX_BYTES,
-) -> Reply:
+) -> HttpReply:
     """Return what the server answers, whatever its status.
 
     ``content`` is posted as JSON if it is not ``None``.
@@ -213,7 +213,7 @@ def client_limit(error: OSError) -> str:
     return f"trimtab itself ran into a limit ({what}): {remedy}"
 
 
-def _exchange(at: Address, request: bytes, timeout: float, limit: int) -> Reply:
+def _exchange(at: Address, request: bytes, timeout: float, limit: int) -> HttpReply:
     until = time.monotonic() + timeout
     opened = at.connect(timeout)
     try:
@@ -237,7 +237,7 @@ class _Incoming(Framing):
             self.body += data
 
 
-def _answer(opened: socket.socket, until: float, limit: int) -> Reply:
+def _answer(opened: socket.socket, until: float, limit: int) -> HttpReply:
     incoming = _Incoming()
     room = limit + HEAD_BYTES
     while not incoming.whole:
@@ -264,7 +264,7 @@ def _answer(opened: socket.socket, until: float, limit: int) -> Reply:
     if incoming.compressed and incoming.status == http.HTTPStatus.OK:
         raise ExchangeError(incoming.compressed)
     body = b"" if incoming.compressed else bytes(incoming.body)
-    return Reply(incoming.status, body, incoming.location)
+    return HttpReply(incoming.status, body, incoming.location)
 
 
 def _left(until: float) -> float:

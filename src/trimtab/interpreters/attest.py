@@ -105,7 +105,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AttestationCheck:
     """One thing that was looked at: what it is, the verdict, what was seen, and where."""
 
     what: str
@@ -115,14 +115,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Attested:
+class Attestation:
     """The rows, and what they rest on."""
 
     subject: Subject
     build: PythonBuild
     elf: Elf
     variables: Mapping[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[AttestationCheck, ...]
 
 
 def resolve(told: str) -> Subject:
@@ -144,13 +144,13 @@ def resolve(told: str) -> Subject:
     return Subject(told, program, store.read(home.name) if ours else None, home)
 
 
-def attest(subject: Subject) -> Attested:
+def attest(subject: Subject) -> Attestation:
     """Look at everything but the speed."""
     host = LocalHost()
     system = kernel.read(host).os_id.value or ""
     build = python_build.read(host, str(subject.program), system)
     seen = read(subject.program)
-    return Attested(
+    return Attestation(
         subject,
         build,
         seen,
@@ -159,7 +159,7 @@ def attest(subject: Subject) -> Attested:
     )
 
 
-def refuted(found: Attested) -> bool:
+def is_refuted(found: Attestation) -> bool:
     """Whether a row speaks against it."""
     return any(row.verdict is CheckOutcome.NO for row in found.rows)
 
@@ -174,20 +174,26 @@ def _variables(host: LocalHost, build: PythonBuild) -> dict[str, str]:
     return {name: str(known[name]) for name in _SHOWN if name in known}
 
 
-def _checksums(subject: Subject) -> tuple[Row, ...]:
+def _checksums(subject: Subject) -> tuple[AttestationCheck, ...]:
     if subject.record is None:
-        return (Row("record", CheckOutcome.UNOBSERVABLE, "it was not made by trimtab", ""),)
+        return (
+            AttestationCheck(
+                "record", CheckOutcome.UNOBSERVABLE, "it was not made by trimtab", ""
+            ),
+        )
     rows = []
     for name, wanted in subject.record.sha256.items():
         path = subject.home / name
         found = store.checksum(path) if path.is_file() else "no file"
         verdict = CheckOutcome.YES if found == wanted else CheckOutcome.NO
         told = "as recorded" if verdict is CheckOutcome.YES else f"recorded {wanted}"
-        rows.append(Row(f"SHA-256 of {name}", verdict, f"{found}, {told}", str(path)))
+        rows.append(AttestationCheck(f"SHA-256 of {name}", verdict, f"{found}, {told}", str(path)))
     return tuple(rows)
 
 
-def _optimizations(subject: Subject, build: PythonBuild, seen: Elf) -> tuple[Row, ...]:
+def _optimizations(
+    subject: Subject, build: PythonBuild, seen: Elf
+) -> tuple[AttestationCheck, ...]:
     """Say of each optimization whether it is there; what the record promises must be."""
     traces = {
         "pgo": f"{seen.cold} functions split as cold",
@@ -207,25 +213,27 @@ def _optimizations(subject: Subject, build: PythonBuild, seen: Elf) -> tuple[Row
         said = {True: "yes", False: "no", None: f"unknown: {build.reason}"}[there]
         wanted = "" if promised is None else f", recorded {'yes' if promised else 'no'}"
         rows.append(
-            Row(name.upper(), verdict, f"{said}{wanted}; {trace}", build.source or "sysconfig")
+            AttestationCheck(
+                name.upper(), verdict, f"{said}{wanted}; {trace}", build.source or "sysconfig"
+            )
         )
     return tuple(rows)
 
 
-def _linked(build: PythonBuild, seen: Elf) -> Row:
+def _linked(build: PythonBuild, seen: Elf) -> AttestationCheck:
     if seen.reason:
-        return Row("ELF", CheckOutcome.UNOBSERVABLE, seen.reason, build.executable)
+        return AttestationCheck("ELF", CheckOutcome.UNOBSERVABLE, seen.reason, build.executable)
     inside = f"needs {seen.libpython}" if seen.libpython else "libpython inside"
     symbols = f"{seen.symbols} symbols" if seen.symbols else "stripped"
     told = f"{inside}, {symbols}, build id {seen.build_id or 'none'}, {seen.compiler}"
-    return Row("ELF", CheckOutcome.YES, told, build.executable)
+    return AttestationCheck("ELF", CheckOutcome.YES, told, build.executable)
 
 
 def _yes_no(condition: bool) -> CheckOutcome:
     return CheckOutcome.YES if condition else CheckOutcome.NO
 
 
-def as_data(found: Attested, speed: Speed | None) -> dict[str, Any]:
+def as_data(found: Attestation, speed: Speed | None) -> dict[str, Any]:
     """Return everything as plain data."""
     return {
         "python": found.subject.told,
@@ -239,7 +247,7 @@ def as_data(found: Attested, speed: Speed | None) -> dict[str, Any]:
     }
 
 
-def lines(found: Attested, speed: Speed | None) -> Sequence[str]:
+def lines(found: Attestation, speed: Speed | None) -> Sequence[str]:
     """Return everything as lines for people."""
     shown = [f"{found.subject.told}: {found.subject.program}, Python {found.build.version}"]
     shown += [f"{row.verdict.value:<13} {row.what}: {row.observed}" for row in found.rows]

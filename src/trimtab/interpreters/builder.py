@@ -20,7 +20,7 @@ from trimtab.environments import installing
 from trimtab.environments.installing import Run, Say
 from trimtab.errors import EngineError, InterpreterError, UsageError
 from trimtab.interpreters import failures, source, store, toolchain
-from trimtab.interpreters.options import BuildOptions, check_name, check_version, minor
+from trimtab.interpreters.options import BuildOptions, check_name, check_version, minor_version
 from trimtab.interpreters.store import Record
 from trimtab.interpreters.training import Training
 from trimtab.processes.recovery import reap_leftovers
@@ -38,7 +38,7 @@ _PROOF = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BuildRequest:
     """What to build. ``source`` is a file, "distribution" or a version; ``name`` "" for its own.
 
     ``jobs`` are processes of ``make``. ``training`` drives PGO in place of CPython's own tests.
@@ -86,7 +86,7 @@ class Site:
 
 
 def build(
-    wanted: Wanted,
+    wanted: BuildRequest,
     say: Say = lambda _: None,
     *,
     run: Run | None = None,
@@ -104,7 +104,7 @@ def build(
     work = store.work(name)
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with installing.locked(f"Python {name}", work, say, _PATIENCE):
+        with installing.installation_lock(f"Python {name}", work, say, _PATIENCE):
             if wanted.name and (found := _present(wanted)) is not None:
                 return found
             reap_leftovers(work)
@@ -119,7 +119,7 @@ def build(
         raise InterpreterError(str(error)) from error
 
 
-def _present(wanted: Wanted) -> Record | None:
+def _present(wanted: BuildRequest) -> Record | None:
     """Return the interpreter that has the name, if it is what is wanted.
 
     Raises:
@@ -148,7 +148,7 @@ def _clear(work: Path) -> None:
             one.unlink()
 
 
-def _build(wanted: Wanted, site: Site) -> Record:
+def _build(wanted: BuildRequest, site: Site) -> Record:
     site.say("[1/6] looking for compiler and headers")
     if wanted.options.bolt:
         toolchain.require_bolt(site.run)
@@ -158,7 +158,7 @@ def _build(wanted: Wanted, site: Site) -> Record:
     version = source.unpack(found, site.tree)
     check_version(wanted.options, version)
     if wanted.training is not None:
-        wanted.training.check(minor(version))
+        wanted.training.check(minor_version(version))
     applied, left = source.patch(found, site.tree, site.run, site.say)
     wanted = replace(wanted, name=wanted.name or f"{version}-{wanted.options.suffix}")
     if (there := _present(wanted)) is not None:
@@ -196,7 +196,7 @@ def _build(wanted: Wanted, site: Site) -> Record:
     return record
 
 
-def _make(wanted: Wanted, site: Site) -> None:
+def _make(wanted: BuildRequest, site: Site) -> None:
     """Run ``make``; with a training of ours, first as far as the profile, which is then judged."""
     make = ["make", f"-j{wanted.jobs}"]
     if wanted.training is None:
@@ -219,7 +219,7 @@ def _make(wanted: Wanted, site: Site) -> None:
 
 def _complete(output: str, site: Site) -> None:
     """Make sure that CPython's build, which goes on without a module, left none out."""
-    if modules := failures.unbuilt(output):
+    if modules := failures.unbuilt_modules(output):
         raise InterpreterError(
             f"every module of CPython must compile, but {', '.join(modules)} did not; "
             f"log: {site.log}"

@@ -39,7 +39,7 @@ def cause(output: str) -> str:
     return lines[-1][:300] if lines else "it said nothing"
 
 
-def unbuilt(output: str) -> list[str]:
+def unbuilt_modules(output: str) -> list[str]:
     """Return the modules that CPython's build could not compile, as it lists them at its end."""
     found = _UNBUILT.findall(output)
     return found[-1].split() if found else []

@@ -53,7 +53,7 @@ def fetch(version: str, name: str, say: Say, *, run: Run | None = None) -> Recor
     work = store.work(name)
     work.mkdir(parents=True, exist_ok=True)
     try:
-        with installing.locked(f"Python {name}", work, say, SECONDS):
+        with installing.installation_lock(f"Python {name}", work, say, SECONDS):
             home = _install(uv, version, run or installing.runner(work, say), say)
     except EngineError as error:
         raise InterpreterError(str(error)) from error

@@ -68,13 +68,13 @@ def check_version(options: BuildOptions, version: str) -> None:
     Raises:
         UsageError: it cannot.
     """
-    if options.bolt and minor(version) < _BOLT_SINCE:
+    if options.bolt and minor_version(version) < _BOLT_SINCE:
         raise UsageError(
             f"--bolt needs Python 3.12 or later, but the source is {version}: leave it out"
         )
 
 
-def minor(version: str) -> tuple[int, int]:
+def minor_version(version: str) -> tuple[int, int]:
     """Return (3, 11) of "3.11.2"."""
     first, second = version.split(".")[:2]
     return int(first), int(second)

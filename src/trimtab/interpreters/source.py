@@ -93,7 +93,7 @@ _DEFINE = "#ifndef Py_BUILD_CORE_BUILTIN\n#  define Py_BUILD_CORE_MODULE 1\n#end
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceArchive:
     """An archive at hand. ``told`` says where it came from; ``patches`` are for ``patch -p1``."""
 
     kind: str
@@ -103,7 +103,7 @@ class Source:
     patches: tuple[Path, ...] = ()
 
 
-def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> Source:
+def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> SourceArchive:
     """Return the source that ``asked`` names: a file, "distribution", or a version.
 
     Raises:
@@ -114,13 +114,13 @@ def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> So
     work.mkdir(parents=True, exist_ok=True)
     if asked == "distribution":
         package = debian.download(work, run, say)
-        found = Source(
+        found = SourceArchive(
             "distribution", package.archive, package.sha256, package.told, package.patches
         )
     elif _RELEASE.fullmatch(asked) and not Path(asked).exists():
         wanted = wanted or release_checksum(asked)
         path = download_release(asked, work, say)
-        found = Source("upstream", path, store.checksum(path), f"python.org, {path.name}")
+        found = SourceArchive("upstream", path, store.checksum(path), f"python.org, {path.name}")
     else:
         path = Path(asked).expanduser()
         if not path.is_file():
@@ -132,7 +132,7 @@ def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> So
             raise UsageError(
                 f"--source must be an archive of CPython's source, but {asked} is none"
             )
-        found = Source("file", path, store.checksum(path), path.name)
+        found = SourceArchive("file", path, store.checksum(path), path.name)
     if wanted is not None and found.sha256 != wanted:
         raise InterpreterError(
             f"{found.archive.name} must have the SHA-256 {wanted}, but has {found.sha256}: "
@@ -141,7 +141,7 @@ def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> So
     return found
 
 
-def unpack(source: Source, tree: Path) -> str:
+def unpack(source: SourceArchive, tree: Path) -> str:
     """Unpack an archive so that ``tree`` is CPython's folder; return its version.
 
     Raises:
@@ -185,7 +185,9 @@ def version(tree: Path, told: str) -> str:
     return found[1].rstrip("+")
 
 
-def patch(source: Source, tree: Path, run: Run, say: Say) -> tuple[Sequence[str], Sequence[str]]:
+def patch(
+    source: SourceArchive, tree: Path, run: Run, say: Say
+) -> tuple[Sequence[str], Sequence[str]]:
     """Apply the source's patches in order; return the names of those applied, and of the others.
 
     Each is tried first: one that does not fit (it builds on a change of the packaging) is left

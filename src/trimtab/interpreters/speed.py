@@ -70,7 +70,7 @@ def opponent(subject: Subject, against: str | None) -> Subject | None:
         record = subject.record
         plain = [
             one.name
-            for one in store.listed()
+            for one in store.list_records()
             if record is not None
             and one.version == record.version
             and one.name != record.name

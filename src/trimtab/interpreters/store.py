@@ -92,7 +92,7 @@ def read(name: str) -> Record | None:
         raise InterpreterError(f"the record {path} cannot be read: {error}") from error
 
 
-def listed() -> list[Record]:
+def list_records() -> list[Record]:
     """Return every interpreter on record, by name. One with a damaged record is left out."""
     found = []
     for path in sorted(folder().glob(f"*/{RECORD}")):
@@ -113,7 +113,7 @@ def find(name: str) -> tuple[Record, Path]:
     """
     record = read(check_name(name))
     if record is None:
-        names = ", ".join(one.name for one in listed()) or "none yet"
+        names = ", ".join(one.name for one in list_records()) or "none yet"
         raise UsageError(
             f"no Python is called {name!r} (there are: {names}): 'trimtab python build' makes one"
         )

@@ -92,7 +92,7 @@ class Training:
         return None
 
 
-def on_managed_engine() -> Training:
+def managed_training() -> Training:
     """Return the training with the packages of the embedded engine and the built-in model.
 
     Raises:

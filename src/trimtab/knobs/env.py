@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from trimtab.errors import LibraryMissingError, UsageError
 from trimtab.facts import Facts
-from trimtab.knobs.protocol import PRELOAD, Draft, preloaded, require_text, typed
+from trimtab.knobs.protocol import PRELOAD, Draft, parse_value, preload_libraries, require_text
 from trimtab.model import Check, CheckKind, HostWrite, Proof, Settings, Value
 
 
@@ -45,7 +45,7 @@ class Env:
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return the variable's value."""
         text = dict(settings.env).get(self.name)
-        return None if text is None else typed(text, self.kind)
+        return None if text is None else parse_value(text, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Preload:
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return the SONAME of the first preloaded library of this knob."""
-        for path in preloaded(settings):
+        for path in preload_libraries(settings):
             if soname := self._soname(path):
                 return soname
         return None

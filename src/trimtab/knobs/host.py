@@ -22,7 +22,7 @@ from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.facts.interrupts import Interrupt
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
-from trimtab.knobs.protocol import Draft, require_text, typed
+from trimtab.knobs.protocol import Draft, parse_value, require_text
 from trimtab.model import Check, CheckKind, HostWrite, Proof, Settings, Value
 
 
@@ -39,11 +39,11 @@ def write_host_file(draft: Draft, path: str, value: Value) -> None:
     draft.checks.append(Check(CheckKind.HOST_FILE, path, text, proves=Proof.DELIVERY))
 
 
-def host_file_value(writes: Sequence[HostWrite], path: str, kind: type[str] | type[int]) -> Value:
+def written_value(writes: Sequence[HostWrite], path: str, kind: type[str] | type[int]) -> Value:
     """Return the value that the writes give to a file, ``None`` if none."""
     for write_ in writes:
         if write_.path == path:
-            return typed(write_.text, kind)
+            return parse_value(write_.text, kind)
     return None
 
 
@@ -80,7 +80,7 @@ class Sysctl:
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return what the writes set; the live value is a fact, not a setting."""
-        return host_file_value(writes, self.path, self.kind)
+        return written_value(writes, self.path, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +113,10 @@ class Sysfs:
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return what the writes set, if they set all files to the same."""
         if "{cpu}" not in self.path:
-            return host_file_value(writes, self.path, self.kind)
+            return written_value(writes, self.path, self.kind)
         before, _, after = self.path.partition("{cpu}")
         mine = [w.path for w in writes if w.path.startswith(before) and w.path.endswith(after)]
-        values = {host_file_value(writes, path, self.kind) for path in mine}
+        values = {written_value(writes, path, self.kind) for path in mine}
         return values.pop() if len(values) == 1 else None
 
     def _paths(self, facts: Facts) -> tuple[str, ...]:
@@ -157,7 +157,7 @@ class ReadAhead:
         """Return what the writes set, if they set all disks to the same."""
         before, _, after = _PATH.partition("{disk}")
         values = {
-            host_file_value(writes, one.path, int)
+            written_value(writes, one.path, int)
             for one in writes
             if one.path.startswith(before) and one.path.endswith(after)
         }
@@ -291,5 +291,5 @@ class LoginLimit:
         """Return what the writes set."""
         for one in writes:
             if one.path == f"limits:{self.name}":
-                return typed(one.text, int)
+                return parse_value(one.text, int)
         return None

@@ -15,7 +15,7 @@ from trimtab.model import HostWrite, Settings, Value
 
 
 @dataclass(frozen=True, slots=True)
-class Manual:
+class ManualSetting:
     """``where`` it is set, as people write it; ``setting`` is its name in findings."""
 
     where: str

@@ -40,7 +40,7 @@ class Draft:
             argv=list(settings.argv),
             env={name: value for name, value in env.items() if name != PRELOAD},
             unset=set(settings.unset),
-            preload=list(preloaded(settings)),
+            preload=list(preload_libraries(settings)),
             affinity=settings.affinity,
         )
 
@@ -68,7 +68,7 @@ class Draft:
         return tuple(HostWrite(path, text) for path, text in self.writes.items())
 
 
-def preloaded(settings: Settings) -> tuple[str, ...]:
+def preload_libraries(settings: Settings) -> tuple[str, ...]:
     """Return the libraries of ``LD_PRELOAD`` first to last; ld.so splits it at colon and space."""
     inherited = re.split(r"[:\s]+", dict(settings.env).get(PRELOAD, ""))
     return (*settings.preload, *(path for path in inherited if path))
@@ -118,7 +118,7 @@ def require_text(place: str, value: Value) -> str:
     return text
 
 
-def typed(text: str, kind: type[str] | type[int]) -> Value:
+def parse_value(text: str, kind: type[str] | type[int]) -> Value:
     """Return text as the kind of value the knob holds; text that is no such number stays text."""
     if kind is int:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from trimtab import rules
 from trimtab.lint.context import parse_context
-from trimtab.lint.scenes import scenes, told_by_text
+from trimtab.lint.scenes import document_situation, scenes
 from trimtab.model.document import Document
 from trimtab.model.finding import Finding
 from trimtab.model.situation import Situation
@@ -29,9 +29,9 @@ def read(name: str, text: str) -> Document:
 
 def check(document: Document, situation: Situation) -> tuple[Finding, ...]:
     """Return the findings of a document, in the order of its lines."""
-    found = [*rules.in_text(document, told_by_text(document, situation))]
+    found = [*rules.text_findings(document, document_situation(document, situation))]
     for scene in scenes(document, situation):
-        found += rules.in_process(scene)
+        found += rules.process_findings(scene)
     return tuple(sorted(dict.fromkeys(found), key=_position))
 
 

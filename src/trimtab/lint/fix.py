@@ -21,7 +21,7 @@ from trimtab.lint import yaml_removal
 from trimtab.lint.grammar import Statement, statement
 from trimtab.model.document import Document, Place, Setting
 from trimtab.model.finding import Action, Finding
-from trimtab.redaction import masked
+from trimtab.redaction import mask_text
 
 _BEFORE = re.compile(
     r"\s*(?:-\s+)?(?:name:\s*)?(?:export\s+|declare -x\s+|ENV\s+|Environment=|(?:-e|--env)[\s=]+)?"
@@ -224,7 +224,7 @@ def diff(name: str, before: str, after: str) -> Iterator[str]:
     lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), name, f"{name} (fixed)", lineterm=""
     )
-    yield from map(masked, lines)
+    yield from map(mask_text, lines)
 
 
 def obstacle(path: Path) -> str | None:

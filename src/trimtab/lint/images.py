@@ -32,7 +32,7 @@ def split(image: str) -> tuple[str, str, str]:
     return (above[-1] if above else ""), name, tag
 
 
-def told_by_image(image: str) -> Situation:
+def image_situation(image: str) -> Situation:
     """Return what the name tells; nothing for a name that is not known."""
     organisation, name, tag = split(image)
     if "$" in name:

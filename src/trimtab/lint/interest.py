@@ -23,6 +23,6 @@ def known_variables() -> frozenset[str]:
     return frozenset({*names, "LD_PRELOAD"})
 
 
-def interesting(name: str) -> bool:
+def is_serving_variable(name: str) -> bool:
     """Whether a variable is one that a serving process, not the script itself, is to read."""
     return name in known_variables() or name.startswith(FAMILIES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from trimtab.lint import check
-from trimtab.lint.suppress import split, unknown
+from trimtab.lint.suppress import split, unknown_rules
 from trimtab.model.document import Document, Place
 from trimtab.model.finding import Finding, Severity
 from trimtab.model.situation import Situation
@@ -34,7 +34,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FindingFilter:
     """Which findings are wanted: rules by glob, and a least severity."""
 
     select: Sequence[str] = ()
@@ -54,21 +54,21 @@ class Choice:
 def report_on(
     documents: Sequence[Document],
     situation: Situation,
-    choice: Choice | None = None,
+    choice: FindingFilter | None = None,
     others: Mapping[str, Sequence[Finding]] | None = None,
 ) -> Report:
     """Return what is found in documents.
 
     ``others`` are findings of another judge than the rules, by file: chosen and suppressed alike.
     """
-    wanted = choice or Choice()
+    wanted = choice or FindingFilter()
     standing: list[Finding] = []
     silenced: list[Finding] = []
     for document in documents:
         found = [*check(document, situation), *(others or {}).get(document.file, ())]
         chosen = [one for one in sorted(found, key=_line) if wanted.wants(one)]
         stand, off = split(document, chosen)
-        standing += [*stand, *(one for one in unknown(document) if wanted.wants(one))]
+        standing += [*stand, *(one for one in unknown_rules(document) if wanted.wants(one))]
         silenced += off
     return Report(
         tuple(document.file for document in documents),

@@ -27,7 +27,7 @@ _RELEASE: Final = re.compile(r"v?\d+(\.\d+)+((rc|\.?post)\d+)?")
 _DEFAULT: Final = re.compile(r"\$\{\w+:?-([^${}]*)\}")
 
 
-def told_by_requirements(document: Document) -> Situation:
+def required_versions(document: Document) -> Situation:
     """Return the versions that the commands of a text install, each where only one is named."""
     found: dict[str, set[str]] = {}
     for command in document.commands:
@@ -38,7 +38,7 @@ def told_by_requirements(document: Document) -> Situation:
     )
 
 
-def filled(text: str, document: Document) -> str:
+def fill_defaults(text: str, document: Document) -> str:
     """Return a text with the defaults of its variables: ``${TAG:-v1}``, and a Dockerfile's ARG."""
     text = _DEFAULT.sub(r"\1", text)
     if document.kind != "dockerfile" or "$" not in text:
@@ -53,7 +53,7 @@ def _installed(command: Command, document: Document) -> Iterator[tuple[str, str]
     """Yield (package, version) of each requirement among a command's words and its input."""
     program = command.words[0].rpartition("/")[2] if command.words else ""
     for word in (*command.words, *(command.stdin or "").splitlines()):
-        text = filled(word.strip().strip("'\""), document)
+        text = fill_defaults(word.strip().strip("'\""), document)
         if program in _CONDA:
             text = re.sub(r"^(?:[\w.-]+::)?(\w[\w-]*)=(?=\d)", r"\1==", text)
         if match := _REQUIREMENT.fullmatch(text.partition(";")[0].partition(" #")[0].strip()):

@@ -9,8 +9,8 @@ from dataclasses import fields, replace
 from trimtab.catalog import Scene
 from trimtab.facts.parsing import parse_cpu_list
 from trimtab.lint import quotas
-from trimtab.lint.images import told_by_image
-from trimtab.lint.requirements import filled, told_by_requirements
+from trimtab.lint.images import image_situation
+from trimtab.lint.requirements import fill_defaults, required_versions
 from trimtab.model.document import Document, Launch
 from trimtab.model.situation import Situation
 
@@ -18,10 +18,10 @@ from trimtab.model.situation import Situation
 def scenes(document: Document, situation: Situation) -> Iterator[Scene]:
     """Yield one scene for each process that the text starts."""
     host = {one.name: one for one in document.host}
-    required = told_by_requirements(document)
+    required = required_versions(document)
     for launch in document.launches:
         yield Scene(
-            situation=merged(told_by(launch, situation, document), required),
+            situation=merge_situations(launch_situation(launch, situation, document), required),
             argv=launch.argv,
             env={one.name: one for one in launch.env},
             options={one.name: one for one in launch.options},
@@ -33,17 +33,17 @@ def scenes(document: Document, situation: Situation) -> Iterator[Scene]:
         )
 
 
-def told_by(launch: Launch, situation: Situation, document: Document) -> Situation:
+def launch_situation(launch: Launch, situation: Situation, document: Document) -> Situation:
     """Return the situation with what a launch tells of it; what was given outranks that."""
     image = launch.container.image if launch.container is not None else ""
-    told = told_by_image(filled(image, document))
+    told = image_situation(fill_defaults(image, document))
     if launch.container is not None or launch.inside is True:
         told = replace(told, container=True)
-    told = merged(told, _devices(launch), _cpus(launch))
+    told = merge_situations(told, _devices(launch), _cpus(launch))
     devices = next((o.value for o in launch.env if o.name == "ASCEND_RT_VISIBLE_DEVICES"), "")
     if re.fullmatch(r"\d+(,\d+)*", devices):
         told = replace(told, platform="ascend", npus=devices.count(",") + 1)
-    return merged(situation, told)
+    return merge_situations(situation, told)
 
 
 def _cpus(launch: Launch) -> Situation:
@@ -67,15 +67,15 @@ def _devices(launch: Launch) -> Situation:
     return Situation()
 
 
-def told_by_text(document: Document, situation: Situation) -> Situation:
+def document_situation(document: Document, situation: Situation) -> Situation:
     """Return the situation with what all containers of a text tell alike."""
-    images = (told_by_image(filled(one.image, document)) for one in document.containers)
+    images = (image_situation(fill_defaults(one.image, document)) for one in document.containers)
     told = {repr(one): one for one in images}
-    required = told_by_requirements(document)
-    return merged(situation, *(told.values() if len(told) == 1 else ()), required)
+    required = required_versions(document)
+    return merge_situations(situation, *(told.values() if len(told) == 1 else ()), required)
 
 
-def merged(first: Situation, *others: Situation) -> Situation:
+def merge_situations(first: Situation, *others: Situation) -> Situation:
     """Return a situation in which each part is that of the first one that knows it."""
     known: dict[str, object] = {}
     for field in fields(Situation):

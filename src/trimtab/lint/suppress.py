@@ -29,7 +29,7 @@ def split(
     return stand, tuple(one for one in found if silenced(one))
 
 
-def unknown(document: Document) -> Iterator[Finding]:
+def unknown_rules(document: Document) -> Iterator[Finding]:
     """Yield a finding for each suppressed rule that does not exist: it silences nothing."""
     known = {*rules.all_rules(), UNKNOWN, ORACLE, "all"}
     lines = document.text.split("\n")

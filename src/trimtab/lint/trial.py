@@ -11,7 +11,7 @@ from trimtab.errors import UsageError
 from trimtab.lint import fix
 from trimtab.lint.grammar import errors
 from trimtab.lint.readers import read
-from trimtab.lint.yaml_removal import empties
+from trimtab.lint.yaml_removal import count_empty_values
 from trimtab.model.document import Document, Launch, Setting
 from trimtab.model.finding import Action, Finding, Severity
 
@@ -20,7 +20,7 @@ Check = Callable[[Document], Sequence[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class FixedText:
     """A text with its fixes made: ``fixed`` are the findings that went, ``left`` what remains."""
 
     text: str
@@ -28,7 +28,7 @@ class Fixed:
     left: tuple[Finding, ...]
 
 
-def all_fixed(document: Document, check: Check, wants: Callable[[Finding], bool]) -> Fixed:
+def fix_all(document: Document, check: Check, wants: Callable[[Finding], bool]) -> FixedText:
     """Return a document's text after every wanted fix that can be made without another change."""
     fixed: list[Finding] = []
     while True:
@@ -40,10 +40,12 @@ def all_fixed(document: Document, check: Check, wants: Callable[[Finding], bool]
                 document = after
                 break
         else:
-            return Fixed(document.text, tuple(fixed), tuple(filter(wants, found)))
+            return FixedText(document.text, tuple(fixed), tuple(filter(wants, found)))
 
 
-def fixable(document: Document, findings: Iterable[Finding], check: Check) -> set[Finding]:
+def fixable_findings(
+    document: Document, findings: Iterable[Finding], check: Check
+) -> set[Finding]:
     """Return the findings that a fix mends, each tried on its own."""
     chosen = [one for one in findings if one.remedy is not None]
     every = check(document) if chosen else ()
@@ -65,7 +67,7 @@ def attempt(
             continue
         if (
             errors(after) <= errors(document)
-            and empties(after) <= empties(document)
+            and count_empty_values(after) <= count_empty_values(document)
             and _same(document, after, finding, made)
             and _mended(every, check(after), finding)
         ):

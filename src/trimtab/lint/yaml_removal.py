@@ -47,7 +47,7 @@ def spans(text: str, made: Setting) -> Iterator[tuple[int, int]]:
             yield span
 
 
-def empties(document: Document) -> int:
+def count_empty_values(document: Document) -> int:
     """Return how many values a YAML text leaves out: what loses its last item is one more."""
     import yaml
 

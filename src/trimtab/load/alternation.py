@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trimtab.load.connection import Target
-from trimtab.load.driver import Driver, Run, Watch
+from trimtab.load.connection import LoadTarget
+from trimtab.load.driver import Driver, LoadRun, Watch
 from trimtab.load.workload import Workload
 from trimtab.model import Request
 
@@ -38,7 +38,7 @@ class Toggle:
         return self.tuning if self.order[index] else ""
 
 
-def longer(workload: Workload, toggle: Toggle) -> Workload:
+def lengthen(workload: Workload, toggle: Toggle) -> Workload:
     """Return the workload with enough requests for the pauses: as many again as are measured."""
     each = max(workload.window_requests, 2 * (workload.concurrency or 0))
     windows = len(toggle.order)
@@ -46,18 +46,18 @@ def longer(workload: Workload, toggle: Toggle) -> Workload:
     return workload.model_copy(update={"windows": windows + pauses})
 
 
-class Toggling(Driver):
+class TogglingDriver(Driver):
     """A driver that cuts at the begin and at the end of each window, with a pause between."""
 
     def __init__(
         self,
-        target: Target,
+        target: LoadTarget,
         workload: Workload,
         requests: tuple[Request, ...],
         watch: Watch,
         toggle: Toggle,
     ) -> None:
-        planned = min(len(requests), longer(workload, toggle).requests)
+        planned = min(len(requests), lengthen(workload, toggle).requests)
         super().__init__(target, workload, requests, watch, planned)
         self._run.apart = True
         self._toggle = toggle
@@ -66,7 +66,7 @@ class Toggling(Driver):
         self._until: float = workload.warmup
         """The progress at which a window or a pause is over; infinite during a switch."""
 
-    async def run(self) -> Run:
+    async def run(self) -> LoadRun:
         """Run the load to its end, however it ends; raises what a switch raised."""
         try:
             return await super().run()

@@ -23,7 +23,7 @@ from numpy.random import default_rng
 from trimtab.http_client import loopback
 from trimtab.http_client.loopback import OWN_LIMITS, client_limit
 from trimtab.load import transport
-from trimtab.load.connection import Connection, Exchange, Target
+from trimtab.load.connection import Connection, Exchange, LoadTarget
 from trimtab.model import Request
 
 _CONNECT_SECONDS: Final = 10.0
@@ -39,7 +39,7 @@ class Client:
 
     def __init__(
         self,
-        target: Target,
+        target: LoadTarget,
         requests: Sequence[Request],
         deadline: float,
         on_end: Callable[[Exchange], None],
@@ -161,7 +161,7 @@ TOKENS: Final = 24
 _SECONDS: Final = 120.0
 
 
-def greedy(
+def greedy_tokens(
     url: str, model: str, vocab: int, floor: int, key: str | None = None
 ) -> tuple[tuple[int, ...], ...]:
     """Return the token ids with which the server answers each prompt at temperature 0.

@@ -16,7 +16,7 @@ import httptools
 
 from trimtab.http_client.address import Address, parse
 from trimtab.http_client.framing import HEAD_BYTES, Framing
-from trimtab.http_client.loopback import Reply, head, refusal
+from trimtab.http_client.loopback import HttpReply, head, refusal
 from trimtab.load import transport
 from trimtab.load.sse import Piece, describe_error
 from trimtab.model import Request
@@ -26,7 +26,7 @@ PATH = "/v1/completions"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LoadTarget:
     """Where requests go: the server's address, the served model's name, its key if any."""
 
     address: Address
@@ -34,7 +34,7 @@ class Target:
     key: str | None = None
 
     @classmethod
-    def parse(cls, url: str, model: str, key: str | None = None) -> Target:
+    def parse(cls, url: str, model: str, key: str | None = None) -> LoadTarget:
         """Parse a server's URL (see `trimtab.http_client.address`).
 
         Raises:
@@ -114,7 +114,7 @@ class Connection(Framing):
         self._on_read = on_read
         self._on_end = on_end
         self._on_lost = on_lost
-        self._wire: transport.Writable | None = None
+        self._wire: transport.ByteSink | None = None
         self._exchange: Exchange | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._arrived = 0.0
@@ -141,7 +141,7 @@ class Connection(Framing):
         if self._wire is not None:
             self._wire.abort()
 
-    def connection_made(self, opened: transport.Writable) -> None:
+    def connection_made(self, opened: transport.ByteSink) -> None:
         """Take the socket."""
         self._wire = opened
         self.usable = True
@@ -208,7 +208,7 @@ class Connection(Framing):
     def _refused(self, exchange: Exchange) -> str:
         assert exchange.status is not None
         if self.location:
-            return refusal(PATH, Reply(exchange.status, b"", self.location))
+            return refusal(PATH, HttpReply(exchange.status, b"", self.location))
         body = b"".join(body for _, body in exchange.pieces)
         return f"HTTP {exchange.status}: {self.compressed or describe_error(body)}"
 

@@ -9,12 +9,12 @@ from numpy.random import default_rng
 from trimtab.errors import UsageError
 from trimtab.knobs.server_arg import human_int, option_value
 from trimtab.load.lengths import draw
-from trimtab.load.workload import Workload, recorded
+from trimtab.load.workload import Workload, trace_requests
 
 _OPTION = "--max-model-len"
 
 
-def longest(workload: Workload, seed: int = 0) -> int | None:
+def longest_request(workload: Workload, seed: int = 0) -> int | None:
     """Return the most tokens that a request of a load has, prompt and answer together.
 
     Lengths that are distributions are drawn, for their upper bounds may never come: a load of
@@ -24,7 +24,7 @@ def longest(workload: Workload, seed: int = 0) -> int | None:
     if workload.prompts is not None:
         return None
     if workload.arrival.trace is not None:
-        entries = recorded(workload)
+        entries = trace_requests(workload)
         return max((one.input_tokens + one.output_tokens for one in entries), default=None)
     assert workload.input_tokens is not None
     assert workload.output_tokens is not None
@@ -54,7 +54,7 @@ def _conversations(each: Sequence[int], turns: Sequence[int], streams: int) -> l
     return found
 
 
-def asked_context(argv: Sequence[str]) -> int | None:
+def requested_context(argv: Sequence[str]) -> int | None:
     """Return the length that ``--max-model-len`` of a command line names, ``None`` without one.
 
     vLLM's units are understood: 32k is 32,000 and 32K is 32,768; "auto" and -1 name none.
@@ -71,7 +71,7 @@ def require_context(workload: Workload, limit: int | None, source: str) -> None:
     Raises:
         UsageError: it does not fit.
     """
-    tokens = None if limit is None else longest(workload)
+    tokens = None if limit is None else longest_request(workload)
     if limit is not None and tokens is not None and tokens > limit:
         raise UsageError(
             f"workload {workload.name} has requests of up to {tokens:,} tokens (prompt and "

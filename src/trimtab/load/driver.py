@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Final
 
 from trimtab.load.client import Client
-from trimtab.load.connection import Exchange, Target
+from trimtab.load.connection import Exchange, LoadTarget
 from trimtab.load.guards import Readings
 from trimtab.load.readings import HostReader, client_cpu
 from trimtab.load.steady_state import WarmUp
@@ -46,7 +46,7 @@ class Watch:
 
 
 @dataclass(slots=True)
-class Run:
+class LoadRun:
     """What a load left: instants are of ``perf_counter``.
 
     ``cuts`` are the instants between windows (the first is the end of the warm-up), with the
@@ -85,7 +85,7 @@ class Driver:
 
     def __init__(
         self,
-        target: Target,
+        target: LoadTarget,
         workload: Workload,
         requests: tuple[Request, ...],
         watch: Watch,
@@ -97,7 +97,7 @@ class Driver:
         self._client = Client(
             target, requests, workload.request_deadline, self._on_end, self._on_read
         )
-        self._run = Run()
+        self._run = LoadRun()
         self._planned = workload.requests if planned is None else planned
         self._warmup = WarmUp(workload, requests[self._planned :])
         self._next = 0
@@ -111,7 +111,7 @@ class Driver:
         self._finished: asyncio.Future[str] | None = None
         self._said = ""
 
-    async def run(self) -> Run:
+    async def run(self) -> LoadRun:
         """Run the load to its end, however it ends."""
         self._finished = asyncio.get_running_loop().create_future()
         concurrency = self._workload.concurrency

@@ -42,7 +42,7 @@ def require_completions(url: str, model: str, key: str | None, workload: Workloa
         raise EndpointMissingError(f"{url}: POST {PATH} {why}")
 
 
-def _why(reply: loopback.Reply, model: str) -> str:
+def _why(reply: loopback.HttpReply, model: str) -> str:
     """Return why a load cannot be sent, "" if it can."""
     said = describe_error(reply.body)
     answer = f"answers {reply.status}" + (f" ({said})" if said else "")

@@ -15,7 +15,7 @@ _OPEN_LOOP: Final = 4096
 """Streams that an open loop may have at once: it opens one for each request that waits."""
 
 
-def needed(workload: Workload) -> int:
+def required_files(workload: Workload) -> int:
     """Return how many files a load may have open at once.
 
     A closed loop has as many streams as it names. In an open loop every request of the load may
@@ -31,7 +31,7 @@ def require_files(workload: Workload) -> None:
     Raises:
         UsageError: the hard limit is below what the load needs at least.
     """
-    wanted = needed(workload)
+    wanted = required_files(workload)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return

@@ -22,7 +22,7 @@ ENOUGH = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class TrafficCounts:
     """What a server's metrics page counts, summed over engines.
 
     Histograms map a bucket's upper bound (inclusive, ``inf`` for the last) to how many finished
@@ -39,13 +39,13 @@ class Counted:
         """Finished requests."""
         return sum(self.prompt.values())
 
-    def since(self, earlier: Counted) -> Counted:
+    def since(self, earlier: TrafficCounts) -> TrafficCounts:
         """Return what was counted between two readings.
 
         Raises:
             WorkloadError: the counters went back: the server was restarted in between.
         """
-        found = Counted(
+        found = TrafficCounts(
             {at: count - earlier.prompt.get(at, 0.0) for at, count in self.prompt.items()},
             {at: count - earlier.output.get(at, 0.0) for at, count in self.output.items()},
             self.queries - earlier.queries,
@@ -56,7 +56,7 @@ class Counted:
         return found
 
 
-def parse(page: str) -> Counted:
+def parse(page: str) -> TrafficCounts:
     """Return what a ``/metrics`` page counts.
 
     Raises:
@@ -82,7 +82,7 @@ def parse(page: str) -> Counted:
         raise WorkloadError(
             f"the metrics do not hold {PROMPT}: vLLM counts it unless --disable-log-stats is given"
         )
-    return Counted(
+    return TrafficCounts(
         _single(cumulated[PROMPT]),
         _single(cumulated[OUTPUT]),
         sums.get(_QUERIES, 0.0),
@@ -99,7 +99,7 @@ def _single(cumulated: Mapping[float, float]) -> dict[float, float]:
     }
 
 
-def workload_of(seen: Counted, seconds: float | None) -> dict[str, object]:
+def workload_of(seen: TrafficCounts, seconds: float | None) -> dict[str, object]:
     """Return the keys of a workload file for the traffic that was counted.
 
     Args:

@@ -90,7 +90,7 @@ def void_reasons(
         *errors(ended),
         *token_counts(ended, asked),
         *dispatch(due),
-        *others(used),
+        *interference(used),
     )
 
 
@@ -163,7 +163,7 @@ def shares(before: Readings, after: Readings, seconds: float) -> dict[str, float
     return {**found, "steal": (after.host.steal - before.host.steal) / total}
 
 
-def unsteady(throughputs: Sequence[float]) -> str:
+def scatter_reason(throughputs: Sequence[float]) -> str:
     """Return why a start's windows are no measurement, "" if they are steady enough.
 
     ``throughputs`` are those of its valid windows, in closed loop: the load is constant then.
@@ -176,7 +176,7 @@ def unsteady(throughputs: Sequence[float]) -> str:
     return f"throughput scattered by {scatter:.0%} between windows, above {SCATTER_LIMIT:.0%}"
 
 
-def others(used: Mapping[str, float]) -> tuple[str, ...]:
+def interference(used: Mapping[str, float]) -> tuple[str, ...]:
     """Void the window if the client may have been the bottleneck, or others took the machine.
 
     ``used`` is what :func:`shares` found; what it could not read is not judged.

@@ -57,7 +57,7 @@ _COUNTED: Final = ("vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_to
 were preempted and come again are not in them."""
 
 
-def cached(url: str, key: str | None = None) -> tuple[float, float] | None:
+def cache_counts(url: str, key: str | None = None) -> tuple[float, float] | None:
     """Return the prompt tokens that a server looked up in its prefix cache, and those it found.
 
     ``None`` if it does not tell.
@@ -73,7 +73,7 @@ def parse(page: bytes) -> tuple[float, float] | None:
     return None if queries is None or hits is None else (queries, hits)
 
 
-def reusable(prompts: Iterable[tuple[int, ...]]) -> int:
+def reusable_tokens(prompts: Iterable[tuple[int, ...]]) -> int:
     """Return how many tokens of some prompts a perfect prefix cache, empty at first, would serve.
 
     That is all tokens less the nodes of the prompts' trie, and so the sum of what neighbours in
@@ -95,7 +95,7 @@ def _common(first: tuple[int, ...], second: tuple[int, ...]) -> int:
     return low
 
 
-def carried_over(
+def carry_over(
     before: tuple[float, float] | None, after: tuple[float, float] | None, explained: int
 ) -> str:
     """Return why the cache was not as empty as for any other arm, "" if nothing says so.
@@ -130,7 +130,7 @@ def incarnation(url: str, key: str | None = None) -> float | None:
     return _sums(url, key, _BEGAN).get(_BEGAN)
 
 
-def in_flight(url: str, key: str | None = None) -> float | None:
+def requests_in_flight(url: str, key: str | None = None) -> float | None:
     """Return how many requests a vLLM server works on or has queued; ``None`` if it hides it."""
     counts = _sums(url, key, *_BUSY)
     return sum(counts.values()) if counts else None
@@ -152,7 +152,7 @@ def drain(
     A server that does not tell is taken to be idle.
     """
     waited = 0.0
-    while (busy := in_flight(url, key)) and waited < patience:
+    while (busy := requests_in_flight(url, key)) and waited < patience:
         sleep(0.5)
         waited += 0.5
     return int(busy or 0)

@@ -96,7 +96,7 @@ class Lengths(BaseModel):
         return LONGEST
 
 
-def canonical(given: object) -> object:
+def canonical_form(given: object) -> object:
     """Bring the forms of a file (number, list, mapping) into the one form of the record.
 
     Raises:
@@ -111,7 +111,7 @@ def canonical(given: object) -> object:
     raise ValueError(f"must be {_FORMS}")
 
 
-LengthsField = Annotated[Lengths, BeforeValidator(canonical)]
+LengthsField = Annotated[Lengths, BeforeValidator(canonical_form)]
 
 
 def draw(lengths: Lengths, count: int, group: int, rng: Generator) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from trimtab.load import saturation, steady_state
 from trimtab.load.connection import Exchange
-from trimtab.load.driver import Run
+from trimtab.load.driver import LoadRun
 from trimtab.load.records import record_of
 from trimtab.load.workload import Workload
 from trimtab.model import RequestRecord
@@ -15,7 +15,7 @@ GiveUp = Callable[[Sequence[RequestRecord]], bool]
 """Whether a load may end early, from the records so far, warm-up included."""
 
 
-class Early:
+class EarlyStop:
     """Decides whether an open loop need not run to its end; decodes each answer once.
 
     ``why`` is the sentence if it need not. It looks each time another eighth of the measured
@@ -55,16 +55,16 @@ def _over_saturated(
     measured = [one.intended for one in records if one.index >= warmup]
     if not measured:
         return ""
-    return saturation.over_saturated(records, waiting, min(measured), max(measured))
+    return saturation.over_saturation(records, waiting, min(measured), max(measured))
 
 
 def marks_of(
-    run: Run, workload: Workload, records: Sequence[RequestRecord], left_out: Sequence[str]
+    run: LoadRun, workload: Workload, records: Sequence[RequestRecord], left_out: Sequence[str]
 ) -> dict[str, str]:
     """Return what a reader must know of the load, by kind."""
     why, saturated = run.unsteady, ""
     if workload.concurrency is None and workload.arrival.ramp_to is None:  # a ramp is to rise
-        why = steady_state.unsteady_arrivals(
+        why = steady_state.arrival_unsteadiness(
             [one for one in records if one.index < workload.warmup]
         )
         saturated = _over_saturated(run.begun, workload.warmup, records, run.unfinished)

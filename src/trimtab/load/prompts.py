@@ -36,7 +36,7 @@ _SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class PromptText:
     """A prompt, and its answer as text or as a number of tokens."""
 
     prompt: str
@@ -44,7 +44,7 @@ class Text:
     output_tokens: int = 0
 
 
-def read_texts(path: Path) -> list[Text]:
+def read_texts(path: Path) -> list[PromptText]:
     """Return the requests of a file.
 
     Raises:
@@ -85,14 +85,14 @@ def _lines(path: Path, content: str) -> Iterator[tuple[str, object]]:
             raise WorkloadError(f"prompts {path}, line {number}: must be JSON: {error}") from error
 
 
-def _text(path: Path, where: str, row: object) -> Text | None:
+def _text(path: Path, where: str, row: object) -> PromptText | None:
     """Return a request, ``None`` for a conversation without a question and an answer."""
     match row:
         case {"prompt": str(prompt), "output_tokens": int(tokens)} if tokens > 0:
-            return Text(prompt, output_tokens=tokens)
+            return PromptText(prompt, output_tokens=tokens)
         case {"conversations": [*turns]} | {"conversation": [*turns]}:
             said = [_value(turn) for turn in turns[:2]]
-            return Text(said[0], said[1]) if len(said) == 2 and all(said) else None
+            return PromptText(said[0], said[1]) if len(said) == 2 and all(said) else None
     raise WorkloadError(
         f"prompts {path}, {where}: must hold prompt and output_tokens, or conversations"
     )
@@ -106,7 +106,7 @@ def _value(turn: object) -> str:
 
 
 def pick(
-    texts: Sequence[Text],
+    texts: Sequence[PromptText],
     count: int,
     rng: Generator,
     tokenize: Tokenize,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from trimtab.load.connection import Exchange
-from trimtab.load.driver import Run
-from trimtab.load.sse import Answer, decode
+from trimtab.load.driver import LoadRun
+from trimtab.load.sse import CompletionStream, decode
 from trimtab.model import RequestRecord
 
 
@@ -36,11 +36,11 @@ def record_of(exchange: Exchange, begun: float) -> RequestRecord:
     return _record(exchange, _answer(exchange), begun)
 
 
-def _answer(exchange: Exchange) -> Answer:
+def _answer(exchange: Exchange) -> CompletionStream:
     return decode(exchange.pieces if exchange.status == HTTPStatus.OK else ())
 
 
-def _record(exchange: Exchange, answer: Answer, begun: float) -> RequestRecord:
+def _record(exchange: Exchange, answer: CompletionStream, begun: float) -> RequestRecord:
     never = begun if exchange.done is None else exchange.done  # no connection was to be had
     intended = never if exchange.intended is None else exchange.intended
     sent = intended if exchange.sent is None else exchange.sent
@@ -56,7 +56,7 @@ def _record(exchange: Exchange, answer: Answer, begun: float) -> RequestRecord:
     )
 
 
-def _incomplete(exchange: Exchange, answer: Answer) -> str:
+def _incomplete(exchange: Exchange, answer: CompletionStream) -> str:
     """Return why an answer that ended without an error is not whole, "" if it is."""
     if exchange.done is None:
         return ""
@@ -69,7 +69,7 @@ def _incomplete(exchange: Exchange, answer: Answer) -> str:
     return ""
 
 
-def partial_records(run: Run, records: Sequence[RequestRecord]) -> list[RequestRecord]:
+def partial_records(run: LoadRun, records: Sequence[RequestRecord]) -> list[RequestRecord]:
     """Return the requests cut off at the load's end, so that their tokens so far count.
 
     Without them the last window would lack the tokens of every stream that was open at its

@@ -11,8 +11,8 @@ from trimtab.errors import WorkloadError
 from trimtab.load.arrival import instants
 from trimtab.load.lengths import draw
 from trimtab.load.prompts import Tokenize, pick
-from trimtab.load.trace import BLOCK, Entry
-from trimtab.load.workload import Workload, recorded, written
+from trimtab.load.trace import BLOCK, TraceRequest
+from trimtab.load.workload import Workload, file_prompts, trace_requests
 from trimtab.model import Request
 
 _DISTINCT = 8  # leading tokens that no two prompts share, no more than a small cache block
@@ -45,7 +45,7 @@ def build_requests(
     count = workload.requests
     if workload.prompts is not None:
         assert tokenize is not None
-        texts = written(workload)
+        texts = file_prompts(workload)
         drawn = pick(texts, count, lengths, tokenize, where=workload.prompts, say=say)
         at = instants(workload.arrival, count, arrivals)
         return tuple(
@@ -69,20 +69,20 @@ def build_requests(
     )
 
 
-def _entries(workload: Workload, count: int, rng: Generator) -> tuple[Entry, ...]:
+def _entries(workload: Workload, count: int, rng: Generator) -> tuple[TraceRequest, ...]:
     """Return what each request is like: recorded, or drawn (its time then means nothing)."""
     if workload.arrival.trace is not None:
-        return recorded(workload)
+        return trace_requests(workload)
     assert workload.input_tokens is not None
     assert workload.output_tokens is not None
     group = workload.window_requests
     inputs = draw(workload.input_tokens, count, group, rng)
     outputs = draw(workload.output_tokens, count, group, rng)
-    return tuple(Entry(0.0, *pair) for pair in zip(inputs, outputs, strict=True))
+    return tuple(TraceRequest(0.0, *pair) for pair in zip(inputs, outputs, strict=True))
 
 
 def _prompts(
-    workload: Workload, entries: Sequence[Entry], vocab: int, rng: Generator
+    workload: Workload, entries: Sequence[TraceRequest], vocab: int, rng: Generator
 ) -> list[tuple[int, ...]]:
     low, high = workload.vocabulary_floor, vocab * 9 // 10
     if high <= low:
@@ -112,7 +112,7 @@ def _prompts(
 
 def _conversations(
     workload: Workload,
-    entries: Sequence[Entry],
+    entries: Sequence[TraceRequest],
     prompts: Sequence[tuple[int, ...]],
     vocab: int,
     rng: Generator,

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 
 from trimtab import formatting
 from trimtab.errors import ClientLimitError, WorkloadError
-from trimtab.load.alternation import Toggle, Toggling, longer
-from trimtab.load.connection import Target
-from trimtab.load.driver import Driver, Run, Watch
+from trimtab.load.alternation import Toggle, TogglingDriver, lengthen
+from trimtab.load.connection import LoadTarget
+from trimtab.load.driver import Driver, LoadRun, Watch
 from trimtab.load.files import require_files
 from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
-from trimtab.load.isolation import cached, carried_over, drain, reusable
-from trimtab.load.marks import Early, GiveUp, marks_of
+from trimtab.load.isolation import cache_counts, carry_over, drain, reusable_tokens
+from trimtab.load.marks import EarlyStop, GiveUp, marks_of
 from trimtab.load.prompts import Tokenize, tokenizer
 from trimtab.load.readings import HostReader, host_cpu
 from trimtab.load.records import partial_records, records_of
@@ -100,18 +100,18 @@ def run_load(
             server.
         TrimtabError: the toggle could not be switched.
     """
-    target = Target.parse(url, model, key)
+    target = LoadTarget.parse(url, model, key)
     require_files(workload)
     left_out: list[str] = []
     tokens = tokenizer(url, model, key)
     requests = _requests(workload, seed, vocab, tokens, toggle, left_out.append)
-    early = None if give_up is None or workload.concurrency else Early(workload, give_up)
+    early = None if give_up is None or workload.concurrency else EarlyStop(workload, give_up)
     watch = Watch(alive, host_cpu, server_cpu, stop, progress, early)
     with _no_collections(), asyncio.Runner(loop_factory=event_loop) as runner:
         if toggle is None:
             driver = Driver(target, workload, requests, watch)
         else:
-            driver = Toggling(target, workload, requests, watch, toggle)
+            driver = TogglingDriver(target, workload, requests, watch, toggle)
         run = runner.run(driver.run())
     if own := next((one.error for one in run.ended if one.own), ""):
         raise ClientLimitError(own)
@@ -124,7 +124,7 @@ def run_load(
     failed = "" if ended_early else run.failed
     failed = failed or next(iter((*errors(records), *token_counts(records, asked))), "")
     marks = marks_of(run, workload, records, left_out)
-    shared = reusable(one.request.prompt for one in (*run.ended, *run.unfinished))
+    shared = reusable_tokens(one.request.prompt for one in (*run.ended, *run.unfinished))
     checks = _self_checks(run, records)
     return LoadResult(records, windows, workload.warmup, checks, failed, marks, shared)
 
@@ -139,7 +139,7 @@ def _requests(
 ) -> tuple[Request, ...]:
     if toggle is not None:
         with suppress(WorkloadError):  # a recorded trace may hold no more than a load has
-            return build_requests(longer(workload, toggle), seed, vocab, tokenize, say)
+            return build_requests(lengthen(workload, toggle), seed, vocab, tokenize, say)
     return build_requests(workload, seed, vocab, tokenize, say)
 
 
@@ -159,7 +159,7 @@ def _no_collections() -> Iterator[None]:
 
 
 def _windows(
-    run: Run,
+    run: LoadRun,
     workload: Workload,
     asked: Mapping[int, Request],
     requests: Sequence[Request],
@@ -193,7 +193,7 @@ def _windows(
     return tuple(windows)
 
 
-def _self_checks(run: Run, records: Sequence[RequestRecord]) -> dict[str, float]:
+def _self_checks(run: LoadRun, records: Sequence[RequestRecord]) -> dict[str, float]:
     checks = {
         "failed": float(sum(bool(record.error) for record in records)),
         "unfinished": float(len(run.unfinished)),
@@ -220,16 +220,16 @@ def _share(before: Readings, after: Readings, seconds: float) -> float:
     return (after.client - before.client) / seconds if seconds > 0 else math.nan
 
 
-def guarded(url: str, key: str | None, load: Callable[[], LoadResult]) -> LoadResult:
+def run_guarded(url: str, key: str | None, load: Callable[[], LoadResult]) -> LoadResult:
     """Wait until the server is idle, drive a load, and void its windows where it was not alone.
 
     A server that is still busy after `trimtab.load.isolation.PATIENCE` is loaded all the same, so
     that the reason is recorded where it is looked for: with the windows.
     """
     busy = drain(url, key)
-    before = cached(url, key)
+    before = cache_counts(url, key)
     found = load()
-    reasons = [carried_over(before, cached(url, key), found.reusable)]
+    reasons = [carry_over(before, cache_counts(url, key), found.reusable)]
     if busy:
         left = formatting.count(busy, "earlier request")
         reasons.append(f"not drained: the server still worked on {left} when the load began")

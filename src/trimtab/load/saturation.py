@@ -40,7 +40,7 @@ FEWEST_BEHIND: Final = 15
 """Requests by which they must have risen, however few the arrivals."""
 
 
-def over_saturated(
+def over_saturation(
     records: Sequence[RequestRecord], waiting: Sequence[float], begin: float, end: float
 ) -> str:
     """Return why requests that were due in ``(begin, end]`` came too fast, "" if they did not.

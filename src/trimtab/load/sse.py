@@ -21,7 +21,7 @@ _TEXTS_BEFORE: Final = "function_call"
 """What tool_calls was called before."""
 
 
-class Kind(IntEnum):
+class ChunkKind(IntEnum):
     """What a chunk shows by itself; of several choices in one chunk the greatest counts."""
 
     NOTHING = auto()
@@ -39,7 +39,7 @@ class Chunks:
 
     prompt_tokens: int | None = None
     output_tokens: int | None = None
-    _seen: list[tuple[float, Kind]] = field(default_factory=list)
+    _seen: list[tuple[float, ChunkKind]] = field(default_factory=list)
     _running: bool = False
     _begun: set[str] = field(default_factory=set)
 
@@ -55,7 +55,7 @@ class Chunks:
             return
         choice = choices[0]
         if choice.get("text") and self._seen and "token_ids" not in choice:
-            self._seen.append((instant, Kind.TOKEN))  # nearly always
+            self._seen.append((instant, ChunkKind.TOKEN))  # nearly always
             return
         if not self._seen:  # a server that counts along does so from the first chunk on
             self._running = self.output_tokens is not None
@@ -63,7 +63,7 @@ class Chunks:
         shown = [self._kind(one, rose) for one in choices if isinstance(one, dict)]
         self._seen.append((instant, max(shown)))
 
-    def _kind(self, choice: Mapping[str, Any], rose: bool | None) -> Kind:
+    def _kind(self, choice: Mapping[str, Any], rose: bool | None) -> ChunkKind:
         index = str(choice.get("index"))
         first = index not in self._begun
         self._begun.add(index)
@@ -76,48 +76,50 @@ class Chunks:
         They are a server's greeting if all its answers open so, and tokens if only some do.
         """
         kinds = [kind for _, kind in self._seen]
-        if Kind.TOKEN not in kinds or (self.output_tokens or 0) <= sum(map(_countable, kinds)):
+        if ChunkKind.TOKEN not in kinds or (self.output_tokens or 0) <= sum(
+            map(_countable, kinds)
+        ):
             return ()
-        opening = self._seen[: kinds.index(Kind.TOKEN)]
-        return tuple(instant for instant, kind in opening if kind is Kind.EMPTY)
+        opening = self._seen[: kinds.index(ChunkKind.TOKEN)]
+        return tuple(instant for instant, kind in opening if kind is ChunkKind.EMPTY)
 
     @property
     def opens_with_token(self) -> bool:
         """Whether the first chunk is known to be a token."""
-        return bool(self._seen) and self._seen[0][1] is Kind.TOKEN
+        return bool(self._seen) and self._seen[0][1] is ChunkKind.TOKEN
 
     def instants(self) -> tuple[float, ...]:
         """Return when each chunk arrived that stands for tokens."""
         kinds = [kind for _, kind in self._seen]
-        if kinds.count(Kind.TOKEN) == len(kinds):
+        if kinds.count(ChunkKind.TOKEN) == len(kinds):
             return tuple(instant for instant, _ in self._seen)  # nearly always
         chosen = set(_doubtful_tokens(kinds, self.output_tokens))
         return tuple(
             instant
             for index, (instant, kind) in enumerate(self._seen)
-            if kind is Kind.TOKEN or index in chosen
+            if kind is ChunkKind.TOKEN or index in chosen
         )
 
 
-def _kind(choice: Mapping[str, Any], rose: bool | None, *, first: bool) -> Kind:
+def _kind(choice: Mapping[str, Any], rose: bool | None, *, first: bool) -> ChunkKind:
     """Return what a choice shows. ``rose``: whether its chunk's usage counts more than before.
 
     ``first`` is whether no chunk before had this choice.
     """
     ids = choice.get("token_ids")
     if isinstance(ids, list):
-        return Kind.TOKEN if ids else Kind.NOTHING
+        return ChunkKind.TOKEN if ids else ChunkKind.NOTHING
     delta = choice.get("delta")
     if _has_text(choice, delta):
-        return Kind.TOKEN
+        return ChunkKind.TOKEN
     if rose is not None:
-        return Kind.TOKEN if rose else Kind.NOTHING
+        return ChunkKind.TOKEN if rose else ChunkKind.NOTHING
     listed = _listed(choice.get("logprobs"))
     if listed is not None:
-        return Kind.TOKEN if listed else Kind.NOTHING
+        return ChunkKind.TOKEN if listed else ChunkKind.NOTHING
     if first and isinstance(delta, dict) and delta.get("role"):
-        return Kind.NOTHING  # a chat's greeting
-    return Kind.EMPTY if choice.get("finish_reason") is None else Kind.CLOSING
+        return ChunkKind.NOTHING  # a chat's greeting
+    return ChunkKind.EMPTY if choice.get("finish_reason") is None else ChunkKind.CLOSING
 
 
 def _has_text(choice: Mapping[str, Any], delta: object) -> bool:
@@ -138,7 +140,7 @@ def _listed(logprobs: object) -> bool | None:
     return None
 
 
-def _doubtful_tokens(kinds: Sequence[Kind], output_tokens: int | None) -> Iterator[int]:
+def _doubtful_tokens(kinds: Sequence[ChunkKind], output_tokens: int | None) -> Iterator[int]:
     """Yield the indices of chunks without text that stand for tokens all the same.
 
     Where the usage has exactly one token for each chunk, all do. Where it has fewer, so many do as
@@ -146,25 +148,27 @@ def _doubtful_tokens(kinds: Sequence[Kind], output_tokens: int | None) -> Iterat
     last of all. Where it has more, chunks hold several tokens, and one without text cannot be told
     from nothing: none does, unless the whole answer has no text.
     """
-    doubtful = [index for index, kind in enumerate(kinds) if kind in (Kind.EMPTY, Kind.CLOSING)]
-    certain = [index for index, kind in enumerate(kinds) if kind is Kind.TOKEN]
+    doubtful = [
+        index for index, kind in enumerate(kinds) if kind in (ChunkKind.EMPTY, ChunkKind.CLOSING)
+    ]
+    certain = [index for index, kind in enumerate(kinds) if kind is ChunkKind.TOKEN]
     begin = certain[0] if certain else len(kinds)
     if output_tokens is None:  # cut off, so that a token may yet come for each
-        yield from (one for one in doubtful if one > begin and kinds[one] is Kind.EMPTY)
+        yield from (one for one in doubtful if one > begin and kinds[one] is ChunkKind.EMPTY)
         return
     left = output_tokens - len(certain)
     if left <= 0 or (left > len(doubtful) and certain):
         return
-    between = [one for one in doubtful if one > begin and kinds[one] is Kind.EMPTY]
-    closing = [one for one in doubtful if one > begin and kinds[one] is Kind.CLOSING]
+    between = [one for one in doubtful if one > begin and kinds[one] is ChunkKind.EMPTY]
+    closing = [one for one in doubtful if one > begin and kinds[one] is ChunkKind.CLOSING]
     opening = [one for one in reversed(doubtful) if one < begin]
-    opening.sort(key=lambda one: kinds[one] is Kind.CLOSING)
+    opening.sort(key=lambda one: kinds[one] is ChunkKind.CLOSING)
     yield from [*between, *closing, *opening][:left]
 
 
-def _countable(kind: Kind) -> bool:
+def _countable(kind: ChunkKind) -> bool:
     """Whether a chunk may stand for a token."""
-    return kind is not Kind.NOTHING
+    return kind is not ChunkKind.NOTHING
 
 
 def _count(value: object, otherwise: int | None) -> int | None:
@@ -185,7 +189,7 @@ Piece = tuple[float, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CompletionStream:
     """What a stream said. Token counts are ``None`` when the server reported no usage.
 
     ``chunks`` holds the arrival of each chunk that stands for tokens; ``finished`` is whether
@@ -250,7 +254,7 @@ def _take(line: bytes, data: list[bytes], *, first: bool) -> bytes | None:
     return whole
 
 
-def decode(pieces: Iterable[Piece]) -> Answer:
+def decode(pieces: Iterable[Piece]) -> CompletionStream:
     """Decode the body of a streamed answer of ``/v1/completions`` or ``/v1/chat/completions``."""
     chunks = Chunks()
     for instant, data in split_events(pieces):
@@ -292,8 +296,8 @@ def _says_why(event: Mapping[str, object]) -> bool:
     return event.get("object") == "error" or bool(event.get("message") or event.get("detail"))
 
 
-def _answer(chunks: Chunks, *, finished: bool = False, error: str = "") -> Answer:
-    return Answer(
+def _answer(chunks: Chunks, *, finished: bool = False, error: str = "") -> CompletionStream:
+    return CompletionStream(
         chunks.instants(),
         chunks.prompt_tokens,
         chunks.output_tokens,

@@ -48,7 +48,7 @@ SURE: Final = 3.182
 """Student's t that five bins without a trend exceed in 5 % of cases (3 degrees of freedom)."""
 
 
-def unsteady(values: Sequence[float], requests: float, *, arriving: bool = False) -> str:
+def unsteady_reason(values: Sequence[float], requests: float, *, arriving: bool = False) -> str:
     """Return why bins are not steady, "" if they are.
 
     Args:
@@ -70,7 +70,7 @@ def unsteady(values: Sequence[float], requests: float, *, arriving: bool = False
     return ""
 
 
-def unsteady_arrivals(warmup: Sequence[RequestRecord]) -> str:
+def arrival_unsteadiness(warmup: Sequence[RequestRecord]) -> str:
     """Return why the warm-up of an open loop left no steady state, "" if it did.
 
     Throughput follows the schedule there, so the times to the first token are looked at.
@@ -80,7 +80,7 @@ def unsteady_arrivals(warmup: Sequence[RequestRecord]) -> str:
         return ""
     edges = [len(waits) * i // BINS for i in range(BINS + 1)]
     bins = [fmean(waits[a:b]) for a, b in pairwise(edges)]
-    why = unsteady(bins, len(waits) / BINS, arriving=True)
+    why = unsteady_reason(bins, len(waits) / BINS, arriving=True)
     return why and f"times to the first token: {why}"
 
 
@@ -128,4 +128,4 @@ class WarmUp:
             for instant, body in exchange.pieces:
                 if first <= instant < now:
                     values[min(BINS - 1, int((instant - first) / self._bin))] += len(body)
-        self.unsteady = unsteady(values, len(recent) / BINS)
+        self.unsteady = unsteady_reason(values, len(recent) / BINS)

@@ -32,7 +32,7 @@ _LONGEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TraceRequest:
     """One recorded request; ``at`` is seconds after the first one."""
 
     at: float
@@ -41,7 +41,7 @@ class Entry:
     blocks: tuple[int, ...] = ()
 
 
-def read_trace(path: Path, count: int, speed: float = 1.0) -> tuple[Entry, ...]:
+def read_trace(path: Path, count: int, speed: float = 1.0) -> tuple[TraceRequest, ...]:
     """Return the first ``count`` requests of a trace, replayed ``speed`` times as fast.
 
     Requests that asked for no tokens (failures in BurstGPT) are left out.
@@ -64,7 +64,7 @@ def read_trace(path: Path, count: int, speed: float = 1.0) -> tuple[Entry, ...]:
         )
     first = entries[0].at
     return tuple(
-        Entry((one.at - first) / speed, one.input_tokens, one.output_tokens, one.blocks)
+        TraceRequest((one.at - first) / speed, one.input_tokens, one.output_tokens, one.blocks)
         for one in entries
     )
 
@@ -81,7 +81,7 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
         yield line
 
 
-def _checked(path: Path, numbered: Iterable[tuple[int, Entry]]) -> Iterator[Entry]:
+def _checked(path: Path, numbered: Iterable[tuple[int, TraceRequest]]) -> Iterator[TraceRequest]:
     last = float("-inf")
     for line, entry in numbered:
         if entry.at < last:
@@ -94,7 +94,7 @@ def _checked(path: Path, numbered: Iterable[tuple[int, Entry]]) -> Iterator[Entr
         yield entry
 
 
-def _parsed(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, Entry]]:
+def _parsed(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, TraceRequest]]:
     rows: Iterator[tuple[int, Mapping[str, object]]]
     source = iter(lines)
     first = next(source, "")
@@ -133,16 +133,16 @@ def _json_lines(
         yield line, row
 
 
-def _entry(row: Mapping[str, object]) -> Entry:
+def _entry(row: Mapping[str, object]) -> TraceRequest:
     if "at" in row:
-        return Entry(
+        return TraceRequest(
             float(str(row["at"])),
             int(str(row["input_tokens"])),
             int(str(row["output_tokens"])),
             _blocks(row.get("blocks", ())),
         )
     if "input_length" in row:
-        return Entry(
+        return TraceRequest(
             float(str(row["timestamp"])) / 1000.0,
             int(str(row["input_length"])),
             int(str(row["output_length"])),
@@ -151,12 +151,12 @@ def _entry(row: Mapping[str, object]) -> Entry:
     if "ContextTokens" in row:
         # seven digits of a second are written, and datetime takes six
         moment = datetime.fromisoformat(str(row["TIMESTAMP"]).strip()[:26])
-        return Entry(
+        return TraceRequest(
             (moment - datetime(2000, 1, 1, tzinfo=moment.tzinfo)).total_seconds(),
             int(str(row["ContextTokens"])),
             int(str(row["GeneratedTokens"])),
         )
-    return Entry(
+    return TraceRequest(
         float(str(row["Timestamp"])),
         int(str(row["Request tokens"])),
         int(str(row["Response tokens"])),

@@ -138,9 +138,9 @@ class Layer:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._above = above
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._below: Writable | None = None
+        self._below: ByteSink | None = None
 
-    def carry(self, below: Writable) -> None:
+    def carry(self, below: ByteSink) -> None:
         """Take the wire that carries the encrypted bytes."""
         self._below = below
 
@@ -242,7 +242,7 @@ class Receiver(Protocol):
         """Take the end: the peer closed (``None``) or the connection broke."""
 
 
-class Writable(Protocol):
+class ByteSink(Protocol):
     """What a connection needs of its socket."""
 
     def write(self, data: bytes) -> None:
@@ -351,7 +351,7 @@ async def resolve(at: Address) -> list[Place]:
     return [(family, kind, protocol, address) for family, kind, protocol, _, address in found]
 
 
-async def connect(places: Sequence[Place], receiver: Receiver, at: Address) -> Writable:
+async def connect(places: Sequence[Place], receiver: Receiver, at: Address) -> ByteSink:
     """Open a connection to the first of the places that takes one, with TLS if ``at`` has it.
 
     Raises:

@@ -14,8 +14,8 @@ from trimtab.errors import WorkloadError
 from trimtab.load.arrival import Arrival
 from trimtab.load.lengths import LengthsField
 from trimtab.load.presets import PRESETS
-from trimtab.load.prompts import Text, read_texts
-from trimtab.load.trace import Entry, read_trace
+from trimtab.load.prompts import PromptText, read_texts
+from trimtab.load.trace import TraceRequest, read_trace
 from trimtab.storage import strict_yaml, user_files
 
 PROMPT_LIMIT: Final = 20_000_000  # prompt tokens of a whole load: all are held in memory
@@ -156,14 +156,14 @@ def load_workload(source: str, windows: int | None = None) -> Workload:
     """
     preset = PRESETS.get(source)
     if preset is not None:
-        return windowed(validated(source, {"name": source, **preset}), windows)
+        return with_windows(validate_workload(source, {"name": source, **preset}), windows)
     path = Path(source)
     content = _read(path)
-    workload = validated(source, {"name": path.stem, **content})
-    return windowed(_with_files(workload, source), windows)
+    workload = validate_workload(source, {"name": path.stem, **content})
+    return with_windows(_with_files(workload, source), windows)
 
 
-def windowed(workload: Workload, windows: int | None) -> Workload:
+def with_windows(workload: Workload, windows: int | None) -> Workload:
     """Return the workload with another number of windows, if one is given.
 
     Raises:
@@ -172,15 +172,15 @@ def windowed(workload: Workload, windows: int | None) -> Workload:
     """
     if windows is not None:
         given = workload.model_dump(exclude_none=True)
-        workload = validated(workload.name, {**given, "windows": windows})
+        workload = validate_workload(workload.name, {**given, "windows": windows})
     if workload.arrival.trace is not None:
-        recorded(workload)
+        trace_requests(workload)
     elif workload.prompts is not None:
-        written(workload)
+        file_prompts(workload)
     return workload
 
 
-def recorded(workload: Workload) -> tuple[Entry, ...]:
+def trace_requests(workload: Workload) -> tuple[TraceRequest, ...]:
     """Return the requests that a workload's trace holds for its load.
 
     Raises:
@@ -197,7 +197,7 @@ def recorded(workload: Workload) -> tuple[Entry, ...]:
     return entries
 
 
-def written(workload: Workload) -> list[Text]:
+def file_prompts(workload: Workload) -> list[PromptText]:
     """Return the prompts of a workload's file, of which its load takes some.
 
     Raises:
@@ -268,7 +268,7 @@ def _read(path: Path) -> Mapping[str, object]:
     return content
 
 
-def validated(source: str, content: Mapping[str, object]) -> Workload:
+def validate_workload(source: str, content: Mapping[str, object]) -> Workload:
     """Return a workload from the keys of a file; ``source`` names it in what is raised.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from trimtab.errors import UsageError, WorkloadError
 from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult
-from trimtab.load.workload import Workload, validated
+from trimtab.load.workload import Workload, validate_workload
 from trimtab.metrics.slo import Latency, Slo
 from trimtab.metrics.table import LATENCIES, geometric_mean, percentile
 from trimtab.model import RequestRecord, Start, StartRequest, Window
@@ -113,7 +113,9 @@ class CapacityQuestion:
         arrival = changed.pop("arrival")
         plain = arrival if isinstance(arrival, dict) else arrival.model_dump(exclude_none=True)
         whole = self.workload.model_dump(exclude_none=True)
-        return validated(self.workload.name, {**whole, **size, "arrival": plain, **changed})
+        return validate_workload(
+            self.workload.name, {**whole, **size, "arrival": plain, **changed}
+        )
 
 
 @dataclass(frozen=True, slots=True)

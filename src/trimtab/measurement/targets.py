@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from trimtab import presets
-from trimtab.catalog import CATALOG, not_here, require_known
-from trimtab.engines import installable
+from trimtab.catalog import CATALOG, platform_refusal, require_known
+from trimtab.engines import installable_engines
 from trimtab.engines.default_model import folder as built_in
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Switch
@@ -166,7 +166,7 @@ def _one_tuning(
     session = open_session(replace(options, tries=(given,)), say, install=install)
     tuning = session.catalog[name]
     option = isinstance(tuning.knob, (Argument, Switch))  # the server itself says what it refuses
-    if not option and (reason := not_here(tuning, session.context)):
+    if not option and (reason := platform_refusal(tuning, session.context)):
         raise UsageError(f"{given} cannot be measured here: {reason}")
     value = tuning.recommended_for(session.context)
     return session, MeasurementTarget(given, session.compile(candidate({name: value})))
@@ -177,7 +177,7 @@ def _as_measured(profile: Profile, options: Options) -> Options:
     options = replace(options, model=options.model or _own_model(profile.model))
     if options.engine or options.engine_python:
         return options
-    if profile.engine.name in installable() or profile.engine.name == "scripted":
+    if profile.engine.name in installable_engines() or profile.engine.name == "scripted":
         return replace(options, engine=profile.engine.name)
     program = profile.plan.settings.argv[0]
     if not Path(program).exists():

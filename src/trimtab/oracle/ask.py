@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TypeAlias
 
 from trimtab.catalog import CATALOG
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.knobs import Env, EnvList
 from trimtab.model.document import Setting
 from trimtab.model.finding import Finding
@@ -62,7 +62,7 @@ class Oracle:
     def __init__(
         self,
         python: Path,
-        machine: StandIn | None = None,
+        machine: EmulatedMachine | None = None,
         *,
         through: Sequence[str] = (),
         fresh: bool = False,
@@ -70,7 +70,7 @@ class Oracle:
     ) -> None:
         self._python = python
         self.runs = CheckRuns(
-            python, machine or StandIn(), through=through, fresh=fresh, deadline=deadline
+            python, machine or EmulatedMachine(), through=through, fresh=fresh, deadline=deadline
         )
         self._mentioned: dict[str, tuple[str, ...]] = {}
         self._beside: dict[str, tuple[str, ...]] = {}
@@ -296,7 +296,7 @@ def ask_all(questions: Sequence[Question]) -> OracleFindings:
     found: list[list[Finding]] = [[] for _ in questions]
     asked: list[str] = []
     for (python, chip), parts in sessions.items():
-        with Oracle(python, StandIn(chip=chip)) as oracle:
+        with Oracle(python, EmulatedMachine(chip=chip)) as oracle:
             for number, part in parts:
                 reply = oracle.ask(part.givens, graph=part.graph)
                 found[number] += findings(reply, part.made, part.wanted)

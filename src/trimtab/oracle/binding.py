@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab import facts
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.errors import EngineError, HostError, UsageError
 from trimtab.facts import npu_smi
 from trimtab.facts.parsing import format_cpu_list
@@ -38,7 +38,7 @@ class BindingPlan:
     note: str = ""
 
 
-def plan(python: Path, host: Host, machine: StandIn, workers: int) -> BindingPlan:
+def plan(python: Path, host: Host, machine: EmulatedMachine, workers: int) -> BindingPlan:
     """Return the plan that vllm-ascend makes for ``workers`` workers.
 
     ``host`` tells what npu-smi and the kernel say of the machine, ``machine`` which chip the

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.errors import EngineError
 from trimtab.oracle import vendor
 from trimtab.oracle.executor import CheckRequest, Zygote
@@ -43,7 +43,7 @@ class CheckRuns:
     def __init__(
         self,
         python: Path,
-        machine: StandIn,
+        machine: EmulatedMachine,
         *,
         through: Sequence[str] = (),
         fresh: bool = False,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trimtab.catalog import CATALOG
 from trimtab.emulator import chips
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Settings
@@ -231,7 +231,7 @@ class OracleTarget:
     @property
     def played(self) -> str:
         """The chip to play: the one that is told, or the stand-in's usual one in its place."""
-        return self.chip if self.chip in chips.CHIPS else StandIn().chip
+        return self.chip if self.chip in chips.CHIPS else EmulatedMachine().chip
 
     def asked(self, reply: OracleReply, through: str = "") -> str:
         """Return what was asked: "torch_npu 2.13.0, chip 910B3", and what of it is not as wanted.

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from trimtab.catalog.torch_npu_versions import torch_npu as asked_versions
 from trimtab.emulator import build, chips, environments
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.engines import default_model
 from trimtab.environments import managed
 from trimtab.errors import EngineError, EngineMissingError, UsageError
@@ -139,7 +139,7 @@ def kinds(python: Path) -> tuple[str, ...]:
     return tuple(kind for kind, package in _PACKAGES.items() if (place / package).is_dir())
 
 
-def environment(python: Path, machine: StandIn) -> dict[str, str]:
+def environment(python: Path, machine: EmulatedMachine) -> dict[str, str]:
     """Return the environment of the child program: a machine with NPUs, and no setting.
 
     Raises:

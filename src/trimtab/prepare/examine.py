@@ -13,24 +13,24 @@ from trimtab.errors import HostError, TrimtabError
 from trimtab.facts import packages, situation
 from trimtab.host import Host
 from trimtab.prepare import interpreters, matrix, system, wheels
-from trimtab.prepare.step import Change, Finding, Scene, Step
-from trimtab.prepare.target import Wish, parse_target, target_of
+from trimtab.prepare.step import Change, MachineScene, Step, StepFinding
+from trimtab.prepare.target import PrepareOptions, parse_target, target_of
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedStep:
     """A step with what its check found."""
 
     step: Step
-    finding: Finding
+    finding: StepFinding
 
 
 @dataclass(frozen=True, slots=True)
-class Intended:
+class StepPlan:
     """What a step would change; ``refusal`` says why it would change nothing and fail."""
 
     step: Step
-    finding: Finding
+    finding: StepFinding
     changes: tuple[Change, ...]
     refusal: str = ""
 
@@ -45,7 +45,9 @@ class Intended:
         }
 
 
-def scene_of(host: Host, wish: Wish | None, target: str, python: str, *, local: bool) -> Scene:
+def scene_of(
+    host: Host, wish: PrepareOptions | None, target: str, python: str, *, local: bool
+) -> MachineScene:
     """Return the scene of a machine.
 
     ``target`` is a target's name, or "" for what the devices show; ``wish`` says the rest.
@@ -56,10 +58,10 @@ def scene_of(host: Host, wish: Wish | None, target: str, python: str, *, local: 
     """
     facts = all_facts.inspect(host, {}, "cpu")
     known = parse_target(target) if target else target_of(facts, situation.platform(facts))
-    wanted = replace(wish, target=known) if wish is not None else Wish(known)
+    wanted = replace(wish, target=known) if wish is not None else PrepareOptions(known)
     here = system.read(host, facts.cpu.arch.value)
     given = python or _default_python(host, local=local)
-    scene = Scene(host, facts, here, wanted, given, {}, local, bool(python))
+    scene = MachineScene(host, facts, here, wanted, given, {}, local, bool(python))
     return _with_environment(scene)
 
 
@@ -75,16 +77,16 @@ def _default_python(host: Host, *, local: bool) -> str:
     return said or found
 
 
-def refreshed(scene: Scene) -> Scene:
+def refresh(scene: MachineScene) -> MachineScene:
     """Return the scene as the machine is after a step."""
     return _with_environment(replace(scene, facts=all_facts.inspect(scene.host, {}, "cpu")))
 
 
-def _with_environment(scene: Scene) -> Scene:
+def _with_environment(scene: MachineScene) -> MachineScene:
     """Return the scene with its interpreter and packages: the engine's, if there are any."""
     own = environment_python(scene)
     span = matrix.pythons(scene.wish.target, scene.wish.release)
-    made = interpreters.made(span) if scene.local and not scene.chosen else ""
+    made = interpreters.find_optimized(span) if scene.local and not scene.chosen else ""
     base = made or scene.python
     python = own if own and scene.host.exists(own) else base
     return replace(
@@ -95,7 +97,7 @@ def _with_environment(scene: Scene) -> Scene:
     )
 
 
-def environment_python(scene: Scene) -> str:
+def environment_python(scene: MachineScene) -> str:
     """Return the interpreter of the environment that the engine step makes."""
     if scene.wish.target.platform != "cpu":
         return f"{scene.wish.environment}/bin/python"
@@ -106,15 +108,15 @@ def environment_python(scene: Scene) -> str:
     return str(found) if found is not None else ""
 
 
-def examine(steps: tuple[Step, ...], scene: Scene) -> tuple[Checked, ...]:
+def examine(steps: tuple[Step, ...], scene: MachineScene) -> tuple[CheckedStep, ...]:
     """Return what the checks find, in the order of the steps. Reads only."""
-    return tuple(Checked(step, step.check(scene)) for step in steps)
+    return tuple(CheckedStep(step, step.check(scene)) for step in steps)
 
 
-def intended(step: Step, scene: Scene) -> Intended:
+def plan_step(step: Step, scene: MachineScene) -> StepPlan:
     """Return what a step would change, or why it would refuse."""
     finding = step.check(scene)
     try:
-        return Intended(step, finding, step.changes(scene))
+        return StepPlan(step, finding, step.changes(scene))
     except TrimtabError as error:
-        return Intended(step, finding, (), str(error))
+        return StepPlan(step, finding, (), str(error))

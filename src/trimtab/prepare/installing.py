@@ -15,7 +15,7 @@ from typing import Final
 
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.prepare import interpreters, matrix, wheels
-from trimtab.prepare.target import Target
+from trimtab.prepare.target import PrepareTarget
 
 TORCH_INDEX: Final = "https://download.pytorch.org/whl/cpu"
 ASCEND_INDEX: Final = "https://mirrors.huaweicloud.com/ascend/repos/pypi"
@@ -23,7 +23,7 @@ _PIP: Final = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 _INSTALL: Final = (*_PIP, "install", "--no-cache-dir")
 
 
-def arguments(target: Target) -> tuple[tuple[str, str, str], ...]:
+def arguments(target: PrepareTarget) -> tuple[tuple[str, str, str], ...]:
     """Return the values of the build as name, comment and default."""
     torch = (
         "INDEX_OF_TORCH",
@@ -34,14 +34,14 @@ def arguments(target: Target) -> tuple[tuple[str, str, str], ...]:
         return (torch,)
     if target.platform == "ascend":
         ascend = ("INDEX_OF_ASCEND", "Huawei's index of wheels for Ascend.", ASCEND_INDEX)
-        if wheels.from_source(target.chip):
+        if wheels.builds_from_source(target.chip):
             soc = ("SOC_VERSION", _SOC_COMMENT, wheels.BUILDS[str(target.chip)].soc)
             return (torch, ascend, soc)
         return (torch, ascend)
     return ()
 
 
-def versions(target: Target, release: str) -> dict[str, str]:
+def versions(target: PrepareTarget, release: str) -> dict[str, str]:
     """Return the distributions that the finished environment holds, with their versions."""
     if target.platform == "cpu":
         return {**vllm_install.PINS, "vllm": vllm_install.REPAIRED_VERSION}
@@ -53,7 +53,7 @@ def versions(target: Target, release: str) -> dict[str, str]:
 
 
 def commands(
-    target: Target, release: str, python: str, folder: str
+    target: PrepareTarget, release: str, python: str, folder: str
 ) -> tuple[tuple[str, ...], ...]:
     """Return the commands for a machine, CUDA's and Ascend's: the CPU engine is a managed one."""
     own = f"{folder}/bin/python"
@@ -65,7 +65,7 @@ def commands(
         _INDEXES: ("--extra-index-url", TORCH_INDEX, "--extra-index-url", ASCEND_INDEX),
         _PROGRAMS: (f"{folder}/bin",),
     }
-    if wheels.from_source(target.chip):
+    if wheels.builds_from_source(target.chip):
         given[_SOC] = (f"SOC_VERSION={wheels.BUILDS[str(target.chip)].soc}",)
     return (
         (python, "-m", "venv", "--system-site-packages", folder),
@@ -76,7 +76,7 @@ def commands(
     )
 
 
-def lines(target: Target, release: str, folder: str) -> tuple[str, ...]:
+def lines(target: PrepareTarget, release: str, folder: str) -> tuple[str, ...]:
     """Return the lines of a script; the interpreter is in ``${PYTHON}``."""
     own = shlex.quote(f"{folder}/bin/python")
     site = "--system-site-packages " if target.platform == "ascend" else ""
@@ -111,7 +111,7 @@ def lines(target: Target, release: str, folder: str) -> tuple[str, ...]:
     )
 
 
-def proof(target: Target, release: str, folder: str) -> str:
+def proof(target: PrepareTarget, release: str, folder: str) -> str:
     """Return a test of sh that is true where the environment holds what it should.
 
     Where an optimized Python is asked for, the environment must be one of that Python.
@@ -152,12 +152,12 @@ _CANN_NEEDS: Final = (
 their own interpreter; an environment of another one has to have it."""
 
 
-def _has_triton(target: Target, release: str) -> bool:
+def _has_triton(target: PrepareTarget, release: str) -> bool:
     """Whether triton-ascend belongs to a release on a chip: 310P has none."""
     return target.chip != "310P" and bool(matrix.ASCEND[release].triton)
 
 
-def _ascend_commands(target: Target, release: str) -> tuple[tuple[str, ...], ...]:
+def _ascend_commands(target: PrepareTarget, release: str) -> tuple[tuple[str, ...], ...]:
     """Return the commands after the environment, with the placeholders for what differs.
 
     A plugin that is there goes first: of the same version for another chip, pip would keep it. As
@@ -166,7 +166,7 @@ def _ascend_commands(target: Target, release: str) -> tuple[tuple[str, ...], ...
     row = matrix.ASCEND[release]
     install, remove = (_OWN, *_INSTALL, _INDEXES), (_OWN, *_PIP, "uninstall", "--yes")
     build: tuple[tuple[str, ...], ...] = ()
-    if wheels.from_source(target.chip):
+    if wheels.builds_from_source(target.chip):
         in_cann = ("bash", "-c", _IN_CANN, "in-cann", _PROGRAMS, "env", _SOC)
         build = ((*in_cann, *install, "--no-deps", *wheels.source(release)),)
     triton = ((*install, f"triton-ascend=={row.triton}"),) if _has_triton(target, release) else ()
@@ -206,7 +206,7 @@ def _cpu_lines(own: str) -> tuple[str, ...]:
     )
 
 
-def _asserted(target: Target, release: str) -> str:
+def _asserted(target: PrepareTarget, release: str) -> str:
     """Return a program that fails unless the versions, and the plugin's chip, are the wanted ones.
 
     A local part counts where one is wanted: vLLM without kernels calls itself 0.23.0+empty. The
@@ -220,7 +220,7 @@ def _asserted(target: Target, release: str) -> str:
     )
 
 
-def _asserted_chip(target: Target, release: str) -> str:
+def _asserted_chip(target: PrepareTarget, release: str) -> str:
     """Return the part of that program that fails where the plugin is another chip's."""
     if target.platform != "ascend" or not wheels.says_kind(release):
         return ""

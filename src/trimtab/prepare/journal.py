@@ -35,7 +35,7 @@ _BEGIN = '{"id":'
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenChange:
     """A change that is in force, or may be: ``whole`` says that it was seen to its end."""
 
     id: int
@@ -99,18 +99,18 @@ class Journal:
             raise HostError(f"the backup {self.folder / name} must be as kept, but was changed")
         return data
 
-    def open(self) -> tuple[Open, ...]:
+    def open(self) -> tuple[OpenChange, ...]:
         """Return the changes that are in force, oldest first."""
-        found: dict[int, Open] = {}
+        found: dict[int, OpenChange] = {}
         for line in self._lines():
             number, what = int(line["id"]), line["do"]
             if what == "done" and number in found:
                 added = tuple(str(name) for name in line["added"])
-                found[number] = Open(number, found[number].entry, True, added)
+                found[number] = OpenChange(number, found[number].entry, True, added)
             elif what in ("undone", "left"):
                 found.pop(number, None)
             elif what in ("replace", "install", "folder"):
-                found[number] = Open(number, line, False, ())
+                found[number] = OpenChange(number, line, False, ())
         return tuple(found.values())
 
     @contextmanager

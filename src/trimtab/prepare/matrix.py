@@ -16,14 +16,14 @@ from typing import Final
 
 from trimtab.engines.vllm import install
 from trimtab.prepare import wheels
-from trimtab.prepare.target import Target
+from trimtab.prepare.target import PrepareTarget
 
 Span = tuple[tuple[int, int], tuple[int, int]]
 """The first minor version of Python that fits, and the first that does not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AscendRelease:
     """One release of vllm-ascend and what it is made for; ``triton`` is triton-ascend."""
 
     vllm: str
@@ -38,23 +38,23 @@ _NEW: Final = ((3, 10), (3, 13))
 _MID: Final = ((3, 10), (3, 12))
 _OLD: Final = ((3, 9), (3, 12))
 
-ASCEND: Final[Mapping[str, Row]] = MappingProxyType(
+ASCEND: Final[Mapping[str, AscendRelease]] = MappingProxyType(
     {
-        "0.23.0": Row("0.23.0", _NEW, "9.1.0", "2.10.0", "2.10.0.post4", "3.2.2"),
-        "0.22.1rc1": Row("0.22.1", _NEW, "9.0.0", "2.10.0", "2.10.0", "3.2.1"),
-        "0.21.0rc1": Row("0.21.0", _NEW, "9.0.0", "2.10.0", "2.10.0", "3.2.1"),
-        "0.20.2rc1": Row("0.20.2", _MID, "9.0.0", "2.10.0", "2.10.0", "3.2.1"),
-        "0.19.1rc1": Row("0.19.1", _MID, "8.5.1", "2.9.0", "2.9.0", "3.2.0"),
-        "0.18.0": Row("0.18.0", _MID, "8.5.1", "2.9.0", "2.9.0.post1", "3.2.0"),
-        "0.17.0rc1": Row("0.17.0", _MID, "8.5.1", "2.9.0", "2.9.0", "3.2.0"),
-        "0.16.0rc1": Row("0.16.0", _MID, "8.5.1", "2.9.0", "2.9.0", "3.2.0"),
-        "0.15.0rc1": Row("0.15.0", _MID, "8.5.0", "2.9.0", "2.9.0", "3.2.0"),
-        "0.14.0rc1": Row("0.14.1", _MID, "8.5.0", "2.9.0", "2.9.0", "3.2.0"),
-        "0.13.0": Row("0.13.0", _MID, "8.5.0", "2.8.0", "2.8.0.post2", "3.2.0"),
-        "0.12.0rc1": Row("0.12.0", _MID, "8.3.RC2", "2.8.0", "2.8.0"),
-        "0.11.0": Row("0.11.0", _OLD, "8.3.RC2", "2.7.1", "2.7.1.post1"),
-        "0.9.1": Row("0.9.1", _OLD, "8.2.RC1", "2.5.1", "2.5.1.post1"),
-        "0.7.3": Row("0.7.3", _OLD, "8.1.RC1", "2.5.1", "2.5.1"),
+        "0.23.0": AscendRelease("0.23.0", _NEW, "9.1.0", "2.10.0", "2.10.0.post4", "3.2.2"),
+        "0.22.1rc1": AscendRelease("0.22.1", _NEW, "9.0.0", "2.10.0", "2.10.0", "3.2.1"),
+        "0.21.0rc1": AscendRelease("0.21.0", _NEW, "9.0.0", "2.10.0", "2.10.0", "3.2.1"),
+        "0.20.2rc1": AscendRelease("0.20.2", _MID, "9.0.0", "2.10.0", "2.10.0", "3.2.1"),
+        "0.19.1rc1": AscendRelease("0.19.1", _MID, "8.5.1", "2.9.0", "2.9.0", "3.2.0"),
+        "0.18.0": AscendRelease("0.18.0", _MID, "8.5.1", "2.9.0", "2.9.0.post1", "3.2.0"),
+        "0.17.0rc1": AscendRelease("0.17.0", _MID, "8.5.1", "2.9.0", "2.9.0", "3.2.0"),
+        "0.16.0rc1": AscendRelease("0.16.0", _MID, "8.5.1", "2.9.0", "2.9.0", "3.2.0"),
+        "0.15.0rc1": AscendRelease("0.15.0", _MID, "8.5.0", "2.9.0", "2.9.0", "3.2.0"),
+        "0.14.0rc1": AscendRelease("0.14.1", _MID, "8.5.0", "2.9.0", "2.9.0", "3.2.0"),
+        "0.13.0": AscendRelease("0.13.0", _MID, "8.5.0", "2.8.0", "2.8.0.post2", "3.2.0"),
+        "0.12.0rc1": AscendRelease("0.12.0", _MID, "8.3.RC2", "2.8.0", "2.8.0"),
+        "0.11.0": AscendRelease("0.11.0", _OLD, "8.3.RC2", "2.7.1", "2.7.1.post1"),
+        "0.9.1": AscendRelease("0.9.1", _OLD, "8.2.RC1", "2.5.1", "2.5.1.post1"),
+        "0.7.3": AscendRelease("0.7.3", _OLD, "8.1.RC1", "2.5.1", "2.5.1"),
     }
 )
 """By release of vllm-ascend; of candidates before a release, the release alone."""
@@ -96,12 +96,12 @@ def release_for(cann: str | None, python: str) -> str:
     return (both or fitting or [NEWEST])[0]
 
 
-def cann(target: Target, release: str) -> str:
+def cann(target: PrepareTarget, release: str) -> str:
     """Return the CANN that a release is made for on a chip."""
     return (_CANN_310P if target.chip == "310P" else {}).get(release) or ASCEND[release].cann
 
 
-def pythons(target: Target, release: str = "") -> Span:
+def pythons(target: PrepareTarget, release: str = "") -> Span:
     """Return the versions of Python that the prepared engine has builds for."""
     if target.platform == "ascend":
         return ASCEND[release or NEWEST].pythons
@@ -111,7 +111,9 @@ def pythons(target: Target, release: str = "") -> Span:
     return _VLLM_PYTHONS
 
 
-def refusals(target: Target, versions: Mapping[str, str], release: str = "") -> tuple[str, ...]:
+def refusals(
+    target: PrepareTarget, versions: Mapping[str, str], release: str = ""
+) -> tuple[str, ...]:
     """Return one sentence for each combination that cannot work.
 
     ``release`` of vllm-ascend is judged where none is installed. ``versions`` holds what is
@@ -130,7 +132,7 @@ def refusals(target: Target, versions: Mapping[str, str], release: str = "") -> 
     return (*found, *_plain(target, versions))
 
 
-def _plain(target: Target, versions: Mapping[str, str]) -> Iterator[str]:
+def _plain(target: PrepareTarget, versions: Mapping[str, str]) -> Iterator[str]:
     yield from _python(pythons(target), "vLLM", versions)
     vllm = versions.get("vllm", "").partition("+")[0]
     torch, wanted = versions.get("torch", ""), _VLLM_TORCH.get(vllm)
@@ -146,7 +148,7 @@ def _plain(target: Target, versions: Mapping[str, str]) -> Iterator[str]:
         )
 
 
-def _ascend(target: Target, versions: Mapping[str, str], release: str) -> Iterator[str]:
+def _ascend(target: PrepareTarget, versions: Mapping[str, str], release: str) -> Iterator[str]:
     yield from _hdk(versions)
     plugin = versions.get("vllm-ascend", "") or release
     row = ASCEND.get(plugin) or ASCEND.get(plugin.partition(".post")[0])

@@ -40,7 +40,7 @@ _OPENEULER: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PackageSource:
     """Where a list fetches from: the address, and the release that it names (or "")."""
 
     uri: str
@@ -72,7 +72,7 @@ def site(mirror: str, system: System) -> str:
     return head
 
 
-def rewritten(text: str, path: str, mirror: str, system: System) -> str:
+def rewrite_sources(text: str, path: str, mirror: str, system: System) -> str:
     """Return a list of package sources with the distribution's own entries on a mirror's site.
 
     Entries of others (a vendor's, a personal archive) stay, and so do comments and order.
@@ -85,34 +85,34 @@ def rewritten(text: str, path: str, mirror: str, system: System) -> str:
     return "".join(_line(line, mirror, system) for line in lines)
 
 
-def entries(text: str, path: str) -> Iterator[Entry]:
+def entries(text: str, path: str) -> Iterator[PackageSource]:
     """Yield where a list fetches the distribution's own packages from."""
     if path.endswith(".repo"):
         return _repo_entries(text)
     return _deb822_entries(text) if path.endswith(".sources") else _line_entries(text)
 
 
-def _repo_entries(text: str) -> Iterator[Entry]:
+def _repo_entries(text: str) -> Iterator[PackageSource]:
     for match in re.finditer(r"(?m)^\s*baseurl\s*=\s*(\S+)", text):
         if found := _OPENEULER.match(match[1]):
-            yield Entry(match[1], found["release"])
+            yield PackageSource(match[1], found["release"])
 
 
-def _deb822_entries(text: str) -> Iterator[Entry]:
+def _deb822_entries(text: str) -> Iterator[PackageSource]:
     for paragraph in _paragraphs(text):
         components = _words(paragraph, "Components")
         if _words(paragraph, "Enabled")[:1] == ["no"]:
             continue
         for uri in _words(paragraph, "URIs"):
             for suite in _words(paragraph, "Suites") if _is_own(uri, components) else ():
-                yield Entry(uri, suite)
+                yield PackageSource(uri, suite)
 
 
-def _line_entries(text: str) -> Iterator[Entry]:
+def _line_entries(text: str) -> Iterator[PackageSource]:
     for line in text.splitlines():
         match = _ENTRY.fullmatch(line)
         if match and _is_own(match["uri"], match["components"].split()):
-            yield Entry(match["uri"], match["suite"])
+            yield PackageSource(match["uri"], match["suite"])
 
 
 def files(manager: str) -> tuple[str, ...]:

@@ -18,7 +18,14 @@ from trimtab.errors import HostError
 from trimtab.host import Host
 from trimtab.prepare import installed
 from trimtab.prepare.journal import Journal, digest, sync
-from trimtab.prepare.step import Change, Commands, Managed, Packages, Replace, install_command
+from trimtab.prepare.step import (
+    Change,
+    CommandRun,
+    EngineInstallation,
+    FileReplacement,
+    PackageInstallation,
+    install_command,
+)
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -64,7 +71,7 @@ MARK = ".trimtab-prepare"
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class MachineWriter:
     """What changes a machine. ``root`` is put before the paths of files and folders.
 
     ``say`` gets what goes on, ``run`` runs commands; both are there for tests.
@@ -100,7 +107,7 @@ class Hands:
         return installing.runner(self.journal.folder, self.say)(command, SECONDS)
 
 
-def perform(change: Change, step: str, hands: Hands) -> None:
+def perform(change: Change, step: str, hands: MachineWriter) -> None:
     """Make one change.
 
     Raises:
@@ -108,17 +115,17 @@ def perform(change: Change, step: str, hands: Hands) -> None:
         EngineInstallError: an engine's installation failed.
     """
     match change:
-        case Replace():
+        case FileReplacement():
             _replace(change, step, hands)
-        case Packages():
+        case PackageInstallation():
             _packages(change, step, hands)
-        case Commands():
+        case CommandRun():
             _commands(change, step, hands)
-        case Managed():
+        case EngineInstallation():
             _managed(change, step, hands)
 
 
-def _replace(change: Replace, step: str, hands: Hands) -> None:
+def _replace(change: FileReplacement, step: str, hands: MachineWriter) -> None:
     path = hands.path(change.path)
     try:
         before = path.read_bytes()
@@ -140,7 +147,7 @@ def _replace(change: Replace, step: str, hands: Hands) -> None:
     hands.journal.done(number)
 
 
-def _packages(change: Packages, step: str, hands: Hands) -> None:
+def _packages(change: PackageInstallation, step: str, hands: MachineWriter) -> None:
     earlier = hands.journal.open()
     present = _present(hands, change.manager)
     kept = hands.journal.keep("\n".join(sorted(present)).encode())
@@ -162,14 +169,14 @@ def _packages(change: Packages, step: str, hands: Hands) -> None:
     hands.journal.done(number, tuple(sorted(now - present)))
 
 
-def _present(hands: Hands, manager: str) -> frozenset[str]:
+def _present(hands: MachineWriter, manager: str) -> frozenset[str]:
     found = installed.read(hands.host, manager)
     if found is None:
         raise HostError("the database of the system's packages must be readable, but is not")
     return found
 
 
-def _commands(change: Commands, step: str, hands: Hands) -> None:
+def _commands(change: CommandRun, step: str, hands: MachineWriter) -> None:
     number = _claim(change.folder, step, hands)
     if number is not None and not change.makes:
         _sign(change.folder, number, hands)
@@ -181,7 +188,7 @@ def _commands(change: Commands, step: str, hands: Hands) -> None:
         hands.journal.done(number)
 
 
-def _managed(change: Managed, step: str, hands: Hands) -> None:
+def _managed(change: EngineInstallation, step: str, hands: MachineWriter) -> None:
     number = _claim(change.path, step, hands)
     with _variables(change.env):
         engines.install(change.name, python=change.python, progress=hands.say)
@@ -205,7 +212,7 @@ def _variables(env: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _claim(folder: str, step: str, hands: Hands) -> int | None:
+def _claim(folder: str, step: str, hands: MachineWriter) -> int | None:
     """Journal a folder that is about to be made; ``None`` for one that was there already."""
     for one in hands.journal.open():
         if one.entry.get("path") == folder and one.entry["do"] == "folder" and not one.whole:
@@ -216,7 +223,7 @@ def _claim(folder: str, step: str, hands: Hands) -> int | None:
     return hands.journal.begin(entry)
 
 
-def _sign(folder: str, number: int, hands: Hands) -> None:
+def _sign(folder: str, number: int, hands: MachineWriter) -> None:
     mark = next(str(one.entry["mark"]) for one in hands.journal.open() if one.id == number)
     path = hands.path(folder)
     try:

@@ -18,11 +18,11 @@ from typing import Protocol
 from trimtab.facts import Facts
 from trimtab.host import Host
 from trimtab.prepare.system import Base, System
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class BuildArgument:
     """A value of the build: never part of the image. Without a default it may stay unset."""
 
     name: str
@@ -31,7 +31,7 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class EnvVariable:
     """A variable that whatever runs afterwards has; ``value`` may refer to others as ``${X}``."""
 
     name: str
@@ -39,7 +39,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class RootScript:
     """Commands that run as root. ``unpinned``: it installs what the distribution has now.
 
     ``once`` is a test (of sh) that is true where nothing is to do any more; an image is built
@@ -58,11 +58,11 @@ class Note:
     text: str
 
 
-Instruction = Argument | Setting | Script | Note
+Instruction = BuildArgument | EnvVariable | RootScript | Note
 
 
 @dataclass(frozen=True, slots=True)
-class Replace:
+class FileReplacement:
     """A file gets another text; the old one is kept, and comes back with undo."""
 
     path: str
@@ -77,7 +77,7 @@ class Replace:
 
 
 @dataclass(frozen=True, slots=True)
-class Packages:
+class PackageInstallation:
     """Packages of the operating system get installed; undo removes those that were not there."""
 
     manager: str
@@ -88,7 +88,7 @@ class Packages:
 
 
 @dataclass(frozen=True, slots=True)
-class Commands:
+class CommandRun:
     """Commands fill a folder. Where it is new, undo removes it with all that is in it.
 
     ``env`` is added to the environment of the commands. ``makes``: they make the folder anew, so
@@ -106,7 +106,7 @@ class Commands:
 
 
 @dataclass(frozen=True, slots=True)
-class Managed:
+class EngineInstallation:
     """The managed engine ``name`` gets installed at ``path``; undo removes it."""
 
     name: str
@@ -118,7 +118,7 @@ class Managed:
         return f"trimtab engine install {self.name}   (into {self.path})"
 
 
-Change = Replace | Packages | Commands | Managed
+Change = FileReplacement | PackageInstallation | CommandRun | EngineInstallation
 
 
 def install_command(manager: str) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ def install_command(manager: str) -> tuple[str, ...]:
     return ("dnf", "install", "--assumeyes", "--setopt=install_weak_deps=False")
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """What a check finds. Unknown is not yes: it says what could not be read."""
 
     SATISFIED = "satisfied"
@@ -138,15 +138,15 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StepFinding:
     """What a check found, and one sentence that says it."""
 
-    state: State
+    state: CheckState
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class MachineScene:
     """A machine as it is, and what is wanted of it.
 
     ``python`` is the interpreter that the engine's environment is made with, or has; ``packages``
@@ -158,7 +158,7 @@ class Scene:
     host: Host
     facts: Facts
     system: System
-    wish: Wish
+    wish: PrepareOptions
     python: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
     local: bool = True
@@ -184,11 +184,11 @@ class Step(Protocol):
         """Why it stands where it stands in the order."""
         ...
 
-    def check(self, scene: Scene) -> Finding:
+    def check(self, scene: MachineScene) -> StepFinding:
         """Say whether the machine has what the step is for. Reads only."""
         ...
 
-    def changes(self, scene: Scene) -> tuple[Change, ...]:
+    def changes(self, scene: MachineScene) -> tuple[Change, ...]:
         """Return what would make it so on this machine; nothing where only a person can.
 
         Raises:
@@ -196,6 +196,6 @@ class Step(Protocol):
         """
         ...
 
-    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+    def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
         """Return the same as instructions for an image or a script on ``base``."""
         ...

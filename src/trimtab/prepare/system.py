@@ -12,7 +12,7 @@ from trimtab.errors import HostError
 from trimtab.facts.kernel import parse_os_release
 from trimtab.host import Host
 from trimtab.prepare import wheels
-from trimtab.prepare.target import Target
+from trimtab.prepare.target import PrepareTarget
 
 APT: Final = frozenset({"debian", "ubuntu"})
 DNF: Final = frozenset({"openeuler"})
@@ -73,7 +73,7 @@ _CANN: Final = {
 BASES: Final = tuple(_PLAIN)
 
 
-def base_of(target: Target, name: str, cann: str, python: str = "3.12") -> Base | None:
+def base_of(target: PrepareTarget, name: str, cann: str, python: str = "3.12") -> Base | None:
     """Return the base for a target; ``None`` where there is no image to start from.
 
     On Ascend it is CANN's image of release ``cann`` with ``python``; its makers build it on two
@@ -150,7 +150,7 @@ def _is_t64(system: System) -> bool:
     return since is not None and numbers >= since
 
 
-def roles_of(target: Target) -> Mapping[str, str]:
+def roles_of(target: PrepareTarget) -> Mapping[str, str]:
     """Return the roles that a target needs, each with what for."""
     common = {"certificates": "https addresses", "numa": "binding memory to nodes"}
     compiler = {
@@ -175,7 +175,7 @@ def roles_of(target: Target) -> Mapping[str, str]:
         "git": "packages built from source",
         "wget": "the guide's downloads",
     }
-    if wheels.from_source(target.chip):
+    if wheels.builds_from_source(target.chip):
         building = "vllm-ascend's kernels, built from source for this chip"
         ascend |= dict.fromkeys(("cmake", "make", "patch"), building)
     if target.chip == "310P":

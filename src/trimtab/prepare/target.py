@@ -19,7 +19,7 @@ _ADDRESS = re.compile(r"(?:https?|file)://[A-Za-z0-9._~:/@%+,=\[\]-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PrepareTarget:
     """A kind of machine. ``platform`` and ``chip`` are as in a situation.
 
     ``image`` is the chip's part of the tag of CANN's images.
@@ -31,15 +31,15 @@ class Target:
     image: str = ""
 
 
-TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
+TARGETS: Final[Mapping[str, PrepareTarget]] = MappingProxyType(
     {
         one.name: one
         for one in (
-            Target("ascend-a2", "ascend", "A2", "910b"),
-            Target("ascend-a3", "ascend", "A3", "a3"),
-            Target("ascend-310p", "ascend", "310P", "310p"),
-            Target("cuda", "cuda"),
-            Target("cpu", "cpu"),
+            PrepareTarget("ascend-a2", "ascend", "A2", "910b"),
+            PrepareTarget("ascend-a3", "ascend", "A3", "a3"),
+            PrepareTarget("ascend-310p", "ascend", "310P", "310p"),
+            PrepareTarget("cuda", "cuda"),
+            PrepareTarget("cpu", "cpu"),
         )
     }
 )
@@ -47,7 +47,7 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PrepareOptions:
     """What is asked for: the target, and where packages and models come from.
 
     ``mirror`` is a site that mirrors distributions, ``index`` a Python package index; "" leaves
@@ -55,7 +55,7 @@ class Wish:
     ``environment`` is the folder of the engine's environment.
     """
 
-    target: Target
+    target: PrepareTarget
     mirror: str = ""
     index: str = ""
     models: str = "huggingface"
@@ -63,7 +63,7 @@ class Wish:
     environment: str = ENVIRONMENT
 
 
-def parse_target(name: str) -> Target:
+def parse_target(name: str) -> PrepareTarget:
     """Return the target of that name.
 
     Raises:
@@ -74,7 +74,7 @@ def parse_target(name: str) -> Target:
     return TARGETS[name]
 
 
-def target_of(facts: Facts, platform: str) -> Target:
+def target_of(facts: Facts, platform: str) -> PrepareTarget:
     """Return the target that the machine's devices show.
 
     Raises:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 from trimtab.errors import HostError
 from trimtab.prepare import installed, perform
-from trimtab.prepare.journal import Journal, Open, digest
-from trimtab.prepare.perform import MARK, Hands
+from trimtab.prepare.journal import Journal, OpenChange, digest
+from trimtab.prepare.perform import MARK, MachineWriter
 
 
-class TheirsError(HostError):
+class ForeignChangeError(HostError):
     """Somebody else has changed since what is to be taken back: it is left as it is."""
 
 
-def undo(hands: Hands, steps: Sequence[str]) -> tuple[list[str], list[str]]:
+def undo(hands: MachineWriter, steps: Sequence[str]) -> tuple[list[str], list[str]]:
     """Take back the changes of these steps; return a sentence for each, and for each that stays.
 
     What somebody else has changed since is theirs: it stays, and is no longer ours to undo. What
@@ -30,7 +30,7 @@ def undo(hands: Hands, steps: Sequence[str]) -> tuple[list[str], list[str]]:
         try:
             done.append(_UNDO[str(one.entry["do"])](one, hands))
             hands.journal.undone(one.id)
-        except TheirsError as error:
+        except ForeignChangeError as error:
             hands.journal.left(one.id, str(error))
             stays.append(str(error))
         except HostError as error:
@@ -38,12 +38,12 @@ def undo(hands: Hands, steps: Sequence[str]) -> tuple[list[str], list[str]]:
     return done, stays
 
 
-def pending(journal: Journal) -> tuple[str, ...]:
+def pending_changes(journal: Journal) -> tuple[str, ...]:
     """Return a sentence for each change that is in force."""
     return tuple(_sentence(one) for one in journal.open())
 
 
-def _sentence(one: Open) -> str:
+def _sentence(one: OpenChange) -> str:
     entry = one.entry
     what = {
         "replace": f"{entry.get('path')} was replaced",
@@ -53,28 +53,30 @@ def _sentence(one: Open) -> str:
     return f"{entry['step']}: {what}{'' if one.whole else ' (was ended in the middle)'}"
 
 
-def _file(one: Open, hands: Hands) -> str:
+def _file(one: OpenChange, hands: MachineWriter) -> str:
     name = str(one.entry["path"])
     path = hands.path(name)
     perform.clear_draft(path)
     try:
         now = digest(path.read_bytes())
     except FileNotFoundError:
-        raise TheirsError(f"{name} was left: somebody removed it after it was replaced") from None
+        raise ForeignChangeError(
+            f"{name} was left: somebody removed it after it was replaced"
+        ) from None
     except OSError as error:
         raise HostError(f"cannot read {name}: {error.strerror}") from error
     if now == one.entry["before"]:
         return f"{name} is as it was"
     if now != one.entry["after"]:
         kept = hands.journal.folder / str(one.entry["backup"])
-        raise TheirsError(
+        raise ForeignChangeError(
             f"{name} was left: somebody changed it since; as it was it lies in {kept}"
         )
     perform.replace(path, hands.journal.kept(str(one.entry["backup"])))
     return f"{name} is as it was before"
 
 
-def _folder(one: Open, hands: Hands) -> str:
+def _folder(one: OpenChange, hands: MachineWriter) -> str:
     name = str(one.entry["path"])
     path = hands.path(name)
     if not path.exists():
@@ -84,7 +86,7 @@ def _folder(one: Open, hands: Hands) -> str:
     except OSError:
         mark = ""
     if one.whole and mark != one.entry["mark"]:
-        raise TheirsError(f"{name} was left: it is not the folder that was made here")
+        raise ForeignChangeError(f"{name} was left: it is not the folder that was made here")
     try:
         shutil.rmtree(path)
     except OSError as error:
@@ -94,7 +96,7 @@ def _folder(one: Open, hands: Hands) -> str:
     return f"{name} is removed"
 
 
-def _packages(one: Open, hands: Hands) -> str:
+def _packages(one: OpenChange, hands: MachineWriter) -> str:
     manager = str(one.entry["manager"])
     now = installed.read(hands.host, manager)
     if now is None:

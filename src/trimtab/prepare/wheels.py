@@ -53,7 +53,7 @@ BUILDS: Final[Mapping[str, Build]] = MappingProxyType(
 """By chip. The second names are those of 0.12.0rc1."""
 
 
-def from_source(chip: str | None) -> bool:
+def builds_from_source(chip: str | None) -> bool:
     """Whether the plugin is built here for a chip: there is a wheel for A2 alone."""
     return chip in BUILDS and chip != "A2"
 
@@ -63,9 +63,9 @@ def says_kind(release: str) -> bool:
     return release.partition(".post")[0] not in _WITHOUT_KIND
 
 
-def unprepared(chip: str | None, release: str) -> str:
+def preparation_refusal(chip: str | None, release: str) -> str:
     """Return why a release is not prepared for a chip, or ""."""
-    if not from_source(chip) or says_kind(release):
+    if not builds_from_source(chip) or says_kind(release):
         return ""
     return (
         f"vllm-ascend {release} is prepared for A2 alone, since its builds do not say which chip "
@@ -93,7 +93,7 @@ def refusal(chip: str | None, kind: str) -> str:
     made_for = next((name for name, one in BUILDS.items() if kind in one.kinds), kind)
     how = (
         f"build it from source with SOC_VERSION={BUILDS[chip].soc}"
-        if from_source(chip)
+        if builds_from_source(chip)
         else "install the wheel of the package index"
     )
     return f"vllm-ascend is built for {made_for} here, and refuses to start on {chip}: {how}"

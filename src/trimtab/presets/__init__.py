@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from trimtab.catalog import Context, LeftOut
+from trimtab.catalog import Context, UntestedTuning
 from trimtab.errors import UsageError
 from trimtab.model import Candidate
 from trimtab.presets import arm
@@ -78,7 +78,7 @@ def local_candidate(name: str, context: Context) -> Candidate:
     return arm.local_candidate(find(name), context)
 
 
-def left_out_steps(name: str, context: Context) -> tuple[LeftOut, ...]:
+def left_out_steps(name: str, context: Context) -> tuple[UntestedTuning, ...]:
     """Return the steps of a preset that :func:`read_here` does not have, with their reasons.
 
     Raises:
@@ -109,7 +109,7 @@ def find(name: str) -> Preset:
     raise UsageError(f"no preset is called {name!r}: {hint}")
 
 
-def skipped_steps(name: str, context: Context) -> tuple[LeftOut, ...]:
+def skipped_steps(name: str, context: Context) -> tuple[UntestedTuning, ...]:
     """Return the steps of a preset that its candidate does not have here, with their reasons.
 
     Raises:
@@ -118,6 +118,6 @@ def skipped_steps(name: str, context: Context) -> tuple[LeftOut, ...]:
     return find(name).skipped(context)
 
 
-def skipped_guide_steps(context: Context) -> tuple[LeftOut, ...]:
+def skipped_guide_steps(context: Context) -> tuple[UntestedTuning, ...]:
     """Return the steps of the newest guide that cannot be set here, each with its reason."""
     return guide.skipped(context)

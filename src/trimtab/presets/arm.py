@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.catalog import CATALOG, Context, LeftOut, not_here, unread
+from trimtab.catalog import CATALOG, Context, UntestedTuning, engine_refusal, platform_refusal
 from trimtab.model import Candidate
 from trimtab.model.platforms import ASCEND
 from trimtab.presets.preset import Preset
@@ -13,22 +13,26 @@ NO_ARM = "none"
 
 def local_candidate(preset: Preset, context: Context) -> Candidate:
     """Return a preset's candidate without the settings of other platforms and engines."""
-    return tuple(pair for pair in preset(context) if not_here(CATALOG[pair[0]], context) is None)
+    return tuple(
+        pair for pair in preset(context) if platform_refusal(CATALOG[pair[0]], context) is None
+    )
 
 
-def left_out_steps(preset: Preset, context: Context) -> tuple[LeftOut, ...]:
+def left_out_steps(preset: Preset, context: Context) -> tuple[UntestedTuning, ...]:
     """Return the steps of a preset that :func:`read_here` does not have, with their reasons."""
     foreign = (
-        LeftOut(name, f"nothing reads it here: {reason}")
+        UntestedTuning(name, f"nothing reads it here: {reason}")
         for name, _ in preset(context)
-        if (reason := not_here(CATALOG[name], context)) is not None
+        if (reason := platform_refusal(CATALOG[name], context)) is not None
     )
     return (*preset.skipped(context), *foreign)
 
 
 def acting_tunings(preset: Preset, context: Context) -> tuple[str, ...]:
     """Return the tunings of a preset that can have an effect on this machine."""
-    return tuple(one for one, _ in preset(context) if unread(CATALOG[one], context) is None)
+    return tuple(
+        one for one, _ in preset(context) if engine_refusal(CATALOG[one], context) is None
+    )
 
 
 def remark(preset: Preset | None, guide: Preset, context: Context) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, host_refusal
-from trimtab.knobs import Manual
+from trimtab.catalog import CATALOG, Context, Tuning, UntestedTuning, host_refusal
+from trimtab.knobs import ManualSetting
 from trimtab.model import Candidate, Scope, Value, candidate
 
 
@@ -80,10 +80,12 @@ class Preset:
             {step.tuning: step.value for step in steps if CATALOG[step.tuning].scope is Scope.HOST}
         )
 
-    def skipped(self, context: Context) -> tuple[LeftOut, ...]:
+    def skipped(self, context: Context) -> tuple[UntestedTuning, ...]:
         """Return the steps that are not part of the candidate here, each with its reason."""
         reasons = ((step, _refusal(step, context)) for step in self.steps)
-        return tuple(LeftOut(step.name, reason) for step, reason in reasons if reason is not None)
+        return tuple(
+            UntestedTuning(step.name, reason) for step, reason in reasons if reason is not None
+        )
 
     def named(self, name: str, summary: str) -> Preset:
         """Return the same preset under another name."""
@@ -92,7 +94,7 @@ class Preset:
 
 def manual_reason(tuning: Tuning) -> str | None:
     """Return why an entry is no part of any candidate, ``None`` if a launch can set it."""
-    if not isinstance(tuning.knob, Manual):
+    if not isinstance(tuning.knob, ManualSetting):
         return None
     return (
         f"{tuning.knob.place} is made before the launch, and no launch can set it: "

@@ -84,7 +84,7 @@ def snapshot() -> dict[int, Stat]:
     return {stat.pid: stat for stat in stats if stat is not None}
 
 
-def below(root: int, processes: Mapping[int, Stat]) -> list[Stat]:
+def descendants(root: int, processes: Mapping[int, Stat]) -> list[Stat]:
     """Return the descendants of ``root``, parents before their children."""
     found: list[Stat] = []
     level = [root]

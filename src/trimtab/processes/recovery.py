@@ -38,7 +38,7 @@ _PATIENCE = 12.0
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class ServerRecord:
     """A server on record. Processes are (id, start time in ticks after boot)."""
 
     boot: str
@@ -53,7 +53,7 @@ def boot_id() -> str:
     return _BOOT_ID.read_text(encoding="ascii").strip()
 
 
-def record(folder: Path, running: Running) -> None:
+def record(folder: Path, running: ServerRecord) -> None:
     """Write the record: complete on disk, or not there at all."""
     atomic.write(folder / FILE, json.dumps({"format": FORMAT, **asdict(running)}))
 
@@ -63,7 +63,7 @@ def erase(folder: Path) -> None:
     (folder / FILE).unlink(missing_ok=True)
 
 
-def load(path: Path) -> Running | None:
+def load(path: Path) -> ServerRecord | None:
     """Read a record; ``None`` for one that is of another format or damaged."""
     try:
         data = json.loads(user_files.read(path, _MAX_BYTES))
@@ -71,7 +71,7 @@ def load(path: Path) -> Running | None:
             return None
         if not _COOKIE.fullmatch(data["cookie"]):
             return None
-        return Running(
+        return ServerRecord(
             boot=str(data["boot"]),
             cookie=data["cookie"],
             owner=_identity(data["owner"]),
@@ -100,7 +100,7 @@ def reap_leftovers(folder: Path) -> tuple[int, ...]:
     return tuple(ended)
 
 
-def end(running: Running, patience: float = _PATIENCE) -> list[int]:
+def end(running: ServerRecord, patience: float = _PATIENCE) -> list[int]:
     """End everything of a server and return the ids that needed SIGKILL, the keeper's apart.
 
     A keeper that still lives ends the tree itself; ``patience`` seconds are given to it.
@@ -120,14 +120,14 @@ def end(running: Running, patience: float = _PATIENCE) -> list[int]:
     return sorted(killed)
 
 
-def survivors(running: Running) -> list[Stat]:
+def survivors(running: ServerRecord) -> list[Stat]:
     """Return the processes of a server that still run, without its keeper."""
     processes = {pid: one for pid, one in procfs.snapshot().items() if one.alive}
-    return ours(running, processes, lambda pid: procfs.environment(pid).get(COOKIE, ""))
+    return own_processes(running, processes, lambda pid: procfs.environment(pid).get(COOKIE, ""))
 
 
-def ours(
-    running: Running, processes: Mapping[int, Stat], cookie: Callable[[int], str]
+def own_processes(
+    running: ServerRecord, processes: Mapping[int, Stat], cookie: Callable[[int], str]
 ) -> list[Stat]:
     """Choose, from all living processes, those that are proven to be the server's.
 
@@ -147,7 +147,7 @@ def ours(
     if lives or any(young[pid].sid == session for pid in proven):
         proven |= {pid for pid, stat in young.items() if stat.sid == session}
     for pid in tuple(proven):
-        proven |= {stat.pid for stat in procfs.below(pid, young)}
+        proven |= {stat.pid for stat in procfs.descendants(pid, young)}
     proven -= {session if lives else 0, os.getpid()}
     return [young[pid] for pid in sorted(proven)]
 

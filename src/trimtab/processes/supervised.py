@@ -15,7 +15,7 @@ from pathlib import Path
 
 from trimtab.errors import EngineError
 from trimtab.processes import procfs, recovery
-from trimtab.processes.recovery import Running
+from trimtab.processes.recovery import ServerRecord
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL. An idle vLLM 0.32 takes 1.4 to 4 s to end."""
@@ -26,7 +26,7 @@ _SLACK = 6.0
 _KEEPER = Path(__file__).with_name("keeper.py")
 
 
-class Kept:
+class SupervisedProcess:
     """A command that runs below a keeper, with everything it starts.
 
     Both ends are safe: whatever ends this process ends the tree, and a keeper that is killed is
@@ -60,7 +60,7 @@ class Kept:
         self._folder = folder
         self._grace = grace
         self._error = ""
-        self._record: Running | None = None
+        self._record: ServerRecord | None = None
         self._started, self._ended, self._orderly = (threading.Event() for _ in range(3))
         with nullcontext() if log is None else log.open("ab") as output:
             self._keeper = subprocess.Popen(
@@ -105,12 +105,12 @@ class Kept:
 
     def tree(self) -> list[procfs.Stat]:
         """Return the living processes below the keeper, parents first."""
-        return [stat for stat in procfs.below(self.keeper, procfs.snapshot()) if stat.alive]
+        return [stat for stat in procfs.descendants(self.keeper, procfs.snapshot()) if stat.alive]
 
     def cpu_seconds(self) -> float:
         """Return the CPU seconds the tree has used so far, those of its ended processes too."""
         processes = procfs.snapshot()
-        ticks = procfs.cpu_ticks(procfs.below(self.keeper, processes))
+        ticks = procfs.cpu_ticks(procfs.descendants(self.keeper, processes))
         if self.keeper in processes:
             ticks += processes[self.keeper].reaped
         return ticks / procfs.TICKS_PER_SECOND
@@ -156,7 +156,7 @@ class Kept:
         if self._record is not None:
             self._make_sure(self._record)
 
-    def _make_sure(self, record: Running) -> None:
+    def _make_sure(self, record: ServerRecord) -> None:
         if not self._orderly.is_set():
             recovery.end(record, patience=0.0)
         left = recovery.survivors(record)
@@ -166,8 +166,8 @@ class Kept:
         if self._folder is not None:
             recovery.erase(self._folder)
 
-    def _put_on_record(self) -> Running:
-        running = Running(
+    def _put_on_record(self) -> ServerRecord:
+        running = ServerRecord(
             boot=recovery.boot_id(),
             cookie=secrets.token_hex(16),
             owner=_identity(os.getpid()),
@@ -176,7 +176,7 @@ class Kept:
         self._write(running)
         return running
 
-    def _write(self, running: Running) -> None:
+    def _write(self, running: ServerRecord) -> None:
         if self._folder is not None:
             recovery.record(self._folder, running)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from trimtab.catalog import CATALOG
 from trimtab.errors import UsageError
-from trimtab.knobs import Manual
+from trimtab.knobs import ManualSetting
 from trimtab.knobs.protocol import PRELOAD
 from trimtab.knobs.server_arg import option_name
 from trimtab.model import HostWrite, Settings
@@ -151,7 +151,7 @@ def _container() -> dict[str, str]:
     return {
         tuning.knob.setting: tuning.name
         for tuning in CATALOG.values()
-        if tuning.layer == "container" and isinstance(tuning.knob, Manual)
+        if tuning.layer == "container" and isinstance(tuning.knob, ManualSetting)
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from trimtab import formatting
-from trimtab.catalog import CATALOG, LeftOut, Tuning
+from trimtab.catalog import CATALOG, Tuning, UntestedTuning
 from trimtab.model import Design, Space
 
 _WIDTH: Final = 80
@@ -17,9 +17,9 @@ _NAME: Final = 22
 def describe(
     space: Space,
     design: Design,
-    left_out: Sequence[LeftOut],
+    left_out: Sequence[UntestedTuning],
     catalog: Mapping[str, Tuning] = CATALOG,
-    arm_left_out: Sequence[LeftOut] = (),
+    arm_left_out: Sequence[UntestedTuning] = (),
 ) -> dict[str, Any]:
     """Return the object that ``trimtab tune --dry-run --json`` prints.
 
@@ -218,4 +218,4 @@ def _labelled(label: str, text: str, remark: str = "") -> list[str]:
 
 
 def _wrap(text: str, initial_indent: str, subsequent_indent: str) -> list[str]:
-    return formatting.wrapped(text, _WIDTH, initial_indent, subsequent_indent)
+    return formatting.wrap_lines(text, _WIDTH, initial_indent, subsequent_indent)

@@ -45,7 +45,7 @@ def _wrapped(label: str, text: str, width: int) -> list[str]:
     if not text:
         return []
     first, rest = label.ljust(_INDENT), " " * _INDENT
-    return formatting.wrapped(text, width, first, rest)
+    return formatting.wrap_lines(text, width, first, rest)
 
 
 def _command(label: str, command: str, width: int) -> list[str]:

@@ -95,7 +95,7 @@ class TuningEvidence:
 
 def _field(label: str, text: str) -> list[str]:
     """Return a labelled text as lines, none if it is empty."""
-    return formatting.wrapped(text, _WIDTH, f"  {label:<10} ", " " * 13)
+    return formatting.wrap_lines(text, _WIDTH, f"  {label:<10} ", " " * 13)
 
 
 def _start_data(one: Start) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from trimtab.rules.starting import STARTING
 from trimtab.rules.together import TOGETHER
 from trimtab.rules.values import VALUES
 
-__all__ = ["all_rules", "in_process", "in_text", "of_tuning"]
+__all__ = ["all_rules", "process_findings", "text_findings", "tuning_findings"]
 
 
 @cache
@@ -64,21 +64,21 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
     return found
 
 
-def in_process(scene: Scene) -> tuple[Finding, ...]:
+def process_findings(scene: Scene) -> tuple[Finding, ...]:
     """Return what the rules find in one process's settings, in the order of the catalogue."""
-    found = [finding for tuning in CATALOG.values() for finding in of_tuning(tuning, scene)]
+    found = [finding for tuning in CATALOG.values() for finding in tuning_findings(tuning, scene)]
     for rule, owner in all_rules().values():
         if rule.process is not None and not owner:
             found += _finished(rule, "", rule.process(scene), scene)
     return tuple(dict.fromkeys(found))
 
 
-def of_tuning(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
+def tuning_findings(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
     """Yield what the general rules and the entry's own say about one entry.
 
     Nothing where the platform is known to be none of the entry's.
     """
-    if elsewhere(tuning, scene.situation):
+    if acts_elsewhere(tuning, scene.situation):
         return
     found = [
         finding
@@ -103,7 +103,7 @@ def _settled(found: Sequence[Finding]) -> Iterator[Finding]:
             yield one
 
 
-def elsewhere(tuning: Tuning, situation: Situation) -> bool:
+def acts_elsewhere(tuning: Tuning, situation: Situation) -> bool:
     """Whether a platform is known on which nothing of an entry acts.
 
     PyTorch and RCCL on ROCm read the names of CUDA.
@@ -113,11 +113,11 @@ def elsewhere(tuning: Tuning, situation: Situation) -> bool:
     return platform is not None and bool(tuning.platforms) and not here & set(tuning.platforms)
 
 
-def in_text(document: Document, situation: Situation) -> tuple[Finding, ...]:
+def text_findings(document: Document, situation: Situation) -> tuple[Finding, ...]:
     """Return what the rules find in a text as a whole."""
     found: list[Finding] = []
     for rule, owner in all_rules().values():
-        if rule.text is not None and not (owner and elsewhere(CATALOG[owner], situation)):
+        if rule.text is not None and not (owner and acts_elsewhere(CATALOG[owner], situation)):
             found += _finished(rule, owner, rule.text(document, situation), None)
     return tuple(dict.fromkeys(found))
 

@@ -14,8 +14,8 @@ from trimtab.catalog.releases import vllm
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Place
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.rules.lives import in_force, serves
-from trimtab.rules.packages import added_by
+from trimtab.rules.lives import serves, version_in_force
+from trimtab.rules.packages import refusal_condition
 
 _UNKNOWN: Final = re.compile(r"[$`*?]|^[<\[({|…]|^\.\.\.")
 """Words of which a text does not tell what the process gets, and those of a synopsis."""
@@ -49,7 +49,7 @@ def _given(scene: Scene) -> tuple[tuple[str, ...], tuple[_Given, ...]]:
     found = []
     for start, end in zip(starts, ends, strict=True):
         name, equals, _ = argv[start].partition("=")
-        least, most = _takes(_long(name), in_force("vllm", scene))
+        least, most = _takes(_long(name), version_in_force("vllm", scene))
         found.append(_Given(name, tuple(argv[start + 1 : end]), bool(equals), most, least))
     return tuple(argv[: starts[0] if starts else len(argv)]), tuple(found)
 
@@ -168,7 +168,7 @@ def _broken_json(one: _Given) -> bool:
 
 
 def _hit(word: str, before: _Given | None, scene: Scene) -> Hit:
-    doubt = added_by(scene)
+    doubt = refusal_condition(scene)
     alone = before is not None and before.most == 0
     why = f": {before.name} takes no value" if before is not None and alone else ""
     return Hit(

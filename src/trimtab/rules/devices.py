@@ -16,14 +16,14 @@ _VISIBLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Devices:
+class DeviceCount:
     """A number of devices, and the words that say who gives them."""
 
     count: int
     words: str
 
 
-def devices(scene: Scene) -> Devices | None:
+def devices(scene: Scene) -> DeviceCount | None:
     """Return the fewest devices that a setting gives; ``None`` where none gives a number."""
     if scene.situation.platform in ("cpu", "tpu"):
         return None
@@ -31,7 +31,7 @@ def devices(scene: Scene) -> Devices | None:
     return min(found, key=lambda one: one.count, default=None)
 
 
-def _from_variables(scene: Scene) -> list[Devices | None]:
+def _from_variables(scene: Scene) -> list[DeviceCount | None]:
     given = (scene.env.get(name) for name in _VISIBLE)
     return [
         _listed(one, f"{one.name} names")
@@ -50,7 +50,7 @@ def _in_another_block(one: Setting, scene: Scene) -> bool:
     return any(re.match(r"\s*(```|~~~)", line) for line in between)
 
 
-def _listed(one: Setting, words: str) -> Devices | None:
+def _listed(one: Setting, words: str) -> DeviceCount | None:
     """Return the devices of a list such as 0,1 or GPU-xxx; words such as "all" are none."""
     text = one.value.strip()
     parts = [part for part in text.split(",") if part.strip()]
@@ -59,16 +59,16 @@ def _listed(one: Setting, words: str) -> Devices | None:
         re.fullmatch(r"\s*(\d+|(GPU|MIG)-[\w/-]+)\s*", part) for part in parts
     ):
         return None
-    return Devices(len(set(parts)), f"{words} {len(set(parts))}")
+    return DeviceCount(len(set(parts)), f"{words} {len(set(parts))}")
 
 
-def _from_container(scene: Scene) -> list[Devices | None]:
+def _from_container(scene: Scene) -> list[DeviceCount | None]:
     options = scene.container.options if scene.container is not None else ()
     found = [_gpus(one) for one in options if one.name == "--gpus"]
     found += [_resource(one) for one in options if one.name == "--resource"]
     npus = {o.value for o in options if re.fullmatch(r"/dev/davinci\d+(:.*)?", o.value)}
     if npus:
-        found.append(Devices(len(npus), f"the container gets {len(npus)}"))
+        found.append(DeviceCount(len(npus), f"the container gets {len(npus)}"))
     return found
 
 
@@ -78,18 +78,18 @@ _RESOURCE = re.compile(
 )
 
 
-def _resource(one: Setting) -> Devices | None:
+def _resource(one: Setting) -> DeviceCount | None:
     match = _RESOURCE.fullmatch(one.value)
     if match is None or re.search(r"-(memory|core)=", one.value):
         return None
-    return Devices(int(match["count"]), f"the pod gets {match['count']} of {match['name']}")
+    return DeviceCount(int(match["count"]), f"the pod gets {match['count']} of {match['name']}")
 
 
-def _gpus(one: Setting) -> Devices | None:
+def _gpus(one: Setting) -> DeviceCount | None:
     text = one.value.strip().strip("'\"")
     match = re.fullmatch(r"(?:count=)?(\d{1,4})", text)
     if match is not None and one.literal:
-        return Devices(int(match[1]), f"the container gets {match[1]}")
+        return DeviceCount(int(match[1]), f"the container gets {match[1]}")
     listed = re.fullmatch(r"device=([\w,-]+)", text)
     if listed is None:
         return None

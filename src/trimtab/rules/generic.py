@@ -9,7 +9,7 @@ from typing import TypeAlias
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
 from trimtab.catalog.placeholders import is_name_of_number, is_placeholder, unfilled
 from trimtab.catalog.releases import vllm_ascend
-from trimtab.catalog.values import Choice, Taken
+from trimtab.catalog.values import Acceptance, Choice
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Value
@@ -20,7 +20,7 @@ from trimtab.rules.lives import life_of
 PerTuning: TypeAlias = Callable[[Tuning, Scene], Iterator[Hit]]
 
 
-def set_to(tuning: Tuning, scene: Scene) -> Value:
+def scene_value(tuning: Tuning, scene: Scene) -> Value:
     """Return the value that a scene gives an entry, ``None`` if it is not set.
 
     An option at the end of a command without its value sets nothing: the engine refuses it. An
@@ -34,9 +34,9 @@ def set_to(tuning: Tuning, scene: Scene) -> Value:
         return None
 
 
-def literal(tuning: Tuning, scene: Scene) -> str | None:
+def literal_text(tuning: Tuning, scene: Scene) -> str | None:
     """Return the value as text where it is set and known to the letter: no placeholder."""
-    value, made = set_to(tuning, scene), scene.at(tuning.knob.setting)
+    value, made = scene_value(tuning, scene), scene.at(tuning.knob.setting)
     if value is None or (made is not None and (not made.literal or unfilled(made))):
         return None
     text = str(int(value)) if isinstance(value, bool) else str(value)
@@ -47,13 +47,13 @@ def literal(tuning: Tuning, scene: Scene) -> str | None:
 
 def acts(tuning: Tuning, scene: Scene) -> bool:
     """Whether an entry is set to something other than what happens anyway."""
-    value = set_to(tuning, scene)
+    value = scene_value(tuning, scene)
     return value is not None and not (tuning.default and str(value) == tuning.default)
 
 
-def _read_as(taken: Taken) -> PerTuning:
+def _read_as(taken: Acceptance) -> PerTuning:
     def check(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
-        text = literal(tuning, scene)
+        text = literal_text(tuning, scene)
         if text is None or tuning.inert:  # nothing reads it
             return
         reading = tuning.accepts.read(text)
@@ -77,7 +77,7 @@ def _conflicts(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
         return
     for relation in tuning.conflicts:
         other = CATALOG[relation.name]
-        beside = not relation.values or str(set_to(other, scene)) in relation.values
+        beside = not relation.values or str(scene_value(other, scene)) in relation.values
         if beside and acts(other, scene):
             yield Hit(
                 tuning.knob.setting,
@@ -88,7 +88,7 @@ def _conflicts(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
 
 
 def _superseded(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
-    if not tuning.superseded_by or set_to(tuning, scene) is None:
+    if not tuning.superseded_by or scene_value(tuning, scene) is None:
         return
     key = tuning.superseded_by.partition(" ")[0]
     life = life_of(vllm_ascend(), "additional-config", key, scene)
@@ -112,9 +112,9 @@ def _is_option(tuning: Tuning) -> bool:
 
 
 def _removed(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
-    if not _is_option(tuning) or set_to(tuning, scene) is None:
+    if not _is_option(tuning) or scene_value(tuning, scene) is None:
         return
-    told = lives.of_entry(tuning, scene, option=True)
+    told = lives.entry_hits(tuning, scene, option=True)
     if told is not None:
         yield from told
     elif tuning.inert:
@@ -127,9 +127,9 @@ def _removed(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
 
 
 def _inert(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
-    if _is_option(tuning) or set_to(tuning, scene) is None:
+    if _is_option(tuning) or scene_value(tuning, scene) is None:
         return
-    told = lives.of_entry(tuning, scene, option=False)
+    told = lives.entry_hits(tuning, scene, option=False)
     if told is not None:
         yield from told
     elif tuning.inert:
@@ -150,15 +150,15 @@ def _owned() -> frozenset[str]:
 
 
 def _removed_else(scene: Scene) -> Iterator[Hit]:
-    yield from lives.in_scene(scene, _owned(), option=True)
+    yield from lives.scene_hits(scene, _owned(), option=True)
 
 
 def _inert_else(scene: Scene) -> Iterator[Hit]:
-    yield from lives.in_scene(scene, _owned(), option=False)
+    yield from lives.scene_hits(scene, _owned(), option=False)
 
 
 def _redundant(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
-    text = literal(tuning, scene)
+    text = literal_text(tuning, scene)
     if text is not None and tuning.default and text == tuning.default:
         yield Hit(
             tuning.knob.setting,
@@ -175,7 +175,7 @@ PER_TUNING: tuple[tuple[Rule, PerTuning], ...] = (
             problem=Problem.WRONG_VALUE,
             summary="The setting's reader refuses the value: the server fails.",
         ),
-        _read_as(Taken.REFUSED),
+        _read_as(Acceptance.REFUSED),
     ),
     (
         Rule(
@@ -184,7 +184,7 @@ PER_TUNING: tuple[tuple[Rule, PerTuning], ...] = (
             problem=Problem.WRONG_VALUE,
             summary="The setting's reader silently takes the value for another one.",
         ),
-        _read_as(Taken.MISREAD),
+        _read_as(Acceptance.MISREAD),
     ),
     (
         Rule(

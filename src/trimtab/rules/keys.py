@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from trimtab.catalog import CATALOG, Rule, Scene
-from trimtab.catalog.applicability import before
+from trimtab.catalog.applicability import is_before
 from trimtab.catalog.placeholders import is_placeholder
 from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.knobs import JsonKey
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.rules import spelling
-from trimtab.rules.lives import Life, in_force, life_of, serves
+from trimtab.rules.lives import Life, life_of, serves, version_in_force
 from trimtab.rules.packages import unknown_release
 
 _CLASSES: Final[Mapping[str, str]] = {
@@ -145,9 +145,9 @@ def _of_class(
 
 
 def _never(setting: str, option: str, part: str, key: str, scene: Scene) -> Hit:
-    version = in_force("vllm", scene)
-    meant = spelling.meant(key, vllm().names_of(part, version))
-    old = before(version, _FORBIDS) is True
+    version = version_in_force("vllm", scene)
+    meant = spelling.intended_name(key, vllm().names_of(part, version))
+    old = is_before(version, _FORBIDS) is True
     newer = bool(version) and not vllm().like(version)
     return Hit(
         setting,
@@ -159,7 +159,7 @@ def _never(setting: str, option: str, part: str, key: str, scene: Scene) -> Hit:
 
 
 def _elsewhere(setting: str, option: str, key: str, life: Life) -> Hit:
-    old = before(life.version, _FORBIDS) is True and option != "--speculative-config"
+    old = is_before(life.version, _FORBIDS) is True and option != "--speculative-config"
     when = f"vLLM {life.since} is the first" if life.early else f"vLLM had it until {life.last}"
     then = "it has no effect" if old else "the server exits"
     return Hit(
@@ -228,7 +228,11 @@ def _inside(setting: str, name: str, value: object, own: set[str]) -> Iterator[H
     named = vllm_ascend().names("additional-config")
     known = frozenset(one for one in named if not one.isupper()) | own
     for key, inner in sorted(value.items()) if isinstance(value, dict) else ():
-        meant = spelling.meant(key, own) or spelling.meant(key, known) if key.islower() else None
+        meant = (
+            spelling.intended_name(key, own) or spelling.intended_name(key, known)
+            if key.islower()
+            else None
+        )
         if key not in known and meant is not None:
             yield _misspelt(setting, f"{key} in {name} of", meant)
         yield from _inside(setting, key, inner, set())
@@ -245,7 +249,7 @@ def _misspelt(setting: str, where: str, meant: str) -> Hit:
 def _former(setting: str, key: str, life: Life) -> Hit:
     if life.here is False:
         message = f"{life.product} {life.version} does not read {key} in {_ASCEND}"
-        later = before(life.version, life.last)
+        later = is_before(life.version, life.last)
         when = "other releases read it" if later else f"it was read until {life.last}"
         return Hit(setting, f"{message}: {when}", "take the key out")
     return Hit(
@@ -257,7 +261,7 @@ def _former(setting: str, key: str, life: Life) -> Hit:
 
 def _unknown_of_ascend(setting: str, key: str, owned: set[str], scene: Scene) -> Iterator[Hit]:
     known = vllm_ascend().names_of("additional-config", scene.version("vllm-ascend")) | owned
-    meant = spelling.meant(key, known)
+    meant = spelling.intended_name(key, known)
     if meant:
         yield _misspelt(setting, f"{key} in", meant)
     elif scene.situation.platform == "ascend":

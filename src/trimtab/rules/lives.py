@@ -41,16 +41,16 @@ class Life:
 
 
 def _older(version: str, other: str) -> bool:
-    from trimtab.catalog.applicability import before
+    from trimtab.catalog.applicability import is_before
 
-    return bool(before(version, other))
+    return bool(is_before(version, other))
 
 
 def life_of(table: Releases, part: str, name: str, scene: Scene) -> Life | None:
     """Return the life of a name; ``None`` for one that no known release has."""
     if name not in table.parts.get(part, {}):
         return None
-    version = in_force(table.component, scene)
+    version = version_in_force(table.component, scene)
     last, gone = table.until(part, name)
     return Life(
         table.product,
@@ -62,7 +62,7 @@ def life_of(table: Releases, part: str, name: str, scene: Scene) -> Life | None:
     )
 
 
-def in_force(component: str, scene: Scene) -> str:
+def version_in_force(component: str, scene: Scene) -> str:
     """Return the version of a component; vllm-ascend X.Y.Z serves with vLLM X.Y.Z."""
     own = scene.version(component)
     if own or component != "vllm":
@@ -149,7 +149,7 @@ def _removal(
     )
 
 
-def of_entry(tuning: Tuning, scene: Scene, *, option: bool) -> Iterator[Hit] | None:
+def entry_hits(tuning: Tuning, scene: Scene, *, option: bool) -> Iterator[Hit] | None:
     """Return what the releases say of an entry's name; ``None`` where they do not know it."""
     knob = tuning.knob
     if option and isinstance(knob, Argument | Switch):
@@ -163,7 +163,7 @@ def _lived(name: str, part: str) -> bool:
     return name in vllm().names(part) or name in vllm_ascend().names(part)
 
 
-def in_scene(scene: Scene, owned: frozenset[str], *, option: bool) -> Iterator[Hit]:
+def scene_hits(scene: Scene, owned: frozenset[str], *, option: bool) -> Iterator[Hit]:
     """Yield what is gone of the names that no entry of the catalogue owns."""
     if not option:
         for name in scene.env:

@@ -20,8 +20,8 @@ from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Origin
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.rules import spelling
-from trimtab.rules.lives import in_force, life_of, serves
-from trimtab.rules.packages import added_by, may_be_fork
+from trimtab.rules.lives import life_of, serves, version_in_force
+from trimtab.rules.packages import may_be_fork, refusal_condition
 
 _WHOLE = ("VLLM_", "TORCH_NPU_", "PYTORCH_NPU_", "TASK_QUEUE_", "CPU_AFFINITY_")
 """Families of which all names are known: another one is read by nothing."""
@@ -73,7 +73,7 @@ def options() -> frozenset[str]:
 
 def _offered(scene: Scene, part: str, every: frozenset[str]) -> frozenset[str]:
     """Return the names to suggest: not those that the version at hand does not have."""
-    version = in_force("vllm", scene) or vllm().releases[-1]
+    version = version_in_force("vllm", scene) or vllm().releases[-1]
     gone = vllm().names(part) - vllm().names_of(part, version)
     return every - gone
 
@@ -96,7 +96,7 @@ def _unknown_variable(scene: Scene) -> Iterator[Hit]:
         if not name.startswith((*_WHOLE, *_PARTLY)):
             yield from _strange_family(name, scene)
             continue
-        meant = spelling.meant(name, _offered(scene, "variables", variables()))
+        meant = spelling.intended_name(name, _offered(scene, "variables", variables()))
         if meant is not None:
             yield _misspelt(name, meant, scene)
         elif (longer := _beginning(name)) is not None:
@@ -164,7 +164,7 @@ def _unknown_option(scene: Scene) -> Iterator[Hit]:
     if not serves(scene) or scene.pid is not None:  # a live server has taken its options
         return
     strange = []
-    doubt = added_by(scene)
+    doubt = refusal_condition(scene)
     for name in scene.options:
         whole, _, _ = option_name(name).partition(".")
         if not whole.startswith("--") or re.search(r"[$`<{\[]", whole):
@@ -200,12 +200,12 @@ def _not_yet(whole: str, name: str, scene: Scene, doubt: str) -> Iterator[Hit]:
     """Yield a hit where the version in force is older than the option."""
     found = life_of(vllm(), "options", whole, scene)
     positive = f"--{whole.removeprefix('--no-')}"
-    kinds = vllm().kinds("options", positive, in_force("vllm", scene))
+    kinds = vllm().kinds("options", positive, version_in_force("vllm", scene))
     if found is None and whole.startswith("--no-") and kinds and set(kinds) <= {"flag", "bool"}:
         yield Hit(
             name,
-            f"vLLM {in_force('vllm', scene)} has {positive} and not its opposite, and exits with "
-            "'unrecognized arguments'",
+            f"vLLM {version_in_force('vllm', scene)} has {positive} and not its opposite, and "
+            "exits with 'unrecognized arguments'",
             f"leave {positive} out",
         )
     if found is not None and found.early and not doubt:
@@ -218,8 +218,8 @@ def _not_yet(whole: str, name: str, scene: Scene, doubt: str) -> Iterator[Hit]:
 
 
 def _never_there(whole: str, name: str, scene: Scene, doubt: str) -> Hit:
-    meant = spelling.meant(whole, _offered(scene, "options", options()))
-    version = in_force("vllm", scene)
+    meant = spelling.intended_name(whole, _offered(scene, "options", options()))
+    version = version_in_force("vllm", scene)
     if version and not vllm().like(version):
         doubt = f"vLLM {version} does not have it"
     if meant is None and doubt:

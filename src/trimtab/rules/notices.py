@@ -16,7 +16,7 @@ def reader_sentence(notice: Notice) -> str:
     return notice.said
 
 
-def always(notice: Notice, document: Document) -> bool:
+def counts_always(notice: Notice, document: Document) -> bool:
     """Count every notice."""
     return True
 
@@ -36,7 +36,7 @@ class Meaning:
     fix: str
     remedy: Remedy | None = None
     traps: tuple[str, ...] = ()
-    counts: Callable[[Notice, Document], bool] = always
+    counts: Callable[[Notice, Document], bool] = counts_always
 
 
 def rules_of(meanings: Mapping[Oddity, Meaning]) -> tuple[Rule, ...]:

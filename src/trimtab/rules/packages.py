@@ -90,7 +90,7 @@ def _other_tree(scene: Scene) -> str:
     return found[0] if found else ""
 
 
-def added_by(scene: Scene) -> str:
+def refusal_condition(scene: Scene) -> str:
     """Return the condition under which an option that vLLM lacks is refused; "" for always."""
     image = scene.container.image.lower() if scene.container is not None else ""
     words = " ".join(scene.argv).lower()

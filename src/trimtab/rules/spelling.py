@@ -28,7 +28,7 @@ def distance(one: str, other: str) -> int:
     return rows[-1][-1]
 
 
-def slip(written: str, meant: str, words: frozenset[str]) -> bool:
+def is_slip(written: str, meant: str, words: frozenset[str]) -> bool:
     """Whether a name is another one with a slip in it; ``words`` are those of all known names."""
     ours, theirs = _parts(written), _parts(meant)
     if "".join(ours) == "".join(theirs) or (ours != theirs and sorted(ours) == sorted(theirs)):
@@ -52,10 +52,10 @@ def _near(ours: str, theirs: str, words: frozenset[str]) -> bool:
     return distance(ours, theirs) <= (2 if len(theirs) >= _LONG else 1)
 
 
-def meant(written: str, known: Iterable[str]) -> str | None:
+def intended_name(written: str, known: Iterable[str]) -> str | None:
     """Return the one known name that a text is with a slip in it; ``None`` for none or several."""
     names = frozenset(known)
-    found = [one for one in _close(written, names) if slip(written, one, _words(names))]
+    found = [one for one in _close(written, names) if is_slip(written, one, _words(names))]
     return found[0] if len(found) == 1 else None
 
 

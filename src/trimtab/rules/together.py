@@ -17,11 +17,11 @@ from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.rules.devices import devices
 from trimtab.rules.lives import serves
 
-Check: TypeAlias = Callable[["Given"], Iterator[Hit]]
+Check: TypeAlias = Callable[["LaunchOptions"], Iterator[Hit]]
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class LaunchOptions:
     """The options of one launch, as numbers and switches."""
 
     scene: Scene
@@ -45,7 +45,7 @@ class Given:
         return made is not None and made.literal and not self.has(f"--no-{switch[2:]}")
 
 
-def _batch(given: Given) -> Iterator[Hit]:
+def _batch(given: LaunchOptions) -> Iterator[Hit]:
     tokens, seqs = given.number("--max-num-batched-tokens"), given.number("--max-num-seqs")
     length = given.number("--max-model-len")
     if tokens is not None and seqs is not None and seqs > tokens > 0:
@@ -86,7 +86,7 @@ _NEEDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 """Option → those of which it needs one."""
 
 
-def _needed(given: Given) -> Iterator[Hit]:
+def _needed(given: LaunchOptions) -> Iterator[Hit]:
     if given.has("--config"):  # the file may hold what is missing
         return
     for option, needed, fix in _NEEDS:
@@ -107,13 +107,13 @@ _RIVALS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def _rivals(given: Given) -> Iterator[Hit]:
+def _rivals(given: LaunchOptions) -> Iterator[Hit]:
     for one, other, why in _RIVALS:
         if given.on(one) and given.on(other) and given.number(other) != 0:
             yield Hit(one, f"vLLM exits on {one} beside {other}: {why}", "keep one of the two")
 
 
-def _groups(given: Given) -> Iterator[Hit]:
+def _groups(given: LaunchOptions) -> Iterator[Hit]:
     tensor, decode = (given.size(f"--{n}-parallel-size") for n in ("tensor", "decode-context"))
     prefill, data = (given.size(f"--{n}-parallel-size") for n in ("prefill-context", "data"))
     if tensor and decode and prefill == 1 and tensor % decode:
@@ -147,7 +147,7 @@ def _groups(given: Given) -> Iterator[Hit]:
         )
 
 
-def _adapters(given: Given) -> Iterator[Hit]:
+def _adapters(given: LaunchOptions) -> Iterator[Hit]:
     cpu, gpu = given.number("--max-cpu-loras"), given.number("--max-loras")
     if cpu is not None and gpu is not None and cpu < gpu:
         yield Hit(
@@ -157,7 +157,7 @@ def _adapters(given: Given) -> Iterator[Hit]:
         )
 
 
-def _workers(given: Given) -> Iterator[Hit]:
+def _workers(given: LaunchOptions) -> Iterator[Hit]:
     elsewhere = (
         *("--nnodes", "--headless", "--data-parallel-rank", "--data-parallel-address"),
         *("--data-parallel-hybrid-lb", "--data-parallel-external-lb", "--config"),
@@ -209,7 +209,7 @@ _CHECKS: tuple[Check, ...] = (_batch, _needed, _rivals, _groups, _adapters, _wor
 def _together(scene: Scene) -> Iterator[Hit]:
     if serves(scene) and scene.pid is None:  # a live server has passed them
         for check in _CHECKS:
-            yield from check(Given(scene))
+            yield from check(LaunchOptions(scene))
 
 
 TOGETHER: tuple[Rule, ...] = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from trimtab.catalog import Rule, Scene
-from trimtab.catalog.applicability import before
+from trimtab.catalog.applicability import is_before
 from trimtab.catalog.option_kinds import refusal
 from trimtab.catalog.placeholders import is_name_of_number, unfilled
 from trimtab.catalog.releases import vllm
@@ -17,8 +17,8 @@ from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Place, Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.rules import spelling
-from trimtab.rules.lives import in_force, serves
-from trimtab.rules.packages import added_by, maker
+from trimtab.rules.lives import serves, version_in_force
+from trimtab.rules.packages import maker, refusal_condition
 
 _RECENT = "0.12.0"
 """What every release since then refuses is an error where the version is not known."""
@@ -52,7 +52,7 @@ def _values(scene: Scene) -> Iterator[Hit]:
             yield from _named(option, made, scene)
         elif option:
             joined = any("=" in word and option_name(word) == name for word in scene.argv)
-            version = in_force("vllm", scene)
+            version = version_in_force("vllm", scene)
             found = _refused(option, made.value, version, joined=joined)
             found = found or _object(option, made.value, version)
             if found is not None and not _was_listed(option, made.value, scene):
@@ -121,7 +121,7 @@ def _object(option: str, text: str, version: str) -> _Refusal | None:
     if (
         not kind.startswith("json")
         or not holds
-        or (vllm().like(version) and before(version, _OBJECTS))
+        or (vllm().like(version) and is_before(version, _OBJECTS))
     ):
         return None
     if text in {"", "None"} and kind.endswith("?"):
@@ -144,7 +144,7 @@ def _refused(option: str, text: str, version: str, *, joined: bool) -> _Refusal 
     if option in _CHOICES:
         taken = _CHOICES[option]
         return None if text in taken else _Refusal(f"one of {', '.join(taken)}", Severity.ERROR)
-    if before(version, _PAIRS) and re.fullmatch(r"\w+=\d+(,\w+=\d+)*", text):
+    if is_before(version, _PAIRS) and re.fullmatch(r"\w+=\d+(,\w+=\d+)*", text):
         return None
     if table.like(version):
         kinds = [kind and kind for kind in table.kinds("options", option, version)]
@@ -171,7 +171,7 @@ def _open(option: str) -> bool:
 
 def _was_listed(option: str, text: str, scene: Scene) -> bool:
     """Whether some release lists a word of an option that packages add to."""
-    kinds = vllm().kinds("options", option, in_force("vllm", scene))
+    kinds = vllm().kinds("options", option, version_in_force("vllm", scene))
     if kinds and not any(kind and kind.startswith("open:") for kind in kinds):
         return False
     lists = (kind.rstrip("?").partition(":")[2] for _, _, kind in vllm().parts["options"][option])
@@ -179,7 +179,7 @@ def _was_listed(option: str, text: str, scene: Scene) -> bool:
 
 
 def _hit(option: str, made: Setting, found: _Refusal, scene: Scene) -> Hit:
-    version = in_force("vllm", scene)
+    version = version_in_force("vllm", scene)
     who = f"vLLM {version}" if vllm().like(version) else "vLLM"
     who = f"{who} {found.since} and later" if found.since else who
     takes, refuses, exits = (
@@ -195,7 +195,7 @@ def _hit(option: str, made: Setting, found: _Refusal, scene: Scene) -> Hit:
     if found.wants.startswith("JSON ("):
         fix = "correct the JSON, in single quotes where a shell reads it"
     added = _open(option) or option in {"--device", "--kv-cache-dtype"}
-    doubt = added_by(scene) if added else ""
+    doubt = refusal_condition(scene) if added else ""
     severity = None if doubt else found.severity
     return Hit(made.name, message, fix, given=doubt, severity=severity)
 
@@ -232,7 +232,7 @@ def _span(made: Setting) -> Place | None:
 
 
 def _named(option: str, made: Setting, scene: Scene) -> Iterator[Hit]:
-    part, version = _NAMED[option], in_force("vllm", scene)
+    part, version = _NAMED[option], version_in_force("vllm", scene)
     text = made.value.upper() if option == "--attention-backend" else made.value
     if text in vllm().names_of(part, version) or text.upper() in {"", "NONE", "AUTO"}:
         return
@@ -243,10 +243,12 @@ def _named(option: str, made: Setting, scene: Scene) -> Iterator[Hit]:
         if text not in vllm().names(part):
             return  # stands for a name
     known = text in vllm().names(part)
-    meant = spelling.meant(text, vllm().names_of(part, version)) or _close(text, part, version)
+    meant = spelling.intended_name(text, vllm().names_of(part, version)) or _close(
+        text, part, version
+    )
     if meant and re.sub(r"\d", "", meant) == re.sub(r"\d", "", text):  # another number, no slip
         meant = None
-    doubt = "" if known or (meant and len(meant) > 4) else added_by(scene)
+    doubt = "" if known or (meant and len(meant) > 4) else refusal_condition(scene)
     who = f"vLLM {version}" if vllm().like(version) else "vLLM"
     yield Hit(
         made.name,

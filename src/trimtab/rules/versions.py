@@ -8,7 +8,7 @@ from trimtab.catalog import Rule, Scene, Tuning
 from trimtab.catalog.torch_npu_versions import life, torch_npu
 from trimtab.knobs import Env, EnvList
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.rules.generic import literal
+from trimtab.rules.generic import literal_text
 
 RULE = Rule(
     id="torch-npu-version",
@@ -20,7 +20,7 @@ RULE = Rule(
 
 def check(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
     """Yield a hit where a version that was asked, or the nearest ones, do not take a setting."""
-    version, text = scene.version("torch-npu"), literal(tuning, scene)
+    version, text = scene.version("torch-npu"), literal_text(tuning, scene)
     if not version or text is None or not isinstance(tuning.knob, Env | EnvList):
         return
     told = torch_npu()

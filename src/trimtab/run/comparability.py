@@ -40,7 +40,7 @@ class _Rule:
     same: Callable[[Any, Any], bool] = lambda study, here: bool(study == here)
 
 
-def parsed(facts: Mapping[str, str]) -> dict[str, Any]:
+def parse_facts(facts: Mapping[str, str]) -> dict[str, Any]:
     """Return a profile's facts as data; a group that is no literal stays text."""
     found: dict[str, Any] = {}
     for group, text in facts.items():

@@ -12,9 +12,9 @@ from trimtab.facts.parsing import format_cpu_list
 from trimtab.knobs.protocol import PRELOAD
 from trimtab.model import CheckOutcome, Evidence, Plan, Settings
 from trimtab.model.finding import Severity
-from trimtab.redaction import argv_secrets, hidden, redact_plan
+from trimtab.redaction import argv_secrets, is_secret, redact_plan
 from trimtab.run.comparability import Difference
-from trimtab.verification.checks import refuted, summary
+from trimtab.verification.checks import refutations, summary
 
 _ORDER = (CheckOutcome.YES, CheckOutcome.UNOBSERVABLE, CheckOutcome.NO)
 """What is refuted comes last: there it is seen."""
@@ -43,7 +43,7 @@ def verdict(name: str, plan: Plan, evidence: Sequence[Evidence]) -> str:
     """Return the line that sums up: whether the plan is in effect."""
     if not evidence:
         return f"{name}: plan {plan.digest} has nothing to verify: it changes nothing"
-    wrong = len(refuted(evidence))
+    wrong = len(refutations(evidence))
     checks = formatting.count(len(evidence), "check")
     if wrong:
         return f"{name} is NOT in effect: {wrong} of {checks} refuted ({summary(evidence)})"
@@ -60,7 +60,7 @@ def as_data(
         "format": 1,
         "name": name,
         "plan": shown.digest,
-        "in_effect": not refuted(evidence),
+        "in_effect": not refutations(evidence),
         "differences": [asdict(one) for one in found],
         "evidence": [{**asdict(one), "check": asdict(checks[one.check])} for one in evidence],
     }
@@ -73,7 +73,7 @@ def shell_line(settings: Settings, listen: Sequence[str], preload: str) -> str:
     """
     words = [word for name in settings.unset for word in ("-u", name)]
     for name, value in settings.env:
-        words.append(f'{name}="${{{name}}}"' if hidden(name, value) else _assigned(name, value))
+        words.append(f'{name}="${{{name}}}"' if is_secret(name, value) else _assigned(name, value))
     if settings.preload:
         words.append(_assigned(PRELOAD, preload))
     line = ["env", *words] if words else []

@@ -49,7 +49,7 @@ def tidy(host: Host) -> tuple[str, ...]:
             with suppress(OSError):
                 folder.rmdir()
     try:
-        open_paths = transaction.pending(journal())
+        open_paths = transaction.pending_places(journal())
     except HostError as error:  # damaged: whoever reads this must put things back by hand
         return (*said, str(error))
     try:
@@ -62,14 +62,14 @@ def tidy(host: Host) -> tuple[str, ...]:
 
 
 @contextmanager
-def applied(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
-    """Make host writes while the body runs; see `trimtab.host_settings.transaction.applied`."""
+def temporary_writes(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
+    """Make host writes while the body runs, as `trimtab.host_settings.transaction` does."""
     if not writes:
         yield
         return
     path = journal()
     atomic.private_folder(path.parent)
-    with transaction.applied(writes, host, path, lock=LOCK, erase=True):
+    with transaction.temporary_writes(writes, host, path, lock=LOCK, erase=True):
         yield
 
 

@@ -30,10 +30,10 @@ from contextlib import suppress
 from trimtab.engines import api_key
 from trimtab.engines.vllm import command
 from trimtab.errors import RunRefusedError
-from trimtab.processes.supervised import Kept, describe_exit
+from trimtab.processes.supervised import SupervisedProcess, describe_exit
 from trimtab.run import state
-from trimtab.run.target import Wanted
-from trimtab.run.verification import Telling, Verification, View
+from trimtab.run.target import RunTarget
+from trimtab.run.verification import EvidenceSink, RunServerView, Verification
 
 KEPT = 4_000_000
 """Bytes of output that are kept until the server is verified; its configuration comes first."""
@@ -152,7 +152,7 @@ class Supervisor:
 
     def __init__(
         self,
-        kept: Kept,
+        kept: SupervisedProcess,
         heard: set[signal.Signals],
         say: Callable[[str], None],
         told: Callable[[], None],
@@ -232,7 +232,7 @@ _DRAIN = 2.0
 """Seconds for the last output."""
 
 
-def run(wanted: Wanted, telling: Telling, *, deadline: float, allow_host: bool) -> int:
+def run(wanted: RunTarget, telling: EvidenceSink, *, deadline: float, allow_host: bool) -> int:
     """Run the plan to its end and return the exit code.
 
     ``deadline`` is in seconds to readiness; after it the server serves on, unverified.
@@ -245,9 +245,9 @@ def run(wanted: Wanted, telling: Telling, *, deadline: float, allow_host: bool) 
     command.require_program(wanted.argv, wanted.environment)
     writes = wanted.plan.writes if allow_host else ()
     heard = block()
-    with state.applied(writes, wanted.host), state.record() as folder:
+    with state.temporary_writes(writes, wanted.host), state.record() as folder:
         output = Output()
-        kept = Kept(
+        kept = SupervisedProcess(
             wanted.argv,
             wanted.environment,
             None,
@@ -273,15 +273,15 @@ def run(wanted: Wanted, telling: Telling, *, deadline: float, allow_host: bool) 
 
 
 def _verification(
-    wanted: Wanted,
-    kept: Kept,
+    wanted: RunTarget,
+    kept: SupervisedProcess,
     output: Output,
     supervisor: Supervisor,
-    telling: Telling,
+    telling: EvidenceSink,
     deadline: float,
 ) -> Verification:
     key = api_key(wanted.plan.settings, wanted.environment)
-    view = View(kept, wanted.observer, wanted.argv, output.text, key)
+    view = RunServerView(kept, wanted.observer, wanted.argv, output.text, key)
 
     def done() -> None:
         if not supervisor.stopping:
@@ -300,7 +300,9 @@ def _verification(
     )
 
 
-def _explain(wanted: Wanted, kept: Kept, output: Output, telling: Telling) -> None:
+def _explain(
+    wanted: RunTarget, kept: SupervisedProcess, output: Output, telling: EvidenceSink
+) -> None:
     """Say how a server ended that never served, and why if the engine's output tells."""
     ended = kept.ended if kept.exit_code is None else f"it {describe_exit(kept.exit_code)}"
     cause = "" if wanted.engine is None else wanted.engine.explain(output.text())

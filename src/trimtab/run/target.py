@@ -19,7 +19,7 @@ from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.facts.libraries import SONAMES, LibraryFacts, folders
 from trimtab.host import Host, LocalHost
-from trimtab.knobs.protocol import PRELOAD, preloaded
+from trimtab.knobs.protocol import PRELOAD, preload_libraries
 from trimtab.knobs.server_arg import model_of
 from trimtab.model import Fact, Plan, Settings
 from trimtab.model.finding import Severity
@@ -28,7 +28,7 @@ from trimtab.presets import PRESETS, find
 from trimtab.processes import procfs
 from trimtab.profiles.profile import Profile
 from trimtab.redaction import is_marker, redact_plan, restore_words
-from trimtab.run.comparability import Difference, differences, parsed
+from trimtab.run.comparability import Difference, differences, parse_facts
 from trimtab.server.environment import reaches_engine
 from trimtab.server.launcher import child_environment
 
@@ -81,7 +81,7 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", "8000"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RunTarget:
     """A plan with what is needed to run and judge it.
 
     ``name`` says what it is for people; ``differences`` is what speaks against running it here,
@@ -105,9 +105,9 @@ class Wanted:
         return (*self.plan.settings.argv, *self.listen)
 
 
-def of_profile(
+def profile_target(
     profile: Profile, command: Sequence[str], environment: Mapping[str, str], *, allow_host: bool
-) -> Wanted:
+) -> RunTarget:
     """Compile a profile's candidate over ``command``, or over its own where there is none.
 
     Raises:
@@ -123,11 +123,11 @@ def of_profile(
     plan = compile_plan(profile.candidate, base, here)
     found = (
         *_identity(profile, engine, base.argv),
-        *differences(parsed(profile.facts), parsed(facts.as_text(here))),
+        *differences(parse_facts(profile.facts), parse_facts(facts.as_text(here))),
         *_of_plan(plan, here, allow_host=allow_host),
         *(() if command else _strays(profile, environment)),
     )
-    return Wanted(
+    return RunTarget(
         name=f"profile {profile.name}",
         plan=plan,
         observer=program.observer_of(engine, profile.engine.name),
@@ -140,12 +140,12 @@ def of_profile(
     )
 
 
-def of_running(profile: Profile) -> Wanted:
+def running_profile_target(profile: Profile) -> RunTarget:
     """Compile a profile for a server that runs already; its secrets need not be known."""
     base = profile.plan.settings
     engine = program.engine_of(base.argv, {}, profile.engine.name)
     host = LocalHost() if engine is None else engine.host()
-    return Wanted(
+    return RunTarget(
         name=f"profile {profile.name}",
         plan=compile_plan(profile.candidate, base, _facts(engine, host)),
         observer=program.observer_of(engine, profile.engine.name),
@@ -155,9 +155,9 @@ def of_running(profile: Profile) -> Wanted:
     )
 
 
-def of_preset(
+def preset_target(
     name: str, command: Sequence[str], environment: Mapping[str, str], *, allow_host: bool
-) -> Wanted:
+) -> RunTarget:
     """Compile a preset, contradictions included, over ``command``.
 
     Raises:
@@ -173,7 +173,7 @@ def of_preset(
     here = _facts(engine, host)
     chosen = PRESETS[name](_context(engine, here, base, allow_host=allow_host))
     plan = compile_plan(chosen, base, here, allow_conflicts=True)
-    return Wanted(
+    return RunTarget(
         name=f"preset {name}",
         plan=plan,
         observer=program.observer_of(engine, "vllm"),
@@ -185,7 +185,7 @@ def of_preset(
     )
 
 
-def of_running_preset(name: str, pid: int, *, allow_host: bool) -> Wanted:
+def running_preset_target(name: str, pid: int, *, allow_host: bool) -> RunTarget:
     """Compile a preset over what the server under ``pid`` was started with.
 
     Libraries are looked for where that server has them: in a container, in its own root.
@@ -204,7 +204,7 @@ def of_running_preset(name: str, pid: int, *, allow_host: bool) -> Wanted:
     context = _context(engine, here, base, allow_host=allow_host)
     plan = compile_plan(preset(context), base, here, allow_conflicts=True)
     skipped = preset.skipped(context)
-    return Wanted(
+    return RunTarget(
         name=f"preset {name}",
         plan=delivery_plan(plan),
         observer=program.observer_of(engine, "vllm"),
@@ -241,7 +241,7 @@ def _environment(plan: Plan, given: Mapping[str, str], *, own: bool) -> dict[str
     left = {name: value for name, value in given.items() if own or not reaches_engine(name)}
     found = child_environment(plan.settings, left)
     if own and (more := _stray_preloads(plan.settings, given)):
-        found[PRELOAD] = ":".join((*preloaded(plan.settings), *more))
+        found[PRELOAD] = ":".join((*preload_libraries(plan.settings), *more))
     return {**{name: given[name] for name in _DROPPED if name in given}, **found}
 
 
@@ -321,7 +321,7 @@ def _strays(profile: Profile, environment: Mapping[str, str]) -> list[Difference
 def _stray_preloads(settings: Settings, environment: Mapping[str, str]) -> list[str]:
     """Return what the environment preloads and the settings do not."""
     given = Settings(argv=(), env=((PRELOAD, environment.get(PRELOAD, "")),))
-    return [path for path in preloaded(given) if path not in preloaded(settings)]
+    return [path for path in preload_libraries(given) if path not in preload_libraries(settings)]
 
 
 def _notes(profile: Profile, plan: Plan, *, own: bool) -> tuple[str, ...]:

@@ -21,17 +21,17 @@ from trimtab.engines import Observer
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.model import Evidence, Process, Value
 from trimtab.processes import procfs
-from trimtab.processes.supervised import Kept
+from trimtab.processes.supervised import SupervisedProcess
 from trimtab.run import messages
 from trimtab.run.sd_notify import Notifier
-from trimtab.run.target import Wanted
+from trimtab.run.target import RunTarget
 from trimtab.server import listeners
-from trimtab.server.attached import LiveServer, described
-from trimtab.verification.checks import refuted, verify
+from trimtab.server.attached import LiveServer, assign_roles
+from trimtab.verification.checks import refutations, verify
 
 
 def evidence_of(
-    wanted: Wanted, pid: int | None, log: Path | None, say: Callable[[str], None]
+    wanted: RunTarget, pid: int | None, log: Path | None, say: Callable[[str], None]
 ) -> tuple[Evidence, ...]:
     """Observe every check of a plan in the server under ``pid``, or in the only one here.
 
@@ -53,7 +53,7 @@ def only_server(observer: Observer) -> int:
         UsageError: there is none, or more than one.
     """
     living = [stat for stat in procfs.snapshot().values() if stat.alive]
-    found = [one.pid for one in described(living, observer) if one.role == "api"]
+    found = [one.pid for one in assign_roles(living, observer) if one.role == "api"]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -72,11 +72,11 @@ STEADY = 20
 
 def is_follower(argv: Sequence[str]) -> bool:
     """Whether a command, or the ``--config`` file in it, starts engines without an API."""
-    return "--headless" in listeners.with_file(argv)
+    return "--headless" in listeners.with_config_file(argv)
 
 
 @dataclass(slots=True)
-class Standing:
+class FollowerState:
     """Whether the engines of a follower stand, look by look."""
 
     seen: frozenset[int] = frozenset()
@@ -92,7 +92,7 @@ class Standing:
         return bool(found) and (initialized or self.looks >= STEADY)
 
 
-class View:
+class RunServerView:
     """What readiness and verification need of the server (`verify.ServerView`).
 
     ``text`` returns the server's output so far, ``key`` is its API key. ``url`` is "" until it is
@@ -101,7 +101,7 @@ class View:
 
     def __init__(
         self,
-        kept: Kept,
+        kept: SupervisedProcess,
         observer: Observer,
         argv: Sequence[str],
         text: Callable[[], str],
@@ -109,7 +109,7 @@ class View:
     ) -> None:
         self.url = ""
         self.follower = is_follower(argv)
-        self._standing = Standing()
+        self._standing = FollowerState()
         self._kept = kept
         self._observer = observer
         self._argv = argv
@@ -118,7 +118,7 @@ class View:
 
     def processes(self) -> tuple[Process, ...]:
         """Return the living tree with roles, parents first."""
-        return described(self._kept.tree(), self._observer)
+        return assign_roles(self._kept.tree(), self._observer)
 
     def reported_config(self) -> Mapping[str, Value]:
         """Return the configuration in effect, as far as server or output reports it."""
@@ -132,7 +132,7 @@ class View:
         if self.follower:
             return self._standing.look(self.processes(), self._text())
         pids = (stat.pid for stat in self._kept.tree())
-        found = listeners.serving(listeners.urls(pids, self._argv))
+        found = listeners.serving_url(listeners.urls(pids, self._argv))
         self.url = found or self.url
         return found is not None
 
@@ -145,7 +145,7 @@ _EXTENSION = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class EvidenceSink:
     """Where the evidence goes: lines for people, a file for scripts, the service manager."""
 
     say: Callable[[str], None]
@@ -164,9 +164,9 @@ class Verification(threading.Thread):
 
     def __init__(
         self,
-        wanted: Wanted,
-        view: View,
-        telling: Telling,
+        wanted: RunTarget,
+        view: RunServerView,
+        telling: EvidenceSink,
         deadline: float,
         *,
         stopping: Callable[[], bool],
@@ -205,8 +205,8 @@ class Verification(threading.Thread):
         evidence = verify(wanted.plan, self._view, wanted.host)
         if self._stopping():
             return  # what a dying tree does not show refutes nothing
-        tell(wanted, evidence, self._telling)
-        if refuted(evidence):
+        report_evidence(wanted, evidence, self._telling)
+        if refutations(evidence):
             self._object("")
         if not self.refused:
             self._telling.notifier.ready(messages.verdict(wanted.name, wanted.plan, evidence))
@@ -235,11 +235,13 @@ class Verification(threading.Thread):
             self._telling.say("WARNING: it goes on serving (--strict would end it)")
 
 
-def tell(wanted: Wanted, evidence: tuple[Evidence, ...], telling: Telling) -> None:
+def report_evidence(
+    wanted: RunTarget, evidence: tuple[Evidence, ...], telling: EvidenceSink
+) -> None:
     """Print the evidence and its sum, and write it for scripts."""
     for line in messages.evidence_lines(evidence):
         telling.say(line)
-    mark = "WARNING: " if refuted(evidence) else ""
+    mark = "WARNING: " if refutations(evidence) else ""
     telling.say(mark + messages.verdict(wanted.name, wanted.plan, evidence))
     if telling.file is None:
         return

@@ -49,8 +49,8 @@ class LiveServer:
         """Return the tree with the engine's roles, the named process first."""
         everything = procfs.snapshot()
         root = everything.get(self.pid)
-        tree = [*([root] if root else []), *procfs.below(self.pid, everything)]
-        return described((stat for stat in tree if stat.alive), self._engine)
+        tree = [*([root] if root else []), *procfs.descendants(self.pid, everything)]
+        return assign_roles((stat for stat in tree if stat.alive), self._engine)
 
     def reported_config(self) -> Mapping[str, Value]:
         """Return the configuration in effect, as far as the server or its log reports it."""
@@ -70,10 +70,10 @@ class LiveServer:
         tree = self.processes()
         argv = [word for process in tree for word in process.cmdline]
         candidates = listeners.urls((one.pid for one in tree), argv)
-        if (found := listeners.serving(candidates)) is not None:
+        if (found := listeners.serving_url(candidates)) is not None:
             return found
         where = next(iter(candidates), None)
-        if "--headless" in listeners.with_file(argv):
+        if "--headless" in listeners.with_config_file(argv):
             why = "a server with --headless has no API"
         elif where is None:
             why = "no address was found at which the server listens"
@@ -83,7 +83,7 @@ class LiveServer:
         return where
 
 
-def described(tree: Iterable[procfs.Stat], engine: Observer) -> tuple[Process, ...]:
+def assign_roles(tree: Iterable[procfs.Stat], engine: Observer) -> tuple[Process, ...]:
     """Return living processes with the roles that the engine gives them, in the same order."""
     bare = [Process(stat.pid, stat.ppid, "", stat.comm, procfs.cmdline(stat.pid)) for stat in tree]
     roles = engine.roles(bare)

@@ -25,14 +25,14 @@ import psutil
 from trimtab.engines import Engine
 from trimtab.errors import ClientLimitError, EngineError, StartFailedError
 from trimtab.http_client import loopback
-from trimtab.knobs.protocol import PRELOAD, preloaded
+from trimtab.knobs.protocol import PRELOAD, preload_libraries
 from trimtab.model import Plan, Process, Settings, Value
 from trimtab.processes import procfs
 from trimtab.processes.recovery import reap_leftovers
-from trimtab.processes.supervised import GRACE, Kept
+from trimtab.processes.supervised import GRACE, SupervisedProcess
 from trimtab.redaction import mask_file, secret_values
 from trimtab.server import log as enginelog
-from trimtab.server.attached import described, read_ends
+from trimtab.server.attached import assign_roles, read_ends
 from trimtab.storage import atomic
 
 _MARK: Final = ".starting"
@@ -46,7 +46,7 @@ def begin(folder: Path) -> None:
     (folder / _MARK).touch()
 
 
-def whole(folder: Path) -> None:
+def mark_complete(folder: Path) -> None:
     """Say that what lies in the folder is complete: the server is ready."""
     (folder / _MARK).unlink(missing_ok=True)
 
@@ -74,7 +74,7 @@ class Server:
     ``startup`` is the time from the launch to readiness in seconds. Made by :func:`launch`.
     """
 
-    def __init__(self, kept: Kept, engine: Engine, port: int, log: Path) -> None:
+    def __init__(self, kept: SupervisedProcess, engine: Engine, port: int, log: Path) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
@@ -91,7 +91,7 @@ class Server:
 
     def processes(self) -> tuple[Process, ...]:
         """Return the living tree with the engine's roles, parents first. Read anew each time."""
-        return described(self._kept.tree(), self._engine)
+        return assign_roles(self._kept.tree(), self._engine)
 
     def cpu_seconds(self) -> float:
         """Return the CPU seconds the tree has used since its launch."""
@@ -173,7 +173,7 @@ def launch(
         atomic.write(log, b"")
         argv = (*plan.settings.argv, *engine.listen(port))
         try:
-            kept = Kept(
+            kept = SupervisedProcess(
                 argv,
                 environment,
                 log,
@@ -188,10 +188,10 @@ def launch(
             if _ready(server, kept, engine, begun + deadline, stop):
                 server.settle(time.monotonic() - launched)
                 if compiled is not None:
-                    whole(compiled)
+                    mark_complete(compiled)
                 yield server
                 return
-            taken = enginelog.port_taken(server.log_text())
+            taken = enginelog.is_port_taken(server.log_text())
         finally:
             kept.stop()
             mask_file(log, secret_values(plan.settings, os.environ))
@@ -210,13 +210,13 @@ def child_environment(settings: Settings, inherited: Mapping[str, str]) -> dict[
     env = {name: value for name, value in inherited.items() if name not in gone}
     env.update(settings.env)
     if settings.preload:
-        env[PRELOAD] = ":".join(preloaded(settings))
+        env[PRELOAD] = ":".join(preload_libraries(settings))
     return env
 
 
 def _ready(
     server: Server,
-    kept: Kept,
+    kept: SupervisedProcess,
     engine: Engine,
     until: float,
     stop: threading.Event,
@@ -251,10 +251,12 @@ def _ready(
     raise AssertionError("unreachable")
 
 
-def _early_end(server: Server, kept: Kept, engine: Engine, seconds: float) -> StartFailedError:
+def _early_end(
+    server: Server, kept: SupervisedProcess, engine: Engine, seconds: float
+) -> StartFailedError:
     text = server.log_text()
     cause = engine.explain(text)
-    lines = enginelog.relevant(text)
+    lines = enginelog.relevant_lines(text)
     said = f": {lines[-1]}" if lines else ", without a word"
     return _noted(
         f"the server did not start: after {seconds:.0f} s {kept.ended}{said}"
@@ -266,7 +268,7 @@ def _early_end(server: Server, kept: Kept, engine: Engine, seconds: float) -> St
 
 def _noted(message: str, log: str) -> StartFailedError:
     error = StartFailedError(message)
-    for line in enginelog.relevant(log):
+    for line in enginelog.relevant_lines(log):
         error.add_note(line)
     return error
 

@@ -29,21 +29,21 @@ def urls(pids: Iterable[int], argv: Sequence[str]) -> list[str]:
     checked: it is the socket of these very processes.
     """
     ids = list(pids)
-    argv = with_file(argv, _folder(ids))
+    argv = with_config_file(argv, _folder(ids))
     path = option_value(argv, "--uds")
     if path is not None:
-        return [address.of_socket(str(_folder(ids) / path))]
+        return [address.socket_url(str(_folder(ids) / path))]
     asked = option_value(argv, "--port")
     tls = any(option_value(argv, name) is not None for name in _TLS)
     places = sorted(set(_sockets(ids)), key=lambda one: (str(one[1]) != asked, one[1], one[0]))
     return [
-        address.of_host(host, port, tls=secure, verified=False)
+        address.host_url(host, port, tls=secure, verified=False)
         for host, port in places
         for secure in (tls, not tls)
     ]
 
 
-def with_file(argv: Sequence[str], folder: Path = Path()) -> list[str]:
+def with_config_file(argv: Sequence[str], folder: Path = Path()) -> list[str]:
     """Return a command with the options of its ``--config`` file, if that can be read here.
 
     A relative path of it belongs to ``folder``.
@@ -55,12 +55,12 @@ def with_file(argv: Sequence[str], folder: Path = Path()) -> list[str]:
     words[at] = str(folder / words[at])
     behind = words.index("serve") + 1
     try:
-        return [*words[:behind], *config_file.joined(words[behind:], "the command")]
+        return [*words[:behind], *config_file.join_config_file(words[behind:], "the command")]
     except UsageError:
         return words
 
 
-def serving(candidates: Iterable[str]) -> str | None:
+def serving_url(candidates: Iterable[str]) -> str | None:
     """Return the first address at which ``GET /health`` is answered without a server error.
 
     A server that is no vLLM may have no such page, and serves all the same.

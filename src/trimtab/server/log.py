@@ -18,7 +18,7 @@ _MARKED = re.compile(r"\b(?:ERROR|CRITICAL|FATAL)\b|\berror:|Error:|Killed|Segme
 _PORT_TAKEN = re.compile(r"Address already in use|\[Errno 98\]")
 
 
-def port_taken(log: str) -> bool:
+def is_port_taken(log: str) -> bool:
     """Whether the server found its port in use (EADDRINUSE is 98 on Linux)."""
     return _PORT_TAKEN.search(log) is not None
 
@@ -61,7 +61,7 @@ def last_line(log: str) -> str:
     return "(nothing)"
 
 
-def relevant(log: str, limit: int = LIMIT) -> list[str]:
+def relevant_lines(log: str, limit: int = LIMIT) -> list[str]:
     """Return at most ``limit`` lines: exceptions first, then marked errors, else the last ones.
 
     The order is the log's own; of equal lines the first is kept, so that the cause is not

@@ -109,7 +109,7 @@ def require_trusted(path: Path) -> None:
     Raises:
         StudyError: it could be another user's work, or is neither file nor folder.
     """
-    if user_files.inherited(path):
+    if user_files.is_inherited(path):
         return
     try:
         found = path.stat()

@@ -24,7 +24,7 @@ def read(path: Path, limit: int) -> bytes:
         OSError: it is missing, larger, or no plain file (a FIFO may never end), or the system
             refuses to read it; ``strerror`` says which.
     """
-    if inherited(path):
+    if is_inherited(path):
         with path.open("rb") as file:
             return _bounded(path, file.read(limit + 1), limit)
     try:
@@ -38,7 +38,7 @@ def read(path: Path, limit: int) -> bytes:
         return _bounded(path, file.read(limit + 1), limit)
 
 
-def inherited(path: Path) -> bool:
+def is_inherited(path: Path) -> bool:
     """Whether a path is what the caller's shell has opened, such as ``<(command)``."""
     return str(path).startswith(_INHERITED)
 

@@ -22,11 +22,11 @@ from typing import Any
 import yaml
 
 from trimtab import presets, search
-from trimtab.catalog import CATALOG, unread, written_by
+from trimtab.catalog import CATALOG, engine_refusal, may_write
 from trimtab.errors import UsageError
-from trimtab.export.guard import exportable
+from trimtab.export.guard import exportable_settings
 from trimtab.host import Host, LocalHost
-from trimtab.host_settings.transaction import pending, recover
+from trimtab.host_settings.transaction import pending_places, recover
 from trimtab.processes.recovery import reap_leftovers
 from trimtab.redaction import redact_words, restore_words
 from trimtab.storage import atomic, user_files
@@ -81,7 +81,9 @@ def create(
     require_testable(session)
     search.design(session.space, session.noise)  # refuses a budget that no study fits in
     if session.serves:
-        exportable(session.compile(()).settings)  # and a baseline that no artefact could carry
+        exportable_settings(
+            session.compile(()).settings
+        )  # and a baseline that no artefact could carry
     folder = folder or DEFAULT_ROOT / time.strftime("%Y%m%d-%H%M%S")
     atomic.restrict_umask()
     (folder / STARTS).mkdir(parents=True, exist_ok=True)
@@ -178,7 +180,7 @@ def require_testable(session: Session) -> None:
 
 def _unstudied(session: Session, name: str) -> str:
     tuning = session.catalog.get(name)
-    why = None if tuning is None else unread(tuning, session.context)
+    why = None if tuning is None else engine_refusal(tuning, session.context)
     return why or (
         "no study tries it; write it into a copy of your command, and run 'trimtab compare' with "
         "the two files"
@@ -223,8 +225,8 @@ def clear_wreckage(folder: Path, host: Host, *, allow_host: bool) -> list[str]:
 
 def _restored(journal: Path, host: Host, *, allow_host: bool) -> list[str]:
     """Restore what a journal says, as far as a study may; say what was restored and what not."""
-    places = pending(journal)
-    own = {one for one in places if allow_host and written_by(CATALOG.values(), one)}
+    places = pending_places(journal)
+    own = {one for one in places if allow_host and may_write(CATALOG.values(), one)}
     why = "no tuning writes it" if allow_host else "this study never had --allow-host"
     said = [
         f"{journal}: {one} was left as it is, because {why}" for one in places if one not in own
@@ -232,7 +234,7 @@ def _restored(journal: Path, host: Host, *, allow_host: bool) -> list[str]:
     if not own:
         return said
     trouble = recover(journal, host, paths=own)
-    left = {*pending(journal)}
+    left = {*pending_places(journal)}
     back = sorted(own - left)
     restored = [f"restored the host settings of a killed run: {', '.join(back)}"] if back else []
     return [*said, *restored, *trouble]

@@ -14,7 +14,7 @@ from typing import Final
 
 from trimtab import search
 from trimtab.errors import BaselineFailedError, WorkloadError
-from trimtab.load.workload import windowed
+from trimtab.load.workload import with_windows
 from trimtab.model import Conclusion, Phase, Start, StartRequest, VarianceComponents
 from trimtab.search import Strategy
 from trimtab.study.executors.live import run_trial
@@ -51,7 +51,7 @@ def with_best_windows(session: Session, found: VarianceComponents | None) -> Ses
     if found is None or found.start_df < ENOUGH_DF:
         return session
     try:
-        workload = windowed(session.workload, found.best)
+        workload = with_windows(session.workload, found.best)
     except WorkloadError:  # its memory, or a trace, does not hold as many
         return session
     return replace(session, workload=workload)

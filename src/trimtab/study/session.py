@@ -9,15 +9,23 @@ from functools import partial
 from typing import ClassVar
 
 from trimtab import __version__, engines, facts, presets
-from trimtab.catalog import CATALOG, Context, LeftOut, Tuning, space, with_further, with_tries
-from trimtab.catalog.entries.dummy import nothing
+from trimtab.catalog import (
+    CATALOG,
+    Context,
+    Tuning,
+    UntestedTuning,
+    space,
+    with_further_values,
+    with_tries,
+)
+from trimtab.catalog.entries.dummy import aa_study_tunings
 from trimtab.engines import Engine, checkpoint
 from trimtab.engines.ascend_emulator import AscendEmulator
 from trimtab.engines.inspection import inspect
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
-from trimtab.load.context import asked_context, require_context
+from trimtab.load.context import requested_context, require_context
 from trimtab.load.files import require_files
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics.table import HOST_OVERHEAD, METRICS, Slo, parse_slo
@@ -59,7 +67,7 @@ class Session:
     context: Context
     base: Settings
     space: Space
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[UntestedTuning, ...]
     workload: Workload
     slo: Slo | None
     vocab: int
@@ -182,7 +190,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
 
 def _context_limit(base: Settings, model: str) -> tuple[int | None, str]:
     """Return how many tokens a request may have, and what says so."""
-    asked = asked_context(base.argv)
+    asked = requested_context(base.argv)
     if asked is not None:
         return asked, "--max-model-len of the baseline"
     return checkpoint.context(model), f"the model {model}"
@@ -242,7 +250,7 @@ class _Asked:
     """What a study asks about: its factors, and where they come from."""
 
     factors: tuple[Factor, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[UntestedTuning, ...]
     conflicts: frozenset[frozenset[str]]
     guide: Candidate | None
     preset: str
@@ -259,7 +267,7 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
         if options.only or options.skip:
             raise UsageError("--aa tunes nothing: leave --only and --skip out")
         control = CATALOG["dummy"]
-        entries = {one.name: one for one in (control, *nothing(options.aa))}
+        entries = {one.name: one for one in (control, *aa_study_tunings(options.aa))}
         factors = (
             Factor(one.name, one.recommended_for(context), dummy=one.dummy)
             for one in entries.values()
@@ -268,7 +276,7 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
     name = options.arm or presets.default_preset(context.platform)
     arm = None if name in (None, presets.NO_ARM) else parse_arm(name or "")
     found, left_out, conflicts = space(context, options.only, options.skip, risk)
-    known = with_further(CATALOG, context.tries)
+    known = with_further_values(CATALOG, context.tries)
     guide = None if arm is None else presets.local_candidate(arm.name, context)
     return _Asked(tuple(found), tuple(left_out), conflicts, guide, name or presets.GUIDE, known)
 

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 from trimtab.errors import HostError
 from trimtab.facts import process
 from trimtab.facts import process as given
-from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, same, selected
+from trimtab.facts.parsing import format_cpu_list, is_same_value, parse_cpu_list, selected_word
 from trimtab.host import Host
 from trimtab.knobs.env import name_matches
 from trimtab.model import Check, CheckKind, CheckOutcome, Evidence, Plan, Process, Value
@@ -71,7 +71,7 @@ def _many(check: Check, found: Sequence[_Thread], host: Host) -> tuple[CheckOutc
 
 
 def _cpus(check: Check, found: Sequence[_Thread], host: Host) -> tuple[CheckOutcome, str]:
-    masks = {process.parse_allowed(host.read(f"{folder}/status")) for _, folder in found}
+    masks = {process.parse_allowed_cpus(host.read(f"{folder}/status")) for _, folder in found}
     if not masks:
         return CheckOutcome.NO, f"no thread {check.subject}"
     text = f"{check.subject} on {' and '.join(sorted(map(format_cpu_list, masks)))}"
@@ -117,7 +117,7 @@ def verify(plan: Plan, view: ServerView, host: Host) -> tuple[Evidence, ...]:
     return tuple(_OBSERVERS[check.kind](check, scene) for check in plan.checks)
 
 
-def refuted(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+def refutations(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
     """Return what speaks against the plan; empty when nothing does."""
     return tuple(one for one in evidence if one.verdict is CheckOutcome.NO)
 
@@ -226,7 +226,9 @@ def _masks(scene: _Scene, folder: str) -> list[tuple[int, ...]]:
     masks: list[tuple[int, ...]] = []
     for task in scene.host.listdir(f"{folder}/task"):
         try:
-            masks.append(process.parse_allowed(scene.host.read(f"{folder}/task/{task}/status")))
+            masks.append(
+                process.parse_allowed_cpus(scene.host.read(f"{folder}/task/{task}/status"))
+            )
         except HostError:
             if scene.host.exists(f"{folder}/task/{task}"):
                 raise  # otherwise the thread has ended, and says nothing of the others
@@ -288,7 +290,7 @@ def _huge_pages(check: Check, scene: _Scene) -> Evidence:
         )
     for one in chosen:
         try:
-            total += process.huge_anonymous(scene.host.read(f"/proc/{one.pid}/smaps_rollup"))
+            total += process.huge_page_bytes(scene.host.read(f"/proc/{one.pid}/smaps_rollup"))
         except (HostError, ValueError) as error:
             if scene.host.exists(f"/proc/{one.pid}"):
                 blurred = str(error)
@@ -309,12 +311,12 @@ def _config(check: Check, scene: _Scene) -> Evidence:
     if check.subject not in scene.config:
         return Evidence(check, CheckOutcome.UNOBSERVABLE, "not reported", where)
     found = scene.config[check.subject]
-    return Evidence(check, _yes_no(same(found, check.expected)), str(found), where)
+    return Evidence(check, _yes_no(is_same_value(found, check.expected)), str(found), where)
 
 
 def _host_file(check: Check, scene: _Scene) -> Evidence:
     try:
-        found = selected(scene.host.read(check.subject))
+        found = selected_word(scene.host.read(check.subject))
     except HostError as error:
         return Evidence(check, CheckOutcome.UNOBSERVABLE, str(error), check.subject)
     return Evidence(check, _yes_no(found == str(check.expected)), found, check.subject)

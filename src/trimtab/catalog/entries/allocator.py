@@ -1,8 +1,8 @@
 """Memory allocators of the host's heap. Order matters: preloads are listed in this order."""
 
 from trimtab.catalog.rules import preload
-from trimtab.catalog.schema import Context, Relation, Source, Tuning, known
-from trimtab.catalog.values import Choice, Pattern, Taken, Whole
+from trimtab.catalog.schema import Context, Relation, Source, Tuning, advisory_entry
+from trimtab.catalog.values import Acceptance, Choice, Integer, Pattern
 from trimtab.facts import Facts
 from trimtab.knobs import Env, Preload
 from trimtab.model import (
@@ -129,7 +129,7 @@ TUNINGS = (
             Source("glibc malloc/arena.c", "new_heap, arena_get2"),
         ),
     ),
-    known(
+    advisory_entry(
         "malloc-conf",
         "allocator",
         "Settings of jemalloc itself: arenas, decay times, background threads.",
@@ -139,14 +139,14 @@ TUNINGS = (
             r"\s*\w[\w.]*:[^,:]+(,\s*\w[\w.]*:[^,:]+)*\s*|",
             "key:value pairs joined by commas",
             "jemalloc prints 'Malformed conf string' and goes on without the rest",
-            taken=Taken.MISREAD,
+            taken=Acceptance.MISREAD,
         ),
         details=(
             "narenas, dirty_decay_ms, muzzy_decay_ms, background_thread, metadata_thp. It acts "
             "only where jemalloc serves; no published number isolates its effect on serving."
         ),
     ),
-    known(
+    advisory_entry(
         "tcmalloc-thread-cache",
         "allocator",
         "How much memory tcmalloc's thread caches may hold together, in bytes.",
@@ -154,9 +154,9 @@ TUNINGS = (
         Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
         stock="32 MiB",
         default="33554432",
-        accepts=Whole(0, None, "tcmalloc reads it as 0", taken=Taken.MISREAD, unit="bytes"),
+        accepts=Integer(0, None, "tcmalloc reads it as 0", taken=Acceptance.MISREAD, unit="bytes"),
     ),
-    known(
+    advisory_entry(
         "tcmalloc-release-rate",
         "allocator",
         "How eagerly tcmalloc gives memory back to the system, 0 (never) to 10.",
@@ -164,20 +164,20 @@ TUNINGS = (
         Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
         stock="1",
         accepts=Pattern(
-            r"\d+(\.\d+)?", "a number from 0 to 10", "tcmalloc reads it as 0", Taken.MISREAD
+            r"\d+(\.\d+)?", "a number from 0 to 10", "tcmalloc reads it as 0", Acceptance.MISREAD
         ),
     ),
-    known(
+    advisory_entry(
         "tcmalloc-large-report",
         "allocator",
         "From which size on tcmalloc reports an allocation on stderr, in bytes.",
         "TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD",
         Source("gperftools, tcmalloc", "docs/tcmalloc.html"),
         stock="1 GiB; 0 reports none",
-        accepts=Whole(0, None, "tcmalloc reads it as 0", taken=Taken.MISREAD, unit="bytes"),
+        accepts=Integer(0, None, "tcmalloc reads it as 0", taken=Acceptance.MISREAD, unit="bytes"),
         details="It buys no speed; large pinned buffers only fill the log.",
     ),
-    known(
+    advisory_entry(
         "python-malloc",
         "allocator",
         "Which allocator Python takes for its own objects.",

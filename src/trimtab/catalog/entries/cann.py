@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
-from trimtab.catalog.schema import VA, Source, known
-from trimtab.catalog.values import Choice, Pattern, Taken, Whole
+from trimtab.catalog.schema import VA, Source, advisory_entry
+from trimtab.catalog.values import Acceptance, Choice, Integer, Pattern
 from trimtab.model.document import Origin
 from trimtab.model.finding import Hit, Problem, Severity
 
@@ -53,7 +53,7 @@ def _mixed(scene: Scene) -> Iterator[Hit]:
 
 
 TUNINGS = (
-    known(
+    advisory_entry(
         "ascend-rt-visible-devices",
         "cann",
         "Which of the NPUs that a process could see it uses, renumbered from 0.",
@@ -71,7 +71,7 @@ TUNINGS = (
         ),
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "ascend-visible-devices",
         "cann",
         "Which NPUs of the host the Ascend container runtime mounts.",
@@ -93,19 +93,21 @@ TUNINGS = (
             ),
         ),
     ),
-    known(
+    advisory_entry(
         "acl-op-init-mode",
         "cann",
         "When operators are initialised: 0 at the start, 1 at first use, 2 without aclops.",
         "ACL_OP_INIT_MODE",
         Source("torch_npu, environment variables", "ACL_OP_INIT_MODE.md"),
         stock="1 on 310P, 910C and 950 with CANN 8.3.RC1 or later, else 0",
-        accepts=Choice(("0", "1", "2"), "it warns and takes the default", taken=Taken.MISREAD),
+        accepts=Choice(
+            ("0", "1", "2"), "it warns and takes the default", taken=Acceptance.MISREAD
+        ),
         details="Chips that have only aclnn operators force 2.",
         torch_npu_reads="alone",
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "ascend-log-level",
         "cann",
         "How much CANN and HCCL write to their log: how HCCL settings are verified.",
@@ -117,11 +119,11 @@ TUNINGS = (
             "At 1 the log under ~/ascend/log says what HCCL took from each variable. 0 and 1 cost "
             "time: for a check, not for serving."
         ),
-        accepts=Whole(0, 4, "CANN takes its default", taken=Taken.MISREAD),
+        accepts=Integer(0, 4, "CANN takes its default", taken=Acceptance.MISREAD),
         torch_npu_reads="too",
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "ld-library-path",
         "cann",
         "Where libraries are looked for, those of the NPU's driver included.",

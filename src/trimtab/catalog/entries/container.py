@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from trimtab.catalog.rules import container as traps
 from trimtab.catalog.rules.container import SHM
-from trimtab.catalog.schema import GUIDE, VA, Source, known
-from trimtab.knobs import Manual
+from trimtab.catalog.schema import GUIDE, VA, Source, advisory_entry
+from trimtab.knobs import ManualSetting
 from trimtab.model import RestartCost, Risk, RiskLevel, Scope
 
 _ASCEND = ("ascend",)
@@ -14,11 +14,11 @@ _IMAGES = Source(f"{VA}, Dockerfiles", "Dockerfile:88; Dockerfile.openEuler:83; 
 _RUNTIME = Source("Ascend Docker Runtime", "user guide")
 
 TUNINGS = (
-    known(
+    advisory_entry(
         "container-shm",
         "container",
         "The size of /dev/shm, through which workers pass messages.",
-        Manual("--shm-size", "--shm-size"),
+        ManualSetting("--shm-size", "--shm-size"),
         _DOCKER,
         GUIDE,
         stock="64 MB in docker",
@@ -29,11 +29,11 @@ TUNINGS = (
         scope=Scope.CONTAINER,
         rules=(SHM,),
     ),
-    known(
+    advisory_entry(
         "container-devices",
         "container",
         "Which NPUs and driver nodes the container gets.",
-        Manual("--device", "--device"),
+        ManualSetting("--device", "--device"),
         GUIDE,
         Source(f"{VA}, installation", "docs, installation.md"),
         stock="none",
@@ -45,11 +45,11 @@ TUNINGS = (
         scope=Scope.CONTAINER,
         rules=(traps.DEVICES, traps.ONE_NPU),
     ),
-    known(
+    advisory_entry(
         "container-mounts",
         "container",
         "The driver's files that the container sees.",
-        Manual("--volume", "--volume"),
+        ManualSetting("--volume", "--volume"),
         GUIDE,
         stock="none",
         details=(
@@ -60,11 +60,11 @@ TUNINGS = (
         scope=Scope.CONTAINER,
         rules=(traps.MOUNTS,),
     ),
-    known(
+    advisory_entry(
         "container-privileged",
         "container",
         "Whether the container may do all that the host may.",
-        Manual("--privileged", "--privileged"),
+        ManualSetting("--privileged", "--privileged"),
         _DOCKER,
         stock="no",
         details=(
@@ -75,21 +75,21 @@ TUNINGS = (
         risk=Risk(RiskLevel.HIGH, "The container can change the host."),
         rules=(traps.PRIVILEGED,),
     ),
-    known(
+    advisory_entry(
         "container-runtime",
         "container",
         "The runtime that mounts devices and driver by itself.",
-        Manual("--runtime", "--runtime"),
+        ManualSetting("--runtime", "--runtime"),
         _RUNTIME,
         stock="runc",
         details="--runtime=ascend with ASCEND_VISIBLE_DEVICES; --gpus or nvidia on CUDA.",
         scope=Scope.CONTAINER,
     ),
-    known(
+    advisory_entry(
         "container-image",
         "container",
         "The image, and the settings that it bakes in.",
-        Manual("image", "image"),
+        ManualSetting("image", "image"),
         _IMAGES,
         GUIDE,
         stock="quay.io/ascend/vllm-ascend",
@@ -103,11 +103,11 @@ TUNINGS = (
         restart=RestartCost.REINSTALL,
         rules=(traps.CANN_IMAGE, traps.REMOVED, traps.IMAGE_CHIP, traps.SUDO, traps.DASHES),
     ),
-    known(
+    advisory_entry(
         "container-ulimits",
         "container",
         "How many files may be open, and how much memory locked.",
-        Manual("--ulimit", "--ulimit"),
+        ManualSetting("--ulimit", "--ulimit"),
         _DOCKER,
         stock="the daemon's",
         details=(

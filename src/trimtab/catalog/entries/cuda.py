@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from trimtab.catalog.applicability import before
+from trimtab.catalog.applicability import is_before
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
-from trimtab.catalog.schema import Source, Tuning, known
+from trimtab.catalog.schema import Source, Tuning, advisory_entry
 from trimtab.catalog.values import (
     ANY_TEXT,
-    Accepts,
+    Acceptance,
     Choice,
+    CustomReader,
     Decimal,
+    Integer,
     Pattern,
-    ReadBy,
     Reading,
-    Taken,
-    Whole,
+    ValueReader,
 )
 from trimtab.knobs import EnvList
 from trimtab.model.finding import Hit, Problem, Severity
@@ -35,13 +35,13 @@ def _variable(
     name: str,
     summary: str,
     source: Source,
-    accepts: Accepts = ANY_TEXT,
+    accepts: ValueReader = ANY_TEXT,
     stock: str = "not set",
     default: str = "",
     details: str = "",
     rules: tuple[Rule, ...] = (),
 ) -> Tuning:
-    return known(
+    return advisory_entry(
         name.lower().replace("_", "-"),
         "cuda",
         summary,
@@ -56,7 +56,7 @@ def _variable(
     )
 
 
-def _nccl_switch(only: int | None) -> Accepts:
+def _nccl_switch(only: int | None) -> ValueReader:
     """Read as NCCL does, by strtoll: words are 0; ``only`` is the one number that is on."""
 
     def read(text: str) -> Reading:
@@ -66,10 +66,10 @@ def _nccl_switch(only: int | None) -> Accepts:
             return Reading.fine()
         on = value == only if only is not None else value != 0
         return Reading(
-            Taken.MISREAD, f"it must be 0 or 1, but is {text!r}: it counts as {int(on)}"
+            Acceptance.MISREAD, f"it must be 0 or 1, but is {text!r}: it counts as {int(on)}"
         )
 
-    return ReadBy("0 or 1", read)
+    return CustomReader("0 or 1", read)
 
 
 def _expandable(scene: Scene) -> Iterator[Hit]:
@@ -79,7 +79,7 @@ def _expandable(scene: Scene) -> Iterator[Hit]:
     version = scene.version("vllm")
     setting = f"{_CONF}[expandable_segments]"
     sleeps = "--enable-sleep-mode" in scene.options
-    if sleeps and (not version or before(version, "0.20.1")):
+    if sleeps and (not version or is_before(version, "0.20.1")):
         yield Hit(
             setting,
             "before vLLM 0.20.1 sleep mode's allocator refuses expandable segments",
@@ -90,7 +90,7 @@ def _expandable(scene: Scene) -> Iterator[Hit]:
         "--kv-transfer-config.kv-connector"
     )
     serves = sleeps or "--enable-cumem-allocator" in scene.options
-    if transfer and not serves and not (version and before(version, "0.21")):
+    if transfer and not serves and not (version and is_before(version, "0.21")):
         yield Hit(
             setting,
             "vLLM 0.21 and later exit on expandable segments beside a KV connector",
@@ -112,7 +112,7 @@ def _blocking(scene: Scene) -> Iterator[Hit]:
 
 
 TUNINGS = (
-    known(
+    advisory_entry(
         "cuda-expandable-segments",
         "cuda",
         "Grow GPU memory segments instead of adding new ones.",
@@ -136,17 +136,17 @@ TUNINGS = (
             ),
         ),
     ),
-    known(
+    advisory_entry(
         "cuda-max-split-size",
         "cuda",
         "Do not split GPU memory blocks above this size, in MB.",
         EnvList(_CONF, "max_split_size_mb"),
         _TORCH,
-        accepts=Whole(20, None, _RAISES, unit="MB"),
+        accepts=Integer(20, None, _RAISES, unit="MB"),
         stock="no limit",
         platforms=_CUDA,
     ),
-    known(
+    advisory_entry(
         "cuda-garbage-collection",
         "cuda",
         "Free unused GPU memory blocks from this share of use on.",
@@ -168,7 +168,7 @@ TUNINGS = (
         "CUDA_LAUNCH_BLOCKING",
         "Wait for every kernel: for debugging only.",
         _RUNTIME,
-        Choice(("0", "1"), "it counts as 0", Taken.MISREAD),
+        Choice(("0", "1"), "it counts as 0", Acceptance.MISREAD),
         stock="0",
         default="0",
         rules=(
@@ -185,7 +185,7 @@ TUNINGS = (
         "CUDA_DEVICE_MAX_CONNECTIONS",
         "How many queues feed the GPU.",
         _RUNTIME,
-        Whole(1, 32, "the driver takes its default", Taken.MISREAD),
+        Integer(1, 32, "the driver takes its default", Acceptance.MISREAD),
         stock="8",
         details="1 keeps the order of communication and computation, as some overlaps need.",
     ),
@@ -220,7 +220,7 @@ TUNINGS = (
         Choice(
             ("VERSION", "WARN", "INFO", "ABORT", "TRACE", "NONE"),
             "it counts as NONE",
-            Taken.MISREAD,
+            Acceptance.MISREAD,
             ignore_case=True,
         ),
         stock="off",

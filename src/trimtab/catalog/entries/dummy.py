@@ -5,7 +5,7 @@ from trimtab.knobs import Env
 from trimtab.model import Risk, RiskLevel
 
 
-def inert(name: str, variable: str, *, dummy: bool = False) -> Tuning:
+def inert_tuning(name: str, variable: str, *, dummy: bool = False) -> Tuning:
     """Return an entry that does nothing; ``dummy``: it is the control that every study has."""
     return Tuning(
         name=name,
@@ -20,9 +20,9 @@ def inert(name: str, variable: str, *, dummy: bool = False) -> Tuning:
     )
 
 
-TUNINGS = (inert("dummy", "TRIMTAB_DUMMY", dummy=True),)
+TUNINGS = (inert_tuning("dummy", "TRIMTAB_DUMMY", dummy=True),)
 
 
-def nothing(count: int) -> tuple[Tuning, ...]:
+def aa_study_tunings(count: int) -> tuple[Tuning, ...]:
     """Return the tunings of an A/A study: all inert, and unlike the dummy allowed to win."""
-    return tuple(inert(f"inert-{i}", f"TRIMTAB_INERT_{i}") for i in range(1, count + 1))
+    return tuple(inert_tuning(f"inert-{i}", f"TRIMTAB_INERT_{i}") for i in range(1, count + 1))

@@ -9,8 +9,17 @@ from typing import Final
 from trimtab.catalog import applicability
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
-from trimtab.catalog.schema import GUIDE, HCCL_DOCS, VA, Claim, Context, Source, Tuning, known
-from trimtab.catalog.values import Choice, Decimal, Whole
+from trimtab.catalog.schema import (
+    GUIDE,
+    HCCL_DOCS,
+    VA,
+    Claim,
+    Context,
+    Source,
+    Tuning,
+    advisory_entry,
+)
+from trimtab.catalog.values import Choice, Decimal, Integer
 from trimtab.knobs import Env
 from trimtab.model import Risk, RiskLevel
 from trimtab.model.document import Document
@@ -40,7 +49,7 @@ _ALL: Final = tuple(dict.fromkeys(mode for modes in _BY_CHIP.values() for mode i
 
 
 def _hccl_applies(context: Context) -> str | None:
-    if applicability.parallel(context) is None:
+    if applicability.parallel_refusal(context) is None:
         return "the baseline runs one worker on one NPU, which communicates with no other"
     return None
 
@@ -185,7 +194,7 @@ TUNINGS = (
         ),
         sources=(GUIDE, _ADVICE, _PARSER, Source(HCCL_DOCS, "HCCL_OP_EXPANSION_MODE.md")),
     ),
-    known(
+    advisory_entry(
         "hccl-buffsize",
         "hccl",
         "The buffer that a communicator shares with each peer, in MB.",
@@ -202,7 +211,7 @@ TUNINGS = (
             "to all groups whose names lack mc2, and those outrank the variable. Its fused "
             "dispatch operator reads junk or more than 65535 silently as 200."
         ),
-        accepts=Whole(1, None, "HCCL and torch_npu fail", unit="MB"),
+        accepts=Integer(1, None, "HCCL and torch_npu fail", unit="MB"),
         torch_npu_reads="too",
         platforms=_ASCEND,
         risk=Risk(RiskLevel.MEDIUM, "Twice its value of device memory for each communicator."),
@@ -225,7 +234,7 @@ TUNINGS = (
             ),
         ),
     ),
-    known(
+    advisory_entry(
         "hccl-exec-timeout",
         "hccl",
         "How long a collective may take before it fails, in seconds.",
@@ -248,7 +257,7 @@ TUNINGS = (
             ),
         ),
     ),
-    known(
+    advisory_entry(
         "hccl-connect-timeout",
         "hccl",
         "How long ranks wait for each other at the start, in seconds.",
@@ -256,11 +265,11 @@ TUNINGS = (
         Source(HCCL_DOCS, "HCCL_CONNECT_TIMEOUT.md"),
         stock="120 s",
         default="120",
-        accepts=Whole(120, 7200, "HCCL fails with EI0001", unit="s"),
+        accepts=Integer(120, 7200, "HCCL fails with EI0001", unit="s"),
         details="The effective time is 20 s longer.",
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "hccl-deterministic",
         "hccl",
         "Reduce in a fixed order: the same bits every time, and slower.",
@@ -273,7 +282,7 @@ TUNINGS = (
         platforms=_ASCEND,
         risk=Risk(RiskLevel.LOW, "Communication gets slower, and AIV is not used."),
     ),
-    known(
+    advisory_entry(
         "hccl-op-retry",
         "hccl",
         "Repeat a collective after a communication fault.",
@@ -283,7 +292,7 @@ TUNINGS = (
         details="It needs the mode AI_CPU.",
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "hccl-algo",
         "hccl",
         "The algorithm of collectives at each level of the topology.",

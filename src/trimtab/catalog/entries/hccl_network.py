@@ -5,8 +5,8 @@ from __future__ import annotations
 from trimtab.catalog.rules import hccl_links as links
 from trimtab.catalog.rules.hccl_links import PCIE, ROCE, SL, TC
 from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.schema import GUIDE, HCCL_DOCS, VA, Source, Tuning, known
-from trimtab.catalog.values import Anything, Choice, Pattern, Whole
+from trimtab.catalog.schema import GUIDE, HCCL_DOCS, VA, Source, Tuning, advisory_entry
+from trimtab.catalog.values import AnyText, Choice, Integer, Pattern
 from trimtab.model.finding import Problem, Severity
 
 _ASCEND = ("ascend",)
@@ -15,7 +15,7 @@ _FAILS = "the communicator fails with EI0001"
 
 
 def _number(name: str, low: int, high: int, default: str, summary: str, details: str) -> Tuning:
-    return known(
+    return advisory_entry(
         name.lower().replace("_", "-"),
         "hccl",
         summary,
@@ -23,14 +23,14 @@ def _number(name: str, low: int, high: int, default: str, summary: str, details:
         Source(HCCL_DOCS, f"{name}.md"),
         stock=default,
         default=default,
-        accepts=Whole(low, high, _FAILS),
+        accepts=Integer(low, high, _FAILS),
         details=details,
         platforms=_ASCEND,
     )
 
 
 TUNINGS = (
-    known(
+    advisory_entry(
         "hccl-intra-roce",
         "hccl",
         "Use RDMA rather than PCIe between the two halves of a server.",
@@ -72,7 +72,7 @@ TUNINGS = (
             links.text_rule("hccl-roce-unsaid", "T12", ROCE),
         ),
     ),
-    known(
+    advisory_entry(
         "hccl-intra-pcie",
         "hccl",
         "Use PCIe between the two halves of a server.",
@@ -84,7 +84,7 @@ TUNINGS = (
         accepts=Choice(("0", "1"), _FAILS),
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "hccl-rdma-tc",
         "hccl",
         "The traffic class of RDMA between servers.",
@@ -97,11 +97,11 @@ TUNINGS = (
             "A quarter of it is the DSCP that switches map to a queue, so it must match theirs. A "
             "communicator's own configuration outranks it; Mooncake reads ASCEND_RDMA_TC first."
         ),
-        accepts=Whole(0, 255, _FAILS, multiple=4),
+        accepts=Integer(0, 255, _FAILS, multiple=4),
         platforms=_ASCEND,
         rules=(links.ONE_HOST, links.text_rule("hccl-rdma-unsaid", "T13", TC, SL)),
     ),
-    known(
+    advisory_entry(
         "hccl-rdma-sl",
         "hccl",
         "The service level of RDMA between servers.",
@@ -111,10 +111,10 @@ TUNINGS = (
         stock="4",
         default="4",
         details="It must be the NIC's PFC priority (hccn_tool), the same on all servers.",
-        accepts=Whole(0, 7, _FAILS),
+        accepts=Integer(0, 7, _FAILS),
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "hccl-rdma-timeout",
         "hccl",
         "How long RDMA waits for an answer.",
@@ -122,7 +122,7 @@ TUNINGS = (
         Source(HCCL_DOCS, "HCCL_RDMA_TIMEOUT.md"),
         stock="20",
         default="20",
-        accepts=Whole(0, 31, _FAILS),
+        accepts=Integer(0, 31, _FAILS),
         details="5 to 20 on A2 and A3, 5 to 24 on 310P and 910, 0 to 31 on 950.",
         platforms=_ASCEND,
         rules=(
@@ -144,7 +144,7 @@ TUNINGS = (
         "Queue pairs of each RDMA connection.",
         "At most 8 are advised, and only without graphs.",
     ),
-    known(
+    advisory_entry(
         "hccl-socket-ifname",
         "hccl",
         "Which NIC of the host HCCL uses to find its peers.",
@@ -167,7 +167,7 @@ TUNINGS = (
             ),
         ),
     ),
-    known(
+    advisory_entry(
         "hccl-if-ip",
         "hccl",
         "The address of the host's NIC that HCCL uses to find its peers.",
@@ -178,7 +178,7 @@ TUNINGS = (
         accepts=Pattern(r"[0-9a-fA-F.:]+", "one IP address", _FAILS),
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "hccl-superpod-id",
         "hccl",
         "Which super pod this server belongs to.",
@@ -188,7 +188,7 @@ TUNINGS = (
         accepts=Pattern(r"[^\n]{1,127}", "fewer than 128 characters", _FAILS),
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "p2p-hccl-buffsize",
         "hccl",
         "The buffer of point-to-point groups, in MB.",
@@ -196,11 +196,11 @@ TUNINGS = (
         Source(f"{VA}, environment variables", "docs, env_vars"),
         stock="20 MB; 0 makes no group of its own",
         default="20",
-        accepts=Whole(0, None, "it must be a number", unit="MB"),
+        accepts=Integer(0, None, "it must be a number", unit="MB"),
         platforms=_ASCEND,
     ),
     *(
-        known(
+        advisory_entry(
             f"{part}-socket-ifname",
             "hccl",
             f"Which NIC {who} uses between servers.",
@@ -208,7 +208,7 @@ TUNINGS = (
             Source(f"{VA}, multi-node tutorials", "docs/source/tutorials"),
             stock="chosen by it",
             details="The exact name of a NIC, which must exist in the container's network.",
-            accepts=Anything("a NIC's exact name"),
+            accepts=AnyText("a NIC's exact name"),
         )
         for part, who in (("gloo", "Gloo"), ("tp", "tensor parallelism"))
     ),

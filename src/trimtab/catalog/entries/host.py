@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trimtab.catalog.schema import VA, Context, Source, known
-from trimtab.catalog.values import Choice, Whole
+from trimtab.catalog.schema import VA, Context, Source, advisory_entry
+from trimtab.catalog.values import Choice, Integer
 from trimtab.knobs import Interrupts, LoginLimit, ReadAhead, SwapAreas
 from trimtab.model import RestartCost, Risk, RiskLevel, Scope
 
@@ -49,7 +49,7 @@ def _swap_applies(context: Context) -> str | None:
 
 
 TUNINGS = (
-    known(
+    advisory_entry(
         "irq-affinity",
         "host",
         "Which CPUs serve the interrupts of the NPUs' queues.",
@@ -67,7 +67,7 @@ TUNINGS = (
         scope=Scope.HOST,
         restart=RestartCost.LIVE,
     ),
-    known(
+    advisory_entry(
         "nic-irq-affinity",
         "host",
         "Which CPUs serve the interrupts of network cards.",
@@ -85,7 +85,7 @@ TUNINGS = (
         restart=RestartCost.LIVE,
         risk=Risk(RiskLevel.LOW, "A card whose interrupts share few CPUs carries less traffic."),
     ),
-    known(
+    advisory_entry(
         "read-ahead",
         "host",
         "Read further ahead on disks: model files load in larger pieces.",
@@ -93,7 +93,7 @@ TUNINGS = (
         Source("Linux ABI, sysfs-block", "Documentation/ABI/stable/sysfs-block, read_ahead_kb"),
         Source("TuneD", "profiles/throughput-performance/tuned.conf: readahead=>4096"),
         stock="128",
-        accepts=Whole(0, None, "the kernel refuses it", unit="KiB"),
+        accepts=Integer(0, None, "the kernel refuses it", unit="KiB"),
         details=(
             "TuneD's throughput-performance raises it to 4096. It acts on files that are not in "
             "memory yet, so on the first start; a disk that reads further ahead is left alone."
@@ -103,7 +103,7 @@ TUNINGS = (
         restart=RestartCost.LIVE,
         risk=Risk(RiskLevel.LOW, "Small random reads fetch more than they need."),
     ),
-    known(
+    advisory_entry(
         "swap",
         "host",
         "Whether the host swaps at all.",
@@ -120,14 +120,14 @@ TUNINGS = (
         restart=RestartCost.LIVE,
         risk=Risk(RiskLevel.MEDIUM, "Without swap the kernel kills a process sooner."),
     ),
-    known(
+    advisory_entry(
         "file-limit",
         "host",
         "How many files and connections a process may have open.",
         LoginLimit("nofile", "ulimit -n"),
         Source("getrlimit(2)", "man7.org/linux/man-pages/man2/getrlimit.2.html"),
         stock="1024 in many shells",
-        accepts=Whole(64, None, "no session can begin with it"),
+        accepts=Integer(64, None, "no session can begin with it"),
         details=(
             "Each request's connection takes one. 'trimtab host apply' sets it for sessions that "
             "begin later, or with --pid in a process that runs; a unit of systemd says "
@@ -135,7 +135,7 @@ TUNINGS = (
         ),
         scope=Scope.HOST,
     ),
-    known(
+    advisory_entry(
         "memlock-limit",
         "host",
         "How much memory a process may lock, in bytes.",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from trimtab.catalog.rules import install as traps
-from trimtab.catalog.schema import GUIDE, VA, Source, known
-from trimtab.knobs import Manual
+from trimtab.catalog.schema import GUIDE, VA, Source, advisory_entry
+from trimtab.knobs import ManualSetting
 from trimtab.model import RestartCost, Risk, RiskLevel, Scope
 
 _INSTALL = Source(f"{VA}, installation", "docs, installation.md")
 
 TUNINGS = (
-    known(
+    advisory_entry(
         "apt-mirror",
         "install",
         "Where packages of the operating system are fetched from.",
-        Manual("/etc/apt/sources.list", "apt-mirror"),
+        ManualSetting("/etc/apt/sources.list", "apt-mirror"),
         GUIDE,
         stock="as the image says",
         details=(
@@ -27,11 +27,11 @@ TUNINGS = (
         risk=Risk(RiskLevel.MEDIUM, "Writing the file anew loses what the image had."),
         rules=(traps.TRUNCATED, traps.PORTS, traps.RELEASE),
     ),
-    known(
+    advisory_entry(
         "pip-index",
         "install",
         "Where Python packages are fetched from.",
-        Manual("pip config set global.index-url", "pip-index"),
+        ManualSetting("pip config set global.index-url", "pip-index"),
         GUIDE,
         stock="pypi.org",
         details="pip config writes it for every later use; --index-url or PIP_INDEX_URL does not.",
@@ -39,11 +39,11 @@ TUNINGS = (
         restart=RestartCost.REINSTALL,
         rules=(traps.PIP_CONFIG,),
     ),
-    known(
+    advisory_entry(
         "os-packages",
         "install",
         "The packages of the operating system that the guide asks for.",
-        Manual("apt install wget gcc g++ libnuma-dev git", "os-packages"),
+        ManualSetting("apt install wget gcc g++ libnuma-dev git", "os-packages"),
         GUIDE,
         stock="as the image has them",
         details=(
@@ -54,11 +54,11 @@ TUNINGS = (
         scope=Scope.IMAGE,
         restart=RestartCost.REINSTALL,
     ),
-    known(
+    advisory_entry(
         "install-order",
         "install",
         "The optimized Python comes before vLLM and vllm-ascend.",
-        Manual("the order of installation", "install-order"),
+        ManualSetting("the order of installation", "install-order"),
         GUIDE,
         _INSTALL,
         stock="the image's Python comes first",
@@ -70,11 +70,11 @@ TUNINGS = (
         restart=RestartCost.REINSTALL,
         rules=(traps.ORDER, traps.DANGLING),
     ),
-    known(
+    advisory_entry(
         "mindie-turbo",
         "install",
         "MindIE Turbo: obsolete, never to be installed on a current stack.",
-        Manual("pip install mindie-turbo", "mindie-turbo"),
+        ManualSetting("pip install mindie-turbo", "mindie-turbo"),
         Source("mindie-turbo 2.0rc1, METADATA", "Requires-Dist: torch==2.5.1"),
         Source(f"{VA} issue 2451", "github.com/vllm-project/vllm-ascend/issues/2451"),
         GUIDE,
@@ -88,11 +88,11 @@ TUNINGS = (
         risk=Risk(RiskLevel.HIGH, "It replaces torch by an old one, and vLLM no longer starts."),
         rules=(traps.TURBO,),
     ),
-    known(
+    advisory_entry(
         "cann-address",
         "install",
         "The address from which CANN is fetched, made for the machine's architecture.",
-        Manual("wget .../CANN-...-linux-$(uname -m).run", "cann-address"),
+        ManualSetting("wget .../CANN-...-linux-$(uname -m).run", "cann-address"),
         _INSTALL,
         stock="the image has it",
         details="Made with uname -i it ends in 'unknown' on Debian and others.",

@@ -1,8 +1,8 @@
 """Kernel settings of the whole host: journalled before they are written, restored after."""
 
 from trimtab.catalog.rules import kernel as traps
-from trimtab.catalog.schema import Context, Source, Tuning, known
-from trimtab.catalog.values import Choice, Whole
+from trimtab.catalog.schema import Context, Source, Tuning, advisory_entry
+from trimtab.catalog.values import Choice, Integer
 from trimtab.facts import Facts
 from trimtab.facts.memory import THP
 from trimtab.knobs import Sysctl, Sysfs
@@ -68,7 +68,7 @@ TUNINGS = (
         knob=Sysctl("vm.swappiness"),
         values=(None, 1, 0),
         stock="what the host has, 60 as a rule",
-        accepts=Whole(0, 200, "the kernel refuses it with EINVAL"),
+        accepts=Integer(0, 200, "the kernel refuses it with EINVAL"),
         details=(
             "0 does not switch swap off: the kernel then swaps only when free memory and caches "
             "fall below a watermark, and runs out of memory earlier; 1 is safer. To have no swap "
@@ -94,7 +94,7 @@ TUNINGS = (
         knob=Sysctl("kernel.numa_balancing"),
         values=(None, 0),
         stock="on where there are several nodes",
-        accepts=Whole(0, 3, "the kernel refuses it with EINVAL"),
+        accepts=Integer(0, 3, "the kernel refuses it with EINVAL"),
         details=(
             "Where nothing binds memory to nodes, switching it off can make locality worse: bind "
             "as well. numa_hint_faults in /proc/vmstat stops growing when it is off."
@@ -160,7 +160,7 @@ TUNINGS = (
         risk=Risk(RiskLevel.LOW, "The machine draws more power and runs hotter."),
         sources=(_GUIDE, Source("Linux admin guide", "Documentation/admin-guide/pm/cpufreq.rst")),
     ),
-    known(
+    advisory_entry(
         "thp-defrag",
         "kernel",
         "Whether an allocation waits until memory is compacted into huge pages.",
@@ -176,27 +176,27 @@ TUNINGS = (
         restart=RestartCost.LIVE,
         risk=Risk(RiskLevel.MEDIUM, "It acts on every program of the host."),
     ),
-    known(
+    advisory_entry(
         "zone-reclaim",
         "kernel",
         "Whether a full NUMA node is cleared before another one is used.",
         Sysctl("vm.zone_reclaim_mode"),
         Source("Linux admin guide", "Documentation/admin-guide/sysctl/vm.rst"),
         stock="0",
-        accepts=Whole(0, 7, "the kernel refuses it"),
+        accepts=Integer(0, 7, "the kernel refuses it"),
         details="0 is right for large page caches, such as those of model files.",
         scope=Scope.HOST,
         restart=RestartCost.LIVE,
         risk=Risk(RiskLevel.MEDIUM, "It acts on every program of the host."),
     ),
-    known(
+    advisory_entry(
         "somaxconn",
         "kernel",
         "How many connections may wait to be accepted.",
         Sysctl("net.core.somaxconn"),
         Source("Linux admin guide", "Documentation/admin-guide/sysctl/net.rst"),
         stock="4096 (128 before kernel 5.4)",
-        accepts=Whole(1, None, "the kernel refuses it"),
+        accepts=Integer(1, None, "the kernel refuses it"),
         details=(
             "It caps the server's own backlog, 2048 for vLLM. In a container it belongs to its "
             "network namespace."
@@ -204,14 +204,14 @@ TUNINGS = (
         scope=Scope.HOST,
         restart=RestartCost.LIVE,
     ),
-    known(
+    advisory_entry(
         "numa-hugepages",
         "kernel",
         "How many huge pages are set aside.",
         Sysctl("vm.nr_hugepages"),
         Source("Linux admin guide", "Documentation/admin-guide/mm/hugetlbpage.rst"),
         stock="0",
-        accepts=Whole(0, None, "the kernel refuses it"),
+        accepts=Integer(0, None, "the kernel refuses it"),
         details="Memory set aside is lost to all that does not ask for it; vLLM does not.",
         scope=Scope.HOST,
         restart=RestartCost.LIVE,

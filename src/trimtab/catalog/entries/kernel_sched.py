@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trimtab.catalog.rules import kernel as traps
-from trimtab.catalog.schema import Source, Tuning, known
-from trimtab.catalog.values import Whole
+from trimtab.catalog.schema import Source, Tuning, advisory_entry
+from trimtab.catalog.values import Integer
 from trimtab.knobs import Sysctl, Sysfs
 from trimtab.model import RestartCost, Risk, RiskLevel, Scope
 
@@ -21,7 +21,7 @@ TUNINGS = (
         knob=Sysctl("kernel.sched_migration_cost_ns"),
         values=(None, 5_000_000, 50_000),
         stock="500000; the guide's 50000 lowers it, against its own words",
-        accepts=Whole(-1, 4_294_967_295, "the kernel refuses it with EINVAL", unit="ns"),
+        accepts=Integer(-1, 4_294_967_295, "the kernel refuses it with EINVAL", unit="ns"),
         details=(
             "The sysctl went away in kernel 5.13: from then on it is "
             "/sys/kernel/debug/sched/migration_cost_ns, which needs debugfs and no lockdown. A "
@@ -44,7 +44,7 @@ TUNINGS = (
         knob=Sysfs("/sys/kernel/debug/sched/migration_cost_ns", int),
         values=(None, 5_000_000),
         stock="500000",
-        accepts=Whole(0, 4_294_967_295, "the kernel refuses it", unit="ns"),
+        accepts=Integer(0, 4_294_967_295, "the kernel refuses it", unit="ns"),
         details=(
             "Kernel 5.13 and later; unsigned, so -1 is refused. It needs root, debugfs and no "
             "lockdown."
@@ -54,7 +54,7 @@ TUNINGS = (
         risk=_LATER,
         sources=(Source("Linux scheduler", "kernel/sched/debug.c, migration_cost_ns"),),
     ),
-    known(
+    advisory_entry(
         "sched-min-granularity",
         "kernel",
         "How long a task runs at least before another one may take its CPU.",
@@ -62,7 +62,7 @@ TUNINGS = (
         _TUNED,
         Source("Linux scheduler", "kernel/sched/fair.c, sysctl_sched_min_granularity"),
         stock="750000 times 1 + log2 of the CPUs, of which 8 count at most",
-        accepts=Whole(100_000, 1_000_000_000, "the kernel refuses it with EINVAL", unit="ns"),
+        accepts=Integer(100_000, 1_000_000_000, "the kernel refuses it with EINVAL", unit="ns"),
         details=(
             "Up to kernel 5.12; TuneD's throughput-performance set 10000000. More batches the "
             "work of threads that share a CPU, and lets each wait longer."
@@ -71,14 +71,14 @@ TUNINGS = (
         restart=RestartCost.LIVE,
         risk=_LONGER,
     ),
-    known(
+    advisory_entry(
         "sched-base-slice",
         "kernel",
         "How long a task runs before another one may take its CPU, with EEVDF.",
         Sysfs("/sys/kernel/debug/sched/base_slice_ns", int),
         Source("Linux scheduler", "kernel/sched/debug.c, base_slice_ns"),
         stock="700000 or 750000 times 1 + log2 of the CPUs, of which 8 count at most",
-        accepts=Whole(0, 4_294_967_295, "the kernel refuses it", unit="ns"),
+        accepts=Integer(0, 4_294_967_295, "the kernel refuses it", unit="ns"),
         details="Kernel 6.6 and later. It needs root, debugfs and no lockdown.",
         scope=Scope.HOST,
         restart=RestartCost.LIVE,

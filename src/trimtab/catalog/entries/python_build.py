@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trimtab.catalog.rules import python as traps
-from trimtab.catalog.schema import GUIDE, VA, Claim, Context, Source, Tuning, known
-from trimtab.knobs import Interpreter, Manual
+from trimtab.catalog.schema import GUIDE, VA, Claim, Context, Source, Tuning, advisory_entry
+from trimtab.knobs import Interpreter, ManualSetting
 from trimtab.model import RestartCost, Risk, RiskLevel, Scope, Value
 
 _CPYTHON = Source("CPython, test support", "Lib/test/support/__init__.py (3.13), lines 851-875")
@@ -72,11 +72,11 @@ TUNINGS = (
         ),
         claims=_CLAIMS,
     ),
-    known(
+    advisory_entry(
         "optimized-python",
         "python_build",
         "A Python that was built with PGO and LTO (and BOLT).",
-        Manual("the interpreter of the server", "python"),
+        ManualSetting("the interpreter of the server", "python"),
         GUIDE,
         _CPYTHON,
         _DEBIAN,
@@ -97,11 +97,11 @@ TUNINGS = (
         claims=_CLAIMS,
         risk=Risk(RiskLevel.MEDIUM, "Native packages must be installed again for another ABI."),
     ),
-    known(
+    advisory_entry(
         "python-tarball",
         "python_build",
         "The guide's archive py311_bisheng, put over the system's Python.",
-        Manual("py311_bisheng.tar.gz", "python-tarball"),
+        ManualSetting("py311_bisheng.tar.gz", "python-tarball"),
         GUIDE,
         _MATRIX,
         stock="not used; the newer edition of the guide has dropped it",

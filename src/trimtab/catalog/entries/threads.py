@@ -3,7 +3,7 @@
 from trimtab.catalog import applicability
 from trimtab.catalog.rules import openmp
 from trimtab.catalog.schema import Context, Relation, Source, Tuning
-from trimtab.catalog.values import Pattern, Taken
+from trimtab.catalog.values import Acceptance, Pattern
 from trimtab.facts import Facts
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.knobs import Affinity, Env, Preload
@@ -63,7 +63,7 @@ def _threads_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Che
 
 
 def _bind_applies(context: Context) -> str | None:
-    if reason := applicability.parallel(context):
+    if reason := applicability.parallel_refusal(context):
         return f"{reason}: each needs a CPU list of its own"
     if not context.facts.allowed_cores:
         return "the CPU topology is unknown, so no list can be made"
@@ -136,7 +136,7 @@ TUNINGS = (
             r"\s*[1-9]\d{0,5}\s*(,\s*[1-9]\d*\s*)*",
             "an integer of at least 1",
             "the runtime warns and ignores it",
-            taken=Taken.MISREAD,
+            taken=Acceptance.MISREAD,
         ),
         details=(
             "vLLM leaves a value alone that the user has set, and picks one otherwise; a CPU "

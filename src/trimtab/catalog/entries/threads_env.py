@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
-from trimtab.catalog.schema import Source, Tuning, known
-from trimtab.catalog.values import ANY_TEXT, Accepts, Choice, Pattern, Taken, Whole
-from trimtab.knobs import Manual
+from trimtab.catalog.schema import Source, Tuning, advisory_entry
+from trimtab.catalog.values import ANY_TEXT, Acceptance, Choice, Integer, Pattern, ValueReader
+from trimtab.knobs import ManualSetting
 from trimtab.model.finding import Hit, Problem, Severity
 
 _OPENMP = Source("OpenMP API specification", "openmp.org, environment variables")
@@ -21,12 +21,12 @@ def _variable(
     name: str,
     summary: str,
     source: Source,
-    accepts: Accepts = ANY_TEXT,
+    accepts: ValueReader = ANY_TEXT,
     stock: str = "not set",
     details: str = "",
     rules: tuple[Rule, ...] = (),
 ) -> Tuning:
-    return known(
+    return advisory_entry(
         name.lower().replace("_", "-"),
         "threads",
         summary,
@@ -97,7 +97,7 @@ TUNINGS = (
         Choice(
             ("true", "false", "master", "primary", "close", "spread"),
             _IGNORED,
-            Taken.MISREAD,
+            Acceptance.MISREAD,
             ignore_case=True,
         ),
         stock="false, unless OMP_PLACES is set",
@@ -123,7 +123,7 @@ TUNINGS = (
             r"(threads|cores|sockets|ll_caches|numa_domains)(\(\d+\))?|[{}\d,:\s!-]+",
             "threads, cores, sockets, ll_caches, numa_domains, or a list such as {0:4}:2",
             _IGNORED,
-            Taken.MISREAD,
+            Acceptance.MISREAD,
         ),
         rules=(
             Rule(
@@ -139,7 +139,7 @@ TUNINGS = (
         "GOMP_CPU_AFFINITY",
         "The CPUs to which libgomp binds its threads, in turn.",
         _GOMP,
-        Pattern(r"[\d\s,:-]+", "CPU numbers and ranges", _IGNORED, Taken.MISREAD),
+        Pattern(r"[\d\s,:-]+", "CPU numbers and ranges", _IGNORED, Acceptance.MISREAD),
         rules=(
             Rule(
                 id="gomp-affinity-twice",
@@ -158,14 +158,14 @@ TUNINGS = (
             r"\d+(\.\d+)?[kKmMgGtT]?|infinity|infinite",
             "a number, with k, M, G or T, or infinity",
             _IGNORED,
-            Taken.MISREAD,
+            Acceptance.MISREAD,
         ),
     ),
     _variable(
         "OMP_WAIT_POLICY",
         "Whether waiting threads spin (active) or sleep (passive).",
         _OPENMP,
-        Choice(("active", "passive"), _IGNORED, Taken.MISREAD, ignore_case=True),
+        Choice(("active", "passive"), _IGNORED, Acceptance.MISREAD, ignore_case=True),
         stock="decided by the runtime",
         details="Spinning threads take CPU time from the API server on few CPUs.",
     ),
@@ -179,7 +179,9 @@ TUNINGS = (
         "KMP_BLOCKTIME",
         "How long Intel's OpenMP threads spin before they sleep, in milliseconds.",
         _INTEL,
-        Pattern(r"\d+(ms|us)?|infinite", "milliseconds, or infinite", _IGNORED, Taken.MISREAD),
+        Pattern(
+            r"\d+(ms|us)?|infinite", "milliseconds, or infinite", _IGNORED, Acceptance.MISREAD
+        ),
         stock="200",
         details="It acts only where libiomp5 serves OpenMP.",
     ),
@@ -187,14 +189,14 @@ TUNINGS = (
         "MKL_NUM_THREADS",
         "How many threads MKL uses.",
         _INTEL,
-        Whole(1, None, _IGNORED, taken=Taken.MISREAD),
+        Integer(1, None, _IGNORED, taken=Acceptance.MISREAD),
         stock="OMP_NUM_THREADS",
     ),
-    known(
+    advisory_entry(
         "cpu-binding-wrapper",
         "threads",
         "Bind the whole server to CPUs and memory by numactl, taskset or a cpuset.",
-        Manual("numactl, taskset, --cpuset-cpus", "cpu-affinity"),
+        ManualSetting("numactl, taskset, --cpuset-cpus", "cpu-affinity"),
         Source("numactl(8), taskset(1)", "man7.org/linux/man-pages"),
         details=(
             "Every process of the server inherits it. --membind fails an allocation when the node "

@@ -7,8 +7,15 @@ from collections.abc import Iterator
 
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
-from trimtab.catalog.schema import GUIDE, TN, VA, Claim, Context, Source, Tuning, known
-from trimtab.catalog.values import SWITCH, Option, ReadBy, Reading, Taken, switched_on
+from trimtab.catalog.schema import GUIDE, TN, VA, Claim, Context, Source, Tuning, advisory_entry
+from trimtab.catalog.values import (
+    SWITCH,
+    Acceptance,
+    CustomReader,
+    Option,
+    Reading,
+    is_switched_on,
+)
 from trimtab.facts import Facts
 from trimtab.knobs import Env
 from trimtab.knobs.server_arg import Switch
@@ -30,16 +37,18 @@ def _strtol(text: str) -> Reading:
     digits = re.match(r"\s*[+-]?\d+", text)
     if digits is None:
         return Reading(
-            Taken.MISREAD,
+            Acceptance.MISREAD,
             f"it must be 0, 1 or 2, and {text!r} is no number: it is silently read as 0, which "
             "switches the queue off",
         )
     number = int(digits[0][:12])
     if number not in (0, 1, 2):
-        return Reading(Taken.REFUSED, f"it must be 0, 1 or 2, but is {text!r}: torch_npu raises")
+        return Reading(
+            Acceptance.REFUSED, f"it must be 0, 1 or 2, but is {text!r}: torch_npu raises"
+        )
     if text[digits.end() :].strip():
         return Reading(
-            Taken.MISREAD, f"it must be 0, 1 or 2: {text!r} is silently read as {number}"
+            Acceptance.MISREAD, f"it must be 0, 1 or 2: {text!r} is silently read as {number}"
         )
     return Reading.fine()
 
@@ -72,13 +81,13 @@ def _queue_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check
 def _queue_on(facts: Facts, settings: Settings) -> bool:
     """Whether there is a queue, so that what acts on it can show in its thread."""
     text = dict(settings.env).get(_QUEUE)
-    return "torch-npu" in facts.packages and (text is None or switched_on(text))
+    return "torch-npu" in facts.packages and (text is None or is_switched_on(text))
 
 
 def _blocking_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
     """Launch blocking takes the queue away; off, or beside no queue, it shows nowhere."""
     delivered = _arrived(_BLOCKING, value)
-    if not switched_on(str(value)) or not _queue_on(facts, settings):
+    if not is_switched_on(str(value)) or not _queue_on(facts, settings):
         return (delivered,)
     return (delivered, Check(CheckKind.THREAD_NAMED, _THREAD, False))
 
@@ -86,8 +95,8 @@ def _blocking_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Ch
 def _per_stream_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Check, ...]:
     """Each stream that was used has a thread of its own; a server that answers uses several."""
     delivered = _arrived(_PER_STREAM, value)
-    blocked = switched_on(dict(settings.env).get(_BLOCKING))
-    if not switched_on(str(value)) or blocked or not _queue_on(facts, settings):
+    blocked = is_switched_on(dict(settings.env).get(_BLOCKING))
+    if not is_switched_on(str(value)) or blocked or not _queue_on(facts, settings):
         return (delivered,)
     return (delivered, Check(CheckKind.THREADS_NAMED, _THREAD, 2))
 
@@ -107,7 +116,7 @@ def _queue_and_graphs(scene: Scene) -> Iterator[Hit]:
 
 def _queue_and_blocking(scene: Scene) -> Iterator[Hit]:
     blocking = scene.text(_BLOCKING)
-    if switched_on(blocking) and scene.text(_QUEUE) not in (None, "0"):
+    if is_switched_on(blocking) and scene.text(_QUEUE) not in (None, "0"):
         yield Hit(
             _QUEUE,
             f"ASCEND_LAUNCH_BLOCKING={blocking} forces the task queue off",
@@ -167,7 +176,7 @@ TUNINGS = (
         values=(None, "2", "1", "0"),
         stock="1",
         default="1",
-        accepts=ReadBy("0, 1 or 2", _strtol),
+        accepts=CustomReader("0, 1 or 2", _strtol),
         applies=_queue_applies,
         lead=_queue_lead,
         checks=_queue_checks,
@@ -194,7 +203,7 @@ TUNINGS = (
         ),
         sources=(GUIDE, _CAPTURE, _OPTIONS),
     ),
-    known(
+    advisory_entry(
         "ascend-launch-blocking",
         "torch_npu",
         "Run every operator synchronously: for debugging only.",
@@ -217,7 +226,7 @@ TUNINGS = (
             ),
         ),
     ),
-    known(
+    advisory_entry(
         "multi-stream-memory-reuse",
         "torch_npu",
         "Let a stream reuse memory that another stream has done with.",
@@ -232,7 +241,7 @@ TUNINGS = (
         accepts=Option((0, 1, 2, 3), "torch_npu raises an exception"),
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "per-stream-queue",
         "torch_npu",
         "Give each stream a dispatch queue of its own (experimental).",
@@ -257,7 +266,7 @@ TUNINGS = (
             ),
         ),
     ),
-    known(
+    advisory_entry(
         "streams-per-device",
         "torch_npu",
         "How many streams torch_npu keeps for each device.",
@@ -265,7 +274,7 @@ TUNINGS = (
         _OPTIONS,
         stock="32",
         default="32",
-        accepts=Option((8, 32), "torch_npu warns and takes 32", Taken.MISREAD),
+        accepts=Option((8, 32), "torch_npu warns and takes 32", Acceptance.MISREAD),
         platforms=_ASCEND,
     ),
 )

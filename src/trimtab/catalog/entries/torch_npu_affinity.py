@@ -10,7 +10,7 @@ from trimtab.catalog import applicability
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
 from trimtab.catalog.schema import GUIDE, TN, VA, Context, Source, Tuning
-from trimtab.catalog.values import ReadBy, Reading, Taken
+from trimtab.catalog.values import Acceptance, CustomReader, Reading
 from trimtab.facts import Facts
 from trimtab.facts.parsing import format_cpu_list
 from trimtab.knobs import Argument, Env
@@ -34,14 +34,18 @@ def _reading(text: str) -> Reading:
     mode = next((p.removeprefix("mode:") for p in parts if re.fullmatch(r"(mode:)?\d+", p)), None)
     if mode is None:
         return Reading(
-            Taken.MISREAD, f"it names no mode, so {text!r} is silently read as 0: no binding"
+            Acceptance.MISREAD, f"it names no mode, so {text!r} is silently read as 0: no binding"
         )
     if int(mode[:9]) > 2:
-        return Reading(Taken.MISREAD, f"the mode must be 0, 1 or 2: {mode} is silently read as 2")
+        return Reading(
+            Acceptance.MISREAD, f"the mode must be 0, 1 or 2: {mode} is silently read as 2"
+        )
     known = r"(mode:)?\d+|force:[01]|npu\d+:\d+(-\d+)?|npu_affine:[01]|(lazy_bind|bind_irq):\d+"
     for part in parts:
         if not re.fullmatch(known, part):
-            return Reading(Taken.MISREAD, f"{part!r} is no part of it and is silently ignored")
+            return Reading(
+                Acceptance.MISREAD, f"{part!r} is no part of it and is silently ignored"
+            )
     return Reading.fine()
 
 
@@ -54,7 +58,11 @@ def _affinity_applies(context: Context) -> str | None:
         return reason
     plugin = context.packages.get("vllm-ascend", "")
     arm = context.facts.cpu.arch.value == "aarch64"
-    if not arm or applicability.before(plugin, _BINDS_SINCE) is not False or _binding_off(context):
+    if (
+        not arm
+        or applicability.is_before(plugin, _BINDS_SINCE) is not False
+        or _binding_off(context)
+    ):
         return None
     return (
         f"vllm-ascend binds the CPUs itself on ARM since {_BINDS_SINCE}, after torch_npu has, and "
@@ -118,7 +126,7 @@ def _affinity_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Ch
 
 def _on(scene: Scene) -> bool:
     text = scene.text(_NAME)
-    return text is not None and text != "0" and _reading(text).taken is not Taken.REFUSED
+    return text is not None and text != "0" and _reading(text).taken is not Acceptance.REFUSED
 
 
 def _overwritten(scene: Scene) -> Iterator[Hit]:
@@ -128,7 +136,7 @@ def _overwritten(scene: Scene) -> Iterator[Hit]:
         return
     arch, before = (
         scene.situation.arch,
-        applicability.before(scene.version("vllm-ascend"), _BINDS_SINCE),
+        applicability.is_before(scene.version("vllm-ascend"), _BINDS_SINCE),
     )
     if arch == "x86_64" or before is True:
         return
@@ -203,7 +211,7 @@ TUNINGS = (
         values=(None, "1", "2"),
         stock="0: not bound by torch_npu",
         default="0",
-        accepts=ReadBy("<mode>[,force:0|1][,npuN:a-b][,npu_affine:0|1]", _reading),
+        accepts=CustomReader("<mode>[,force:0|1][,npuN:a-b][,npu_affine:0|1]", _reading),
         applies=_affinity_applies,
         checks=_affinity_checks,
         risk=Risk(

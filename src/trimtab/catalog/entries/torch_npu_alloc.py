@@ -9,8 +9,16 @@ from __future__ import annotations
 from trimtab.catalog.rules import alloc_conf
 from trimtab.catalog.rules.alloc_conf import NAME, RAISES
 from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.schema import GUIDE, TN, VA, Relation, Source, Tuning, known
-from trimtab.catalog.values import Accepts, Choice, ReadBy, Share, Size, Whole, divisions
+from trimtab.catalog.schema import GUIDE, TN, VA, Relation, Source, Tuning, advisory_entry
+from trimtab.catalog.values import (
+    Choice,
+    CustomReader,
+    Integer,
+    Share,
+    Size,
+    ValueReader,
+    divisions,
+)
 from trimtab.knobs import EnvList
 from trimtab.model import Risk, RiskLevel
 from trimtab.model.finding import Problem, Severity
@@ -25,14 +33,14 @@ _BOOLEAN = Choice(("True", "False"), f"{RAISES}; the words are case-sensitive", 
 def _key(
     key: str,
     summary: str,
-    accepts: Accepts,
+    accepts: ValueReader,
     stock: str,
     details: str,
     *conflicts: Relation,
     superseded_by: str = "",
     rules: tuple[Rule, ...] = (),
 ) -> Tuning:
-    return known(
+    return advisory_entry(
         f"npu-{key.replace('_', '-')}",
         "torch_npu",
         summary,
@@ -76,7 +84,7 @@ TUNINGS = (
                 severity=Severity.WARNING,
                 problem=Problem.ADVICE,
                 summary="It switches vllm-ascend's own default of expandable segments off.",
-                process=alloc_conf.opts_out,
+                process=alloc_conf.default_opt_out,
                 traps=("T9",),
             ),
         ),
@@ -104,7 +112,7 @@ TUNINGS = (
                 severity=Severity.ERROR,
                 problem=Problem.CONFLICT,
                 summary="Sleep mode's allocator asserts that expandable segments are off.",
-                process=alloc_conf.with_sleep,
+                process=alloc_conf.sleep_conflict,
                 traps=("T9",),
             ),
             Rule(
@@ -112,7 +120,7 @@ TUNINGS = (
                 severity=Severity.INFO,
                 problem=Problem.NO_EFFECT,
                 summary="vllm-ascend sets it itself.",
-                process=alloc_conf.done_anyway,
+                process=alloc_conf.redundant_default,
             ),
             *alloc_conf.RULES,
         ),
@@ -134,7 +142,7 @@ TUNINGS = (
     _key(
         "base_addr_aligned_kb",
         "Align block addresses to this many KB.",
-        Whole(0, 16, RAISES, unit="KB"),
+        Integer(0, 16, RAISES, unit="KB"),
         "16",
         "It acts with expandable_segments only.",
     ),
@@ -148,7 +156,7 @@ TUNINGS = (
     _key(
         "segment_size_mb",
         "The size of a segment.",
-        Whole(20, 512, RAISES, unit="MB"),
+        Integer(20, 512, RAISES, unit="MB"),
         "20",
         "Deprecated: large_segment_size_mb takes its place (TorchNPU 26.1, PyTorch 2.11).",
         superseded_by="large_segment_size_mb",
@@ -164,7 +172,7 @@ TUNINGS = (
     _key(
         "roundup_power2_divisions",
         "Round sizes up to parts of a power of two.",
-        ReadBy("a power of two, or [size:divisions,...]", divisions),
+        CustomReader("a power of two, or [size:divisions,...]", divisions),
         "off",
         "Fewer distinct sizes let more blocks be reused.",
     ),
@@ -255,7 +263,7 @@ TUNINGS = (
         "0",
         _NEW,
     ),
-    known(
+    advisory_entry(
         "npu-alloc-conf-alias",
         "torch_npu",
         "The other name of PYTORCH_NPU_ALLOC_CONF.",
@@ -267,7 +275,7 @@ TUNINGS = (
             "TorchNPU 26.2 and PyTorch 2.10 or later read it, and refuse both names at once; "
             "vllm-ascend writes the other one itself when sleep mode is off, whatever this holds."
         ),
-        accepts=ReadBy("key:value pairs joined by commas", alloc_conf.whole),
+        accepts=CustomReader("key:value pairs joined by commas", alloc_conf.read_list),
         platforms=_ASCEND,
     ),
 )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
-from trimtab.catalog.schema import TN, Source, known
-from trimtab.catalog.values import SWITCH, ReadBy, Reading, Taken, switched_on
+from trimtab.catalog.schema import TN, Source, advisory_entry
+from trimtab.catalog.values import SWITCH, Acceptance, CustomReader, Reading, is_switched_on
 from trimtab.model.finding import Hit, Problem, Severity
 
 _ASCEND = ("ascend",)
@@ -16,8 +16,8 @@ _OPTIONS = Source(f"{TN}, options", "OptionsManager.cpp:570-584")
 
 def _inf_nan(scene: Scene) -> Iterator[Hit]:
     text, chip = scene.text("INF_NAN_MODE_ENABLE"), scene.situation.chip
-    forced = switched_on(scene.text("INF_NAN_MODE_FORCE_DISABLE"))
-    if text is None or switched_on(text) or forced or chip not in (None, "A2", "A3"):
+    forced = is_switched_on(scene.text("INF_NAN_MODE_FORCE_DISABLE"))
+    if text is None or is_switched_on(text) or forced or chip not in (None, "A2", "A3"):
         return
     yield Hit(
         "INF_NAN_MODE_ENABLE",
@@ -35,13 +35,14 @@ def _logs(text: str) -> Reading:
     """Read as torch's logging does: registered names, each with signs in front."""
     if not text:
         return Reading(
-            Taken.REFUSED, "it is set and empty: the import of torch_npu raises AttributeError"
+            Acceptance.REFUSED,
+            "it is set and empty: the import of torch_npu raises AttributeError",
         )
     return Reading.fine()
 
 
 TUNINGS = (
-    known(
+    advisory_entry(
         "no-npu-memory-caching",
         "torch_npu",
         "Switch the device allocator's cache off: for debugging only.",
@@ -68,12 +69,12 @@ TUNINGS = (
                         "take it out",
                     )
                     for one in scene.variables("PYTORCH_NO_NPU_MEMORY_CACHING")
-                    if not one.literal or switched_on(one.value)
+                    if not one.literal or is_switched_on(one.value)
                 ),
             ),
         ),
     ),
-    known(
+    advisory_entry(
         "combined-enable",
         "torch_npu",
         "Combine discontiguous operators.",
@@ -85,7 +86,7 @@ TUNINGS = (
         accepts=SWITCH,
         platforms=_ASCEND,
     ),
-    known(
+    advisory_entry(
         "inf-nan-mode",
         "torch_npu",
         "Let overflow give inf and nan rather than the largest number.",
@@ -109,7 +110,7 @@ TUNINGS = (
             ),
         ),
     ),
-    known(
+    advisory_entry(
         "torch-npu-logs",
         "torch_npu",
         "Print what torch_npu reads: how settings are verified.",
@@ -120,7 +121,7 @@ TUNINGS = (
             "configuration. An empty text, or a name that is neither registered nor a module, "
             "ends the import of torch_npu."
         ),
-        accepts=ReadBy("names of logs joined by commas", _logs),
+        accepts=CustomReader("names of logs joined by commas", _logs),
         platforms=_ASCEND,
     ),
 )

@@ -37,7 +37,7 @@ def _narrowing_applies(context: Context) -> str | None:
     flags = context.facts.cpu.flags.value or frozenset()
     if context.platform == "cpu" and not flags & applicability.NATIVE["bfloat16"]:
         return "this CPU is not known to compute bfloat16 natively: it would be slower"
-    return applicability.older(context, (8, 0), "bfloat16 arithmetic")
+    return applicability.capability_refusal(context, (8, 0), "bfloat16 arithmetic")
 
 
 def _dtype_applies(context: Context) -> str | None:
@@ -73,7 +73,7 @@ def _dtype_lead(context: Context) -> str:
 
 
 def _one_process_applies(context: Context) -> str | None:
-    if reason := applicability.parallel(context):
+    if reason := applicability.parallel_refusal(context):
         return f"{reason}, which need processes of their own"
     return None
 
@@ -214,7 +214,7 @@ TUNINGS = (
         knob=Switch("--async-scheduling", config="async_scheduling"),
         values=lambda context: (
             None,
-            applicability.before(context.engine_version, "0.23") is not False,
+            applicability.is_before(context.engine_version, "0.23") is not False,
         ),
         stock="the engine decides: on in 0.23 and 0.32, where nothing forbids it",
         applies=lambda context: (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.schema import NO_RISK, VLLM, Relation, Source, Tuning, known
-from trimtab.catalog.values import ANY_TEXT, Accepts, Choice, Decimal, Whole
+from trimtab.catalog.schema import NO_RISK, VLLM, Relation, Source, Tuning, advisory_entry
+from trimtab.catalog.values import ANY_TEXT, Choice, Decimal, Integer, ValueReader
 from trimtab.knobs import Argument, Knob, Switch
 from trimtab.model import Risk, RiskLevel
 
@@ -17,14 +17,14 @@ def _arg(
     knob: Knob,
     summary: str,
     stock: str,
-    accepts: Accepts = ANY_TEXT,
+    accepts: ValueReader = ANY_TEXT,
     details: str = "",
     platforms: tuple[str, ...] = (),
     risk: Risk = NO_RISK,
     rules: tuple[Rule, ...] = (),
     conflicts: tuple[Relation, ...] = (),
 ) -> Tuning:
-    return known(
+    return advisory_entry(
         knob.place.lstrip("-"),
         "vllm",
         summary,
@@ -43,7 +43,7 @@ def _arg(
 
 def _gone(option: str, summary: str, why: str, switch: bool = False) -> Tuning:
     knob: Knob = Switch(option) if switch else Argument(option)
-    return known(
+    return advisory_entry(
         option.lstrip("-"),
         "vllm",
         summary,
@@ -73,20 +73,20 @@ TUNINGS = (
         Argument("--tensor-parallel-size", int, aliases=("-tp",)),
         "Over how many devices each layer is split.",
         stock="1",
-        accepts=Whole(1, None, _REFUSED),
+        accepts=Integer(1, None, _REFUSED),
         details="It must divide the number of attention heads; each step communicates twice.",
     ),
     _arg(
         Argument("--pipeline-parallel-size", int, aliases=("-pp",)),
         "Over how many devices the layers are spread.",
         stock="1",
-        accepts=Whole(1, None, _REFUSED),
+        accepts=Integer(1, None, _REFUSED),
     ),
     _arg(
         Argument("--data-parallel-size", int, aliases=("-dp",)),
         "How many replicas serve side by side.",
         stock="1",
-        accepts=Whole(1, None, _REFUSED),
+        accepts=Integer(1, None, _REFUSED),
     ),
     _arg(
         Switch("--enable-expert-parallel"),
@@ -151,7 +151,7 @@ TUNINGS = (
         Argument("--stream-interval", int),
         "How many tokens one piece of a streamed answer holds.",
         stock="1",
-        accepts=Whole(1, None, _REFUSED),
+        accepts=Integer(1, None, _REFUSED),
         details="More spares the API server, and makes ITL coarser.",
     ),
     _arg(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from trimtab.catalog.rules import ascend_config as config
 from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.schema import VA, Claim, Source, Tuning, known
-from trimtab.catalog.values import Accepts, Choice, Taken, Whole
+from trimtab.catalog.schema import VA, Claim, Source, Tuning, advisory_entry
+from trimtab.catalog.values import Acceptance, Choice, Integer, ValueReader
 from trimtab.knobs import JsonKey
 
 _ASCEND = ("ascend",)
@@ -13,7 +13,7 @@ _OPTION = "--additional-config"
 _KEYS = Source(f"{VA}, additional configuration", "user_guide/configuration/additional_config.md")
 _CONFIG = Source(f"{VA}, configuration", "vllm_ascend/ascend_config.py:361-372")
 _BOOLEAN = Choice(
-    ("True", "False", "1", "0"), "another type counts by its truth value", Taken.MISREAD
+    ("True", "False", "1", "0"), "another type counts by its truth value", Acceptance.MISREAD
 )
 
 _UNCHECKED = "nothing checks it, so it is taken and means none of these"
@@ -24,12 +24,12 @@ def _key(
     summary: str,
     stock: str = "off",
     details: str = "",
-    accepts: Accepts = _BOOLEAN,
+    accepts: ValueReader = _BOOLEAN,
     claims: tuple[Claim, ...] = (),
     rules: tuple[Rule, ...] = (),
     inert: str = "",
 ) -> Tuning:
-    return known(
+    return advisory_entry(
         f"ascend-{key.removeprefix('enable_').replace('_', '-').replace('.', '-')}",
         "vllm_ascend",
         summary,
@@ -136,18 +136,18 @@ TUNINGS = (
         "weight_nz_mode",
         "Convert weights to the NZ layout: 0 none, 1 quantized ones, 2 all.",
         stock="1",
-        accepts=Whole(0, 2, _UNCHECKED, Taken.MISREAD),
+        accepts=Integer(0, 2, _UNCHECKED, Acceptance.MISREAD),
     ),
     _key(
         "enable_flashcomm2_parallel_size",
         "The size of the group that shards the attention's output projection.",
         stock="0: off",
-        accepts=Whole(
+        accepts=Integer(
             0,
             None,
             _UNCHECKED,
-            Taken.MISREAD,
-            junk=Taken.REFUSED,
+            Acceptance.MISREAD,
+            junk=Acceptance.REFUSED,
             junk_consequence="vllm-ascend compares it with a number, and the server exits",
         ),
         rules=(config.FLASHCOMM2,),
@@ -160,11 +160,11 @@ TUNINGS = (
         "enable_fused_mc2",
         "Fuse the dispatch of experts with their computation.",
         stock="0",
-        accepts=Whole(
+        accepts=Integer(
             0,
             2,
             "the server starts, but a MoE model fails at its first step",
-            Taken.MISREAD,
+            Acceptance.MISREAD,
         ),
         details=(
             "1 needs W8A8, at most 32 expert parallel ranks, and no multi-token prediction; 2 is "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trimtab.catalog.schema import VA, Source, Tuning, known
-from trimtab.catalog.values import Accepts, Choice, ReadBy, Reading, Taken, Whole
+from trimtab.catalog.schema import VA, Source, Tuning, advisory_entry
+from trimtab.catalog.values import Acceptance, Choice, CustomReader, Integer, Reading, ValueReader
 
 _ASCEND = ("ascend",)
 _KEYS = Source(f"{VA}, additional configuration", "user_guide/configuration/additional_config.md")
@@ -17,16 +17,16 @@ def _as_int(text: str) -> Reading:
         number = int(text)
     except ValueError:
         return Reading(
-            Taken.REFUSED,
+            Acceptance.REFUSED,
             f"it must be 0 or 1, but is {text!r}: vllm-ascend reads it with int(), which raises "
             "ValueError",
         )
     if number not in (0, 1):
-        return Reading(Taken.MISREAD, f"it must be 0 or 1: {text} is read as on")
+        return Reading(Acceptance.MISREAD, f"it must be 0 or 1: {text} is read as on")
     return Reading.fine()
 
 
-_SWITCH = ReadBy("0 or 1", _as_int)
+_SWITCH = CustomReader("0 or 1", _as_int)
 
 
 def _renamed(
@@ -34,12 +34,12 @@ def _renamed(
     variable: str,
     key: str,
     summary: str,
-    accepts: Accepts = _SWITCH,
+    accepts: ValueReader = _SWITCH,
     stock: str = "0",
     details: str = "",
     inert: str = "",
 ) -> Tuning:
-    return known(
+    return advisory_entry(
         name,
         "vllm_ascend",
         summary,
@@ -57,13 +57,13 @@ def _renamed(
     )
 
 
-def _number(high: int | None) -> Whole:
-    return Whole(
+def _number(high: int | None) -> Integer:
+    return Integer(
         0,
         high,
         "vllm-ascend does not check it, and it means none of these",
-        Taken.MISREAD,
-        junk=Taken.REFUSED,
+        Acceptance.MISREAD,
+        junk=Acceptance.REFUSED,
         junk_consequence="vllm-ascend reads it with int(), which raises ValueError",
     )
 
@@ -137,7 +137,7 @@ TUNINGS = (
         "msmonitor_use_daemon",
         "Let msMonitor watch the server: for analysis, it costs time.",
     ),
-    known(
+    advisory_entry(
         "dynamic-eplb",
         "vllm_ascend",
         "Balance experts over ranks while serving.",
@@ -145,18 +145,20 @@ TUNINGS = (
         _ENVS,
         stock="false",
         default="false",
-        accepts=Choice(("true", "false", "1", "0"), "it counts as false", Taken.MISREAD, True),
+        accepts=Choice(
+            ("true", "false", "1", "0"), "it counts as false", Acceptance.MISREAD, True
+        ),
         platforms=_ASCEND,
         details="Together with eplb_config in --additional-config.",
     ),
-    known(
+    advisory_entry(
         "va-batch-memcpy",
         "vllm_ascend",
         "Copy offloaded KV cache blocks in batches.",
         "VLLM_ASCEND_ENABLE_BATCH_MEMCPY",
         _ENVS,
         stock="decided from CANN's headers when it is built",
-        accepts=Choice(("0", "1"), "it counts as unset", Taken.MISREAD),
+        accepts=Choice(("0", "1"), "it counts as unset", Acceptance.MISREAD),
         details="It is read when the package is built, not when a server starts.",
         platforms=_ASCEND,
     ),

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from trimtab.catalog.schema import NO_RISK, TUTORIALS, VLLM, Source, Tuning, known
-from trimtab.catalog.values import ANY_TEXT, Accepts, Choice, Pattern, Taken, Whole
+from trimtab.catalog.schema import NO_RISK, TUTORIALS, VLLM, Source, Tuning, advisory_entry
+from trimtab.catalog.values import ANY_TEXT, Acceptance, Choice, Integer, Pattern, ValueReader
 from trimtab.model import Risk, RiskLevel
 
 _ENVS = Source(f"{VLLM}, environment", "vllm/envs.py, environment_variables")
 _VLLM = ("vllm",)
 _RAISES = "vLLM raises ValueError when it reads it"
-_SWITCH = Choice(("0", "1", "true", "false"), "it counts as off", Taken.MISREAD, ignore_case=True)
+_SWITCH = Choice(
+    ("0", "1", "true", "false"), "it counts as off", Acceptance.MISREAD, ignore_case=True
+)
 _INT_SWITCH = Choice(("0", "1"), "vLLM reads it with int(), which raises ValueError on words")
 
 
 def _env(
     name: str,
     summary: str,
-    accepts: Accepts = ANY_TEXT,
+    accepts: ValueReader = ANY_TEXT,
     stock: str = "not set",
     default: str = "",
     details: str = "",
     platforms: tuple[str, ...] = (),
     risk: Risk = NO_RISK,
 ) -> Tuning:
-    return known(
+    return advisory_entry(
         name.lower().replace("_", "-"),
         "vllm",
         summary,
@@ -40,7 +42,7 @@ def _env(
 
 
 def _gone(name: str, summary: str, why: str, *more: Source) -> Tuning:
-    return known(
+    return advisory_entry(
         name.lower().replace("_", "-"),
         "vllm",
         summary,
@@ -59,7 +61,7 @@ TUNINGS = (
     _env(
         "VLLM_CPU_KVCACHE_SPACE",
         "How much memory the KV cache takes on CPU, in GiB.",
-        Whole(0, None, _RAISES, unit="GiB"),
+        Integer(0, None, _RAISES, unit="GiB"),
         stock="a share of the NUMA node's free memory",
         platforms=("cpu",),
         details="More holds more requests at once; it is taken at the start whether used or not.",
@@ -67,7 +69,7 @@ TUNINGS = (
     _env(
         "VLLM_CPU_NUM_OF_RESERVED_CPU",
         "How many CPUs vLLM leaves to its other processes when it binds threads by itself.",
-        Whole(0, None, _RAISES),
+        Integer(0, None, _RAISES),
         stock="1 for each NUMA node where threads are bound automatically",
         platforms=("cpu",),
     ),
@@ -80,14 +82,14 @@ TUNINGS = (
     _env(
         "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS",
         "How long one step may take before the engine gives up, in seconds.",
-        Whole(1, None, _RAISES, unit="s"),
+        Integer(1, None, _RAISES, unit="s"),
         stock="300",
         default="300",
     ),
     _env(
         "VLLM_ENGINE_READY_TIMEOUT_S",
         "How long the API server waits for the engine to start, in seconds.",
-        Whole(1, None, _RAISES, unit="s"),
+        Integer(1, None, _RAISES, unit="s"),
         stock="600",
         default="600",
     ),
@@ -143,7 +145,7 @@ TUNINGS = (
     _env(
         "VLLM_SKIP_P2P_CHECK",
         "Trust the driver on peer access between GPUs.",
-        Choice(("0", "1"), "it counts as off", Taken.MISREAD),
+        Choice(("0", "1"), "it counts as off", Acceptance.MISREAD),
         platforms=("cuda",),
         stock="1",
     ),

@@ -15,7 +15,9 @@ _NATIVE_FP8 = (8, 9)  # Ada; vLLM 0.32 platforms/cuda.py, supports_fp8
 
 def _cache_applies(context: Context) -> str | None:
     if context.platform != "cpu":
-        return applicability.older(context, _NATIVE_FP8, "an FP8 cache in every attention backend")
+        return applicability.capability_refusal(
+            context, _NATIVE_FP8, "an FP8 cache in every attention backend"
+        )
     flags = context.facts.cpu.flags.value
     if flags is None:
         return "the CPU's instruction sets are unknown"
@@ -27,7 +29,7 @@ def _cache_applies(context: Context) -> str | None:
 def _weights_apply(context: Context) -> str | None:
     if context.checkpoint_dtype not in ("bfloat16", "float16"):
         return f"the checkpoint's type ({context.checkpoint_dtype or 'unknown'}) is not 16 bits"
-    return applicability.older(context, _NATIVE_FP8, "FP8 arithmetic")
+    return applicability.capability_refusal(context, _NATIVE_FP8, "FP8 arithmetic")
 
 
 TUNINGS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trimtab.catalog import applicability
 from trimtab.catalog.schema import NO_RISK, VLLM, Context, Source, Tuning
-from trimtab.catalog.values import Choice, Whole
+from trimtab.catalog.values import Choice, Integer
 from trimtab.facts import Facts
 from trimtab.knobs import Argument
 from trimtab.model import Check, CheckKind, Proof, Risk, RiskLevel, Settings, Value
@@ -29,7 +29,7 @@ def _servers_checks(value: Value, facts: Facts, settings: Settings) -> tuple[Che
 
 
 def _executor_applies(context: Context) -> str | None:
-    if reason := applicability.parallel(context):
+    if reason := applicability.parallel_refusal(context):
         return f"{reason}, which are processes of their own already"
     if context.platform == "cpu":
         return "on CPU the worker is a process of its own already; see one-process-engine"
@@ -79,7 +79,7 @@ TUNINGS = (
         knob=Argument("--api-server-count", int, aliases=("-asc",)),
         values=(None, 2),
         stock="1",
-        accepts=Whole(0, None, "vLLM's parser refuses it"),
+        accepts=Integer(0, None, "vLLM's parser refuses it"),
         applies=_servers_applies,
         checks=_servers_checks,
         risk=Risk(RiskLevel.LOW, "Metrics are gathered from several processes over files."),

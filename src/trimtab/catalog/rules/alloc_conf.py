@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from trimtab.catalog.applicability import before
+from trimtab.catalog.applicability import is_before
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
-from trimtab.catalog.values import Reading, Taken
+from trimtab.catalog.values import Acceptance, Reading
 from trimtab.knobs import EnvList
 from trimtab.model.document import Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
@@ -75,12 +75,12 @@ def _syntax(scene: Scene) -> Iterator[Hit]:
             )
 
 
-def whole(text: str) -> Reading:
+def read_list(text: str) -> Reading:
     """Read a list as torch_npu does, as far as its form and its keys."""
     for part in text.removesuffix(",").split(",") if text else ():
         key, colon, _ = part.strip().partition(":")
         if not colon or key.strip() not in _OLD_KEYS | _NEW_KEYS:
-            return Reading(Taken.REFUSED, f"{part!r} is no key with a value: {RAISES}")
+            return Reading(Acceptance.REFUSED, f"{part!r} is no key with a value: {RAISES}")
     return Reading.fine()
 
 
@@ -131,7 +131,7 @@ def _both_names(scene: Scene) -> Iterator[Hit]:
 
 def _before_default(scene: Scene) -> bool:
     """Whether vllm-ascend is too old to switch expandable segments on by itself."""
-    return before(scene.version("vllm-ascend"), "0.14.0") is True
+    return is_before(scene.version("vllm-ascend"), "0.14.0") is True
 
 
 def _sleeps(scene: Scene) -> bool | None:
@@ -145,7 +145,7 @@ def _expandable(scene: Scene) -> str | None:
     return None if found is None else str(found)
 
 
-def with_sleep(scene: Scene) -> Iterator[Hit]:
+def sleep_conflict(scene: Scene) -> Iterator[Hit]:
     """Yield a hit where sleep mode and expandable segments are both on."""
     if _expandable(scene) == "True" and _sleeps(scene) is True:
         yield Hit(
@@ -155,7 +155,7 @@ def with_sleep(scene: Scene) -> Iterator[Hit]:
         )
 
 
-def done_anyway(scene: Scene) -> Iterator[Hit]:
+def redundant_default(scene: Scene) -> Iterator[Hit]:
     """Yield a hit where the setting only says what vllm-ascend does anyway."""
     if _before_default(scene):
         return
@@ -168,7 +168,7 @@ def done_anyway(scene: Scene) -> Iterator[Hit]:
         )
 
 
-def opts_out(scene: Scene) -> Iterator[Hit]:
+def default_opt_out(scene: Scene) -> Iterator[Hit]:
     """Yield a hit where a split size switches vllm-ascend's default off."""
     split = EnvList(NAME, "max_split_size_mb").parse(scene.settings)
     if split is not None and _expandable(scene) is None and not _before_default(scene):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from trimtab.catalog.applicability import before
+from trimtab.catalog.applicability import is_before
 from trimtab.catalog.placeholders import is_placeholder
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
@@ -25,7 +25,7 @@ def _values(scene: Scene) -> dict[str, object]:
 
 
 def _quoted(scene: Scene) -> Iterator[Hit]:
-    if before(scene.version("vllm-ascend"), _COERCES) is False:
+    if is_before(scene.version("vllm-ascend"), _COERCES) is False:
         return
     for key, value in _values(scene).items():
         if isinstance(value, str) and value.lower() in ("true", "false"):

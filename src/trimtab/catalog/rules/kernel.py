@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trimtab.catalog.applicability import before
+from trimtab.catalog.applicability import is_before
 from trimtab.catalog.rules.rule import Rule
 from trimtab.catalog.rules.scene import Scene
 from trimtab.model.document import Command, Document, Origin, Setting
@@ -48,7 +48,7 @@ def _moved(scene: Scene) -> Iterator[Hit]:
     found = scene.host.get(_COST)
     if found is None or scene.document is None:
         return
-    old = before(scene.situation.kernel or "", "5.13")
+    old = is_before(scene.situation.kernel or "", "5.13")
     if old is True:
         return
     yield Hit(

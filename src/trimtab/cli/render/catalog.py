@@ -130,7 +130,7 @@ def entry(tuning: Tuning) -> Entry:
             Related(name=one.name, sentence=one.sentence, fatal=False) for one in tuning.requires
         ],
         rules=[_trap(rule) for rule in tuning.rules],
-        verified=verified(tuning),
+        verified=verification_words(tuning),
         executed=tuning.executed,
         evidence=[f"{one.sentence} ({one.source.title})" for one in tuning.claims],
         since=tuning.since,
@@ -161,7 +161,7 @@ def _trap(rule: Rule) -> Trap:
     )
 
 
-def verified(tuning: Tuning) -> str:
+def verification_words(tuning: Tuning) -> str:
     """Return in words how a live server shows that the entry is in effect."""
     said = _verified(tuning.knob)
     return f"{said}; and by checks of its own" if tuning.checks is not None else said
@@ -192,11 +192,11 @@ def schema() -> dict[str, Any]:
 
 def listing(tunings: Iterable[Tuning], console: Console) -> None:
     """Print an entry a line where the console is wide or a pipe, else a short paragraph each."""
-    rows = [(one.layer, one.name, place(one), one.summary) for one in by_layer(tunings)]
+    rows = [(one.layer, one.name, place(one), one.summary) for one in sort_by_layer(tunings)]
     entries(("layer", "tuning", "set by", "what it does"), rows, console)
 
 
-def by_layer(tunings: Iterable[Tuning]) -> list[Tuning]:
+def sort_by_layer(tunings: Iterable[Tuning]) -> list[Tuning]:
     """Return entries grouped by layer, layers and entries in the catalogue's order."""
     chosen = list(tunings)
     order = list(dict.fromkeys(one.layer for one in chosen))

@@ -16,21 +16,30 @@ from rich.text import Text
 
 from trimtab import facts as all_facts
 from trimtab import formatting
-from trimtab.diagnosis.row import TROUBLE, Inspected, Row, State, View
+from trimtab.diagnosis.row import (
+    TROUBLE,
+    DiagnosisView,
+    InspectedProcess,
+    TuningDiagnosis,
+    TuningState,
+)
 from trimtab.facts.parsing import format_cpu_list
-from trimtab.lint.interest import interesting as interesting_name
+from trimtab.lint.interest import is_serving_variable as interesting_name
 from trimtab.model import Value
 from trimtab.model.finding import Finding, Severity
-from trimtab.redaction import MASK, hidden, looks_secret, masked, redact_words, secrets_in
+from trimtab.redaction import MASK, is_secret, looks_secret, mask_text, redact_words, secrets_in
 
 
-def telling(name: str) -> bool:
+def concerns_serving(name: str) -> bool:
     """Whether a variable is about serving or loading; what else is there is nobody's business."""
     return interesting_name(name) or name.startswith(("LD_", "PYTHON", "HF_", "VLLM"))
 
 
 def as_data(
-    view: View, table: Sequence[Row], findings: Sequence[Finding], differences: Sequence[str]
+    view: DiagnosisView,
+    table: Sequence[TuningDiagnosis],
+    findings: Sequence[Finding],
+    differences: Sequence[str],
 ) -> dict[str, Any]:
     """Return the diagnosis as one JSON object; secrets are left out."""
     everything = [*findings, *(one for row in table for one in row.findings)]
@@ -53,14 +62,14 @@ def _reported(name: str, value: Value) -> Value:
     """Return a value of the server's configuration without secrets."""
     if looks_secret(name):
         return MASK
-    return masked(value, secrets_in(value)) if isinstance(value, str) else value
+    return mask_text(value, secrets_in(value)) if isinstance(value, str) else value
 
 
 def _known(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if value not in (None, "")}
 
 
-def _row_data(row: Row) -> dict[str, Any]:
+def _row_data(row: TuningDiagnosis) -> dict[str, Any]:
     return {
         "tuning": row.tuning,
         "layer": row.layer,
@@ -83,7 +92,7 @@ def _finding(one: Finding) -> dict[str, Any]:
     }
 
 
-def _process_data(one: Inspected) -> dict[str, Any]:
+def _process_data(one: InspectedProcess) -> dict[str, Any]:
     scene, heap = one.scene, one.allocator
     return {
         "role": one.name,
@@ -91,9 +100,9 @@ def _process_data(one: Inspected) -> dict[str, Any]:
         "command": list(redact_words(scene.argv)),
         "environment_whole": one.whole,
         "environment": {
-            name: "..." if hidden(name, made.value) else made.value
+            name: "..." if is_secret(name, made.value) else made.value
             for name, made in sorted(scene.env.items())
-            if telling(name)
+            if concerns_serving(name)
         }
         if scene.pid is not None
         else {},
@@ -119,9 +128,9 @@ def _limit(value: float | None) -> float | str | None:
     return "unlimited" if value is not None and math.isinf(value) else value
 
 
-_MEANINGS = {State.STOCK: "left at its default"}
+_MEANINGS = {TuningState.STOCK: "left at its default"}
 """What a state means, where its name alone does not say it."""
-_STATE = max(len(state.value) for state in State)
+_STATE = max(len(state.value) for state in TuningState)
 _HANG = _STATE + 4
 """Column of the tunings: the states stand before them."""
 _VERSIONS = ("vllm", "vllm-ascend", "torch", "torch-npu", "cann", "driver")
@@ -141,7 +150,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StyledLine:
     """One line; ``style`` is of `rich`, for its first ``styled`` characters, 0 for all."""
 
     text: str
@@ -150,18 +159,18 @@ class Line:
 
 
 _STYLES = {
-    State.ACTIVE: "green",
-    State.STOCK: "dim",
-    State.NOT_APPLICABLE: "dim",
-    State.UNKNOWN: "yellow",
+    TuningState.ACTIVE: "green",
+    TuningState.STOCK: "dim",
+    TuningState.NOT_APPLICABLE: "dim",
+    TuningState.UNKNOWN: "yellow",
     **dict.fromkeys(TROUBLE, "bold red"),
 }
 _SEVERITIES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
 def show(
-    view: View,
-    rows: Sequence[Row],
+    view: DiagnosisView,
+    rows: Sequence[TuningDiagnosis],
     findings: Sequence[Finding],
     differences: Sequence[str],
     console: Console,
@@ -178,12 +187,12 @@ def show(
 
 
 def lines(
-    view: View,
-    rows: Sequence[Row],
+    view: DiagnosisView,
+    rows: Sequence[TuningDiagnosis],
     findings: Sequence[Finding],
     differences: Sequence[str],
     layout: Layout,
-) -> Iterator[Line]:
+) -> Iterator[StyledLine]:
     """Yield a diagnosis, line by line."""
     if not layout.brief:
         yield from _wrapped(_machine(view), layout, style="bold")
@@ -191,7 +200,7 @@ def lines(
     if view.live:
         for process in view.processes:
             yield from _wrapped(_process(process), layout, rest="  ")
-    yield from _rows([row for row in rows if layout.everything or interesting(row)], layout)
+    yield from _rows([row for row in rows if layout.everything or is_notable(row)], layout)
     for one in sorted(findings, key=lambda one: -one.severity.rank):
         said = f"{one.message}: {one.fix}" if one.fix else one.message
         kind = one.severity.value
@@ -206,29 +215,31 @@ def lines(
         yield from _wrapped(_next(view, rows), layout)
 
 
-def interesting(row: Row) -> bool:
+def is_notable(row: TuningDiagnosis) -> bool:
     """Whether a row says something that is not what every machine says."""
     if row.state in TROUBLE or row.findings:
         return True
-    return row.state is State.ACTIVE or (row.state is State.UNKNOWN and bool(row.where))
+    return row.state is TuningState.ACTIVE or (
+        row.state is TuningState.UNKNOWN and bool(row.where)
+    )
 
 
-def _rows(rows: Sequence[Row], layout: Layout) -> Iterator[Line]:
+def _rows(rows: Sequence[TuningDiagnosis], layout: Layout) -> Iterator[StyledLine]:
     """Yield rows by layer; in a pipe a line each, with tabs between its six fields."""
     layers = list(dict.fromkeys(row.layer for row in rows))
     layer = ""
     for row in sorted(rows, key=lambda row: layers.index(row.layer)):
         if layout.tabs:
             fields = (row.layer, row.tuning, row.state.value, row.observed, row.where, row.todo)
-            yield Line("\t".join(map(formatting.line, fields)).rstrip("\t"))
+            yield StyledLine("\t".join(map(formatting.line, fields)).rstrip("\t"))
             continue
         if row.layer != layer:
-            yield Line(row.layer, "bold")
+            yield StyledLine(row.layer, "bold")
         layer = row.layer
         yield from _row(row, layout)
 
 
-def _row(row: Row, layout: Layout) -> Iterator[Line]:
+def _row(row: TuningDiagnosis, layout: Layout) -> Iterator[StyledLine]:
     where = f" ({row.where})" if row.observed and row.where else ""
     seen = f"{row.observed}{where}" or row.where
     said = f"{row.tuning}: {seen}" if seen else row.tuning
@@ -256,16 +267,16 @@ def _wrapped(
     *,
     style: str = "",
     styled: str = "",
-) -> Iterator[Line]:
+) -> Iterator[StyledLine]:
     """Yield a text in lines of the layout's width, the first with a style."""
     if not layout.width:
-        yield Line(first + formatting.line(text), style, len(styled))
+        yield StyledLine(first + formatting.line(text), style, len(styled))
         return
-    for number, line in enumerate(formatting.wrapped(text, layout.width, first, rest)):
-        yield Line(line, style if number == 0 or not styled else "", len(styled))
+    for number, line in enumerate(formatting.wrap_lines(text, layout.width, first, rest)):
+        yield StyledLine(line, style if number == 0 or not styled else "", len(styled))
 
 
-def _server(view: View) -> str:
+def _server(view: DiagnosisView) -> str:
     """Return which environment was looked at, or what to name because none was found."""
     version = view.situation.versions.get("vllm")
     if not view.interpreter and not version:
@@ -277,7 +288,7 @@ def _server(view: View) -> str:
     return f"Server environment: {named}, {view.interpreter or 'no interpreter'}"
 
 
-def _next(view: View, rows: Sequence[Row]) -> str:
+def _next(view: DiagnosisView, rows: Sequence[TuningDiagnosis]) -> str:
     """Return the one next step."""
     if any(row.state in TROUBLE for row in rows):
         return "Next: correct the rows above that are wrong, and run trimtab doctor again."
@@ -286,7 +297,7 @@ def _next(view: View, rows: Sequence[Row]) -> str:
     return "Next: trimtab doctor --pid PID checks what a running server really got."
 
 
-def _machine(view: View) -> str:
+def _machine(view: DiagnosisView) -> str:
     here, facts = view.situation, view.facts
     npus = f"({here.npus} NPUs)" if here.npus else ""
     parts = [
@@ -301,7 +312,7 @@ def _machine(view: View) -> str:
     return "; ".join(parts)
 
 
-def _process(one: Inspected) -> str:
+def _process(one: InspectedProcess) -> str:
     """Return what one process of a server shows, in a line."""
     mapped = one.allocator.mapped
     names = [path.rpartition("/")[2] for path in mapped or ()]
@@ -321,11 +332,11 @@ def _size(size: int | None) -> str:
     return "?" if size is None else f"{size / 2**20:.0f} MiB"
 
 
-def _counts(rows: Sequence[Row], *, everything: bool) -> str:
+def _counts(rows: Sequence[TuningDiagnosis], *, everything: bool) -> str:
     counts = Counter(row.state for row in rows)
     said = ", ".join(
         f"{counts[state]} {state.value}" + (f" ({_MEANINGS[state]})" if state in _MEANINGS else "")
-        for state in State
+        for state in TuningState
         if counts[state]
     )
     return f"{said}{'' if everything else '; --all shows every row'}"

@@ -39,7 +39,7 @@ def entries(
         console.print(table)
 
 
-def compared(
+def show_comparison(
     heads: tuple[str, str, str], rows: Sequence[tuple[str, str, str]], console: Console
 ) -> None:
     """Print rows of (name, first, second): a table, with what is too long for it below a name.
@@ -76,7 +76,7 @@ def paragraph(
     if not console.is_terminal:
         console.file.write(f"{first}{text}".rstrip() + "\n")
         return
-    for number, line in enumerate(formatting.wrapped(text, console.width, first, rest)):
+    for number, line in enumerate(formatting.wrap_lines(text, console.width, first, rest)):
         shown = Text(line)
         if not first or number == 0:
             shown.stylize(style, 0, len(first) or len(line))

@@ -12,11 +12,15 @@ from rich.console import Console
 
 from trimtab.cli.render.entries import paragraph
 from trimtab.host_settings import manifest, render
-from trimtab.host_settings.applied import Held, Standing, Status
-from trimtab.host_settings.plan import Fate, HostPlan, Row
+from trimtab.host_settings.applied import AppliedSetting, HostStatus, SettingState
+from trimtab.host_settings.plan import HostPlan, PlannedSetting, SettingAction
 from trimtab.model import HostWrite
 
-_STYLES = {Fate.WRITE: "bold", Fate.ALREADY: "dim", Fate.REFUSED: "yellow"}
+_STYLES = {
+    SettingAction.WRITE: "bold",
+    SettingAction.ALREADY: "dim",
+    SettingAction.REFUSED: "yellow",
+}
 _NUMBER = re.compile(r"\d+")
 
 
@@ -24,7 +28,7 @@ def show_plan(plan: HostPlan, console: Console) -> None:
     """Print what would be written, and why the rest would not; two lines a setting."""
     for rows in _alike(plan.rows):
         row = rows[0]
-        change = f"{row.now} -> {row.after}" if row.fate is Fate.WRITE else row.after
+        change = f"{row.now} -> {row.after}" if row.fate is SettingAction.WRITE else row.after
         name = f"{row.tuning}: " if row.tuning else ""
         _line(console, row.fate.value, _STYLES[row.fate], f"{name}{change}  [{_places(rows)}]")
         why = f"{row.why} Ends with a boot: {row.kept}." if _ends(row) else row.why
@@ -38,14 +42,14 @@ def _line(console: Console, word: str, style: str, text: str) -> None:
 
 def summary(plan: HostPlan) -> str:
     """Return the plan's count in one line."""
-    counts = {fate: sum(row.fate is fate for row in plan.rows) for fate in Fate}
+    counts = {fate: sum(row.fate is fate for row in plan.rows) for fate in SettingAction}
     return (
-        f"{plan.label}: {counts[Fate.WRITE]} to write, {counts[Fate.ALREADY]} there already, "
-        f"{counts[Fate.REFUSED]} refused"
+        f"{plan.label}: {counts[SettingAction.WRITE]} to write, "
+        f"{counts[SettingAction.ALREADY]} there already, {counts[SettingAction.REFUSED]} refused"
     )
 
 
-def unmet(plan: HostPlan) -> str:
+def refusal_line(plan: HostPlan) -> str:
     """Return in one line why nothing is made although something could be."""
     be, them = ("is", "it") if len(plan.unmet) == 1 else ("are", "them")
     return (
@@ -54,14 +58,14 @@ def unmet(plan: HostPlan) -> str:
     )
 
 
-def _ends(row: Row) -> bool:
-    return row.fate is Fate.WRITE and row.kept not in ("", "until the next boot")
+def _ends(row: PlannedSetting) -> bool:
+    return row.fate is SettingAction.WRITE and row.kept not in ("", "until the next boot")
 
 
-def show_instead(plan: HostPlan, console: Console) -> None:
+def show_manual_steps(plan: HostPlan, console: Console) -> None:
     """Print what somebody who may change the host has to do."""
     paragraph(console, f"Nothing was changed: {plan.refusal}.", style="bold")
-    told = instead(plan)
+    told = manual_steps(plan)
     if told["commands"]:
         console.print("\nOn the host, as root:")
         for line in told["commands"]:
@@ -75,7 +79,7 @@ def show_instead(plan: HostPlan, console: Console) -> None:
             console.out(text, end="", highlight=False)
 
 
-def instead(plan: HostPlan) -> dict[str, Any]:
+def manual_steps(plan: HostPlan) -> dict[str, Any]:
     """Return the commands and manifests that make a plan's settings from outside."""
     due = [one for one in plan.settings if _due(plan, one)]
     files = [one for one in due if one.path.startswith("/")]
@@ -88,7 +92,7 @@ def instead(plan: HostPlan) -> dict[str, Any]:
 
 
 def _due(plan: HostPlan, write: HostWrite) -> bool:
-    return any(row.place == write.path and row.fate is Fate.WRITE for row in plan.rows)
+    return any(row.place == write.path and row.fate is SettingAction.WRITE for row in plan.rows)
 
 
 def _by_hand(due: Iterable[HostWrite]) -> list[str]:
@@ -114,10 +118,10 @@ _ENTRIES = {"nofile": "file-limit", "memlock": "memlock-limit"}
 def plan_data(plan: HostPlan) -> dict[str, Any]:
     """Return a plan as plain data, with what to do instead where it is refused."""
     told = asdict(plan)
-    return {**told, **({"instead": instead(plan)} if plan.refusal else {})}
+    return {**told, **({"instead": manual_steps(plan)} if plan.refusal else {})}
 
 
-def show_status(status: Status, console: Console) -> None:
+def show_status(status: HostStatus, console: Console) -> None:
     """Print what is applied and how it stands."""
     if status.nothing:
         console.print("trimtab has applied nothing on this host.")
@@ -132,14 +136,14 @@ def show_status(status: Status, console: Console) -> None:
         paragraph(console, said, style="bold red")
     for rows in _alike(status.settings):
         row = rows[0]
-        style = "green" if row.standing is Standing.HOLDS else "bold red"
+        style = "green" if row.standing is SettingState.HOLDS else "bold red"
         before = row.before if row.journalled else f"{row.before}, not by trimtab"
-        now = "" if row.standing is Standing.HOLDS else f", now {row.now}"
+        now = "" if row.standing is SettingState.HOLDS else f", now {row.now}"
         text = f"{row.after} (before: {before}{now})  [{_places(rows)}]"
         _line(console, f"{row.standing.value}:", style, text)
 
 
-def status_data(status: Status) -> dict[str, Any]:
+def status_data(status: HostStatus) -> dict[str, Any]:
     """Return the status as plain data."""
     return {**asdict(status), "nothing": status.nothing, "stands": status.stands}
 
@@ -150,16 +154,16 @@ def _alike(rows: Sequence[Any]) -> Iterable[list[Any]]:
         yield list(group)
 
 
-def _without_number(row: Row | Held) -> tuple[object, ...]:
+def _without_number(row: PlannedSetting | AppliedSetting) -> tuple[object, ...]:
     told = asdict(row)
     if row.place.startswith(("/sys/", "/proc/irq/")):
         told["place"] = _NUMBER.sub("*", row.place)
-        if isinstance(row, Row) and row.fate is Fate.REFUSED:
+        if isinstance(row, PlannedSetting) and row.fate is SettingAction.REFUSED:
             told["why"] = _NUMBER.sub("*", row.why)
     return tuple(told.items())
 
 
-def _places(rows: Sequence[Row | Held]) -> str:
+def _places(rows: Sequence[PlannedSetting | AppliedSetting]) -> str:
     place = rows[0].place
     if len(rows) == 1:
         return render.sysctl_name(place) if place.startswith(render.SYSCTL) else place

@@ -34,7 +34,7 @@ def show(found: Mapping[str, Any]) -> None:
         for reason in dict.fromkeys(one["reason"] for one in rows if one.get("reason")):
             console.print(f"no interval from {reason}")
     console.print()
-    for line in precision.after(found, verbose=terminal.verbose()):
+    for line in precision.noise_sentences(found, verbose=terminal.is_verbose()):
         console.print(line)
     for note in found["notes"]:
         console.print(f"note: {note}")
@@ -95,7 +95,7 @@ def _listed(
     by_name = {one["metric"]: one for one in rows}
     decides = found.get("metric")
     names = sorted(comparison_table.sort_metrics(by_name), key=lambda name: name != decides)
-    every = terminal.verbose()
+    every = terminal.is_verbose()
     return [
         by_name[name]
         for name in names

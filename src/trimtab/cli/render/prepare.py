@@ -8,13 +8,13 @@ from typing import Any
 from rich.console import Console
 
 from trimtab.cli.render.entries import paragraph
-from trimtab.prepare.examine import Checked, Intended
-from trimtab.prepare.step import Scene, State
+from trimtab.prepare.examine import CheckedStep, StepPlan
+from trimtab.prepare.step import CheckState, MachineScene
 
 _WIDTH = 14
 
 
-def show(scene: Scene, found: Sequence[Checked], console: Console) -> None:
+def show(scene: MachineScene, found: Sequence[CheckedStep], console: Console) -> None:
     """Print the target, and a paragraph for each step."""
     wish = scene.wish
     console.print(
@@ -28,7 +28,7 @@ def show(scene: Scene, found: Sequence[Checked], console: Console) -> None:
     console.print(summary(found))
 
 
-def show_plan(plan: Sequence[Intended], console: Console) -> None:
+def show_plan(plan: Sequence[StepPlan], console: Console) -> None:
     """Print each step with the commands and files that would be made, ready to paste."""
     for one in plan:
         said = f"{one.step.name}: {one.finding.state.value}: {one.finding.sentence}"
@@ -40,14 +40,14 @@ def show_plan(plan: Sequence[Intended], console: Console) -> None:
             paragraph(console, f"refused, as the machine is now: {one.refusal}", "    ", "    ")
 
 
-def summary(found: Sequence[Checked]) -> str:
+def summary(found: Sequence[CheckedStep]) -> str:
     """Return how the checks went, in one line."""
-    counts = {state: sum(one.finding.state is state for one in found) for state in State}
+    counts = {state: sum(one.finding.state is state for one in found) for state in CheckState}
     said = [f"{number} {state.value}" for state, number in counts.items() if number]
     return ", ".join(said)
 
 
-def as_data(scene: Scene, found: Sequence[Checked]) -> dict[str, Any]:
+def as_data(scene: MachineScene, found: Sequence[CheckedStep]) -> dict[str, Any]:
     """Return the same as plain JSON data."""
     return {
         "target": scene.wish.target.name,

@@ -253,7 +253,7 @@ def load(words: Sequence[str]) -> Script:
     )
 
 
-def greedy(script: Script, prompt: Sequence[int], count: int) -> list[int]:
+def greedy_tokens(script: Script, prompt: Sequence[int], count: int) -> list[int]:
     """Return the token ids of an answer: a function of the prompt, until it is told to differ."""
     begin = script.differ_at or count + 1
     return [(sum(prompt) + i + (i >= begin)) % 1000 for i in range(1, count + 1)]

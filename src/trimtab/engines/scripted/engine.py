@@ -73,7 +73,7 @@ class Scripted:
 
     def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether ``/health`` answers 200."""
-        return engine.healthy(url, key)
+        return engine.is_healthy(url, key)
 
     def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
         """Return vLLM's roles; the process that runs the script serves the API."""

@@ -61,7 +61,7 @@ def fork_engine(has_worker: bool, listening: socket.socket) -> int:
     os._exit(1)
 
 
-def own(core: int) -> None:
+def supervise_core(core: int) -> None:
     """End with the engine core, and end it when told to end: both with code 0, as vLLM does."""
 
     def leave(number: int, frame: FrameType | None) -> None:

@@ -45,7 +45,7 @@ _CHUNK = (
 
 
 @dataclass(slots=True)
-class Job:
+class CompletionJob:
     """One completion on its way."""
 
     number: int
@@ -58,17 +58,17 @@ class Job:
     ready_at: float = 0.0
 
 
-class Engine:
+class TokenScheduler:
     """Emits the tokens: one a tick for each running job, with a queue before it."""
 
     def __init__(self, script: behaviour.Script) -> None:
         self._script = script
         self._work = asyncio.Event()
-        self.waiting: deque[Job] = deque()
-        self.running: list[Job] = []
+        self.waiting: deque[CompletionJob] = deque()
+        self.running: list[CompletionJob] = []
         self.tokens = 0
 
-    def add(self, job: Job) -> None:
+    def add(self, job: CompletionJob) -> None:
         """Queue a job."""
         self.waiting.append(job)
         self._work.set()
@@ -98,7 +98,7 @@ class Engine:
             elif job.ready_at <= now:
                 self._emit(job)
 
-    def _emit(self, job: Job) -> None:
+    def _emit(self, job: CompletionJob) -> None:
         faults = self._script.faults
         job.sent += 1
         self.tokens += 1
@@ -112,7 +112,7 @@ class Engine:
         if last:
             self._finish(job)
 
-    def _finish(self, job: Job) -> None:
+    def _finish(self, job: CompletionJob) -> None:
         if job.usage:
             usage = {
                 "prompt_tokens": job.prompt_tokens,
@@ -124,7 +124,7 @@ class Engine:
         job.writer.write(b"0\r\n\r\n")
         self._end(job)
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: CompletionJob) -> None:
         self.running.remove(job)
         if not job.finished.done():
             job.finished.set_result(None)
@@ -145,7 +145,7 @@ class Api:
     """The HTTP side."""
 
     script: behaviour.Script
-    engine: Engine
+    engine: TokenScheduler
     requests: int = 0
     began: float = field(default_factory=time.time)
 
@@ -203,7 +203,7 @@ class Api:
             return
         asked = json.loads(body)
         if asked.get("return_token_ids") and not asked.get("stream"):
-            ids = behaviour.greedy(self.script, asked["prompt"], asked["max_tokens"])
+            ids = behaviour.greedy_tokens(self.script, asked["prompt"], asked["max_tokens"])
             respond(writer, 200, {"choices": [{"token_ids": ids}]})
             return
         if not asked.get("stream"):
@@ -214,7 +214,7 @@ class Api:
             b"transfer-encoding: chunked\r\n\r\n"
         )
         prompt = asked["prompt"]
-        job = Job(
+        job = CompletionJob(
             number,
             writer,
             len(prompt.split() if isinstance(prompt, str) else prompt),
@@ -266,7 +266,7 @@ def respond(writer: asyncio.StreamWriter, status: int, content: object) -> None:
 
 async def serve(script: behaviour.Script, listening: socket.socket) -> None:
     """Serve until the process is ended."""
-    engine = Engine(script)
+    engine = TokenScheduler(script)
     api = Api(script, engine)
     async with await asyncio.start_server(api.serve, sock=listening, backlog=512):
         processes.say(f"(APIServer pid={os.getpid()}) INFO Application startup complete.")
@@ -284,7 +284,7 @@ def main(words: list[str]) -> None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((script.host, script.port))
     core = processes.fork_engine(script.multiprocessing, listening)
-    processes.own(core)
+    processes.supervise_core(core)
     processes.say(f"(EngineCore pid={core}) INFO {behaviour.config_line(script)}")
     time.sleep(script.start_seconds)
     # select() sleeps to the microsecond, epoll only to the next millisecond

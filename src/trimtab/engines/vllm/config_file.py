@@ -16,7 +16,7 @@ from trimtab.storage import user_files
 MAX_BYTES = 1_000_000
 
 
-def joined(args: Sequence[str], where: str) -> list[str]:
+def join_config_file(args: Sequence[str], where: str) -> list[str]:
     """Return the arguments behind ``serve`` with those of their ``--config`` file in its place.
 
     As in vLLM 0.32, the file's stand before the others, so that the command line wins; what the

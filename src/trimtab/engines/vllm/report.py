@@ -68,11 +68,13 @@ def scalar(text: str) -> Value:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return plain(text)
-    return value if value is None or isinstance(value, bool | int | float) else plain(str(value))
+        return type_name(text)
+    return (
+        value if value is None or isinstance(value, bool | int | float) else type_name(str(value))
+    )
 
 
-def plain(text: str) -> str:
+def type_name(text: str) -> str:
     """Return a type's name as it is written on a command line."""
     return text.removeprefix("torch.")
 
@@ -203,7 +205,7 @@ def from_log(log: str) -> dict[str, Value]:
     return found
 
 
-def written_by(log: str, pids: Collection[int]) -> str:
+def lines_of_processes(log: str, pids: Collection[int]) -> str:
     """Return the lines that name one of these processes as their writer.
 
     What an earlier server left in the same file is thereby not taken for this one's.
@@ -286,13 +288,13 @@ def from_server_info(answer: object) -> dict[str, Value]:
         if isinstance(section, Mapping) and key in section:
             value = section[key]
             if isinstance(value, str):
-                found[ours] = plain(value)
+                found[ours] = type_name(value)
             elif value is None or isinstance(value, bool | int | float):
                 found[ours] = value
     return found
 
 
-def compiled_anew(log: str) -> bool | None:
+def has_filled_cache(log: str) -> bool | None:
     """Whether a start filled a compile cache that a later start of the same plan will load.
 
     vLLM 0.32 on CPU cannot load its own ahead-of-time artefact and compiles at every start

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from trimtab import formatting
 from trimtab.lint.report import Report
 from trimtab.model.finding import Finding, Severity
-from trimtab.redaction import looks_secret, masked
+from trimtab.redaction import looks_secret, mask_text
 
 _COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 _MOST_LINES = 12
@@ -80,7 +80,7 @@ def _source(one: Finding, width: int) -> Iterator[str]:
     place = one.place
     if place is None or not place.text.strip() or looks_secret(one.setting):
         return
-    line = masked(place.text).rstrip("\r")
+    line = mask_text(place.text).rstrip("\r")
     before = place.text[: place.column - 1].expandtabs(4)
     marked = place.text[place.column - 1 : place.end_column - 1 or None].expandtabs(4).rstrip()
     shown = line.expandtabs(4)

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePath
 
 from trimtab.errors import UsageError
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Document
 
 FORMATS = (
@@ -33,10 +33,10 @@ def read(name: str, text: str) -> Document:
     Raises:
         UsageError: the format is not known, or the text is none of it.
     """
-    return read_as(name, Source(name, text))
+    return read_as(name, SourceText(name, text))
 
 
-def read_as(name: str, source: Source) -> Document:
+def read_as(name: str, source: SourceText) -> Document:
     """Return what a source says, read as a file of that name.
 
     Raises:
@@ -143,7 +143,7 @@ def name_of(text: str) -> str:
     return _STDIN.get(kind, "stdin.sh")
 
 
-def _yaml(source: Source) -> Document:
+def _yaml(source: SourceText) -> Document:
     from trimtab.lint.readers import yaml_nodes
     from trimtab.lint.readers.compose import read_compose
     from trimtab.lint.readers.kubernetes import is_manifest, read_kubernetes

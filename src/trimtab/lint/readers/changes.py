@@ -7,20 +7,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import effects, embedded
-from trimtab.lint.readers.launch import Word, printed, program, unwrap
-from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.launch import ShellWord, printed_text, program, unwrap
+from trimtab.lint.readers.scribe import DocumentBuilder
 from trimtab.lint.readers.source import with_place
 from trimtab.model.document import Oddity, Origin, Place, Redirect
 
 if TYPE_CHECKING:
-    from trimtab.lint.readers.session import Session
+    from trimtab.lint.readers.session import ShellSession
 
 DEEPEST: Final = 8
 """How many texts may stand in one another."""
 
 
 def follow(
-    session: Session, found: Sequence[Word], redirects: Sequence[Redirect], stdin: str | None
+    session: ShellSession,
+    found: Sequence[ShellWord],
+    redirects: Sequence[Redirect],
+    stdin: str | None,
 ) -> None:
     """Follow what one command changes."""
     bare = unwrap(found).words
@@ -30,7 +33,7 @@ def follow(
     literal = all(one.literal for one in bare)
     said = stdin
     if name in {"echo", "printf"}:
-        said = printed(bare, None) or " ".join(one.text for one in bare[1:])
+        said = printed_text(bare, None) or " ".join(one.text for one in bare[1:])
     if name == "sysctl":
         session.scribe.host += effects.sysctl_pairs(bare)
     elif name == "set":
@@ -47,7 +50,7 @@ def follow(
         _written(session, target, said, bare[0].place)
 
 
-def _sourced(session: Session, path: str) -> None:
+def _sourced(session: ShellSession, path: str) -> None:
     from trimtab.lint.readers.shell import walk_text
 
     text = session.scripts.take(path)
@@ -59,7 +62,7 @@ def _sourced(session: Session, path: str) -> None:
         session.doubt(session.source, f"lint does not read {path}, and does not know what it sets")
 
 
-def _switches(session: Session, words: Sequence[str]) -> None:
+def _switches(session: ShellSession, words: Sequence[str]) -> None:
     """Follow ``set -a`` and ``set -o allexport``, and what takes them back."""
     for index, word in enumerate(words):
         bundle = re.fullmatch(r"[-+][a-zA-Z]*a[a-zA-Z]*", word)
@@ -68,7 +71,7 @@ def _switches(session: Session, words: Sequence[str]) -> None:
             session.variables.allexport = sign.startswith("-")
 
 
-def _written(session: Session, target: str, said: str | None, place: Place) -> None:
+def _written(session: ShellSession, target: str, said: str | None, place: Place) -> None:
     """Follow a text that is written into a file which shells or sysctl read later."""
     if said is None:
         return
@@ -80,7 +83,7 @@ def _written(session: Session, target: str, said: str | None, place: Place) -> N
         from trimtab.lint.readers.shell import walk_text
 
         inner = type(session)(
-            session.source, Scribe(), session.inside, Origin.BASHRC, session.nested + 1
+            session.source, DocumentBuilder(), session.inside, Origin.BASHRC, session.nested + 1
         )
         walk_text(inner, with_place(said, place))
         session.scribe.settings += inner.scribe.settings
@@ -91,7 +94,7 @@ def _written(session: Session, target: str, said: str | None, place: Place) -> N
         session.scripts.put(target, session.fed(said, place))
 
 
-def _reads_manifests(words: Sequence[Word]) -> bool:
+def _reads_manifests(words: Sequence[ShellWord]) -> bool:
     """Whether a command takes manifests or a compose file from standard input."""
     texts = [one.text for one in words]
     # The grammar leaves a lone "-" out, so another option or nothing follows.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers import yaml_nodes as nodes
-from trimtab.lint.readers.launch import Word, assignment, program
-from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.launch import ShellWord, assignment, program
+from trimtab.lint.readers.scribe import DocumentBuilder
 from trimtab.lint.readers.scripts import SHELLS
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.source import SourceText
 from trimtab.lint.readers.yaml_commands import comments, run, words
 from trimtab.model.document import Container, Document, Notice, Oddity, Origin, Setting
 
@@ -30,9 +30,9 @@ _OPTIONS: Final = {
 """Keys of a service → the options of ``docker run``."""
 
 
-def read_compose(source: Source, root: Node) -> Document:
+def read_compose(source: SourceText, root: Node) -> Document:
     """Return what a compose file says."""
-    scribe = Scribe()
+    scribe = DocumentBuilder()
     services = nodes.get(root, "services")
     for name, _, service in nodes.entries(services):
         _service(source, scribe, name, _extended(services, service))
@@ -48,14 +48,14 @@ def _extended(services: Node | None, service: Node, depth: int = 0) -> Node:
     if base is None or base is service or depth > 8:
         return service
     base = _extended(services, base, depth + 1)
-    merged = nodes.joined(base, service)
+    merged = nodes.join_nodes(base, service)
     above, own = nodes.get(base, "environment"), nodes.get(service, "environment")
     if above is not None and own is not None:
-        merged = nodes.joined(merged, service, environment=nodes.joined(above, own))
+        merged = nodes.join_nodes(merged, service, environment=nodes.join_nodes(above, own))
     return merged
 
 
-def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
+def _service(source: SourceText, scribe: DocumentBuilder, name: str, service: Node) -> None:
     image = nodes.get(service, "image")
     container = Container(
         nodes.scalar(image) or "",
@@ -63,7 +63,7 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
         nodes.place(source, image or service),
     )
     scribe.containers.append(container)
-    session = Session(source, scribe, True, Origin.CONTAINER, container=container)
+    session = ShellSession(source, scribe, True, Origin.CONTAINER, container=container)
     env = _environment(source, scribe, nodes.get(service, "environment"))
     scribe.settings += env
     session.variables.give(tuple(env))
@@ -85,7 +85,7 @@ def _service(source: Source, scribe: Scribe, name: str, service: Node) -> None:
     run(session, container, entry, command, entered=entered, name=name)
 
 
-def _unexpanded(found: list[Word]) -> Iterator[Notice]:
+def _unexpanded(found: list[ShellWord]) -> Iterator[Notice]:
     """Yield a note for each ``$$NAME`` of a command that no shell reads."""
     for one in found:
         if re.search(r"\$\$\{?[A-Za-z_]", one.text):
@@ -95,7 +95,7 @@ def _unexpanded(found: list[Word]) -> Iterator[Notice]:
             yield Notice(Oddity.NO_SHELL, setting, said=said)
 
 
-def _unescaped(found: list[Word]) -> list[Word]:
+def _unescaped(found: list[ShellWord]) -> list[ShellWord]:
     """Return words as compose hands them on: ``$$NAME`` is ``$NAME`` for the container's shell."""
     return [
         replace(
@@ -107,7 +107,7 @@ def _unescaped(found: list[Word]) -> list[Word]:
     ]
 
 
-def _environment(source: Source, scribe: Scribe, node: Node | None) -> list[Setting]:
+def _environment(source: SourceText, scribe: DocumentBuilder, node: Node | None) -> list[Setting]:
     listed = nodes.items(node)
     if not listed:
         return [
@@ -134,7 +134,7 @@ def _environment(source: Source, scribe: Scribe, node: Node | None) -> list[Sett
     return settings
 
 
-def _deployed(source: Source, service: Node) -> Iterator[Setting]:
+def _deployed(source: SourceText, service: Node) -> Iterator[Setting]:
     """Yield the options that ``deploy`` stands for: limits, and devices that are reserved."""
     limits = nodes.get(service, "deploy", "resources", "limits")
     for name, option in (("cpus", "--cpus"), ("memory", "--memory")):
@@ -154,7 +154,7 @@ def _deployed(source: Source, service: Node) -> Iterator[Setting]:
         yield _option(source, option, text, one)
 
 
-def _options(source: Source, service: Node) -> list[Setting]:
+def _options(source: SourceText, service: Node) -> list[Setting]:
     found = []
     for name, key, value in nodes.entries(service):
         option = _OPTIONS.get(name)
@@ -180,6 +180,6 @@ def _long(node: Node) -> str:
     return f"{source}:{target}" if target else source
 
 
-def _option(source: Source, name: str, text: str, node: Node) -> Setting:
+def _option(source: SourceText, name: str, text: str, node: Node) -> Setting:
     at = nodes.place(source, node)
     return Setting(name, text, at, Origin.CONTAINER, literal="$" not in text)

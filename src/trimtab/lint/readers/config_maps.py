@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from trimtab.lint.readers import yaml_nodes as nodes
-from trimtab.lint.readers.launch import Word
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.launch import ShellWord
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Origin, Setting
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Maps: TypeAlias = Mapping[str, tuple[Setting, ...]]
 """Name of a ConfigMap → the variables that it gives."""
 
 
-def read(source: Source, scribe: Scribe, roots: Sequence[Node]) -> Maps:
+def read(source: SourceText, scribe: DocumentBuilder, roots: Sequence[Node]) -> Maps:
     """Follow the scripts in the ConfigMaps of a file, and return the variables of each map."""
     from trimtab.lint.readers.shell import walk_text
 
@@ -41,7 +41,7 @@ def read(source: Source, scribe: Scribe, roots: Sequence[Node]) -> Maps:
         for key, _, value in nodes.entries(data):
             script = nodes.word(source, value)
             if script.source is not None and (key.endswith(".sh") or _is_script(script.text)):
-                session = Session(source, scribe, True)
+                session = ShellSession(source, scribe, True)
                 walk_text(session, script.source)
                 session.finish()
     return found
@@ -52,24 +52,24 @@ def _is_script(text: str) -> bool:
 
 
 def _generated(
-    source: Source, scribe: Scribe, root: Node, found: dict[str, tuple[Setting, ...]]
+    source: SourceText, scribe: DocumentBuilder, root: Node, found: dict[str, tuple[Setting, ...]]
 ) -> None:
     """Read the variables that a Kustomization writes out, as whatever gets them will."""
     from trimtab.lint.readers.launch import assignment
 
     for made in nodes.items(nodes.get(root, "configMapGenerator")):
-        words: list[Word] = [
+        words: list[ShellWord] = [
             nodes.word(source, one) for one in nodes.items(nodes.get(made, "literals"))
         ]
         env = tuple(assignment(one, Origin.CONTAINER) for one in words if "=" in one.text)
         found[nodes.scalar(nodes.get(made, "name")) or ""] = env
-        session = Session(source, scribe, True, Origin.CONTAINER)
+        session = ShellSession(source, scribe, True, Origin.CONTAINER)
         scribe.settings += env
         session.variables.give(env)
         session.implied()
 
 
-def given(session: Session, container: Node, maps: Maps) -> list[Setting]:
+def container_variables(session: ShellSession, container: Node, maps: Maps) -> list[Setting]:
     """Return what a container takes from maps of its file; from elsewhere is named as unknown."""
     env: list[Setting] = []
     unknown = False

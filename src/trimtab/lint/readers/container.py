@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trimtab.lint.readers.launch import Word, assignment
+from trimtab.lint.readers.launch import ShellWord, assignment
 from trimtab.model.document import Container, Origin, Setting
 
 ENGINES: Final = frozenset({"docker", "podman", "nerdctl"})
@@ -40,26 +40,26 @@ _LONG: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ContainerRun:
     """A parsed ``docker run``; ``passed`` are names handed on from the caller's environment."""
 
     container: Container
     env: tuple[Setting, ...]
     passed: tuple[str, ...]
     env_files: tuple[str, ...]
-    command: tuple[Word, ...]
+    command: tuple[ShellWord, ...]
     entrypoint: str
     entered: bool = False
     engine: str = "docker"
 
 
-def is_run(words: Sequence[Word]) -> bool:
+def is_run(words: Sequence[ShellWord]) -> bool:
     """Whether a command makes a container."""
     texts = [one.text for one in words[:3]]
     return bool(texts) and texts[0].rpartition("/")[2] in ENGINES and "run" in texts[1:]
 
 
-def is_exec(words: Sequence[Word]) -> bool:
+def is_exec(words: Sequence[ShellWord]) -> bool:
     """Whether a command runs something in a container that is there."""
     texts = [one.text for one in words[:2]]
     return (
@@ -69,13 +69,13 @@ def is_exec(words: Sequence[Word]) -> bool:
     )
 
 
-def parse_run(words: Sequence[Word]) -> Run:
+def parse_run(words: Sequence[ShellWord]) -> ContainerRun:
     """Parse a command for which `is_run` holds."""
     index = next(i for i, one in enumerate(words) if i and one.text == "run") + 1
     options, index = _options(words, index)
     image = words[index] if index < len(words) else None
     env = [one for name, one in options if name == "--env"]
-    return Run(
+    return ContainerRun(
         Container(
             image.text if image is not None else "",
             tuple(
@@ -95,24 +95,26 @@ def parse_run(words: Sequence[Word]) -> Run:
     )
 
 
-def _options(words: Sequence[Word], index: int) -> tuple[list[tuple[str, Word]], int]:
-    found: list[tuple[str, Word]] = []
+def _options(words: Sequence[ShellWord], index: int) -> tuple[list[tuple[str, ShellWord]], int]:
+    found: list[tuple[str, ShellWord]] = []
     while index < len(words) and words[index].text.startswith("-"):
         word = words[index]
         index += 1
         name, equals, value = word.text.partition("=")
         if name[1:] in _LONG:
-            found.append((name, Word(value, word.place, word.literal)))
+            found.append((name, ShellWord(value, word.place, word.literal)))
             index += not equals and f"-{name}" not in _SWITCHES
             continue
         if _joined(word.text):
-            found.append((_SHORT[word.text[:2]], Word(word.text[2:], word.place, word.literal)))
+            found.append(
+                (_SHORT[word.text[:2]], ShellWord(word.text[2:], word.place, word.literal))
+            )
             continue
         name = _SHORT.get(name, name)
         if equals:
-            found.append((name, Word(value, word.place, word.literal)))
+            found.append((name, ShellWord(value, word.place, word.literal)))
         elif name in _SWITCHES or _only_switches(name):
-            found += [(one, Word("", word.place)) for one in _switches(name)]
+            found += [(one, ShellWord("", word.place)) for one in _switches(name)]
         elif index < len(words):
             found.append((name, words[index]))
             index += 1
@@ -136,7 +138,7 @@ def _joined(name: str) -> bool:
     return not name.startswith("--") and name[:2] in _SHORT and len(name) > 2
 
 
-def parse_exec(words: Sequence[Word]) -> tuple[Word, ...]:
+def parse_exec(words: Sequence[ShellWord]) -> tuple[ShellWord, ...]:
     """Return the command that ``docker exec`` or ``kubectl exec`` runs inside."""
     texts = [one.text for one in words]
     if "--" in texts:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers.dockerfile_env import assignments
-from trimtab.lint.readers.launch import Word
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.session import Session
+from trimtab.lint.readers.launch import ShellWord
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.session import ShellSession
 from trimtab.lint.readers.shell import walk_text
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Container, Document, Notice, Oddity, Origin, Setting
 
 _KEYWORD = re.compile(r"\s*([A-Za-z]+)(?=\s|$)")
@@ -34,7 +34,7 @@ class Instruction:
     keyword: str
     first: int
     last: int
-    source: Source
+    source: SourceText
     column: int
 
     @property
@@ -44,7 +44,7 @@ class Instruction:
         return " ".join(line.strip().removesuffix("\\").strip() for line in lines).strip()
 
 
-def instructions(source: Source) -> Iterator[Instruction]:
+def instructions(source: SourceText) -> Iterator[Instruction]:
     """Yield the instructions of a Dockerfile."""
     lines, index = source.lines, 0
     while index < len(lines):
@@ -72,7 +72,7 @@ def _end(lines: tuple[str, ...], index: int) -> int:
     return index + 1
 
 
-def _instruction(source: Source, match: re.Match[str], first: int, last: int) -> Instruction:
+def _instruction(source: SourceText, match: re.Match[str], first: int, last: int) -> Instruction:
     lines = source.text.split("\n")
     kept = [""] * (first - 1) + lines[first - 1 : last]
     line = kept[first - 1]
@@ -89,10 +89,10 @@ def _instruction(source: Source, match: re.Match[str], first: int, last: int) ->
     )
 
 
-def read_dockerfile(source: Source) -> Document:
+def read_dockerfile(source: SourceText) -> Document:
     """Return what a Dockerfile says; only its last stage is what runs."""
-    scribe = Scribe()
-    stage = _Stage(Session(source, scribe, inside=True, origin=Origin.IMAGE))
+    scribe = DocumentBuilder()
+    stage = _Stage(ShellSession(source, scribe, inside=True, origin=Origin.IMAGE))
     names: dict[str, _Stage] = {}
     for one in instructions(source):
         if one.keyword == "FROM":
@@ -101,7 +101,7 @@ def read_dockerfile(source: Source) -> Document:
             base = names.get(image)
             place = source.place(one.first, one.column)
             container = base.session.container if base else Container(image, place=place)
-            session = Session(source, scribe, True, Origin.IMAGE, container=container)
+            session = ShellSession(source, scribe, True, Origin.IMAGE, container=container)
             if base is not None:
                 held = tuple(base.session.variables.exported().values())
                 session.variables.give(held, used=True)  # the base stage has them, too
@@ -124,7 +124,7 @@ _EMPTY = (["[]"], ["[", "]"])
 class _Stage:
     """One build stage: its environment, and what its containers run."""
 
-    session: Session
+    session: ShellSession
     entrypoint: Instruction | None = None
     command: Instruction | None = None
 
@@ -206,7 +206,7 @@ class _Stage:
         if typed is None and (entry is not None or rest is not None):
             place = (entry or rest or [])[0].place
             container = self.session.container
-            found, odd = entries.started(
+            found, odd = entries.container_command(
                 container.image if container else "",
                 entry or (),
                 rest or (),
@@ -224,7 +224,7 @@ class _Stage:
             self.session.implied()
 
 
-def _script(one: Instruction) -> Source:
+def _script(one: Instruction) -> SourceText:
     """Return what a RUN gives its shell: its text, or the lines of the heredoc that it is.
 
     One for another interpreter, by its first line, holds no shell.
@@ -239,7 +239,7 @@ def _script(one: Instruction) -> Source:
     return one.source.only(0, 0) if other else body
 
 
-def exec_form(one: Instruction) -> list[Word] | None:
+def exec_form(one: Instruction) -> list[ShellWord] | None:
     """Return the words of a JSON list, ``None`` for the shell form; an empty list is none."""
     try:
         listed = json.loads(one.text)
@@ -257,5 +257,5 @@ def exec_form(one: Instruction) -> list[Word] | None:
                 line, column = number, at + len(text) + 2
                 place = one.source.place(number, at + 2, column)
                 break
-        found.append(Word(text, place, "$" not in text))
+        found.append(ShellWord(text, place, "$" not in text))
     return found

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trimtab.lint.readers.expand import Lookup, Text
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.expand import ExpandedText, Lookup
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Place
 
 _NAMED: Final = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
@@ -21,7 +21,7 @@ class Assignment:
     """One word of the instruction; ``equals``: it is ``NAME=value``."""
 
     name: str
-    value: Text
+    value: ExpandedText
     place: Place
     name_place: Place
     value_place: Place
@@ -29,7 +29,7 @@ class Assignment:
     extends: bool
 
 
-def assignments(source: Source, first: int, last: int, lookup: Lookup) -> Iterator[Assignment]:
+def assignments(source: SourceText, first: int, last: int, lookup: Lookup) -> Iterator[Assignment]:
     """Yield the words of the lines ``first`` to ``last``, keyword blanked, with their values."""
     signs = [*_signs(source, first, last)]
     index = 0
@@ -48,7 +48,7 @@ def assignments(source: Source, first: int, last: int, lookup: Lookup) -> Iterat
         yield _assignment(source, signs[start:index], lookup)
 
 
-def _signs(source: Source, first: int, last: int) -> Iterator[tuple[str, int, int]]:
+def _signs(source: SourceText, first: int, last: int) -> Iterator[tuple[str, int, int]]:
     """Yield characters with line and column; a continuation joins its lines."""
     for number in range(first, last + 1):
         line = source.lines[number - 1]
@@ -62,7 +62,9 @@ def _signs(source: Source, first: int, last: int) -> Iterator[tuple[str, int, in
             yield " ", number, len(text) + 1
 
 
-def _assignment(source: Source, signs: list[tuple[str, int, int]], lookup: Lookup) -> Assignment:
+def _assignment(
+    source: SourceText, signs: list[tuple[str, int, int]], lookup: Lookup
+) -> Assignment:
     written = "".join(sign for sign, _, _ in signs)
     name, equals, raw = written.partition("=")
     (_, line, column), (_, last, end) = signs[0], signs[-1]
@@ -100,7 +102,7 @@ def _unquoted(raw: str) -> str:
     return found
 
 
-def _expanded(text: str, lookup: Lookup) -> Text:
+def _expanded(text: str, lookup: Lookup) -> ExpandedText:
     literal = True
 
     def value(match: re.Match[str]) -> str:
@@ -111,4 +113,4 @@ def _expanded(text: str, lookup: Lookup) -> Text:
 
     said = _NAMED.sub(value, text)
     literal = literal and "$" not in _NAMED.sub("", text)
-    return Text(said.replace(_HIDDEN, "$"), literal)
+    return ExpandedText(said.replace(_HIDDEN, "$"), literal)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.launch import ShellWord
 from trimtab.model.document import Origin, Place, Redirect, Setting
 
 _STARTUP = re.compile(r"(?:.*/)?\.(?:bashrc|bash_profile|profile|zshrc)|/etc/profile(?:\.d/.*)?")
@@ -29,7 +29,7 @@ def kernel_path(key: str) -> str:
     return "/proc/sys/" + (key if "/" in key else key.replace(".", "/"))
 
 
-def sysctl_pairs(words: Sequence[Word]) -> Iterator[Setting]:
+def sysctl_pairs(words: Sequence[ShellWord]) -> Iterator[Setting]:
     """Yield the settings of a ``sysctl`` command: every ``key=value``, with or without ``-w``."""
     for word in words[1:]:
         key, equals, value = word.text.partition("=")
@@ -49,7 +49,7 @@ def sysctl_lines(text: str, place: Place) -> Iterator[Setting]:
 
 
 def kernel_writes(
-    words: Sequence[Word], redirects: Sequence[Redirect], said: str | None
+    words: Sequence[ShellWord], redirects: Sequence[Redirect], said: str | None
 ) -> Iterator[Setting]:
     """Yield what a command writes into files of the kernel.
 

@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from trimtab.errors import UsageError
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.source import SourceText
 
 _FILES: Final = (
     (re.compile(r"\.ya?ml$"), "x.yaml"),
@@ -22,7 +22,7 @@ def name_for(path: str) -> str:
     return next((name for pattern, name in _FILES if pattern.search(plain)), "")
 
 
-def read_in(scribe: Scribe, name: str, block: Source) -> None:
+def read_in(scribe: DocumentBuilder, name: str, block: SourceText) -> None:
     """Read a text of another format into what is found; one that cannot be read is noted."""
     from trimtab.lint import readers
 

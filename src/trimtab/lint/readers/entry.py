@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trimtab.lint.images import split
-from trimtab.lint.readers.launch import Word, is_server, program, unwrap
+from trimtab.lint.readers.launch import ShellWord, is_server, program, unwrap
 from trimtab.lint.readers.scripts import SHELLS
 from trimtab.model.document import Notice, Oddity, Origin, Place, Setting
 
@@ -32,9 +32,14 @@ def starts_server(image: str) -> bool:
     return name.startswith("vllm-openai") and not _NO_SERVER.search(name)
 
 
-def started(
-    image: str, entry: Sequence[Word], command: Sequence[Word], place: Place, *, entered: bool
-) -> tuple[list[Word], Notice | None]:
+def container_command(
+    image: str,
+    entry: Sequence[ShellWord],
+    command: Sequence[ShellWord],
+    place: Place,
+    *,
+    entered: bool,
+) -> tuple[list[ShellWord], Notice | None]:
     """Return the command that a container runs, and an oddity of it.
 
     ``entered``: the entry point is given, even if it is empty; else the image's own holds.
@@ -54,14 +59,14 @@ def started(
 
 
 def _behind_serve(
-    image: str, command: Sequence[Word], place: Place
-) -> tuple[list[Word], Notice | None]:
+    image: str, command: Sequence[ShellWord], place: Place
+) -> tuple[list[ShellWord], Notice | None]:
     """Return what ``vllm serve`` gets; a second command behind it is what was meant."""
     name = program(command)
     again = name in {"vllm", "serve", *SHELLS} or re.fullmatch(r"python[\d.]*|env|exec", name)
     if not command or not again:
         return [*_serve(command[0].place if command else place), *command], None
-    meant = [Word("vllm", command[0].place), *command] if name == "serve" else list(command)
+    meant = [ShellWord("vllm", command[0].place), *command] if name == "serve" else list(command)
     if split(image)[0] != "vllm":  # an image of one's own may have another entry point
         return meant, None
     said = " ".join(one.text for one in command[:2])
@@ -72,7 +77,7 @@ def _behind_serve(
 _SHELL_ONLY: Final = re.compile(r"&&|\|\|?|\d?>>?(?:&\d|\S+)?|&>>?\S*|<")
 
 
-def shell_syntax(words: Sequence[Word], *, assigns: bool = True) -> Notice | None:
+def shell_syntax(words: Sequence[ShellWord], *, assigns: bool = True) -> Notice | None:
     """Return a note of a word that only a shell understands, in a command that none reads.
 
     ``assigns``: ``NAME=value`` before the program counts too.
@@ -86,7 +91,7 @@ def shell_syntax(words: Sequence[Word], *, assigns: bool = True) -> Notice | Non
     return None
 
 
-def ignored_arguments(words: Sequence[Word]) -> Notice | None:
+def ignored_arguments(words: Sequence[ShellWord]) -> Notice | None:
     """Return a note of words behind the script of ``sh -c`` that it does not look at."""
     if program(words) not in SHELLS:
         return None
@@ -104,16 +109,16 @@ def ignored_arguments(words: Sequence[Word]) -> Notice | None:
     )
 
 
-def _serve(place: Place) -> list[Word]:
-    return [Word("vllm", place), Word("serve", place)]
+def _serve(place: Place) -> list[ShellWord]:
+    return [ShellWord("vllm", place), ShellWord("serve", place)]
 
 
-def _is_script(entry: Sequence[Word]) -> bool:
+def _is_script(entry: Sequence[ShellWord]) -> bool:
     words = unwrap(entry).words
     return "entrypoint" in program(words) or any(one.text.endswith(".sh") for one in words)
 
 
-def _arguments_of_server(image: str, command: Sequence[Word]) -> bool:
+def _arguments_of_server(image: str, command: Sequence[ShellWord]) -> bool:
     """Whether a command of arguments alone is for a vLLM server."""
     if not command or not command[0].text.startswith("-"):
         return False

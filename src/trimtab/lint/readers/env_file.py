@@ -7,27 +7,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Document, Launch, Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:
-    from trimtab.lint.readers.session import Session
+    from trimtab.lint.readers.session import ShellSession
 
 _QUOTED: Final = re.compile(r"(['\"]).*\1(\s+#.*)?\s*")
 _EXPANSION: Final = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*[^}]*\}|\()")
 
 
-def read_env_file(source: Source) -> Document:
+def read_env_file(source: SourceText) -> Document:
     """Return what containers are given by the file."""
-    scribe = Scribe()
+    scribe = DocumentBuilder()
     env = tuple(settings(scribe, source))
     scribe.settings += env
     scribe.launches.append(Launch((), env, inside=True, implied=True))
     return scribe.document(source, "env")
 
 
-def given_by(session: Session, path: str, engine: str) -> dict[str, Setting]:
+def file_variables(session: ShellSession, path: str, engine: str) -> dict[str, Setting]:
     """Return what a file gives that the text itself wrote; another one is named as unread."""
     text = session.scripts.take(path)
     if text is None:
@@ -40,7 +40,7 @@ def given_by(session: Session, path: str, engine: str) -> dict[str, Setting]:
     return {one.name: one for one in found}
 
 
-def settings(scribe: Scribe, source: Source) -> Iterator[Setting]:
+def settings(scribe: DocumentBuilder, source: SourceText) -> Iterator[Setting]:
     """Yield the assignments of the file, and note what docker refuses or takes for the value."""
     for number, line in enumerate(source.lines, 1):
         text = line.removeprefix("\ufeff").lstrip()

@@ -14,23 +14,23 @@ _LONGEST: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class ExpandedText:
     """A word's text; not ``literal`` where a part stands as written because it is unknown."""
 
     value: str
     literal: bool = True
 
-    def plus(self, other: Text) -> Text:
+    def plus(self, other: ExpandedText) -> ExpandedText:
         """Return both together, cut at a length that no real word has."""
         if len(self.value) + len(other.value) > _LONGEST:
-            return Text(self.value[:_LONGEST], literal=False)
-        return Text(self.value + other.value, self.literal and other.literal)
+            return ExpandedText(self.value[:_LONGEST], literal=False)
+        return ExpandedText(self.value + other.value, self.literal and other.literal)
 
 
-Lookup = Callable[[str], Text | None]
+Lookup = Callable[[str], ExpandedText | None]
 """Return the text of a variable, ``None`` when it is not known."""
 
-Elements = Callable[[str], tuple[Text, ...] | None]
+Elements = Callable[[str], tuple[ExpandedText, ...] | None]
 """Return the elements of an array, ``None`` when it is not known."""
 
 
@@ -39,19 +39,19 @@ def text_of(node: Node) -> str:
     return node.text.decode("utf-8", "replace") if node.text is not None else ""
 
 
-def expand(node: Node, lookup: Lookup) -> Text:
+def expand(node: Node, lookup: Lookup) -> ExpandedText:
     """Return a word as one text."""
     match node.type:
         case "word" | "number" | "extglob_pattern" | "regex" | "variable_name":
-            return Text(re.sub(r"\\(\n|.)", _unescaped, text_of(node)))
+            return ExpandedText(re.sub(r"\\(\n|.)", _unescaped, text_of(node)))
         case "raw_string":
-            return Text(text_of(node)[1:-1])
+            return ExpandedText(text_of(node)[1:-1])
         case "ansi_c_string":
-            return Text(text_of(node)[2:-1], "\\" not in text_of(node))
+            return ExpandedText(text_of(node)[2:-1], "\\" not in text_of(node))
         case "string" | "translated_string":
             return _string(node, lookup)
         case "concatenation":
-            found = Text("")
+            found = ExpandedText("")
             for child in node.children:
                 found = found.plus(expand(child, lookup))
             return found
@@ -59,16 +59,19 @@ def expand(node: Node, lookup: Lookup) -> Text:
             return _variable(node, text_of(node)[1:], lookup)
         case "expansion":
             return _braced(node, lookup)
-    return Text(text_of(node), literal=False)
+    return ExpandedText(text_of(node), literal=False)
 
 
 def _unescaped(match: re.Match[str]) -> str:
     return "" if match[1] == "\n" else match[1]
 
 
-def _string(node: Node, lookup: Lookup) -> Text:
+def _string(node: Node, lookup: Lookup) -> ExpandedText:
     """Expand a double-quoted string: what lies between its parts belongs to it as written."""
-    found, at = Text(""), node.start_byte + len(text_of(node)) - len(text_of(node).lstrip("$"))
+    found, at = (
+        ExpandedText(""),
+        node.start_byte + len(text_of(node)) - len(text_of(node).lstrip("$")),
+    )
     at += 1  # the opening quote
     whole, begin = node.text or b"", node.start_byte
     for child in node.named_children:
@@ -81,30 +84,32 @@ def _string(node: Node, lookup: Lookup) -> Text:
     end = len(whole) - 1 if whole.endswith(b'"') else len(whole)
     found = found.plus(_between(whole[at - begin : end]))
     filled = found.value != "" or not node.named_children
-    return found if filled else Text("", literal=False)  # who fills the variable stands elsewhere
+    return (
+        found if filled else ExpandedText("", literal=False)
+    )  # who fills the variable stands elsewhere
 
 
-def _between(data: bytes) -> Text:
+def _between(data: bytes) -> ExpandedText:
     text = data.decode("utf-8", "replace")
-    return Text(re.sub(r'\\([$`"\\\n])', _unescaped, text))
+    return ExpandedText(re.sub(r'\\([$`"\\\n])', _unescaped, text))
 
 
-def _variable(node: Node, name: str, lookup: Lookup) -> Text:
+def _variable(node: Node, name: str, lookup: Lookup) -> ExpandedText:
     found = lookup(name)
-    return Text(text_of(node), literal=False) if found is None else found
+    return ExpandedText(text_of(node), literal=False) if found is None else found
 
 
-def _braced(node: Node, lookup: Lookup) -> Text:
+def _braced(node: Node, lookup: Lookup) -> ExpandedText:
     plain = re.fullmatch(r"\$\{(\w+)\}", text_of(node))
     if plain:
         return _variable(node, plain[1], lookup)
     fallback = re.match(r"\$\{(\w+):?[-=]", text_of(node))
     if fallback:  # a value that is set beats the default
         return _variable(node, fallback[1], lookup)
-    return Text(text_of(node), literal=False)
+    return ExpandedText(text_of(node), literal=False)
 
 
-def words(node: Node, lookup: Lookup, elements: Elements) -> Iterator[Text]:
+def words(node: Node, lookup: Lookup, elements: Elements) -> Iterator[ExpandedText]:
     """Yield the words that one word of a command becomes: unquoted values split at blanks."""
     array = re.fullmatch(r'"?\$\{(\w+)\[[@*]\](?::?[-+].*)?\}"?', text_of(node))
     if array is not None:
@@ -121,10 +126,10 @@ def words(node: Node, lookup: Lookup, elements: Elements) -> Iterator[Text]:
         return
     text = expand(node, lookup)
     if text.literal:
-        yield from (Text(part) for part in text.value.split())
+        yield from (ExpandedText(part) for part in text.value.split())
     else:
         for part in _PART.findall(text.value) or [text.value]:
-            yield Text(part, "$" not in part and "`" not in part)
+            yield ExpandedText(part, "$" not in part and "`" not in part)
 
 
 _PART: Final = re.compile(r"(?:\$\{[^}]*\}|\$\([^)]*\)|`[^`]*`|\S)+")
@@ -133,14 +138,14 @@ _PART: Final = re.compile(r"(?:\$\{[^}]*\}|\$\([^)]*\)|`[^`]*`|\S)+")
 _WORD: Final = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'])+""")
 
 
-def _alternate(name: str, said: str, lookup: Lookup) -> Iterator[Text]:
+def _alternate(name: str, said: str, lookup: Lookup) -> Iterator[ExpandedText]:
     """Yield the words of ``${NAME:+...}``: what stands there if NAME is set."""
     tested = lookup(name)
     if tested is not None and tested.literal and not tested.value:
         return
     for word in _WORD.findall(said):
-        value = Text("")
+        value = ExpandedText("")
         for part in re.split(r"(\$\w+|\$\{\w+\})", re.sub(r"[\"']", "", word)):
-            known = lookup(part.strip("${}")) if part.startswith("$") else Text(part)
-            value = value.plus(Text(part, literal=False) if known is None else known)
-        yield Text(value.value, literal=False)  # it may not be there
+            known = lookup(part.strip("${}")) if part.startswith("$") else ExpandedText(part)
+            value = value.plus(ExpandedText(part, literal=False) if known is None else known)
+        yield ExpandedText(value.value, literal=False)  # it may not be there

@@ -6,18 +6,18 @@ import io
 from dataclasses import replace
 
 from trimtab.lint.readers import effects
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Document, Oddity, Origin, Setting
 
 
-def read_env(source: Source) -> Document:
+def read_env(source: SourceText) -> Document:
     """Return what a ``.env`` file says: what whoever reads it is given."""
     from dotenv.parser import parse_stream
 
-    scribe = Scribe()
-    session = Session(source, scribe, origin=Origin.ENV_FILE)
+    scribe = DocumentBuilder()
+    session = ShellSession(source, scribe, origin=Origin.ENV_FILE)
     for binding in parse_stream(io.StringIO(source.text)):
         text = binding.original.string
         line = binding.original.line + len(text) - len(text.lstrip("\n"))
@@ -46,9 +46,9 @@ def read_env(source: Source) -> Document:
     return scribe.document(source, "env")
 
 
-def read_sysctl(source: Source) -> Document:
+def read_sysctl(source: SourceText) -> Document:
     """Return what a file of ``/etc/sysctl.d`` says."""
-    scribe = Scribe()
+    scribe = DocumentBuilder()
     scribe.host += effects.sysctl_lines(source.text, source.place(1))
-    Session(source, scribe, inside=False).finish()
+    ShellSession(source, scribe, inside=False).finish()
     return scribe.document(source, "sysctl")

@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.source import SourceText
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 
-def fed(source: Source, redirect: Node, body: Node) -> Source:
+def body_source(source: SourceText, redirect: Node, body: Node) -> SourceText:
     """Return the body alone, each line where it stands.
 
     Where the end mark is not quoted, the shell makes one backslash of two at the end of a line.

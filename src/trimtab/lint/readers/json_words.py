@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.launch import ShellWord
 from trimtab.model.document import Notice, Oddity, Origin, Setting
 
 
@@ -35,7 +35,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def notices(words: Sequence[Word]) -> list[Notice]:
+def notices(words: Sequence[ShellWord]) -> list[Notice]:
     """Return notes of the words of a server that are JSON no more."""
     found = []
     for index, one in enumerate(words):

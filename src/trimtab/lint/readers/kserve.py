@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import yaml_nodes as nodes
-from trimtab.lint.readers.launch import Word
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.launch import ShellWord
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Container, Origin, Place, Setting
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def runtimes(roots: Sequence[Node]) -> dict[str, str]:
     return found
 
 
-def follow(source: Source, scribe: Scribe, model: Node, images: Mapping[str, str]) -> None:
+def follow(
+    source: SourceText, scribe: DocumentBuilder, model: Node, images: Mapping[str, str]
+) -> None:
     """Follow what starts with a model's arguments, where its format or runtime is vLLM's.
 
     ``images``: those of the runtimes that the same file defines.
@@ -53,7 +55,7 @@ def follow(source: Source, scribe: Scribe, model: Node, images: Mapping[str, str
     memory = Setting("--shm-size", "2Gi", at, Origin.CONTAINER)  # the runtimes mount it
     image = images.get(nodes.scalar(nodes.get(model, "runtime")) or "", _IMAGES[kind])
     container = Container(image, (memory,), at)
-    session = Session(source, scribe, True, Origin.CONTAINER, container=container)
+    session = ShellSession(source, scribe, True, Origin.CONTAINER, container=container)
     env = [
         nodes.variable(source, name, key, nodes.get(one, "value"), Origin.CONTAINER)
         for one in nodes.items(nodes.get(model, "env"))
@@ -73,11 +75,11 @@ def _kind(model: Node) -> str:
     return named or (nodes.scalar(nodes.get(model, "modelFormat", "name")) or "").lower()
 
 
-def _serve(at: Place) -> list[Word]:
-    return [Word("vllm", at), Word("serve", at), Word("/mnt/models", at)]
+def _serve(at: Place) -> list[ShellWord]:
+    return [ShellWord("vllm", at), ShellWord("serve", at), ShellWord("/mnt/models", at)]
 
 
-def _without_own(arguments: list[Word]) -> list[Word]:
+def _without_own(arguments: list[ShellWord]) -> list[ShellWord]:
     found, own = [], False
     for one in arguments:
         name, equals, _ = one.text.partition("=")

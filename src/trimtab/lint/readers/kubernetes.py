@@ -11,10 +11,10 @@ from trimtab.lint.readers import config_maps, kserve, manifests
 from trimtab.lint.readers import yaml_nodes as nodes
 from trimtab.lint.readers.config_maps import Maps
 from trimtab.lint.readers.entry import starts_server
-from trimtab.lint.readers.launch import Word, is_server
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.launch import ShellWord, is_server
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.source import SourceText
 from trimtab.lint.readers.yaml_commands import comments, run, words
 from trimtab.model.document import (
     Container,
@@ -40,9 +40,9 @@ def is_manifest(root: Node) -> bool:
     return nodes.get(root, "apiVersion") is not None and nodes.get(root, "kind") is not None
 
 
-def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
+def read_kubernetes(source: SourceText, roots: Sequence[Node]) -> Document:
     """Return what the manifests of a file say."""
-    scribe = Scribe()
+    scribe = DocumentBuilder()
     linked = set()
     maps = config_maps.read(source, scribe, roots)
     for root in roots:
@@ -58,9 +58,9 @@ def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
                     _container(source, scribe, pod, one, shared, maps)
             served = [one for one in scribe.launches[before:] if _serves(one)]
             whole = llm or (served and not manifests.is_patch(root))
-            scribe.notices += manifests.unmounted(source, pod) if whole else ()
+            scribe.notices += manifests.unmounted_volumes(source, pod) if whole else ()
             own = any(one.name == "VLLM_PORT" for made in served for one in made.env)
-            if served and manifests.linked(pod) and not own:
+            if served and manifests.has_service_links(pod) and not own:
                 linked.add(manifests.namespace(root))
     for namespace, notice in manifests.services(source, roots):
         elsewhere = "" if namespace in linked else "a vLLM pod runs in this namespace"
@@ -72,7 +72,7 @@ def read_kubernetes(source: Source, roots: Sequence[Node]) -> Document:
 def _serves(launch: Launch) -> bool:
     """Whether it is a vLLM server."""
     image = launch.container.image if launch.container is not None else ""
-    server = bool(launch.options) or is_server([Word(one, _NOWHERE) for one in launch.argv])
+    server = bool(launch.options) or is_server([ShellWord(one, _NOWHERE) for one in launch.argv])
     return server or (launch.implied and starts_server(image))
 
 
@@ -82,19 +82,24 @@ def _pods(root: Node) -> Iterator[Node]:
     That is where Pod, Deployment, StatefulSet, Job, CronJob, LeaderWorkerSet and most custom
     kinds keep them.
     """
-    for node in nodes.every(root):
+    for node in nodes.all_nodes(root):
         if nodes.items(nodes.get(node, "containers")):
             yield node
 
 
-def _of_pod(source: Source, pod: Node) -> Iterator[Setting]:
+def _of_pod(source: SourceText, pod: Node) -> Iterator[Setting]:
     for name, key, value in nodes.entries(pod):
         if name in _HOST and nodes.scalar(value) in {"true", "True"}:
             yield Setting(_HOST[name], "host", nodes.place(source, key), Origin.CONTAINER)
 
 
 def _container(
-    source: Source, scribe: Scribe, pod: Node, node: Node, shared: Sequence[Setting], maps: Maps
+    source: SourceText,
+    scribe: DocumentBuilder,
+    pod: Node,
+    node: Node,
+    shared: Sequence[Setting],
+    maps: Maps,
 ) -> None:
     image = nodes.get(node, "image")
     container = Container(
@@ -108,8 +113,8 @@ def _container(
             "a template fills the image in: run 'helm template' on its chart, and lint the result"
         )
         scribe.unread.append((nodes.place(source, image), why))
-    session = Session(source, scribe, True, Origin.CONTAINER, container=container)
-    env = [*config_maps.given(session, node, maps), *_environment(source, node)]
+    session = ShellSession(source, scribe, True, Origin.CONTAINER, container=container)
+    env = [*config_maps.container_variables(session, node, maps), *_environment(source, node)]
     scribe.settings += env
     session.variables.give(tuple(env))
     known = {one.name: one.value for one in env if one.literal}
@@ -122,15 +127,15 @@ def _container(
         scribe.notices += (
             Notice(Oddity.NO_EXPANSION, one) for one in env if f"${{{one.name}}}" in one.value
         )
-    scribe.notices += manifests.refused(source, node)
+    scribe.notices += manifests.api_refusals(source, node)
     before = len(scribe.launches)
     run(session, container, command, arguments, entered=bool(command), name=name)
-    probe = manifests.killed(source, node)
+    probe = manifests.probe_notice(source, node)
     if probe is not None and any(map(_serves, scribe.launches[before:])):
         scribe.notices.append(probe)
 
 
-def _expanded(found: Sequence[Word], known: Mapping[str, str]) -> list[Word]:
+def _expanded(found: Sequence[ShellWord], known: Mapping[str, str]) -> list[ShellWord]:
     """Return words as Kubernetes hands them on: ``$(NAME)`` is a variable of the container."""
 
     def value(match: re.Match[str]) -> str:
@@ -144,7 +149,7 @@ def _expanded(found: Sequence[Word], known: Mapping[str, str]) -> list[Word]:
     return expanded
 
 
-def _environment(source: Source, node: Node) -> Iterator[Setting]:
+def _environment(source: SourceText, node: Node) -> Iterator[Setting]:
     for one in nodes.items(nodes.get(node, "env")):
         key = nodes.get(one, "name")
         name = nodes.scalar(key)
@@ -153,7 +158,7 @@ def _environment(source: Source, node: Node) -> Iterator[Setting]:
             yield nodes.variable(source, name, key, value, Origin.CONTAINER)
 
 
-def _options(source: Source, pod: Node, node: Node) -> Iterator[Setting]:
+def _options(source: SourceText, pod: Node, node: Node) -> Iterator[Setting]:
     privileged = nodes.get(node, "securityContext", "privileged")
     if privileged is not None and nodes.scalar(privileged) in {"true", "True"}:
         yield Setting("--privileged", "", nodes.place(source, privileged), Origin.CONTAINER)

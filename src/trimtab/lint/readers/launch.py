@@ -10,7 +10,7 @@ from typing import Final
 from trimtab.catalog.releases import vllm
 from trimtab.facts.parsing import parse_cpu_list
 from trimtab.knobs.server_arg import option_name
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Origin, Place, Setting
 
 _NO_ALIASES: Final = frozenset({"-O", "-v"})
@@ -34,7 +34,7 @@ _SERVER_MODULE: Final = re.compile(r"vllm(?:_ascend)?\.entrypoints\.\S+")
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class ShellWord:
     """One word of a command: its text, whether that is known to the letter, and its place.
 
     ``source`` is where a text of several lines stands in its file, when that is known line by
@@ -44,33 +44,33 @@ class Word:
     text: str
     place: Place
     literal: bool = True
-    source: Source | None = None
+    source: SourceText | None = None
     flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Unwrapped:
+class UnwrappedCommand:
     """A command without its wrappers.
 
     ``env`` are the variables that ``env NAME=VALUE`` sets, ``unset`` those it takes away (all with
     ``env -i``: "*"). ``wrappers`` are the words taken off, one tuple for each wrapper.
     """
 
-    words: tuple[Word, ...]
+    words: tuple[ShellWord, ...]
     env: tuple[Setting, ...] = ()
     unset: tuple[str, ...] = ()
     affinity: tuple[int, ...] | None = None
     wrappers: tuple[tuple[str, ...], ...] = ()
 
 
-def program(words: Sequence[Word]) -> str:
+def program(words: Sequence[ShellWord]) -> str:
     """Return the name of the program, without its folder."""
     return words[0].text.rpartition("/")[2] if words else ""
 
 
-def unwrap(words: Sequence[Word]) -> Unwrapped:
+def unwrap(words: Sequence[ShellWord]) -> UnwrappedCommand:
     """Take the wrappers off a command."""
-    found = Unwrapped(tuple(words))
+    found = UnwrappedCommand(tuple(words))
     for _ in range(20):
         name = program(found.words)
         if name == "env":
@@ -90,7 +90,7 @@ def unwrap(words: Sequence[Word]) -> Unwrapped:
     return found
 
 
-def _skip(words: Sequence[Word], valued: set[str]) -> tuple[list[tuple[str, str]], int]:
+def _skip(words: Sequence[ShellWord], valued: set[str]) -> tuple[list[tuple[str, str]], int]:
     """Return the options at the start as (name, value), and the index behind them."""
     options, index = [], 1
     while index < len(words) and words[index].text.startswith("-"):
@@ -106,13 +106,13 @@ def _skip(words: Sequence[Word], valued: set[str]) -> tuple[list[tuple[str, str]
     return options, index
 
 
-def _plain(found: Unwrapped, name: str) -> Unwrapped:
+def _plain(found: UnwrappedCommand, name: str) -> UnwrappedCommand:
     _, index = _skip(found.words, _VALUED.get(name, set()))
     index += _PREFIXES[name]
     return replace(found, words=found.words[index:])
 
 
-def _env(found: Unwrapped) -> Unwrapped:
+def _env(found: UnwrappedCommand) -> UnwrappedCommand:
     options, index = _skip(found.words, _VALUED["env"])
     unset = [value for name, value in options if name in {"-u", "--unset"}]
     if any(name in {"-i", "-", "--ignore-environment"} for name, _ in options):
@@ -124,14 +124,14 @@ def _env(found: Unwrapped) -> Unwrapped:
     return replace(found, words=found.words[index:], env=tuple(env), unset=(*found.unset, *unset))
 
 
-def _bound(found: Unwrapped, names: tuple[str, ...]) -> Unwrapped:
+def _bound(found: UnwrappedCommand, names: tuple[str, ...]) -> UnwrappedCommand:
     valued = _VALUED["numactl"] | {"--physcpubind", "--cpunodebind", "--membind", "--preferred"}
     options, index = _skip(found.words, valued)
     cpus = next((value for name, value in options if name in names), "")
     return replace(found, words=found.words[index:], affinity=_cpus(cpus) or found.affinity)
 
 
-def _taskset(found: Unwrapped) -> Unwrapped:
+def _taskset(found: UnwrappedCommand) -> UnwrappedCommand:
     options, index = _skip(found.words, set())
     flags = {name for name, _ in options}
     if any("p" in flag.lstrip("-") for flag in flags) or index >= len(found.words):
@@ -157,7 +157,7 @@ def _mask(text: str) -> tuple[int, ...] | None:
     return tuple(index for index in range(bits.bit_length()) if bits >> index & 1) or None
 
 
-def assignment(word: Word, origin: Origin = Origin.SHELL) -> Setting:
+def assignment(word: ShellWord, origin: Origin = Origin.SHELL) -> Setting:
     """Return the setting that a word ``NAME=VALUE`` makes."""
     name, _, value = word.text.partition("=")
     place = word.place
@@ -171,7 +171,7 @@ def assignment(word: Word, origin: Origin = Origin.SHELL) -> Setting:
     )
 
 
-def is_server(words: Sequence[Word]) -> bool:
+def is_server(words: Sequence[ShellWord]) -> bool:
     """Whether a command is a vLLM server."""
     texts = [one.text for one in words]
     name = program(words)
@@ -183,7 +183,7 @@ def is_server(words: Sequence[Word]) -> bool:
     return any(text.endswith("api_server.py") for text in texts[:2])
 
 
-def is_python(words: Sequence[Word]) -> bool:
+def is_python(words: Sequence[ShellWord]) -> bool:
     """Whether a command runs a Python program, which reads the same variables as a server."""
     texts = [one.text for one in words]
     if program(words) in {"torchrun", "accelerate"}:
@@ -192,7 +192,7 @@ def is_python(words: Sequence[Word]) -> bool:
     return bool(runs) and any(text.endswith(".py") for text in texts[1:])
 
 
-def options_of(words: Sequence[Word]) -> tuple[Setting, ...]:
+def options_of(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
     """Return a server's options with their places, names in canonical form, the last one wins."""
     found: dict[str, Setting] = {}
     index = 0
@@ -227,7 +227,7 @@ def _is_option(text: str) -> bool:
     return bool(re.match(r"--[A-Za-z]|-[A-Za-z]", text))
 
 
-def printed(found: Sequence[Word], stdin: str | None) -> str | None:
+def printed_text(found: Sequence[ShellWord], stdin: str | None) -> str | None:
     """Return what a command prints, where its text tells; ``stdin`` is what it is fed."""
     name = found[0].text
     if name in {"echo", "printf"}:

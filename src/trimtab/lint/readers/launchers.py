@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trimtab.lint.readers.launch import Word, assignment, is_python, is_server, program, unwrap
+from trimtab.lint.readers.launch import (
+    ShellWord,
+    assignment,
+    is_python,
+    is_server,
+    program,
+    unwrap,
+)
 from trimtab.lint.readers.scripts import SHELLS
 from trimtab.model.document import Setting
 
@@ -64,22 +71,24 @@ _MENTION: Final = re.compile(r"\bvllm\s+serve\b|\bvllm\.entrypoints\.|\bapi_serv
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class LaunchedCommand:
     """What a launcher starts: ``words`` of a command, or a shell's ``text``.
 
     ``env`` is what the launcher sets for it. ``remote``: nothing of this shell's variables gets
     there. ``inside``: it runs in a container, of ``image`` where that is named.
     """
 
-    words: tuple[Word, ...] = ()
-    text: Word | None = None
+    words: tuple[ShellWord, ...] = ()
+    text: ShellWord | None = None
     env: tuple[Setting, ...] = ()
     remote: bool = False
     inside: bool = False
     image: str = ""
 
 
-def started(words: Sequence[Word], fed: Word | None = None) -> Started | None:
+def launched_command(
+    words: Sequence[ShellWord], fed: ShellWord | None = None
+) -> LaunchedCommand | None:
     """Return what a launcher starts; ``None`` where the program is none or nothing is found.
 
     ``fed`` is what it reads from its input.
@@ -87,45 +96,47 @@ def started(words: Sequence[Word], fed: Word | None = None) -> Started | None:
     name = program(words)
     texts = [one.text for one in words[1:]]
     if name == "eval":
-        return Started(text=_joined(words[1:])) if len(words) > 1 else None
+        return LaunchedCommand(text=_joined(words[1:])) if len(words) > 1 else None
     if name in _QUEUES and fed is not None:
-        return Started(text=fed)
+        return LaunchedCommand(text=fed)
     if name in {"kubectl", "oc"} and texts[:1] == ["run"]:
         return _pod(words)
     if name in {"apptainer", "singularity"} and {"exec", "run"} & set(texts[:4]):
         return _in_image(words)
     if _composes(name, texts):
         found = _forwarded(words)
-        return Started(found, inside=True) if found else None
+        return LaunchedCommand(found, inside=True) if found else None
     if name in _REMOTE:
         found_there = _remote(words)
-        return found_there or (Started(text=fed, remote=True) if fed is not None else None)
+        return found_there or (LaunchedCommand(text=fed, remote=True) if fed is not None else None)
     return _local(words, name, texts)
 
 
-def _local(words: Sequence[Word], name: str, texts: Sequence[str]) -> Started | None:
+def _local(words: Sequence[ShellWord], name: str, texts: Sequence[str]) -> LaunchedCommand | None:
     if _allowed(_FORWARD, name, texts):
         found = _forwarded(words)
         if found:
-            return Started(found, env=_set_by(words[: len(words) - len(found)]))
+            return LaunchedCommand(found, env=_set_by(words[: len(words) - len(found)]))
     if _allowed(_TEXTS, name, texts):
         text = next((one for one in words[1:] if _MENTION.search(one.text)), None)
         if text is not None and _is_shell_text(text):
             joined = re.match(r"--[a-z-]+=", text.text)  # sbatch --wrap="..."
-            return Started(text=replace(text, text=text.text[joined.end() :]) if joined else text)
+            return LaunchedCommand(
+                text=replace(text, text=text.text[joined.end() :]) if joined else text
+            )
         found = _forwarded(words)
-        return Started(found) if found else None
+        return LaunchedCommand(found) if found else None
     return None
 
 
-def speaks_of(words: Sequence[Word]) -> bool:
+def speaks_of(words: Sequence[ShellWord]) -> bool:
     """Whether a command that nobody could follow has a server's command among its words."""
     if program(words) in _QUOTING or any(one.text.startswith("#") for one in words[:1]):
         return False
     return bool(_MENTION.search(" ".join(one.text for one in words[1:])))
 
 
-def _pod(words: Sequence[Word]) -> Started | None:
+def _pod(words: Sequence[ShellWord]) -> LaunchedCommand | None:
     """Return what ``kubectl run`` starts, as the ``docker run`` that is equal to it."""
     texts = [one.text for one in words]
     behind = words[texts.index("--") + 1 :] if "--" in texts else ()
@@ -133,7 +144,7 @@ def _pod(words: Sequence[Word]) -> Started | None:
     for before, one in itertools.pairwise(words):
         name, equals, value = one.text.partition("=")
         if name in {"--image", "--env"} and equals:
-            given = Word(value, one.place, one.literal)
+            given = ShellWord(value, one.place, one.literal)
         elif before.text in {"--image", "--env"}:
             name, given = before.text, one
         else:
@@ -141,14 +152,14 @@ def _pod(words: Sequence[Word]) -> Started | None:
         if name == "--image":
             image = given
         else:
-            env += [Word("--env", given.place), given]
+            env += [ShellWord("--env", given.place), given]
     if image is None:
         return None
-    entry: tuple[Word, ...] = ()
+    entry: tuple[ShellWord, ...] = ()
     if "--command" in texts and behind:
-        entry, behind = (Word("--entrypoint", behind[0].place), behind[0]), behind[1:]
-    begin = (Word("docker", words[0].place), Word("run", words[0].place))
-    return Started((*begin, *env, *entry, image, *behind), remote=True)
+        entry, behind = (ShellWord("--entrypoint", behind[0].place), behind[0]), behind[1:]
+    begin = (ShellWord("docker", words[0].place), ShellWord("run", words[0].place))
+    return LaunchedCommand((*begin, *env, *entry, image, *behind), remote=True)
 
 
 def _allowed(table: dict[str, tuple[str, ...]], name: str, texts: Sequence[str]) -> bool:
@@ -165,17 +176,17 @@ def _composes(name: str, texts: Sequence[str]) -> bool:
     return begins and bool({"run", "exec"} & set(texts))
 
 
-def _is_shell_text(word: Word) -> bool:
+def _is_shell_text(word: ShellWord) -> bool:
     return bool(re.search(r"\s", word.text.strip()))
 
 
-def _joined(words: Sequence[Word]) -> Word:
+def _joined(words: Sequence[ShellWord]) -> ShellWord:
     literal = all(one.literal for one in words)
     source = words[0].source if len(words) == 1 else None
-    return Word(" ".join(one.text for one in words), words[0].place, literal, source)
+    return ShellWord(" ".join(one.text for one in words), words[0].place, literal, source)
 
 
-def _forwarded(words: Sequence[Word]) -> tuple[Word, ...]:
+def _forwarded(words: Sequence[ShellWord]) -> tuple[ShellWord, ...]:
     """Return the first end of the words that is a command which starts a server or a script."""
     for index in range(1, len(words)):
         rest = tuple(words[index:])
@@ -191,7 +202,7 @@ def _forwarded(words: Sequence[Word]) -> tuple[Word, ...]:
     return ()
 
 
-def _set_by(words: Sequence[Word]) -> tuple[Setting, ...]:
+def _set_by(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
     """Return the variables that a launcher sets: ``-x A=1`` of mpirun, ``--env A=1``, --export."""
     found = []
     for before, one in itertools.pairwise(words):
@@ -200,29 +211,31 @@ def _set_by(words: Sequence[Word]) -> tuple[Setting, ...]:
             if re.fullmatch(r"[A-Za-z_]\w*", name) and value:
                 found.append(assignment(one))
         elif re.fullmatch(r"--(?:env|setenv)", name) and re.match(r"[A-Za-z_]\w*=", value):
-            found.append(assignment(Word(value, one.place, one.literal)))
+            found.append(assignment(ShellWord(value, one.place, one.literal)))
         elif name == "--export":
             parts = (part for part in value.split(",") if re.match(r"[A-Za-z_]\w*=", part))
-            found += [assignment(Word(part, one.place, one.literal)) for part in parts]
+            found += [assignment(ShellWord(part, one.place, one.literal)) for part in parts]
     return tuple(found)
 
 
-def _in_image(words: Sequence[Word]) -> Started | None:
+def _in_image(words: Sequence[ShellWord]) -> LaunchedCommand | None:
     """Return what apptainer starts in an image; memory and variables there are the host's."""
     found = _forwarded(words)
     if not found:
         return None
     before = words[: len(words) - len(found)]
-    return Started(found, env=_set_by(before), inside=True, image=before[-1].text)
+    return LaunchedCommand(found, env=_set_by(before), inside=True, image=before[-1].text)
 
 
-def _remote(words: Sequence[Word]) -> Started | None:
+def _remote(words: Sequence[ShellWord]) -> LaunchedCommand | None:
     found = _forwarded(words)
     if found and program(found) in _REMOTE:  # sshpass
         return _remote(found)
     text = next((one for one in words[1:] if _MENTION.search(one.text)), None)
     if text is not None and _is_shell_text(text):
-        return Started(text=text, remote=True)
+        return LaunchedCommand(text=text, remote=True)
     if any(re.search(r"[{\[]\s*[\"']", one.text) for one in found):
-        return Started(text=_joined(found), remote=True)  # the other shell takes quotes off again
-    return Started(found, remote=True) if found else None
+        return LaunchedCommand(
+            text=_joined(found), remote=True
+        )  # the other shell takes quotes off again
+    return LaunchedCommand(found, remote=True) if found else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import yaml_nodes as nodes
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _VARIABLES: Final = frozenset(
 """Variables that vLLM reads, and that Kubernetes sets for a Service whose name they begin with."""
 
 
-def typed(node: Node | None) -> str:
+def scalar_type(node: Node | None) -> str:
     """Return what the API takes an unquoted scalar for, "" where it is text or nothing."""
     text = nodes.scalar(node)
     if node is None or text is None or getattr(node, "style", None) is not None or ":" in text:
@@ -38,11 +38,11 @@ def typed(node: Node | None) -> str:
     return found or ("a number" if _EXPONENT.fullmatch(text) else "")
 
 
-def refused(source: Source, container: Node) -> Iterator[Notice]:
+def api_refusals(source: SourceText, container: Node) -> Iterator[Notice]:
     """Yield what the API refuses of a container: values, words, commands and devices."""
     for one in nodes.items(nodes.get(container, "env")):
         name, value = nodes.scalar(nodes.get(one, "name")), nodes.get(one, "value")
-        kind = typed(value)
+        kind = scalar_type(value)
         if name and value is not None and kind:
             said = f"the API refuses the manifest: the value of {name} is {kind} without quotes"
             yield _refusal(source, name, value, said)
@@ -52,13 +52,13 @@ def refused(source: Source, container: Node) -> Iterator[Notice]:
             said = f"the API refuses the manifest: {key} must be a list of words"
             yield _refusal(source, key, given, said)
         for one in nodes.items(given):
-            if kind := typed(one):
+            if kind := scalar_type(one):
                 said = f"the API refuses the manifest: {nodes.scalar(one)} in {key} is {kind}"
                 yield _refusal(source, key, one, f"{said} without quotes")
     yield from _devices(source, container)
 
 
-def _devices(source: Source, container: Node) -> Iterator[Notice]:
+def _devices(source: SourceText, container: Node) -> Iterator[Notice]:
     limits = {name for name, _, _ in nodes.entries(nodes.get(container, "resources", "limits"))}
     for name, key, value in nodes.entries(nodes.get(container, "resources", "requests")):
         if "/" in name and name not in limits and not name.startswith("kubernetes.io/"):
@@ -69,12 +69,12 @@ def _devices(source: Source, container: Node) -> Iterator[Notice]:
             yield _refusal(source, name, value, said)
 
 
-def _refusal(source: Source, name: str, node: Node, said: str) -> Notice:
+def _refusal(source: SourceText, name: str, node: Node, said: str) -> Notice:
     setting = Setting(name, nodes.scalar(node) or "", nodes.place(source, node), Origin.CONTAINER)
     return Notice(Oddity.MANIFEST_REFUSED, setting, said=said)
 
 
-def killed(source: Source, container: Node) -> Notice | None:
+def probe_notice(source: SourceText, container: Node) -> Notice | None:
     """Return a note of a probe that ends a server before it can have loaded its model."""
     name = "startupProbe" if nodes.get(container, "startupProbe") else "livenessProbe"
     probe = nodes.get(container, name)
@@ -109,7 +109,7 @@ def is_patch(root: Node) -> bool:
     )
 
 
-def unmounted(source: Source, pod: Node) -> Iterator[Notice]:
+def unmounted_volumes(source: SourceText, pod: Node) -> Iterator[Notice]:
     """Yield a note for each volume of a pod that no container of it mounts."""
     groups = ("initContainers", "containers", "ephemeralContainers")
     made = [one for group in groups for one in nodes.items(nodes.get(pod, group))]
@@ -139,7 +139,7 @@ def _number(node: Node | None, default: int) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,6}", text) else None
 
 
-def services(source: Source, roots: Sequence[Node]) -> Iterator[tuple[str, Notice]]:
+def services(source: SourceText, roots: Sequence[Node]) -> Iterator[tuple[str, Notice]]:
     """Yield (namespace, note) for each Service whose variables are names that vLLM reads."""
     for root in _objects(roots):
         name = nodes.get(root, "metadata", "name")
@@ -171,6 +171,6 @@ def namespace(root: Node) -> str:
     return nodes.scalar(nodes.get(root, "metadata", "namespace")) or ""
 
 
-def linked(pod: Node) -> bool:
+def has_service_links(pod: Node) -> bool:
     """Whether the pod gets the variables of Services."""
     return nodes.scalar(nodes.get(pod, "enableServiceLinks")) not in {"false", "False"}

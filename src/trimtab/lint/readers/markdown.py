@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import embedded
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.session import Session
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.session import ShellSession
 from trimtab.lint.readers.shell import walk_text
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Document, Mention, Place
 
 if TYPE_CHECKING:
@@ -33,19 +33,21 @@ _LAUNCH: Final = re.compile(
 _PROMPT: Final = re.compile(r"(\s*)([$#%>]\s)")
 
 
-def read_markdown(source: Source) -> Document:
+def read_markdown(source: SourceText) -> Document:
     """Return what a guide says."""
     from markdown_it import MarkdownIt
 
     tokens = MarkdownIt("commonmark").disable("code").parse(source.text)
-    scribe = Scribe()
-    session = Session(source, scribe)
+    scribe = DocumentBuilder()
+    session = ShellSession(source, scribe)
     _follow(source, scribe, session, tokens)
     session.finish()
     return scribe.document(source, "markdown")
 
 
-def _follow(source: Source, scribe: Scribe, session: Session, tokens: Sequence[Token]) -> None:
+def _follow(
+    source: SourceText, scribe: DocumentBuilder, session: ShellSession, tokens: Sequence[Token]
+) -> None:
     """Follow the parts of a guide, or of a directive in it that holds more of it."""
     from markdown_it import MarkdownIt
 
@@ -67,7 +69,7 @@ def _follow(source: Source, scribe: Scribe, session: Session, tokens: Sequence[T
             scribe.mentions += _mentions(source, token, kind)
 
 
-def _unquoted(source: Source, token: Token) -> Source:
+def _unquoted(source: SourceText, token: Token) -> SourceText:
     """Return the text with the marks of a quotation blanked in the lines of a fence."""
     lines = source.text.split("\n")
     first, last = token.map or (0, 0)
@@ -85,7 +87,12 @@ def _language(token: Token) -> tuple[str, bool]:
 
 
 def _block(
-    source: Source, scribe: Scribe, session: Session, token: Token, *, alternative: bool
+    source: SourceText,
+    scribe: DocumentBuilder,
+    session: ShellSession,
+    token: Token,
+    *,
+    alternative: bool,
 ) -> None:
     language, directive = _language(token)
     assert token.map is not None
@@ -110,7 +117,9 @@ def _launches(lines: Sequence[str]) -> bool:
     return _LAUNCH.match(first) is not None
 
 
-def _shell(source: Source, first: int, last: int, language: str, directive: bool) -> Source:
+def _shell(
+    source: SourceText, first: int, last: int, language: str, directive: bool
+) -> SourceText:
     """Return the block alone, its lines in place, what is no shell blanked or made a variable."""
     lines = source.only(first, last).text.split("\n")
     prompts = language in _PROMPTED or _all_prompted(lines[first - 1 : last])
@@ -138,7 +147,7 @@ def _unknown(match: re.Match[str]) -> str:
     return "$" + "_" * (len(match[0]) - 1)
 
 
-def _other(block: Source, scribe: Scribe, language: str) -> None:
+def _other(block: SourceText, scribe: DocumentBuilder, language: str) -> None:
     """Read a block of another format; one that cannot be read is prose."""
     name = {"dockerfile": "Dockerfile", "docker": "Dockerfile", "ini": "x.service"}.get(
         language, {"systemd": "x.service", "dotenv": ".env"}.get(language, "x.yaml")
@@ -146,7 +155,7 @@ def _other(block: Source, scribe: Scribe, language: str) -> None:
     embedded.read_in(scribe, name, block)
 
 
-def _mentions(source: Source, token: Token, kind: str) -> Iterator[Mention]:
+def _mentions(source: SourceText, token: Token, kind: str) -> Iterator[Mention]:
     assert token.map is not None
     first, last = token.map[0] + 1, token.map[1]
     yield Mention(kind, token.content, source.place(first))
@@ -158,7 +167,7 @@ def _mentions(source: Source, token: Token, kind: str) -> Iterator[Mention]:
             yield Mention("link", address, _find(source, first, last, address))
 
 
-def _find(source: Source, first: int, last: int, text: str) -> Place:
+def _find(source: SourceText, first: int, last: int, text: str) -> Place:
     """Return where a text stands between two lines; the first line if it was written otherwise."""
     for number in range(first, last + 1):
         at = source.lines[number - 1].find(text) if number <= len(source.lines) else -1

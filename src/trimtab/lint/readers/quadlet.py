@@ -7,9 +7,9 @@ from typing import Final
 
 from trimtab.lint.readers import unit_environment
 from trimtab.lint.readers.container import parse_run
-from trimtab.lint.readers.launch import Word
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.unit_text import Line
+from trimtab.lint.readers.launch import ShellWord
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.unit_text import UnitLine
 from trimtab.model.document import Container, Origin
 
 _OPTIONS: Final = {
@@ -25,7 +25,7 @@ _OPTIONS: Final = {
 _SWITCHES: Final = {"RunInit": "--init", "ReadOnly": "--read-only"}
 
 
-def follow(session: Session, lines: Sequence[Line]) -> None:
+def follow(session: ShellSession, lines: Sequence[UnitLine]) -> None:
     """Follow the container of a Quadlet file or of a drop-in for one."""
     if not lines:
         return
@@ -37,13 +37,13 @@ def follow(session: Session, lines: Sequence[Line]) -> None:
     command = next((one for one in reversed(lines) if one.key == "Exec"), None)
     given = [] if command is None else _words(session, command)
     place = image.at(0, len(image.value))
-    words = [*(Word(text, place) for text in ("podman", "run", "--rm")), *options]
-    session.start([*words, Word(image.value, place, "%" not in image.value), *given], place)
+    words = [*(ShellWord(text, place) for text in ("podman", "run", "--rm")), *options]
+    session.start([*words, ShellWord(image.value, place, "%" not in image.value), *given], place)
 
 
-def _drop_in(session: Session, options: Sequence[Word]) -> None:
+def _drop_in(session: ShellSession, options: Sequence[ShellWord]) -> None:
     """Follow a file without an image: what it sets reaches a container made elsewhere."""
-    begin = (Word(text, session.source.place(1)) for text in ("podman", "run"))
+    begin = (ShellWord(text, session.source.place(1)) for text in ("podman", "run"))
     run = parse_run([*begin, *options])
     session.scribe.settings += run.env
     session.variables.give(run.env)
@@ -51,22 +51,22 @@ def _drop_in(session: Session, options: Sequence[Word]) -> None:
     session.container = Container("", run.container.options)
 
 
-def _options(session: Session, line: Line) -> Iterator[Word]:
+def _options(session: ShellSession, line: UnitLine) -> Iterator[ShellWord]:
     if line.key == "Environment":
         for one in unit_environment.assignments(session, line, Origin.CONTAINER):
             at = one.place or line.place
-            yield Word("--env", at)
-            yield Word(f"{one.name}={one.value}", at, one.literal)
+            yield ShellWord("--env", at)
+            yield ShellWord(f"{one.name}={one.value}", at, one.literal)
     elif line.key == "PodmanArgs":
         yield from _words(session, line)
     elif line.key in _SWITCHES and line.value.lower() in {"true", "yes", "on", "1"}:
-        yield Word(_SWITCHES[line.key], line.place)
+        yield ShellWord(_SWITCHES[line.key], line.place)
     elif line.key in _OPTIONS and line.value:
         at = line.at(0, len(line.value))
-        yield Word(_OPTIONS[line.key], at)
-        yield Word(line.value, at, "%" not in line.value)
+        yield ShellWord(_OPTIONS[line.key], at)
+        yield ShellWord(line.value, at, "%" not in line.value)
 
 
-def _words(session: Session, line: Line) -> list[Word]:
+def _words(session: ShellSession, line: UnitLine) -> list[ShellWord]:
     found = unit_environment.pieces(session, line)
-    return [Word(one.text, one.place, "$" not in one.text) for one in found]
+    return [ShellWord(one.text, one.place, "$" not in one.text) for one in found]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from trimtab.lint.interest import interesting
-from trimtab.lint.readers.source import Source, suppressions
+from trimtab.lint.interest import is_serving_variable
+from trimtab.lint.readers.source import SourceText, suppressions
 from trimtab.model.document import (
     Command,
     Container,
@@ -21,7 +21,7 @@ from trimtab.model.document import (
 
 
 @dataclass(slots=True)
-class Scribe:
+class DocumentBuilder:
     """Collects the parts of one document in the order of its text."""
 
     settings: list[Setting] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Scribe:
 
     def notice(self, oddity: Oddity, setting: Setting, other: Setting | None = None) -> None:
         """Note an oddity of a variable that is ours to speak of."""
-        if interesting(setting.name):
+        if is_serving_variable(setting.name):
             self.notices.append(Notice(oddity, setting, other))
 
     def lost(self, oddity: Oddity, settings: Iterable[Setting]) -> None:
@@ -44,7 +44,7 @@ class Scribe:
         for setting in settings:
             self.notice(oddity, setting)
 
-    def document(self, source: Source, kind: str) -> Document:
+    def document(self, source: SourceText, kind: str) -> Document:
         """Return what was found."""
         return Document(
             file=source.file,

@@ -11,17 +11,17 @@ from trimtab.catalog.rules.scene import is_engine_script
 from trimtab.lint.readers import changes, entry, env_file, json_words, launchers, scripts
 from trimtab.lint.readers import container as containers
 from trimtab.lint.readers.launch import (
-    Unwrapped,
-    Word,
+    ShellWord,
+    UnwrappedCommand,
     is_python,
     is_server,
     options_of,
     program,
     unwrap,
 )
-from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.scribe import DocumentBuilder
 from trimtab.lint.readers.scripts import Scripts
-from trimtab.lint.readers.source import Source, with_place
+from trimtab.lint.readers.source import SourceText, with_place
 from trimtab.lint.readers.variables import Variables
 from trimtab.model.document import (
     Command,
@@ -41,16 +41,16 @@ _SHARES: Final = (Setting("--ipc", "host", origin=Origin.CONTAINER),)
 
 
 @dataclass
-class Session:
+class ShellSession:
     """One shell. ``inside`` is True in a container, False on the host, ``None`` if not told."""
 
-    source: Source
-    scribe: Scribe
+    source: SourceText
+    scribe: DocumentBuilder
     inside: bool | None = None
     origin: InitVar[Origin] = Origin.SHELL
     nested: int = 0
     container: Container | None = None
-    heredoc: tuple[str, Place, Source] | None = None
+    heredoc: tuple[str, Place, SourceText] | None = None
     scripts: Scripts = field(default_factory=Scripts)
     variables: Variables = field(init=False)
     at: Place | None = None
@@ -62,7 +62,7 @@ class Session:
 
     def command(
         self,
-        found: Sequence[Word],
+        found: Sequence[ShellWord],
         place: Place,
         redirects: Sequence[Redirect],
         stdin: str | None,
@@ -94,7 +94,11 @@ class Session:
         self._start(bare, env, place, stdin)
 
     def _start(
-        self, bare: Unwrapped, env: dict[str, Setting], place: Place, stdin: str | None = None
+        self,
+        bare: UnwrappedCommand,
+        env: dict[str, Setting],
+        place: Place,
+        stdin: str | None = None,
     ) -> None:
         words = bare.words
         if containers.is_run(words):
@@ -117,12 +121,12 @@ class Session:
             self._launch(bare, given, place)
 
     def _launched(
-        self, words: Sequence[Word], env: dict[str, Setting], place: Place, stdin: str | None
+        self, words: Sequence[ShellWord], env: dict[str, Setting], place: Place, stdin: str | None
     ) -> bool:
         """Follow what a launcher starts; whether the command was one."""
         text = None if stdin is None else self.fed(stdin, place)
-        fed = None if text is None else Word(text.text, place, source=text)
-        found = launchers.started(words, fed)
+        fed = None if text is None else ShellWord(text.text, place, source=text)
+        found = launchers.launched_command(words, fed)
         if found is None or self.nested >= DEEPEST:
             if launchers.speaks_of(words):
                 name = program(words)
@@ -145,7 +149,7 @@ class Session:
         self.inside, self.container = outer
         return True
 
-    def _stray_option(self, found: Sequence[Word]) -> None:
+    def _stray_option(self, found: Sequence[ShellWord]) -> None:
         """Note a line that begins with an option: the line above was to go on."""
         if re.match(r"--?[A-Za-z]", found[0].text) and self._goes_on(found[0].place):
             self.scribe.notices.append(
@@ -166,11 +170,11 @@ class Session:
         first = max((n for n in (*launched, *others) if n <= last), default=0)
         return bool(begins and launched and first) and all(lines[first - 1 : last])
 
-    def _script(self, words: Sequence[Word], stdin: str | None) -> Source | None:
+    def _script(self, words: Sequence[ShellWord], stdin: str | None) -> SourceText | None:
         """Return the text that a shell is to run, where it is known."""
         if not words or program(words) not in scripts.SHELLS:
             return self.scripts.take(words[0].text) if words else None
-        inline = scripts.behind_c(words)
+        inline = scripts.inline_script(words)
         if inline is not None:
             return inline.source or with_place(inline.text, inline.place)
         file = scripts.file_of(words)
@@ -178,7 +182,7 @@ class Session:
             return self.scripts.take(file)
         return self.fed(stdin, words[0].place) if stdin is not None else None
 
-    def fed(self, text: str, place: Place) -> Source:
+    def fed(self, text: str, place: Place) -> SourceText:
         """Return a text that a command is fed; of a heredoc each line stands where it stands."""
         if self.heredoc is not None and self.heredoc[0] == text:
             return self.heredoc[2]
@@ -186,7 +190,7 @@ class Session:
 
     def _nested(
         self,
-        script: Source,
+        script: SourceText,
         env: dict[str, Setting],
         container: Container | None,
         inside: bool | None,
@@ -194,7 +198,7 @@ class Session:
         """Follow a script in a shell of its own: a child's variables end with it."""
         from trimtab.lint.readers.shell import walk_text
 
-        inner = Session(
+        inner = ShellSession(
             self.source, self.scribe, inside, self.variables.origin, self.nested + 1, container
         )
         inner.scripts = self.scripts
@@ -205,7 +209,11 @@ class Session:
             self.variables.late.clear()
 
     def _run(
-        self, run: containers.Run, env: dict[str, Setting], bare: Unwrapped, place: Place
+        self,
+        run: containers.ContainerRun,
+        env: dict[str, Setting],
+        bare: UnwrappedCommand,
+        place: Place,
     ) -> None:
         self.scribe.containers.append(run.container)
         given = {one.name: one for one in run.env}
@@ -213,9 +221,9 @@ class Session:
         for one in run.env:
             self.scribe.settings.append(one)
         for path in run.env_files:
-            given = {**env_file.given_by(self, path, run.engine), **given}
-        own = () if not run.entrypoint else (Word(run.entrypoint, place),)
-        words, odd = entry.started(
+            given = {**env_file.file_variables(self, path, run.engine), **given}
+        own = () if not run.entrypoint else (ShellWord(run.entrypoint, place),)
+        words, odd = entry.container_command(
             run.container.image, own, run.command, place, entered=run.entered
         )
         self.scribe.notices += () if odd is None else (odd,)
@@ -228,7 +236,7 @@ class Session:
 
     def _inner(
         self,
-        words: Sequence[Word],
+        words: Sequence[ShellWord],
         env: dict[str, Setting],
         container: Container | None,
         place: Place,
@@ -242,7 +250,7 @@ class Session:
         self._start(unwrap(words), env, place, stdin)
         self.inside, self.container = outer
 
-    def _launch(self, bare: Unwrapped, env: dict[str, Setting], place: Place) -> None:
+    def _launch(self, bare: UnwrappedCommand, env: dict[str, Setting], place: Place) -> None:
         server = is_server(bare.words)
         engine = is_engine_script([one.text for one in bare.words])
         self.scribe.notices += json_words.notices(bare.words) if server else ()
@@ -261,14 +269,14 @@ class Session:
         )
         self.variables.late.clear()
 
-    def doubt(self, source: Source, sentence: str, at: Place | None = None) -> None:
+    def doubt(self, source: SourceText, sentence: str, at: Place | None = None) -> None:
         """Note once what cannot be read, at the command that is being followed."""
         place = at or self.at or source.place(1)
         if (place.line, sentence) not in self._doubted:
             self._doubted.add((place.line, sentence))
             self.scribe.unread.append((place, sentence))
 
-    def start(self, words: Sequence[Word], place: Place) -> None:
+    def start(self, words: Sequence[ShellWord], place: Place) -> None:
         """Follow a command that a file of another format starts, with what is exported now."""
         if words:
             self._start(unwrap(words), self.variables.exported(), place)

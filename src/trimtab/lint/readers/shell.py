@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import heredocs
-from trimtab.lint.readers.expand import Text, expand, text_of, words
+from trimtab.lint.readers.expand import ExpandedText, expand, text_of, words
 from trimtab.lint.readers.grammar import first_error, parse
-from trimtab.lint.readers.launch import Word, printed
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.shell_words import made, words_behind
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.launch import ShellWord, printed_text
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.shell_words import words_behind, words_of_node
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Document, Notice, Oddity, Redirect, Setting
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ _MOST_CALLS: Final = 500
 _VALUES: Final = {"simple_expansion", "expansion", "string", "concatenation", "word"}
 
 
-def read_shell(source: Source) -> Document:
+def read_shell(source: SourceText) -> Document:
     """Return what a shell script says."""
-    session = Session(source, Scribe())
+    session = ShellSession(source, DocumentBuilder())
     if "\r\n" in source.text:  # read as it was meant: a CR ends no word, and no continuation
         first = source.text[: source.text.find("\r\n")].count("\n") + 1
         setting = Setting("line-ends", "CR LF", source.place(first))
@@ -42,7 +42,7 @@ def read_shell(source: Source) -> Document:
     return session.scribe.document(source, "shell")
 
 
-def walk_text(session: Session, source: Source, depth: int = 0) -> None:
+def walk_text(session: ShellSession, source: SourceText, depth: int = 0) -> None:
     """Follow one more text in a session: a script, a fenced block, the string of ``sh -c``."""
     tree = parse(source.data)
     if tree.root_node.has_error:
@@ -58,8 +58,8 @@ def walk_text(session: Session, source: Source, depth: int = 0) -> None:
 class _Walk:
     """One pass over a syntax tree; what is found goes into the session."""
 
-    session: Session
-    source: Source
+    session: ShellSession
+    source: SourceText
     depth: int = 0
     functions: dict[str, Node] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)
@@ -142,12 +142,12 @@ class _Walk:
             before = (self.session.variables.elements(label) or ()) if more else ()
             self.session.variables.set_array(label, (*before, *elements))
             return
-        text = Text("") if value is None else expand(value, self.session.variables.lookup)
+        text = ExpandedText("") if value is None else expand(value, self.session.variables.lookup)
         whole = text_of(node)
         extends = value is not None and f"${label}" in whole.replace("{", "")
         if "+=" in whole[: len(label) + 2]:
             known = self.session.variables.lookup(label)
-            text, extends = (known or Text(f"${label}", literal=False)).plus(text), True
+            text, extends = (known or ExpandedText(f"${label}", literal=False)).plus(text), True
         self.session.variables.assign(
             label,
             text,
@@ -174,11 +174,11 @@ class _Walk:
                 self.session.variables.lost_by_space(text_of(last))
             end = child.end_byte
 
-    def _expanded(self, node: Node) -> Iterator[Text]:
+    def _expanded(self, node: Node) -> Iterator[ExpandedText]:
         return words(node, self.session.variables.lookup, self.session.variables.elements)
 
-    def _word(self, node: Node) -> list[Word]:
-        return made(self.source, node, list(self._expanded(node)))
+    def _word(self, node: Node) -> list[ShellWord]:
+        return words_of_node(self.source, node, list(self._expanded(node)))
 
     def _command(
         self,
@@ -211,7 +211,7 @@ class _Walk:
             for one in inline:
                 self._set(one, exported=True, above=node)
             self.session.command(found, self.source.of_node(node), redirects, stdin)
-        return printed(found, stdin)
+        return printed_text(found, stdin)
 
     def _redirected(self, node: Node) -> None:
         body = node.child_by_field_name("body")
@@ -246,7 +246,7 @@ class _Walk:
             for name in re.findall(r"\$\{?([A-Za-z_]\w*)", text):  # the shell reads them here
                 self.session.variables.lookup(name)
             if body is not None:
-                kept = heredocs.fed(self.source, node, body)
+                kept = heredocs.body_source(self.source, node, body)
                 self.session.heredoc = text, self.source.of_node(body), kept
             return more, text
         if node.type == "herestring_redirect":

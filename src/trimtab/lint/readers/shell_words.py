@@ -8,19 +8,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trimtab.lint.readers import json_words
-from trimtab.lint.readers.expand import Text, text_of
-from trimtab.lint.readers.launch import Word
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.expand import ExpandedText, text_of
+from trimtab.lint.readers.launch import ShellWord
+from trimtab.lint.readers.source import SourceText
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 
-def made(source: Source, node: Node, texts: Sequence[Text]) -> list[Word]:
+def words_of_node(
+    source: SourceText, node: Node, texts: Sequence[ExpandedText]
+) -> list[ShellWord]:
     """Return the words that a word in a text becomes."""
     place = source.of_node(node)
     flaw = json_words.flaw(text_of(node), [one.value for one in texts])
-    words = [Word(one.value, place, one.literal and not flaw) for one in texts]
+    words = [ShellWord(one.value, place, one.literal and not flaw) for one in texts]
     if not words:
         return []
     script = _in_lines(source, node, words[0].text) if len(words) == 1 else None
@@ -39,7 +41,7 @@ def words_behind(node: Node) -> list[Node]:
     return found
 
 
-def _in_lines(source: Source, node: Node, value: str) -> Source | None:
+def _in_lines(source: SourceText, node: Node, value: str) -> SourceText | None:
     """Return a quoted word of several lines as a text in their places; ``None`` for any other.
 
     ``value`` is what the shell makes of it.
@@ -57,4 +59,4 @@ def _in_lines(source: Source, node: Node, value: str) -> Source | None:
         else:
             return None
     place = source.of_node(node)
-    return Source(source.file, "\n" * node.start_point[0] + " " * place.column + inner)
+    return SourceText(source.file, "\n" * node.start_point[0] + " " * place.column + inner)

@@ -16,7 +16,7 @@ _IGNORE = re.compile(r"trimtab:\s*(ignore(?:-file)?)(?:\[([^\]]*)\]|=([\w,-]+))?
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceText:
     """The text of one file. ``fixed``: everything stands at one place (text out of a scalar)."""
 
     file: str
@@ -56,21 +56,21 @@ class Source:
     def _byte_lines(self) -> tuple[bytes, ...]:
         return tuple(self.data.split(b"\n"))
 
-    def only(self, first: int, last: int) -> Source:
+    def only(self, first: int, last: int) -> SourceText:
         """Return the same text with all but lines ``first`` to ``last`` blank: places stay."""
         kept = (
             line if first <= number <= last else ""
             for number, line in enumerate(self.text.split("\n"), 1)
         )
-        return Source(self.file, "\n".join(kept), self.fixed)
+        return SourceText(self.file, "\n".join(kept), self.fixed)
 
 
-def with_place(text: str, place: Place) -> Source:
+def with_place(text: str, place: Place) -> SourceText:
     """Return a text of its own, all of which stands at one place."""
-    return Source(place.file, text, fixed=replace(place, end_column=0))
+    return SourceText(place.file, text, fixed=replace(place, end_column=0))
 
 
-def suppressions(source: Source) -> tuple[tuple[int, frozenset[str]], ...]:
+def suppressions(source: SourceText) -> tuple[tuple[int, frozenset[str]], ...]:
     """Return the lines on which comments switch rules off.
 
     A comment counts for its own line, and where it stands alone also for the line below it;

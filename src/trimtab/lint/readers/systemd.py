@@ -10,20 +10,20 @@ from trimtab.facts.parsing import parse_cpu_list
 from trimtab.lint import quotas
 from trimtab.lint.readers import quadlet, unit_environment
 from trimtab.lint.readers.entry import shell_syntax
-from trimtab.lint.readers.launch import Word
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.source import Source
-from trimtab.lint.readers.unit_text import Line, Piece, lines
+from trimtab.lint.readers.launch import ShellWord
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.source import SourceText
+from trimtab.lint.readers.unit_text import Piece, UnitLine, lines
 from trimtab.model.document import Document, Oddity, Origin, Place, Setting
 
 _NAME: Final = r"[A-Za-z_]\w*"
 
 
-def read_systemd(source: Source) -> Document:
+def read_systemd(source: SourceText) -> Document:
     """Return what a unit, a drop-in or a Quadlet file says."""
-    scribe = Scribe()
-    session = Session(source, scribe, inside=False, origin=Origin.UNIT)
+    scribe = DocumentBuilder()
+    session = ShellSession(source, scribe, inside=False, origin=Origin.UNIT)
     found = list(lines(source))
     service = [one for one in found if one.section == "Service"]
     for one in service:
@@ -41,7 +41,7 @@ def read_systemd(source: Source) -> Document:
     return scribe.document(source, "systemd")
 
 
-def _follow(session: Session, line: Line) -> None:
+def _follow(session: ShellSession, line: UnitLine) -> None:
     """Follow one line of a service that is no command."""
     if line.key == "Environment":
         _environment(session, line)
@@ -57,7 +57,7 @@ def _follow(session: Session, line: Line) -> None:
         session.scribe.settings.append(setting)
 
 
-def _environment(session: Session, line: Line) -> None:
+def _environment(session: ShellSession, line: UnitLine) -> None:
     if not line.value:  # an empty assignment resets the list (systemd.exec(5))
         for name in list(session.variables.exported()):
             session.variables.unset(name)
@@ -72,16 +72,16 @@ def _environment(session: Session, line: Line) -> None:
         session.variables.give((setting,))
 
 
-def _commands(service: Sequence[Line]) -> list[Line]:
+def _commands(service: Sequence[UnitLine]) -> list[UnitLine]:
     """Return the lines of commands in force: an empty one resets its list."""
-    found: list[Line] = []
+    found: list[UnitLine] = []
     for one in service:
         if one.key in {"ExecStartPre", "ExecStart"}:
             found = [*found, one] if one.value else [o for o in found if o.key != one.key]
     return found
 
 
-def _started(session: Session, line: Line) -> Iterator[list[Word]]:
+def _started(session: ShellSession, line: UnitLine) -> Iterator[list[ShellWord]]:
     """Yield the commands of a line, which a lone ``;`` parts."""
     pieces = unit_environment.pieces(session, line)
     signs = re.match(r"[@\-:+!|]*", pieces[0].text) if pieces else None
@@ -89,19 +89,19 @@ def _started(session: Session, line: Line) -> Iterator[list[Word]]:
         return
     first = Piece(pieces[0].text[signs.end() :], pieces[0].place)
     rest = pieces[2:] if "@" in signs[0] else pieces[1:]  # the second word is its name
-    found: list[Word] = []
+    found: list[ShellWord] = []
     for one in (first, *rest):
         if one.text == ";" and not one.quoted:
             yield from [found] if found else ()
             found = []
         elif ":" in signs[0]:
-            found.append(Word(one.text, one.place))
+            found.append(ShellWord(one.text, one.place))
         else:
             found += _expanded(session, one)
     yield from [found] if found else ()
 
 
-def _expanded(session: Session, one: Piece) -> list[Word]:
+def _expanded(session: ShellSession, one: Piece) -> list[ShellWord]:
     """Return a word with the unit's variables: ``$NAME`` alone splits, ``${NAME}`` does not."""
     known = {
         name: setting.value
@@ -110,17 +110,17 @@ def _expanded(session: Session, one: Piece) -> list[Word]:
     }
     whole = re.fullmatch(rf"\$({_NAME})", one.text)
     if whole and whole[1] in known:
-        return [Word(part, one.place) for part in known[whole[1]].split()]
+        return [ShellWord(part, one.place) for part in known[whole[1]].split()]
     text = re.sub(rf"\$\{{({_NAME})\}}", lambda m: known.get(m[1], m[0]), one.text)
     unknown = "$" in text.replace("$$", "") or "%" in text.replace("%%", "")
-    return [Word(text.replace("$$", "$").replace("%%", "%"), one.place, not unknown)]
+    return [ShellWord(text.replace("$$", "$").replace("%%", "%"), one.place, not unknown)]
 
 
-def _bound(affinity: str | None, words: list[Word], place: Place) -> list[Word]:
+def _bound(affinity: str | None, words: list[ShellWord], place: Place) -> list[ShellWord]:
     """Show an affinity as what it is equal to: taskset."""
     if affinity is None or not words:
         return words
-    return [*(Word(text, place) for text in ("taskset", "-c", affinity)), *words]
+    return [*(ShellWord(text, place) for text in ("taskset", "-c", affinity)), *words]
 
 
 def _cpus(text: str) -> str | None:

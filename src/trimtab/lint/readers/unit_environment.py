@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from trimtab.lint.readers.launch import Word, assignment
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.unit_text import Line, Piece
+from trimtab.lint.readers.launch import ShellWord, assignment
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.unit_text import Piece, UnitLine
 from trimtab.model.document import Notice, Oddity, Origin, Setting
 
 _NAME: Final = r"[A-Za-z_]\w*"
 
 
-def assignments(session: Session, line: Line, origin: Origin) -> Iterator[Setting]:
+def assignments(session: ShellSession, line: UnitLine, origin: Origin) -> Iterator[Setting]:
     """Yield the settings of ``Environment=``, and note what systemd drops or does not expand."""
     noted = False
     for one in pieces(session, line):
@@ -27,7 +27,7 @@ def assignments(session: Session, line: Line, origin: Origin) -> Iterator[Settin
             noted = True
             continue
         literal = "%" not in one.text.replace("%%", "")
-        setting = assignment(Word(one.text.replace("%%", "%"), one.place, literal), origin)
+        setting = assignment(ShellWord(one.text.replace("%%", "%"), one.place, literal), origin)
         if one.quoted and setting.name_place is not None:
             column = one.place.column + 1
             at = replace(one.place, column=column, end_column=column + len(setting.name))
@@ -38,7 +38,7 @@ def assignments(session: Session, line: Line, origin: Origin) -> Iterator[Settin
         yield setting
 
 
-def pieces(session: Session, line: Line) -> list[Piece]:
+def pieces(session: ShellSession, line: UnitLine) -> list[Piece]:
     """Return the words of a line, none where it is not read; a note says so."""
     try:
         return line.pieces()

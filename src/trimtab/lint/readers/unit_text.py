@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Place
 
 _ESCAPES: Final = {
@@ -27,7 +27,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UnitLine:
     """One assignment of a unit; ``spots`` are line and column of each character of ``value``."""
 
     section: str
@@ -35,7 +35,7 @@ class Line:
     value: str
     place: Place
     spots: tuple[tuple[int, int], ...]
-    source: Source
+    source: SourceText
 
     def pieces(self) -> list[Piece]:
         """Return the words of the value.
@@ -84,7 +84,7 @@ def _step(text: str, index: int, quote: str) -> tuple[int, str, str]:
     return index + 1, quote, sign
 
 
-def lines(source: Source) -> Iterator[Line]:
+def lines(source: SourceText) -> Iterator[UnitLine]:
     """Yield the assignments of a unit; a continued line is one, comments in it are left out."""
     section, index = "", 0
     while index < len(source.lines):
@@ -109,12 +109,12 @@ def lines(source: Source) -> Iterator[Line]:
         if match:
             begin, end = match.span(2)
             at = source.place(first + 1, 1, len(source.lines[first]) + 1)
-            yield Line(section, match[1], match[2], at, tuple(spots[begin:end]), source)
+            yield UnitLine(section, match[1], match[2], at, tuple(spots[begin:end]), source)
 
 
 def _is_comment(text: str) -> bool:
     return not text.strip() or text.lstrip().startswith(("#", ";"))
 
 
-def _spots(source: Source, index: int) -> list[tuple[int, int]]:
+def _spots(source: SourceText, index: int) -> list[tuple[int, int]]:
     return [(index + 1, column) for column in range(1, len(source.lines[index]) + 1)]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from trimtab.lint.readers.expand import Text
-from trimtab.lint.readers.scribe import Scribe
+from trimtab.lint.readers.expand import ExpandedText
+from trimtab.lint.readers.scribe import DocumentBuilder
 from trimtab.model.document import Oddity, Origin, Place, Setting
 
 
@@ -27,29 +27,29 @@ class Variables:
     ``allexport``: every assignment exports (``set -a``).
     """
 
-    scribe: Scribe
+    scribe: DocumentBuilder
     origin: Origin = Origin.SHELL
     late: list[Setting] = field(default_factory=list)
     allexport: bool = False
     _held: dict[str, _Held] = field(default_factory=dict)
-    _arrays: dict[str, tuple[Text, ...]] = field(default_factory=dict)
+    _arrays: dict[str, tuple[ExpandedText, ...]] = field(default_factory=dict)
     _branch: int = 0
     _branches: int = 0
     _scoped: bool = False
 
-    def lookup(self, name: str) -> Text | None:
+    def lookup(self, name: str) -> ExpandedText | None:
         """Return what a variable holds, and note that it is used."""
         held = self._held.get(name)
         if held is None:
             return None
         held.used = True
-        return Text(held.setting.value, held.setting.literal)
+        return ExpandedText(held.setting.value, held.setting.literal)
 
-    def elements(self, name: str) -> tuple[Text, ...] | None:
+    def elements(self, name: str) -> tuple[ExpandedText, ...] | None:
         """Return the elements of an array."""
         return self._arrays.get(name)
 
-    def set_array(self, name: str, elements: tuple[Text, ...]) -> None:
+    def set_array(self, name: str, elements: tuple[ExpandedText, ...]) -> None:
         """Hold an array; arrays are never exported."""
         if len(elements) < 1000:
             self._arrays[name] = elements
@@ -57,7 +57,7 @@ class Variables:
     def assign(
         self,
         name: str,
-        text: Text,
+        text: ExpandedText,
         *,
         place: Place,
         name_place: Place | None,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import entry as entries
 from trimtab.lint.readers import yaml_nodes as nodes
-from trimtab.lint.readers.launch import Word
-from trimtab.lint.readers.scribe import Scribe
-from trimtab.lint.readers.session import Session
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.launch import ShellWord
+from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Container, Notice, Oddity, Origin, Place, Setting
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ _MOST_WORDS: Final = 2000
 
 
 def run(
-    session: Session,
+    session: ShellSession,
     container: Container,
-    entry: list[Word],
-    command: list[Word],
+    entry: list[ShellWord],
+    command: list[ShellWord],
     *,
     entered: bool,
     name: str,
@@ -39,7 +39,7 @@ def run(
     ``name`` is the service or container by which people know it.
     """
     place = container.place or session.source.place(1)
-    found, odd = entries.started(container.image, entry, command, place, entered=entered)
+    found, odd = entries.container_command(container.image, entry, command, place, entered=entered)
     ignored = entries.ignored_arguments(found)
     session.scribe.notices += (one for one in (odd, ignored) if one is not None)
     before = len(session.scribe.launches)
@@ -50,7 +50,7 @@ def run(
     launches[before:] = [replace(one, service=name) for one in launches[before:]]
 
 
-def words(source: Source, node: Node | None) -> list[Word]:
+def words(source: SourceText, node: Node | None) -> list[ShellWord]:
     """Return a command, given as a list or as one string that is split like a shell would."""
     listed = nodes.items(node)
     if listed:
@@ -65,7 +65,7 @@ def words(source: Source, node: Node | None) -> list[Word]:
     return list(_placed(source, node, parts))
 
 
-def _placed(source: Source, node: Node, parts: list[str]) -> list[Word]:
+def _placed(source: SourceText, node: Node, parts: list[str]) -> list[ShellWord]:
     """Return words of a scalar, each with the place at which its text is found."""
     whole, found = nodes.place(source, node), []
     line, column = node.start_mark.line, node.start_mark.column
@@ -74,16 +74,18 @@ def _placed(source: Source, node: Node, parts: list[str]) -> list[Word]:
         hit = _find(source, part, (line, column), node.end_mark.line)
         script = _script(source, part, (line, column), node.end_mark.line)
         if script is not None:
-            found.append(Word(part, at, "$" not in part, script))
+            found.append(ShellWord(part, at, "$" not in part, script))
             continue
         if hit is not None:
             line, column = hit[0], hit[1] + len(part)
             at = source.place(line + 1, hit[1] + 1, column + 1)
-        found.append(Word(part, at, "$" not in part))
+        found.append(ShellWord(part, at, "$" not in part))
     return found
 
 
-def _find(source: Source, part: str, begin: tuple[int, int], last: int) -> tuple[int, int] | None:
+def _find(
+    source: SourceText, part: str, begin: tuple[int, int], last: int
+) -> tuple[int, int] | None:
     """Return line and column, from 0, of a word behind a place; as a whole word at first."""
     for line in range(begin[0], min(begin[0] + _FARTHEST, last + 1, len(source.lines))):
         text, at = source.lines[line], begin[1] if line == begin[0] else 0
@@ -96,7 +98,7 @@ def _find(source: Source, part: str, begin: tuple[int, int], last: int) -> tuple
     return None
 
 
-def _script(source: Source, part: str, begin: tuple[int, int], last: int) -> Source | None:
+def _script(source: SourceText, part: str, begin: tuple[int, int], last: int) -> SourceText | None:
     """Return the lines of a quoted text that YAML folds, as a shell's continued lines."""
     pieces = part.split()
     if not 2 <= len(pieces) <= _MOST_WORDS or last == begin[0]:
@@ -113,7 +115,7 @@ def _script(source: Source, part: str, begin: tuple[int, int], last: int) -> Sou
     return replace(source, text="\n".join(["" for _ in range(first)] + continued))
 
 
-def comments(scribe: Scribe, source: Source, node: Node | None) -> None:
+def comments(scribe: DocumentBuilder, source: SourceText, node: Node | None) -> None:
     """Note a ``#`` in folded text: it is no comment of YAML, nor does one of a shell end there."""
     for one in nodes.items(node) or ([] if node is None else [node]):
         text = nodes.scalar(one)
@@ -131,7 +133,7 @@ def comments(scribe: Scribe, source: Source, node: Node | None) -> None:
             scribe.notices.append(Notice(Oddity.NO_SHELL, setting, said=said))
 
 
-def _comment(source: Source, node: Node, text: str, *, listed: bool) -> Place | None:
+def _comment(source: SourceText, node: Node, text: str, *, listed: bool) -> Place | None:
     """Return the place of the first ``#`` that is no comment for the program, if there is one.
 
     Lines that are indented further keep their breaks. A shell gets them where the text is an item

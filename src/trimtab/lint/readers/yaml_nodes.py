@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from trimtab.errors import UsageError
-from trimtab.lint.readers.launch import Word
-from trimtab.lint.readers.source import Source
+from trimtab.lint.readers.launch import ShellWord
+from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Origin, Place, Setting
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST: Final = 50_000
 
 
-def documents(source: Source) -> list[Node]:
+def documents(source: SourceText) -> list[Node]:
     """Return the root nodes of a YAML text.
 
     Raises:
@@ -35,7 +35,7 @@ def documents(source: Source) -> list[Node]:
         raise UsageError(f"{source.file}: no YAML: {' '.join(str(error).split())}") from error
 
 
-def place(source: Source, node: Node) -> Place:
+def place(source: SourceText, node: Node) -> Place:
     """Return where a node stands."""
     start, end = node.start_mark, node.end_mark
     column = end.column + 1 if end.line == start.line else 0
@@ -79,7 +79,7 @@ def get(node: Node | None, *path: str) -> Node | None:
     return node
 
 
-def joined(first: Node, second: Node, **replaced: Node) -> Node:
+def join_nodes(first: Node, second: Node, **replaced: Node) -> Node:
     """Return both together, as a mapping (the second one wins) or as a sequence.
 
     ``replaced`` are values by key that win over both. Where they differ in kind it is the second.
@@ -111,7 +111,7 @@ def scalar(node: Node | None) -> str | None:
     return node.value if isinstance(node, yaml.ScalarNode) else None
 
 
-def every(node: Node) -> Iterator[Node]:
+def all_nodes(node: Node) -> Iterator[Node]:
     """Yield every node of a tree once, up to a number that no real file has."""
     import yaml
 
@@ -129,20 +129,20 @@ def every(node: Node) -> Iterator[Node]:
             waiting += list(reversed(one.value))
 
 
-def word(source: Source, node: Node) -> Word:
+def word(source: SourceText, node: Node) -> ShellWord:
     """Return a scalar as a word; one of several lines keeps the places of its lines."""
     text = scalar(node) or ""
     literal = "${" not in text and "$(" not in text
     style = getattr(node, "style", None)
     if style == "|":
         lines = source.only(node.start_mark.line + 2, node.end_mark.line + 1)
-        return Word(text, place(source, node), literal, lines)
+        return ShellWord(text, place(source, node), literal, lines)
     if style == ">" and not re.search(r"(^|\s)#", text):
-        return Word(text, place(source, node), literal, _unfolded(source, node))
-    return Word(text, place(source, node), literal)
+        return ShellWord(text, place(source, node), literal, _unfolded(source, node))
+    return ShellWord(text, place(source, node), literal)
 
 
-def _unfolded(source: Source, node: Node) -> Source:
+def _unfolded(source: SourceText, node: Node) -> SourceText:
     """Return a folded text in its lines: where YAML folds, a shell's continuation stands."""
     first, last = node.start_mark.line + 1, node.end_mark.line
     lines = source.only(first + 1, last).text.split("\n")
@@ -154,7 +154,9 @@ def _unfolded(source: Source, node: Node) -> Source:
     return replace(source, text="\n".join(lines))
 
 
-def variable(source: Source, name: str, key: Node, value: Node | None, origin: Origin) -> Setting:
+def variable(
+    source: SourceText, name: str, key: Node, value: Node | None, origin: Origin
+) -> Setting:
     """Return the setting that a key and its value make; ``value`` may be anything but a scalar."""
     text = scalar(value)
     at = place(source, key)

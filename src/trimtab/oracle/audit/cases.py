@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from trimtab.emulator.machine import StandIn
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.oracle.model import (
     ADDITIONAL,
     PARALLEL,
@@ -41,20 +41,20 @@ class Case:
     graph: bool = False
     said: str = ""
     shows: str = ""
-    chip: str = StandIn().chip
-    devices: int = StandIn().devices
+    chip: str = EmulatedMachine().chip
+    devices: int = EmulatedMachine().devices
 
     @property
-    def machine(self) -> StandIn:
+    def machine(self) -> EmulatedMachine:
         """The machine that they are given on."""
-        return StandIn(chip=self.chip, devices=self.devices)
+        return EmulatedMachine(chip=self.chip, devices=self.devices)
 
     @property
     def words(self) -> str:
         """The settings as people write them, and the machine where it is another than usual."""
         told = [one.place for one in (*self.switches, *self.givens)]
         text = " with ".join([*told, "the capture of a graph"] if self.graph else told)
-        usual = StandIn()
+        usual = EmulatedMachine()
         where = [f"a {self.chip}"] if self.chip != usual.chip else []
         if self.devices != usual.devices:
             where.append("one device" if self.devices == 1 else f"{self.devices} devices")

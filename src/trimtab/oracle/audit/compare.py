@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from trimtab import rules
 from trimtab.catalog import Scene
-from trimtab.catalog.values import Taken
+from trimtab.catalog.values import Acceptance
 from trimtab.model.document import Setting
 from trimtab.model.finding import Severity
 from trimtab.model.situation import Situation
@@ -40,10 +40,10 @@ _MISREAD = ("value-misread", "additional-config-quoted")
 """Rules that say a value is read as another one, however bad that is."""
 
 
-def prediction(givens: OracleSettings, situation: Situation) -> tuple[Taken | None, str]:
+def prediction(givens: OracleSettings, situation: Situation) -> tuple[Acceptance | None, str]:
     """Return what lint says becomes of settings, and its sentence; ``None`` if it is ignored."""
     misread = ""
-    findings = rules.in_process(scene(givens, situation))
+    findings = rules.process_findings(scene(givens, situation))
     for finding in findings:
         if finding.rule == "inert":
             return None, finding.message
@@ -51,8 +51,8 @@ def prediction(givens: OracleSettings, situation: Situation) -> tuple[Taken | No
         if finding.rule in _MISREAD:
             misread = misread or finding.message
         elif finding.severity is Severity.ERROR:
-            return Taken.REFUSED, finding.message
-    return (Taken.MISREAD, misread) if misread else (Taken.AS_WRITTEN, "")
+            return Acceptance.REFUSED, finding.message
+    return (Acceptance.MISREAD, misread) if misread else (Acceptance.AS_WRITTEN, "")
 
 
 def scene(givens: OracleSettings, situation: Situation) -> Scene:
@@ -68,7 +68,7 @@ def scene(givens: OracleSettings, situation: Situation) -> Scene:
     )
 
 
-def agrees(tuning: str, taken: Taken | None, answer: SettingReply) -> bool:
+def agrees(tuning: str, taken: Acceptance | None, answer: SettingReply) -> bool:
     """Whether an answer is what was foreseen.
 
     A value foreseen to be misread may be taken without a word: not every one can be read back.
@@ -76,17 +76,17 @@ def agrees(tuning: str, taken: Taken | None, answer: SettingReply) -> bool:
     verdict = answer.verdict
     if taken is None:
         return verdict is Handling.IGNORED
-    if taken is Taken.REFUSED:
+    if taken is Acceptance.REFUSED:
         return verdict.fails
     if verdict in (Handling.CRASHED, Handling.HUNG, Handling.IGNORED):
         return False
-    if taken is Taken.AS_WRITTEN and tuning not in UNDECIDED:
+    if taken is Acceptance.AS_WRITTEN and tuning not in UNDECIDED:
         return verdict is Handling.ACCEPTED
     return tuning in UNDECIDED or verdict is not Handling.REJECTED
 
 
-_TAKEN, _MISREAD_WORDS, _REFUSED = Taken.AS_WRITTEN, Taken.MISREAD, Taken.REFUSED
-Said = tuple[tuple[str, Taken], ...]
+_TAKEN, _MISREAD_WORDS, _REFUSED = Acceptance.AS_WRITTEN, Acceptance.MISREAD, Acceptance.REFUSED
+Said = tuple[tuple[str, Acceptance], ...]
 """Regular expressions of whole texts, with what becomes of them; the first that fits counts."""
 
 _EXACT_BOOLEAN: Said = ((r"\s*(True|False)\s*", _TAKEN), (r".*", _REFUSED))
@@ -156,7 +156,7 @@ STATEMENTS: Mapping[str, Said] = MappingProxyType(
 """Entry → what was said of texts that it is set to."""
 
 
-def statement(tuning: str, text: str) -> Taken | None:
+def statement(tuning: str, text: str) -> Acceptance | None:
     """Return what was said of a text, ``None`` if nothing was."""
     for form, taken in STATEMENTS.get(tuning, ()):
         if re.fullmatch(form, text, re.DOTALL):

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from trimtab.catalog import CATALOG, Tuning
-from trimtab.catalog.values import Accepts, Choice, Decimal, Option, Reading, Share, Size, Whole
+from trimtab.catalog.values import (
+    Choice,
+    Decimal,
+    Integer,
+    Option,
+    Reading,
+    Share,
+    Size,
+    ValueReader,
+)
 from trimtab.knobs import Env, EnvList, JsonKey
 from trimtab.oracle.model import OracleSetting
 
@@ -61,20 +70,20 @@ ONLY: Mapping[str, tuple[str, ...]] = {"torch-npu-logs": ("env", "+env,memory", 
 """Texts for entries of which junk cannot be foreseen: any module's name is right for this one."""
 
 
-def texts(name: str, accepts: Accepts) -> tuple[str, ...]:
+def texts(name: str, accepts: ValueReader) -> tuple[str, ...]:
     """Return texts for a way of reading, each once."""
     if name in ONLY:
         return ONLY[name]
     return tuple(dict.fromkeys([*_samples(accepts), *EXTRA.get(name, ()), *JUNK]))
 
 
-def _samples(accepts: Accepts) -> Iterable[str]:
+def _samples(accepts: ValueReader) -> Iterable[str]:
     match accepts:
         case Choice(choices=choices):
             yield from choices
             yield from (choice.swapcase() for choice in choices)
             yield f"{choices[0]} "
-        case Whole(low=low, high=high, multiple=step):
+        case Integer(low=low, high=high, multiple=step):
             first = low if low is not None else 0
             last = high if high is not None else first + 64 * step
             yield from map(str, (first, first + step, last, first - 1))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.catalog import CATALOG
-from trimtab.catalog.values import Taken
-from trimtab.emulator.machine import StandIn
+from trimtab.catalog.values import Acceptance
+from trimtab.emulator.machine import EmulatedMachine
 from trimtab.model.situation import Situation
 from trimtab.oracle import LABEL
 from trimtab.oracle.ask import Oracle
@@ -52,7 +52,7 @@ class ProbeRow:
     """One text of one entry: what lint foresees (``None``: that nothing reads it), what was."""
 
     probe: TextProbe
-    prediction: Taken | None
+    prediction: Acceptance | None
     says: str
     answer: SettingReply
 
@@ -62,7 +62,7 @@ class ProbeRow:
         return agrees(self.probe.tuning, self.prediction, self.answer)
 
     @property
-    def stated(self) -> Taken | None:
+    def stated(self) -> Acceptance | None:
         """What was read of the text, ``None`` if nothing was."""
         return statement(self.probe.tuning, self.probe.text)
 
@@ -109,7 +109,7 @@ def outcomes(python: Path) -> Iterator[CaseOutcome]:
         EngineError: the vendors' code does not run.
     """
     for kind in KINDS.values():
-        played: dict[StandIn, list[Case]] = {}
+        played: dict[EmulatedMachine, list[Case]] = {}
         for one in CASES:
             if one.through == kind:
                 played.setdefault(one.machine, []).append(one)

@@ -7,12 +7,12 @@ from trimtab.prepare import matrix, wheels
 from trimtab.prepare.emit import dockerfile, shell
 from trimtab.prepare.step import Step
 from trimtab.prepare.system import BASES, base_of
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 FORMATS = {"dockerfile": dockerfile.render, "shell": shell.render}
 
 
-def emit(kind: str, steps: tuple[Step, ...], wish: Wish, base: str) -> str:
+def emit(kind: str, steps: tuple[Step, ...], wish: PrepareOptions, base: str) -> str:
     """Return the steps as text of the format ``kind``, for images on the distribution ``base``.
 
     Raises:
@@ -23,7 +23,7 @@ def emit(kind: str, steps: tuple[Step, ...], wish: Wish, base: str) -> str:
     if base not in BASES:
         raise UsageError(f"--base must be one of {', '.join(BASES)}, but is {base!r}")
     release = wish.release or matrix.NEWEST
-    if unprepared := wheels.unprepared(wish.target.chip, release):
+    if unprepared := wheels.preparation_refusal(wish.target.chip, release):
         raise UsageError(f"--release: {unprepared}")
     _, (major, minor) = matrix.ASCEND[release].pythons
     found = base_of(wish.target, base, matrix.cann(wish.target, release), f"{major}.{minor - 1}")

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterator
 
 from trimtab import __version__
-from trimtab.prepare.step import Argument, Instruction, Note, Script, Setting, Step
+from trimtab.prepare.step import BuildArgument, EnvVariable, Instruction, Note, RootScript, Step
 from trimtab.prepare.system import Base
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 _UNPINNED = (
     "# hadolint ignore=DL3008,DL3041",
@@ -16,7 +16,7 @@ _UNPINNED = (
 )
 
 
-def render(steps: tuple[Step, ...], wish: Wish, base: Base) -> str:
+def render(steps: tuple[Step, ...], wish: PrepareOptions, base: Base) -> str:
     """Return the Dockerfile."""
     lines = [
         f"# {wish.target.name} on {base.system}, written by trimtab {__version__}:",
@@ -49,12 +49,12 @@ def _instruction(one: Instruction) -> Iterator[str]:
     match one:
         case Note():
             yield from comment(one.text)
-        case Argument():
+        case BuildArgument():
             yield from comment(one.comment)
             yield f"ARG {one.name}" + (f"={one.default}" if one.default is not None else "")
-        case Setting():
+        case EnvVariable():
             yield f'ENV {one.name}="{one.value}"'
-        case Script():
+        case RootScript():
             yield from _UNPINNED[::-1] if one.unpinned else ()
             yield from _run(one.lines)
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from trimtab import __version__
 from trimtab.prepare.emit.dockerfile import comment, heading
-from trimtab.prepare.step import Argument, Instruction, Note, Script, Setting, Step
+from trimtab.prepare.step import BuildArgument, EnvVariable, Instruction, Note, RootScript, Step
 from trimtab.prepare.system import Base
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 
-def render(steps: tuple[Step, ...], wish: Wish, base: Base) -> str:
+def render(steps: tuple[Step, ...], wish: PrepareOptions, base: Base) -> str:
     """Return the script."""
     lines = [
         "#!/bin/sh",
@@ -45,16 +45,16 @@ def _instruction(one: Instruction) -> Iterator[str]:
     match one:
         case Note():
             yield from comment(one.text)
-        case Argument():
+        case BuildArgument():
             yield from comment(one.comment)
             yield from _argument(one)
-        case Setting():
+        case EnvVariable():
             yield f'export {one.name}="{one.value}"'
-        case Script():
+        case RootScript():
             yield from _script(one)
 
 
-def _argument(one: Argument) -> Iterator[str]:
+def _argument(one: BuildArgument) -> Iterator[str]:
     if one.default is not None:
         # An empty value is one that was given: no further index, say.
         yield f'{one.name}="${{{one.name}-{one.default}}}"'
@@ -62,7 +62,7 @@ def _argument(one: Argument) -> Iterator[str]:
         yield f'if [ -n "${{{one.name}:-}}" ]; then export {one.name}; fi'
 
 
-def _script(one: Script) -> Iterator[str]:
+def _script(one: RootScript) -> Iterator[str]:
     if not one.once:
         yield from one.lines
         return

@@ -25,7 +25,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def chosen(names: list[str] | None) -> tuple[Step, ...]:
+def select_steps(names: list[str] | None) -> tuple[Step, ...]:
     """Return the steps of these names in their order; all without names.
 
     Raises:

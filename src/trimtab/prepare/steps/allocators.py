@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from trimtab.prepare import system as systems
-from trimtab.prepare.step import Change, Finding, Instruction, Scene, State
+from trimtab.prepare.step import Change, CheckState, Instruction, MachineScene, StepFinding
 from trimtab.prepare.steps.os_packages import install_script, missing_packages
 from trimtab.prepare.system import Base
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 _LIBRARIES: Final = {
     "jemalloc": ("libjemalloc.so.2",),
@@ -27,27 +27,29 @@ class Allocators:
         "so which one, if any, is for 'trimtab tune' to say."
     )
 
-    def check(self, scene: Scene) -> Finding:
+    def check(self, scene: MachineScene) -> StepFinding:
         """See `Step.check`. What the loader finds counts, not the database of packages."""
         paths = {role: _path(scene, role) for role in _LIBRARIES}
         missing = [role for role, path in paths.items() if path is None]
         if not missing:
-            return Finding(State.SATISFIED, f"here: {', '.join(map(str, paths.values()))}")
+            return StepFinding(
+                CheckState.SATISFIED, f"here: {', '.join(map(str, paths.values()))}"
+            )
         packages = systems.packages(scene.system, tuple(missing))
         hint = f" (packages {' '.join(packages)})" if scene.system.manager else ""
-        return Finding(State.MISSING, f"not here: {', '.join(missing)}{hint}")
+        return StepFinding(CheckState.MISSING, f"not here: {', '.join(missing)}{hint}")
 
-    def changes(self, scene: Scene) -> tuple[Change, ...]:
+    def changes(self, scene: MachineScene) -> tuple[Change, ...]:
         """See `Step.changes`."""
         missing = tuple(role for role in _LIBRARIES if _path(scene, role) is None)
         return missing_packages(scene, missing) if missing else ()
 
-    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+    def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`."""
         names = systems.packages(base.system, tuple(_LIBRARIES))
         return (install_script(base.system.manager, names),)
 
 
-def _path(scene: Scene, role: str) -> str | None:
+def _path(scene: MachineScene, role: str) -> str | None:
     paths = (scene.facts.libraries.path(one).value for one in _LIBRARIES[role])
     return next((one for one in paths if one is not None), None)

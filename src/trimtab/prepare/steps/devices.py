@@ -6,9 +6,17 @@ from typing import Final
 
 from trimtab.facts.ascend import MANAGERS
 from trimtab.prepare import matrix
-from trimtab.prepare.step import Change, Finding, Instruction, Note, Scene, Setting, State
+from trimtab.prepare.step import (
+    Change,
+    CheckState,
+    EnvVariable,
+    Instruction,
+    MachineScene,
+    Note,
+    StepFinding,
+)
 from trimtab.prepare.system import Base
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 NPU_SMI: Final = "/usr/local/bin/npu-smi"
 DRIVER_FILES: Final = (
@@ -31,34 +39,34 @@ class Devices:
         "be added by any later step."
     )
 
-    def check(self, scene: Scene) -> Finding:
+    def check(self, scene: MachineScene) -> StepFinding:
         """See `Step.check`."""
         platform = scene.wish.target.platform
         if platform == "cpu":
-            return Finding(State.NOT_APPLICABLE, "a CPU needs no device")
+            return StepFinding(CheckState.NOT_APPLICABLE, "a CPU needs no device")
         found = _ascend(scene) if platform == "ascend" else _cuda(scene)
-        if found.state is not State.SATISFIED:
+        if found.state is not CheckState.SATISFIED:
             return found
         wrong = matrix.refusals(scene.wish.target, host_versions(scene))
-        return Finding(State.MISSING, "; ".join(wrong)) if wrong else found
+        return StepFinding(CheckState.MISSING, "; ".join(wrong)) if wrong else found
 
-    def changes(self, scene: Scene) -> tuple[Change, ...]:
+    def changes(self, scene: MachineScene) -> tuple[Change, ...]:
         """Return nothing: drivers and devices are the host's."""
         return ()
 
-    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+    def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`. Devices are given when the container starts: the line to do so."""
         notes: tuple[Instruction, ...] = (Note("\n".join(run_line(wish))),)
         if wish.target.platform == "cuda":
             return (
                 *notes,
-                Setting("NVIDIA_VISIBLE_DEVICES", "all"),
-                Setting("NVIDIA_DRIVER_CAPABILITIES", "compute,utility"),
+                EnvVariable("NVIDIA_VISIBLE_DEVICES", "all"),
+                EnvVariable("NVIDIA_DRIVER_CAPABILITIES", "compute,utility"),
             )
         return notes
 
 
-def run_line(wish: Wish) -> tuple[str, ...]:
+def run_line(wish: PrepareOptions) -> tuple[str, ...]:
     """Return the lines that start a container of the image with its devices."""
     if wish.target.platform == "cpu":
         return (
@@ -79,7 +87,7 @@ def run_line(wish: Wish) -> tuple[str, ...]:
     )
 
 
-def host_versions(scene: Scene) -> dict[str, str]:
+def host_versions(scene: MachineScene) -> dict[str, str]:
     """Return the versions of what is not a Python package: driver, firmware, CANN."""
     facts = scene.facts
     if scene.wish.target.platform == "cuda":
@@ -89,51 +97,55 @@ def host_versions(scene: Scene) -> dict[str, str]:
     return {name: fact.value for name, fact in known.items() if fact.value is not None}
 
 
-def _ascend(scene: Scene) -> Finding:
+def _ascend(scene: MachineScene) -> StepFinding:
     ascend, wanted = scene.facts.ascend, scene.wish.target.chip
     if not ascend.devices.value:
-        return Finding(
-            State.MISSING,
+        return StepFinding(
+            CheckState.MISSING,
             "no NPU is here (/dev/davinciN): install the driver on the host, or start the "
             "container with --device /dev/davinci0",
         )
     nodes = [path for path in MANAGERS if path not in (ascend.managers.value or ())]
     if nodes:
-        return Finding(
-            State.MISSING,
+        return StepFinding(
+            CheckState.MISSING,
             f"{', '.join(nodes)} not here: start the container with --device for each",
         )
     files = [path for path in DRIVER_FILES[:3] if not scene.host.exists(path)]
     if ascend.npus.value is None:
-        return Finding(
-            State.MISSING if files else State.UNKNOWN,
+        return StepFinding(
+            CheckState.MISSING if files else CheckState.UNKNOWN,
             f"npu-smi does not answer ({ascend.npus.reason})"
             + (f"; not here: {', '.join(files)}: mount them from the host" if files else ""),
         )
     if ascend.chip.value is None:
-        return Finding(State.UNKNOWN, f"npu-smi does not tell the chip ({ascend.chip.reason})")
+        return StepFinding(
+            CheckState.UNKNOWN, f"npu-smi does not tell the chip ({ascend.chip.reason})"
+        )
     if ascend.chip.value != wanted:
-        return Finding(State.MISSING, f"the chip is {ascend.chip.value}, and {wanted} is prepared")
+        return StepFinding(
+            CheckState.MISSING, f"the chip is {ascend.chip.value}, and {wanted} is prepared"
+        )
     if ascend.driver.value is None:
-        return Finding(State.UNKNOWN, f"the driver's version: {ascend.driver.reason}")
+        return StepFinding(CheckState.UNKNOWN, f"the driver's version: {ascend.driver.reason}")
     count = len(ascend.npus.value)
-    return Finding(
-        State.SATISFIED,
+    return StepFinding(
+        CheckState.SATISFIED,
         f"{count} chip{'s' if count > 1 else ''} ({ascend.chip.value}), driver "
         f"{ascend.driver.value}, CANN {ascend.cann.value or 'unknown'}",
     )
 
 
-def _cuda(scene: Scene) -> Finding:
+def _cuda(scene: MachineScene) -> StepFinding:
     cuda = scene.facts.cuda
     if not cuda.gpus.value:
-        return Finding(
-            State.MISSING,
+        return StepFinding(
+            CheckState.MISSING,
             f"no GPU answers ({cuda.gpus.reason}): install the driver on the host, or start the "
             "container with --gpus all",
         )
     names = sorted({gpu.name for gpu in cuda.gpus.value})
-    return Finding(
-        State.SATISFIED,
+    return StepFinding(
+        CheckState.SATISFIED,
         f"{len(cuda.gpus.value)} x {', '.join(names)}, driver {cuda.driver.value}",
     )

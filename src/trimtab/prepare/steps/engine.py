@@ -7,22 +7,22 @@ from trimtab.environments import managed
 from trimtab.errors import EngineInstallError
 from trimtab.prepare import installing, matrix, wheels
 from trimtab.prepare.step import (
-    Argument,
+    BuildArgument,
     Change,
-    Commands,
-    Finding,
+    CheckState,
+    CommandRun,
+    EngineInstallation,
+    EnvVariable,
     Instruction,
-    Managed,
-    Scene,
-    Script,
-    Setting,
-    State,
+    MachineScene,
+    RootScript,
+    StepFinding,
 )
 from trimtab.prepare.steps.devices import host_versions
 from trimtab.prepare.steps.package_index import environment as index_environment
 from trimtab.prepare.steps.python import build_of
 from trimtab.prepare.system import Base
-from trimtab.prepare.target import Target, Wish
+from trimtab.prepare.target import PrepareOptions, PrepareTarget
 
 
 class EngineStep:
@@ -36,74 +36,74 @@ class EngineStep:
         "pull one that does not work on NPUs."
     )
 
-    def check(self, scene: Scene) -> Finding:
+    def check(self, scene: MachineScene) -> StepFinding:
         """See `Step.check`."""
         target, packages = scene.wish.target, scene.packages
         release = release_of(scene)
         wrong = matrix.refusals(target, _versions(scene, release, mended=False), release)
         if wrong:
-            return Finding(State.MISSING, "; ".join(wrong))
+            return StepFinding(CheckState.MISSING, "; ".join(wrong))
         wanted = pins(target, release)
         lacking = [name for name in wanted if name not in packages]
         if lacking:
             which = ", ".join(f"{name} {wanted[name]}" for name in lacking)
-            return Finding(State.MISSING, f"not installed beside {scene.python}: {which}")
+            return StepFinding(CheckState.MISSING, f"not installed beside {scene.python}: {which}")
         here = ", ".join(f"{name} {packages[name]}" for name in wanted)
         plugin = packages["vllm-ascend"] if target.platform == "ascend" else ""
         if plugin and wheels.says_kind(plugin) and not scene.built_for:
-            return Finding(
-                State.UNKNOWN, f"{here}; which chip vllm-ascend is built for cannot be read"
+            return StepFinding(
+                CheckState.UNKNOWN, f"{here}; which chip vllm-ascend is built for cannot be read"
             )
         differs = any(
             packages[name].partition("+")[0] != wanted[name].partition("+")[0] for name in wanted
         )
         said = "; these versions do not exclude one another" if differs else ""
         chip = f", built for {target.chip}" if scene.built_for else ""
-        return Finding(State.SATISFIED, f"{here}{chip}{said}")
+        return StepFinding(CheckState.SATISFIED, f"{here}{chip}{said}")
 
-    def changes(self, scene: Scene) -> tuple[Change, ...]:
+    def changes(self, scene: MachineScene) -> tuple[Change, ...]:
         """See `Step.changes`. What cannot work on this machine is refused before a download."""
         target = scene.wish.target
         release = release_of(scene)
         wrong = matrix.refusals(target, _versions(scene, release, mended=True), release)
         if wrong:
             raise EngineInstallError(wrong[0])
-        if unprepared := wheels.unprepared(target.chip, release):
+        if unprepared := wheels.preparation_refusal(target.chip, release):
             raise EngineInstallError(unprepared)
-        if self.check(scene).state is not State.MISSING:
+        if self.check(scene).state is not CheckState.MISSING:
             return ()
         env = index_environment(scene.wish)
         if target.platform == "cpu":
             folder = str(managed.folder(install.NAME))
-            return (Managed(install.NAME, folder, scene.python, env),)
+            return (EngineInstallation(install.NAME, folder, scene.python, env),)
         folder = scene.wish.environment
         words = installing.commands(target, release, scene.python, folder)
-        return (Commands(folder, words, env),)
+        return (CommandRun(folder, words, env),)
 
-    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+    def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`."""
         target, folder = wish.target, wish.environment
         arguments = [
-            Argument(name, comment, default)
+            BuildArgument(name, comment, default)
             for name, comment, default in installing.arguments(target)
         ]
         release = wish.release or matrix.NEWEST
         lines = installing.lines(target, release, folder)
         return (
             *arguments,
-            Script(lines, once=installing.proof(target, release, folder)),
-            Setting("VIRTUAL_ENV", folder),
-            Setting("PATH", f"{folder}/bin:${{PATH}}"),
+            RootScript(lines, once=installing.proof(target, release, folder)),
+            EnvVariable("VIRTUAL_ENV", folder),
+            EnvVariable("PATH", f"{folder}/bin:${{PATH}}"),
         )
 
 
-def release_of(scene: Scene) -> str:
+def release_of(scene: MachineScene) -> str:
     """Return the release of vllm-ascend to prepare: the asked one, or what the machine fits."""
     asked = scene.wish.release
     return asked or matrix.release_for(scene.facts.ascend.cann.value, build_of(scene).version)
 
 
-def pins(target: Target, release: str) -> dict[str, str]:
+def pins(target: PrepareTarget, release: str) -> dict[str, str]:
     """Return the distributions that tell whether the engine is there, with the versions."""
     if target.platform != "ascend":
         return dict(matrix.WITHOUT_NPU[target.platform])
@@ -111,7 +111,7 @@ def pins(target: Target, release: str) -> dict[str, str]:
     return {"vllm": row.vllm, "vllm-ascend": release, "torch-npu": row.torch_npu}
 
 
-def _versions(scene: Scene, release: str, *, mended: bool) -> dict[str, str]:
+def _versions(scene: MachineScene, release: str, *, mended: bool) -> dict[str, str]:
     """Return what is on the machine; with ``mended``, with the engine as it would be installed.
 
     What is installed by hand in another environment is not in the way of a new one.

@@ -6,18 +6,18 @@ from trimtab.errors import HostError, UsageError
 from trimtab.prepare import mirrors
 from trimtab.prepare import system as systems
 from trimtab.prepare.step import (
-    Argument,
+    BuildArgument,
     Change,
-    Finding,
+    CheckState,
+    FileReplacement,
     Instruction,
-    Packages,
-    Replace,
-    Scene,
-    Script,
-    State,
+    MachineScene,
+    PackageInstallation,
+    RootScript,
+    StepFinding,
 )
 from trimtab.prepare.system import Base, System
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _KEPT = "/var/backups/trimtab"
@@ -30,38 +30,41 @@ class OsMirror:
     summary = "Operating-system mirror: apt's lists (both formats) or openEuler's repositories."
     reason = "Before the packages of the operating system, which are fetched from it."
 
-    def check(self, scene: Scene) -> Finding:
+    def check(self, scene: MachineScene) -> StepFinding:
         """See `Step.check`. Also finds lists of another release or architecture."""
         here = scene.system
         if not here.manager:
-            return Finding(
-                State.UNKNOWN, f"apt and openEuler's dnf are known here, and this is {here}"
+            return StepFinding(
+                CheckState.UNKNOWN, f"apt and openEuler's dnf are known here, and this is {here}"
             )
         try:
             lists = _lists(scene)
         except HostError as error:
-            return Finding(State.UNKNOWN, str(error))
+            return StepFinding(CheckState.UNKNOWN, str(error))
         found = [one for path, text in lists for one in mirrors.entries(text, path)]
         if not found:
             where = ", ".join(mirrors.files(here.manager))
-            return Finding(State.UNKNOWN, f"no list of {here.distribution} in {where}")
+            return StepFinding(CheckState.UNKNOWN, f"no list of {here.distribution} in {where}")
         if wrong := next(filter(None, (_wrong(one, here) for one in found)), ""):
-            return Finding(State.MISSING, wrong)
+            return StepFinding(CheckState.MISSING, wrong)
         if not scene.wish.mirror:
-            return Finding(
-                State.NOT_APPLICABLE, f"no --mirror: packages come from {found[0].uri} as before"
+            return StepFinding(
+                CheckState.NOT_APPLICABLE,
+                f"no --mirror: packages come from {found[0].uri} as before",
             )
         site = mirrors.site(scene.wish.mirror, here)
         away = sorted({one.uri for one in found if not one.uri.startswith(f"{site}/")})
         if away:
-            return Finding(State.MISSING, f"packages come from {', '.join(away)}, not from {site}")
-        return Finding(State.SATISFIED, f"packages come from {site}")
+            return StepFinding(
+                CheckState.MISSING, f"packages come from {', '.join(away)}, not from {site}"
+            )
+        return StepFinding(CheckState.SATISFIED, f"packages come from {site}")
 
-    def changes(self, scene: Scene) -> tuple[Change, ...]:
+    def changes(self, scene: MachineScene) -> tuple[Change, ...]:
         """See `Step.changes`. An https mirror needs certificates, fetched from the old one."""
         here = scene.system
         if not scene.wish.mirror:
-            if self.check(scene).state is State.MISSING:
+            if self.check(scene).state is CheckState.MISSING:
                 raise UsageError(
                     f"{self.check(scene).sentence}: mend the lists, or give --mirror and correct "
                     "the release by hand; trimtab does not guess a release"
@@ -70,27 +73,29 @@ class OsMirror:
         site = mirrors.site(scene.wish.mirror, here)
         found: list[Change] = []
         if site.startswith("https:") and not scene.host.exists(_CERTIFICATES):
-            found.append(Packages(here.manager, systems.packages(here, ("certificates",))))
+            found.append(
+                PackageInstallation(here.manager, systems.packages(here, ("certificates",)))
+            )
         for path, text in _lists(scene):
-            after = mirrors.rewritten(text, path, site, here)
+            after = mirrors.rewrite_sources(text, path, site, here)
             if after != text:
-                found.append(Replace(path, text, after))
+                found.append(FileReplacement(path, text, after))
         return tuple(found)
 
-    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+    def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`."""
         here = base.system
         given = mirrors.site(wish.mirror, _anywhere(here, wish.mirror)) if wish.mirror else None
-        argument = Argument(
+        argument = BuildArgument(
             "OS_MIRROR",
             "A site that mirrors distributions, such as https://mirror.example; unset: as it is.",
             given,
         )
         lines = _apt_lines(here) if here.manager == "apt" else _DNF_LINES
-        return (argument, Script(lines, unpinned=True))
+        return (argument, RootScript(lines, unpinned=True))
 
 
-def _lists(scene: Scene) -> list[tuple[str, str]]:
+def _lists(scene: MachineScene) -> list[tuple[str, str]]:
     host = scene.host
     paths = [
         path for pattern in mirrors.files(scene.system.manager) for path in host.glob(pattern)
@@ -98,7 +103,7 @@ def _lists(scene: Scene) -> list[tuple[str, str]]:
     return [(path, host.read(path)) for path in paths]
 
 
-def _wrong(entry: mirrors.Entry, here: System) -> str:
+def _wrong(entry: mirrors.PackageSource, here: System) -> str:
     """Say what is wrong with an entry on this machine, if anything is."""
     if here.manager == "dnf":
         if here.release and entry.suite != here.release:

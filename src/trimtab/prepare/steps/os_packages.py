@@ -6,16 +6,16 @@ from trimtab.prepare import installed
 from trimtab.prepare import system as systems
 from trimtab.prepare.step import (
     Change,
-    Finding,
+    CheckState,
     Instruction,
-    Packages,
-    Scene,
-    Script,
-    State,
+    MachineScene,
+    PackageInstallation,
+    RootScript,
+    StepFinding,
     install_command,
 )
 from trimtab.prepare.system import Base
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 
 class OsPackages:
@@ -28,36 +28,38 @@ class OsPackages:
         "or certificates."
     )
 
-    def check(self, scene: Scene) -> Finding:
+    def check(self, scene: MachineScene) -> StepFinding:
         """See `Step.check`."""
-        return lacking(scene, tuple(systems.roles_of(scene.wish.target)))
+        return check_packages(scene, tuple(systems.roles_of(scene.wish.target)))
 
-    def changes(self, scene: Scene) -> tuple[Change, ...]:
+    def changes(self, scene: MachineScene) -> tuple[Change, ...]:
         """See `Step.changes`."""
         return missing_packages(scene, tuple(systems.roles_of(scene.wish.target)))
 
-    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+    def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`."""
         names = systems.packages(base.system, tuple(systems.roles_of(wish.target)))
         return (install_script(base.system.manager, names),)
 
 
-def lacking(scene: Scene, roles: tuple[str, ...]) -> Finding:
+def check_packages(scene: MachineScene, roles: tuple[str, ...]) -> StepFinding:
     """Return whether the packages of these roles are installed."""
     here = scene.system
     if not here.manager:
-        return Finding(State.UNKNOWN, f"what packages are called on {here} is not known here")
+        return StepFinding(
+            CheckState.UNKNOWN, f"what packages are called on {here} is not known here"
+        )
     names = systems.packages(here, roles)
     present = installed.read(scene.host, here.manager)
     if present is None:
-        return Finding(State.UNKNOWN, "the database of packages cannot be read")
+        return StepFinding(CheckState.UNKNOWN, "the database of packages cannot be read")
     missing = [name for name in names if name not in present]
     if missing:
-        return Finding(State.MISSING, f"not installed: {' '.join(missing)}")
-    return Finding(State.SATISFIED, f"installed: {' '.join(names)}")
+        return StepFinding(CheckState.MISSING, f"not installed: {' '.join(missing)}")
+    return StepFinding(CheckState.SATISFIED, f"installed: {' '.join(names)}")
 
 
-def missing_packages(scene: Scene, roles: tuple[str, ...]) -> tuple[Change, ...]:
+def missing_packages(scene: MachineScene, roles: tuple[str, ...]) -> tuple[Change, ...]:
     """Return the installation of the packages of these roles that are not there."""
     manager = scene.system.manager
     present = installed.read(scene.host, manager) if manager else None
@@ -65,13 +67,13 @@ def missing_packages(scene: Scene, roles: tuple[str, ...]) -> tuple[Change, ...]
         return ()
     names = systems.packages(scene.system, roles)
     missing = tuple(name for name in names if name not in present)
-    return (Packages(manager, missing),) if missing else ()
+    return (PackageInstallation(manager, missing),) if missing else ()
 
 
-def install_script(manager: str, names: tuple[str, ...]) -> Script:
+def install_script(manager: str, names: tuple[str, ...]) -> RootScript:
     """Return the commands that install packages, and leave no lists of them behind."""
     install = f"{' '.join(install_command(manager))} {' '.join(names)}"
     if manager == "apt":
         lines = ("apt-get update", f"DEBIAN_FRONTEND=noninteractive {install}")
-        return Script((*lines, "rm -rf /var/lib/apt/lists/*"), unpinned=True)
-    return Script((install, "dnf clean all"), unpinned=True)
+        return RootScript((*lines, "rm -rf /var/lib/apt/lists/*"), unpinned=True)
+    return RootScript((install, "dnf clean all"), unpinned=True)

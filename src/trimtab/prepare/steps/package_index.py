@@ -7,9 +7,16 @@ from typing import Final
 
 from trimtab.errors import HostError
 from trimtab.host import Host
-from trimtab.prepare.step import Argument, Change, Finding, Instruction, Scene, State
+from trimtab.prepare.step import (
+    BuildArgument,
+    Change,
+    CheckState,
+    Instruction,
+    MachineScene,
+    StepFinding,
+)
 from trimtab.prepare.system import Base
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 VARIABLE: Final = "PIP_INDEX_URL"
 """pip reads it in each call; an ARG of a build, which is not part of the image."""
@@ -30,29 +37,32 @@ class PackageIndex:
     summary = "Python package index: given to each call of pip, no configuration is written."
     reason = "Before the first package from it; it holds for the calls of these steps alone."
 
-    def check(self, scene: Scene) -> Finding:
+    def check(self, scene: MachineScene) -> StepFinding:
         """See `Step.check`. There is nothing to be done ahead: the answer is which index holds."""
         configured = index_of(scene.host)
         if scene.wish.index:
             beside = f"; {configured[1]} names {configured[0]}, and stays" if configured else ""
-            return Finding(
-                State.SATISFIED, f"each call of pip gets {scene.wish.index}, nothing else{beside}"
+            return StepFinding(
+                CheckState.SATISFIED,
+                f"each call of pip gets {scene.wish.index}, nothing else{beside}",
             )
         if configured:
-            return Finding(State.SATISFIED, f"{configured[1]} names {configured[0]}")
-        return Finding(State.SATISFIED, "pip's own default, pypi.org, or what it is given")
+            return StepFinding(CheckState.SATISFIED, f"{configured[1]} names {configured[0]}")
+        return StepFinding(
+            CheckState.SATISFIED, "pip's own default, pypi.org, or what it is given"
+        )
 
-    def changes(self, scene: Scene) -> tuple[Change, ...]:
+    def changes(self, scene: MachineScene) -> tuple[Change, ...]:
         """Return nothing: the index is in the environment of the later steps' commands."""
         return ()
 
-    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+    def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`."""
         comment = "pip's index in these steps; unset: pypi.org. It is not kept in the image."
-        return (Argument(VARIABLE, comment, wish.index or None),)
+        return (BuildArgument(VARIABLE, comment, wish.index or None),)
 
 
-def environment(wish: Wish) -> dict[str, str]:
+def environment(wish: PrepareOptions) -> dict[str, str]:
     """Return what a call of pip is given."""
     return {VARIABLE: wish.index} if wish.index else {}
 

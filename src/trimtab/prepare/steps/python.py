@@ -8,17 +8,17 @@ from trimtab.facts import python_build
 from trimtab.facts.python_build import PythonBuild
 from trimtab.prepare import interpreters, matrix
 from trimtab.prepare.step import (
-    Argument,
+    BuildArgument,
     Change,
-    Commands,
-    Finding,
+    CheckState,
+    CommandRun,
     Instruction,
-    Scene,
-    Script,
-    State,
+    MachineScene,
+    RootScript,
+    StepFinding,
 )
 from trimtab.prepare.system import APT, Base
-from trimtab.prepare.target import Wish
+from trimtab.prepare.target import PrepareOptions
 
 
 class OptimizedPython:
@@ -31,45 +31,50 @@ class OptimizedPython:
         "native parts are built for the Python that installs them."
     )
 
-    def check(self, scene: Scene) -> Finding:
+    def check(self, scene: MachineScene) -> StepFinding:
         """See `Step.check`."""
         build = build_of(scene)
         if not build.executable:
-            return Finding(State.UNKNOWN, f"no interpreter at {scene.python}: {build.reason}")
+            return StepFinding(
+                CheckState.UNKNOWN, f"no interpreter at {scene.python}: {build.reason}"
+            )
         wrong = _refused(scene, build)
         if wrong:
-            return Finding(State.MISSING, f"{wrong[0]} ({build.executable})")
+            return StepFinding(CheckState.MISSING, f"{wrong[0]} ({build.executable})")
         if build.pgo and build.lto:
-            return Finding(
-                State.SATISFIED, f"{build.executable} is built with PGO and LTO ({build.source})"
+            return StepFinding(
+                CheckState.SATISFIED,
+                f"{build.executable} is built with PGO and LTO ({build.source})",
             )
         if scene.system.distribution in APT and build.executable.startswith("/usr/bin/"):
-            return Finding(
-                State.SATISFIED,
+            return StepFinding(
+                CheckState.SATISFIED,
                 f"{build.executable} is {scene.system.distribution}'s own, built with PGO and LTO "
                 "(its sysconfig describes another build)",
             )
         if build.pgo is None or build.lto is None:
-            return Finding(State.UNKNOWN, f"how {build.executable} was built: {build.reason}")
+            return StepFinding(
+                CheckState.UNKNOWN, f"how {build.executable} was built: {build.reason}"
+            )
         lacks = " and ".join(
             name for name, there in (("PGO", build.pgo), ("LTO", build.lto)) if not there
         )
-        return Finding(
-            State.MISSING, f"{build.executable} is built without {lacks} ({build.source})"
+        return StepFinding(
+            CheckState.MISSING, f"{build.executable} is built without {lacks} ({build.source})"
         )
 
-    def changes(self, scene: Scene) -> tuple[Change, ...]:
+    def changes(self, scene: MachineScene) -> tuple[Change, ...]:
         """See `Step.changes`."""
         finding = self.check(scene)
-        if finding.state is not State.MISSING:
+        if finding.state is not CheckState.MISSING:
             return ()
         version = wanted_version(scene)
         own = python_build.read(scene.host, _SYSTEM, scene.system.distribution)
         distribution = scene.system.manager == "apt" and own.version == version
         command = interpreters.command(version, distribution=distribution)
-        return (Commands(interpreters.folder(version), (command,), makes=True),)
+        return (CommandRun(interpreters.folder(version), (command,), makes=True),)
 
-    def recipe(self, wish: Wish, base: Base) -> tuple[Instruction, ...]:
+    def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`: the interpreter is a value of the build, or fetched, and checked."""
         low, high = matrix.pythons(wish.target, wish.release)
         test = f"({low[0]}, {low[1]}) <= sys.version_info[:2] < ({high[0]}, {high[1]})"
@@ -86,10 +91,10 @@ class OptimizedPython:
             f'"${{PYTHON}}" -c \'{judge(base)}\' "${{OPTIMIZED_PYTHON:-}}"',
         )
         return (
-            Argument("PYTHON", note, "python3"),
-            Argument("OPTIMIZED_PYTHON", fetch),
-            Argument("UV_PYTHON_INSTALL_MIRROR", mirror),
-            Script(lines),
+            BuildArgument("PYTHON", note, "python3"),
+            BuildArgument("OPTIMIZED_PYTHON", fetch),
+            BuildArgument("UV_PYTHON_INSTALL_MIRROR", mirror),
+            RootScript(lines),
         )
 
 
@@ -121,22 +126,22 @@ def judge(base: Base) -> str:
     )
 
 
-def build_of(scene: Scene) -> PythonBuild:
+def build_of(scene: MachineScene) -> PythonBuild:
     """Return how the interpreter of a scene was built."""
     return python_build.read(scene.host, scene.python, scene.system.distribution)
 
 
-def _release(scene: Scene, build: PythonBuild) -> str:
+def _release(scene: MachineScene, build: PythonBuild) -> str:
     asked = scene.wish.release
     return asked or matrix.release_for(scene.facts.ascend.cann.value, build.version)
 
 
-def _refused(scene: Scene, build: PythonBuild) -> tuple[str, ...]:
+def _refused(scene: MachineScene, build: PythonBuild) -> tuple[str, ...]:
     versions = {"python": build.version} if build.version else {}
     return matrix.refusals(scene.wish.target, versions, _release(scene, build))
 
 
-def wanted_version(scene: Scene) -> str:
+def wanted_version(scene: MachineScene) -> str:
     """Return the interpreter's own version where it fits, else the newest that does."""
     build = build_of(scene)
     if build.version and not _refused(scene, build):

@@ -112,7 +112,7 @@ def parse(words: Sequence[str], where: str = "the baseline command") -> ServeCom
     launch = launcher.read(words, where)
     if launch.program is None:
         raise _no_command(words, launch.args, where)
-    args, more = serving.strip_endpoint(config_file.joined(launch.args, where), where)
+    args, more = serving.strip_endpoint(config_file.join_config_file(launch.args, where), where)
     model, args = _model(args, where)
     _require_lines(args, launch.env)
     env = tuple(sorted(launch.env.items()))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trimtab.errors import UsageError
 from trimtab.lint.readers.container import is_run, parse_run
-from trimtab.lint.readers.launch import Word
+from trimtab.lint.readers.launch import ShellWord
 from trimtab.model.document import Place
 from trimtab.study.baseline import shell_words
 
@@ -111,7 +111,7 @@ def _bare(words: Sequence[str], env: dict[str, str], where: str) -> list[str]:
     return rest
 
 
-def _without_sudo(words: Sequence[str]) -> list[Word] | None:
+def _without_sudo(words: Sequence[str]) -> list[ShellWord] | None:
     """Return ``docker run`` and what follows; ``None`` if the words make no container.
 
     Who may start a container changes nothing that is measured here.
@@ -121,7 +121,7 @@ def _without_sudo(words: Sequence[str]) -> list[Word] | None:
         rest = rest[1:]
         while rest and rest[0].startswith("-"):
             rest = rest[1:]
-    marked = [Word(text, Place("", 1)) for text in rest]
+    marked = [ShellWord(text, Place("", 1)) for text in rest]
     return marked if is_run(marked) else None
 
 

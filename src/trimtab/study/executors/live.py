@@ -21,7 +21,7 @@ from pathlib import Path
 
 from trimtab.errors import ServerLostError, SettingRefusedError, StartFailedError
 from trimtab.host import Host
-from trimtab.host_settings.transaction import Switch, applied
+from trimtab.host_settings.transaction import Switch, temporary_writes
 from trimtab.load.alternation import Toggle
 from trimtab.metrics.wall_time import COMPILE, Stopwatch
 from trimtab.model import (
@@ -36,7 +36,7 @@ from trimtab.model import (
     Window,
 )
 from trimtab.presets import DOCUMENTED
-from trimtab.redaction import masked_prose, redact_evidence, redact_plan, secret_values
+from trimtab.redaction import mask_prose, redact_evidence, redact_plan, secret_values
 from trimtab.search import ROUND, alternation
 from trimtab.server import log
 from trimtab.server.launcher import Server, launch
@@ -46,7 +46,7 @@ from trimtab.study.executors.load import Drive, DriveResult, VerifiedServer, dri
 from trimtab.study.progress import Display
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
-from trimtab.verification.checks import ServerView, refuted, verify
+from trimtab.verification.checks import ServerView, refutations, verify
 
 
 @dataclass(slots=True)
@@ -185,7 +185,7 @@ def run_plan(
         gate=readings,
         seconds=time.monotonic() - clock,
         began=began,
-        detail=masked_prose(findings.detail, secret_values(plan.settings, os.environ)),
+        detail=mask_prose(findings.detail, secret_values(plan.settings, os.environ)),
         answers=findings.answers,
         marks=findings.marks,
         times=findings.watch.times,
@@ -206,7 +206,9 @@ def _attempt(
     watch = findings.watch
     steady, live = split_plan(session, plan, request)
     try:
-        with applied(steady.writes, session.host, folder / JOURNAL, live=live.writes) as switch:
+        with temporary_writes(
+            steady.writes, session.host, folder / JOURNAL, live=live.writes
+        ) as switch:
             display.state("starting")
             with launch(
                 steady,
@@ -245,7 +247,7 @@ def _examine(
     write_json(folder / "evidence.json", [asdict(one) for one in findings.evidence])
     if gone := server.alive():
         raise ServerLostError(gone)  # what a dead tree does not show refutes nothing
-    if wrong := refuted(findings.evidence):
+    if wrong := refutations(findings.evidence):
         findings.outcome = Outcome.INEFFECTIVE
         findings.detail = "; ".join(
             f"{one.check.tuning or 'plan'}: {one.check.subject} should be {one.check.expected}, "

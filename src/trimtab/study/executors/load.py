@@ -10,11 +10,11 @@ from functools import partial
 from trimtab.engines import api_key
 from trimtab.load import saturation
 from trimtab.load.alternation import Toggle
-from trimtab.load.client import greedy
+from trimtab.load.client import greedy_tokens
 from trimtab.load.endpoint import require_completions
-from trimtab.load.guards import unsteady
+from trimtab.load.guards import scatter_reason
 from trimtab.load.marks import GiveUp
-from trimtab.load.runner import LoadResult, guarded, run_load
+from trimtab.load.runner import LoadResult, run_guarded, run_load
 from trimtab.load.workload import Workload
 from trimtab.metrics.aggregate import start_metrics
 from trimtab.model import BASELINE, Phase, Plan, RequestRecord, StartRequest, Window
@@ -46,7 +46,7 @@ class VerifiedServer:
         self.display.state("answers")
         session, url, key = self.session, self.server.url, self.key
         name = session.engine.served_name(url, key=key)
-        return greedy(url, name, session.vocab, session.workload.vocabulary_floor, key)
+        return greedy_tokens(url, name, session.vocab, session.workload.vocabulary_floor, key)
 
     def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
         """Drive one load, to its end unless a stop is asked for, or it is hopeless.
@@ -76,7 +76,7 @@ class VerifiedServer:
             toggle=self.toggle,
             give_up=give_up,
         )
-        found = guarded(url, key, load)
+        found = run_guarded(url, key, load)
         self.stop.check()
         return found
 
@@ -117,7 +117,7 @@ def drive_workload(loaded: VerifiedServer, request: StartRequest) -> DriveResult
     closed = loaded.session.workload.concurrency is not None
     first = request.arm == request.stem
     speed = [one.metrics.get("output_throughput", 0.0) for one in valid]
-    scattered = unsteady(speed) if closed else ""
+    scattered = scatter_reason(speed) if closed else ""
     void = (scattered or load.marks.get(saturation.MARK, "")) if first else ""
     if request.live:  # what alternates may well change the speed
         void = "" if rounds(load.windows) else "no round of its windows is whole and valid"

@@ -14,7 +14,15 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from trimtab import __version__, facts
-from trimtab.catalog import CATALOG, Context, LeftOut, Relation, Source, Tuning, require_known
+from trimtab.catalog import (
+    CATALOG,
+    Context,
+    Relation,
+    Source,
+    Tuning,
+    UntestedTuning,
+    require_known,
+)
 from trimtab.engines.scripted.engine import Scripted
 from trimtab.errors import UsageError
 from trimtab.host import SnapshotHost
@@ -128,13 +136,13 @@ def _slo(options: Options) -> Slo | None:
 
 def _chosen(
     factors: tuple[Factor, ...], options: Options
-) -> tuple[tuple[Factor, ...], tuple[LeftOut, ...]]:
+) -> tuple[tuple[Factor, ...], tuple[UntestedTuning, ...]]:
     kept, out = [], []
     for factor in factors:
         if not factor.dummy and _matches(factor.tuning, options.skip):
-            out.append(LeftOut(factor.tuning, "left out by --skip"))
+            out.append(UntestedTuning(factor.tuning, "left out by --skip"))
         elif not factor.dummy and options.only and not _matches(factor.tuning, options.only):
-            out.append(LeftOut(factor.tuning, "not among --only"))
+            out.append(UntestedTuning(factor.tuning, "not among --only"))
         else:
             kept.append(factor)
     return tuple(kept), tuple(out)
