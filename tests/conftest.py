@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 
 from trimtab.emulator import environments
-from trimtab.environments import managed
+from trimtab.environments import managed_environment
 
 hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
@@ -38,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def emulator_python() -> Path:
     """Return the interpreter of the emulator's environment, which holds the vendors' wheels."""
-    found = managed.interpreter(environments.engine())
+    found = managed_environment.interpreter(environments.engine())
     if found is None:
         pytest.skip("needs the vendors' wheels: run 'trimtab engine install ascend-emulator'")
     return found

@@ -13,7 +13,7 @@ from trimtab.catalog import CATALOG, Tuning
 from trimtab.cli.render.doctor import as_data
 from trimtab.diagnosis import machine, table
 from trimtab.diagnosis.capture import RecordingHost
-from trimtab.diagnosis.row import TuningState
+from trimtab.diagnosis.records import TuningState
 from trimtab.facts import Facts, inspect, kernel, situation
 from trimtab.host import SnapshotHost
 from trimtab.knobs import Sysctl, Sysfs

@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.trees import WRITES, WritableHost, tree
 from trimtab.host import Host, LocalHost
-from trimtab.host_settings import applied
+from trimtab.host_settings import applied_settings
 from trimtab.model import HostWrite
 
 CALLS = ("fsync", "ftruncate", "replace", "unlink", "rmdir", "mkdir", "symlink", "fchmod")
@@ -85,10 +85,10 @@ def operate(
     """Do what is to be interrupted."""
     state, lock = folder / "state", folder / "lock"
     if operation == "rollback":
-        assert applied.rollback(host, folder=state, lock=lock) == ()
+        assert applied_settings.rollback(host, folder=state, lock=lock) == ()
     else:
         chosen = OTHER if operation == "replace" else writes
-        applied.apply(chosen, host, label=operation, folder=state, lock=lock)
+        applied_settings.apply(chosen, host, label=operation, folder=state, lock=lock)
 
 
 def in_child(
@@ -123,15 +123,15 @@ def main(root: Path, operation: str) -> int:
         if operation != "apply":
             operate("apply", host, folder)
         lived = in_child(partial(WritableHost, folder / "host"), step, operation, folder)
-        applied.status(host, folder=folder / "state")
+        applied_settings.status(host, folder=folder / "state")
         if step % 2 and operation == "apply":  # to apply again is a way out, too
             operate("apply", host, folder)
-            assert applied.status(host, folder=folder / "state").stands
-        said = applied.rollback(host, folder=folder / "state", lock=folder / "lock")
+            assert applied_settings.status(host, folder=folder / "state").stands
+        said = applied_settings.rollback(host, folder=folder / "state", lock=folder / "lock")
         assert said == (), f"step {step}: {said}"
         after = host.image()
         assert after == before, f"step {step}: {set(after.items()) ^ set(before.items())}"
-        assert not (folder / "state" / applied.JOURNAL).exists()
+        assert not (folder / "state" / applied_settings.JOURNAL).exists()
         shutil.rmtree(folder)
         if lived:
             return step - 1
@@ -146,7 +146,7 @@ def really(root: Path, operation: str, writes: Sequence[HostWrite]) -> int:
         if operation == "rollback":
             operate("apply", host, root, writes)
         lived = in_child(RealHost, step, operation, root, writes)
-        said = applied.rollback(host, folder=root / "state", lock=root / "lock")
+        said = applied_settings.rollback(host, folder=root / "state", lock=root / "lock")
         after = {path: host.read(path) for path in before}
         assert said == (), f"step {step}: {said}"
         assert after == before, f"step {step}: {after}"

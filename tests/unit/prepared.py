@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trimtab.host import SnapshotHost
-from trimtab.prepare import examine
+from trimtab.prepare import examination
 from trimtab.prepare.journal import Journal
-from trimtab.prepare.perform import MachineWriter
+from trimtab.prepare.machine_writer import MachineWriter
 from trimtab.prepare.step import MachineScene
 from trimtab.prepare.target import TARGETS, PrepareOptions
 
@@ -57,7 +57,7 @@ class Machine:
 
     def scene(self, target: str = "cpu", **wish: str) -> MachineScene:
         wanted = PrepareOptions(TARGETS[target], **wish)
-        return examine.scene_of(self.host, wanted, target, "", local=False)
+        return examination.scene_of(self.host, wanted, target, "", local=False)
 
     def hands(self) -> MachineWriter:
         return MachineWriter(self.host, self.journal, run=self.run, root=self.root)

@@ -45,15 +45,18 @@ PURE_FILES = (
     "measurement/comparison_table.py",
     "report/headline.py",
     "report/summary.py",
-    "report/why.py",
+    "report/tuning_evidence.py",
     "host_settings/render.py",
-    *(f"prepare/{name}.py" for name in ("change", "matrix", "mirrors", "recipe", "target")),
+    *(f"prepare/{name}.py" for name in ("mirrors", "step", "target", "version_matrix")),
     "load/sse.py",
     "load/guards.py",
     "load/requests.py",
     "load/saturation.py",
-    *(f"oracle/{name}.py" for name in ("effective", "judge", "messages", "model", "settings")),
-    *(f"oracle/audit/{name}.py" for name in ("cases", "compare", "matrix", "probes", "reference")),
+    *(
+        f"oracle/{name}.py"
+        for name in ("effective_values", "judge", "messages", "model", "settings")
+    ),
+    *(f"oracle/audit/{name}.py" for name in ("cases", "matrix", "predictions", "probes")),
     "oracle/output.py",
 )
 MOST_LINES = 500
@@ -113,6 +116,10 @@ def pure_files() -> list[Path]:
         for path in sources()
         if part(path) in PURE or str(path.relative_to(ROOT)) in PURE_FILES
     ]
+
+
+def test_every_pure_file_is_there() -> None:
+    assert [name for name in PURE_FILES if not (ROOT / name).is_file()] == []
 
 
 @pytest.mark.parametrize("path", pure_files(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -17,7 +17,7 @@ from trimtab.cli.app import app
 from trimtab.emulator import LABEL, build, environments
 from trimtab.emulator.machine import EmulatedMachine
 from trimtab.engines import ascend_emulator
-from trimtab.environments import distributions, installing, managed
+from trimtab.environments import distributions, installer, managed_environment
 from trimtab.errors import EngineInstallError, StudyError, UsageError
 from trimtab.profiles.profile import EngineId, read_profile, write_profile
 from trimtab.study.options import Options, parse_tries, resolve_objectives
@@ -185,7 +185,7 @@ class Pip:
 
 
 def put(pip: Pip) -> Path:
-    return managed.install(environments.engine(), run=pip, free=lambda _: 10**12)
+    return managed_environment.install(environments.engine(), run=pip, free=lambda _: 10**12)
 
 
 def test_it_is_installed_from_a_lock_with_hashes(
@@ -231,7 +231,9 @@ def test_a_machine_without_wheels(
 def test_another_python_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributions, "version", lambda python: (3, 12))
     with pytest.raises(UsageError, match=r"needs Python 3\.11, but .* is 3\.12: name another"):
-        managed.install(environments.engine(), "python3", run=Pip(), free=lambda _: 10**12)
+        managed_environment.install(
+            environments.engine(), "python3", run=Pip(), free=lambda _: 10**12
+        )
 
 
 @pytest.mark.parametrize("version", ["", "2.13", "latest", "2.13.0; rm"])
@@ -247,7 +249,7 @@ def beside(
     monkeypatch.setattr(build, "libraries", lambda site: tmp_path / "libraries")
     said: list[str] = []
     recipe = environments.torch_npu(version)
-    managed.install(recipe, run=pip, free=lambda _: 10**12, progress=said.append)
+    managed_environment.install(recipe, run=pip, free=lambda _: 10**12, progress=said.append)
     calls = [call.partition("--disable-pip-version-check ")[2] for call in pip.calls]
     return [one for one in calls if one], said
 
@@ -318,11 +320,13 @@ def test_the_command_makes_an_environment_beside(
 ) -> None:
     made: list[tuple[str, str | None]] = []
 
-    def install(recipe: managed.Recipe, python: str | None, progress: installing.Say) -> Path:
+    def install(
+        recipe: managed_environment.Recipe, python: str | None, progress: installer.Say
+    ) -> Path:
         made.append((recipe.name, python))
         return recipe.python
 
-    monkeypatch.setattr(managed, "install", install)
+    monkeypatch.setattr(managed_environment, "install", install)
     words = ("ascend-emulator", "--torch-npu", "2.9.0.post9", "--engine-python", "python3.11")
     said = command(*words)
     assert made == [("torch-npu-2.9.0.post9", "python3.11")]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from trimtab.cli import capacity_run
 from trimtab.errors import UsageError
-from trimtab.load.marks import GiveUp
 from trimtab.load.presets import PRESETS
 from trimtab.load.runner import LoadResult
+from trimtab.load.start_marks import GiveUp
 from trimtab.load.workload import Workload, load_workload
 from trimtab.measurement.capacity import (
     LENGTH,

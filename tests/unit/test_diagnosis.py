@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from trimtab import diagnosis
-from trimtab.diagnosis import allocator, live, machine, table
-from trimtab.diagnosis.live import read_in_time
-from trimtab.diagnosis.row import Allocator, DiagnosisView, TuningDiagnosis, TuningState
+from trimtab.diagnosis import allocator, live_process, machine, table
+from trimtab.diagnosis.live_process import read_in_time
+from trimtab.diagnosis.records import Allocator, DiagnosisView, TuningDiagnosis, TuningState
 from trimtab.errors import HostError
 from trimtab.host import LocalHost
-from trimtab.lint.interest import is_serving_variable
+from trimtab.lint.serving_variables import is_serving_variable
 from trimtab.model import Process
 
 
@@ -111,7 +111,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 def test_a_live_process_is_read(child: subprocess.Popen[bytes]) -> None:
     base = here()
     tree = [Process(child.pid, 1, "api", "vllm", ("python", "/x/vllm", "serve", "m", "-tp", "2"))]
-    seen = live.view(base, LocalHost(), tree, dict, "")
+    seen = live_process.view(base, LocalHost(), tree, dict, "")
     one = seen.processes[0]
     assert one.scene.text("TASK_QUEUE_ENABLE") == "2"
     assert one.scene.argv == ("vllm", "serve", "m", "-tp", "2")
@@ -128,15 +128,15 @@ def test_a_live_process_is_read(child: subprocess.Popen[bytes]) -> None:
 
 def test_a_process_that_is_gone_is_told_as_unread() -> None:
     tree = [Process(2**22 - 3, 1, "worker", "VLLM::Worker", ())]
-    seen = live.view(here(), LocalHost(), tree, dict, "")
+    seen = live_process.view(here(), LocalHost(), tree, dict, "")
     assert any("No such" in reason for reason in seen.unread)
 
 
 def test_roles_that_differ_are_named(child: subprocess.Popen[bytes]) -> None:
     seen = here(TASK_QUEUE_ENABLE="1").processes[0]
     tree = [Process(child.pid, 1, "api", "vllm", ("vllm", "serve", "m"))]
-    other = live.view(here(), LocalHost(), tree, dict, "").processes[0]
-    said = live.differences((seen, other), is_serving_variable)
+    other = live_process.view(here(), LocalHost(), tree, dict, "").processes[0]
+    said = live_process.differences((seen, other), is_serving_variable)
     assert len(said) == 1
     assert "'1' in this environment" in said[0]
     assert f"'2' in api {child.pid}" in said[0]
@@ -147,9 +147,9 @@ def test_a_configuration_that_the_server_overrules_has_no_effect(
 ) -> None:
     words = ("vllm", "serve", "m", "--dtype", "float32")
     tree = [Process(child.pid, 1, "api", "vllm", words)]
-    seen = live.view(here(), LocalHost(), tree, lambda: {"dtype": "torch.bfloat16"}, "")
+    seen = live_process.view(here(), LocalHost(), tree, lambda: {"dtype": "torch.bfloat16"}, "")
     assert row(seen, "dtype").state is TuningState.NO_EFFECT
-    fine = live.view(here(), LocalHost(), tree, lambda: {"dtype": "torch.float32"}, "")
+    fine = live_process.view(here(), LocalHost(), tree, lambda: {"dtype": "torch.float32"}, "")
     assert row(fine, "dtype").state is TuningState.ACTIVE
 
 

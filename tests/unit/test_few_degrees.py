@@ -20,7 +20,7 @@ from trimtab.report import Study, rows
 from trimtab.report.html import render
 from trimtab.report.summary import summary
 from trimtab.report.text import render as render_text
-from trimtab.report.why import tuning_evidence
+from trimtab.report.tuning_evidence import tuning_evidence
 from trimtab.stats.effects import Estimate
 from trimtab.study.progress import EventDisplay
 from trimtab.study.result_json import as_json

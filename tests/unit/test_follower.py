@@ -13,10 +13,10 @@ from tests.unit.answering import answer, serving
 from tests.unit.scripted import scripted
 from trimtab import engines
 from trimtab.model import Process
-from trimtab.processes.supervised import SupervisedProcess
+from trimtab.processes.supervised_process import SupervisedProcess
 from trimtab.run import verification
 from trimtab.run.verification import STEADY, EvidenceSink, FollowerState, Verification, is_follower
-from trimtab.server.attached import LiveServer
+from trimtab.server.live_server import LiveServer
 
 API = Process(1, 0, "api", "vllm", ("vllm", "serve", "m", "--headless"))
 ENGINE = Process(2, 1, "engine", "VLLM::EngineCor", ())
@@ -117,7 +117,7 @@ def test_what_could_not_be_asked_is_said(
     process = Process(1, 0, "api", "vllm", ("vllm", "serve", "m", *words))
     monkeypatch.setattr(LiveServer, "processes", lambda _: (process,))
     monkeypatch.setattr("trimtab.server.listeners._sockets", lambda _: iter(()))
-    monkeypatch.setattr("trimtab.server.attached._output_file", lambda _: None)
+    monkeypatch.setattr("trimtab.server.live_server._output_file", lambda _: None)
     observer = engines.observer("vllm")
     asked = f"the server was not asked for its configuration, because {why}"
     log = "no log was read, because the server's output goes to no file: name it with --log"

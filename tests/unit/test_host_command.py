@@ -248,7 +248,7 @@ def test_a_plan_that_apply_would_not_start_ends_with_1(
 
     monkeypatch.setattr(host_command, "_planned", elsewhere)
     monkeypatch.setattr(
-        "trimtab.host_settings.applied.apply", lambda *args, **_: made.append(args)
+        "trimtab.host_settings.applied_settings.apply", lambda *args, **_: made.append(args)
     )
     assert run(app, ["host", "apply", *words, "--state", str(tmp_path)]).exit_code == code
     assert not (made and code)

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.environments.installing import Run
+from trimtab.environments.installer import Run
 from trimtab.errors import InterpreterError, UsageError
 from trimtab.interpreters import builder, failures, options, source, store, toolchain
 from trimtab.interpreters import source as upstream

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from trimtab.errors import InterpreterError, UsageError
-from trimtab.interpreters import attest, fetching, loops, speed, store
-from trimtab.interpreters import attest as elf
-from trimtab.interpreters.attest import Attestation, Subject
+from trimtab.interpreters import attestation, loops, speed, store, uv_download
+from trimtab.interpreters import attestation as elf
+from trimtab.interpreters.attestation import Attestation, Subject
 from trimtab.interpreters.store import Record
 from trimtab.model import CheckOutcome
 
@@ -49,26 +49,26 @@ def verdicts(found: Attestation) -> dict[str, CheckOutcome]:
 
 def test_what_agrees_with_its_record_is_attested(home: Path) -> None:
     lay(home, "fast", "'--enable-optimizations' '--with-lto'", pgo=True, lto=True)
-    found = attest.attest(attest.resolve("fast"))
-    assert not attest.is_refuted(found)
+    found = attestation.attest(attestation.resolve("fast"))
+    assert not attestation.is_refuted(found)
     seen = verdicts(found)
     assert seen["PGO"] is seen["LTO"] is seen["BOLT"] is seen["SHA-256 of bin/python3.11"]
     assert seen["PGO"] is CheckOutcome.YES
     assert found.variables["OPT"] == "-O3"
-    told = "\n".join(attest.lines(found, None))
+    told = "\n".join(attestation.lines(found, None))
     assert "CONFIG_ARGS = '--enable-optimizations' '--with-lto'" in told
-    assert json.loads(json.dumps(attest.as_data(found, None)))["record"]["name"] == "fast"
+    assert json.loads(json.dumps(attestation.as_data(found, None)))["record"]["name"] == "fast"
 
 
 def test_a_changed_binary_is_refuted(home: Path) -> None:
     lay(home, "fast", "--with-lto", lto=True)
     with (home / "fast" / "bin" / "python3.11").open("ab") as file:
         file.write(b"\0")
-    found = attest.attest(attest.resolve("fast"))
+    found = attestation.attest(attestation.resolve("fast"))
     assert verdicts(found)["SHA-256 of bin/python3.11"] is CheckOutcome.NO
-    assert attest.is_refuted(found)
+    assert attestation.is_refuted(found)
     (home / "fast" / "bin" / "python3.11").unlink()
-    gone = attest.attest(attest.resolve("fast"))
+    gone = attestation.attest(attestation.resolve("fast"))
     assert "no file" in gone.rows[0].observed
 
 
@@ -79,18 +79,18 @@ def test_an_optimization_that_the_record_does_not_promise_alike_is_refuted(
     home: Path, arguments: str, promised: dict[str, bool]
 ) -> None:
     lay(home, "odd", arguments, **promised)
-    assert attest.is_refuted(attest.attest(attest.resolve("odd")))
+    assert attestation.is_refuted(attestation.attest(attestation.resolve("odd")))
 
 
 def test_an_interpreter_of_somebody_else_has_no_record() -> None:
-    found = attest.attest(attest.resolve(str(REAL)))
+    found = attestation.attest(attestation.resolve(str(REAL)))
     assert verdicts(found)["record"] is CheckOutcome.UNOBSERVABLE
-    assert not attest.is_refuted(found)
+    assert not attestation.is_refuted(found)
     assert found.elf.build_id or found.elf.symbols or found.elf.needed
     with pytest.raises(UsageError, match="no program is there"):
-        attest.resolve("/nowhere/python")
+        attestation.resolve("/nowhere/python")
     with pytest.raises(UsageError, match="no Python is called 'none'"):
-        attest.resolve("none")
+        attestation.resolve("none")
 
 
 def test_what_is_no_elf_file_is_unknown(tmp_path: Path) -> None:
@@ -160,13 +160,13 @@ def test_the_loops_run_in_a_real_process() -> None:
 
 def test_the_opponent_is_a_plain_build_of_the_same_version(home: Path) -> None:
     lay(home, "fast", "--with-lto", lto=True)
-    fast = attest.resolve("fast")
+    fast = attestation.resolve("fast")
     assert speed.opponent(fast, None) is None
     lay(home, "plain")
     found = speed.opponent(fast, None)
     assert found is not None
     assert found.told == "plain"
-    assert speed.opponent(attest.resolve("plain"), None) is None
+    assert speed.opponent(attestation.resolve("plain"), None) is None
     with pytest.raises(UsageError, match="is the same interpreter"):
         speed.opponent(fast, str(home / "fast" / "bin" / "python3.11"))
 
@@ -192,18 +192,18 @@ def test_a_fetched_one_is_on_record(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_uv(tmp_path, monkeypatch, INSTALL)
-    made = fetching.fetch("3.11", "", lambda _: None)
+    made = uv_download.fetch("3.11", "", lambda _: None)
     assert (made.name, made.kind, made.version) == ("3.11-standalone", "fetched", "3.11.9")
     assert made.options == {"pgo": True, "lto": True, "bolt": False}
     record, program = store.find("3.11-standalone")
     assert record == made
     assert program.is_file()
     assert [one.name for one in store.list_records()] == [made.name]
-    assert not attest.is_refuted(attest.attest(attest.resolve(made.name)))
+    assert not attestation.is_refuted(attestation.attest(attestation.resolve(made.name)))
     (tmp_path / "path" / "uv").unlink()
-    assert fetching.fetch("3.11", "", lambda _: None) == made
+    assert uv_download.fetch("3.11", "", lambda _: None) == made
     with pytest.raises(UsageError, match="is taken by another Python"):
-        fetching.fetch("3.12", made.name, lambda _: None)
+        uv_download.fetch("3.12", made.name, lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_fetch_that_fails_is_one_line(
 ) -> None:
     with_uv(tmp_path, monkeypatch, act)
     with pytest.raises(InterpreterError, match=message) as caught:
-        fetching.fetch("3.11", "", lambda _: None)
+        uv_download.fetch("3.11", "", lambda _: None)
     assert "\n" not in str(caught.value)
     assert store.list_records() == []
 
@@ -228,6 +228,6 @@ def test_a_fetch_that_fails_is_one_line(
 def test_fetching_needs_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InterpreterError, match=r"needs uv on PATH.*pip install uv"):
-        fetching.fetch("3.11", "", lambda _: None)
+        uv_download.fetch("3.11", "", lambda _: None)
     with pytest.raises(UsageError, match=r"must be such as 3\.11"):
-        fetching.fetch("latest", "", lambda _: None)
+        uv_download.fetch("latest", "", lambda _: None)

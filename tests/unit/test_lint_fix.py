@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from trimtab.cli.app import app
 from trimtab.errors import UsageError
-from trimtab.lint import check, fix, parse_context, read, trial
+from trimtab.lint import check, fix, fix_trial, parse_context, read
 from trimtab.lint.grammar import errors
 from trimtab.model.document import Document
 from trimtab.model.finding import Finding
@@ -27,7 +27,7 @@ def find(document: Document) -> tuple[Finding, ...]:
 
 
 def fixed(name: str, text: str) -> str:
-    return trial.fix_all(read(name, text), find, lambda _: True).text
+    return fix_trial.fix_all(read(name, text), find, lambda _: True).text
 
 
 SHELL = {
@@ -222,7 +222,7 @@ def test_a_fixed_script_is_whole_and_says_the_same(parts: list[tuple[str, str]],
     text = "\n".join(wrap.format(line) for wrap, line in parts) + "\nvllm serve m --seed 1\n"
     text = text.replace("\n", end)
     before = read("a.sh", text)
-    made = trial.fix_all(before, find, lambda _: True)
+    made = fix_trial.fix_all(before, find, lambda _: True)
     after = read("a.sh", made.text)
     assert errors(after) <= errors(before)
     others = [(one.name, one.value) for one in before.settings if one.name != "VLLM_USE_V1"]
@@ -264,12 +264,12 @@ PARTS = {
 )
 def test_what_is_fixable_is_fixed_and_stays_so(name: str, text: str, end: str) -> None:
     before = read(name, text.replace("\n", end))
-    able = trial.fixable_findings(before, find(before), find)
-    made = trial.fix_all(before, find, lambda _: True)
+    able = fix_trial.fixable_findings(before, find(before), find)
+    made = fix_trial.fix_all(before, find, lambda _: True)
     assert sorted((one.rule, one.setting) for one in able) == sorted(
         (one.rule, one.setting) for one in made.fixed
     )
     after = read(name, made.text)
-    assert trial.fixable_findings(after, find(after), find) == set()
+    assert fix_trial.fixable_findings(after, find(after), find) == set()
     assert made.text.count("\n") == made.text.count(end)
     assert errors(after) <= errors(before)

@@ -11,7 +11,7 @@ from trimtab.errors import UsageError
 from trimtab.lint.images import image_situation
 from trimtab.lint.scenes import scenes
 from trimtab.model.situation import Situation
-from trimtab.rules.lives import version_in_force
+from trimtab.rules.lifetimes import version_in_force
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.model import Check, CheckKind, Settings
 from trimtab.profiles.profile import write_profile
-from trimtab.server.attached import LINE_LIMIT, LiveServer, read_ends
+from trimtab.server.live_server import LINE_LIMIT, LiveServer, read_ends
 
 STALE = (
     "(APIServer pid=4194305) INFO non-default args: {'max_num_seqs': 99}\n"

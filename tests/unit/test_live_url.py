@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.scripted import Running, scripted
-from trimtab.cli import capacity_run, live_server
+from trimtab.cli import capacity_run, remote_server
 from trimtab.cli.bench import bench
 from trimtab.engines.vllm.engine import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
@@ -43,7 +43,7 @@ def metrics(monkeypatch: pytest.MonkeyPatch, *pages: str) -> None:
 
 
 def test_a_quiet_server_is_measured(server: Running) -> None:
-    found = live_server.measure_url(server.url, OPTIONS)
+    found = remote_server.measure_url(server.url, OPTIONS)
     assert found["starts"] == 1
     values = {one["metric"]: one for one in found["metrics"]}
     assert values["output_throughput"]["value"] > 0
@@ -54,11 +54,11 @@ def test_a_server_that_works_for_others_is_refused(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        live_server, "drain", lambda url, key: isolation.drain(url, key, patience=0)
+        remote_server, "drain", lambda url, key: isolation.drain(url, key, patience=0)
     )
     metrics(monkeypatch, PAGE.format(3, 1))
     with pytest.raises(LoadFailedError, match="works on 3 requests of others"):
-        live_server.measure_url(server.url, OPTIONS)
+        remote_server.measure_url(server.url, OPTIONS)
     assert server.metric("vllm:generation_tokens_total") == 0, "no load was sent"
 
 
@@ -68,7 +68,7 @@ def test_a_server_restarted_meanwhile_is_refused(
     idle, before, after = PAGE.format(0, 1), PAGE.format(0, 1), PAGE.format(0, 2)
     metrics(monkeypatch, idle, before, after)
     with pytest.raises(LoadFailedError, match="was restarted while it was measured"):
-        live_server.measure_url(server.url, OPTIONS)
+        remote_server.measure_url(server.url, OPTIONS)
 
 
 def test_a_server_that_dies_under_load_is_said_to(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_server_that_dies_under_load_is_said_to(tmp_path: Path) -> None:
         scripted(tmp_path, {"faults": {"die_after_requests": 6}}) as server,
         pytest.raises(LoadFailedError, match="cannot be measured: "),
     ):
-        live_server.measure_url(server.url, OPTIONS)
+        remote_server.measure_url(server.url, OPTIONS)
 
 
 def test_capacity_is_refused_on_the_same_grounds(
@@ -90,9 +90,9 @@ def test_capacity_is_refused_on_the_same_grounds(
 
 def test_an_address_that_is_none_and_a_server_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="--url must be such as"):
-        live_server.measure_url("ftp://127.0.0.1:8000", OPTIONS)
+        remote_server.measure_url("ftp://127.0.0.1:8000", OPTIONS)
     with pytest.raises(ServerLostError, match=r"127\.0\.0\.1:9: connection refused: start it, or"):
-        live_server.measure_url("http://127.0.0.1:9", OPTIONS)
+        remote_server.measure_url("http://127.0.0.1:9", OPTIONS)
 
 
 def test_what_answers_but_is_no_vllm_is_told(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_what_answers_but_is_no_vllm_is_told(tmp_path: Path) -> None:
         (200, "the answer of /v1/models is no JSON: start it"),
     ):
         with answering(status) as url, pytest.raises(ServerLostError, match=says):
-            live_server.measure_url(url, OPTIONS)
+            remote_server.measure_url(url, OPTIONS)
         with answering(status) as url, pytest.raises(ServerLostError, match="/v1/models"):
             served_name(url)
 
@@ -139,11 +139,11 @@ def test_a_running_server_has_neither_a_target_nor_anything_to_resume() -> None:
 
 def test_a_path_in_the_url_is_used(server: Running) -> None:
     with pytest.raises(ServerLostError, match="/llm: /v1/models answers HTTP 404"):
-        live_server.measure_url(f"{server.url}/llm", OPTIONS)
+        remote_server.measure_url(f"{server.url}/llm", OPTIONS)
 
 
 def test_prompts_that_do_not_fit_are_refused_before_the_load(tmp_path: Path) -> None:
     with scripted(tmp_path, None, "--max-model-len", "4") as server:
         with pytest.raises(UsageError, match=r"/v1/models allows 4: lower input_tokens"):
-            live_server.measure_url(server.url, OPTIONS)
+            remote_server.measure_url(server.url, OPTIONS)
         assert server.metric("vllm:generation_tokens_total") == 0

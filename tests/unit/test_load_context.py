@@ -11,7 +11,7 @@ import pytest
 from trimtab.engines import checkpoint
 from trimtab.errors import UsageError
 from trimtab.load import files
-from trimtab.load.context import longest_request, requested_context, require_context
+from trimtab.load.context_length import longest_request, requested_context, require_context
 from trimtab.load.requests import build_requests
 from trimtab.load.workload import Workload, load_workload, validate_workload
 

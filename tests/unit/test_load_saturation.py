@@ -11,9 +11,9 @@ import pytest
 from tests.unit.scripted import scripted
 from trimtab.load import saturation
 from trimtab.load.driver import LoadRun
-from trimtab.load.marks import marks_of
 from trimtab.load.runner import run_load
 from trimtab.load.saturation import over_saturation
+from trimtab.load.start_marks import marks_of
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import RequestRecord
 

@@ -11,8 +11,8 @@ import pytest
 from tests.unit.test_capacity import Formula
 from trimtab.cli import capacity_run, measurement_run, precision
 from trimtab.errors import StudyError
-from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult
+from trimtab.load.start_marks import GiveUp
 from trimtab.load.workload import Workload
 from trimtab.measurement import blocks
 from trimtab.measurement.capacity import VERIFIED

@@ -19,14 +19,14 @@ from trimtab.emulator.tree import write_tree
 from trimtab.errors import UsageError
 from trimtab.lint import read
 from trimtab.model import Settings
-from trimtab.oracle import effective as allocator
+from trimtab.oracle import effective_values as allocator
 from trimtab.oracle import output as show
 from trimtab.oracle import settings
 from trimtab.oracle.audit.cases import CASES
-from trimtab.oracle.audit.compare import agrees, prediction
+from trimtab.oracle.audit.predictions import agrees, prediction
 from trimtab.oracle.audit.probes import entries, probes
 from trimtab.oracle.audit.table import BARE, SERVED
-from trimtab.oracle.effective import are_equivalent, effective_value
+from trimtab.oracle.effective_values import are_equivalent, effective_value
 from trimtab.oracle.executor import check_run
 from trimtab.oracle.judge import VendorSoftware, judge
 from trimtab.oracle.messages import LONGEST, is_same_message, new_warnings, one_line

@@ -22,14 +22,14 @@ from trimtab.cli.oracle_findings import machine_findings
 from trimtab.diagnosis import machine
 from trimtab.emulator import environments
 from trimtab.emulator.machine import EmulatedMachine
-from trimtab.environments import managed
+from trimtab.environments import managed_environment
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.model.situation import Situation
 from trimtab.oracle import vendor
 from trimtab.oracle import vendor as environment
-from trimtab.oracle.ask import Oracle
 from trimtab.oracle.model import Conflict, Handling, OracleReply, OracleSetting, SettingReply
+from trimtab.oracle.oracle import Oracle
 from trimtab.oracle.output import findings
 from trimtab.oracle.settings import OracleTarget, matches_version, oracle_target
 
@@ -318,7 +318,9 @@ def test_the_emulators_own_stands_in_for_what_is_not_there(
 ) -> None:
     own = environments.engine()
     monkeypatch.setattr(
-        managed, "interpreter", lambda recipe: tmp_path if recipe.name == own.name else None
+        managed_environment,
+        "interpreter",
+        lambda recipe: tmp_path if recipe.name == own.name else None,
     )
     for version in ("", "2.13", "2.12.0", "nonsense", "2.9.0"):
         assert environment.nearest_interpreter(version) == tmp_path

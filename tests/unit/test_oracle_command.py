@@ -15,8 +15,8 @@ from trimtab.errors import EngineError, UsageError
 from trimtab.oracle import vendor
 from trimtab.oracle import vendor as environment
 from trimtab.oracle import vendor as wide_model
-from trimtab.oracle.ask import Oracle
 from trimtab.oracle.model import Handling, OracleSetting
+from trimtab.oracle.oracle import Oracle
 
 CHILD = Path(__file__).parents[1] / "servers" / "oracle_child.py"
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.prepared import Machine
 from trimtab.errors import EngineInstallError, UsageError
-from trimtab.prepare import installing, matrix, wheels
+from trimtab.prepare import install_commands, version_matrix, wheels
 from trimtab.prepare.emit import emit
 from trimtab.prepare.step import CheckState, CommandRun, StepFinding
 from trimtab.prepare.steps import STEPS, select_steps
@@ -30,10 +30,10 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def installed(machine: Machine, kind: str, release: str = matrix.NEWEST) -> None:
+def installed(machine: Machine, kind: str, release: str = version_matrix.NEWEST) -> None:
     """Put an environment there whose vllm-ascend is built for a kind of chip."""
     machine.put("/opt/vllm/bin/python", "")
-    row = matrix.ASCEND[release]
+    row = version_matrix.ASCEND[release]
     versions = {"vllm": f"{row.vllm}+empty", "vllm_ascend": release, "torch_npu": row.torch_npu}
     for name, version in versions.items():
         machine.put(f"{SITE}/{name}-{version}.dist-info/METADATA", "")
@@ -94,19 +94,19 @@ def test_a_wrong_build_is_installed_anew(machine: Machine) -> None:
 
 @pytest.mark.parametrize(("release", "kind"), [("0.23.0", "A2"), ("0.12.0rc1", "_910B")])
 def test_the_names_of_the_kinds_by_release(release: str, kind: str) -> None:
-    row = matrix.ASCEND[release]
+    row = version_matrix.ASCEND[release]
     versions = {"vllm-ascend": release, "vllm": row.vllm, wheels.KEY: kind}
-    assert matrix.refusals(TARGETS["ascend-a2"], versions) == ()
-    (sentence,) = matrix.refusals(TARGETS["ascend-310p"], versions)
+    assert version_matrix.refusals(TARGETS["ascend-a2"], versions) == ()
+    (sentence,) = version_matrix.refusals(TARGETS["ascend-310p"], versions)
     assert sentence.startswith("vllm-ascend is built for A2 here, and refuses to start on 310P")
 
 
 @pytest.mark.parametrize("target", ASCEND)
-@pytest.mark.parametrize("release", matrix.ASCEND)
+@pytest.mark.parametrize("release", version_matrix.ASCEND)
 def test_only_what_is_for_the_chip_is_installed(target: str, release: str) -> None:
     said = [
         words
-        for words in installing.commands(TARGETS[target], release, "python3", "/opt/vllm")
+        for words in install_commands.commands(TARGETS[target], release, "python3", "/opt/vllm")
         if "--no-deps" in words
     ]
     if target == "ascend-a2":
@@ -165,7 +165,7 @@ def test_the_build_runs_with_canns_variables(tmp_path: Path) -> None:
         (cann / name / "set_env.sh").write_text(
             f'[[ $# -eq 0 ]] || return 1\nexport SEEN="${{SEEN}}{name};"\n'
         )
-    program = installing._IN_CANN.replace("/usr/local/Ascend", str(cann))
+    program = install_commands._IN_CANN.replace("/usr/local/Ascend", str(cann))
     shown = 'echo "$1|$SEEN|$SOC_VERSION|${PATH%%:*}|${LD_LIBRARY_PATH}"'
     words = ("bash", "-c", program, "in-cann", "/e/bin", "env", "SOC_VERSION=s", "sh", "-c", shown)
     done = subprocess.run([*words, "x", "a b"], check=True, capture_output=True, text=True)
@@ -206,7 +206,7 @@ esac
 def played(folder: Path, target: PrepareTarget) -> list[str]:
     """Return the emitted lines of the engine, with CANN and the interpreter played in a folder."""
     versions = folder / "versions"
-    for name, version in installing.versions(target, matrix.NEWEST).items():
+    for name, version in install_commands.versions(target, version_matrix.NEWEST).items():
         info = versions / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(
@@ -219,8 +219,8 @@ def played(folder: Path, target: PrepareTarget) -> list[str]:
     python = folder / "bin/python"
     python.write_text(_PIP.replace("PLAYED", str(versions)).replace("REAL", sys.executable))
     python.chmod(0o755)
-    lines = installing.lines(target, matrix.NEWEST, str(folder / "env"))
-    values = {name: default for name, _, default in installing.arguments(target)}
+    lines = install_commands.lines(target, version_matrix.NEWEST, str(folder / "env"))
+    values = {name: default for name, _, default in install_commands.arguments(target)}
     given = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
     place = str(folder / "Ascend")
     head = ["set -eu", f"PYTHON={python}", *given]

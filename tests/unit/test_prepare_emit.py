@@ -17,7 +17,7 @@ from trimtab.lint import read
 from trimtab.lint.context import parse_context
 from trimtab.lint.report import FindingFilter, report_on
 from trimtab.model.finding import Severity
-from trimtab.prepare import matrix, mirrors
+from trimtab.prepare import mirrors, version_matrix
 from trimtab.prepare.emit import emit
 from trimtab.prepare.step import RootScript
 from trimtab.prepare.steps import STEPS, select_steps
@@ -201,7 +201,7 @@ def test_the_emitted_mirror_does_what_the_step_does(
 
 
 def test_every_release_of_the_matrix_can_be_emitted() -> None:
-    for release in matrix.ASCEND:
+    for release in version_matrix.ASCEND:
         assert f"vllm-ascend=={release}" in text(
             "shell", "ascend-a2", "openeuler", release=release
         )
@@ -210,11 +210,11 @@ def test_every_release_of_the_matrix_can_be_emitted() -> None:
 @pytest.mark.parametrize("target", ["cuda", "cpu"])
 def test_the_emitted_proof_is_false_where_the_versions_are_not(target: str) -> None:
     """Run the program that the script asserts versions with, over played metadata."""
-    from trimtab.prepare import installing
+    from trimtab.prepare import install_commands
 
-    release = matrix.NEWEST
-    wanted = installing.versions(TARGETS[target], release)
-    program = installing._asserted(TARGETS[target], release)
+    release = version_matrix.NEWEST
+    wanted = install_commands.versions(TARGETS[target], release)
+    program = install_commands._asserted(TARGETS[target], release)
     play = "import importlib.metadata as n; n.version = {}.__getitem__\n"
     for versions, code in (
         (wanted, 0),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from trimtab.engines.vllm import install
-from trimtab.prepare import matrix
+from trimtab.prepare import version_matrix
 from trimtab.prepare.target import TARGETS
 
 A2, P310, CUDA, CPU = (TARGETS[one] for one in ("ascend-a2", "ascend-310p", "cuda", "cpu"))
 
 
 def whole(release: str) -> dict[str, str]:
-    row = matrix.ASCEND[release]
+    row = version_matrix.ASCEND[release]
     low = row.pythons[0]
     return {
         "vllm-ascend": release,
@@ -25,15 +25,15 @@ def whole(release: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("release", matrix.ASCEND)
+@pytest.mark.parametrize("release", version_matrix.ASCEND)
 def test_a_whole_row_is_accepted(release: str) -> None:
-    assert matrix.refusals(A2, whole(release)) == ()
+    assert version_matrix.refusals(A2, whole(release)) == ()
 
 
 @pytest.mark.parametrize("component", ["vllm", "torch", "torch-npu", "cann"])
-@pytest.mark.parametrize("release", matrix.ASCEND)
+@pytest.mark.parametrize("release", version_matrix.ASCEND)
 def test_each_other_version_is_refused_in_one_sentence(release: str, component: str) -> None:
-    found = matrix.refusals(A2, {**whole(release), component: "1.0.0"})
+    found = version_matrix.refusals(A2, {**whole(release), component: "1.0.0"})
     assert any(component.replace("-", "_") in one.replace("-", "_") for one in found)
     assert all("\n" not in one for one in found)
 
@@ -50,14 +50,14 @@ def test_each_other_version_is_refused_in_one_sentence(release: str, component: 
     ],
 )
 def test_combinations_that_cannot_work_on_ascend(versions: dict[str, str], said: str) -> None:
-    (sentence,) = matrix.refusals(A2, versions)
+    (sentence,) = version_matrix.refusals(A2, versions)
     assert said in sentence
 
 
 def test_triton_ascend_is_refused_on_310p_alone() -> None:
     versions = {"triton-ascend": "3.2.2"}
-    assert "does not support 310P" in matrix.refusals(P310, versions)[0]
-    assert matrix.refusals(A2, versions) == ()
+    assert "does not support 310P" in version_matrix.refusals(P310, versions)[0]
+    assert version_matrix.refusals(A2, versions) == ()
 
 
 @pytest.mark.parametrize(
@@ -70,29 +70,36 @@ def test_triton_ascend_is_refused_on_310p_alone() -> None:
     ],
 )
 def test_what_is_documented_or_unknown_is_not_refused(versions: dict[str, str]) -> None:
-    assert matrix.refusals(A2, versions) == ()
+    assert version_matrix.refusals(A2, versions) == ()
 
 
 def test_without_an_npu() -> None:
-    assert "needs driver 580" in matrix.refusals(CUDA, {"driver": "570.133.20"})[0]
+    assert "needs driver 580" in version_matrix.refusals(CUDA, {"driver": "570.133.20"})[0]
     assert (
-        matrix.refusals(CUDA, {"driver": "580.65.06", "vllm": "0.32.0", "torch": "2.13.0"}) == ()
+        version_matrix.refusals(CUDA, {"driver": "580.65.06", "vllm": "0.32.0", "torch": "2.13.0"})
+        == ()
     )
-    assert "cannot load torch" in matrix.refusals(CUDA, {"vllm": "0.32.0", "torch": "2.10.0"})[0]
-    assert "another one" in matrix.refusals(CPU, {"vllm": "0.32.0", "torch": "2.13.0+cu130"})[0]
-    assert matrix.refusals(CPU, {**install.PINS, "python": "3.11"}) == ()
+    assert (
+        "cannot load torch"
+        in version_matrix.refusals(CUDA, {"vllm": "0.32.0", "torch": "2.10.0"})[0]
+    )
+    assert (
+        "another one"
+        in version_matrix.refusals(CPU, {"vllm": "0.32.0", "torch": "2.13.0+cu130"})[0]
+    )
+    assert version_matrix.refusals(CPU, {**install.PINS, "python": "3.11"}) == ()
 
 
 @pytest.mark.parametrize(
     ("cann", "python", "release"),
     [
-        (None, "3.12", matrix.NEWEST),
+        (None, "3.12", version_matrix.NEWEST),
         ("9.1.0", "3.12", "0.23.0"),
         ("9.0.1", "3.11", "0.22.1rc1"),
         ("8.5.0", "3.11", "0.19.1rc1"),
         ("8.5.0", "3.12", "0.19.1rc1"),
-        ("7.0.0", "", matrix.NEWEST),
+        ("7.0.0", "", version_matrix.NEWEST),
     ],
 )
 def test_the_release_follows_the_machine(cann: str | None, python: str, release: str) -> None:
-    assert matrix.release_for(cann, python) == release
+    assert version_matrix.release_for(cann, python) == release

@@ -10,7 +10,7 @@ import pytest
 
 from trimtab.facts import python_build
 from trimtab.facts.python_build import PythonBuild
-from trimtab.prepare import installing, interpreters, matrix
+from trimtab.prepare import install_commands, interpreters, version_matrix
 from trimtab.prepare.step import BuildArgument, RootScript
 from trimtab.prepare.steps import select_steps
 from trimtab.prepare.steps.python import judge
@@ -144,7 +144,7 @@ def test_another_value_is_refused(tmp_path: Path) -> None:
 
 def test_one_that_does_not_fit_gives_the_newest_that_does(tmp_path: Path) -> None:
     played = Played(tmp_path)
-    (low, high) = matrix.pythons(TARGETS["cpu"])
+    (low, high) = version_matrix.pythons(TARGETS["cpu"])
     assert f"{high[0]}.{high[1] - 1}" == NEWEST
     old = "import sys; sys.version_info = (3, 9, 0)\n$1"
     text = (tmp_path / "plain").read_text().replace("\n$1", f"; {old}")
@@ -197,7 +197,7 @@ def test_the_distributions_own_is_known(base: str, warned: bool) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_fetched_one_is_taken_before_anything_is_installed(target: str) -> None:
     """Each script of a Dockerfile chooses anew: an ARG cannot be changed by an earlier one."""
-    lines = installing.lines(TARGETS[target], matrix.NEWEST, "/opt/vllm")
+    lines = install_commands.lines(TARGETS[target], version_matrix.NEWEST, "/opt/vllm")
     assert lines[0] == interpreters.CHOICE
     assert lines[1].startswith('"${PYTHON}" -m venv ')
     base = BASES["openeuler"]
@@ -221,7 +221,9 @@ def test_an_environment_of_another_interpreter_is_not_taken_where_one_was_asked_
     (tmp_path / "one").chmod(0o755)
     (tmp_path / "two").symlink_to("one")
     own.symlink_to(tmp_path / "one")
-    test = f"set -u; {installing.proof(target, matrix.NEWEST, str(tmp_path / 'env'))}"
+    test = (
+        f"set -u; {install_commands.proof(target, version_matrix.NEWEST, str(tmp_path / 'env'))}"
+    )
     for name, asked, code in (
         ("two", "fetch", 0),
         (sys.executable, "fetch", 1),

@@ -12,8 +12,8 @@ from tests.unit.prepared import SITE, SOURCES_PATH, Machine, package
 from trimtab.errors import EngineInstallError, HostError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.interpreters import store
-from trimtab.prepare import examine, installed, interpreters, system
-from trimtab.prepare.perform import perform
+from trimtab.prepare import examination, interpreters, package_database, system
+from trimtab.prepare.machine_writer import perform
 from trimtab.prepare.step import (
     CheckState,
     CommandRun,
@@ -52,7 +52,7 @@ def test_the_order() -> None:
 
 @pytest.mark.parametrize("name", sorted(path.name for path in HOSTS.iterdir()))
 def test_every_check_answers_on_every_captured_machine(name: str) -> None:
-    seen = examine.scene_of(SnapshotHost(HOSTS / name), None, "cpu", "", local=False)
+    seen = examination.scene_of(SnapshotHost(HOSTS / name), None, "cpu", "", local=False)
     for target, one in itertools.product(TARGETS.values(), STEPS):
         scene = replace(seen, wish=PrepareOptions(target))
         finding = one.check(scene)
@@ -76,7 +76,7 @@ def test_every_check_answers_on_every_captured_machine(name: str) -> None:
     ],
 )
 def test_devices(name: str, target: str, state: CheckState, said: str) -> None:
-    scene = examine.scene_of(SnapshotHost(HOSTS / name), None, target, "", local=False)
+    scene = examination.scene_of(SnapshotHost(HOSTS / name), None, target, "", local=False)
     finding = step("devices").check(scene)
     assert finding.state is state
     assert said in finding.sentence
@@ -87,7 +87,7 @@ def test_devices(name: str, target: str, state: CheckState, said: str) -> None:
     [("a3", "ascend-a3"), ("310p", "ascend-310p"), ("cuda", "cuda"), ("debian-vm", "cpu")],
 )
 def test_the_target_is_what_the_devices_show(name: str, target: str) -> None:
-    scene = examine.scene_of(SnapshotHost(HOSTS / name), None, "", "", local=False)
+    scene = examination.scene_of(SnapshotHost(HOSTS / name), None, "", "", local=False)
     assert scene.wish.target is TARGETS[target]
 
 
@@ -161,7 +161,7 @@ def test_the_cpu_engine_is_the_managed_one(machine: Machine, home: Path) -> None
 
 
 def test_an_engine_that_cannot_work_is_refused_before_a_download() -> None:
-    scene = examine.scene_of(SnapshotHost(HOSTS / "a3"), None, "ascend-a3", "", local=False)
+    scene = examination.scene_of(SnapshotHost(HOSTS / "a3"), None, "ascend-a3", "", local=False)
     with pytest.raises(EngineInstallError, match=r"no builds for Python 3\.12") as caught:
         step("engine").changes(scene)
     assert "\n" not in str(caught.value)
@@ -226,7 +226,7 @@ def test_the_interpreter(machine: Machine, python: str, state: CheckState) -> No
 
 
 def test_an_interpreter_is_made_where_it_does_not_fit(machine: Machine, home: Path) -> None:
-    scene = examine.scene_of(SnapshotHost(HOSTS / "a3"), None, "ascend-a3", "", local=False)
+    scene = examination.scene_of(SnapshotHost(HOSTS / "a3"), None, "ascend-a3", "", local=False)
     (change,) = step("python").changes(scene)
     assert isinstance(change, CommandRun)
     assert change.folder == str(home / "data/trimtab/pythons/prepared-3.11")
@@ -260,7 +260,7 @@ def test_names_of_packages() -> None:
 
 def test_a_database_of_packages() -> None:
     text = package("whole") + package("half", "install reinstreq half-installed")
-    assert installed.parse_dpkg(text) == {"whole"}
+    assert package_database.parse_dpkg(text) == {"whole"}
 
 
 @pytest.mark.parametrize(

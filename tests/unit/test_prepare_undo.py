@@ -13,9 +13,9 @@ import pytest
 
 from tests.unit.prepared import SITE, SOURCES, SOURCES_PATH, Machine
 from trimtab.errors import HostError
-from trimtab.prepare import perform as files
+from trimtab.prepare import machine_writer as files
 from trimtab.prepare.journal import Journal
-from trimtab.prepare.perform import perform
+from trimtab.prepare.machine_writer import perform
 from trimtab.prepare.step import (
     CommandRun,
     EngineInstallation,
@@ -179,7 +179,7 @@ os.fsync, os.replace, os.rename = map(watched, (os.fsync, os.replace, os.rename)
 Path.replace, Path.mkdir = watched(Path.replace), watched(Path.mkdir)
 from tests.unit import prepared
 from tests.unit.test_prepare_undo import INSTALL, MAKE, MOVE
-from trimtab.prepare.perform import perform
+from trimtab.prepare.machine_writer import perform
 machine = prepared.Machine.__new__(prepared.Machine)
 from trimtab.host import SnapshotHost
 from trimtab.prepare.journal import Journal

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.errors import StudyError
-from trimtab.storage import atomic
+from trimtab.storage import atomic_files
 
 ROOT = os.geteuid() == 0
 STRANGER = 65534
@@ -29,7 +29,7 @@ def study(tmp_path: Path) -> Path:
 
 
 def require(study: Path) -> None:
-    atomic.require_own(study, linked="compiled")
+    atomic_files.require_own(study, linked="compiled")
 
 
 def test_a_folder_of_the_caller_is_taken(study: Path) -> None:
@@ -75,7 +75,7 @@ def test_links_in_what_engines_compile_are_usual(study: Path) -> None:
     (study / "compiled" / "deep" / "latest").symlink_to("model.so")
     require(study)
     with pytest.raises(StudyError, match="is a symbolic link"):
-        atomic.require_own(study)
+        atomic_files.require_own(study)
 
 
 def test_a_pipe_is_refused_without_opening_it(study: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_write_replaces_a_link_and_leaves_its_target(tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_text("precious")
     (tmp_path / "plan.json").symlink_to(target)
-    atomic.write(tmp_path / "plan.json", "{}")
+    atomic_files.write(tmp_path / "plan.json", "{}")
     assert target.read_text() == "precious"
     assert not (tmp_path / "plan.json").is_symlink()
     assert (tmp_path / "plan.json").read_text() == "{}"
@@ -105,10 +105,10 @@ def test_a_write_replaces_a_link_and_leaves_its_target(tmp_path: Path) -> None:
 def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        atomic.write(tmp_path / "a", b"x")
-        atomic.write(tmp_path / "b", b"x", mode=0o755)
-        atomic.private_folder(tmp_path / "state")
-        atomic.private_folder(tmp_path / "state")
+        atomic_files.write(tmp_path / "a", b"x")
+        atomic_files.write(tmp_path / "b", b"x", mode=0o755)
+        atomic_files.private_folder(tmp_path / "state")
+        atomic_files.private_folder(tmp_path / "state")
     finally:
         os.umask(before)
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "b", "state")]
@@ -126,7 +126,7 @@ def test_what_was_there_stays_if_the_write_fails(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        atomic.write(path, "after")
+        atomic_files.write(path, "after")
     assert [one.name for one in tmp_path.iterdir()] == ["a"]
     assert path.read_text() == "before"
 
@@ -136,16 +136,16 @@ def test_a_private_folder_is_never_anothers(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name in ("link", "file"):
         with pytest.raises(StudyError, match="must be a folder of your own"):
-            atomic.private_folder(tmp_path / name)
+            atomic_files.private_folder(tmp_path / name)
 
 
 def test_the_umask_keeps_others_from_writing() -> None:
     before = os.umask(0o000)
     try:
-        atomic.restrict_umask()
+        atomic_files.restrict_umask()
         assert os.umask(0) == 0o022
         os.umask(0o077)
-        atomic.restrict_umask()
+        atomic_files.restrict_umask()
         assert os.umask(0) == 0o077
     finally:
         os.umask(before)
@@ -158,15 +158,15 @@ def test_root_acts_on_no_other_users_profile(
     monkeypatch.delenv("SUDO_UID", raising=False)
     path = tmp_path / "profile.yaml"
     path.write_text("x")
-    atomic.require_trusted(path)
+    atomic_files.require_trusted(path)
     os.chown(path, STRANGER, STRANGER)
     link = tmp_path / "link.yaml"
     link.symlink_to(path)
     for one in (path, link):
         with pytest.raises(StudyError, match=f"{one} belongs to user {STRANGER}.*copy it"):
-            atomic.require_trusted(one)
+            atomic_files.require_trusted(one)
     monkeypatch.setenv("SUDO_UID", str(STRANGER))  # who typed sudo could have typed its content
-    atomic.require_trusted(path)
+    atomic_files.require_trusted(path)
 
 
 def test_nobody_acts_on_what_all_can_write(tmp_path: Path) -> None:
@@ -174,31 +174,31 @@ def test_nobody_acts_on_what_all_can_write(tmp_path: Path) -> None:
     path.write_text("x")
     path.chmod(0o666)
     with pytest.raises(StudyError, match="writable by every user"):
-        atomic.require_trusted(path)
+        atomic_files.require_trusted(path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StudyError, match="neither a file nor a folder"):
-        atomic.require_trusted(tmp_path / "pipe")
-    atomic.require_trusted(tmp_path / "missing")  # whoever reads it says so
+        atomic_files.require_trusted(tmp_path / "pipe")
+    atomic_files.require_trusted(tmp_path / "missing")  # whoever reads it says so
 
 
 @needs_root
 @pytest.mark.parametrize("name", ["", "journal.jsonl"])
 def test_a_strangers_journal_is_not_acted_upon(tmp_path: Path, name: str) -> None:
     journal = tmp_path / "host" / "journal.jsonl"
-    atomic.require_own_journal(journal)
+    atomic_files.require_own_journal(journal)
     journal.parent.mkdir()
-    atomic.require_own_journal(journal)
+    atomic_files.require_own_journal(journal)
     journal.write_text("{}\n")
     os.chown(journal.parent / name, STRANGER, STRANGER)
     with pytest.raises(StudyError, match=f"belongs to user {STRANGER}"):
-        atomic.require_own_journal(journal)
+        atomic_files.require_own_journal(journal)
 
 
 def test_a_journal_is_a_plain_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("{}\n")
     (tmp_path / "journal.jsonl").symlink_to("elsewhere")
     with pytest.raises(StudyError, match="is a symbolic link"):
-        atomic.require_own_journal(tmp_path / "journal.jsonl")
+        atomic_files.require_own_journal(tmp_path / "journal.jsonl")
     os.mkfifo(tmp_path / "run.journal")
     with pytest.raises(StudyError, match="neither a file nor a folder"):
-        atomic.require_own_journal(tmp_path / "run.journal")
+        atomic_files.require_own_journal(tmp_path / "run.journal")

@@ -82,8 +82,8 @@ def bench(
 ) -> None:
     """Measure, print, and keep everything in a folder."""
     from trimtab.cli import dry_run as intention
-    from trimtab.cli import live_server, measurement_run, terminal
-    from trimtab.cli.live_server import server_address
+    from trimtab.cli import measurement_run, remote_server, terminal
+    from trimtab.cli.remote_server import server_address
     from trimtab.cli.render import measurement
     from trimtab.study.options import Options
 
@@ -112,7 +112,7 @@ def bench(
         )
         return
     if address is not None:
-        found = live_server.measure_url(address, options)
+        found = remote_server.measure_url(address, options)
     else:
         found = measurement_run.measure_starts(target, options, starts, folder, resume=resume)
     if as_json:

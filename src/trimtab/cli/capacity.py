@@ -82,7 +82,7 @@ def capacity(
     """Search, print, and keep everything in a folder."""
     from trimtab.cli import capacity_run, terminal
     from trimtab.cli import dry_run as intention
-    from trimtab.cli.live_server import server_address
+    from trimtab.cli.remote_server import server_address
     from trimtab.study.options import Options
 
     options = Options(

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from trimtab import formatting
 from trimtab.cli import precision, terminal
-from trimtab.cli.live_server import RemoteServer
 from trimtab.cli.measurement_run import announce, open_measurement, require_place
+from trimtab.cli.remote_server import RemoteServer
 from trimtab.cli.terminal import say
 from trimtab.errors import LoadFailedError
 from trimtab.load.workload import load_workload

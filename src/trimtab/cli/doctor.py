@@ -161,25 +161,25 @@ def _interpreter_of(pid: int) -> str | None:
 
 def _live(machine: DiagnosisView, pid: int, log: Path | None) -> DiagnosisView:
     from trimtab import engines
-    from trimtab.diagnosis import live
+    from trimtab.diagnosis import live_process
     from trimtab.errors import UsageError
     from trimtab.host import LocalHost
-    from trimtab.server.attached import LiveServer
+    from trimtab.server.live_server import LiveServer
 
     server = LiveServer(pid, engines.observer("vllm"), log)
     tree = server.processes()
-    if not any(one.role in live.SERVING for one in tree):
+    if not any(one.role in live_process.SERVING for one in tree):
         raise UsageError(f"--pid {pid} is no vLLM server, and has none below it")
-    seen = live.view(machine, LocalHost(), tree, server.reported_config, server.url or "")
+    seen = live_process.view(machine, LocalHost(), tree, server.reported_config, server.url or "")
     return replace(seen, unread=(*seen.unread, *server.unread))
 
 
 def _diagnosed(view: DiagnosisView, layer: str, *, oracle: bool) -> Diagnosis:
     """Return the rows of a layer ("" for all), the findings of none, and how processes differ."""
     from trimtab import diagnosis
-    from trimtab.diagnosis import live, table
+    from trimtab.diagnosis import live_process, table
     from trimtab.errors import UsageError
-    from trimtab.lint.interest import is_serving_variable
+    from trimtab.lint.serving_variables import is_serving_variable
 
     found = diagnosis.rows(view)
     layers = sorted({row.layer for row in found})
@@ -191,7 +191,7 @@ def _diagnosed(view: DiagnosisView, layer: str, *, oracle: bool) -> Diagnosis:
 
         findings = (*findings, *machine_findings(view))
     rows = tuple(row for row in found if not layer or row.layer == layer)
-    return rows, findings, live.differences(view.processes, is_serving_variable)
+    return rows, findings, live_process.differences(view.processes, is_serving_variable)
 
 
 def _print(view: DiagnosisView, found: Diagnosis, *, everything: bool, wide: bool) -> None:
@@ -213,7 +213,7 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
     from trimtab.host import LocalHost
     from trimtab.profiles.profile import read_profile
     from trimtab.run import messages as told
-    from trimtab.server.attached import LiveServer
+    from trimtab.server.live_server import LiveServer
     from trimtab.verification.checks import refutations, verify
 
     wanted = read_profile(profile)

@@ -7,8 +7,8 @@ from typing import Any
 
 from trimtab import formatting
 from trimtab.cli import precision, terminal
-from trimtab.cli.live_server import RemoteServer
 from trimtab.cli.measurement_run import announce, announce_pair
+from trimtab.cli.remote_server import RemoteServer
 from trimtab.cli.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload

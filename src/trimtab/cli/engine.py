@@ -91,7 +91,7 @@ def _install_beside(
     engine: str, version: str, engine_python: str | None, python: str | None
 ) -> None:
     from trimtab.emulator import environments
-    from trimtab.environments import managed
+    from trimtab.environments import managed_environment
     from trimtab.errors import UsageError
 
     if engine != environments.NAME:
@@ -99,7 +99,7 @@ def _install_beside(
     if python is not None:
         raise UsageError("--torch-npu and --python make different environments: leave one out")
     recipe = environments.torch_npu(version)
-    made = managed.install(recipe, engine_python, terminal.say)
+    made = managed_environment.install(recipe, engine_python, terminal.say)
     terminal.print_line(f"{recipe.what} is ready: {made.parent.parent}")
     terminal.print_line(f"next: trimtab oracle check --torch-npu {version} --setting NAME=VALUE")
 

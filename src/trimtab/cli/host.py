@@ -110,7 +110,7 @@ def apply(
 ) -> None:
     """Plan, make, and say what was made."""
     from trimtab.host import LocalHost
-    from trimtab.host_settings import applied as held
+    from trimtab.host_settings import applied_settings as held
 
     host = LocalHost()
     made = _planned(host, profile, preset, settings or [], persist, pid, local=True)
@@ -154,7 +154,7 @@ def rollback(
     """Take everything back."""
     from trimtab.errors import UsageError
     from trimtab.host import LocalHost
-    from trimtab.host_settings import applied as held
+    from trimtab.host_settings import applied_settings as held
 
     if force and forget:
         raise UsageError("--force puts back what --forget leaves: give one of the two")
@@ -237,7 +237,7 @@ def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
 
 def _afterwards(host: Host, made: HostPlan) -> list[str]:
     """Return what to say after an apply; makes systemd read a new unit."""
-    from trimtab.host_settings import applied as held
+    from trimtab.host_settings import applied_settings as held
 
     told = {
         "": "in effect; kernel settings end with the next boot",
@@ -254,7 +254,7 @@ def _afterwards(host: Host, made: HostPlan) -> list[str]:
 def _stands(state: Path | None, *, as_json: bool) -> bool:
     from trimtab.cli.render import host as report
     from trimtab.host import LocalHost
-    from trimtab.host_settings import applied as held
+    from trimtab.host_settings import applied_settings as held
 
     found = held.status(LocalHost(), folder=_folder(state))
     if as_json:
@@ -274,7 +274,7 @@ def _folder(state: Path | None) -> Path:
     Raises:
         UsageError: what is named is no folder.
     """
-    from trimtab.host_settings import applied as held
+    from trimtab.host_settings import applied_settings as held
     from trimtab.storage import user_files
 
     if state is None:

@@ -193,14 +193,14 @@ def _finder(situation: Situation) -> Callable[[Document], Sequence[Finding]]:
 
 def _with_fixable(report: Report, documents: list[Document], situation: Situation) -> Report:
     """Return the report with the findings that ``--fix`` would mend, each tried on a copy."""
-    from trimtab.lint import fix, trial
+    from trimtab.lint import fix, fix_trial
 
     check = _finder(situation)
     fixable: set[Finding] = set()
     for document in documents:
         own = [one for one in report.findings if one.place and one.place.file == document.file]
         if fix.obstacle(Path(document.file)) is None:
-            fixable |= trial.fixable_findings(document, own, check)
+            fixable |= fix_trial.fixable_findings(document, own, check)
     return replace(report, fixable=frozenset(fixable))
 
 
@@ -208,7 +208,7 @@ def _fix(
     documents: list[Document], situation: Situation, choice: FindingFilter, *, yes: bool
 ) -> None:
     """Show the diff of the fixes, ask, write them, and say what is fixed and what remains."""
-    from trimtab.lint import fix, trial
+    from trimtab.lint import fix, fix_trial
 
     check = _finder(situation)
     planned = []
@@ -216,7 +216,7 @@ def _fix(
         path = Path(document.file)
         if not path.is_file():
             continue
-        made = trial.fix_all(document, check, choice.wants)
+        made = fix_trial.fix_all(document, check, choice.wants)
         if made.fixed and (why := fix.obstacle(path)):
             terminal.say(why)
         elif made.fixed:

@@ -19,7 +19,7 @@ from trimtab.measurement.targets import open_pair, open_target
 from trimtab.metrics.wall_time import time_breakdown
 from trimtab.model import Start
 from trimtab.search.remarks import remarks
-from trimtab.storage import atomic
+from trimtab.storage import atomic_files
 from trimtab.study import header
 from trimtab.study.folder import LEDGER, clear_wreckage, require_folder
 from trimtab.study.ledger import Ledger
@@ -210,7 +210,7 @@ def _ledger(
     from trimtab.host import LocalHost
 
     require_place(folder, resume=resume)
-    atomic.restrict_umask()
+    atomic_files.restrict_umask()
     path = folder / LEDGER
     if not resume:
         folder.mkdir(parents=True, exist_ok=True)

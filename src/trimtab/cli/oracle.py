@@ -173,7 +173,7 @@ def table_page(
 def _ask(
     python: Path, machine: EmulatedMachine, through: str, groups: list[tuple[OracleSettings, bool]]
 ) -> list[OracleReply]:
-    from trimtab.oracle.ask import Oracle
+    from trimtab.oracle.oracle import Oracle
 
     with Oracle(python, machine, through=(through,) if through else ()) as oracle:
         return [oracle.ask(givens, graph=graph) for givens, graph in groups]

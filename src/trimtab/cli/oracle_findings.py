@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from trimtab.model.document import Document, Setting
     from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
-    from trimtab.oracle.ask import Question
     from trimtab.oracle.model import OracleSettings
+    from trimtab.oracle.oracle import Question
 
 OracleOption = Annotated[
     bool,
@@ -84,7 +84,7 @@ def _question(
     models: Sequence[str] = (),
 ) -> Question:
     from trimtab.oracle import settings
-    from trimtab.oracle.ask import Question
+    from trimtab.oracle.oracle import Question
     from trimtab.oracle.settings import oracle_target
 
     graph = situation.graphs is not False and settings.captures_graphs(givens)
@@ -95,7 +95,7 @@ def _answered(questions: Sequence[Question]) -> tuple[tuple[Finding, ...], ...]:
     """Ask, say on standard error what was asked, and return the findings of each question."""
     from trimtab.errors import EngineError, UsageError
     from trimtab.oracle import vendor
-    from trimtab.oracle.ask import ask_all
+    from trimtab.oracle.oracle import ask_all
 
     try:
         if not questions:

@@ -10,7 +10,7 @@ import typer
 from trimtab.cli import terminal
 
 if TYPE_CHECKING:
-    from trimtab.prepare.perform import MachineWriter
+    from trimtab.prepare.machine_writer import MachineWriter
     from trimtab.prepare.step import MachineScene, Step
     from trimtab.prepare.target import PrepareOptions
 
@@ -103,13 +103,13 @@ def _wish(
     target: str, mirror: str, index: str, models: str, release: str, environment: str
 ) -> PrepareOptions:
     from trimtab.errors import UsageError
-    from trimtab.prepare import matrix
+    from trimtab.prepare import version_matrix
     from trimtab.prepare.target import MODELS, TARGETS, PrepareOptions, parse_address, parse_target
 
     if models not in MODELS:
         raise UsageError(f"--models must be {' or '.join(MODELS)}, but is {models!r}")
-    if release and release not in matrix.ASCEND:
-        known = ", ".join(matrix.ASCEND)
+    if release and release not in version_matrix.ASCEND:
+        known = ", ".join(version_matrix.ASCEND)
         raise UsageError(f"--release must be one of {known}, but is {release!r}")
     folder = Path(environment)
     if not folder.is_absolute() or not environment.isprintable() or ".." in folder.parts:
@@ -126,7 +126,7 @@ def _wish(
 
 def _scene(wish: PrepareOptions, target: str, python: str, snapshot: Path | None) -> MachineScene:
     from trimtab.host import Host, LocalHost, open_snapshot
-    from trimtab.prepare.examine import scene_of
+    from trimtab.prepare.examination import scene_of
     from trimtab.storage import user_files
 
     if python and snapshot is None:
@@ -143,7 +143,7 @@ def _emit(kind: str, steps: tuple[Step, ...], wish: PrepareOptions, base: str) -
 
 def _check(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
     from trimtab.cli.render import prepare as report
-    from trimtab.prepare.examine import examine
+    from trimtab.prepare.examination import examine
     from trimtab.prepare.step import CheckState
 
     found = examine(steps, scene)
@@ -160,7 +160,7 @@ def _check(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> No
 
 def _dry_run(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
     from trimtab.cli.render import prepare as report
-    from trimtab.prepare.examine import plan_step
+    from trimtab.prepare.examination import plan_step
 
     plan = [plan_step(step, scene) for step in steps]
     if as_json:
@@ -173,8 +173,8 @@ def _dry_run(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> 
 
 def _do(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
     """Do the steps in their order; each sees what the ones before it have made."""
-    from trimtab.prepare.examine import refresh
-    from trimtab.prepare.perform import perform
+    from trimtab.prepare.examination import refresh
+    from trimtab.prepare.machine_writer import perform
 
     hands = _hands()
     with hands.journal.locked():
@@ -206,6 +206,6 @@ def _undo(steps: tuple[Step, ...]) -> None:
 def _hands() -> MachineWriter:
     from trimtab.host import LocalHost
     from trimtab.prepare.journal import Journal, place
-    from trimtab.prepare.perform import MachineWriter
+    from trimtab.prepare.machine_writer import MachineWriter
 
     return MachineWriter(LocalHost(), Journal(place()), terminal.say)

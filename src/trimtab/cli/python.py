@@ -107,9 +107,9 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Fetch one."""
-    from trimtab.interpreters import fetching
+    from trimtab.interpreters import uv_download
 
-    _made(fetching.fetch(version, name, terminal.say), as_json=as_json)
+    _made(uv_download.fetch(version, name, terminal.say), as_json=as_json)
 
 
 @app.command("list", help=_LIST_HELP)
@@ -139,18 +139,18 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Attest one."""
-    from trimtab.interpreters import attest, speed
+    from trimtab.interpreters import attestation, speed
 
-    subject = attest.resolve(python)
-    found = attest.attest(subject)
+    subject = attestation.resolve(python)
+    found = attestation.attest(subject)
     other = speed.opponent(subject, against) if pairs else None
     measured = None if other is None else speed.measure(subject, other, pairs, terminal.say)
     if as_json:
-        terminal.print_json(attest.as_data(found, measured))
+        terminal.print_json(attestation.as_data(found, measured))
     else:
-        for line in attest.lines(found, measured):
+        for line in attestation.lines(found, measured):
             terminal.print_line(line)
-    if attest.is_refuted(found):
+    if attestation.is_refuted(found):
         raise typer.Exit(1)
 
 

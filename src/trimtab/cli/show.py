@@ -44,7 +44,7 @@ def show(
     """Read the study and print the part that is asked for."""
     from trimtab.errors import UsageError
     from trimtab.report import text
-    from trimtab.report.why import tuning_evidence as chain
+    from trimtab.report.tuning_evidence import tuning_evidence as chain
     from trimtab.study import artifacts
     from trimtab.study.result_json import as_json as of_study
 

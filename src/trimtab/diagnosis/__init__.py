@@ -4,7 +4,7 @@ It reads and never writes. What cannot be read is told with its reason, and noth
 a file or a command that hangs.
 """
 
-from trimtab.diagnosis.row import DiagnosisView, TuningDiagnosis, TuningState
+from trimtab.diagnosis.records import DiagnosisView, TuningDiagnosis, TuningState
 from trimtab.diagnosis.table import rows
 
 __all__ = ["DiagnosisView", "TuningDiagnosis", "TuningState", "rows"]

@@ -14,7 +14,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from trimtab.diagnosis.row import Allocator
+from trimtab.diagnosis.records import Allocator
 from trimtab.errors import HostError
 from trimtab.facts import process
 from trimtab.host import Host

@@ -11,7 +11,7 @@ from pathlib import Path
 from trimtab import facts as all_facts
 from trimtab.catalog import Scene
 from trimtab.diagnosis import allocator
-from trimtab.diagnosis.row import DiagnosisView, InspectedProcess
+from trimtab.diagnosis.records import DiagnosisView, InspectedProcess
 from trimtab.environments import distributions
 from trimtab.errors import UsageError
 from trimtab.facts import Facts, packages, python_build, situation

@@ -15,7 +15,7 @@ from dataclasses import replace
 from trimtab import rules
 from trimtab.catalog import CATALOG, Tuning
 from trimtab.diagnosis.allocator import family
-from trimtab.diagnosis.row import (
+from trimtab.diagnosis.records import (
     TROUBLE,
     Allocator,
     DiagnosisView,
@@ -29,7 +29,7 @@ from trimtab.knobs.env import name_matches
 from trimtab.knobs.server_arg import AUTO
 from trimtab.model.finding import Finding, Problem, Severity
 from trimtab.redaction import holds_secret, looks_secret
-from trimtab.rules.generic import acts, scene_value
+from trimtab.rules.entry_rules import acts, scene_value
 
 Sight = tuple[TuningState, str, str, str]
 """State, what was observed, where, what to do."""

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from trimtab.emulator import build
 from trimtab.emulator.machine import EmulatedMachine
-from trimtab.environments import managed
-from trimtab.environments.managed import Installation, Recipe
+from trimtab.environments import managed_environment
+from trimtab.environments.managed_environment import Installation, Recipe
 from trimtab.errors import EngineInstallError, UsageError
 
 NAME = "ascend-emulator"
@@ -58,7 +58,7 @@ def engine() -> Recipe:
     return Recipe(
         name=NAME,
         what="the Ascend emulator",
-        target=managed.folder(NAME),
+        target=managed_environment.folder(NAME),
         described={"lock": LOCK.read_text(encoding="utf-8"), "vllm": VLLM},
         steps={
             "environment": ("making a virtual environment", _make_environment),
@@ -91,7 +91,7 @@ def torch_npu(version: str) -> Recipe:
     return Recipe(
         name=f"torch-npu-{version}",
         what=f"torch_npu {version}",
-        target=managed.folder(f"torch-npu-{version}"),
+        target=managed_environment.folder(f"torch-npu-{version}"),
         described={"packages": wanted, **pinned},
         steps={
             "environment": ("making a virtual environment", _make_environment),
@@ -139,11 +139,13 @@ def _make_environment(job: Installation) -> None:
             f"the emulator needs glibc {_GLIBC[0]}.{_GLIBC[1]} or later (vllm-ascend's wheel is "
             f"built for it), but this machine has {libc or 'another C library'} {version}"
         )
-    managed.make_environment(job)
+    managed_environment.make_environment(job)
 
 
 def _install_locked(job: Installation) -> None:
-    managed.pip_install(job, "--no-deps", "--require-hashes", "--requirement", str(LOCK))
+    managed_environment.pip_install(
+        job, "--no-deps", "--require-hashes", "--requirement", str(LOCK)
+    )
 
 
 def _install_version(job: Installation, torch: str, version: str) -> None:
@@ -160,22 +162,24 @@ def _install_version(job: Installation, torch: str, version: str) -> None:
     python = job.site_packages.parent.name
     if lock is not None and python == LOCKED_PYTHON:
         own = []
-        managed.pip_install(job, "--no-deps", "--require-hashes", "--requirement", str(lock))
+        managed_environment.pip_install(
+            job, "--no-deps", "--require-hashes", "--requirement", str(lock)
+        )
     else:
         why = "has no lock" if lock is None else f"has a lock for {LOCKED_PYTHON}, not {python}"
         job.say(f"{job.name} {why}: pip installs what it finds, without checking hashes")
     try:
-        managed.pip_install(job, f"torch=={torch}+cpu", *own)
+        managed_environment.pip_install(job, f"torch=={torch}+cpu", *own)
     except EngineInstallError:
         job.say(f"{job.name} no build of torch {torch} for CPU: taking the one for CUDA (7 GB)")
-        managed.pip_install(job, f"torch=={torch}", *own[1:])
+        managed_environment.pip_install(job, f"torch=={torch}", *own[1:])
         if own:
-            managed.pip_install(job, "--no-deps", own[0])
+            managed_environment.pip_install(job, "--no-deps", own[0])
 
 
 def _add_metadata(job: Installation) -> None:
     if "vllm" not in job.installed():
-        managed.add_metadata(job, "vllm", VLLM)
+        managed_environment.add_metadata(job, "vllm", VLLM)
 
 
 def _prove(job: Installation) -> None:

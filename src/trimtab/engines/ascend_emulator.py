@@ -19,7 +19,7 @@ from trimtab.emulator.machine import EmulatedHost, EmulatedMachine
 from trimtab.engines import default_model
 from trimtab.engines.vllm import engine
 from trimtab.engines.vllm.engine import Vllm, VllmObserver
-from trimtab.environments import managed
+from trimtab.environments import managed_environment
 from trimtab.errors import UsageError
 from trimtab.host import Host
 
@@ -125,13 +125,13 @@ def load(name: str, python: str | None) -> AscendEmulator | None:
     Raises:
         UsageError: the description of the machine to play does not parse.
     """
-    found = managed.interpreter(environments.engine())
+    found = managed_environment.interpreter(environments.engine())
     return None if found is None else _emulator(engine.inspect(name, found))
 
 
 def install(name: str, python: str | None, progress: Callable[[str], None]) -> AscendEmulator:
     """Install the emulator's environment, unless it is there, and return the engine."""
-    found = managed.install(environments.engine(), python, progress)
+    found = managed_environment.install(environments.engine(), python, progress)
     return _emulator(engine.inspect(name, found))
 
 

@@ -21,9 +21,9 @@ from urllib.parse import unquote, urlsplit
 
 from trimtab.emulator import environments
 from trimtab.engines.vllm import install as vllm_install
-from trimtab.environments import distributions, managed
-from trimtab.environments.installing import Say
-from trimtab.environments.managed import Installation, Recipe, Step
+from trimtab.environments import distributions, managed_environment
+from trimtab.environments.installer import Say
+from trimtab.environments.managed_environment import Installation, Recipe, Step
 from trimtab.errors import EngineInstallError, UsageError
 
 MARK = "@"
@@ -41,12 +41,12 @@ _DEFAULTS: Mapping[str, Callable[[], Recipe]] = {
 
 def target(engine: str, name: str) -> Path:
     """Return the folder of the environment of ``engine`` on the interpreter ``name``."""
-    return managed.folder(f"{engine}{MARK}{name}")
+    return managed_environment.folder(f"{engine}{MARK}{name}")
 
 
 def names(engine: str) -> list[str]:
     """Return the interpreters that an environment was begun on, finished or not."""
-    found = managed.folder(engine).parent.glob(f"{engine}{MARK}*/bin/python")
+    found = managed_environment.folder(engine).parent.glob(f"{engine}{MARK}*/bin/python")
     return sorted(one.parents[1].name.partition(MARK)[2] for one in found)
 
 
@@ -92,17 +92,18 @@ def finished_environments(engine: str, where: str) -> dict[str, str]:
     if managed_one is None:
         return {}
     found = {name: target(managed_one, name) for name in names(managed_one)}
-    held = packages(managed.folder(managed_one))
+    held = packages(managed_environment.folder(managed_one))
     return {
         name: str(folder)
         for name, folder in found.items()
-        if managed.interpreter(recipe(managed_one, name)) is not None and packages(folder) == held
+        if managed_environment.interpreter(recipe(managed_one, name)) is not None
+        and packages(folder) == held
     }
 
 
 def _runs_from(engine: str, where: str) -> bool:
     """Whether a program lies in an environment of the engine, the default one or another."""
-    own = str(managed.folder(engine))
+    own = str(managed_environment.folder(engine))
     return where.startswith((f"{own}/", f"{own}{MARK}"))
 
 
@@ -115,8 +116,8 @@ def install(engine: str, interpreter: Path, name: str, say: Say) -> Path:
         UsageError: the interpreter is of a version that there is no build for.
         EngineInstallError: a step failed.
     """
-    managed.install(_DEFAULTS[engine](), None, say)
-    return managed.install(recipe(engine, name), str(interpreter), say)
+    managed_environment.install(_DEFAULTS[engine](), None, say)
+    return managed_environment.install(recipe(engine, name), str(interpreter), say)
 
 
 def packages(folder: Path) -> dict[str, str]:
@@ -138,7 +139,7 @@ def lock(job: Installation) -> None:
         return
     wanted = _wanted()
     report = _work(job) / _REPORT
-    managed.pip_install(
+    managed_environment.pip_install(
         job, "--dry-run", "--ignore-installed", "--no-deps", "--report", str(report),
         *(f"{name}=={version}" for name, version in wanted.items()),
     )  # fmt: skip
@@ -158,7 +159,7 @@ def lock_file(job: Installation) -> Path:
     minor = ".".join(map(str, distributions.version(job.python)))
     content = json.dumps([minor, _wanted()], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return managed.folder(f"{vllm_install.NAME}.locks") / f"{minor}-{key}.txt"
+    return managed_environment.folder(f"{vllm_install.NAME}.locks") / f"{minor}-{key}.txt"
 
 
 def lines_of(report: Mapping[str, Any]) -> list[str]:
@@ -176,7 +177,9 @@ def lines_of(report: Mapping[str, Any]) -> list[str]:
 
 def install_locked(job: Installation) -> None:
     """Install from the lock, each file by its checksum, and nothing else."""
-    managed.pip_install(job, "--no-deps", "--require-hashes", "--requirement", str(lock_file(job)))
+    managed_environment.pip_install(
+        job, "--no-deps", "--require-hashes", "--requirement", str(lock_file(job))
+    )
 
 
 def _install_as(default: Path, act: Callable[[Installation], None], job: Installation) -> None:
@@ -187,7 +190,7 @@ def _install_as(default: Path, act: Callable[[Installation], None], job: Install
     act(job)
     wanted = packages(default).get("setuptools")
     if wanted is not None and packages(job.target).get("setuptools") != wanted:
-        managed.pip_install(job, "--no-deps", f"setuptools=={wanted}")
+        managed_environment.pip_install(job, "--no-deps", f"setuptools=={wanted}")
 
 
 def compare(default: Path, job: Installation) -> None:
@@ -219,7 +222,7 @@ def require_engine(name: str) -> None:
 
 def _wanted() -> dict[str, str]:
     """Return what to lock: all but the metadata that the recipe adds itself."""
-    found = packages(managed.folder(vllm_install.NAME))
+    found = packages(managed_environment.folder(vllm_install.NAME))
     return {name: version for name, version in found.items() if name != "vllm"}
 
 

@@ -21,7 +21,7 @@ from trimtab.export import (
 from trimtab.export.order import Order, ParsedArtefact
 from trimtab.model import Settings
 from trimtab.profiles.profile import Profile
-from trimtab.storage import atomic
+from trimtab.storage import atomic_files
 
 __all__ = ["ALL", "FORMATS", "Artefact", "Order", "ParsedArtefact", "render", "write", "write_all"]
 
@@ -145,7 +145,7 @@ def write_file(path: Path, text: str, mode: int) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, text.encode("utf-8"), mode=mode)
+        atomic_files.write(path, text.encode("utf-8"), mode=mode)
     except OSError as error:
         raise StudyError(f"the export to {path} cannot be written: {error.strerror}") from error
     return path

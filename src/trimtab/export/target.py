@@ -33,7 +33,7 @@ from trimtab.facts import Facts, situation
 from trimtab.facts.libraries import LibraryFacts
 from trimtab.host import Host, open_snapshot
 from trimtab.model import Fact
-from trimtab.prepare import matrix
+from trimtab.prepare import version_matrix
 
 _OS = {
     False: 'ID=ubuntu\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu"\n',
@@ -79,11 +79,11 @@ def packages_of(chip: ChipImage, image: str) -> Mapping[str, str]:
     match = _TAG.match(image.rpartition("/")[2].partition(":")[2])
     version = match["version"] if match is not None else ""
     if chip.platform != "ascend":
-        vllm = version or matrix.WITHOUT_NPU["cuda"]["vllm"]
+        vllm = version or version_matrix.WITHOUT_NPU["cuda"]["vllm"]
         cpu = vllm_install.REPAIRED_VERSION.partition("+")[2]
         return {"vllm": f"{vllm}+{cpu}" if chip.platform == "cpu" else vllm}
-    release = version or matrix.NEWEST
-    row = matrix.ASCEND.get(release)
+    release = version or version_matrix.NEWEST
+    row = version_matrix.ASCEND.get(release)
     if row is None:  # the plugin's releases carry vLLM's numbers
         return {"vllm-ascend": release, "vllm": re.sub(r"(rc|\.post)\d+$", "", release)}
     return {

@@ -6,7 +6,7 @@
 of them can be shown any machine.
 """
 
-from trimtab.host.local import LocalHost
+from trimtab.host.local_host import LocalHost
 from trimtab.host.port import LIMIT, Host, command_slug, draft_path
 from trimtab.host.snapshot import SnapshotHost, open_snapshot
 

@@ -33,7 +33,7 @@ from typing import Any
 
 from trimtab import host_resources
 from trimtab.errors import HostError
-from trimtab.storage import atomic
+from trimtab.storage import atomic_files
 
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _CLOSES = ("restored", "left", "reset", "gone")
@@ -89,7 +89,7 @@ def note(journal: Path, entry: Mapping[str, Any]) -> None:
         raise HostError(f"an entry of the journal {journal} must name a place, but is {entry!r}")
     line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
     try:
-        atomic.require_own_journal(journal)
+        atomic_files.require_own_journal(journal)
         fresh = not journal.exists()
         lines = [] if fresh else journal.read_bytes().split(b"\n")
         last = lines[-1] if lines else b""
@@ -174,7 +174,7 @@ def _again(old: PendingRestore, new: PendingRestore) -> PendingRestore:
 
 def _entries(journal: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the entries, without a torn last one."""
-    atomic.require_own_journal(journal)
+    atomic_files.require_own_journal(journal)
     try:
         lines = journal.read_bytes().split(b"\n")
     except FileNotFoundError:

@@ -21,7 +21,7 @@ from trimtab.facts import Facts, situation
 from trimtab.host import Host
 from trimtab.host_resources.base import ACTIVE, INACTIVE
 from trimtab.host_resources.limits import start_ticks
-from trimtab.host_settings import persist as keep
+from trimtab.host_settings import persistence as keep
 from trimtab.knobs import Draft
 from trimtab.knobs.host import UNLIMITED
 from trimtab.model import Candidate, HostWrite, Scope, Settings, Value, candidate

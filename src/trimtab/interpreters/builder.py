@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trimtab.environments import installing
-from trimtab.environments.installing import Run, Say
+from trimtab.environments import installer
+from trimtab.environments.installer import Run, Say
 from trimtab.errors import EngineError, InterpreterError, UsageError
 from trimtab.interpreters import failures, source, store, toolchain
 from trimtab.interpreters.options import BuildOptions, check_name, check_version, minor_version
@@ -104,7 +104,7 @@ def build(
     work = store.work(name)
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with installing.installation_lock(f"Python {name}", work, say, _PATIENCE):
+        with installer.installation_lock(f"Python {name}", work, say, _PATIENCE):
             if wanted.name and (found := _present(wanted)) is not None:
                 return found
             reap_leftovers(work)
@@ -114,7 +114,7 @@ def build(
                     f"{work} must have {NEEDED_BYTES / 1e9:.0f} GB free, but has "
                     f"{room / 1e9:.1f} GB: free some space, or set XDG_DATA_HOME to another disk"
                 )
-            return _build(wanted, Site(work, run or installing.runner(work, say), say))
+            return _build(wanted, Site(work, run or installer.runner(work, say), say))
     except EngineError as error:
         raise InterpreterError(str(error)) from error
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.environments.installing import Run, Say
+from trimtab.environments.installer import Run, Say
 from trimtab.errors import InterpreterError
 from trimtab.interpreters import failures, store
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from statistics import fmean
 
 from trimtab.environments import distributions
-from trimtab.environments.installing import Say
+from trimtab.environments.installer import Say
 from trimtab.errors import HostError, InterpreterError, UsageError
 from trimtab.host import LocalHost
-from trimtab.interpreters import attest, store
-from trimtab.interpreters.attest import Subject
+from trimtab.interpreters import attestation, store
+from trimtab.interpreters.attestation import Subject
 
 PROGRAM = Path(__file__).with_name("loops.py")
 SECONDS = 1.0
@@ -76,8 +76,8 @@ def opponent(subject: Subject, against: str | None) -> Subject | None:
             and one.name != record.name
             and not any(one.options.get(word) for word in ("pgo", "lto", "bolt"))
         ]
-        return attest.resolve(plain[0]) if plain else None
-    other = attest.resolve(against)
+        return attestation.resolve(plain[0]) if plain else None
+    other = attestation.resolve(against)
     if other.program == subject.program:
         raise UsageError(f"--against {against} is the same interpreter: name another")
     own, its = (distributions.version(one.program) for one in (subject, other))

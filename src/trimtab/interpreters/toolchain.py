@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.environments.installing import Run
+from trimtab.environments.installer import Run
 from trimtab.errors import InterpreterError
 
 _OLDEST = 16

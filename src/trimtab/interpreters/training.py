@@ -17,7 +17,7 @@ from pathlib import Path
 
 from trimtab.engines import default_model
 from trimtab.engines.vllm import install
-from trimtab.environments import distributions, managed
+from trimtab.environments import distributions, managed_environment
 from trimtab.errors import UsageError
 
 _ARGS = (
@@ -98,7 +98,7 @@ def managed_training() -> Training:
     Raises:
         UsageError: the embedded engine is not installed.
     """
-    python = managed.interpreter(install.recipe())
+    python = managed_environment.interpreter(install.recipe())
     if python is None:
         raise UsageError(
             "--train serving drives the embedded engine's packages: run 'trimtab engine install "

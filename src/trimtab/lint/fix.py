@@ -1,7 +1,7 @@
 """Mechanical fixes: the edits that a finding asks for, and how a text is written back.
 
-An edit is a proposal. `trimtab.lint.trial` tries it on a copy, and refuses it where anything but
-the finding's own item would change.
+An edit is a proposal. `trimtab.lint.fix_trial` tries it on a copy, and refuses it where anything
+but the finding's own item would change.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from trimtab.lint import check
-from trimtab.lint.suppress import split, unknown_rules
+from trimtab.lint.suppression import split, unknown_rules
 from trimtab.model.document import Document, Place
 from trimtab.model.finding import Finding, Severity
 from trimtab.model.situation import Situation

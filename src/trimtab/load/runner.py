@@ -21,11 +21,11 @@ from trimtab.load.driver import Driver, LoadRun, Watch
 from trimtab.load.files import require_files
 from trimtab.load.guards import Readings, errors, shares, token_counts, void_reasons
 from trimtab.load.isolation import cache_counts, carry_over, drain, reusable_tokens
-from trimtab.load.marks import EarlyStop, GiveUp, marks_of
 from trimtab.load.prompts import Tokenize, tokenizer
 from trimtab.load.readings import HostReader, host_cpu
 from trimtab.load.records import partial_records, records_of
 from trimtab.load.requests import build_requests
+from trimtab.load.start_marks import EarlyStop, GiveUp, marks_of
 from trimtab.load.transport import event_loop
 from trimtab.load.workload import Workload
 from trimtab.metrics import aggregate, table

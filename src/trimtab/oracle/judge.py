@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from trimtab.catalog import CATALOG
-from trimtab.oracle.effective import effective_value
+from trimtab.oracle.effective_values import effective_value
 from trimtab.oracle.messages import is_same_message, new_warnings, one_line
 from trimtab.oracle.model import (
     SIZES,

@@ -27,7 +27,7 @@ from trimtab.catalog.torch_npu_versions import torch_npu as asked_versions
 from trimtab.emulator import build, chips, environments
 from trimtab.emulator.machine import EmulatedMachine
 from trimtab.engines import default_model
-from trimtab.environments import managed
+from trimtab.environments import managed_environment
 from trimtab.errors import EngineError, EngineMissingError, UsageError
 from trimtab.oracle.executor import CHILD
 from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
@@ -44,7 +44,7 @@ def interpreter(torch_npu: str = "") -> Path:
         UsageError: ``torch_npu`` is not written like a version.
     """
     recipe = environments.torch_npu(torch_npu) if torch_npu else environments.engine()
-    found = managed.interpreter(recipe)
+    found = managed_environment.interpreter(recipe)
     if found is not None:
         return found
     if recipe.name == environments.NAME:

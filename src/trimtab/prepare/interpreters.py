@@ -11,7 +11,7 @@ import sys
 from typing import Final
 
 from trimtab.interpreters import store
-from trimtab.prepare.matrix import Span
+from trimtab.prepare.version_matrix import Span
 
 UV: Final = "0.13.9"
 PLACE: Final = "/opt/trimtab-python"

@@ -26,7 +26,7 @@ from typing import Any
 import platformdirs
 
 from trimtab.errors import HostError
-from trimtab.storage import atomic
+from trimtab.storage import atomic_files
 
 FORMAT = 1
 
@@ -149,7 +149,7 @@ class Journal:
             HostError: the journal cannot be read, or a line of it is damaged.
             StudyError: another user could have written what lies beside it.
         """
-        atomic.require_own(self.folder, shared=True)
+        atomic_files.require_own(self.folder, shared=True)
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:

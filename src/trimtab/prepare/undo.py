@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Sequence
 
 from trimtab.errors import HostError
-from trimtab.prepare import installed, perform
+from trimtab.prepare import machine_writer, package_database
 from trimtab.prepare.journal import Journal, OpenChange, digest
-from trimtab.prepare.perform import MARK, MachineWriter
+from trimtab.prepare.machine_writer import MARK, MachineWriter
 
 
 class ForeignChangeError(HostError):
@@ -56,7 +56,7 @@ def _sentence(one: OpenChange) -> str:
 def _file(one: OpenChange, hands: MachineWriter) -> str:
     name = str(one.entry["path"])
     path = hands.path(name)
-    perform.clear_draft(path)
+    machine_writer.clear_draft(path)
     try:
         now = digest(path.read_bytes())
     except FileNotFoundError:
@@ -72,7 +72,7 @@ def _file(one: OpenChange, hands: MachineWriter) -> str:
         raise ForeignChangeError(
             f"{name} was left: somebody changed it since; as it was it lies in {kept}"
         )
-    perform.replace(path, hands.journal.kept(str(one.entry["backup"])))
+    machine_writer.replace(path, hands.journal.kept(str(one.entry["backup"])))
     return f"{name} is as it was before"
 
 
@@ -98,7 +98,7 @@ def _folder(one: OpenChange, hands: MachineWriter) -> str:
 
 def _packages(one: OpenChange, hands: MachineWriter) -> str:
     manager = str(one.entry["manager"])
-    now = installed.read(hands.host, manager)
+    now = package_database.read(hands.host, manager)
     if now is None:
         raise HostError("the database of the system's packages must be readable, but is not")
     env = {"DEBIAN_FRONTEND": "noninteractive"}
@@ -106,7 +106,7 @@ def _packages(one: OpenChange, hands: MachineWriter) -> str:
     if not one.whole:
         if manager == "apt":
             hands.command(("dpkg", "--configure", "-a"), env)
-            now = installed.read(hands.host, manager) or now
+            now = package_database.read(hands.host, manager) or now
         before = hands.journal.kept(str(one.entry["present"])).decode().split("\n")
         added = set(now) - set(before)
     ours = tuple(sorted(added & now))

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from trimtab.processes import procfs
 from trimtab.processes.procfs import Stat
-from trimtab.storage import atomic, user_files
+from trimtab.storage import atomic_files, user_files
 
 FILE = "running.json"
 COOKIE = "TRIMTAB_COOKIE"
@@ -55,7 +55,7 @@ def boot_id() -> str:
 
 def record(folder: Path, running: ServerRecord) -> None:
     """Write the record: complete on disk, or not there at all."""
-    atomic.write(folder / FILE, json.dumps({"format": FORMAT, **asdict(running)}))
+    atomic_files.write(folder / FILE, json.dumps({"format": FORMAT, **asdict(running)}))
 
 
 def erase(folder: Path) -> None:

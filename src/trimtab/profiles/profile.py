@@ -29,7 +29,7 @@ from trimtab.model import (
 )
 from trimtab.profiles.schema import ProfileFile, SchemaError, validate
 from trimtab.redaction import redact_plan
-from trimtab.storage import atomic, strict_yaml, user_files
+from trimtab.storage import atomic_files, strict_yaml, user_files
 
 FORMAT = 1
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
@@ -132,7 +132,7 @@ def write_profile(profile: Profile, path: Path) -> Profile:
         text = (_HEADER + strict_yaml.dump(content)).encode("utf-8")
         again = _from_file(validate(strict_yaml.load(text)))
         _require_same(again, profile)
-        atomic.write(path, text)
+        atomic_files.write(path, text)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise StudyError(f"the profile {path} cannot be written: {reason}") from error
@@ -170,7 +170,7 @@ def read_trusted_profile(path: Path) -> Profile:
         StudyError: another user could have written it.
     """
     profile = read_profile(path)
-    atomic.require_trusted(path)
+    atomic_files.require_trusted(path)
     return profile
 
 

@@ -16,7 +16,7 @@ from trimtab.report import figures, pareto, rows
 from trimtab.report import figures as timeline
 from trimtab.report.headline import headline
 from trimtab.report.study import Study
-from trimtab.storage import atomic
+from trimtab.storage import atomic_files
 
 _NEVER_RUN = (Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE)
 
@@ -42,7 +42,7 @@ def write(study: Study, path: Path) -> Path:
         StudyError: it cannot be written.
     """
     try:
-        atomic.write(path, render(study))
+        atomic_files.write(path, render(study))
     except OSError as error:
         raise StudyError(f"the report {path} cannot be written: {error.strerror}") from error
     return path

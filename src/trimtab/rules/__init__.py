@@ -12,17 +12,17 @@ from trimtab.catalog import CATALOG, Rule, Scene, Tuning
 from trimtab.model.document import Document
 from trimtab.model.finding import Finding, Hit, Severity
 from trimtab.model.situation import Situation
-from trimtab.rules import generic, versions
+from trimtab.rules import entry_rules, versions
 from trimtab.rules.arguments import ARGUMENTS
-from trimtab.rules.baked import BAKED
+from trimtab.rules.build_secrets import BAKED
 from trimtab.rules.formats import FORMATS
-from trimtab.rules.keys import KEYS
-from trimtab.rules.making import MAKING
+from trimtab.rules.json_keys import KEYS
+from trimtab.rules.launch_syntax import STARTING
 from trimtab.rules.names import NAMES
+from trimtab.rules.option_conflicts import TOGETHER
 from trimtab.rules.pipes import PIPES
 from trimtab.rules.prose import PROSE
-from trimtab.rules.starting import STARTING
-from trimtab.rules.together import TOGETHER
+from trimtab.rules.setting_syntax import MAKING
 from trimtab.rules.values import VALUES
 
 __all__ = ["all_rules", "process_findings", "text_findings", "tuning_findings"]
@@ -41,7 +41,7 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
         *(
             (rule, "")
             for rule in (
-                *generic.RULES,
+                *entry_rules.RULES,
                 versions.RULE,
                 *MAKING,
                 *BAKED,
@@ -82,7 +82,7 @@ def tuning_findings(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
         return
     found = [
         finding
-        for rule, check in (*generic.PER_TUNING, (versions.RULE, versions.check))
+        for rule, check in (*entry_rules.PER_TUNING, (versions.RULE, versions.check))
         for finding in _finished(rule, tuning.name, check(tuning, scene), scene)
     ]
     for rule in tuning.rules:

@@ -14,7 +14,7 @@ from trimtab.catalog.releases import vllm
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Place
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.rules.lives import serves, version_in_force
+from trimtab.rules.lifetimes import serves, version_in_force
 from trimtab.rules.packages import refusal_condition
 
 _UNKNOWN: Final = re.compile(r"[$`*?]|^[<\[({|…]|^\.\.\.")

@@ -20,7 +20,7 @@ from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Origin
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.rules import spelling
-from trimtab.rules.lives import life_of, serves, version_in_force
+from trimtab.rules.lifetimes import life_of, serves, version_in_force
 from trimtab.rules.packages import may_be_fork, refusal_condition
 
 _WHOLE = ("VLLM_", "TORCH_NPU_", "PYTORCH_NPU_", "TASK_QUEUE_", "CPU_AFFINITY_")

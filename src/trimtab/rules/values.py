@@ -17,7 +17,7 @@ from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Place, Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.rules import spelling
-from trimtab.rules.lives import serves, version_in_force
+from trimtab.rules.lifetimes import serves, version_in_force
 from trimtab.rules.packages import maker, refusal_condition
 
 _RECENT = "0.12.0"

@@ -8,7 +8,7 @@ from trimtab.catalog import Rule, Scene, Tuning
 from trimtab.catalog.torch_npu_versions import life, torch_npu
 from trimtab.knobs import Env, EnvList
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.rules.generic import literal_text
+from trimtab.rules.entry_rules import literal_text
 
 RULE = Rule(
     id="torch-npu-version",

@@ -14,7 +14,7 @@ from trimtab.host import Host
 from trimtab.host_settings import transaction
 from trimtab.model import HostWrite
 from trimtab.processes import procfs, recovery
-from trimtab.storage import atomic
+from trimtab.storage import atomic_files
 
 ROOT = Path("/run/trimtab")
 """Root's folder: a reboot, which undoes kernel settings, empties it too."""
@@ -41,7 +41,7 @@ def tidy(host: Host) -> tuple[str, ...]:
         StudyError: another user could have written what lies there.
     """
     said: list[str] = []
-    atomic.require_own(base())
+    atomic_files.require_own(base())
     for folder in sorted(base().glob(f"{_RUN}*")):
         if ended := recovery.reap_leftovers(folder):
             said.append(f"an earlier run left processes, which were ended: {_list(ended)}")
@@ -68,7 +68,7 @@ def temporary_writes(writes: Sequence[HostWrite], host: Host) -> Iterator[None]:
         yield
         return
     path = journal()
-    atomic.private_folder(path.parent)
+    atomic_files.private_folder(path.parent)
     with transaction.temporary_writes(writes, host, path, lock=LOCK, erase=True):
         yield
 
@@ -79,7 +79,7 @@ def record() -> Iterator[Path | None]:
     stat = procfs.read(os.getpid())
     folder = base() / f"{_RUN}{os.getpid()}-{0 if stat is None else stat.start}"
     try:
-        atomic.private_folder(base())
+        atomic_files.private_folder(base())
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError:
         yield None  # a read-only container: the keeper alone must do

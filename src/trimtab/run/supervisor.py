@@ -30,7 +30,7 @@ from contextlib import suppress
 from trimtab.engines import api_key
 from trimtab.engines.vllm import command
 from trimtab.errors import RunRefusedError
-from trimtab.processes.supervised import SupervisedProcess, describe_exit
+from trimtab.processes.supervised_process import SupervisedProcess, describe_exit
 from trimtab.run import state
 from trimtab.run.target import RunTarget
 from trimtab.run.verification import EvidenceSink, RunServerView, Verification

@@ -21,12 +21,12 @@ from trimtab.engines import Observer
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.model import Evidence, Process, Value
 from trimtab.processes import procfs
-from trimtab.processes.supervised import SupervisedProcess
+from trimtab.processes.supervised_process import SupervisedProcess
 from trimtab.run import messages
 from trimtab.run.sd_notify import Notifier
 from trimtab.run.target import RunTarget
 from trimtab.server import listeners
-from trimtab.server.attached import LiveServer, assign_roles
+from trimtab.server.live_server import LiveServer, assign_roles
 from trimtab.verification.checks import refutations, verify
 
 

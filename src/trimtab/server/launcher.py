@@ -29,11 +29,11 @@ from trimtab.knobs.protocol import PRELOAD, preload_libraries
 from trimtab.model import Plan, Process, Settings, Value
 from trimtab.processes import procfs
 from trimtab.processes.recovery import reap_leftovers
-from trimtab.processes.supervised import GRACE, SupervisedProcess
+from trimtab.processes.supervised_process import GRACE, SupervisedProcess
 from trimtab.redaction import mask_file, secret_values
 from trimtab.server import log as enginelog
-from trimtab.server.attached import assign_roles, read_ends
-from trimtab.storage import atomic
+from trimtab.server.live_server import assign_roles, read_ends
+from trimtab.storage import atomic_files
 
 _MARK: Final = ".starting"
 
@@ -170,7 +170,7 @@ def launch(
         launched = time.monotonic()
         port = _free_port()
         log = folder / LOG
-        atomic.write(log, b"")
+        atomic_files.write(log, b"")
         argv = (*plan.settings.argv, *engine.listen(port))
         try:
             kept = SupervisedProcess(

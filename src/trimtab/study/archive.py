@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from trimtab.errors import StudyError
 from trimtab.model import Advice, Conclusion, Header, Verdict
 from trimtab.report import Study
-from trimtab.storage import atomic, codec, user_files
+from trimtab.storage import atomic_files, codec, user_files
 from trimtab.study.ledger import Ledger
 
 NAME: Final = "answer.json"
@@ -70,7 +70,7 @@ def write(study: Study, folder: Path) -> None:
     path = folder / NAME
     content = {"format": FORMAT, **codec.encode(record)}
     try:
-        atomic.write(path, json.dumps(content, default=str) + "\n")
+        atomic_files.write(path, json.dumps(content, default=str) + "\n")
     except OSError as error:
         raise StudyError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -29,7 +29,7 @@ from trimtab.host import Host, LocalHost
 from trimtab.host_settings.transaction import pending_places, recover
 from trimtab.processes.recovery import reap_leftovers
 from trimtab.redaction import redact_words, restore_words
-from trimtab.storage import atomic, user_files
+from trimtab.storage import atomic_files, user_files
 from trimtab.study.engine_choice import EMBEDDED
 from trimtab.study.executors import simulated
 from trimtab.study.executors.live import COMPILED, JOURNAL, run_trial
@@ -85,12 +85,12 @@ def create(
             session.compile(()).settings
         )  # and a baseline that no artefact could carry
     folder = folder or DEFAULT_ROOT / time.strftime("%Y%m%d-%H%M%S")
-    atomic.restrict_umask()
+    atomic_files.restrict_umask()
     (folder / STARTS).mkdir(parents=True, exist_ok=True)
     kept = replace(options, baseline=redact_words(options.baseline))
     header = {"question": session.question(), "options": _plain(asdict(kept))}
     ledger = Ledger.create(folder / LEDGER, header)
-    atomic.write(folder / "study.yaml", yaml.safe_dump(header, sort_keys=False))
+    atomic_files.write(folder / "study.yaml", yaml.safe_dump(header, sort_keys=False))
     return session, ledger, folder
 
 
@@ -107,7 +107,7 @@ def reopen(
     """
     folder = folder or newest_study()
     require_folder(folder)
-    atomic.restrict_umask()
+    atomic_files.restrict_umask()
     if not (folder / LEDGER).exists():
         raise UsageError(f"{folder} holds no study to resume: start one without --resume")
     ledger = Ledger.open(folder / LEDGER)
@@ -204,7 +204,7 @@ def require_folder(folder: Path, *, shared: bool = False) -> None:
         StudyError: another user could have written what it holds.
     """
     user_files.require_folder("--study", folder)
-    atomic.require_own(folder, linked=COMPILED, shared=shared)
+    atomic_files.require_own(folder, linked=COMPILED, shared=shared)
 
 
 def clear_wreckage(folder: Path, host: Host, *, allow_host: bool) -> list[str]:

@@ -35,7 +35,7 @@ from filelock import FileLock, Timeout
 
 from trimtab.errors import StudyError
 from trimtab.model import Start
-from trimtab.storage import atomic, user_files
+from trimtab.storage import atomic_files, user_files
 from trimtab.storage.codec import decode, encode, require
 
 FORMAT: Final = 3
@@ -171,7 +171,7 @@ def _line(value: Any) -> bytes:
 def _write_new(path: Path, line: bytes) -> None:
     """Make the file whole or not at all: a torn header would be a study without a question."""
     try:
-        atomic.write(path, line)
+        atomic_files.write(path, line)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -31,7 +31,7 @@ from trimtab.knobs import (
 from trimtab.rules import all_rules
 
 
-class Source(BaseModel):
+class CatalogSource(BaseModel):
     """Where a fact was published."""
 
     model_config = ConfigDict(extra="forbid")
@@ -39,7 +39,7 @@ class Source(BaseModel):
     where: str
 
 
-class Related(BaseModel):
+class CatalogRelation(BaseModel):
     """Another entry, and why the two belong together or do not."""
 
     model_config = ConfigDict(extra="forbid")
@@ -83,8 +83,8 @@ class Entry(BaseModel):
     may_change_answers: list[str | int | float | bool | None] = Field(
         description="Values that are tested only when the entry is named with --only."
     )
-    conflicts: list[Related]
-    requires: list[Related]
+    conflicts: list[CatalogRelation]
+    requires: list[CatalogRelation]
     rules: list[Trap]
     verified: str
     executed: str = Field(description="Whether the vendors' code was asked; empty off Ascend.")
@@ -93,7 +93,7 @@ class Entry(BaseModel):
     superseded_by: str
     inert: str = Field(description="Why nothing reads it any more.")
     package: str
-    sources: list[Source]
+    sources: list[CatalogSource]
 
 
 class Listing(BaseModel):
@@ -127,7 +127,8 @@ def entry(tuning: Tuning) -> Entry:
         may_change_answers=list(tuning.lowers_fidelity),
         conflicts=[_related(tuning, name) for name in rivals(tuning)],
         requires=[
-            Related(name=one.name, sentence=one.sentence, fatal=False) for one in tuning.requires
+            CatalogRelation(name=one.name, sentence=one.sentence, fatal=False)
+            for one in tuning.requires
         ],
         rules=[_trap(rule) for rule in tuning.rules],
         verified=verification_words(tuning),
@@ -137,7 +138,7 @@ def entry(tuning: Tuning) -> Entry:
         superseded_by=tuning.superseded_by,
         inert=tuning.inert,
         package=tuning.package,
-        sources=[Source(title=one.title, where=one.where) for one in tuning.sources],
+        sources=[CatalogSource(title=one.title, where=one.where) for one in tuning.sources],
     )
 
 
@@ -149,10 +150,10 @@ def rivals(tuning: Tuning) -> Iterator[str]:
             yield other.name
 
 
-def _related(tuning: Tuning, name: str) -> Related:
+def _related(tuning: Tuning, name: str) -> CatalogRelation:
     both = ((tuning, name), (CATALOG[name], tuning.name))
     one = next(r for side, other in both for r in side.conflicts if r.name == other)
-    return Related(name=name, sentence=one.sentence, fatal=one.fatal)
+    return CatalogRelation(name=name, sentence=one.sentence, fatal=one.fatal)
 
 
 def _trap(rule: Rule) -> Trap:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from trimtab import facts as all_facts
 from trimtab import formatting
-from trimtab.diagnosis.row import (
+from trimtab.diagnosis.records import (
     TROUBLE,
     DiagnosisView,
     InspectedProcess,
@@ -24,7 +24,7 @@ from trimtab.diagnosis.row import (
     TuningState,
 )
 from trimtab.facts.parsing import format_cpu_list
-from trimtab.lint.interest import is_serving_variable as interesting_name
+from trimtab.lint.serving_variables import is_serving_variable as interesting_name
 from trimtab.model import Value
 from trimtab.model.finding import Finding, Severity
 from trimtab.redaction import MASK, is_secret, looks_secret, mask_text, redact_words, secrets_in

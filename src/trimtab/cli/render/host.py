@@ -12,7 +12,7 @@ from rich.console import Console
 
 from trimtab.cli.render.entries import paragraph
 from trimtab.host_settings import manifest, render
-from trimtab.host_settings.applied import AppliedSetting, HostStatus, SettingState
+from trimtab.host_settings.applied_settings import AppliedSetting, HostStatus, SettingState
 from trimtab.host_settings.plan import HostPlan, PlannedSetting, SettingAction
 from trimtab.model import HostWrite
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from trimtab.cli.render.entries import paragraph
-from trimtab.prepare.examine import CheckedStep, StepPlan
+from trimtab.prepare.examination import CheckedStep, StepPlan
 from trimtab.prepare.step import CheckState, MachineScene
 
 _WIDTH = 14

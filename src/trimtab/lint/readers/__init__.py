@@ -60,9 +60,13 @@ def read_as(name: str, source: SourceText) -> Document:
 
         return read_systemd(source)
     if kind in {"env", "sysctl"}:
-        from trimtab.lint.readers import flat
+        from trimtab.lint.readers import assignment_files
 
-        return flat.read_env(source) if kind == "env" else flat.read_sysctl(source)
+        return (
+            assignment_files.read_env(source)
+            if kind == "env"
+            else assignment_files.read_sysctl(source)
+        )
     if kind == "yaml":
         return _yaml(source)
     raise UsageError(f"{source.file}: its format is not known: trimtab lint reads {FORMATS}")

@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers import effects, embedded
+from trimtab.lint.readers import effects, embedded_texts
+from trimtab.lint.readers.document_builder import DocumentBuilder
 from trimtab.lint.readers.launch import ShellWord, printed_text, program, unwrap
-from trimtab.lint.readers.scribe import DocumentBuilder
 from trimtab.lint.readers.source import with_place
 from trimtab.model.document import Oddity, Origin, Place, Redirect
 
 if TYPE_CHECKING:
-    from trimtab.lint.readers.session import ShellSession
+    from trimtab.lint.readers.shell_session import ShellSession
 
 DEEPEST: Final = 8
 """How many texts may stand in one another."""
@@ -39,7 +39,7 @@ def follow(
     elif name == "set":
         _switches(session, [one.text for one in bare[1:]])
     elif stdin is not None and _reads_manifests(bare):
-        embedded.read_in(session.scribe, "x.yaml", session.fed(stdin, bare[0].place))
+        embedded_texts.read_in(session.scribe, "x.yaml", session.fed(stdin, bare[0].place))
     elif name in {"source", "."} and len(bare) > 1:
         _sourced(session, bare[1].text)
     session.scribe.host += effects.kernel_writes(bare, redirects, said if literal else None)
@@ -88,8 +88,8 @@ def _written(session: ShellSession, target: str, said: str | None, place: Place)
         walk_text(inner, with_place(said, place))
         session.scribe.settings += inner.scribe.settings
         session.scribe.lost(Oddity.INTERACTIVE_ONLY, inner.variables.exported().values())
-    elif kind := embedded.name_for(target):
-        embedded.read_in(session.scribe, kind, session.fed(said, place))
+    elif kind := embedded_texts.name_for(target):
+        embedded_texts.read_in(session.scribe, kind, session.fed(said, place))
     else:
         session.scripts.put(target, session.fed(said, place))
 

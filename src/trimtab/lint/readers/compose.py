@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers import entry as entries
+from trimtab.lint.readers import entry_point as entries
 from trimtab.lint.readers import yaml_nodes as nodes
+from trimtab.lint.readers.document_builder import DocumentBuilder
 from trimtab.lint.readers.launch import ShellWord, assignment, program
-from trimtab.lint.readers.scribe import DocumentBuilder
 from trimtab.lint.readers.scripts import SHELLS
-from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.source import SourceText
 from trimtab.lint.readers.yaml_commands import comments, run, words
 from trimtab.model.document import Container, Document, Notice, Oddity, Origin, Setting

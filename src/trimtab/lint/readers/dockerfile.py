@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from trimtab.lint.readers import entry as entries
+from trimtab.lint.readers import entry_point as entries
 from trimtab.lint.readers.dockerfile_env import assignments
+from trimtab.lint.readers.document_builder import DocumentBuilder
 from trimtab.lint.readers.launch import ShellWord
-from trimtab.lint.readers.scribe import DocumentBuilder
-from trimtab.lint.readers.session import ShellSession
 from trimtab.lint.readers.shell import walk_text
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Container, Document, Notice, Oddity, Origin, Setting
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trimtab.lint.readers.expand import ExpandedText, Lookup
+from trimtab.lint.readers.expansion import ExpandedText, Lookup
 from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Place
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.document_builder import DocumentBuilder
 from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Document, Launch, Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:
-    from trimtab.lint.readers.session import ShellSession
+    from trimtab.lint.readers.shell_session import ShellSession
 
 _QUOTED: Final = re.compile(r"(['\"]).*\1(\s+#.*)?\s*")
 _EXPANSION: Final = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*[^}]*\}|\()")

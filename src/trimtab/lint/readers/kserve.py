@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import yaml_nodes as nodes
+from trimtab.lint.readers.document_builder import DocumentBuilder
 from trimtab.lint.readers.launch import ShellWord
-from trimtab.lint.readers.scribe import DocumentBuilder
-from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Container, Origin, Place, Setting
 

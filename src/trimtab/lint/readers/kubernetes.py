@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from trimtab.lint.readers import config_maps, kserve, manifests
 from trimtab.lint.readers import yaml_nodes as nodes
 from trimtab.lint.readers.config_maps import Maps
-from trimtab.lint.readers.entry import starts_server
+from trimtab.lint.readers.document_builder import DocumentBuilder
+from trimtab.lint.readers.entry_point import starts_server
 from trimtab.lint.readers.launch import ShellWord, is_server
-from trimtab.lint.readers.scribe import DocumentBuilder
-from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.source import SourceText
 from trimtab.lint.readers.yaml_commands import comments, run, words
 from trimtab.model.document import (

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.lint.readers import embedded
-from trimtab.lint.readers.scribe import DocumentBuilder
-from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers import embedded_texts
+from trimtab.lint.readers.document_builder import DocumentBuilder
 from trimtab.lint.readers.shell import walk_text
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Document, Mention, Place
 
@@ -152,7 +152,7 @@ def _other(block: SourceText, scribe: DocumentBuilder, language: str) -> None:
     name = {"dockerfile": "Dockerfile", "docker": "Dockerfile", "ini": "x.service"}.get(
         language, {"systemd": "x.service", "dotenv": ".env"}.get(language, "x.yaml")
     )
-    embedded.read_in(scribe, name, block)
+    embedded_texts.read_in(scribe, name, block)
 
 
 def _mentions(source: SourceText, token: Token, kind: str) -> Iterator[Mention]:

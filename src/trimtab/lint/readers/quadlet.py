@@ -8,7 +8,7 @@ from typing import Final
 from trimtab.lint.readers import unit_environment
 from trimtab.lint.readers.container import parse_run
 from trimtab.lint.readers.launch import ShellWord
-from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.unit_text import UnitLine
 from trimtab.model.document import Container, Origin
 

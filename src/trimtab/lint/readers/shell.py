@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from trimtab.lint.readers import heredocs
-from trimtab.lint.readers.expand import ExpandedText, expand, text_of, words
+from trimtab.lint.readers.document_builder import DocumentBuilder
+from trimtab.lint.readers.expansion import ExpandedText, expand, text_of, words
 from trimtab.lint.readers.grammar import first_error, parse
 from trimtab.lint.readers.launch import ShellWord, printed_text
-from trimtab.lint.readers.scribe import DocumentBuilder
-from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.shell_words import words_behind, words_of_node
 from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Document, Notice, Oddity, Redirect, Setting

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trimtab.lint.readers import json_words
-from trimtab.lint.readers.expand import ExpandedText, text_of
+from trimtab.lint.readers.expansion import ExpandedText, text_of
 from trimtab.lint.readers.launch import ShellWord
 from trimtab.lint.readers.source import SourceText
 

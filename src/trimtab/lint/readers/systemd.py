@@ -9,10 +9,10 @@ from typing import Final
 from trimtab.facts.parsing import parse_cpu_list
 from trimtab.lint import quotas
 from trimtab.lint.readers import quadlet, unit_environment
-from trimtab.lint.readers.entry import shell_syntax
+from trimtab.lint.readers.document_builder import DocumentBuilder
+from trimtab.lint.readers.entry_point import shell_syntax
 from trimtab.lint.readers.launch import ShellWord
-from trimtab.lint.readers.scribe import DocumentBuilder
-from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.source import SourceText
 from trimtab.lint.readers.unit_text import Piece, UnitLine, lines
 from trimtab.model.document import Document, Oddity, Origin, Place, Setting

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from trimtab.lint.readers.launch import ShellWord, assignment
-from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.unit_text import Piece, UnitLine
 from trimtab.model.document import Notice, Oddity, Origin, Setting
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from trimtab.lint.readers.expand import ExpandedText
-from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.document_builder import DocumentBuilder
+from trimtab.lint.readers.expansion import ExpandedText
 from trimtab.model.document import Oddity, Origin, Place, Setting
 
 

@@ -11,9 +11,8 @@ from trimtab.catalog.values import Acceptance
 from trimtab.emulator.machine import EmulatedMachine
 from trimtab.model.situation import Situation
 from trimtab.oracle import LABEL
-from trimtab.oracle.ask import Oracle
 from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
-from trimtab.oracle.audit.compare import UNDECIDED, agrees, prediction, statement
+from trimtab.oracle.audit.predictions import UNDECIDED, agrees, prediction, statement
 from trimtab.oracle.audit.probes import TextProbe, entries, probes
 from trimtab.oracle.model import (
     PARALLEL,
@@ -24,6 +23,7 @@ from trimtab.oracle.model import (
     OracleSettings,
     SettingReply,
 )
+from trimtab.oracle.oracle import Oracle
 from trimtab.oracle.output import sentence
 from trimtab.oracle.runs import Setup
 

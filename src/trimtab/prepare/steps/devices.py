@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trimtab.facts.ascend import MANAGERS
-from trimtab.prepare import matrix
+from trimtab.prepare import version_matrix
 from trimtab.prepare.step import (
     Change,
     CheckState,
@@ -47,7 +47,7 @@ class Devices:
         found = _ascend(scene) if platform == "ascend" else _cuda(scene)
         if found.state is not CheckState.SATISFIED:
             return found
-        wrong = matrix.refusals(scene.wish.target, host_versions(scene))
+        wrong = version_matrix.refusals(scene.wish.target, host_versions(scene))
         return StepFinding(CheckState.MISSING, "; ".join(wrong)) if wrong else found
 
     def changes(self, scene: MachineScene) -> tuple[Change, ...]:

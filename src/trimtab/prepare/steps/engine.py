@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from trimtab.engines.vllm import install
-from trimtab.environments import managed
+from trimtab.environments import managed_environment
 from trimtab.errors import EngineInstallError
-from trimtab.prepare import installing, matrix, wheels
+from trimtab.prepare import install_commands, version_matrix, wheels
 from trimtab.prepare.step import (
     BuildArgument,
     Change,
@@ -40,7 +40,7 @@ class EngineStep:
         """See `Step.check`."""
         target, packages = scene.wish.target, scene.packages
         release = release_of(scene)
-        wrong = matrix.refusals(target, _versions(scene, release, mended=False), release)
+        wrong = version_matrix.refusals(target, _versions(scene, release, mended=False), release)
         if wrong:
             return StepFinding(CheckState.MISSING, "; ".join(wrong))
         wanted = pins(target, release)
@@ -65,7 +65,7 @@ class EngineStep:
         """See `Step.changes`. What cannot work on this machine is refused before a download."""
         target = scene.wish.target
         release = release_of(scene)
-        wrong = matrix.refusals(target, _versions(scene, release, mended=True), release)
+        wrong = version_matrix.refusals(target, _versions(scene, release, mended=True), release)
         if wrong:
             raise EngineInstallError(wrong[0])
         if unprepared := wheels.preparation_refusal(target.chip, release):
@@ -74,10 +74,10 @@ class EngineStep:
             return ()
         env = index_environment(scene.wish)
         if target.platform == "cpu":
-            folder = str(managed.folder(install.NAME))
+            folder = str(managed_environment.folder(install.NAME))
             return (EngineInstallation(install.NAME, folder, scene.python, env),)
         folder = scene.wish.environment
-        words = installing.commands(target, release, scene.python, folder)
+        words = install_commands.commands(target, release, scene.python, folder)
         return (CommandRun(folder, words, env),)
 
     def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
@@ -85,13 +85,13 @@ class EngineStep:
         target, folder = wish.target, wish.environment
         arguments = [
             BuildArgument(name, comment, default)
-            for name, comment, default in installing.arguments(target)
+            for name, comment, default in install_commands.arguments(target)
         ]
-        release = wish.release or matrix.NEWEST
-        lines = installing.lines(target, release, folder)
+        release = wish.release or version_matrix.NEWEST
+        lines = install_commands.lines(target, release, folder)
         return (
             *arguments,
-            RootScript(lines, once=installing.proof(target, release, folder)),
+            RootScript(lines, once=install_commands.proof(target, release, folder)),
             EnvVariable("VIRTUAL_ENV", folder),
             EnvVariable("PATH", f"{folder}/bin:${{PATH}}"),
         )
@@ -100,14 +100,16 @@ class EngineStep:
 def release_of(scene: MachineScene) -> str:
     """Return the release of vllm-ascend to prepare: the asked one, or what the machine fits."""
     asked = scene.wish.release
-    return asked or matrix.release_for(scene.facts.ascend.cann.value, build_of(scene).version)
+    return asked or version_matrix.release_for(
+        scene.facts.ascend.cann.value, build_of(scene).version
+    )
 
 
 def pins(target: PrepareTarget, release: str) -> dict[str, str]:
     """Return the distributions that tell whether the engine is there, with the versions."""
     if target.platform != "ascend":
-        return dict(matrix.WITHOUT_NPU[target.platform])
-    row = matrix.ASCEND[release]
+        return dict(version_matrix.WITHOUT_NPU[target.platform])
+    row = version_matrix.ASCEND[release]
     return {"vllm": row.vllm, "vllm-ascend": release, "torch-npu": row.torch_npu}
 
 
@@ -122,7 +124,7 @@ def _versions(scene: MachineScene, release: str, *, mended: bool) -> dict[str, s
         found[wheels.KEY] = scene.built_for
     found.update(host_versions(scene))
     if mended and target.platform == "ascend":
-        found |= {**pins(target, release), "torch": matrix.ASCEND[release].torch}
+        found |= {**pins(target, release), "torch": version_matrix.ASCEND[release].torch}
     if version := build_of(scene).version:
         found["python"] = version
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trimtab.engines.vllm import install as vllm_install
-from trimtab.environments import managed
+from trimtab.environments import managed_environment
 from trimtab.prepare.step import (
     Change,
     CheckState,
@@ -53,7 +53,9 @@ class ModelSource:
         if self.check(scene).state is not CheckState.MISSING:
             return ()
         cpu = scene.wish.target.platform == "cpu"
-        folder = str(managed.folder(vllm_install.NAME)) if cpu else scene.wish.environment
+        folder = (
+            str(managed_environment.folder(vllm_install.NAME)) if cpu else scene.wish.environment
+        )
         words = (f"{folder}/bin/python", "-m", "pip", "install", f"modelscope=={VERSION}")
         return (CommandRun(folder, (words,), index_environment(scene.wish)),)
 

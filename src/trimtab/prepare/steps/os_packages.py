@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.prepare import installed
+from trimtab.prepare import package_database
 from trimtab.prepare import system as systems
 from trimtab.prepare.step import (
     Change,
@@ -50,7 +50,7 @@ def check_packages(scene: MachineScene, roles: tuple[str, ...]) -> StepFinding:
             CheckState.UNKNOWN, f"what packages are called on {here} is not known here"
         )
     names = systems.packages(here, roles)
-    present = installed.read(scene.host, here.manager)
+    present = package_database.read(scene.host, here.manager)
     if present is None:
         return StepFinding(CheckState.UNKNOWN, "the database of packages cannot be read")
     missing = [name for name in names if name not in present]
@@ -62,7 +62,7 @@ def check_packages(scene: MachineScene, roles: tuple[str, ...]) -> StepFinding:
 def missing_packages(scene: MachineScene, roles: tuple[str, ...]) -> tuple[Change, ...]:
     """Return the installation of the packages of these roles that are not there."""
     manager = scene.system.manager
-    present = installed.read(scene.host, manager) if manager else None
+    present = package_database.read(scene.host, manager) if manager else None
     if present is None:
         return ()
     names = systems.packages(scene.system, roles)

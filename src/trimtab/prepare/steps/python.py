@@ -6,7 +6,7 @@ from typing import Final
 
 from trimtab.facts import python_build
 from trimtab.facts.python_build import PythonBuild
-from trimtab.prepare import interpreters, matrix
+from trimtab.prepare import interpreters, version_matrix
 from trimtab.prepare.step import (
     BuildArgument,
     Change,
@@ -76,7 +76,7 @@ class OptimizedPython:
 
     def recipe(self, wish: PrepareOptions, base: Base) -> tuple[Instruction, ...]:
         """See `Step.recipe`: the interpreter is a value of the build, or fetched, and checked."""
-        low, high = matrix.pythons(wish.target, wish.release)
+        low, high = version_matrix.pythons(wish.target, wish.release)
         test = f"({low[0]}, {low[1]}) <= sys.version_info[:2] < ({high[0]}, {high[1]})"
         note = "The interpreter that the engine is installed for."
         fetch = (
@@ -133,12 +133,12 @@ def build_of(scene: MachineScene) -> PythonBuild:
 
 def _release(scene: MachineScene, build: PythonBuild) -> str:
     asked = scene.wish.release
-    return asked or matrix.release_for(scene.facts.ascend.cann.value, build.version)
+    return asked or version_matrix.release_for(scene.facts.ascend.cann.value, build.version)
 
 
 def _refused(scene: MachineScene, build: PythonBuild) -> tuple[str, ...]:
     versions = {"python": build.version} if build.version else {}
-    return matrix.refusals(scene.wish.target, versions, _release(scene, build))
+    return version_matrix.refusals(scene.wish.target, versions, _release(scene, build))
 
 
 def wanted_version(scene: MachineScene) -> str:
@@ -146,5 +146,5 @@ def wanted_version(scene: MachineScene) -> str:
     build = build_of(scene)
     if build.version and not _refused(scene, build):
         return build.version
-    _, (major, minor) = matrix.pythons(scene.wish.target, _release(scene, build))
+    _, (major, minor) = version_matrix.pythons(scene.wish.target, _release(scene, build))
     return f"{major}.{minor - 1}"

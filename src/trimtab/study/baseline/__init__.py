@@ -16,7 +16,7 @@ from trimtab.engines.vllm import config_file
 from trimtab.errors import UsageError
 from trimtab.redaction import argv_secrets, redact_words
 from trimtab.storage import user_files
-from trimtab.study.baseline import launcher, serving, shell_words
+from trimtab.study.baseline import endpoint, launcher, shell_words
 from trimtab.study.options import Options
 
 MAX_BYTES = 64 * 1024
@@ -112,7 +112,7 @@ def parse(words: Sequence[str], where: str = "the baseline command") -> ServeCom
     launch = launcher.read(words, where)
     if launch.program is None:
         raise _no_command(words, launch.args, where)
-    args, more = serving.strip_endpoint(config_file.join_config_file(launch.args, where), where)
+    args, more = endpoint.strip_endpoint(config_file.join_config_file(launch.args, where), where)
     model, args = _model(args, where)
     _require_lines(args, launch.env)
     env = tuple(sorted(launch.env.items()))

@@ -40,7 +40,7 @@ from trimtab.redaction import mask_prose, redact_evidence, redact_plan, secret_v
 from trimtab.search import ROUND, alternation
 from trimtab.server import log
 from trimtab.server.launcher import Server, launch
-from trimtab.storage import atomic
+from trimtab.storage import atomic_files
 from trimtab.study import gate
 from trimtab.study.executors.load import Drive, DriveResult, VerifiedServer, drive_workload
 from trimtab.study.progress import Display
@@ -100,13 +100,13 @@ def split_plan(
 
 def write_json(path: Path, content: object) -> None:
     """Write one JSON value; what has no form in JSON as its text."""
-    atomic.write(path, json.dumps(content, indent=1, default=str) + "\n")
+    atomic_files.write(path, json.dumps(content, indent=1, default=str) + "\n")
 
 
 def write_lines(path: Path, records: Sequence[RequestRecord]) -> None:
     """Write one line for each record."""
     lines = (json.dumps(asdict(record), separators=(",", ":")) + "\n" for record in records)
-    atomic.write(path, "".join(lines))
+    atomic_files.write(path, "".join(lines))
 
 
 JOURNAL = "host.journal"

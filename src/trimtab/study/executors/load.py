@@ -13,8 +13,8 @@ from trimtab.load.alternation import Toggle
 from trimtab.load.client import greedy_tokens
 from trimtab.load.endpoint import require_completions
 from trimtab.load.guards import scatter_reason
-from trimtab.load.marks import GiveUp
 from trimtab.load.runner import LoadResult, run_guarded, run_load
+from trimtab.load.start_marks import GiveUp
 from trimtab.load.workload import Workload
 from trimtab.metrics.aggregate import start_metrics
 from trimtab.model import BASELINE, Phase, Plan, RequestRecord, StartRequest, Window

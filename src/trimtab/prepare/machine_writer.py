@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab import engines
-from trimtab.environments import installing
+from trimtab.environments import installer
 from trimtab.errors import HostError
 from trimtab.host import Host
-from trimtab.prepare import installed
+from trimtab.prepare import package_database
 from trimtab.prepare.journal import Journal, digest, sync
 from trimtab.prepare.step import (
     Change,
@@ -96,7 +96,7 @@ class MachineWriter:
         self.say(f"  {' '.join(words)}"[:160])
         code, output = (self.run or self._kept)(words, env or {})
         if code != 0:
-            last = installing.last_line(output)
+            last = installer.last_line(output)
             log = self.journal.folder / "install.log"
             raise HostError(f"'{' '.join(words[:4])} …' ended with {code}: {last}; log: {log}")
         return output
@@ -104,7 +104,7 @@ class MachineWriter:
     def _kept(self, words: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
         given = [f"{name}={value}" for name, value in env.items()]
         command = ["env", *given, *words] if given else [*words]
-        return installing.runner(self.journal.folder, self.say)(command, SECONDS)
+        return installer.runner(self.journal.folder, self.say)(command, SECONDS)
 
 
 def perform(change: Change, step: str, hands: MachineWriter) -> None:
@@ -170,7 +170,7 @@ def _packages(change: PackageInstallation, step: str, hands: MachineWriter) -> N
 
 
 def _present(hands: MachineWriter, manager: str) -> frozenset[str]:
-    found = installed.read(hands.host, manager)
+    found = package_database.read(hands.host, manager)
     if found is None:
         raise HostError("the database of the system's packages must be readable, but is not")
     return found

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from trimtab.errors import UsageError
-from trimtab.lint.readers.scribe import DocumentBuilder
+from trimtab.lint.readers.document_builder import DocumentBuilder
 from trimtab.lint.readers.source import SourceText
 
 _FILES: Final = (

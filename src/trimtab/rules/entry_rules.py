@@ -14,8 +14,8 @@ from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Value
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
-from trimtab.rules import lives
-from trimtab.rules.lives import life_of
+from trimtab.rules import lifetimes
+from trimtab.rules.lifetimes import life_of
 
 PerTuning: TypeAlias = Callable[[Tuning, Scene], Iterator[Hit]]
 
@@ -114,7 +114,7 @@ def _is_option(tuning: Tuning) -> bool:
 def _removed(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
     if not _is_option(tuning) or scene_value(tuning, scene) is None:
         return
-    told = lives.entry_hits(tuning, scene, option=True)
+    told = lifetimes.entry_hits(tuning, scene, option=True)
     if told is not None:
         yield from told
     elif tuning.inert:
@@ -129,7 +129,7 @@ def _removed(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
 def _inert(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
     if _is_option(tuning) or scene_value(tuning, scene) is None:
         return
-    told = lives.entry_hits(tuning, scene, option=False)
+    told = lifetimes.entry_hits(tuning, scene, option=False)
     if told is not None:
         yield from told
     elif tuning.inert:
@@ -150,11 +150,11 @@ def _owned() -> frozenset[str]:
 
 
 def _removed_else(scene: Scene) -> Iterator[Hit]:
-    yield from lives.scene_hits(scene, _owned(), option=True)
+    yield from lifetimes.scene_hits(scene, _owned(), option=True)
 
 
 def _inert_else(scene: Scene) -> Iterator[Hit]:
-    yield from lives.scene_hits(scene, _owned(), option=False)
+    yield from lifetimes.scene_hits(scene, _owned(), option=False)
 
 
 def _redundant(tuning: Tuning, scene: Scene) -> Iterator[Hit]:

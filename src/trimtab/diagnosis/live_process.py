@@ -14,7 +14,7 @@ from typing import TypeVar
 from trimtab.catalog import Scene
 from trimtab.diagnosis import allocator
 from trimtab.diagnosis.machine import settings_of
-from trimtab.diagnosis.row import Allocator, DiagnosisView, InspectedProcess
+from trimtab.diagnosis.records import Allocator, DiagnosisView, InspectedProcess
 from trimtab.errors import HostError
 from trimtab.facts import process, python_build
 from trimtab.facts.limits import parse_limit

@@ -8,8 +8,9 @@ from dataclasses import InitVar, dataclass, field
 from typing import Final
 
 from trimtab.catalog.rules.scene import is_engine_script
-from trimtab.lint.readers import changes, entry, env_file, json_words, launchers, scripts
+from trimtab.lint.readers import changes, entry_point, env_file, json_words, launchers, scripts
 from trimtab.lint.readers import container as containers
+from trimtab.lint.readers.document_builder import DocumentBuilder
 from trimtab.lint.readers.launch import (
     ShellWord,
     UnwrappedCommand,
@@ -19,7 +20,6 @@ from trimtab.lint.readers.launch import (
     program,
     unwrap,
 )
-from trimtab.lint.readers.scribe import DocumentBuilder
 from trimtab.lint.readers.scripts import Scripts
 from trimtab.lint.readers.source import SourceText, with_place
 from trimtab.lint.readers.variables import Variables
@@ -223,7 +223,7 @@ class ShellSession:
         for path in run.env_files:
             given = {**env_file.file_variables(self, path, run.engine), **given}
         own = () if not run.entrypoint else (ShellWord(run.entrypoint, place),)
-        words, odd = entry.container_command(
+        words, odd = entry_point.container_command(
             run.container.image, own, run.command, place, entered=run.entered
         )
         self.scribe.notices += () if odd is None else (odd,)

@@ -8,11 +8,11 @@ from typing import Any
 
 from trimtab import facts as all_facts
 from trimtab.engines.vllm import install
-from trimtab.environments import managed
+from trimtab.environments import managed_environment
 from trimtab.errors import HostError, TrimtabError
 from trimtab.facts import packages, situation
 from trimtab.host import Host
-from trimtab.prepare import interpreters, matrix, system, wheels
+from trimtab.prepare import interpreters, system, version_matrix, wheels
 from trimtab.prepare.step import Change, MachineScene, Step, StepFinding
 from trimtab.prepare.target import PrepareOptions, parse_target, target_of
 
@@ -85,7 +85,7 @@ def refresh(scene: MachineScene) -> MachineScene:
 def _with_environment(scene: MachineScene) -> MachineScene:
     """Return the scene with its interpreter and packages: the engine's, if there are any."""
     own = environment_python(scene)
-    span = matrix.pythons(scene.wish.target, scene.wish.release)
+    span = version_matrix.pythons(scene.wish.target, scene.wish.release)
     made = interpreters.find_optimized(span) if scene.local and not scene.chosen else ""
     base = made or scene.python
     python = own if own and scene.host.exists(own) else base
@@ -104,7 +104,7 @@ def environment_python(scene: MachineScene) -> str:
     if not scene.local:
         return ""
     recipe = install.recipe()
-    found = managed.interpreter(recipe)
+    found = managed_environment.interpreter(recipe)
     return str(found) if found is not None else ""
 
 

@@ -6,8 +6,8 @@ import io
 from dataclasses import replace
 
 from trimtab.lint.readers import effects
-from trimtab.lint.readers.scribe import DocumentBuilder
-from trimtab.lint.readers.session import ShellSession
+from trimtab.lint.readers.document_builder import DocumentBuilder
+from trimtab.lint.readers.shell_session import ShellSession
 from trimtab.lint.readers.source import SourceText
 from trimtab.model.document import Document, Oddity, Origin, Setting
 

@@ -14,7 +14,7 @@ import shlex
 from typing import Final
 
 from trimtab.engines.vllm import install as vllm_install
-from trimtab.prepare import interpreters, matrix, wheels
+from trimtab.prepare import interpreters, version_matrix, wheels
 from trimtab.prepare.target import PrepareTarget
 
 TORCH_INDEX: Final = "https://download.pytorch.org/whl/cpu"
@@ -46,8 +46,8 @@ def versions(target: PrepareTarget, release: str) -> dict[str, str]:
     if target.platform == "cpu":
         return {**vllm_install.PINS, "vllm": vllm_install.REPAIRED_VERSION}
     if target.platform == "cuda":
-        return dict(matrix.WITHOUT_NPU["cuda"])
-    row = matrix.ASCEND[release]
+        return dict(version_matrix.WITHOUT_NPU["cuda"])
+    row = version_matrix.ASCEND[release]
     held = {"vllm": row.vllm, "vllm-ascend": release, "torch-npu": row.torch_npu}
     return {**held, "triton-ascend": row.triton} if _has_triton(target, release) else held
 
@@ -58,7 +58,7 @@ def commands(
     """Return the commands for a machine, CUDA's and Ascend's: the CPU engine is a managed one."""
     own = f"{folder}/bin/python"
     if target.platform == "cuda":
-        pin = f"vllm=={matrix.WITHOUT_NPU['cuda']['vllm']}"
+        pin = f"vllm=={version_matrix.WITHOUT_NPU['cuda']['vllm']}"
         return ((python, "-m", "venv", folder), (own, *_INSTALL, pin))
     given = {
         _OWN: (own,),
@@ -87,7 +87,7 @@ def lines(target: PrepareTarget, release: str, folder: str) -> tuple[str, ...]:
         proof_of = f"{own} -c {shlex.quote(_asserted(target, release))}"
         return (interpreters.CHOICE, make, *_cpu_lines(own), proof_of)
     if target.platform == "cuda":
-        pin = f"vllm=={matrix.WITHOUT_NPU['cuda']['vllm']}"
+        pin = f"vllm=={version_matrix.WITHOUT_NPU['cuda']['vllm']}"
         return (
             interpreters.CHOICE,
             make,
@@ -154,7 +154,7 @@ their own interpreter; an environment of another one has to have it."""
 
 def _has_triton(target: PrepareTarget, release: str) -> bool:
     """Whether triton-ascend belongs to a release on a chip: 310P has none."""
-    return target.chip != "310P" and bool(matrix.ASCEND[release].triton)
+    return target.chip != "310P" and bool(version_matrix.ASCEND[release].triton)
 
 
 def _ascend_commands(target: PrepareTarget, release: str) -> tuple[tuple[str, ...], ...]:
@@ -163,7 +163,7 @@ def _ascend_commands(target: PrepareTarget, release: str) -> tuple[tuple[str, ..
     A plugin that is there goes first: of the same version for another chip, pip would keep it. As
     it keeps the one that is built here, when the same line as for a wheel brings what it needs.
     """
-    row = matrix.ASCEND[release]
+    row = version_matrix.ASCEND[release]
     install, remove = (_OWN, *_INSTALL, _INDEXES), (_OWN, *_PIP, "uninstall", "--yes")
     build: tuple[tuple[str, ...], ...] = ()
     if wheels.builds_from_source(target.chip):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.errors import EngineError, EngineInstallError
-from trimtab.processes.supervised import SupervisedProcess
+from trimtab.processes.supervised_process import SupervisedProcess
 
 Say = Callable[[str], None]
 Run = Callable[[Sequence[str], float], tuple[int, str]]

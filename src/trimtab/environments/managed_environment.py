@@ -18,8 +18,8 @@ from pathlib import Path
 
 import platformdirs
 
-from trimtab.environments import distributions, installing
-from trimtab.environments.installing import Run, Say
+from trimtab.environments import distributions, installer
+from trimtab.environments.installer import Run, Say
 from trimtab.errors import EngineInstallError, UsageError
 from trimtab.processes.recovery import reap_leftovers
 
@@ -66,7 +66,7 @@ class Installation:
         errors = [
             line.strip() for line in output.splitlines() if re.match(r"ERROR|\w*Error\b", line)
         ]
-        said = errors[-1][:300] if errors else installing.last_line(output)
+        said = errors[-1][:300] if errors else installer.last_line(output)
         log = _work(self.target) / "install.log"
         return EngineInstallError(f"{what}: {said}; log: {log}")
 
@@ -133,12 +133,12 @@ def install(
         return found
     try:
         work = _work(recipe.target)
-        with installing.installation_lock(recipe.name, work, progress, patience):
+        with installer.installation_lock(recipe.name, work, progress, patience):
             if (found := interpreter(recipe)) is not None:
                 return found
             base = _base(recipe, python)
             reap_leftovers(work)
-            runner = run or installing.runner(work, progress)
+            runner = run or installer.runner(work, progress)
             _run_steps(
                 recipe, Installation(recipe.name, recipe.target, base, runner, progress), free
             )

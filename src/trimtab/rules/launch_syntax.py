@@ -10,7 +10,7 @@ from trimtab.catalog import Rule, Scene
 from trimtab.model.document import Document, Oddity
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.model.situation import Situation
-from trimtab.rules.lives import serves
+from trimtab.rules.lifetimes import serves
 from trimtab.rules.names import options
 from trimtab.rules.notices import Meaning, rules_of
 

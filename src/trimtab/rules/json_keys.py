@@ -14,7 +14,7 @@ from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.knobs import JsonKey
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.rules import spelling
-from trimtab.rules.lives import Life, life_of, serves, version_in_force
+from trimtab.rules.lifetimes import Life, life_of, serves, version_in_force
 from trimtab.rules.packages import unknown_release
 
 _CLASSES: Final[Mapping[str, str]] = {

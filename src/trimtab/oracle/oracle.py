@@ -19,9 +19,9 @@ from trimtab.knobs import Env, EnvList
 from trimtab.model.document import Setting
 from trimtab.model.finding import Finding
 from trimtab.oracle import LABEL, judge, settings, vendor
-from trimtab.oracle import effective as allocator
+from trimtab.oracle import effective_values as allocator
 from trimtab.oracle import vendor as environment
-from trimtab.oracle.effective import effective_value
+from trimtab.oracle.effective_values import effective_value
 from trimtab.oracle.messages import one_line
 from trimtab.oracle.model import (
     ADDITIONAL,

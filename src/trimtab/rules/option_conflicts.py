@@ -14,8 +14,8 @@ from typing import TypeAlias
 from trimtab.catalog import Rule, Scene
 from trimtab.knobs.server_arg import human_int
 from trimtab.model.finding import Hit, Problem, Severity
-from trimtab.rules.devices import devices
-from trimtab.rules.lives import serves
+from trimtab.rules.device_count import devices
+from trimtab.rules.lifetimes import serves
 
 Check: TypeAlias = Callable[["LaunchOptions"], Iterator[Hit]]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from trimtab.lint.interest import is_serving_variable
 from trimtab.lint.readers.source import SourceText, suppressions
+from trimtab.lint.serving_variables import is_serving_variable
 from trimtab.model.document import (
     Command,
     Container,
