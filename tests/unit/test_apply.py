@@ -171,7 +171,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tests.unit.test_apply import Tree, WRITES
-from trimtab.host_settings.transaction import applied
+from trimtab.host_settings.transaction import temporary_writes
 
 step = int(sys.argv[3])
 count = 0
@@ -189,7 +189,7 @@ class Mortal(Tree):
         tick()
 
 journal = Path(sys.argv[2]).parent / "host.journal"
-with applied(WRITES, Mortal(Path(sys.argv[2])), journal, lock=journal.parent / "lock"):
+with temporary_writes(WRITES, Mortal(Path(sys.argv[2])), journal, lock=journal.parent / "lock"):
     tick()
 """
 

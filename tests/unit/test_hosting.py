@@ -416,8 +416,8 @@ def test_two_applies_at_once_are_one(tmp_path: Path) -> None:
     box = Box(tmp_path)
     code = (
         "import sys; from pathlib import Path\n"
-        "from trimtab.host_settings.transaction import exclusive\n"
-        "with exclusive(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "from trimtab.host_settings.transaction import host_lock\n"
+        "with host_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(box.lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

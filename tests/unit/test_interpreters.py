@@ -151,7 +151,7 @@ def test_a_killed_build_leaves_no_process_and_nothing_that_counts(
     code = (
         "from trimtab.interpreters import builder, options, toolchain;"
         "toolchain.HEADERS = {};"
-        f"builder.build(builder.Wanted(options.BuildOptions(False, False), "
+        f"builder.build(builder.BuildRequest(options.BuildOptions(False, False), "
         f"source={str(archive)!r}))"
     )
     reached = store.work("new-plain") / "source" / "reached"

@@ -24,7 +24,7 @@ def test_the_deadline_reaches_the_options(
         seen.extend(one for one in args if isinstance(one, Options))
         raise _SeenError
 
-    for name in ("of_starts", "of_pairs"):
+    for name in ("measure_starts", "measure_pairs"):
         if hasattr(measurement_run, name):
             monkeypatch.setattr(measurement_run, name, look)
     result = CliRunner().invoke(app, [*words, "--engine", "scripted", "--start-deadline", "1800"])

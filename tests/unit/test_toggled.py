@@ -92,7 +92,7 @@ def prepare(folder: Path, setattr_: Callable[[object, str, object], None]) -> No
     setting(folder).write_text("60\n")
     live = {"file": str(setting(folder)), "text": "1", "log_effect": 1.0}
     (folder / "behaviour.json").write_text(json.dumps({"live": live, "token_seconds": 0.01}))
-    setattr_(trial, "applied", partial(temporary_writes, lock=folder / "lock"))
+    setattr_(trial, "temporary_writes", partial(temporary_writes, lock=folder / "lock"))
 
 
 @pytest.fixture
