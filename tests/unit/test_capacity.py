@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.cli import capacity_run
+from trimtab.cli.render import capacity as render
 from trimtab.errors import UsageError
 from trimtab.load.presets import PRESETS
 from trimtab.load.runner import LoadResult
@@ -281,7 +281,7 @@ def test_a_probe_is_as_long_as_its_window_in_end_to_end_times() -> None:
 
 @pytest.mark.parametrize(("found", "said"), [(8.0, "warning: "), (400.0, "The probes near")])
 def test_a_short_probe_is_warned_of(found: float, said: str) -> None:
-    line = capacity_run._lasted(found, 200)
+    line = render._lasted(found, 200)
     assert line.startswith(said)
     assert ("--requests 2500" in line) is (found == 8.0)
-    assert "not known" in capacity_run._lasted(None, 200)
+    assert "not known" in render._lasted(None, 200)

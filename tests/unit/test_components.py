@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from trimtab import search
-from trimtab.cli import precision
 from trimtab.errors import UsageError
 from trimtab.load.workload import with_windows
 from trimtab.measurement import blocks as measure
+from trimtab.measurement import precision
 from trimtab.model import (
     BASELINE,
     Budget,

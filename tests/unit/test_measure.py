@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 
 from tests.unit.test_capacity import Formula
-from trimtab.cli import capacity_run, measurement_run, precision
+from trimtab.cli import terminal
 from trimtab.errors import StudyError
 from trimtab.load.runner import LoadResult
 from trimtab.load.start_marks import GiveUp
 from trimtab.load.workload import Workload
-from trimtab.measurement import blocks
+from trimtab.measurement import blocks, capacity_run, precision, runs
 from trimtab.measurement.capacity import VERIFIED
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
 from trimtab.study.executors.load import Drive
 from trimtab.study.folder import resolve
 from trimtab.study.options import Options
 from trimtab.study.progress import Display
+from trimtab.study.reporter import Reporter
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
 
@@ -101,8 +102,14 @@ def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
 
     def ask(count: int, *, resume: bool) -> dict[str, Any]:
         return capacity_run.measure_capacity(
-            "stock", options, count, 40, tmp_path / "c", resume=resume
-        )
+            "stock",
+            options,
+            count,
+            40,
+            tmp_path / "c",
+            resume=resume,
+            reporter=terminal.reporter(),
+        ).as_data()
 
     assert ask(4, resume=False)["verified"] is True
     assert len(seeds.seen) > 20
@@ -164,11 +171,13 @@ def bench(
 ) -> dict[str, Any]:
     session = resolve(Options(engine="simulated", landscape="L0"), print)
     target = blocks.MeasurementTarget("stock", session.compile(()))
-    monkeypatch.setattr(measurement_run, "open_target", lambda *_: (session, target))
+    monkeypatch.setattr(runs, "open_target", lambda *_: (session, target))
     monkeypatch.setattr(blocks.Measurement.__init__, "__defaults__", (  # the trial
         Unlucky(outcomes).trial, blocks._REQUESTS,
     ))  # fmt: skip
-    return measurement_run.measure_starts("stock", Options(), count, tmp_path / "b", resume=False)
+    return runs.measure_starts(
+        "stock", Options(), count, tmp_path / "b", resume=False, reporter=Reporter()
+    ).as_data()
 
 
 def test_bench_gives_the_measured_starts_that_it_was_asked_for(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from trimtab.cli import measurement_run
 from trimtab.cli.app import app
+from trimtab.measurement import runs
 from trimtab.study.options import Options
 
 
@@ -25,8 +25,8 @@ def test_the_deadline_reaches_the_options(
         raise _SeenError
 
     for name in ("measure_starts", "measure_pairs"):
-        if hasattr(measurement_run, name):
-            monkeypatch.setattr(measurement_run, name, look)
+        if hasattr(runs, name):
+            monkeypatch.setattr(runs, name, look)
     result = CliRunner().invoke(app, [*words, "--engine", "scripted", "--start-deadline", "1800"])
     assert isinstance(result.exception, _SeenError)
     assert [one.start_deadline for one in seen] == [1800.0]

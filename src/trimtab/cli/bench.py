@@ -82,9 +82,10 @@ def bench(
 ) -> None:
     """Measure, print, and keep everything in a folder."""
     from trimtab.cli import dry_run as intention
-    from trimtab.cli import measurement_run, remote_server, terminal
-    from trimtab.cli.remote_server import server_address
+    from trimtab.cli import terminal
     from trimtab.cli.render import measurement
+    from trimtab.measurement import remote_server, runs
+    from trimtab.measurement.remote_server import server_address
     from trimtab.study.options import Options
 
     options = Options(
@@ -112,10 +113,12 @@ def bench(
         )
         return
     if address is not None:
-        found = remote_server.measure_url(address, options)
+        found = remote_server.measure_url(address, options, terminal.say)
     else:
-        found = measurement_run.measure_starts(target, options, starts, folder, resume=resume)
+        found = runs.measure_starts(
+            target, options, starts, folder, resume=resume, reporter=terminal.reporter()
+        )
     if as_json:
-        terminal.print_json(found)
+        terminal.print_json(found.as_data())
     else:
-        measurement.show(found)
+        measurement.show(found.as_data())

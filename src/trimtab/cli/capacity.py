@@ -80,9 +80,11 @@ def capacity(
     as_json: Json = False,
 ) -> None:
     """Search, print, and keep everything in a folder."""
-    from trimtab.cli import capacity_run, terminal
     from trimtab.cli import dry_run as intention
-    from trimtab.cli.remote_server import server_address
+    from trimtab.cli import terminal
+    from trimtab.cli.render import capacity as render
+    from trimtab.measurement import capacity_run
+    from trimtab.measurement.remote_server import server_address
     from trimtab.study.options import Options
 
     options = Options(
@@ -108,12 +110,18 @@ def capacity(
         )
         return
     if address is not None:
-        found = capacity_run.measure_url_capacity(address, options, requests)
+        found = capacity_run.measure_url_capacity(address, options, requests, terminal.say)
     else:
         found = capacity_run.measure_capacity(
-            target, options, starts, requests, folder, resume=resume
+            target,
+            options,
+            starts,
+            requests,
+            folder,
+            resume=resume,
+            reporter=terminal.reporter(),
         )
     if as_json:
-        terminal.print_json(found)
+        terminal.print_json(found.as_data())
     else:
-        capacity_run.show(found)
+        render.show(found.as_data())

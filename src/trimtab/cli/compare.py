@@ -83,8 +83,9 @@ def compare(
 ) -> None:
     """Compare, print, and keep everything in a folder."""
     from trimtab.cli import dry_run as intention
-    from trimtab.cli import measurement_run, terminal
+    from trimtab.cli import terminal
     from trimtab.cli.render import measurement
+    from trimtab.measurement import runs
     from trimtab.study.options import Options
 
     options = Options(
@@ -111,10 +112,16 @@ def compare(
             as_json=as_json,
         )
         return
-    found = measurement_run.measure_pairs(
-        (first, second), options, margin, pairs, folder, resume=resume
+    found = runs.measure_pairs(
+        (first, second),
+        options,
+        margin,
+        pairs,
+        folder,
+        resume=resume,
+        reporter=terminal.reporter(),
     )
     if as_json:
-        terminal.print_json(found)
+        terminal.print_json(found.as_data())
     else:
-        measurement.show(found)
+        measurement.show(found.as_data())

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trimtab import formatting
-from trimtab.cli import precision, terminal
-from trimtab.cli.measurement_run import announce, announce_pair
-from trimtab.cli.remote_server import RemoteServer
+from trimtab.cli import terminal
 from trimtab.cli.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload
+from trimtab.measurement import precision
 from trimtab.measurement.blocks import MeasurementTarget
+from trimtab.measurement.remote_server import RemoteServer
+from trimtab.measurement.runs import announce, announce_pair
 from trimtab.measurement.targets import open_pair, open_target
 from trimtab.metrics.table import parse_slo
 from trimtab.report.rows import command_line
@@ -31,7 +32,7 @@ def planned_bench(
     session, one = open_target(target, options, say, install=False)
     windows = None if options.windows == AUTO else session.workload.windows
     expects = precision.interval_forecast(session.noise, count, windows)
-    return _planned(session, announce(session), [one], (count, count), expects)
+    return _planned(session, _announced(session), [one], (count, count), expects)
 
 
 def planned_compare(
@@ -43,7 +44,7 @@ def planned_compare(
     if "," in options.objective:
         raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
     (session, first), (other, second) = open_pair(names, options, say, install=False)
-    measured = announce_pair(session, other)
+    measured = announce_pair(session, other, terminal.reporter()).as_data()
     made = (2 * min(LOOKS[0], pairs), 2 * pairs)
     return _planned(
         session,
@@ -65,8 +66,18 @@ def planned_capacity(
         return _live(url, options)
     session, one = open_target(target, options, say, install=False)
     expects = precision.bound_forecast(session.noise, count, requests)
-    found = _planned(session, announce(session), [one], (count, count + 1), expects)
+    found = _planned(
+        session,
+        _announced(session),
+        [one],
+        (count, count + 1),
+        expects,
+    )
     return {**found, "minutes": None}
+
+
+def _announced(session: Session) -> dict[str, Any]:
+    return announce(session, terminal.reporter()).as_data()
 
 
 def _require_new(*, resume: bool) -> None:
@@ -76,7 +87,7 @@ def _require_new(*, resume: bool) -> None:
 
 def _live(url: str, options: Options) -> dict[str, Any]:
     workload = load_workload(options.workload or "mixed-small", parse_windows(options.windows))
-    measured = RemoteServer(url, options).announce(workload)
+    measured = RemoteServer(url, options, say).announce(workload).as_data()
     return {
         "dry_run": True,
         "measures": measured,

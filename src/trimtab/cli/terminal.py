@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from trimtab import formatting
 from trimtab.study.progress import EventDisplay
+from trimtab.study.reporter import Reporter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,3 +126,8 @@ def display(objective: str) -> Display:
     if _asked.events:
         return EventDisplay(sys.stderr, objective)
     return open_display(console(stderr=True), objective)
+
+
+def reporter() -> Reporter:
+    """Return what takes the sentences and the display of a study or measurement."""
+    return Reporter(say, display)

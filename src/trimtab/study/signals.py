@@ -27,7 +27,13 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[Stop]:
-        """Answer the signals while the block runs; restore the former handlers after it."""
+        """Answer the signals while the block runs; restore the former handlers after it.
+
+        Python handles signals in the main thread alone: elsewhere only the event ends a study.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
         former = {
             number: signal.signal(number, self._handle)
             for number in _SIGNALS

@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from trimtab import formatting
-from trimtab.cli import precision, terminal
-from trimtab.measurement import comparison_table
+from trimtab.cli import terminal
+from trimtab.measurement import comparison_table, precision
 
 _FEW = "too few starts"
 _VERBS = {

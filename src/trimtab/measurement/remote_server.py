@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 from trimtab import formatting
-from trimtab.cli.terminal import say
 from trimtab.engines import api_key, checkpoint
 from trimtab.engines.vllm.engine import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
@@ -23,6 +20,7 @@ from trimtab.load.runner import LoadResult, run_guarded, run_load
 from trimtab.load.start_marks import GiveUp
 from trimtab.load.workload import Workload, load_workload
 from trimtab.measurement import blocks
+from trimtab.measurement.results import BenchResult
 from trimtab.metrics.aggregate import start_metrics
 from trimtab.metrics.table import METRICS, parse_slo
 from trimtab.model import BASELINE, Header, Outcome, Phase, Settings, Start, StartRequest
@@ -31,6 +29,7 @@ from trimtab.search.remarks import remarks
 from trimtab.stats.sequential import no_interval_reason
 from trimtab.study import header
 from trimtab.study.options import Options, parse_windows
+from trimtab.study.session import Say
 
 
 def _hint(why: str) -> str:
@@ -81,7 +80,8 @@ class RemoteServer:
         ServerLostError: the server does not answer as vLLM does.
     """
 
-    def __init__(self, url: str, options: Options) -> None:
+    def __init__(self, url: str, options: Options, say: Say) -> None:
+        self._say = say
         self._url = parse(url, "--url").url
         self._key = api_key(Settings(argv=()), os.environ)
         if why := loopback.trouble(self._url, "/v1/models", _SECONDS, self._key):
@@ -92,8 +92,8 @@ class RemoteServer:
         self._slo = parse_slo(options.slo) if options.slo else None
         self._shared_host = options.shared_host
 
-    def announce(self, workload: Workload) -> dict[str, Any]:
-        """Print which server, model and workload are measured; return the same for JSON."""
+    def announce(self, workload: Workload) -> Header:
+        """Tell which server, model and workload are measured; return the same as a record."""
         found = Header(
             engine="a running server",
             version=loopback.version(self._url, self._key),
@@ -105,8 +105,8 @@ class RemoteServer:
         )
         for line in (*found.lines(), proxy_remark(self._url, os.environ)):
             if line:
-                say(line)
-        return found.as_data()
+                self._say(line)
+        return found
 
     def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
         """Drive one load, once the server is idle.
@@ -126,7 +126,7 @@ class RemoteServer:
         before = incarnation(self._url, self._key)
         load = partial(
             run_load, self._url, self._model, workload, seed,
-            vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=say,
+            vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=self._say,
             shared_host=self._shared_host, give_up=give_up,
         )  # fmt: skip
         found = run_guarded(self._url, self._key, load)
@@ -147,14 +147,14 @@ class RemoteServer:
         return None
 
 
-def measure_url(url: str, options: Options) -> dict[str, Any]:
+def measure_url(url: str, options: Options, say: Say) -> BenchResult:
     """Measure a server that runs already: one start, so no interval.
 
     Raises:
         LoadFailedError: it cannot be measured.
     """
     asked = load_workload(options.workload or "mixed-small", parse_windows(options.windows))
-    live = RemoteServer(url, options)
+    live = RemoteServer(url, options, say)
     measured = live.announce(asked)
     load = live.run(asked, options.seed)
     if load.failed:
@@ -168,20 +168,17 @@ def measure_url(url: str, options: Options) -> dict[str, Any]:
     found = start_metrics(valid)
     request = StartRequest(Phase.CONFIRM, 0, url, BASELINE, options.seed)
     start = Start(1, request, "", Outcome.MEASURED, found, load.windows, marks=load.marks)
-    return {
-        "measures": measured,
-        "target": url,
-        "starts": 1,
-        "attempts": 1,
-        "noise": None,
-        "metrics": [
-            asdict(
-                blocks.MetricSummary(
-                    key, METRICS[key].unit, value, None, None, 1, no_interval_reason(1)
-                )
+    return BenchResult(
+        measures=measured,
+        target=url,
+        starts=1,
+        attempts=1,
+        metrics=tuple(
+            blocks.MetricSummary(
+                key, METRICS[key].unit, value, None, None, 1, no_interval_reason(1)
             )
             for key, value in found.items()
             if key in METRICS
-        ],
-        "notes": remarks([start], options.objective, found),
-    }
+        ),
+        notes=tuple(remarks([start], options.objective, found)),
+    )

@@ -1,4 +1,4 @@
-"""What ``bench`` and ``compare`` share: folders, and the run."""
+"""Measurements of one target and of two: their folder, their ledger, and the run."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from trimtab.cli import precision, terminal
-from trimtab.cli.terminal import say
 from trimtab.errors import UsageError
-from trimtab.measurement import blocks, comparison_table
+from trimtab.measurement import blocks, comparison_table, precision
+from trimtab.measurement.results import BenchResult, CompareResult
 from trimtab.measurement.targets import open_pair, open_target
 from trimtab.metrics.wall_time import time_breakdown
-from trimtab.model import Start
+from trimtab.model import Header, Start
 from trimtab.search.remarks import remarks
 from trimtab.storage import atomic_files
 from trimtab.study import header
@@ -25,62 +23,80 @@ from trimtab.study.folder import LEDGER, clear_wreckage, require_folder
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import AUTO, Options, parse_share, require_question
 from trimtab.study.progress import Display
+from trimtab.study.reporter import Reporter
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
 
 ROOT = Path("trimtab-bench")
 
 
-def announce(session: Session) -> dict[str, Any]:
-    """Print which engine, model and workload are measured; return the same for JSON."""
+def announce(session: Session, reporter: Reporter) -> Header:
+    """Tell which engine, model and workload are measured; return the same as a record."""
     for line in header.header_lines(session):
-        say(line)
-    return header.header_of(session).as_data()
+        reporter.say(line)
+    return header.header_of(session)
 
 
-def announce_pair(first: Session, second: Session) -> dict[str, Any]:
-    """Print what two targets are measured with, once where it is the same; return the first's."""
-    measured = announce(first)
-    if header.header_of(second) != header.header_of(first):
-        announce(second)
+def announce_pair(first: Session, second: Session, reporter: Reporter) -> Header:
+    """Tell what two targets are measured with, once where it is the same; return the first's."""
+    measured = announce(first, reporter)
+    if header.header_of(second) != measured:
+        announce(second, reporter)
     else:
         for note in second.notes:
             if note not in first.notes:
-                say(note)
+                reporter.say(note)
     return measured
 
 
 def measure_starts(
-    target: str, options: Options, count: int, folder: Path | None, *, resume: bool
-) -> dict[str, Any]:
-    """Measure one target over some starts."""
+    target: str,
+    options: Options,
+    count: int,
+    folder: Path | None,
+    *,
+    resume: bool,
+    reporter: Reporter,
+) -> BenchResult:
+    """Measure one target over some starts.
+
+    Raises:
+        UsageError: an option or the folder does not fit.
+        EngineError: the engine is missing, or its server cannot be measured.
+    """
     require_place(folder, resume=resume)
-    session, one = open_target(target, options, say)
-    measured = announce(session)
+    session, one = open_target(target, options, reporter.say)
+    measured = announce(session, reporter)
     asked = blocks.question(session, (one,), kind="bench")
     windows = None if options.windows == AUTO else session.workload.windows
     with open_measurement(
-        asked, folder, options.objective, resume=resume, allow_host=options.allow_host
+        asked,
+        folder,
+        options.objective,
+        reporter,
+        resume=resume,
+        allow_host=options.allow_host,
     ) as place:
-        say(precision.interval_forecast(session.noise, count, windows))
+        reporter.say(precision.interval_forecast(session.noise, count, windows))
         starts = blocks.Measurement(session, (one,), *place).until(
             lambda made: len(blocks.starts_of_target(made, 0)) >= count, count
         )
     found = blocks.summary(starts)
-    return {
-        "measures": measured,
-        "target": target,
-        "starts": len(blocks.starts_of_target(starts, 0)),
-        "attempts": len(starts),
-        "time": time_breakdown(starts).as_data(),
-        "metrics": [asdict(m) for m in found],
-        "noise": precision.noise(starts, options.objective),
-        "notes": [
+    names = [one.metric for one in found]
+    return BenchResult(
+        measures=measured,
+        target=target,
+        starts=len(blocks.starts_of_target(starts, 0)),
+        attempts=len(starts),
+        metrics=tuple(found),
+        noise=blocks.variance_components(starts, options.objective),
+        time=time_breakdown(starts).as_data(),
+        notes=(
             *session.caveats,
             *blocks.repeat_notes(starts),
-            *remarks(starts, options.objective, [one.metric for one in found]),
-        ],
-    }
+            *remarks(starts, options.objective, names),
+        ),
+    )
 
 
 def measure_pairs(
@@ -91,59 +107,68 @@ def measure_pairs(
     folder: Path | None,
     *,
     resume: bool,
-) -> dict[str, Any]:
-    """Compare two targets."""
+    reporter: Reporter,
+) -> CompareResult:
+    """Compare two targets.
+
+    Raises:
+        UsageError: an option or the folder does not fit.
+        EngineError: an engine is missing, or its server cannot be measured.
+    """
     within = parse_share("--margin", margin)
-    if "," in options.objective:
-        raise UsageError(f"--objective must be one metric here, but is {options.objective!r}")
-    require_place(folder, resume=resume)
-    (session, first), (other, second) = open_pair(names, options, say)
-    measured = announce_pair(session, other)
-    asked = blocks.question(session, (first, second), kind="compare", margin=within, pairs=pairs)
     metric = options.objective
-
-    def enough(made: Sequence[Start]) -> bool:
-        return blocks.is_decided(made, metric, within, pairs)
-
+    if "," in metric:
+        raise UsageError(f"--objective must be one metric here, but is {metric!r}")
+    require_place(folder, resume=resume)
+    (session, first), (other, second) = open_pair(names, options, reporter.say)
+    measured = announce_pair(session, other, reporter)
+    asked = blocks.question(session, (first, second), kind="compare", margin=within, pairs=pairs)
     with open_measurement(
-        asked, folder, metric, resume=resume, allow_host=options.allow_host
+        asked, folder, metric, reporter, resume=resume, allow_host=options.allow_host
     ) as place:
-        say(precision.comparison_forecast(session.noise, pairs))
+        reporter.say(precision.comparison_forecast(session.noise, pairs))
         starts = blocks.Measurement(session, (first, second), *place).until(
-            enough, 2 * pairs, at_most=True
+            lambda made: blocks.is_decided(made, metric, within, pairs), 2 * pairs, at_most=True
         )
-    look = blocks.interim_look(starts, metric, within, pairs)
-    tables = [blocks.summary(starts, index) for index in range(2)]
+    found = _compared(names, measured, starts, metric, within, pairs)
+    return replace(found, notes=(*session.caveats, *found.notes))
+
+
+def _compared(
+    names: tuple[str, str],
+    measured: Header,
+    starts: Sequence[Start],
+    metric: str,
+    margin: float,
+    pairs: int,
+) -> CompareResult:
+    """Return what the starts of two targets say of the second against the first."""
+    look = blocks.interim_look(starts, metric, margin, pairs)
+    tables = (tuple(blocks.summary(starts, 0)), tuple(blocks.summary(starts, 1)))
     shown = {one.metric for table in tables for one in table}
-    return {
-        "measures": measured,
-        "a": names[0],
-        "b": names[1],
-        "metric": metric,
-        "answer": look.word.value,
-        "ratio": math.exp(look.value),
-        "low": None if look.low is None else math.exp(look.low),
-        "high": None if look.high is None else math.exp(look.high),
-        "pairs": look.pairs,
-        "most_pairs": pairs,
-        "margin": within,
-        "detectable_effect": precision.detectable_effect(
-            blocks.differences(starts, metric), pairs
-        ),
-        "noise": precision.noise(starts, metric),
-        "starts": len(starts),
-        "metrics": {
-            name: [asdict(one) for one in table]
-            for name, table in zip(("a", "b"), tables, strict=True)
-        },
-        "table": [asdict(one) for one in comparison_table.table(starts)],
-        "notes": [
-            *session.caveats,
+    return CompareResult(
+        measures=measured,
+        a=names[0],
+        b=names[1],
+        metric=metric,
+        answer=look.word.value,
+        ratio=math.exp(look.value),
+        low=None if look.low is None else math.exp(look.low),
+        high=None if look.high is None else math.exp(look.high),
+        pairs=look.pairs,
+        most_pairs=pairs,
+        margin=margin,
+        detectable_effect=precision.detectable_effect(blocks.differences(starts, metric), pairs),
+        noise=blocks.variance_components(starts, metric),
+        starts=len(starts),
+        metrics=tables,
+        table=tuple(comparison_table.table(starts)),
+        notes=(
             *blocks.repeat_notes(starts),
             *_absent(starts, metric),
             *remarks(starts, metric, shown),
-        ],
-    }
+        ),
+    )
 
 
 def _absent(starts: Sequence[Start], metric: str) -> list[str]:
@@ -161,6 +186,7 @@ def open_measurement(
     asked: Mapping[str, object],
     folder: Path | None,
     objective: str,
+    reporter: Reporter,
     *,
     resume: bool,
     allow_host: bool = False,
@@ -171,14 +197,14 @@ def open_measurement(
         UsageError: the folder holds a measurement already, or none to resume.
     """
     folder = folder or ROOT / time.strftime("%Y%m%d-%H%M%S")
-    with _ledger(folder, asked, resume=resume, allow_host=allow_host) as ledger:
-        say(f"folder: {folder}")
+    with _ledger(folder, asked, reporter, resume=resume, allow_host=allow_host) as ledger:
+        reporter.say(f"folder: {folder}")
         with Stop().listening() as stop:
-            display = terminal.display(objective)
+            display = reporter.display(objective)
             try:
                 yield ledger, folder, display, stop
             except KeyboardInterrupt:
-                say(f"go on with the same command and: --study {folder} --resume")
+                reporter.say(f"go on with the same command and: --study {folder} --resume")
                 raise
             finally:
                 display.close()
@@ -200,7 +226,12 @@ def require_place(folder: Path | None, *, resume: bool) -> None:
 
 @contextmanager
 def _ledger(
-    folder: Path, asked: Mapping[str, object], *, resume: bool, allow_host: bool
+    folder: Path,
+    asked: Mapping[str, object],
+    reporter: Reporter,
+    *,
+    resume: bool,
+    allow_host: bool,
 ) -> Iterator[Ledger]:
     """Open or make the ledger of a measurement.
 
@@ -219,6 +250,6 @@ def _ledger(
         return
     with Ledger.open(path) as ledger:
         for sentence in clear_wreckage(folder, LocalHost(), allow_host=allow_host):
-            say(sentence)
+            reporter.say(sentence)
         require_question(json.loads(json.dumps(asked)), ledger.question["question"], folder)
         yield ledger

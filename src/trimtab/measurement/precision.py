@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from statistics import stdev
 from typing import Any
 
 from scipy import special
 
 from trimtab import formatting, search
-from trimtab.measurement import blocks
-from trimtab.model import Start, VarianceComponents
+from trimtab.model import VarianceComponents
 from trimtab.stats.effects import LEAST_DF
 from trimtab.stats.sequential import detectable_difference
-
-
-def noise(starts: Sequence[Start], metric: str) -> dict[str, Any] | None:
-    """Return the variance components of a measurement's starts, ``None`` while unknown."""
-    found = blocks.variance_components(starts, metric)
-    return None if found is None else asdict(found)
 
 
 def detectable_effect(differences: Sequence[float], pairs: int) -> float | None:
