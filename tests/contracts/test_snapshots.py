@@ -10,9 +10,9 @@ import pytest
 from tests.contracts.machines import HOSTS, context_of
 from trimtab import diagnosis
 from trimtab.catalog import CATALOG, Tuning
-from trimtab.cli.render.doctor import as_data
 from trimtab.diagnosis import machine, table
 from trimtab.diagnosis.capture import RecordingHost
+from trimtab.diagnosis.data import as_data
 from trimtab.diagnosis.records import TuningState
 from trimtab.facts import Facts, inspect, kernel, situation
 from trimtab.host import SnapshotHost

@@ -119,7 +119,7 @@ def test_a_live_process_is_read(child: subprocess.Popen[bytes]) -> None:
     assert one.allocator.mapped == ()
     assert one.threads == 1
     assert one.nofile is not None
-    from trimtab.cli.render.doctor import as_data
+    from trimtab.diagnosis.data import as_data
 
     data = as_data(seen, diagnosis.rows(seen), (), ())
     assert data["processes"][0]["environment"]["HF_TOKEN"] == "..."

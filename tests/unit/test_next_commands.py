@@ -12,10 +12,10 @@ import pytest
 
 from tests.unit.test_headline import pasted
 from tests.unit.test_headline_agrees import WRITTEN
-from trimtab.cli import tune
 from trimtab.errors import BaselineFailedError, StudyError
 from trimtab.model import StudyStatus
-from trimtab.study import artifacts
+from trimtab.study import artifacts, tuning
+from trimtab.study.reporter import Reporter
 
 TINY = """\
 name: quick
@@ -115,7 +115,6 @@ def test_a_study_that_cannot_go_on_is_not_to_be_resumed(
     error: BaseException, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(tune, "say", told.append)
-    with pytest.raises(type(error)), tune._hint(Path("my study")):
+    with pytest.raises(type(error)), tuning._hint(Path("my study"), Reporter(told.append)):
         raise error
     assert told == ["study: my study", said]

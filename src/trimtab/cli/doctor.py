@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,12 +12,7 @@ from trimtab.cli import terminal
 from trimtab.cli.oracle_findings import OracleOption
 
 if TYPE_CHECKING:
-    from trimtab.diagnosis import DiagnosisView, TuningDiagnosis
-    from trimtab.model.finding import Finding
-    from trimtab.model.situation import Situation
-
-Diagnosis: TypeAlias = "tuple[tuple[TuningDiagnosis, ...], tuple[Finding, ...], tuple[str, ...]]"
-"""Rows, findings that belong to no row, and how the processes of a server differ."""
+    from trimtab.diagnosis.inspection import Diagnosis
 
 _HELP = """Report the state of every tuning: active, wrong, in conflict, or without effect.
 
@@ -77,7 +71,7 @@ def doctor(
     oracle: OracleOption = False,
 ) -> None:
     """Diagnose, print, and set the exit code."""
-    from trimtab.diagnosis import table
+    from trimtab.diagnosis import inspection
     from trimtab.errors import UsageError
     from trimtab.lint.context import parse_context
 
@@ -90,111 +84,25 @@ def doctor(
         raise UsageError("--snapshot shows a captured machine: leave --pid and --capture out")
     if image and (pid is not None or snapshot is not None):
         raise UsageError("--image shows what an image bakes in: leave --pid and --snapshot out")
+    situation = parse_context(context)
     if image:
-        view = _of_image(image, parse_context(context))
+        view = inspection.view_of_image(image, situation)
     else:
-        view = _view(pid, log, python, snapshot, capture, parse_context(context))
-    found = _diagnosed(view, layer, oracle=oracle)
-    if as_json:
-        from trimtab.cli.render import doctor as report
-
-        terminal.print_json(report.as_data(view, *found))
-    else:
-        _print(view, found, everything=everything, wide=wide)
-    rows, findings, _ = found
-    if table.has_trouble(rows, findings):
-        raise typer.Exit(1)
-
-
-def _view(
-    pid: int | None,
-    log: Path | None,
-    python: str | None,
-    snapshot: Path | None,
-    capture: Path | None,
-    told: Situation,
-) -> DiagnosisView:
-    from trimtab.diagnosis import machine
-    from trimtab.diagnosis.capture import RecordingHost
-    from trimtab.host import Host, LocalHost, open_snapshot
-    from trimtab.storage import user_files
-
-    host: Host = LocalHost() if snapshot is None else open_snapshot(snapshot)
-    if capture is not None:
-        host = RecordingHost(host, capture)
-    local = snapshot is None
-    if python is not None and local:
-        user_files.require_program("--python", python)
-    if pid is not None and python is None:
-        python = _interpreter_of(pid)
-    environment = machine.find_environment(host, python, local=local)
-    env = dict(os.environ) if local and pid is None else {}
-    view = machine.view(host, env, environment, local=local, told=told)
-    return view if pid is None else _live(view, pid, log)
-
-
-def _of_image(name: str, told: Situation) -> DiagnosisView:
-    """Return the view of what a container of an image would be given on this machine."""
-    from trimtab.diagnosis import machine
-    from trimtab.errors import UsageError
-    from trimtab.facts import container as image
-    from trimtab.host import LocalHost
-    from trimtab.lint.images import image_situation
-    from trimtab.lint.scenes import merge_situations
-
-    host = LocalHost()
-    found = image.read_image(host, name)
-    if found.value is None:
-        raise UsageError(f"--image {name} must be an image that docker has: {found.reason}")
-    known = merge_situations(told, image_situation(name))
-    nowhere = machine.PythonEnvironment("", {})
-    return machine.view(host, found.value.env, nowhere, local=False, told=known)
-
-
-def _interpreter_of(pid: int) -> str | None:
-    """Return the interpreter that a process was started with: it names the environment."""
-    from trimtab.processes import procfs
-
-    words = procfs.cmdline(pid)
-    return words[0] if words and Path(words[0]).name.startswith("python") else None
-
-
-def _live(machine: DiagnosisView, pid: int, log: Path | None) -> DiagnosisView:
-    from trimtab import engines
-    from trimtab.diagnosis import live_process
-    from trimtab.errors import UsageError
-    from trimtab.host import LocalHost
-    from trimtab.server.live_server import LiveServer
-
-    server = LiveServer(pid, engines.observer("vllm"), log)
-    tree = server.processes()
-    if not any(one.role in live_process.SERVING for one in tree):
-        raise UsageError(f"--pid {pid} is no vLLM server, and has none below it")
-    seen = live_process.view(machine, LocalHost(), tree, server.reported_config, server.url or "")
-    return replace(seen, unread=(*seen.unread, *server.unread))
-
-
-def _diagnosed(view: DiagnosisView, layer: str, *, oracle: bool) -> Diagnosis:
-    """Return the rows of a layer ("" for all), the findings of none, and how processes differ."""
-    from trimtab import diagnosis
-    from trimtab.diagnosis import live_process, table
-    from trimtab.errors import UsageError
-    from trimtab.lint.serving_variables import is_serving_variable
-
-    found = diagnosis.rows(view)
-    layers = sorted({row.layer for row in found})
-    if layer and layer not in layers:
-        raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")
-    findings = () if layer else table.unowned_findings(view)
+        view = inspection.view(situation, pid, log, python, snapshot, capture)
+    found = inspection.diagnose(view, layer)
     if oracle:
         from trimtab.cli.oracle_findings import machine_findings
 
-        findings = (*findings, *machine_findings(view))
-    rows = tuple(row for row in found if not layer or row.layer == layer)
-    return rows, findings, live_process.differences(view.processes, is_serving_variable)
+        found = replace(found, findings=(*found.findings, *machine_findings(view)))
+    if as_json:
+        terminal.print_json(found.as_data())
+    else:
+        _print(found, everything=everything, wide=wide)
+    if found.has_trouble:
+        raise typer.Exit(1)
 
 
-def _print(view: DiagnosisView, found: Diagnosis, *, everything: bool, wide: bool) -> None:
+def _print(found: Diagnosis, *, everything: bool, wide: bool) -> None:
     from trimtab.cli.render.doctor import Layout, show
 
     console = terminal.console(soft_wrap=True)
@@ -204,7 +112,7 @@ def _print(view: DiagnosisView, found: Diagnosis, *, everything: bool, wide: boo
         everything=everything or terminal.is_verbose(),
         brief=terminal.is_quiet(),
     )
-    show(view, *found, console, layout)
+    show(found.view, found.rows, found.findings, found.differences, console, layout)
 
 
 def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None:

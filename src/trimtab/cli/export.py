@@ -89,6 +89,7 @@ def export(
 
     from trimtab.errors import UsageError
     from trimtab.export import ALL, FORMATS
+    from trimtab.export.profile_order import profile_order
     from trimtab.export.target import ExportOptions
     from trimtab.study.engine_choice import EMBEDDED
 
@@ -117,7 +118,7 @@ def export(
     wish = ExportOptions(default, chip, image, snapshot, engine, engine_python)
     formats = FORMATS if format_ == ALL else (format_,)
     if profile is not None:
-        order = replace(_of_profile(profile, wish, formats, model), **options)
+        order = replace(profile_order(profile, wish, formats, model), **options)
         orders = dict.fromkeys(formats, order)
     else:
         made = _of_preset(preset, formats, model, program, wish)
@@ -125,40 +126,9 @@ def export(
     _deliver(orders, output, force=force, as_json=as_json)
 
 
-def _of_profile(
-    path: Path, wish: ExportOptions, formats: Iterable[str], model: str | None
-) -> Order:
-    """Return the order of a profile.
-
-    Raises:
-        UsageError: chip or image are of another platform than the one that it was measured on, or
-            a deployment would serve the built-in model, which ``model`` does not name.
-    """
-    from trimtab.engines import default_model
-    from trimtab.errors import UsageError
-    from trimtab.export import Order
-    from trimtab.export.target import require_same_platform
-    from trimtab.profiles.profile import platform_of, read_trusted_profile
-
-    profile = read_trusted_profile(path)
-    if model not in (None, profile.model):
-        raise UsageError(f"{path} was measured with {profile.model}: leave --model {model} out")
-    toy = Path(profile.model).name == default_model.NAME and model is None
-    if toy and (deployed := next((one for one in formats if one in _DEPLOYMENTS), "")):
-        raise UsageError(
-            f"{path} was measured with trimtab's built-in model, whose weights are random, so "
-            f"{deployed} would deploy a toy: tune your own model, or name it with --model"
-        )
-    measured = platform_of(profile)
-    require_same_platform(wish.chip, wish.image, measured, f"the profile {profile.name}")
-    return Order(profile, path, chip=wish.chip)
-
-
 _CONTAINED = ("docker", "compose", "kubernetes", "dockerfile")
 _AS_IT_IS = ("docker", "compose", "kubernetes")
 """Formats that run an image, and of these the ones that take it as it is."""
-_DEPLOYMENTS = (*_CONTAINED, "systemd")
-"""Formats that put a server into service."""
 _OF_THE_HOST = ("sysctl", "tuned")
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +11,6 @@ from trimtab.cli import terminal
 from trimtab.cli.options import DeviceTime, EnginePython, Model, Noise, SharedHost, Windows
 from trimtab.cli.terminal import say
 from trimtab.simulated.landscape import NAMES
-
-if TYPE_CHECKING:
-    from trimtab.study.session import Session
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
 
@@ -170,24 +164,13 @@ def tune(
     }
     asked = {name: value for name, value in given.items() if value is not None}
     if like is not None:
-        asked = _like(like, asked, resume=resume)
+        from trimtab.study.tuning import with_options_of
+
+        asked = with_options_of(like, asked, resume=resume)
     if dry_run:
         _show_design(asked, as_json=as_json)
     else:
         _run(asked, study, resume=resume, as_json=as_json)
-
-
-def _like(folder: Path, asked: dict[str, Any], *, resume: bool) -> dict[str, Any]:
-    """Return the options of another study, overridden by those given."""
-    from trimtab.errors import UsageError
-    from trimtab.study.folder import options_from_study
-
-    if resume:
-        raise UsageError("--like begins a new study: leave --resume out")
-    saved = options_from_study(folder)
-    if asked.keys() & {"baseline", "baseline_file"}:
-        saved = {**saved, "baseline": (), "baseline_file": None}
-    return {**saved, **asked}
 
 
 def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
@@ -196,6 +179,7 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
     from trimtab.study import header
     from trimtab.study.folder import require_testable, resolve
     from trimtab.study.options import Options
+    from trimtab.study.tuning import arm_remark
 
     session = resolve(Options(**asked), say, install=False)
     require_testable(session)
@@ -209,7 +193,7 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
     shown = {
         "measures": measured.as_data(),
         **intent.describe(space, design, session.left_out, session.catalog, without),
-        "arm_remark": _arm_remark(session),
+        "arm_remark": arm_remark(session),
     }
     told = intent.text(shown, verbose=terminal.is_verbose())
     if as_json:
@@ -219,59 +203,12 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:
-    from trimtab import search
     from trimtab.report.summary import summary
-    from trimtab.study import artifacts, header, result_json
-    from trimtab.study import folder as study
-    from trimtab.study.runner import run_study
-    from trimtab.study.signals import Stop
+    from trimtab.study import result_json, tuning
 
-    opened = study.reopen if resume else study.create
-    session, ledger, folder = opened(asked, folder, say)
-    for line in header.header_lines(session):
-        say(line)
-    if told := _arm_remark(session):
-        say(told)
-    with ledger, _hint(folder):
-        with Stop().listening() as stop:
-            display = terminal.display(session.space.objective)
-            try:
-                make = study.trial_of(session)
-                found = run_study(
-                    session, search.PhasedStrategy(), ledger, folder, display, stop, make
-                )
-            finally:
-                display.close()
-        starts = ledger.starts()
-        result = artifacts.write_result(session, starts, found, folder)
+    found = tuning.tune(asked, folder, terminal.reporter(), resume=resume)
     if as_json:
-        terminal.print_json(result_json.as_json(result, folder, session.catalog))
+        terminal.print_json(result_json.as_json(found.study, found.folder, found.catalog))
     else:
-        for line in summary(result):
+        for line in summary(found.study):
             typer.echo(line)
-
-
-def _arm_remark(session: Session) -> str:
-    """Return what a reader must know of the study's preset; "" if nothing."""
-    from trimtab import presets
-
-    if session.options.aa or session.options.arm == presets.NO_ARM or not session.serves:
-        return ""
-    space = session.space
-    return presets.remark(None if space.guide is None else space.preset, session.context)
-
-
-@contextmanager
-def _hint(folder: Path) -> Iterator[None]:
-    """Say where the study lies, and how to go on when it does not come to its end."""
-    from trimtab.errors import BaselineFailedError
-
-    say(f"study: {folder}")
-    try:
-        yield
-    except BaselineFailedError:
-        say(f"what it measured: trimtab show {shlex.quote(str(folder))}")
-        raise
-    except BaseException:
-        say(f"go on with: trimtab tune --study {shlex.quote(str(folder))} --resume")
-        raise

@@ -1,0 +1,101 @@
+"""A study from its question to its result: created or reopened, run, and written down."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trimtab import presets, search
+from trimtab.catalog import Tuning
+from trimtab.errors import BaselineFailedError, UsageError
+from trimtab.report import Study
+from trimtab.study import artifacts, folder, header
+from trimtab.study.reporter import Reporter
+from trimtab.study.runner import run_study
+from trimtab.study.session import Session
+from trimtab.study.signals import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedStudy:
+    """A study that came to its end: its record, its folder, and the catalogue it was asked of."""
+
+    study: Study
+    folder: Path
+    catalog: Mapping[str, Tuning]
+
+
+def tune(
+    asked: Mapping[str, Any], place: Path | None, reporter: Reporter, *, resume: bool = False
+) -> FinishedStudy:
+    """Run a study, or go on with the one in ``place``, and write its result there.
+
+    ``asked`` are fields of `trimtab.study.options.Options`; those not given have their defaults,
+    in a resumed study its own values.
+
+    Raises:
+        UsageError: an option does not fit, or the folder does not.
+        EngineError: the engine is missing.
+        BaselineFailedError: the baseline failed twice in a row.
+        KeyboardInterrupt: somebody stopped it; ``resume`` goes on with it.
+    """
+    opened = folder.reopen if resume else folder.create
+    session, ledger, place = opened(asked, place, reporter.say)
+    for line in header.header_lines(session):
+        reporter.say(line)
+    if remark := arm_remark(session):
+        reporter.say(remark)
+    with ledger, _hint(place, reporter):
+        with Stop().listening() as stop:
+            display = reporter.display(session.space.objective)
+            try:
+                made = folder.trial_of(session)
+                strategy = search.PhasedStrategy()
+                found = run_study(session, strategy, ledger, place, display, stop, made)
+            finally:
+                display.close()
+        written = artifacts.write_result(session, ledger.starts(), found, place)
+    return FinishedStudy(written, place, session.catalog)
+
+
+def with_options_of(
+    other: Path, asked: Mapping[str, Any], *, resume: bool = False
+) -> dict[str, Any]:
+    """Return the options of another study, overridden by those asked for.
+
+    Raises:
+        UsageError: there is no such study, or ``resume`` would go on with another one.
+        StudyError: another user could have written it.
+    """
+    if resume:
+        raise UsageError("--like begins a new study: leave --resume out")
+    saved = folder.options_from_study(other)
+    if asked.keys() & {"baseline", "baseline_file"}:
+        saved = {**saved, "baseline": (), "baseline_file": None}
+    return {**saved, **asked}
+
+
+def arm_remark(session: Session) -> str:
+    """Return what a reader must know of the study's preset; "" if nothing."""
+    if session.options.aa or session.options.arm == presets.NO_ARM or not session.serves:
+        return ""
+    space = session.space
+    return presets.remark(None if space.guide is None else space.preset, session.context)
+
+
+@contextmanager
+def _hint(place: Path, reporter: Reporter) -> Iterator[None]:
+    """Tell where the study lies, and how to go on when it does not come to its end."""
+    reporter.say(f"study: {place}")
+    try:
+        yield
+    except BaselineFailedError:
+        reporter.say(f"what it measured: trimtab show {shlex.quote(str(place))}")
+        raise
+    except BaseException:
+        reporter.say(f"go on with: trimtab tune --study {shlex.quote(str(place))} --resume")
+        raise
