@@ -29,7 +29,7 @@ from tests.unit.test_export_consumers import PRINTABLE
 from trimtab import __version__, engines
 from trimtab.export import render
 from trimtab.model import Effect, Plan, Settings, TuningVerdict, Verdict, candidate
-from trimtab.profiles.profile import EngineId, Profile, read_profile, write_profile
+from trimtab.profiles.profile import EngineId, ProfileRecord, read_profile, write_profile
 from trimtab.study.options import Options
 from trimtab.study.session import open_session
 
@@ -65,9 +65,9 @@ def profile(engine: engines.Engine, tmp_path_factory: pytest.TempPathFactory) ->
     return path
 
 
-def _profile(engine: engines.Engine, model: str, plan: Plan) -> Profile:
+def _profile(engine: engines.Engine, model: str, plan: Plan) -> ProfileRecord:
     effect = Effect(None, None, None, None, 0)
-    return Profile(
+    return ProfileRecord(
         name="proven",
         made=datetime(2026, 11, 25, tzinfo=UTC),
         trimtab=__version__,

@@ -25,7 +25,7 @@ from trimtab import engines
 from trimtab.engines.scripted.engine import SERVER, Scripted
 from trimtab.model import candidate
 from trimtab.processes import procfs
-from trimtab.profiles.profile import Profile
+from trimtab.profiles.profile import ProfileRecord
 
 pytestmark = pytest.mark.alone
 
@@ -46,7 +46,9 @@ time.sleep(120)
 """
 
 
-def profile(folder: Path, change: Callable[[Profile], Profile] = lambda one: one) -> str:
+def profile(
+    folder: Path, change: Callable[[ProfileRecord], ProfileRecord] = lambda one: one
+) -> str:
     made = profile_for(Scripted(), MODEL, ("--max-num-seqs", "4"), CHOSEN)
     return str(written(change(made), folder))
 
@@ -214,7 +216,7 @@ def test_a_server_that_does_not_start_gives_its_code_and_cause(tmp_path: Path) -
 
 
 def test_another_machine_is_refused_unless_forced(tmp_path: Path) -> None:
-    def elsewhere(one: Profile) -> Profile:
+    def elsewhere(one: ProfileRecord) -> ProfileRecord:
         cpu = one.facts["cpu"].replace(f"'{os.uname().machine}'", "'riscv64'")
         return replace(one, facts={**one.facts, "cpu": cpu})
 

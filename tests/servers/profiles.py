@@ -10,10 +10,12 @@ from trimtab import facts
 from trimtab.engines import Engine
 from trimtab.model import Candidate, Plan, Settings, Verdict
 from trimtab.plan import compile_plan
-from trimtab.profiles.profile import EngineId, Profile, write_profile
+from trimtab.profiles.profile import EngineId, ProfileRecord, write_profile
 
 
-def profile_for(engine: Engine, model: str, args: tuple[str, ...], chosen: Candidate) -> Profile:
+def profile_for(
+    engine: Engine, model: str, args: tuple[str, ...], chosen: Candidate
+) -> ProfileRecord:
     """Return the profile that a study of ``chosen`` on this machine would have written."""
     here = facts.inspect(engine.host(), engine.packages, engine.platform, engine.library_folders)
     env = tuple(sorted(engine.environment(model).items()))
@@ -21,7 +23,7 @@ def profile_for(engine: Engine, model: str, args: tuple[str, ...], chosen: Candi
     return with_plan(engine, model, plan, facts.as_text(here))
 
 
-def with_plan(engine: Engine, model: str, plan: Plan, found: dict[str, str]) -> Profile:
+def with_plan(engine: Engine, model: str, plan: Plan, found: dict[str, str]) -> ProfileRecord:
     """Return a profile of a plan, measured on a machine of these facts."""
     answers = tuple(
         answer(name, value, Verdict.ADOPT, (1.1, 1.05, 1.15, 0.001), 6, "screen", "")
@@ -38,7 +40,7 @@ def with_plan(engine: Engine, model: str, plan: Plan, found: dict[str, str]) -> 
     )
 
 
-def written(profile: Profile, folder: Path) -> Path:
+def written(profile: ProfileRecord, folder: Path) -> Path:
     """Write a profile into a folder and return its path."""
     path = folder / "profile.yaml"
     write_profile(profile, path)

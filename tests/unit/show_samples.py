@@ -28,7 +28,7 @@ from trimtab.model import (
     Window,
     candidate,
 )
-from trimtab.profiles.profile import EngineId, Profile, evidence_digest
+from trimtab.profiles.profile import EngineId, ProfileRecord, evidence_digest
 from trimtab.report import Study
 
 OBJECTIVE = "output_throughput"
@@ -254,7 +254,7 @@ FACTS = {
     "python": "3.11.9",
 }
 
-PROFILE = Profile(
+PROFILE = ProfileRecord(
     name="proven",
     made=datetime(2026, 11, 22, 21, 34, 42, tzinfo=UTC),
     trimtab="0.1.0",
@@ -274,7 +274,7 @@ PROFILE = Profile(
 )
 
 
-def profile_of(settings: Settings) -> Profile:
+def profile_of(settings: Settings) -> ProfileRecord:
     """Return a profile of nothing but these settings."""
     return replace(PROFILE, plan=Plan((), settings), answers=(), risks={})
 

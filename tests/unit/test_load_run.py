@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import threading
@@ -64,6 +65,18 @@ def test_windows_tile_one_continuous_load(tmp_path: Path) -> None:
             record.intended <= record.sent < record.chunks[0] <= record.chunks[-1] <= record.done
         )
     assert [one.index for one in result.records] == sorted(one.index for one in result.records)
+
+
+def test_a_load_is_driven_where_an_event_loop_runs_already(tmp_path: Path) -> None:
+    """A notebook's kernel runs the cells in its own."""
+
+    async def cell(url: str) -> LoadResult:
+        return load(url, load_workload("tiny"))
+
+    with scripted(tmp_path) as server:
+        result = asyncio.run(cell(server.url))
+    assert result.failed == ""
+    assert all(window.requests > 0 for window in result.windows)
 
 
 def test_a_stream_is_used_again_when_its_answer_ended(tmp_path: Path) -> None:

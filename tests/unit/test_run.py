@@ -37,7 +37,7 @@ from trimtab.model import (
     candidate,
 )
 from trimtab.model.finding import Severity
-from trimtab.profiles.profile import Profile
+from trimtab.profiles.profile import ProfileRecord
 from trimtab.redaction import redact_plan, redact_settings
 from trimtab.run import messages, state, target, verification
 from trimtab.run.sd_notify import VARIABLE, Notifier
@@ -50,12 +50,15 @@ BARE = {"PATH": os.defpath}
 
 
 @pytest.fixture(scope="module")
-def profile() -> Profile:
+def profile() -> ProfileRecord:
     return profile_for(ENGINE, MODEL, ("--max-num-seqs", "4"), CHOSEN)
 
 
 def compiled(
-    profile: Profile, *command: str, environment: dict[str, str] = BARE, allow_host: bool = False
+    profile: ProfileRecord,
+    *command: str,
+    environment: dict[str, str] = BARE,
+    allow_host: bool = False,
 ) -> target.RunTarget:
     return target.profile_target(profile, command, environment, allow_host=allow_host)
 
@@ -64,7 +67,7 @@ def rules(found: target.RunTarget) -> dict[str, Severity]:
     return {one.rule: one.severity for one in found.differences}
 
 
-def test_a_profiles_own_command_is_the_measured_plan(profile: Profile) -> None:
+def test_a_profiles_own_command_is_the_measured_plan(profile: ProfileRecord) -> None:
     found = compiled(profile)
     assert redact_plan(found.plan).digest == profile.plan.digest
     assert found.argv == (*profile.plan.settings.argv, *("--host", "127.0.0.1", "--port", "8000"))
@@ -72,7 +75,7 @@ def test_a_profiles_own_command_is_the_measured_plan(profile: Profile) -> None:
     assert found.environment["MALLOC_ARENA_MAX"] == "2"
 
 
-def test_the_candidate_goes_over_the_users_command_and_environment(profile: Profile) -> None:
+def test_the_candidate_goes_over_the_users_command_and_environment(profile: ProfileRecord) -> None:
     command = ENGINE.command(MODEL, ("--dtype", "bfloat16", "--port", "9000"))
     environment = {**BARE, "MALLOC_ARENA_MAX": "8", "VLLM_X": "1", "HOME": "/h"}
     found = compiled(profile, *command, environment=environment)
@@ -89,24 +92,24 @@ def test_the_candidate_goes_over_the_users_command_and_environment(profile: Prof
     ],
 )
 def test_the_model_must_be_the_one_of_the_study(
-    profile: Profile, command: tuple[str, ...], expected: dict[str, Severity]
+    profile: ProfileRecord, command: tuple[str, ...], expected: dict[str, Severity]
 ) -> None:
     assert rules(compiled(profile, *command)) == expected
 
 
-def test_an_unknown_command_is_a_warning_that_says_so(profile: Profile) -> None:
+def test_an_unknown_command_is_a_warning_that_says_so(profile: ProfileRecord) -> None:
     found = rules(compiled(profile, "sh", "serve.sh"))
     assert {"engine-unknown", "model", "platform"} == set(found)
     assert set(found.values()) == {Severity.WARNING}
 
 
-def test_what_the_environment_adds_to_the_measured_one_is_told(profile: Profile) -> None:
+def test_what_the_environment_adds_to_the_measured_one_is_told(profile: ProfileRecord) -> None:
     found = compiled(profile, environment={**BARE, "OMP_NUM_THREADS": "1"})
     assert rules(found) == {"environment": Severity.WARNING}
     assert "OMP_NUM_THREADS" in found.differences[0].sentence
 
 
-def test_an_affinity_must_be_within_what_is_allowed(profile: Profile) -> None:
+def test_an_affinity_must_be_within_what_is_allowed(profile: ProfileRecord) -> None:
     settings = replace(profile.plan.settings, affinity=(0, 9999))
     here = facts.as_text(facts.inspect(LocalHost(), ENGINE.packages, "cpu"))
     bound = with_plan(ENGINE, MODEL, Plan((), settings), here)
@@ -119,7 +122,7 @@ def test_host_settings_are_only_made_when_allowed() -> None:
     assert rules(compiled(made, allow_host=True)) == {}
 
 
-def test_a_secret_must_be_in_the_environment(profile: Profile) -> None:
+def test_a_secret_must_be_in_the_environment(profile: ProfileRecord) -> None:
     settings = Settings(ENGINE.command(MODEL, ("--api-key", "${API_KEY}")))
     secret = with_plan(ENGINE, MODEL, Plan((), settings), dict(profile.facts))
     with pytest.raises(UsageError, match="API_KEY"):
@@ -321,7 +324,7 @@ def test_the_journal_of_a_run_that_holds_the_host_is_left_alone(
     assert not state.journal().exists()
 
 
-def test_what_else_is_preloaded_stays_behind_a_profiles_own(profile: Profile) -> None:
+def test_what_else_is_preloaded_stays_behind_a_profiles_own(profile: ProfileRecord) -> None:
     stray = {**BARE, "LD_PRELOAD": "/lib/other.so"}
     found = compiled(profile, environment=stray)
     assert found.environment["LD_PRELOAD"] == "/lib/other.so"

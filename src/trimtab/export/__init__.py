@@ -20,7 +20,7 @@ from trimtab.export import (
 )
 from trimtab.export.order import Order, ParsedArtefact
 from trimtab.model import Settings
-from trimtab.profiles.profile import Profile
+from trimtab.profiles.profile import ProfileRecord
 from trimtab.storage import atomic_files
 
 __all__ = ["ALL", "FORMATS", "Artefact", "Order", "ParsedArtefact", "render", "write", "write_all"]
@@ -115,7 +115,7 @@ def render(artefact: Artefact, order: Order) -> str:
     return text
 
 
-def write_all(profile: Profile, file: Path, folder: Path) -> dict[str, str]:
+def write_all(profile: ProfileRecord, file: Path, folder: Path) -> dict[str, str]:
     """Write what a study exports of ``profile``, whose own file is ``file``, into ``folder``.
 
     Returns what each file is, mapped to its path.

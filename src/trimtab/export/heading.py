@@ -9,7 +9,7 @@ from typing import Final
 from trimtab import formatting, presets
 from trimtab.export.order import Order
 from trimtab.model import CheckKind, Comparison, TuningVerdict
-from trimtab.profiles.profile import Profile
+from trimtab.profiles.profile import ProfileRecord
 
 _WIDTH: Final = 98
 
@@ -74,7 +74,7 @@ def _origin(order: Order) -> str:
     return f"from the profile '{order.profile.name}' ({made})"
 
 
-def _measured(profile: Profile) -> list[str]:
+def _measured(profile: ProfileRecord) -> list[str]:
     totals = [f"{one.arm} against baseline: {formatting.comparison(one)}" for one in _own(profile)]
     worth = [_worth(one) for one in profile.answers]
     sets = _list("sets", worth) or ["sets nothing: no tuning was proven, this is the baseline"]
@@ -124,7 +124,7 @@ def _list(label: str, words: Iterable[str]) -> list[str]:
     return formatting.wrap_lines(f"{label}: {text}", _WIDTH, rest="  ")
 
 
-def origins(profile: Profile) -> dict[str, str]:
+def origins(profile: ProfileRecord) -> dict[str, str]:
     """Map variables (``NAME``) and preloaded paths to the measured effect behind them.
 
     The plan's checks say which tuning a variable or library belongs to; what no check names has
@@ -143,7 +143,7 @@ def comment(lines: Iterable[str]) -> str:
     return "".join(f"# {line}".rstrip().rstrip("\\") + "\n" for line in lines)
 
 
-def _own(profile: Profile) -> list[Comparison]:
+def _own(profile: ProfileRecord) -> list[Comparison]:
     return [one for one in profile.comparisons if one.arm == profile.name]
 
 

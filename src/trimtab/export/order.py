@@ -13,7 +13,7 @@ from trimtab.errors import UsageError
 from trimtab.export.chips import CHIPS, ChipImage, chip_of_image
 from trimtab.knobs.server_arg import option_value
 from trimtab.model import HostWrite, Settings
-from trimtab.profiles.profile import Profile, platform_of
+from trimtab.profiles.profile import ProfileRecord, platform_of
 
 NETWORKS = ("bridge", "host")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
@@ -40,7 +40,7 @@ class Order:
     serve one model together.
     """
 
-    profile: Profile
+    profile: ProfileRecord
     file: Path
     preset: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
@@ -111,7 +111,7 @@ def chip(order: Order) -> ChipImage:
     return CHIPS[found]
 
 
-def _measured_chip(profile: Profile) -> str:
+def _measured_chip(profile: ProfileRecord) -> str:
     """Return the chip among the facts, whose sections are kept as printed literals."""
     try:
         section = ast.literal_eval(profile.facts["ascend"])

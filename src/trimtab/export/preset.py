@@ -26,7 +26,7 @@ from trimtab.lint.report import FindingFilter, report_on
 from trimtab.model import Candidate, Fact, Plan, Scope, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import compile_plan, delivery_plan
-from trimtab.profiles.profile import EngineId, Profile
+from trimtab.profiles.profile import EngineId, ProfileRecord
 from trimtab.server.environment import reaches_engine
 
 _PROGRAM = "/usr/local/bin/vllm"
@@ -179,10 +179,10 @@ def _refused(chosen: Candidate, target: ExportTarget, context: Context) -> dict[
 
 def _profile(
     name: str, context: Context, model: str, plan: Plan, engine: Engine | None
-) -> Profile:
+) -> ProfileRecord:
     """Return a profile in which nothing is answered: what the exporters read of a preset."""
     caveat = "" if engine is None else engine.caveat
-    return Profile(
+    return ProfileRecord(
         name=name,
         made=datetime.now(UTC),
         trimtab=__version__,

@@ -10,6 +10,7 @@ import gc
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -107,12 +108,11 @@ def run_load(
     requests = _requests(workload, seed, vocab, tokens, toggle, left_out.append)
     early = None if give_up is None or workload.concurrency else EarlyStop(workload, give_up)
     watch = Watch(alive, host_cpu, server_cpu, stop, progress, early)
-    with _no_collections(), asyncio.Runner(loop_factory=event_loop) as runner:
-        if toggle is None:
-            driver = Driver(target, workload, requests, watch)
-        else:
-            driver = TogglingDriver(target, workload, requests, watch, toggle)
-        run = runner.run(driver.run())
+    if toggle is None:
+        driver = Driver(target, workload, requests, watch)
+    else:
+        driver = TogglingDriver(target, workload, requests, watch, toggle)
+    run = _run(driver)
     if own := next((one.error for one in run.ended if one.own), ""):
         raise ClientLimitError(own)
     records = tuple(sorted(records_of(run.ended, run.begun), key=lambda one: one.index))
@@ -127,6 +127,21 @@ def run_load(
     shared = reusable_tokens(one.request.prompt for one in (*run.ended, *run.unfinished))
     checks = _self_checks(run, records)
     return LoadResult(records, windows, workload.warmup, checks, failed, marks, shared)
+
+
+def _run(driver: Driver) -> LoadRun:
+    """Drive the load in an event loop of its own, also where one runs already (a notebook)."""
+
+    def run() -> LoadRun:
+        with _no_collections(), asyncio.Runner(loop_factory=event_loop) as runner:
+            return runner.run(driver.run())
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    with ThreadPoolExecutor(1, "trimtab-load") as apart:
+        return apart.submit(run).result()
 
 
 def _requests(

@@ -15,7 +15,7 @@ from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Switch
 from trimtab.measurement.blocks import MeasurementTarget
 from trimtab.model import candidate
-from trimtab.profiles.profile import Profile, read_trusted_profile
+from trimtab.profiles.profile import ProfileRecord, read_trusted_profile
 from trimtab.study.baseline import apply_baseline
 from trimtab.study.engine_choice import choose, require_same_engine
 from trimtab.study.options import Options, parse_tries
@@ -172,7 +172,7 @@ def _one_tuning(
     return session, MeasurementTarget(given, session.compile(candidate({name: value})))
 
 
-def _as_measured(profile: Profile, options: Options) -> Options:
+def _as_measured(profile: ProfileRecord, options: Options) -> Options:
     """Return the options with the engine and the model of a profile, unless they name others."""
     options = replace(options, model=options.model or _own_model(profile.model))
     if options.engine or options.engine_python:
@@ -187,7 +187,7 @@ def _as_measured(profile: Profile, options: Options) -> Options:
     return replace(options, engine_python=program)
 
 
-def _require_own(name: str, profile: Profile, session: Session, options: Options) -> None:
+def _require_own(name: str, profile: ProfileRecord, session: Session, options: Options) -> None:
     """Make sure that the options name no other server than the one that a profile starts.
 
     Raises:

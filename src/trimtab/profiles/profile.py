@@ -58,7 +58,7 @@ class EngineId:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ProfileRecord:
     """A plan with what was measured about it.
 
     ``answers`` holds one entry for each tuning of the plan's candidate; ``risks`` maps such a
@@ -93,7 +93,7 @@ class Profile:
         return self.plan.candidate
 
 
-def platform_of(profile: Profile) -> str:
+def platform_of(profile: ProfileRecord) -> str:
     """Return the platform a profile was measured on: of the build, else as it was recorded.
 
     A profile holds few distributions, and those alone do not always tell.
@@ -113,7 +113,7 @@ def evidence_digest(evidence: Iterable[Evidence]) -> str | None:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def write_profile(profile: Profile, path: Path) -> Profile:
+def write_profile(profile: ProfileRecord, path: Path) -> ProfileRecord:
     """Write ``profile`` to ``path``, complete or not at all; return it as it reads back.
 
     Secrets in the plan are replaced by their markers first.
@@ -139,7 +139,7 @@ def write_profile(profile: Profile, path: Path) -> Profile:
     return again
 
 
-def read_profile(path: Path) -> Profile:
+def read_profile(path: Path) -> ProfileRecord:
     """Read a profile.
 
     Raises:
@@ -162,7 +162,7 @@ def read_profile(path: Path) -> Profile:
         raise UsageError(f"{path} is no profile that can be taken: {error}") from error
 
 
-def read_trusted_profile(path: Path) -> Profile:
+def read_trusted_profile(path: Path) -> ProfileRecord:
     """Read a profile to act upon it: nobody else may have written it.
 
     Raises:
@@ -174,7 +174,7 @@ def read_trusted_profile(path: Path) -> Profile:
     return profile
 
 
-def to_dict(profile: Profile) -> dict[str, Any]:
+def to_dict(profile: ProfileRecord) -> dict[str, Any]:
     """Return the content of the profile's file as plain data, without secrets."""
     plan = redact_plan(profile.plan)
     settings = plan.settings
@@ -232,7 +232,7 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _from_file(content: ProfileFile) -> Profile:
+def _from_file(content: ProfileFile) -> ProfileRecord:
     plan = content.plan.record(content.candidate)
     if plan.digest != content.plan.digest:
         raise SchemaError(
@@ -246,7 +246,7 @@ def _from_file(content: ProfileFile) -> Profile:
             f"engine.caveat: what is measured on {engine.name} must say {due!r}, but says "
             f"{engine.caveat!r}"
         )
-    return Profile(
+    return ProfileRecord(
         name=content.name,
         made=content.made,
         trimtab=content.trimtab,
@@ -267,6 +267,6 @@ def _from_file(content: ProfileFile) -> Profile:
     )
 
 
-def _require_same(again: Profile, profile: Profile) -> None:
+def _require_same(again: ProfileRecord, profile: ProfileRecord) -> None:
     if again.plan != redact_plan(profile.plan):
         raise ValueError("the plan does not read back as it was measured")

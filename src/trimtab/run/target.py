@@ -26,7 +26,7 @@ from trimtab.model.finding import Severity
 from trimtab.plan import compile_plan, delivery_plan
 from trimtab.presets import PRESETS, find
 from trimtab.processes import procfs
-from trimtab.profiles.profile import Profile
+from trimtab.profiles.profile import ProfileRecord
 from trimtab.redaction import is_marker, redact_plan, restore_words
 from trimtab.run.comparability import Difference, differences, parse_facts
 from trimtab.server.environment import reaches_engine
@@ -106,7 +106,11 @@ class RunTarget:
 
 
 def profile_target(
-    profile: Profile, command: Sequence[str], environment: Mapping[str, str], *, allow_host: bool
+    profile: ProfileRecord,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    allow_host: bool,
 ) -> RunTarget:
     """Compile a profile's candidate over ``command``, or over its own where there is none.
 
@@ -140,7 +144,7 @@ def profile_target(
     )
 
 
-def running_profile_target(profile: Profile) -> RunTarget:
+def running_profile_target(profile: ProfileRecord) -> RunTarget:
     """Compile a profile for a server that runs already; its secrets need not be known."""
     base = profile.plan.settings
     engine = program.engine_of(base.argv, {}, profile.engine.name)
@@ -221,7 +225,7 @@ def _base(command: Sequence[str], environment: Mapping[str, str]) -> Settings:
     return Settings(argv=tuple(command), env=tuple(sorted(given.items())))
 
 
-def _own(profile: Profile, environment: Mapping[str, str]) -> Settings:
+def _own(profile: ProfileRecord, environment: Mapping[str, str]) -> Settings:
     """Return the settings that were measured, with their secrets from the environment."""
     settings = profile.plan.settings
     env = []
@@ -268,7 +272,9 @@ def _context(engine: Engine | None, here: Facts, base: Settings, *, allow_host: 
     )
 
 
-def _identity(profile: Profile, engine: Engine | None, argv: Sequence[str]) -> list[Difference]:
+def _identity(
+    profile: ProfileRecord, engine: Engine | None, argv: Sequence[str]
+) -> list[Difference]:
     """Judge whether it is the same engine and model at all."""
     found = []
     measured = program.kind(profile.engine.name)
@@ -305,7 +311,7 @@ def _of_plan(plan: Plan, here: Facts, *, allow_host: bool) -> tuple[Difference, 
     return tuple(found)
 
 
-def _strays(profile: Profile, environment: Mapping[str, str]) -> list[Difference]:
+def _strays(profile: ProfileRecord, environment: Mapping[str, str]) -> list[Difference]:
     """Judge what the environment adds to the measured one."""
     settings = profile.plan.settings
     known = {name for name, _ in settings.env} | set(settings.unset)
@@ -324,7 +330,7 @@ def _stray_preloads(settings: Settings, environment: Mapping[str, str]) -> list[
     return [path for path in preload_libraries(given) if path not in preload_libraries(settings)]
 
 
-def _notes(profile: Profile, plan: Plan, *, own: bool) -> tuple[str, ...]:
+def _notes(profile: ProfileRecord, plan: Plan, *, own: bool) -> tuple[str, ...]:
     said = [profile.engine.caveat] if profile.engine.caveat else []
     if own and redact_plan(plan).digest != profile.plan.digest:
         said.append("this host compiles the candidate to another plan than the measured one")

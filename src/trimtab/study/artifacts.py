@@ -29,7 +29,7 @@ from trimtab.model import (
     Plan,
     Start,
 )
-from trimtab.profiles.profile import EngineId, Profile, evidence_digest, write_profile
+from trimtab.profiles.profile import EngineId, ProfileRecord, evidence_digest, write_profile
 from trimtab.redaction import redact_plan, redact_settings
 from trimtab.report import Study, html, pareto
 from trimtab.report import study as hardware
@@ -224,13 +224,13 @@ def _profile(
     name: str,
     chosen: Candidate,
     command: str,
-) -> Profile:
+) -> ProfileRecord:
     plan = session.compile(chosen)
     digest = redact_plan(plan).digest
     values = dict(chosen)
     entry = {tuning: session.catalog[tuning].entry for tuning in values}
     member = _member(conclusion, name)
-    return Profile(
+    return ProfileRecord(
         name=name,
         made=datetime.fromtimestamp(max((start.began for start in starts), default=0.0), UTC),
         trimtab=__version__,
