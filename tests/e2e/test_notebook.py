@@ -9,7 +9,7 @@ NOTEBOOK = Path(__file__).parents[2] / "examples" / "study.ipynb"
 
 
 def test_the_notebook_plots_effects_and_latencies(tmp_path: Path) -> None:
-    notebook = nbformat.reads(NOTEBOOK.read_text(), as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.reads(NOTEBOOK.read_text(), as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "stored without outputs"
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
     shown = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]

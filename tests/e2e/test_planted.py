@@ -30,7 +30,17 @@ def tuned(
     options = {"engine": "scripted", "only": NULLS, "budget": "20", "shared_host": True, **asked}
     session, ledger, where = study.create(options, folder / "s", lambda _: None)
     with ledger:
-        found = run_study(session, search.PhasedStrategy(), ledger, where, SilentDisplay(), Stop())
+        display, stop = SilentDisplay(), Stop()
+        executor = study.executor_of(session, ledger, where, display, stop)
+        found = run_study(
+            session.space,
+            search.PhasedStrategy(),
+            ledger,
+            executor,
+            display,
+            stop,
+            noise=session.noise,
+        )
         return found, [start.outcome for start in ledger.starts()]
 
 

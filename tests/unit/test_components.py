@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.unit.simulated import machine_of
 from trimtab import search
 from trimtab.errors import UsageError
 from trimtab.load.workload import with_windows
@@ -34,12 +35,15 @@ from trimtab.simulated.machine import play
 from trimtab.stats.effects import Noise, best_windows, between_start_sd, fit, window_noise
 from trimtab.stats.sequential import detectable_difference, look
 from trimtab.study import artifacts
-from trimtab.study.executors.simulated import SimulatedSession, open_simulated_session, play_trial
+from trimtab.study.adaptation import with_auto_windows, with_gate_history
+from trimtab.study.executors import live
+from trimtab.study.executors.live import LiveExecutor
+from trimtab.study.executors.simulated import SimulatedExecutor, open_simulated_session
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import Options, parse_share, parse_windows
 from trimtab.study.progress import SilentDisplay
 from trimtab.study.result_json import as_json
-from trimtab.study.runner import run_study, with_auto_windows, with_gate_history
+from trimtab.study.runner import run_study
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
 
@@ -99,7 +103,7 @@ def test_a_study_tells_its_components() -> None:
 
 def test_the_report_and_the_json_have_them(tmp_path: Path) -> None:
     session = open_simulated_session(Options(engine="simulated", landscape="L1", budget="48"))
-    starts = play(search.PhasedStrategy(), session.space, session.machine)
+    starts = play(search.PhasedStrategy(), session.space, machine_of(session))
     found = search.conclude(session.space, starts)
     study = artifacts.study_of(session, starts, found, tmp_path, {})
     shown = as_json(study, tmp_path, session.catalog)
@@ -109,14 +113,14 @@ def test_the_report_and_the_json_have_them(tmp_path: Path) -> None:
     assert "s_w" in told["spread of windows"]
 
 
-def auto() -> SimulatedSession:
+def auto() -> Session:
     session = open_simulated_session(Options(engine="simulated", landscape="L4", budget="48"))
     return replace(session, options=replace(session.options, windows="auto"))
 
 
 def test_auto_changes_whole_phases_by_the_noise_before_them() -> None:
     session = auto()
-    starts = play(search.PhasedStrategy(), session.space, session.machine)
+    starts = play(search.PhasedStrategy(), session.space, machine_of(session))
     seen = {phase: [one for one in starts if one.request.phase is phase] for phase in Phase}
     first = starts[0]
     assert with_auto_windows(session, [], first.request) is session
@@ -191,17 +195,23 @@ class Told(SilentDisplay):
         self.notes.append(text)
 
 
-def test_a_study_hands_on_what_its_starts_told(tmp_path: Path) -> None:
+def test_a_study_hands_on_what_its_starts_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = auto()
     seen: list[tuple[int, int]] = []
 
-    def trial(own: Session, *rest: Any) -> Start:
+    def trial(own: Session, request: StartRequest, number: int, *_: Any) -> Start:
         seen.append((len(own.readings), own.workload.windows))
-        return replace(play_trial(own, *rest), gate={"gflops": 90.0})
+        played = SimulatedExecutor(own, machine_of(own)).run(request, number)
+        return replace(played, gate={"gflops": 90.0})
 
-    display = Told()
+    monkeypatch.setattr(live, "run_trial", trial)
+    display, stop = Told(), Stop()
     with Ledger.create(tmp_path / "ledger.jsonl", {}) as ledger:
-        run_study(session, search.PhasedStrategy(), ledger, tmp_path, display, Stop(), trial)
+        executor = LiveExecutor(session, ledger.starts, tmp_path, display, stop)
+        strategy = search.PhasedStrategy()
+        run_study(session.space, strategy, ledger, executor, display, stop, noise=session.noise)
     assert [count for count, _ in seen] == list(range(len(seen)))
     assert len({windows for _, windows in seen}) > 1, "auto has changed them"
     assert len(display.notes) == 1, "said once, when the noise is known"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.show_samples import ANSWERS, CONCLUSION, STUDY
+from tests.unit.simulated import machine_of
 from trimtab import search
 from trimtab.cli.app import app
 from trimtab.model import (
@@ -29,9 +30,10 @@ from trimtab.report.html import render
 from trimtab.report.summary import LINES, WIDTH, summary
 from trimtab.report.text import render as render_text
 from trimtab.study import artifacts
-from trimtab.study.executors.simulated import SimulatedSession, open_simulated_session
+from trimtab.study.executors.simulated import open_simulated_session
 from trimtab.study.options import Options
 from trimtab.study.result_json import as_json
+from trimtab.study.session import Session
 
 GAINS = (Verdict.ADOPT, Verdict.LIKELY)
 CRASHES = """
@@ -55,25 +57,25 @@ tunings:
 """
 
 
-def played(landscape: str, seed: int, budget: int, slo: str | None = None) -> SimulatedSession:
+def played(landscape: str, seed: int, budget: int, slo: str | None = None) -> Session:
     return open_simulated_session(
         Options(engine="simulated", landscape=landscape, seed=seed, budget=str(budget), slo=slo)
     )
 
 
-def made(session: SimulatedSession) -> list[Start]:
+def made(session: Session) -> list[Start]:
     """Run a study block by block."""
     starts: list[Start] = []
     while asked := search.PhasedStrategy().ask(session.space, starts):
         starts += [
-            session.machine.start(one, len(starts) + number)
+            machine_of(session).start(one, len(starts) + number)
             for number, one in enumerate(asked, start=1)
         ]
         assert len(starts) < 500
     return starts
 
 
-def reported(session: SimulatedSession, starts: list[Start]) -> Study:
+def reported(session: Session, starts: list[Start]) -> Study:
     found = search.conclude(session.space, starts)
     return artifacts.study_of(session, starts, found, Path("my study"), {"report": "r.html"})
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.unit.simulated import machine_of
 from trimtab import formatting, search
 from trimtab.model import BASELINE, Conclusion, Effect, Start, StudyStatus, Verdict
 from trimtab.report import Study, pareto, rows
@@ -140,14 +141,16 @@ def played(
         asked["objective"] = objective
     session, ledger, place = study.create(asked, folder / "study", lambda _: None)
     with ledger:
+        display, stop = SilentDisplay(), Stop()
+        executor = study.executor_of(session, ledger, place, display, stop)
         found = run_study(
-            session,
+            session.space,
             search.PhasedStrategy(),
             ledger,
-            place,
-            SilentDisplay(),
-            Stop(),
-            simulated.play_trial,
+            executor,
+            display,
+            stop,
+            noise=session.noise,
         )
         starts = tuple(ledger.starts())
     shown = artifacts.study_of(session, starts, found, place, {})
@@ -219,7 +222,7 @@ def test_a_profile_holds_what_ran_and_what_the_table_does_not_advise_against(
     found = one.found
     verdicts = {row.tuning: row for row in rows.verdicts(one.shown)}
     ran = {start.request.candidate for start in one.starts if start.valid}
-    machine = one.session.machine  # type: ignore[attr-defined]
+    machine = machine_of(one.session)
     for name, chosen in artifacts.profiles_of(found).items():
         if chosen == BASELINE:
             continue

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit.simulated import machine_of
 from trimtab import search
 from trimtab.errors import UsageError
 from trimtab.simulated.machine import play
@@ -26,7 +27,7 @@ def test_a_landscape_refuses_what_it_does_not_tell(slo: str) -> None:
 def test_a_limit_on_a_metric_that_no_start_has_is_said() -> None:
     session = open_simulated_session(asked("ttft_p99<=500ms"))
     space = replace(session.space, limits=(*session.space.limits, ("tpot_p99", 50.0)))
-    starts = play(search.PhasedStrategy(), space, session.machine)
+    starts = play(search.PhasedStrategy(), space, machine_of(session))
     notes = search.conclude(space, starts).notes
     assert [note for note in notes if "not enforced" in note] == [
         "no start has a value of tpot_p99: its limit of 50.0 ms was not enforced"

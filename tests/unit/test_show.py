@@ -39,9 +39,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     asked = {"engine": "simulated", "landscape": "L1", "seed": 3, "skip": ("null-6",)}
     session, ledger, _ = study.create(asked, place, SAID.append)
     with ledger:
-        make = study.trial_of(session)
+        display, stop = SilentDisplay(), Stop()
+        executor = study.executor_of(session, ledger, place, display, stop)
         found = run_study(
-            session, search.PhasedStrategy(), ledger, place, SilentDisplay(), Stop(), make
+            session.space,
+            search.PhasedStrategy(),
+            ledger,
+            executor,
+            display,
+            stop,
+            noise=session.noise,
         )
         write_result(session, ledger.starts(), found, place)
     return place

@@ -107,6 +107,17 @@ class Engine(Observer, Protocol):
         """What must be said with every number measured on it; "" if nothing."""
 
     @property
+    def has_idle_device(self) -> bool:
+        """Whether its device takes no time, so that a request's time is the host's alone."""
+
+    def with_device_time(self, clock: str) -> Engine:
+        """Return the engine with a device that takes time by the model ``clock``.
+
+        Raises:
+            UsageError: its device is a real one, or there is no such model.
+        """
+
+    @property
     def gate_patience(self) -> float:
         """Seconds worth waiting for a quieter machine before a start."""
 

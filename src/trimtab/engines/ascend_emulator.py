@@ -94,6 +94,11 @@ class AscendEmulator(Vllm):
             )
         return libraries
 
+    @property
+    def has_idle_device(self) -> bool:
+        """Whether the stand-in has no model of the device's time."""
+        return not self.stand_in.clock
+
     def with_device_time(self, clock: str) -> AscendEmulator:
         """Return the engine with a device that takes time by the model ``clock``.
 

@@ -20,11 +20,11 @@ from trimtab.metrics.table import METRICS
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest, VarianceComponents
 from trimtab.stats.effects import fit
 from trimtab.stats.sequential import LOOKS, Look, look, mean_interval, no_interval_reason
+from trimtab.study.adaptation import with_best_windows, with_gate_history
 from trimtab.study.executors.live import run_plan
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import AUTO
 from trimtab.study.progress import Display
-from trimtab.study.runner import with_best_windows, with_gate_history
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
 

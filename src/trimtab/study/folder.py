@@ -32,14 +32,16 @@ from trimtab.redaction import redact_words, restore_words
 from trimtab.storage import atomic_files, user_files
 from trimtab.study.engine_choice import EMBEDDED
 from trimtab.study.executors import simulated
-from trimtab.study.executors.live import COMPILED, JOURNAL, run_trial
+from trimtab.study.executors.executor import Executor
+from trimtab.study.executors.live import COMPILED, JOURNAL, STARTS, LiveExecutor
+from trimtab.study.executors.simulated import SimulatedExecutor
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import Options, parse_tries, require_question
-from trimtab.study.runner import Trial
+from trimtab.study.progress import Display
 from trimtab.study.session import Say, Session, open_session
+from trimtab.study.signals import Stop
 
 LEDGER = "ledger.jsonl"
-STARTS = "starts"
 DEFAULT_ROOT = Path("trimtab-studies")
 
 
@@ -57,9 +59,13 @@ def resolve(options: Options, say: Say, *, install: bool = True) -> Session:
     return open_session(options, say, install=install)
 
 
-def trial_of(session: Session) -> Trial:
-    """Return what makes the starts of a session."""
-    return simulated.play_trial if isinstance(session, simulated.SimulatedSession) else run_trial
+def executor_of(
+    session: Session, ledger: Ledger, folder: Path, display: Display, stop: Stop
+) -> Executor:
+    """Return what makes the starts of a session: its landscape's machine, or live servers."""
+    if session.machine is not None:
+        return SimulatedExecutor(session, session.machine)
+    return LiveExecutor(session, ledger.starts, folder, display, stop)
 
 
 def create(

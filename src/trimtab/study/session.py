@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import ClassVar
 
 from trimtab import __version__, engines, facts, presets
 from trimtab.catalog import (
@@ -20,7 +19,6 @@ from trimtab.catalog import (
 )
 from trimtab.catalog.entries.dummy import aa_study_tunings
 from trimtab.engines import Engine, checkpoint
-from trimtab.engines.ascend_emulator import AscendEmulator
 from trimtab.engines.inspection import inspect
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
@@ -33,6 +31,7 @@ from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import compile_plan, delivery_plan
 from trimtab.redaction import redact_settings
 from trimtab.server.environment import reaches_engine
+from trimtab.simulated import SimulatedMachine
 from trimtab.study import baseline
 from trimtab.study.engine_choice import choose, remarks
 from trimtab.study.options import (
@@ -75,7 +74,12 @@ class Session:
     catalog: Mapping[str, Tuning] = field(default_factory=lambda: CATALOG)
     readings: tuple[Mapping[str, float], ...] = ()  # the gate's, before the study's earlier starts
     notes: tuple[str, ...] = ()  # what a reader must know of what is measured
-    serves: ClassVar[bool] = True  # whether a plan of it could be started by hand
+    machine: SimulatedMachine | None = None  # what plays the starts where no server is started
+
+    @property
+    def serves(self) -> bool:
+        """Whether a plan of it could be started by hand."""
+        return self.machine is None
 
     @property
     def start_deadline(self) -> float:
@@ -103,6 +107,7 @@ class Session:
         cpu, base = self.facts.cpu, redact_settings(self.base)
         more = {"objectives": list(self.space.objectives)} if self.space.objectives else {}
         arm = {} if self.space.preset == presets.GUIDE else {"arm": self.space.preset}
+        played = None if self.machine is None else self.machine.landscape.model_dump(mode="json")
         return {
             "trimtab": __version__,
             "engine": self.engine.name,
@@ -125,6 +130,7 @@ class Session:
                 "cores": len(cpu.online.value or ()),
                 "kernel": self.facts.kernel.release.value,
             },
+            **({} if played is None else {"landscape": played}),
         }
 
 
@@ -204,13 +210,8 @@ def _timed(engine: Engine, options: Options) -> Engine:
             device's time on an engine that has a real device.
     """
     if options.device_time is not None:
-        if not isinstance(engine, AscendEmulator):
-            raise UsageError(
-                f"--device-time is a model for ascend-emulator, not for {engine.name}"
-            )
         engine = engine.with_device_time(options.device_time)
-    idle = isinstance(engine, AscendEmulator) and not engine.stand_in.clock
-    if HOST_OVERHEAD in parse_objectives(options.objective) and not idle:
+    if HOST_OVERHEAD in parse_objectives(options.objective) and not engine.has_idle_device:
         raise UsageError(
             f"--objective {HOST_OVERHEAD} needs a device that takes no time: "
             "add --engine ascend-emulator, without --device-time"

@@ -53,9 +53,16 @@ def tune(
         with Stop().listening() as stop:
             display = reporter.display(session.space.objective)
             try:
-                made = folder.trial_of(session)
-                strategy = search.PhasedStrategy()
-                found = run_study(session, strategy, ledger, place, display, stop, made)
+                executor = folder.executor_of(session, ledger, place, display, stop)
+                found = run_study(
+                    session.space,
+                    search.PhasedStrategy(),
+                    ledger,
+                    executor,
+                    display,
+                    stop,
+                    noise=session.noise,
+                )
             finally:
                 display.close()
         written = artifacts.write_result(session, ledger.starts(), found, place)

@@ -17,6 +17,7 @@ from pathlib import Path
 from trimtab.engines import checkpoint
 from trimtab.engines.vllm import engine, failures
 from trimtab.engines.vllm import roles as vllm_roles
+from trimtab.errors import UsageError
 from trimtab.host import Host, LocalHost
 from trimtab.model import Process, Value
 from trimtab.model.platforms import CPU, PLATFORMS
@@ -46,6 +47,15 @@ class Scripted:
     def where(self) -> str:
         """The server's script."""
         return str(SERVER)
+
+    @property
+    def has_idle_device(self) -> bool:
+        """It has no device whose time could be told apart."""
+        return False
+
+    def with_device_time(self, clock: str) -> Scripted:
+        """Refuse: it has no device."""
+        raise UsageError(f"--device-time is a model for ascend-emulator, not for {self.name}")
 
     def host(self) -> Host:
         """Return this machine."""

@@ -103,6 +103,15 @@ class Vllm:
         """The command it runs from."""
         return str(self.script or self.python)
 
+    @property
+    def has_idle_device(self) -> bool:
+        """Its device is a real one."""
+        return False
+
+    def with_device_time(self, clock: str) -> Vllm:
+        """Refuse: its device is a real one."""
+        raise UsageError(f"--device-time is a model for ascend-emulator, not for {self.name}")
+
     def host(self) -> Host:
         """Return this machine."""
         return LocalHost()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ from trimtab.server import log
 from trimtab.server.launcher import Server, launch
 from trimtab.storage import atomic_files
 from trimtab.study import gate
+from trimtab.study.adaptation import with_auto_windows, with_gate_history
 from trimtab.study.executors.load import Drive, DriveResult, VerifiedServer, drive_workload
 from trimtab.study.progress import Display
 from trimtab.study.session import Session
@@ -109,11 +110,36 @@ def write_lines(path: Path, records: Sequence[RequestRecord]) -> None:
     atomic_files.write(path, "".join(lines))
 
 
+STARTS = "starts"
+"""Name of the folder of a study that holds those of its starts."""
+
 JOURNAL = "host.journal"
 """Name of the journal of host settings in a start's folder."""
 
 COMPILED = "compiled"
 """Name of the folder of a study in which its starts keep what they compile."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveExecutor:
+    """Makes the starts of a session on live servers of this machine.
+
+    ``starts`` returns those made so far: they tell the next one how many windows are best, and
+    how fast the machine was. Each start has a folder below ``folder``.
+    """
+
+    session: Session
+    starts: Callable[[], Sequence[Start]]
+    folder: Path
+    display: Display
+    stop: Stop
+
+    def run(self, request: StartRequest, number: int) -> Start:
+        """Make one start; see `trimtab.study.executors.executor.Executor`."""
+        made = self.starts()
+        own = with_gate_history(with_auto_windows(self.session, made, request), made)
+        place = self.folder / STARTS / f"{number:03d}"
+        return run_trial(own, request, number, place, self.display, self.stop)
 
 
 @dataclass(slots=True)

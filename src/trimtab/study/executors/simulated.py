@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Final
 
 from trimtab import __version__, facts
 from trimtab.catalog import (
@@ -33,9 +33,7 @@ from trimtab.model import Factor, Risk, RiskLevel, Settings, Start, StartRequest
 from trimtab.simulated import Landscape, SimulatedMachine, load_landscape, space_of
 from trimtab.simulated.machine import FURTHER, LATENCY, OBJECTIVE
 from trimtab.study.options import Options, parse_budget, parse_objectives
-from trimtab.study.progress import Display
 from trimtab.study.session import DEFAULT_BUDGET, Session, limits
-from trimtab.study.signals import Stop
 
 ENGINE: Final = "simulated"
 """The name it is asked for by."""
@@ -51,20 +49,7 @@ _NOWHERE: Final = Path(__file__).parents[2] / "simulated" / "nowhere"
 """A machine of which nothing is known: a simulated study is the same on every machine."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SimulatedSession(Session):
-    """A session whose starts a machine of a landscape makes."""
-
-    machine: SimulatedMachine
-    serves: ClassVar[bool] = False
-
-    def question(self) -> dict[str, object]:
-        """Return what identifies the study: the landscape takes the machine's place."""
-        whole = self.machine.landscape.model_dump(mode="json")
-        return {**super().question(), "landscape": whole}
-
-
-def open_simulated_session(options: Options) -> SimulatedSession:
+def open_simulated_session(options: Options) -> Session:
     """Resolve options against the landscape they name.
 
     Raises:
@@ -94,7 +79,7 @@ def open_simulated_session(options: Options) -> SimulatedSession:
     nowhere = SnapshotHost(_NOWHERE)
     found = facts.inspect(nowhere, {}, engine.platform)
     base = Settings(argv=(ENGINE, landscape.name))
-    return SimulatedSession(
+    return Session(
         options=options,
         model=landscape.name,
         engine=engine,
@@ -178,16 +163,15 @@ def catalogue(landscape: Landscape) -> Mapping[str, Tuning]:
     return MappingProxyType(found)
 
 
-def play_trial(
-    session: Session,
-    request: StartRequest,
-    number: int,
-    folder: Path,
-    display: Display,
-    stop: Stop,
-) -> Start:
-    """Make one start of a landscape; see :func:`trimtab.study.executors.live.run_trial`."""
-    assert isinstance(session, SimulatedSession)
-    plan = session.compile(request.candidate)
-    start = session.machine.start(request, number)
-    return replace(start, plan=plan.digest, began=time.time())
+@dataclass(frozen=True, slots=True)
+class SimulatedExecutor:
+    """Makes the starts of a session on the machine of its landscape: without server or sleep."""
+
+    session: Session
+    machine: SimulatedMachine
+
+    def run(self, request: StartRequest, number: int) -> Start:
+        """Make one start; see `trimtab.study.executors.executor.Executor`."""
+        plan = self.session.compile(request.candidate)
+        start = self.machine.start(request, number)
+        return replace(start, plan=plan.digest, began=time.time())
