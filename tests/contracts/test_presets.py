@@ -14,7 +14,7 @@ from trimtab.errors import UsageError
 from trimtab.facts import inspect, situation
 from trimtab.host import SnapshotHost
 from trimtab.host_settings.plan import SettingAction, plan
-from trimtab.lint import check, parse_context, read
+from trimtab.linter import check, parse_context, read
 from trimtab.model import Fact, Scope
 from trimtab.plan import compile_plan
 from trimtab.rules import all_rules

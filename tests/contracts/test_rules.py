@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from trimtab import lint, rules
+from trimtab import linter, rules
 from trimtab.catalog import Scene
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Setting
@@ -36,7 +36,7 @@ def scene_of(case: dict[str, Any]) -> Scene:
             value = joined if equals else "" if follower.startswith("-") else follower
             options[option_name(word)] = Setting(option_name(word), value)
     return Scene(
-        situation=lint.parse_context(case.get("context", "")),
+        situation=linter.parse_context(case.get("context", "")),
         argv=words,
         env={name: Setting(name, text) for name, text in case.get("env", {}).items()},
         options=options,
@@ -47,8 +47,8 @@ def scene_of(case: dict[str, Any]) -> Scene:
 
 def found_in(case: dict[str, Any], rule: str) -> list[Finding]:
     if "file" in case:
-        document = lint.read(case["file"], "\n".join(case["text"]) + "\n")
-        found = lint.check(document, lint.parse_context(case.get("context", "")))
+        document = linter.read(case["file"], "\n".join(case["text"]) + "\n")
+        found = linter.check(document, linter.parse_context(case.get("context", "")))
     else:
         found = rules.process_findings(scene_of(case))
     return [one for one in found if one.rule == rule]

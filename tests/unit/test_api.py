@@ -21,9 +21,9 @@ from trimtab.study.options import Options
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 PUBLIC = [
-    *("BenchResult", "CapacityResult", "CompareResult", "Diagnosis", "Profile", "Reporter"),
-    *("StudyResult", "TrimtabError", "__version__", "bench", "capacity", "catalog", "compare"),
-    *("doctor", "load_profile", "load_study", "tune"),
+    *("BenchResult", "CapacityResult", "CompareResult", "Diagnosis", "LintReport", "Profile"),
+    *("Reporter", "StudyResult", "TrimtabError", "__version__", "bench", "capacity", "catalog"),
+    *("compare", "doctor", "lint", "load_profile", "load_study", "tune"),
 ]
 
 
@@ -106,6 +106,21 @@ def test_a_notebook_shows_headline_and_verdicts(study: trimtab.StudyResult) -> N
     assert study.headline.text in page
     assert "<td>gain-8=on</td><td>adopt</td>" in page
     assert "gain-8=on" in study.profiles["proven"]._repr_html_()
+
+
+def test_lint_finds_what_the_command_finds(tmp_path: Path) -> None:
+    script = tmp_path / "serve.sh"
+    script.write_text("vllm serve /models/m --dtype fp16\n")
+    found = trimtab.lint(script, context="vllm=0.32", min_severity="error")
+    assert [(one.severity.value, one.setting) for one in found] == [("error", "--dtype")]
+    assert found.failed
+    said = CliRunner().invoke(
+        app, ["lint", str(script), "--context", "vllm=0.32", "--min-severity", "error", "--json"]
+    )
+    assert json.loads(said.stdout)["findings"] == found.as_data()["findings"]
+    assert "--dtype" in found._repr_html_()
+    missing = trimtab.lint(tmp_path / "nothing.sh")
+    assert (len(missing), missing.failed, len(missing.unreadable)) == (0, True, 1)
 
 
 def test_an_option_that_there_is_not_is_refused_before_anything_starts() -> None:

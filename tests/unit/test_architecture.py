@@ -21,7 +21,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"catalog", "emulator", "load", "verification"}),
     frozenset({"engines", "plan", "presets", "report", "rules"}),
     frozenset({"interpreters", "oracle", "profiles", "search", "server"}),
-    frozenset({"lint", "prepare", "simulated"}),
+    frozenset({"linter", "prepare", "simulated"}),
     frozenset({"diagnosis"}),
     frozenset({"host_settings"}),
     frozenset({"export", "run"}),

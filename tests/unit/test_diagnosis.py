@@ -18,7 +18,7 @@ from trimtab.diagnosis.live_process import read_in_time
 from trimtab.diagnosis.records import Allocator, DiagnosisView, TuningDiagnosis, TuningState
 from trimtab.errors import HostError
 from trimtab.host import LocalHost
-from trimtab.lint.serving_variables import is_serving_variable
+from trimtab.linter.serving_variables import is_serving_variable
 from trimtab.model import Process
 
 

@@ -18,8 +18,8 @@ from tests.contracts.test_export import ARTEFACTS, SECRETS, order_for
 from tests.unit.show_samples import PLANS
 from tests.unit.test_export import NASTY
 from trimtab.export import Order, render
-from trimtab.lint import parse_context, read
-from trimtab.lint.report import FindingFilter, report_on
+from trimtab.linter import parse_context, read
+from trimtab.linter.report import FindingFilter, report_on
 from trimtab.model import Settings
 
 NAMES = [f"X{n}" for n in range(len(NASTY))]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.catalog.placeholders import is_placeholder
 from trimtab.model.situation import Situation
 
 
 def found(text: str, file: str = "serve.sh") -> list[tuple[str, str]]:
-    document = lint.read(file, f"#!/bin/bash\n{text}\n")
-    return [(one.rule, one.setting) for one in lint.check(document, Situation())]
+    document = linter.read(file, f"#!/bin/bash\n{text}\n")
+    return [(one.rule, one.setting) for one in linter.check(document, Situation())]
 
 
 @pytest.mark.parametrize("value", ["[1|2|4]", "{1,2,4}", "{auto, half}", "auto|dummy|fp8_e4m3"])

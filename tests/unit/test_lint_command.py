@@ -146,7 +146,7 @@ def test_sarif_names_rules_by_index(script: Path) -> None:
 def test_sarif_leads_to_each_rules_place_in_the_docs(
     script: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trimtab.lint.output import sarif
+    from trimtab.linter.output import sarif
 
     page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
     for address in ("", "https://docs.example/trimtab"):
@@ -162,7 +162,7 @@ def test_sarif_leads_to_each_rules_place_in_the_docs(
 def test_the_docs_address_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     from email.message import Message
 
-    from trimtab.lint.output import sarif
+    from trimtab.linter.output import sarif
 
     told = Message()
     told["Project-URL"] = "Source, https://code.example/trimtab"

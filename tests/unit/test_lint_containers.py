@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.model.situation import Situation
 
 INSIDE = "my/image bash -c 'sysctl -w vm.swappiness=10; vllm serve m'"
 
 
 def rules(text: str, file: str = "serve.sh") -> list[str]:
-    document = lint.read(file, text)
-    return [one.rule for one in lint.check(document, Situation())]
+    document = linter.read(file, text)
+    return [one.rule for one in linter.check(document, Situation())]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ SERVICE = "services:\n  v:\n    image: {}\n    ports:\n      - {}\n    command: 
 def test_a_container_publishes_the_port_of_its_server(
     image: str, ports: str, options: str, level: str | None
 ) -> None:
-    found = lint.check(
-        lint.read("compose.yaml", SERVICE.format(image, ports, options)), Situation()
+    found = linter.check(
+        linter.read("compose.yaml", SERVICE.format(image, ports, options)), Situation()
     )
     levels = [one.severity.value for one in found if one.rule == "port-unpublished"]
     assert levels == ([level] if level else [])
@@ -78,5 +78,5 @@ def test_a_container_publishes_the_port_of_its_server(
 
 def test_another_process_may_hand_the_published_port_on() -> None:
     text = "docker run -p 80:8000 own/x:1 sh -c 'vllm serve m --port 8001 & nginx'\n"
-    found = lint.check(lint.read("s.sh", text), Situation())
+    found = linter.check(linter.read("s.sh", text), Situation())
     assert [one.severity.value for one in found if one.rule == "port-unpublished"] == ["info"]

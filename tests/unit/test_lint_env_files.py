@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.cli.app import app
 from trimtab.model.situation import Situation
 
@@ -69,13 +69,13 @@ def test_the_same_file_is_no_fault_for_compose(tmp_path: Path) -> None:
 
 def test_a_file_that_the_script_writes_reaches_the_server() -> None:
     text = "cat > x.env <<'E'\nOMP_NUM_THREADS='4'\nA=1\nE\n" + RUN.format("x.env")
-    document = lint.read("run.sh", text)
+    document = linter.read("run.sh", text)
     assert {one.name: one.value for one in document.launches[0].env} == {
         "OMP_NUM_THREADS": "'4'", "A": "1",
     }  # fmt: skip
     places = [
         one.place.line
-        for one in lint.check(document, Situation())
+        for one in linter.check(document, Situation())
         if one.rule == "env-file-literal" and one.place
     ]
     assert (places, document.unread) == ([2], ())

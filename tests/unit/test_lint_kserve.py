@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.model.finding import Severity
 from trimtab.model.situation import Situation
 
@@ -37,10 +37,10 @@ WRONG = "--max-model-len=abc"
 def test_arguments_are_those_of_the_engine(
     kind: str, args: str, found: list[tuple[str, str, int]]
 ) -> None:
-    document = lint.read("k.yaml", SERVICE.format(kind=kind, args=args))
+    document = linter.read("k.yaml", SERVICE.format(kind=kind, args=args))
     said = [
         (one.rule, one.setting, one.place.line)
-        for one in lint.check(document, Situation())
+        for one in linter.check(document, Situation())
         if one.severity is not Severity.INFO and one.place
     ]
     assert said == found
@@ -63,7 +63,7 @@ spec:
     model = SERVICE.format(
         kind="runtime: own-vllm\n      modelFormat: {name: huggingface}", args=args
     )
-    found = lint.check(lint.read("k.yaml", runtime + model), Situation())
+    found = linter.check(linter.read("k.yaml", runtime + model), Situation())
     said = {one.rule: one.severity for one in found}
     assert said.get("removed-option") == level
     assert "extra-word" not in said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.model.finding import Finding
 from trimtab.model.situation import Situation
 
@@ -19,7 +19,7 @@ spec:
 
 
 def found(text: str) -> list[Finding]:
-    return [*lint.check(lint.read("k.yaml", text), Situation())]
+    return [*linter.check(linter.read("k.yaml", text), Situation())]
 
 
 def rules(text: str) -> list[tuple[str, str, int]]:
@@ -135,7 +135,7 @@ def test_kubernetes_expands_its_own_form() -> None:
         "env: [{name: LEN, value: '1024'}]\n"
         "args: [--max-model-len=$(LEN), --x=$$(LEN), --y=$(NO), '${LEN}']\n"
     )
-    (launch,) = lint.read("k.yaml", pod(more)).launches
+    (launch,) = linter.read("k.yaml", pod(more)).launches
     assert launch.argv[2:] == ("--max-model-len=1024", "--x=$(LEN)", "--y=$(NO)", "${LEN}")
 
 
@@ -144,7 +144,7 @@ def test_the_model_of_a_serving_runtime_is_named_as_not_read() -> None:
         "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nspec:\n  predictor:\n"
         "    model:\n      args: [--max-model-len=9]\n"
     )
-    document = lint.read("k.yaml", text)
+    document = linter.read("k.yaml", text)
     assert [(place.line, why.partition(":")[0]) for place, why in document.unread] == [
         (6, "the model's args are not read")
     ]
@@ -157,5 +157,5 @@ def test_a_patch_mounts_its_volume_elsewhere(selector: str, lost: int) -> None:
         "  template:\n    spec:\n      containers: [{name: m, image: vllm/vllm-openai:v0.19.0}]\n"
         "      volumes: [{name: cache, emptyDir: {}}]\n"
     )
-    found = lint.check(lint.read("m.yaml", text), Situation())
+    found = linter.check(linter.read("m.yaml", text), Situation())
     assert [one.rule for one in found].count("volume-unmounted") == lost

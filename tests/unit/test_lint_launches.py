@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trimtab import lint, rules
-from trimtab.lint.readers import format_of
+from trimtab import linter, rules
+from trimtab.linter.readers import format_of
 from trimtab.model.finding import Finding, Severity
 
 LAUNCH = Path(__file__).parents[1] / "launch"
@@ -19,8 +19,8 @@ ON_A_LIVE_SERVER: frozenset[str] = frozenset()
 
 
 def findings(path: Path) -> tuple[Finding, ...]:
-    document = lint.read(str(path), path.read_text())
-    return lint.check(document, lint.parse_context(""))
+    document = linter.read(str(path), path.read_text())
+    return linter.check(document, linter.parse_context(""))
 
 
 def traps_of(found: tuple[Finding, ...]) -> set[str]:

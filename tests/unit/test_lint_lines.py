@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.cli.app import app
 from trimtab.model.situation import Situation
 
@@ -16,7 +16,7 @@ from trimtab.model.situation import Situation
 def lines(name: str, text: str, setting: str = "--swap-space") -> list[int]:
     return [
         one.place.line
-        for one in lint.check(lint.read(name, text), Situation())
+        for one in linter.check(linter.read(name, text), Situation())
         if one.setting == setting and one.place
     ]
 
@@ -77,7 +77,7 @@ def test_a_guide(text: str, expected: list[int]) -> None:
     ],
 )  # fmt: skip
 def test_an_image(text: str, expected: list[int]) -> None:
-    document = lint.read("Dockerfile", f"FROM x\n{text}")
+    document = linter.read("Dockerfile", f"FROM x\n{text}")
     assert lines("Dockerfile", f"FROM x\n{text}") == expected
     assert not document.unread
 
@@ -103,7 +103,7 @@ services:
 
 
 def test_a_service_has_what_it_extends() -> None:
-    launches = {one.service: one for one in lint.read("compose.yaml", COMPOSE).launches}
+    launches = {one.service: one for one in linter.read("compose.yaml", COMPOSE).launches}
     assert launches["two"].argv == ("vllm", "serve", "m", "--swap-space", "4")
     assert {one.name: one.value for one in launches["two"].env} == {
         "VLLM_LOGGING_LEVL": "DEBUG", "A": "1", "VLLM_USE_V1": "1",
@@ -135,12 +135,12 @@ spec:
 
 
 def test_a_config_map_gives_variables_and_holds_scripts() -> None:
-    document = lint.read("k.yaml", CONFIG)
+    document = linter.read("k.yaml", CONFIG)
     assert lines("k.yaml", CONFIG) == [9]
     assert lines("k.yaml", CONFIG, "VLLM_LOGGING_LEVL") == [5]
     assert not document.unread
     other = CONFIG.replace("name: env}}]", "name: other}}]")
-    (note,) = lint.read("k.yaml", other).unread
+    (note,) = linter.read("k.yaml", other).unread
     assert (note[0].line, "envFrom" in note[1]) == (17, True)
 
 
@@ -160,7 +160,7 @@ def test_the_assignment_that_wrote_a_path_is_named() -> None:
     )
     found = [
         one
-        for one in lint.check(lint.read("a.sh", text), Situation())
+        for one in linter.check(linter.read("a.sh", text), Situation())
         if one.rule == "preload-distribution" and one.place
     ]
     assert {(one.message.partition(" ")[0], one.place.line) for one in found if one.place} == {

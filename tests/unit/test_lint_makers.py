@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.model.situation import Situation
 
 
 def said(name: str, text: str) -> list[tuple[str, str, str]]:
     """Return (severity, rule, setting) of each finding of a text."""
-    found = lint.check(lint.read(name, text), Situation())
+    found = linter.check(linter.read(name, text), Situation())
     return sorted((one.severity.value, one.rule, one.setting) for one in found)
 
 
@@ -162,7 +162,7 @@ def test_a_line_of_folded_text_that_a_shell_gets_whole_may_be_a_comment(
 
 def test_a_finding_in_a_script_of_vllms_has_its_line() -> None:
     text = "cd bench\npython3 benchmark_latency.py --model m --swap-space 4\n"
-    found = lint.check(lint.read("s.sh", text), Situation())
+    found = linter.check(linter.read("s.sh", text), Situation())
     assert [(one.rule, one.place.line if one.place else None) for one in found] == [
         ("removed-option", 2)
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.errors import UsageError
-from trimtab.lint.context import parse_context
-from trimtab.lint.scenes import scenes
+from trimtab.linter.context import parse_context
+from trimtab.linter.scenes import scenes
 from trimtab.model.situation import Situation
 
 POD = (
@@ -49,7 +49,7 @@ RUN = "docker run {} -e OMP_NUM_THREADS=4 vllm/vllm-openai:v1 m\n"
 def test_a_launch_has_the_quota_of_its_container(
     name: str, text: str, quota: float | None, cpus: int | None
 ) -> None:
-    (scene,) = scenes(lint.read(name, text), Situation())
+    (scene,) = scenes(linter.read(name, text), Situation())
     assert (scene.situation.cpu_quota, scene.situation.cpus) == (quota, cpus)
 
 
@@ -68,7 +68,7 @@ def test_a_launch_has_the_quota_of_its_container(
 def test_more_threads_than_cpus_is_said(name: str, text: str, message: str) -> None:
     said = [
         one.message
-        for one in lint.check(lint.read(name, text), Situation())
+        for one in linter.check(linter.read(name, text), Situation())
         if one.rule == "omp-threads-over"
     ]
     assert [one.startswith(message) for one in said] == [True] * bool(message)
@@ -96,10 +96,10 @@ BIND = "docker run {} -e VLLM_CPU_OMP_THREADS_BIND='{}' vllm/vllm-openai-cpu:v0.
 def test_threads_are_bound_to_cpus_that_are_given(
     options: str, bind: str, tensor: str, expected: set[tuple[str, str]]
 ) -> None:
-    document = lint.read("a.sh", BIND.format(options, bind, tensor))
+    document = linter.read("a.sh", BIND.format(options, bind, tensor))
     found = {
         (one.rule, one.severity.value)
-        for one in lint.check(document, Situation())
+        for one in linter.check(document, Situation())
         if one.rule.startswith("omp-bind")
     }
     assert found == expected
@@ -126,7 +126,7 @@ def test_devices_of_a_deployment_are_counted(devices: str, *, finds: bool) -> No
     text = SERVICE.format(
         f"  deploy: {{resources: {{reservations: {{devices: [{devices}]}}}}}}\n"
     ).replace("command: m", "command: m -tp 4")
-    found = lint.check(lint.read("compose.yaml", text), Situation())
+    found = linter.check(linter.read("compose.yaml", text), Situation())
     assert any(
         "2" in one.message and one.setting == "--tensor-parallel-size" for one in found
     ) is (finds)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.errors import UsageError
 from trimtab.model.document import Document, Launch
 
 
 def shell(*lines: str) -> Document:
-    return lint.read("serve.sh", "\n".join(lines) + "\n")
+    return linter.read("serve.sh", "\n".join(lines) + "\n")
 
 
 def only(document: Document) -> Launch:
@@ -101,7 +101,7 @@ def test_a_dockerfile_gives_env_and_command() -> None:
         'FROM ubuntu:22.04 AS base\nENV A=1 B="two words"\nENV C old style\n'
         'FROM base\nENV A=2\nENTRYPOINT ["vllm", "serve"]\nCMD ["m", "-tp", "2"]\n'
     )
-    launch = only(lint.read("Dockerfile", text))
+    launch = only(linter.read("Dockerfile", text))
     assert env(launch) == {"A": "2", "B": "two words", "C": "old style"}
     assert launch.argv == ("vllm", "serve", "m", "-tp", "2")
 
@@ -114,7 +114,7 @@ def test_a_compose_file_gives_each_service_its_own() -> None:
         "  b:\n    image: img\n    command: [vllm, serve, n]\n    environment: [A=2]\n"
         "    shm_size: 2g\n"
     )
-    found = lint.read("compose.yaml", text).launches
+    found = linter.read("compose.yaml", text).launches
     assert [(one.service, one.argv[2], env(one)["A"]) for one in found] == [
         ("a", "m", "1"), ("b", "n", "2"),
     ]  # fmt: skip
@@ -145,7 +145,7 @@ def test_manifests_of_every_kind(kind: str) -> None:
         text = f"{head}spec:\n  leaderWorkerTemplate:\n    workerTemplate:\n{indent(SPEC, 6)}"
     else:
         text = f"{head}spec:\n  template:\n{indent(SPEC, 4)}"
-    launch = only(lint.read("x.yaml", text))
+    launch = only(linter.read("x.yaml", text))
     assert launch.argv == ("vllm", "serve", "m")
     assert env(launch) == {"A": "1"}
 
@@ -155,14 +155,14 @@ def test_a_unit_splits_its_environment_as_systemd_does() -> None:
         '[Service]\nEnvironment="A=x y" B=1\nEnvironment=C=2\n'
         "ExecStart=/usr/bin/vllm serve m \\\n  --max-num-seqs 4\n"
     )
-    launch = only(lint.read("v.service", text))
+    launch = only(linter.read("v.service", text))
     assert env(launch) == {"A": "x y", "B": "1", "C": "2"}
     assert [one.name for one in launch.options] == ["--max-num-seqs"]
 
 
 def test_fenced_blocks_of_a_guide_are_one_session() -> None:
     text = "# G\n\n```bash\nexport A=1\n```\n\ntext\n\n```console\n$ vllm serve m\n```\n"
-    document = lint.read("g.md", text)
+    document = linter.read("g.md", text)
     assert env(only(document))["A"] == "1"
     assert document.launches[0].place is not None
     assert document.launches[0].place.line == 10
@@ -200,10 +200,10 @@ def test_mutated_files_never_crash_or_hang(
     for at, piece in noise:
         text = text[:at] + piece + text[at:]
     try:
-        document = lint.read(name, text)
+        document = linter.read(name, text)
     except UsageError:
         return
-    for one in lint.check(document, lint.parse_context("")):
+    for one in linter.check(document, linter.parse_context("")):
         if one.place is not None:
             assert 1 <= one.place.line <= text.count("\n") + 2
 
@@ -231,13 +231,13 @@ def test_a_quoted_value_comes_back(value: str) -> None:
     ],
 )
 def test_an_image_reads_its_variables_as_docker_does(line: str, expected: dict[str, str]) -> None:
-    (launch,) = lint.read("Dockerfile", f"FROM x\nENV {line}\nCMD vllm serve m\n").launches
+    (launch,) = linter.read("Dockerfile", f"FROM x\nENV {line}\nCMD vllm serve m\n").launches
     assert env(launch) == expected
     assert all(one.literal or "$" in one.value for one in launch.env)
 
 
 def test_an_unknown_part_of_an_image_stays_unknown() -> None:
-    (one,) = lint.read("Dockerfile", "FROM x\nENV A=$B/y\nCMD vllm serve m\n").launches[0].env
+    (one,) = linter.read("Dockerfile", "FROM x\nENV A=$B/y\nCMD vllm serve m\n").launches[0].env
     assert (one.value, one.literal) == ("$B/y", False)
     assert one.place is not None
     assert (one.place.line, one.place.column, one.place.end_column) == (2, 5, 11)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.model.document import Oddity
 
 
 def oddities(name: str, text: str) -> set[tuple[Oddity, str]]:
-    return {(one.oddity, one.setting.name) for one in lint.read(name, text).notices}
+    return {(one.oddity, one.setting.name) for one in linter.read(name, text).notices}
 
 
 def guide(*blocks: str) -> str:

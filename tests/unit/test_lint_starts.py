@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.errors import UsageError
 from trimtab.model.finding import Finding
 from trimtab.model.situation import Situation
 
 
 def found(name: str, text: str) -> list[Finding]:
-    return [*lint.check(lint.read(name, text), Situation())]
+    return [*linter.check(linter.read(name, text), Situation())]
 
 
 def rules(name: str, text: str) -> set[str]:
@@ -76,7 +76,7 @@ LAUNCHERS = [
 
 def test_kubectl_run_gives_an_image_and_variables() -> None:
     text = "export B=2\nkubectl run v --image=x/vllm-openai:v1 --env=A=1 -- m\n"
-    (launch,) = lint.read("run.sh", text).launches
+    (launch,) = linter.read("run.sh", text).launches
     assert launch.argv == ("vllm", "serve", "m")
     assert [(one.name, one.value) for one in launch.env] == [("A", "1")]
     assert launch.container is not None
@@ -84,7 +84,7 @@ def test_kubectl_run_gives_an_image_and_variables() -> None:
 
 
 def test_an_image_of_a_template_is_named_as_not_read() -> None:
-    (note,) = lint.read("k.yaml", POD.format("{{ .Values.image }}", "[--x, '1']")).unread
+    (note,) = linter.read("k.yaml", POD.format("{{ .Values.image }}", "[--x, '1']")).unread
     assert (note[0].line, "helm template" in note[1]) == (6, True)
 
 
@@ -102,7 +102,7 @@ def test_a_launcher_is_seen_through(line: str) -> None:
     ],
 )  # fmt: skip
 def test_an_unknown_launcher_is_noted_with_its_line(line: str) -> None:
-    document = lint.read("run.sh", f"echo a\n\n{line}\n")
+    document = linter.read("run.sh", f"echo a\n\n{line}\n")
     assert [place.line for place, _ in document.unread] == [3]
 
 
@@ -110,7 +110,7 @@ def test_an_unknown_launcher_is_noted_with_its_line(line: str) -> None:
     "line", ["echo vllm serve m", "pkill -f 'vllm serve'", "grep 'vllm serve' log"]
 )
 def test_a_command_that_is_only_spoken_of_is_none(line: str) -> None:
-    document = lint.read("run.sh", f"{line}\n")
+    document = linter.read("run.sh", f"{line}\n")
     assert not document.unread
     assert not [one for one in document.launches if not one.implied]
 
@@ -123,7 +123,7 @@ def test_a_command_that_is_only_spoken_of_is_none(line: str) -> None:
     ],
 )  # fmt: skip
 def test_variables_follow_where_they_do(line: str, *, reaches: bool) -> None:
-    document = lint.read("run.sh", f"export HCCL_BUFFSIZE=200\n{line.format(SERVE)}\n")
+    document = linter.read("run.sh", f"export HCCL_BUFFSIZE=200\n{line.format(SERVE)}\n")
     (launch,) = [one for one in document.launches if not one.implied]
     assert any(one.name == "HCCL_BUFFSIZE" for one in launch.env) is reaches
 
@@ -132,7 +132,7 @@ def test_variables_follow_where_they_do(line: str, *, reaches: bool) -> None:
     "line", ["mpirun -x A=1 {}", "apptainer exec --env A=1 i {}", "srun --export=ALL,A=1 {}"]
 )
 def test_variables_of_a_launcher_reach_the_server(line: str) -> None:
-    (launch,) = lint.read("run.sh", line.format(SERVE) + "\n").launches
+    (launch,) = linter.read("run.sh", line.format(SERVE) + "\n").launches
     assert ("A", "1") in {(one.name, one.value) for one in launch.env}
 
 
@@ -170,7 +170,7 @@ def test_arguments_alone_are_the_servers(image: str, command: str, form: str) ->
 )
 def test_arguments_of_other_programs_are_theirs(image: str, command: str) -> None:
     text = f"services:\n v:\n  image: {image}\n  command: {command}\n"
-    launches = lint.read("compose.yaml", text).launches
+    launches = linter.read("compose.yaml", text).launches
     assert not [one for one in launches if one.argv[:2] == ("vllm", "serve")]
 
 
@@ -207,7 +207,7 @@ def test_what_is_no_shell_is_noted_where_it_stands(name: str, broken: str) -> No
     else:
         fence = ("\n\n```bash\n", "```\n") if name == "guide.md" else ("echo a\necho b\n\n", "")
         text, line = fence[0] + broken + fence[1], 4
-    places = [place.line for place, _ in lint.read(name, text).unread]
+    places = [place.line for place, _ in linter.read(name, text).unread]
     assert places
     assert min(places) >= line
 
@@ -232,9 +232,9 @@ def test_what_is_no_shell_is_noted_where_it_stands(name: str, broken: str) -> No
 )  # fmt: skip
 def test_no_reader_ever_raises(name: str, parts: list[str]) -> None:
     with suppress(UsageError):  # the text is none of the format: one sentence says so
-        document = lint.read(name, "".join(parts))
+        document = linter.read(name, "".join(parts))
         assert document.text == "".join(parts)
-        lint.check(document, Situation())
+        linter.check(document, Situation())
 
 
 @pytest.mark.parametrize("wide", ["\U0001f600", "\U000bf07a", "\u6f22", "\u00e9", "\U0010ffff"])
@@ -242,7 +242,7 @@ def test_a_brace_before_any_character_ends_no_process(wide: str) -> None:
     """The scanner of the grammar asks isdigit() about what follows a brace."""
     text = f"echo {{{wide}\nexport A='{wide}{{{wide}' # {wide}\nvllm serve {wide}{{{wide}\n"
     code = (
-        "from trimtab import lint\n"
+        "from trimtab import linter as lint\n"
         f"text = {text!a}\n"
         "for _ in range(200): launch, = lint.read('a.sh', text).launches\n"
         "print(ascii((launch.argv[2], launch.env[0].value, launch.place.line)))"
@@ -254,6 +254,6 @@ def test_a_brace_before_any_character_ends_no_process(wide: str) -> None:
 
 def test_a_heredoc_of_one_text_is_none_of_the_next() -> None:
     opened = "".join(f"cat <<E{number}\n" for number in range(200))
-    lint.read("a.sh", opened)
-    (launch,) = lint.read("b.sh", "bash <<X\nvllm serve m\nX\n").launches
+    linter.read("a.sh", opened)
+    (launch,) = linter.read("b.sh", "bash <<X\nvllm serve m\nX\n").launches
     assert (launch.argv, launch.place and launch.place.line) == (("vllm", "serve", "m"), 2)

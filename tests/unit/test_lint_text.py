@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.lint.output.text import Style, render
-from trimtab.lint.report import Report
+from trimtab.linter.output.text import Style, render
+from trimtab.linter.report import Report
 from trimtab.model.document import Place
 from trimtab.model.finding import Finding, Problem, Severity
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.model.document import Launch
 from trimtab.model.finding import Finding
 from trimtab.model.situation import Situation
 
 
 def found(name: str, text: str) -> list[Finding]:
-    return [*lint.check(lint.read(name, text), Situation())]
+    return [*linter.check(linter.read(name, text), Situation())]
 
 
 def lines(name: str, text: str) -> set[tuple[str, str, int]]:
@@ -19,7 +19,7 @@ def lines(name: str, text: str) -> set[tuple[str, str, int]]:
 
 
 def only(name: str, text: str) -> Launch:
-    (launch,) = lint.read(name, text).launches
+    (launch,) = linter.read(name, text).launches
     return launch
 
 
@@ -99,7 +99,7 @@ Environment=VLLM_CPU_KVCACHE_SPACE=4
 
 
 def test_a_quadlet_file_is_a_container() -> None:
-    document = lint.read("v.container", QUADLET)
+    document = linter.read("v.container", QUADLET)
     (launch,) = document.launches
     assert launch.argv == (
         *("vllm", "serve", "--model", "m", "--tensor-parallel-size", "2", "--swap-space", "4"),
@@ -128,4 +128,6 @@ def test_a_drop_in_of_a_quadlet_file_sets_what_the_container_gets() -> None:
 @pytest.mark.parametrize("value", ["no.such = [", "'", '"a', "\\", "%", "$", "; ;", "@", "-"])
 def test_odd_lines_never_raise(value: str) -> None:
     for key in ("Environment", "ExecStart", "Exec", "PodmanArgs", "Image"):
-        lint.read("v.container", f"[Container]\nImage=i\n{key}={value}\n[Service]\n{key}={value}")
+        linter.read(
+            "v.container", f"[Container]\nImage=i\n{key}={value}\n[Service]\n{key}={value}"
+        )

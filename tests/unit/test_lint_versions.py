@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.catalog.placeholders import is_placeholder
 from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.errors import UsageError
-from trimtab.lint.images import image_situation
-from trimtab.lint.scenes import scenes
+from trimtab.linter.images import image_situation
+from trimtab.linter.scenes import scenes
 from trimtab.model.situation import Situation
 from trimtab.rules.lifetimes import version_in_force
 
@@ -67,8 +67,8 @@ def test_an_image_tells_platform_and_version(image: str, platform: str, version:
     ],
 )
 def test_what_decides_the_version(text: str, context: str, version: str) -> None:
-    document = lint.read("serve.sh", f"{text}\n")
-    (scene,) = scenes(document, lint.parse_context(context))
+    document = linter.read("serve.sh", f"{text}\n")
+    (scene,) = scenes(document, linter.parse_context(context))
     assert version_in_force("vllm", scene) == version
 
 
@@ -82,7 +82,7 @@ def test_what_decides_the_version(text: str, context: str, version: str) -> None
     ],
 )
 def test_the_defaults_of_a_dockerfile_decide_the_version(text: str) -> None:
-    document = lint.read("Dockerfile", f'{text}CMD ["vllm", "serve", "m"]\n')
+    document = linter.read("Dockerfile", f'{text}CMD ["vllm", "serve", "m"]\n')
     (scene,) = scenes(document, Situation())
     assert version_in_force("vllm", scene) == "0.9.2"
 
@@ -90,13 +90,13 @@ def test_the_defaults_of_a_dockerfile_decide_the_version(text: str) -> None:
 @pytest.mark.parametrize("context", ["vllm=abc", "vllm=latest", "vllm-ascend=main", "vllm=0.x.y!"])
 def test_a_version_that_is_none_is_refused_in_one_line(context: str) -> None:
     with pytest.raises(UsageError, match="must be a version such as") as caught:
-        lint.parse_context(context)
+        linter.parse_context(context)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("platform", ["rocm", "xpu", "tpu", "cuda", "ascend", "cpu"])
 def test_each_platform_can_be_told(platform: str) -> None:
-    assert lint.parse_context(f"platform={platform}") == Situation(platform=platform)
+    assert linter.parse_context(f"platform={platform}") == Situation(platform=platform)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_a_value_is_no_placeholder(text: str) -> None:
     ],
 )
 def test_a_value_to_be_filled_in_is_not_judged(text: str) -> None:
-    document = lint.read("serve.sh", f"{text}\nvllm serve m\n")
-    found = lint.check(document, Situation(platform="ascend"))
+    document = linter.read("serve.sh", f"{text}\nvllm serve m\n")
+    found = linter.check(document, Situation(platform="ascend"))
     assert [one.rule for one in found if one.severity.value != "info"] == []
 
 
@@ -172,8 +172,8 @@ def test_a_value_to_be_filled_in_is_not_judged(text: str) -> None:
     ],
 )
 def test_a_word_that_nothing_takes_is_judged(text: str) -> None:
-    document = lint.read("serve.sh", f"{text}\nvllm serve m\n")
-    found = lint.check(document, Situation())
+    document = linter.read("serve.sh", f"{text}\nvllm serve m\n")
+    found = linter.check(document, Situation())
     assert {one.rule for one in found} & {"value-refused", "value-misread", "option-value"}
 
 
@@ -187,6 +187,6 @@ def test_a_word_that_nothing_takes_is_judged(text: str) -> None:
     ],
 )
 def test_a_dummy_is_no_secret(value: str, *, secret: bool) -> None:
-    document = lint.read("serve.sh", f"export VLLM_API_KEY={value}\nvllm serve m\n")
-    rules = {one.rule for one in lint.check(document, Situation())}
+    document = linter.read("serve.sh", f"export VLLM_API_KEY={value}\nvllm serve m\n")
+    rules = {one.rule for one in linter.check(document, Situation())}
     assert ("secret-in-clear" in rules) is secret

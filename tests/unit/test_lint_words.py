@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.model.situation import Situation
 
 
 def argv(text: str) -> tuple[str, ...]:
-    (launch,) = lint.read("run.sh", text).launches
+    (launch,) = linter.read("run.sh", text).launches
     return launch.argv
 
 
 def rules(text: str) -> list[tuple[str, str, int]]:
     return [
         (one.rule, one.setting, one.place.line)
-        for one in lint.check(lint.read("run.sh", text), Situation())
+        for one in linter.check(linter.read("run.sh", text), Situation())
         if one.place and one.severity.value != "info"
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab import lint
+from trimtab import linter
 from trimtab.model.finding import Severity
 from trimtab.model.situation import Situation
 
@@ -12,7 +12,7 @@ from trimtab.model.situation import Situation
 def lines(name: str, text: str) -> set[tuple[str, str, int]]:
     return {
         (one.rule, one.setting, one.place.line)
-        for one in lint.check(lint.read(name, text), Situation())
+        for one in linter.check(linter.read(name, text), Situation())
         if one.place
     }
 
@@ -70,13 +70,13 @@ def test_no_shell_reads_a_service(more: str, expected: tuple[str, str, int]) -> 
 
 def test_items_of_two_words_show_that_a_server_reads_them() -> None:
     text = "services:\n v:\n  build: .\n  command:\n  - --max-model-len 9\n  - --swap-space 4\n"
-    (launch,) = lint.read("compose.yaml", text).launches
+    (launch,) = linter.read("compose.yaml", text).launches
     assert launch.argv == ("vllm", "serve", "--max-model-len 9", "--swap-space 4")
 
 
 def _compose(command: str, image: str = "my/image") -> list[tuple[str, str]]:
     text = f"services:\n  a:\n    image: {image}\n    environment:\n      LEN: abc\n{command}"
-    found = lint.check(lint.read("compose.yaml", text), Situation())
+    found = linter.check(linter.read("compose.yaml", text), Situation())
     return [(one.rule, one.setting) for one in found if one.severity is not Severity.INFO]
 
 

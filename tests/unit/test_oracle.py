@@ -17,7 +17,7 @@ from trimtab.catalog.values import Acceptance, Option, Share, Size, divisions, i
 from trimtab.emulator.machine import EmulatedMachine
 from trimtab.emulator.tree import write_tree
 from trimtab.errors import UsageError
-from trimtab.lint import read
+from trimtab.linter import read
 from trimtab.model import Settings
 from trimtab.oracle import effective_values as allocator
 from trimtab.oracle import output as show

@@ -8,7 +8,7 @@ from tests.fakes import BUILDS, of_platform
 from trimtab import engines
 from trimtab.engines.vllm import engine
 from trimtab.errors import UsageError
-from trimtab.lint.context import parse_context
+from trimtab.linter.context import parse_context
 from trimtab.model.platforms import PLATFORMS, UNKNOWN, platform_of_packages, platform_of_version
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from tests.unit.test_prepare_mirrors import DEB822, ONE_LINE, REPO
 from trimtab.errors import UsageError
-from trimtab.lint import read
-from trimtab.lint.context import parse_context
-from trimtab.lint.report import FindingFilter, report_on
+from trimtab.linter import read
+from trimtab.linter.context import parse_context
+from trimtab.linter.report import FindingFilter, report_on
 from trimtab.model.finding import Severity
 from trimtab.prepare import mirrors, version_matrix
 from trimtab.prepare.emit import emit

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contracts.test_rules import FILES, scene_of
-from trimtab import lint, rules
+from trimtab import linter, rules
 from trimtab.catalog import CATALOG
 from trimtab.catalog.values import Acceptance
 from trimtab.model.finding import Finding, Severity
@@ -48,8 +48,8 @@ def found() -> Iterator[Finding]:
     for path in FILES:
         case = json.loads(path.read_text())
         if "file" in case:
-            document = lint.read(case["file"], "\n".join(case["text"]) + "\n")
-            yield from lint.check(document, lint.parse_context(case.get("context", "")))
+            document = linter.read(case["file"], "\n".join(case["text"]) + "\n")
+            yield from linter.check(document, linter.parse_context(case.get("context", "")))
         else:
             yield from rules.process_findings(scene_of(case))
 

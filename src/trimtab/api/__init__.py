@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trimtab.api.lint_report import LintReport
 from trimtab.api.profile import Profile, load_profile
 from trimtab.api.study_result import TABLES, StudyResult
 from trimtab.diagnosis import inspection
 from trimtab.diagnosis.inspection import Diagnosis
 from trimtab.errors import TrimtabError, UsageError
-from trimtab.lint.context import parse_context
+from trimtab.linter import fix_trial, launch_files
+from trimtab.linter.context import parse_context
+from trimtab.linter.report import FindingFilter, report_on
 from trimtab.measurement import capacity_run, remote_server, runs
 from trimtab.measurement.results import BenchResult, CapacityResult, CompareResult
+from trimtab.model.finding import Severity
 from trimtab.study import artifacts, tuning
 from trimtab.study.options import Options
 from trimtab.study.reporter import Reporter
@@ -29,6 +33,7 @@ __all__ = [
     "CapacityResult",
     "CompareResult",
     "Diagnosis",
+    "LintReport",
     "Profile",
     "Reporter",
     "StudyResult",
@@ -37,6 +42,7 @@ __all__ = [
     "capacity",
     "compare",
     "doctor",
+    "lint",
     "load_profile",
     "load_study",
     "tune",
@@ -195,6 +201,34 @@ def doctor(
         return inspection.diagnose(inspection.view_of_image(image, situation), layer)
     seen = inspection.view(situation, pid, _path(log), python, _path(snapshot))
     return inspection.diagnose(seen, layer)
+
+
+def lint(
+    *files: Path | str,
+    presets: Sequence[str] = (),
+    context: str = "",
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    min_severity: str = "info",
+) -> LintReport:
+    """Find the traps in launch files, before anything runs.
+
+    ``files`` are files and folders. ``context`` holds facts that they do not
+    (``"chip=A2,vllm=0.32"``). ``select`` and ``ignore`` are names or globs of rules.
+
+    Raises:
+        UsageError: nothing is named, there is no such preset, or an option does not fit.
+    """
+    if not files and not presets:
+        raise UsageError("lint needs a file, a folder or a preset")
+    if min_severity not in tuple(Severity):
+        raise UsageError(f"min_severity must be info, warning or error, not {min_severity!r}")
+    situation = parse_context(context)
+    documents, trouble = launch_files.documents([str(one) for one in files])
+    documents += launch_files.preset_documents(presets)
+    chosen = FindingFilter(select, ignore, Severity(min_severity))
+    report = report_on(documents, situation, chosen)
+    return LintReport(fix_trial.with_fixable(report, documents, situation), tuple(trouble))
 
 
 def load_study(folder: Path | str | None = None) -> StudyResult:

@@ -62,9 +62,9 @@ def _side(given: str) -> Side:
         StudyError: it is a profile that cannot be read.
     """
     from trimtab import presets
-    from trimtab.cli.launch_files import text_of
     from trimtab.errors import UsageError
-    from trimtab.lint import read
+    from trimtab.linter import read
+    from trimtab.linter.launch_files import text_of
     from trimtab.model import HostWrite
     from trimtab.profiles import launch_diff
 

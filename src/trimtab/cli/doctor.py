@@ -73,7 +73,7 @@ def doctor(
     """Diagnose, print, and set the exit code."""
     from trimtab.diagnosis import inspection
     from trimtab.errors import UsageError
-    from trimtab.lint.context import parse_context
+    from trimtab.linter.context import parse_context
 
     if profile is not None:
         if pid is None:

@@ -7,8 +7,6 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +16,7 @@ from trimtab.cli import terminal
 from trimtab.cli.oracle_findings import OracleOption
 
 if TYPE_CHECKING:
-    from trimtab.lint.report import FindingFilter, Report
+    from trimtab.linter.report import FindingFilter, Report
     from trimtab.model.document import Document
     from trimtab.model.finding import Finding
     from trimtab.model.situation import Situation
@@ -73,8 +71,8 @@ def lint(
 ) -> None:
     """Lint ``files`` and print what is found."""
     from trimtab.errors import UsageError
-    from trimtab.lint import parse_context
-    from trimtab.lint.report import FindingFilter, report_on
+    from trimtab.linter import fix_trial, launch_files, parse_context
+    from trimtab.linter.report import FindingFilter, report_on
     from trimtab.model.finding import Severity
     from trimtab.oracle import RULE as ORACLE
 
@@ -86,14 +84,14 @@ def lint(
     situation = parse_context(context)
     if not files and not preset:
         raise UsageError("lint needs a file, a folder, '-', or --preset NAME")
-    documents, trouble = _documents(files or [], stdin_filename)
-    documents += _of_presets(preset or [])
+    documents, trouble = launch_files.documents(files or [], stdin_filename)
+    documents += launch_files.preset_documents(preset or [])
     others: dict[str, tuple[Finding, ...]] = {}
     if oracle and choice.has(ORACLE):
         others, missing = _asked(documents, situation)
         trouble += missing
     report = report_on(documents, situation, choice, others)
-    report = _with_fixable(report, documents, situation)
+    report = fix_trial.with_fixable(report, documents, situation)
     for sentence in trouble:  # before the count, which it explains
         terminal.warn(sentence)
     _print(report, "json" if as_json else output, everything=everything or bool(select))
@@ -103,31 +101,6 @@ def lint(
         raise typer.Exit(2)
     if report.failed:
         raise typer.Exit(1)
-
-
-def _documents(files: list[str], stdin_filename: str) -> tuple[list[Document], list[str]]:
-    """Return the documents, and one sentence for each file that is none."""
-    from trimtab.cli import launch_files
-    from trimtab.cli.launch_files import with_env_files
-    from trimtab.errors import UsageError
-    from trimtab.lint import read
-    from trimtab.lint.readers import name_of
-
-    documents, trouble = [], []
-    paths: list[Path | None] = []
-    for name in files:
-        try:
-            paths += launch_files.expand_argument(name)
-        except UsageError as error:
-            trouble.append(" ".join(str(error).split()))
-    for path in paths:  # one that cannot be read hides none of the others
-        try:
-            text = launch_files.text_of(path)
-            shown = (stdin_filename or name_of(text)) if path is None else str(path)
-            documents.append(read(shown, text))
-        except UsageError as error:
-            trouble.append(" ".join(str(error).split()))
-    return with_env_files(documents), trouble
 
 
 def _asked(
@@ -143,37 +116,25 @@ def _asked(
         return {}, [" ".join(str(error).split())]
 
 
-def _of_presets(names: list[str]) -> list[Document]:
-    """Return the texts of presets.
-
-    Raises:
-        UsageError: there is no preset of a name.
-    """
-    from trimtab import presets
-    from trimtab.lint import read
-
-    return [read(*presets.text_of(presets.find(name))) for name in names]
-
-
 def _print(report: Report, output: str, *, everything: bool) -> None:
     if output == "text":
         from trimtab.formatting import styled_text
-        from trimtab.lint.output import text
+        from trimtab.linter.output import text
 
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         width = _width()
         style = text.Style(colour, width, everything or terminal.is_verbose())
         typer.echo(styled_text(text.render(report, style)), nl=False)
     elif output == "json":
-        from trimtab.lint.output.data import as_data
+        from trimtab.linter.output.data import as_data
 
         terminal.print_json(as_data(report))
     elif output == "sarif":
-        from trimtab.lint.output.sarif import as_sarif
+        from trimtab.linter.output.sarif import as_sarif
 
         typer.echo(json.dumps(as_sarif(report), indent=1))
     else:
-        from trimtab.lint.output.github import as_annotations
+        from trimtab.linter.output.github import as_annotations
 
         typer.echo(as_annotations(report), nl=False)
 
@@ -185,32 +146,13 @@ def _width() -> int:
     return 0
 
 
-def _finder(situation: Situation) -> Callable[[Document], Sequence[Finding]]:
-    from trimtab.lint.report import report_on
-
-    return lambda document: report_on([document], situation).findings
-
-
-def _with_fixable(report: Report, documents: list[Document], situation: Situation) -> Report:
-    """Return the report with the findings that ``--fix`` would mend, each tried on a copy."""
-    from trimtab.lint import fix, fix_trial
-
-    check = _finder(situation)
-    fixable: set[Finding] = set()
-    for document in documents:
-        own = [one for one in report.findings if one.place and one.place.file == document.file]
-        if fix.obstacle(Path(document.file)) is None:
-            fixable |= fix_trial.fixable_findings(document, own, check)
-    return replace(report, fixable=frozenset(fixable))
-
-
 def _fix(
     documents: list[Document], situation: Situation, choice: FindingFilter, *, yes: bool
 ) -> None:
     """Show the diff of the fixes, ask, write them, and say what is fixed and what remains."""
-    from trimtab.lint import fix, fix_trial
+    from trimtab.linter import fix, fix_trial
 
-    check = _finder(situation)
+    check = fix_trial.finder(situation)
     planned = []
     for document in documents:
         path = Path(document.file)

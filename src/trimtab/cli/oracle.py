@@ -218,7 +218,7 @@ def _left_out(document: Document | None) -> list[SkippedSetting]:
 
 
 def _document(path: Path) -> Document:
-    from trimtab.cli.launch_files import text_of
-    from trimtab.lint import read
+    from trimtab.linter import read
+    from trimtab.linter.launch_files import text_of
 
     return read(str(path), text_of(path))

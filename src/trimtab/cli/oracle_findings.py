@@ -35,7 +35,7 @@ def file_findings(
     Raises:
         UsageError: the vendors' software is not installed, or does not run.
     """
-    from trimtab.lint.scenes import launch_situation
+    from trimtab.linter.scenes import launch_situation
     from trimtab.oracle import settings
     from trimtab.oracle.output import settings_by_name
 

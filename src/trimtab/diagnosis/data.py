@@ -10,7 +10,7 @@ from typing import Any
 from trimtab import facts as all_facts
 from trimtab.diagnosis.records import DiagnosisView, InspectedProcess, TuningDiagnosis
 from trimtab.facts.parsing import format_cpu_list
-from trimtab.lint.serving_variables import is_serving_variable as interesting_name
+from trimtab.linter.serving_variables import is_serving_variable as interesting_name
 from trimtab.model import Value
 from trimtab.model.finding import Finding
 from trimtab.redaction import MASK, is_secret, looks_secret, mask_text, redact_words, secrets_in

@@ -14,9 +14,9 @@ from trimtab.diagnosis.records import DiagnosisView, TuningDiagnosis
 from trimtab.errors import UsageError
 from trimtab.facts import container
 from trimtab.host import Host, LocalHost, open_snapshot
-from trimtab.lint.images import image_situation
-from trimtab.lint.scenes import merge_situations
-from trimtab.lint.serving_variables import is_serving_variable
+from trimtab.linter.images import image_situation
+from trimtab.linter.scenes import merge_situations
+from trimtab.linter.serving_variables import is_serving_variable
 from trimtab.model.finding import Finding
 from trimtab.model.situation import Situation
 from trimtab.processes import procfs

@@ -23,7 +23,7 @@ from trimtab.facts.parsing import parse_cpu_list
 from trimtab.facts.process import TRUSTED, parse_numa_maps
 from trimtab.facts.python_build import PythonBuild
 from trimtab.host import Host
-from trimtab.lint.readers.launch import ShellWord, options_of
+from trimtab.linter.readers.launch import ShellWord, options_of
 from trimtab.model import Process
 from trimtab.model.document import Origin, Place
 from trimtab.redaction import mask_text

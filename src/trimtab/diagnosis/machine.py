@@ -91,7 +91,7 @@ def view(
     ``local``: it is this machine, so a child process may be asked. ``told`` is what the user says
     of the situation, and outranks what is read.
     """
-    from trimtab.lint.scenes import merge_situations
+    from trimtab.linter.scenes import merge_situations
 
     found = all_facts.inspect(host, environment.packages, "cpu")
     here = situation.situation_of(found, environment.packages)

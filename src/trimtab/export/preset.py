@@ -21,8 +21,8 @@ from trimtab.host_settings import plan as hosting
 from trimtab.host_settings import plan as wanted
 from trimtab.host_settings.plan import SettingAction
 from trimtab.knobs import Sysfs
-from trimtab.lint import read
-from trimtab.lint.report import FindingFilter, report_on
+from trimtab.linter import read
+from trimtab.linter.report import FindingFilter, report_on
 from trimtab.model import Candidate, Fact, Plan, Scope, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import compile_plan, delivery_plan

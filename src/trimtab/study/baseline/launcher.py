@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab.errors import UsageError
-from trimtab.lint.readers.container import is_run, parse_run
-from trimtab.lint.readers.launch import ShellWord
+from trimtab.linter.readers.container import is_run, parse_run
+from trimtab.linter.readers.launch import ShellWord
 from trimtab.model.document import Place
 from trimtab.study.baseline import shell_words
 

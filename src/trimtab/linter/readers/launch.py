@@ -1,0 +1,239 @@
+"""From a command to the process that it starts: wrappers taken off, options named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from trimtab.catalog.releases import vllm
+from trimtab.facts.parsing import parse_cpu_list
+from trimtab.knobs.server_arg import option_name
+from trimtab.linter.readers.source import SourceText
+from trimtab.model.document import Origin, Place, Setting
+
+_NO_ALIASES: Final = frozenset({"-O", "-v"})
+"""Short options that mean something else from release to release, or behind an image."""
+
+_PREFIXES: Final = {
+    "nohup": 0, "exec": 0, "setsid": 0, "time": 0, "command": 0, "builtin": 0, "unbuffer": 0,
+    "stdbuf": 0, "nice": 0, "ionice": 0, "chrt": 1, "timeout": 1, "sudo": 0, "gosu": 1,
+    "catchsegv": 0, "tini": 0, "dumb-init": 0,
+}  # fmt: skip
+"""Wrappers that hand their arguments on → how many words of their own come first."""
+
+_VALUED: Final = {
+    "nice": {"-n"}, "ionice": {"-c", "-n"}, "timeout": {"-k", "-s"}, "sudo": {"-u", "-g"},
+    "stdbuf": {"-o", "-e", "-i"}, "env": {"-u", "--unset", "-C", "--chdir"},
+    "numactl": {"-C", "-N", "-m", "-l", "-p", "-i"}, "taskset": set(),
+}  # fmt: skip
+"""Options of wrappers that take the next word."""
+
+_SERVER_MODULE: Final = re.compile(r"vllm(?:_ascend)?\.entrypoints\.\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class ShellWord:
+    """One word of a command: its text, whether that is known to the letter, and its place.
+
+    ``source`` is where a text of several lines stands in its file, when that is known line by
+    line: the script of ``sh -c`` in a YAML block. ``flaw`` says what the shell made of JSON.
+    """
+
+    text: str
+    place: Place
+    literal: bool = True
+    source: SourceText | None = None
+    flaw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnwrappedCommand:
+    """A command without its wrappers.
+
+    ``env`` are the variables that ``env NAME=VALUE`` sets, ``unset`` those it takes away (all with
+    ``env -i``: "*"). ``wrappers`` are the words taken off, one tuple for each wrapper.
+    """
+
+    words: tuple[ShellWord, ...]
+    env: tuple[Setting, ...] = ()
+    unset: tuple[str, ...] = ()
+    affinity: tuple[int, ...] | None = None
+    wrappers: tuple[tuple[str, ...], ...] = ()
+
+
+def program(words: Sequence[ShellWord]) -> str:
+    """Return the name of the program, without its folder."""
+    return words[0].text.rpartition("/")[2] if words else ""
+
+
+def unwrap(words: Sequence[ShellWord]) -> UnwrappedCommand:
+    """Take the wrappers off a command."""
+    found = UnwrappedCommand(tuple(words))
+    for _ in range(20):
+        name = program(found.words)
+        if name == "env":
+            after = _env(found)
+        elif name == "numactl":
+            after = _bound(found, ("-C", "--physcpubind"))
+        elif name == "taskset":
+            after = _taskset(found)
+        elif name in _PREFIXES:
+            after = _plain(found, name)
+        else:
+            return found
+        if len(after.words) >= len(found.words):
+            return found
+        taken = tuple(one.text for one in found.words[: len(found.words) - len(after.words)])
+        found = replace(after, wrappers=(*found.wrappers, taken))
+    return found
+
+
+def _skip(words: Sequence[ShellWord], valued: set[str]) -> tuple[list[tuple[str, str]], int]:
+    """Return the options at the start as (name, value), and the index behind them."""
+    options, index = [], 1
+    while index < len(words) and words[index].text.startswith("-"):
+        text = words[index].text
+        index += 1
+        if text == "--":
+            break
+        name, equals, value = text.partition("=")
+        if not equals and name in valued and index < len(words):
+            value = words[index].text
+            index += 1
+        options.append((name, value))
+    return options, index
+
+
+def _plain(found: UnwrappedCommand, name: str) -> UnwrappedCommand:
+    _, index = _skip(found.words, _VALUED.get(name, set()))
+    index += _PREFIXES[name]
+    return replace(found, words=found.words[index:])
+
+
+def _env(found: UnwrappedCommand) -> UnwrappedCommand:
+    options, index = _skip(found.words, _VALUED["env"])
+    unset = [value for name, value in options if name in {"-u", "--unset"}]
+    if any(name in {"-i", "-", "--ignore-environment"} for name, _ in options):
+        unset.append("*")
+    env = list(found.env)
+    while index < len(found.words) and re.match(r"[A-Za-z_]\w*=", found.words[index].text):
+        env.append(assignment(found.words[index]))
+        index += 1
+    return replace(found, words=found.words[index:], env=tuple(env), unset=(*found.unset, *unset))
+
+
+def _bound(found: UnwrappedCommand, names: tuple[str, ...]) -> UnwrappedCommand:
+    valued = _VALUED["numactl"] | {"--physcpubind", "--cpunodebind", "--membind", "--preferred"}
+    options, index = _skip(found.words, valued)
+    cpus = next((value for name, value in options if name in names), "")
+    return replace(found, words=found.words[index:], affinity=_cpus(cpus) or found.affinity)
+
+
+def _taskset(found: UnwrappedCommand) -> UnwrappedCommand:
+    options, index = _skip(found.words, set())
+    flags = {name for name, _ in options}
+    if any("p" in flag.lstrip("-") for flag in flags) or index >= len(found.words):
+        return found  # of a running process
+    mask = found.words[index].text
+    listed = any(flag in {"-c", "--cpu-list"} for flag in flags)
+    cpus = _cpus(mask) if listed else _mask(mask)
+    return replace(found, words=found.words[index + 1 :], affinity=cpus or found.affinity)
+
+
+def _cpus(text: str) -> tuple[int, ...] | None:
+    try:
+        return parse_cpu_list(text) if len(text) < 200 else None
+    except ValueError:
+        return None
+
+
+def _mask(text: str) -> tuple[int, ...] | None:
+    try:
+        bits = int(text, 16)
+    except ValueError:
+        return None
+    return tuple(index for index in range(bits.bit_length()) if bits >> index & 1) or None
+
+
+def assignment(word: ShellWord, origin: Origin = Origin.SHELL) -> Setting:
+    """Return the setting that a word ``NAME=VALUE`` makes."""
+    name, _, value = word.text.partition("=")
+    place = word.place
+    return Setting(
+        name,
+        value,
+        place,
+        origin,
+        literal=word.literal,
+        name_place=replace(place, end_column=place.column + len(name)) if place.text else None,
+    )
+
+
+def is_server(words: Sequence[ShellWord]) -> bool:
+    """Whether a command is a vLLM server."""
+    texts = [one.text for one in words]
+    name = program(words)
+    if name == "vllm":
+        return len(texts) > 1 and texts[1] == "serve"
+    if re.fullmatch(r"python(?:\d(?:\.\d+)?)?", name) and "-m" in texts[:-1]:
+        module = texts[texts.index("-m") + 1]
+        return bool(_SERVER_MODULE.fullmatch(module))
+    return any(text.endswith("api_server.py") for text in texts[:2])
+
+
+def is_python(words: Sequence[ShellWord]) -> bool:
+    """Whether a command runs a Python program, which reads the same variables as a server."""
+    texts = [one.text for one in words]
+    if program(words) in {"torchrun", "accelerate"}:
+        return True
+    runs = re.fullmatch(r"python(?:\d(?:\.\d+)?)?", program(words))
+    return bool(runs) and any(text.endswith(".py") for text in texts[1:])
+
+
+def options_of(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
+    """Return a server's options with their places, names in canonical form, the last one wins."""
+    found: dict[str, Setting] = {}
+    index = 0
+    while index < len(words):
+        word = words[index]
+        index += 1
+        if not _is_option(word.text):
+            continue
+        name, equals, value = word.text.partition("=")
+        literal, at = word.literal, word.place
+        if not equals and index < len(words) and not _is_option(words[index].text):
+            value, at = words[index].text, words[index].place
+            literal = words[index].literal
+            index += 1
+        canonical = _canonical(name)
+        found[canonical] = Setting(
+            canonical, value, word.place, Origin.ARGUMENT, literal=literal,
+            name_place=word.place, value_place=at,
+        )  # fmt: skip
+    return tuple(found.values())
+
+
+def _canonical(name: str) -> str:
+    """Return the long name of an option: ``-cc.level`` is ``--compilation-config.level``."""
+    head, dot, key = name.partition(".")
+    if head in _NO_ALIASES:
+        return option_name(name)
+    return option_name(vllm().aliases.get(head, head) + dot + key)
+
+
+def _is_option(text: str) -> bool:
+    return bool(re.match(r"--[A-Za-z]|-[A-Za-z]", text))
+
+
+def printed_text(found: Sequence[ShellWord], stdin: str | None) -> str | None:
+    """Return what a command prints, where its text tells; ``stdin`` is what it is fed."""
+    name = found[0].text
+    if name in {"echo", "printf"}:
+        rest = [one.text for one in found[1:] if one.text not in {"-n", "-e", "-ne", "-en"}]
+        text = " ".join(rest)
+        if name == "printf" or {"-e", "-ne", "-en"} & {one.text for one in found[1:]}:
+            text = text.replace("\\n", "\n").replace("\\t", "\t")
+        return text if all(one.literal for one in found) else None
+    return stdin if name == "cat" and len(found) == 1 else None

@@ -1,0 +1,62 @@
+"""Scripts inside a script: texts that are written into files or fed to a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final
+
+from trimtab.linter.readers.launch import ShellWord
+from trimtab.linter.readers.source import SourceText
+
+SHELLS: Final = frozenset({"bash", "sh", "dash", "zsh", "ash"})
+
+
+@dataclass
+class Scripts:
+    """Texts that were written into files, by path; ``taken`` are those that something has run."""
+
+    texts: dict[str, SourceText] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def put(self, path: str, text: SourceText) -> None:
+        """Note that a text was written into a file."""
+        self.texts[_plain(path)] = text
+
+    def take(self, path: str) -> SourceText | None:
+        """Return the text of a file that is run or sourced now."""
+        found = self.texts.get(_plain(path))
+        if found is not None:
+            self.taken.add(_plain(path))
+        return found
+
+    def never_run(self) -> Iterator[SourceText]:
+        """Yield the shell scripts that nothing has run: somebody will later."""
+        for path, text in self.texts.items():
+            shell = path.endswith(".sh") or text.text.startswith("#!")
+            if shell and path not in self.taken:
+                yield text
+
+
+def _plain(path: str) -> str:
+    return str(PurePosixPath(path.strip("\"'")))
+
+
+def inline_script(words: Sequence[ShellWord]) -> ShellWord | None:
+    """Return the word behind ``-c`` of a shell."""
+    for index, one in enumerate(words[1:], 1):
+        if one.text.startswith("-") and not one.text.startswith("--") and "c" in one.text:
+            behind = words[index + 1 :]
+            if behind and behind[0].text == "--":  # ends the options of the shell
+                behind = behind[1:]
+            return behind[0] if behind else None
+        if not one.text.startswith("-"):
+            return None
+    return None
+
+
+def file_of(words: Sequence[ShellWord]) -> str | None:
+    """Return the script that a shell is given as a file; ``None`` when it reads its input."""
+    rest = [one.text for one in words[1:] if not one.text.startswith("-")]
+    return rest[0] if rest and "-s" not in [one.text for one in words] else None

@@ -1,0 +1,132 @@
+"""systemd units: the environment and the command of a service (systemd.exec(5))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from trimtab.facts.parsing import parse_cpu_list
+from trimtab.linter import quotas
+from trimtab.linter.readers import quadlet, unit_environment
+from trimtab.linter.readers.document_builder import DocumentBuilder
+from trimtab.linter.readers.entry_point import shell_syntax
+from trimtab.linter.readers.launch import ShellWord
+from trimtab.linter.readers.shell_session import ShellSession
+from trimtab.linter.readers.source import SourceText
+from trimtab.linter.readers.unit_text import Piece, UnitLine, lines
+from trimtab.model.document import Document, Oddity, Origin, Place, Setting
+
+_NAME: Final = r"[A-Za-z_]\w*"
+
+
+def read_systemd(source: SourceText) -> Document:
+    """Return what a unit, a drop-in or a Quadlet file says."""
+    scribe = DocumentBuilder()
+    session = ShellSession(source, scribe, inside=False, origin=Origin.UNIT)
+    found = list(lines(source))
+    service = [one for one in found if one.section == "Service"]
+    for one in service:
+        session.at = one.place
+        _follow(session, one)
+    affinities = [_cpus(o.value) for o in service if o.key in {"CPUAffinity", "AllowedCPUs"}]
+    affinity = next((one for one in reversed(affinities) if one), None)
+    for one in _commands(service):
+        for words in _started(session, one):
+            odd = shell_syntax(words)
+            scribe.notices += () if odd is None else (odd,)
+            session.start(_bound(affinity, words, one.place), words[0].place)
+    quadlet.follow(session, [one for one in found if one.section == "Container"])
+    session.finish()
+    return scribe.document(source, "systemd")
+
+
+def _follow(session: ShellSession, line: UnitLine) -> None:
+    """Follow one line of a service that is no command."""
+    if line.key == "Environment":
+        _environment(session, line)
+    elif line.key == "EnvironmentFile" and line.value:
+        session.doubt(line.source, f"{line.value.lstrip('-')} is not read")
+    elif line.key == "UnsetEnvironment":
+        for name in line.value.split():
+            session.variables.unset(name)
+    elif line.key == "CPUQuota":
+        session.cpu_quota = quotas.percent(line.value)
+    elif line.key.startswith("Limit"):
+        setting = Setting(line.key, line.value, line.place, Origin.UNIT)
+        session.scribe.settings.append(setting)
+
+
+def _environment(session: ShellSession, line: UnitLine) -> None:
+    if not line.value:  # an empty assignment resets the list (systemd.exec(5))
+        for name in list(session.variables.exported()):
+            session.variables.unset(name)
+        return
+    known = session.variables.exported()
+    for setting in unit_environment.assignments(session, line, Origin.UNIT):
+        before = known.get(setting.name)
+        known[setting.name] = setting
+        if before is not None and before.value != setting.value:
+            session.scribe.notice(Oddity.OVERWRITTEN, before, setting)
+        session.scribe.settings.append(setting)
+        session.variables.give((setting,))
+
+
+def _commands(service: Sequence[UnitLine]) -> list[UnitLine]:
+    """Return the lines of commands in force: an empty one resets its list."""
+    found: list[UnitLine] = []
+    for one in service:
+        if one.key in {"ExecStartPre", "ExecStart"}:
+            found = [*found, one] if one.value else [o for o in found if o.key != one.key]
+    return found
+
+
+def _started(session: ShellSession, line: UnitLine) -> Iterator[list[ShellWord]]:
+    """Yield the commands of a line, which a lone ``;`` parts."""
+    pieces = unit_environment.pieces(session, line)
+    signs = re.match(r"[@\-:+!|]*", pieces[0].text) if pieces else None
+    if signs is None:
+        return
+    first = Piece(pieces[0].text[signs.end() :], pieces[0].place)
+    rest = pieces[2:] if "@" in signs[0] else pieces[1:]  # the second word is its name
+    found: list[ShellWord] = []
+    for one in (first, *rest):
+        if one.text == ";" and not one.quoted:
+            yield from [found] if found else ()
+            found = []
+        elif ":" in signs[0]:
+            found.append(ShellWord(one.text, one.place))
+        else:
+            found += _expanded(session, one)
+    yield from [found] if found else ()
+
+
+def _expanded(session: ShellSession, one: Piece) -> list[ShellWord]:
+    """Return a word with the unit's variables: ``$NAME`` alone splits, ``${NAME}`` does not."""
+    known = {
+        name: setting.value
+        for name, setting in session.variables.exported().items()
+        if setting.literal
+    }
+    whole = re.fullmatch(rf"\$({_NAME})", one.text)
+    if whole and whole[1] in known:
+        return [ShellWord(part, one.place) for part in known[whole[1]].split()]
+    text = re.sub(rf"\$\{{({_NAME})\}}", lambda m: known.get(m[1], m[0]), one.text)
+    unknown = "$" in text.replace("$$", "") or "%" in text.replace("%%", "")
+    return [ShellWord(text.replace("$$", "$").replace("%%", "%"), one.place, not unknown)]
+
+
+def _bound(affinity: str | None, words: list[ShellWord], place: Place) -> list[ShellWord]:
+    """Show an affinity as what it is equal to: taskset."""
+    if affinity is None or not words:
+        return words
+    return [*(ShellWord(text, place) for text in ("taskset", "-c", affinity)), *words]
+
+
+def _cpus(text: str) -> str | None:
+    joined = ",".join(text.replace(",", " ").split())
+    try:
+        parse_cpu_list(joined)
+    except ValueError:
+        return None
+    return joined or None

@@ -1,0 +1,82 @@
+"""What a run of lint found, over all its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from trimtab.linter import check
+from trimtab.linter.suppression import split, unknown_rules
+from trimtab.model.document import Document, Place
+from trimtab.model.finding import Finding, Severity
+from trimtab.model.situation import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Findings of several files, in the order of files and lines.
+
+    ``suppressed`` are those that comments switch off; ``unread`` what no reader understood, as
+    (file, place, sentence). ``fixable`` are those that ``--fix`` mends, each tried on a copy.
+    """
+
+    files: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    suppressed: tuple[Finding, ...]
+    unread: tuple[tuple[str, Place, str], ...]
+    fixable: frozenset[Finding] = frozenset()
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything of severity warning or above was found."""
+        return any(one.severity.rank >= Severity.WARNING.rank for one in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingFilter:
+    """Which findings are wanted: rules by glob, and a least severity."""
+
+    select: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+    least: Severity = Severity.INFO
+
+    def wants(self, one: Finding) -> bool:
+        """Whether a finding is wanted."""
+        return self.has(one.rule) and one.severity.rank >= self.least.rank
+
+    def has(self, rule: str) -> bool:
+        """Whether findings of a rule can be wanted."""
+        chosen = not self.select or any(fnmatchcase(rule, glob) for glob in self.select)
+        return chosen and not any(fnmatchcase(rule, glob) for glob in self.ignore)
+
+
+def report_on(
+    documents: Sequence[Document],
+    situation: Situation,
+    choice: FindingFilter | None = None,
+    others: Mapping[str, Sequence[Finding]] | None = None,
+) -> Report:
+    """Return what is found in documents.
+
+    ``others`` are findings of another judge than the rules, by file: chosen and suppressed alike.
+    """
+    wanted = choice or FindingFilter()
+    standing: list[Finding] = []
+    silenced: list[Finding] = []
+    for document in documents:
+        found = [*check(document, situation), *(others or {}).get(document.file, ())]
+        chosen = [one for one in sorted(found, key=_line) if wanted.wants(one)]
+        stand, off = split(document, chosen)
+        standing += [*stand, *(one for one in unknown_rules(document) if wanted.wants(one))]
+        silenced += off
+    return Report(
+        tuple(document.file for document in documents),
+        tuple(standing),
+        tuple(silenced),
+        tuple((d.file, place, why) for d in documents for place, why in d.unread),
+    )
+
+
+def _line(one: Finding) -> int:
+    return one.place.line if one.place is not None else 0
