@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import typer
 
 from trimtab.cli import conventions, terminal
+from trimtab.cli.app import COMMANDS as COMMANDS_BY_NAME
 from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.model import Phase, StartRequest
@@ -176,3 +180,35 @@ def test_verbosity_reaches_the_terminal_and_not_the_command() -> None:
     assert dressed("x") == "x"
     with pytest.raises(UsageError, match="x"):
         dressed("x", verbose=True)
+
+
+@pytest.mark.parametrize("name", COMMANDS_BY_NAME)
+def test_the_summary_of_a_command_is_the_first_sentence_of_its_help(name: str) -> None:
+    assert conventions._summary(COMMANDS[(name,)]) == COMMANDS_BY_NAME[name]
+
+
+def test_a_command_imports_no_other_command() -> None:
+    code = (
+        "import sys; sys.argv = ['trimtab', 'lint', '--help']\n"
+        "from trimtab.cli.app import run\n"
+        "run(); print(sorted(m for m in sys.modules if m.startswith('trimtab.cli.')))"
+    )
+    words = [sys.executable, "-c", code]
+    said = subprocess.run(words, capture_output=True, text=True, check=True)
+    loaded = said.stdout.splitlines()[-1]
+    assert "'trimtab.cli.lint'" in loaded
+    assert not [
+        name for name in COMMANDS_BY_NAME if name != "lint" and f"trimtab.cli.{name}'" in loaded
+    ]
+
+
+def test_the_completion_of_a_shell_knows_the_options_of_a_command() -> None:
+    environment = {
+        **os.environ,
+        "_TRIMTAB_COMPLETE": "complete_bash",
+        "COMP_WORDS": "trimtab lint --stdin",
+        "COMP_CWORD": "2",
+    }
+    words = [sys.executable, "-m", "trimtab"]
+    said = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert said.stdout.split() == ["--stdin-filename"]

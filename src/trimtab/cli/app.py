@@ -7,46 +7,43 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from trimtab import __version__
-from trimtab.cli import (
-    bench,
-    capacity,
-    catalog,
-    compare,
-    conventions,
-    diff,
-    doctor,
-    engine,
-    export,
-    host,
-    lint,
-    oracle,
-    prepare,
-    python,
-    show,
-    terminal,
-    tune,
-    workload,
-)
-from trimtab.cli import run as run_command
+from trimtab.cli import conventions, terminal
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.model import Settings
 from trimtab.redaction import mask_prose, secret_values
 
-app = typer.Typer(
-    name="trimtab",
-    help="Find, prove and keep the system-level tunings that make your vLLM server faster.",
-    cls=conventions.CommandGroup,
-    context_settings=dict(conventions.CONTEXT),
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+COMMANDS: Final[Mapping[str, str]] = {
+    "tune": "Find, prove and keep the tunings that make your server faster.",
+    "doctor": "Report the state of every tuning: active, wrong, in conflict, or without effect.",
+    "lint": "Find the traps in launch files, before anything runs.",
+    "host": "Settings of the whole host, and the way back.",
+    "oracle": "Ask the vendors' own code what a setting does.",
+    "catalog": "List the tunings that trimtab knows, or explain some.",
+    "engine": "Install and list serving engines.",
+    "prepare": "Prepare this machine for vLLM, step by step, or report what is missing.",
+    "bench": "Measure one target under a workload: a profile, a file with a vllm command, or a "
+    "preset ('stock', 'guide-v2', 'image-a2': docs/presets.md).",
+    "capacity": "Find the highest request rate at which a target meets its SLO: a profile, a file "
+    "with a vllm command, or a preset ('stock').",
+    "compare": "Compare B with A: profiles, files with a vllm command, tuning=value, or presets.",
+    "show": "Print what a study found: its tables, or the evidence for one tuning.",
+    "export": "Write a profile, or a preset, as the files of a deployment.",
+    "diff": "Compare what two launches set: presets, profiles or launch files.",
+    "workload": "List, show and derive workloads.",
+    "run": "Start a command under a profile, verify that the profile is in effect, and keep "
+    "serving.",
+    "python": "Build, fetch, list and verify optimized Pythons.",
+}
+"""Command → its summary. Each is a module of this package, imported when it is called."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -55,7 +52,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -67,24 +63,53 @@ def _root(
     pass
 
 
-tune.register(app)
-doctor.register(app)
-lint.register(app)
-host.register(app)
-oracle.register(app)
-catalog.register(app)
-engine.register(app)
-prepare.register(app)
-bench.register(app)
-capacity.register(app)
-compare.register(app)
-show.register(app)
-export.register(app)
-diff.register(app)
-workload.register(app)
-run_command.register(app)
-python.register(app)
-conventions.apply_conventions(app)
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """Return the application; of the commands that are not in ``names`` it has the summary."""
+    made = typer.Typer(
+        name="trimtab",
+        help="Find, prove and keep the system-level tunings that make your vLLM server faster.",
+        cls=conventions.CommandGroup,
+        context_settings=dict(conventions.CONTEXT),
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    made.callback()(_root)
+    loaded = frozenset(names)
+    for name, summary in COMMANDS.items():
+        if name in loaded:
+            import_module(f"trimtab.cli.{name}").register(made)
+        else:
+            made.command(name, help=summary)(_not_loaded)
+    conventions.apply_conventions(made)
+    return made
+
+
+def _not_loaded() -> None:
+    raise AssertionError("only the command that is called is run")
+
+
+def _called(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that a command line calls; none for the help of them all.
+
+    A shell that completes a command line asks in the environment, so it needs every command.
+    """
+    if "_TRIMTAB_COMPLETE" in os.environ:
+        return tuple(COMMANDS)
+    first = next((word for word in words if not word.startswith("-")), "")
+    return (first,) if first in COMMANDS else ()
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """Return ``app``, the application with every command."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _whole()
+
+
+@cache
+def _whole() -> typer.Typer:
+    return application()
 
 
 _WrongUsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -111,7 +136,7 @@ def run() -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
             signal.signal(number, signal.default_int_handler)
     try:
-        command = typer.main.get_command(app)
+        command = typer.main.get_command(application(_called(sys.argv[1:])))
         conventions.name_values(command)
         code = int(command(prog_name="trimtab", standalone_mode=False) or 0)
     except SystemExit as end:

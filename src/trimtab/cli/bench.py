@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from trimtab.cli import dry_run as intention
+from trimtab.cli import terminal
 from trimtab.cli.options import (
     AllowHost,
     BaselineCommand,
@@ -30,6 +32,10 @@ from trimtab.cli.options import (
     Windows,
     Workload,
 )
+from trimtab.cli.render import measurement
+from trimtab.measurement import remote_server, runs
+from trimtab.measurement.remote_server import server_address
+from trimtab.study.options import Options
 
 _HELP = """Measure one target under a workload: a profile, a file with a vllm command, or a
 preset ('stock', 'guide-v2', 'image-a2': docs/presets.md).
@@ -81,13 +87,6 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure, print, and keep everything in a folder."""
-    from trimtab.cli import dry_run as intention
-    from trimtab.cli import terminal
-    from trimtab.cli.render import measurement
-    from trimtab.measurement import remote_server, runs
-    from trimtab.measurement.remote_server import server_address
-    from trimtab.study.options import Options
-
     options = Options(
         demo=demo,
         baseline=tuple(baseline_command or ()),

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from trimtab.cli import dry_run as intention
+from trimtab.cli import terminal
 from trimtab.cli.options import (
     BaselineCommand,
     BaselineFile,
@@ -27,6 +29,10 @@ from trimtab.cli.options import (
     Url,
     Workload,
 )
+from trimtab.cli.render import capacity as render
+from trimtab.measurement import capacity_run
+from trimtab.measurement.remote_server import server_address
+from trimtab.study.options import Options
 
 _HELP = """Find the highest request rate at which a target meets its SLO: a profile, a file with a
 vllm command, or a preset ('stock').
@@ -80,13 +86,6 @@ def capacity(
     as_json: Json = False,
 ) -> None:
     """Search, print, and keep everything in a folder."""
-    from trimtab.cli import dry_run as intention
-    from trimtab.cli import terminal
-    from trimtab.cli.render import capacity as render
-    from trimtab.measurement import capacity_run
-    from trimtab.measurement.remote_server import server_address
-    from trimtab.study.options import Options
-
     options = Options(
         demo=demo,
         baseline=tuple(baseline_command or ()),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from trimtab.catalog import CATALOG, Tuning, require_known, setters
 from trimtab.cli import terminal
-
-if TYPE_CHECKING:
-    from trimtab.catalog import Tuning
+from trimtab.cli.render import catalog as report
+from trimtab.errors import UsageError
+from trimtab.model.platforms import PLATFORMS
+from trimtab.rules import all_rules
 
 _HELP = """List the tunings that trimtab knows, or explain some.
 
@@ -47,8 +49,6 @@ def catalog(
     ] = False,
 ) -> None:
     """Print entries, rules or the schema."""
-    from trimtab.cli.render import catalog as report
-
     if schema:
         typer.echo(json.dumps(report.schema(), indent=1))
         return
@@ -79,8 +79,6 @@ def _refuse(unknown: list[str]) -> None:
     Raises:
         UsageError: there is one.
     """
-    from trimtab.errors import UsageError
-
     if unknown:
         raise UsageError("; ".join(unknown))
 
@@ -90,10 +88,6 @@ def _named(names: list[str]) -> tuple[list[str], list[str], list[str]]:
 
     A tuning goes by its own name, or by the variable or option that sets it.
     """
-    from trimtab.catalog import CATALOG, require_known, setters
-    from trimtab.errors import UsageError
-    from trimtab.rules import all_rules
-
     found: list[str] = []
     rules: list[str] = []
     unknown: list[str] = []
@@ -115,9 +109,6 @@ def _named(names: list[str]) -> tuple[list[str], list[str], list[str]]:
 def _chosen(
     names: list[str], layer: str, platform: str, search: str, *, studied: bool
 ) -> list[Tuning]:
-    from trimtab.catalog import CATALOG
-    from trimtab.errors import UsageError
-    from trimtab.model.platforms import PLATFORMS
 
     layers = sorted({one.layer for one in CATALOG.values()})
     if layer and layer not in layers:

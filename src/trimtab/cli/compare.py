@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from trimtab.cli import dry_run as intention
+from trimtab.cli import terminal
 from trimtab.cli.options import (
     AllowHost,
     BaselineCommand,
@@ -27,6 +29,9 @@ from trimtab.cli.options import (
     Windows,
     Workload,
 )
+from trimtab.cli.render import measurement
+from trimtab.measurement import runs
+from trimtab.study.options import Options
 
 _HELP = """Compare B with A: profiles, files with a vllm command, tuning=value, or presets.
 
@@ -82,12 +87,6 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare, print, and keep everything in a folder."""
-    from trimtab.cli import dry_run as intention
-    from trimtab.cli import terminal
-    from trimtab.cli.render import measurement
-    from trimtab.measurement import runs
-    from trimtab.study.options import Options
-
     options = Options(
         demo=demo,
         baseline=tuple(baseline_command or ()),

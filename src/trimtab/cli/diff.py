@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from trimtab import presets
 from trimtab.cli import terminal
 from trimtab.cli.options import Json
-
-if TYPE_CHECKING:
-    from trimtab.model.document import Document, Launch
-    from trimtab.profiles.launch_diff import DiffRow, Side
+from trimtab.cli.render.entries import paragraph, show_comparison
+from trimtab.errors import UsageError
+from trimtab.linter import read
+from trimtab.linter.launch_files import text_of
+from trimtab.model import HostWrite
+from trimtab.model.document import Document, Launch
+from trimtab.profiles import launch_diff
+from trimtab.profiles.launch_diff import DiffRow, Side
+from trimtab.profiles.profile import read_profile
 
 _HELP = """Compare what two launches set: presets, profiles or launch files.
 
@@ -41,8 +47,6 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Compare, print, and say by the exit code whether they differ."""
-    from trimtab.profiles import launch_diff
-
     sides = _side(first), _side(second)
     rows = launch_diff.compare(*sides)
     others = launch_diff.setting_differences(*sides, rows)
@@ -61,13 +65,6 @@ def _side(given: str) -> Side:
         UsageError: it is neither a preset nor a file, or a file of several servers.
         StudyError: it is a profile that cannot be read.
     """
-    from trimtab import presets
-    from trimtab.errors import UsageError
-    from trimtab.linter import read
-    from trimtab.linter.launch_files import text_of
-    from trimtab.model import HostWrite
-    from trimtab.profiles import launch_diff
-
     if given in presets.DOCUMENTED:
         return launch_diff.preset_side(presets.DOCUMENTED[given])
     name, _, service = given.partition("#")
@@ -81,8 +78,6 @@ def _side(given: str) -> Side:
             ) from error
     text = text_of(path)
     if "\ntrimtab:" in f"\n{text}" and "\ncandidate:" in text:
-        from trimtab.profiles.profile import read_profile
-
         plan = read_profile(path).plan
         return launch_diff.settings_side(given, plan.settings, plan.writes)
     document = read(name, text)
@@ -96,9 +91,6 @@ def _launch(document: Document, service: str) -> Launch:
     Raises:
         UsageError: it starts several, or none of that name.
     """
-    from trimtab.errors import UsageError
-    from trimtab.model.document import Launch
-
     found = [one for one in document.launches if _serves(one)] or list(document.launches)
     if service:
         found = [one for one in document.launches if one.service == service]
@@ -152,7 +144,6 @@ def _show(
     *,
     everything: bool,
 ) -> None:
-    from trimtab.cli.render.entries import paragraph, show_comparison
 
     console = terminal.console()
     shown = [*(row for row in rows if everything or not row.same), *others]

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from trimtab import engines
 from trimtab.cli import terminal
-from trimtab.cli.oracle_findings import OracleOption
-
-if TYPE_CHECKING:
-    from trimtab.diagnosis.inspection import Diagnosis
+from trimtab.cli.oracle_findings import OracleOption, machine_findings
+from trimtab.cli.render import entries as report
+from trimtab.cli.render.doctor import Layout, show
+from trimtab.diagnosis import inspection
+from trimtab.diagnosis.inspection import Diagnosis
+from trimtab.errors import UsageError
+from trimtab.host import LocalHost
+from trimtab.linter.context import parse_context
+from trimtab.profiles.profile import read_profile
+from trimtab.run import messages as told
+from trimtab.server.live_server import LiveServer
+from trimtab.verification.checks import refutations, verify
 
 _HELP = """Report the state of every tuning: active, wrong, in conflict, or without effect.
 
@@ -71,10 +80,6 @@ def doctor(
     oracle: OracleOption = False,
 ) -> None:
     """Diagnose, print, and set the exit code."""
-    from trimtab.diagnosis import inspection
-    from trimtab.errors import UsageError
-    from trimtab.linter.context import parse_context
-
     if profile is not None:
         if pid is None:
             raise UsageError("--profile needs --pid: the server in which to verify it")
@@ -91,8 +96,6 @@ def doctor(
         view = inspection.view(situation, pid, log, python, snapshot, capture)
     found = inspection.diagnose(view, layer)
     if oracle:
-        from trimtab.cli.oracle_findings import machine_findings
-
         found = replace(found, findings=(*found.findings, *machine_findings(view)))
     if as_json:
         terminal.print_json(found.as_data())
@@ -103,7 +106,6 @@ def doctor(
 
 
 def _print(found: Diagnosis, *, everything: bool, wide: bool) -> None:
-    from trimtab.cli.render.doctor import Layout, show
 
     console = terminal.console(soft_wrap=True)
     layout = Layout(
@@ -117,13 +119,6 @@ def _print(found: Diagnosis, *, everything: bool, wide: bool) -> None:
 
 def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None:
     """Verify the server under ``pid`` against ``profile``, and print the evidence."""
-    from trimtab import engines
-    from trimtab.host import LocalHost
-    from trimtab.profiles.profile import read_profile
-    from trimtab.run import messages as told
-    from trimtab.server.live_server import LiveServer
-    from trimtab.verification.checks import refutations, verify
-
     wanted = read_profile(profile)
     server = LiveServer(pid, engines.observer(wanted.engine.name), log)
     for sentence in server.unread if wanted.plan.checks else ():
@@ -132,8 +127,6 @@ def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None
     if as_json:
         terminal.print_json({"evidence": [asdict(one) for one in evidence]})
     else:
-        from trimtab.cli.render import entries as report
-
         if evidence:
             report.show(evidence, terminal.console())
         else:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from trimtab import engines
 from trimtab.cli import terminal
-
-if TYPE_CHECKING:
-    from trimtab import engines
+from trimtab.emulator import environments
+from trimtab.engines import variants
+from trimtab.environments import managed_environment
+from trimtab.errors import UsageError
+from trimtab.interpreters import store
+from trimtab.study.engine_choice import EMBEDDED
 
 app = typer.Typer(help="Install and list serving engines.", no_args_is_help=True)
 
@@ -57,8 +61,6 @@ def install(
     ] = None,
 ) -> None:
     """Install the engine ``name``."""
-    from trimtab import engines
-
     if torch_npu is not None:
         _install_beside(name, torch_npu, engine_python, python)
         return
@@ -72,10 +74,6 @@ def install(
 
 
 def _install_on(engine: str, python: str, engine_python: str | None) -> None:
-    from trimtab.engines import variants
-    from trimtab.errors import UsageError
-    from trimtab.interpreters import store
-    from trimtab.study.engine_choice import EMBEDDED
 
     if engine_python is not None:
         raise UsageError("--python names the interpreter: leave --engine-python out")
@@ -90,9 +88,6 @@ def _install_on(engine: str, python: str, engine_python: str | None) -> None:
 def _install_beside(
     engine: str, version: str, engine_python: str | None, python: str | None
 ) -> None:
-    from trimtab.emulator import environments
-    from trimtab.environments import managed_environment
-    from trimtab.errors import UsageError
 
     if engine != environments.NAME:
         raise UsageError(f"--torch-npu is for {environments.NAME}, not for {engine}: leave it out")
@@ -112,8 +107,6 @@ def list_engines(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """Print the engines found on this machine."""
-    from trimtab import engines
-
     found = engines.survey(python=engine_python)
     if as_json:
         terminal.print_json({"engines": [_row(one) for one in found]})

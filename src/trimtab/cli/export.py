@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from trimtab.cli import terminal
 from trimtab.cli.options import Engine, EnginePython, Json, Model
-
-if TYPE_CHECKING:
-    from trimtab.export import Artefact, Order
-    from trimtab.export.target import ExportOptions
+from trimtab.errors import StudyError, UsageError
+from trimtab.export import ALL, FORMATS, MARK, Artefact, Order, preset, render, write_file
+from trimtab.export.profile_order import profile_order
+from trimtab.export.target import ExportOptions, target_of
+from trimtab.study.engine_choice import EMBEDDED
 
 _HELP = """Write a profile, or a preset, as the files of a deployment.
 
@@ -85,14 +87,6 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Render, write or print, and say what was left out."""
-    from dataclasses import replace
-
-    from trimtab.errors import UsageError
-    from trimtab.export import ALL, FORMATS
-    from trimtab.export.profile_order import profile_order
-    from trimtab.export.target import ExportOptions
-    from trimtab.study.engine_choice import EMBEDDED
-
     if format_ not in (*FORMATS, ALL):
         raise UsageError(f"--format must be one of {', '.join(FORMATS)} or all, not {format_!r}")
     if (profile is None) == (not preset):
@@ -139,9 +133,6 @@ def _of_preset(
 
     Nothing is measured, written or started.
     """
-    from trimtab.export import preset
-    from trimtab.export.target import target_of
-
     told: list[str] = []
     orders: dict[str, Order] = {}
     for one in formats:
@@ -166,9 +157,6 @@ def _deliver(
         StudyError: the one format asked for cannot carry the plan.
         UsageError: several files have nowhere to go, or one would replace somebody else's.
     """
-    from trimtab.errors import StudyError, UsageError
-    from trimtab.export import FORMATS, render
-
     texts: list[tuple[Artefact, str]] = []
     absent: dict[str, str] = {}
     refused: dict[str, StudyError | UsageError] = {}
@@ -195,7 +183,6 @@ def _deliver(
 
 
 def _print(texts: list[tuple[Artefact, str]]) -> None:
-    from trimtab.errors import UsageError
 
     if len(texts) > 2:
         raise UsageError(f"{len(texts)} files cannot be printed as one: name a folder, --output")
@@ -206,8 +193,6 @@ def _print(texts: list[tuple[Artefact, str]]) -> None:
 
 
 def _write(texts: list[tuple[Artefact, str]], output: Path, *, force: bool) -> dict[str, Path]:
-    from trimtab.errors import UsageError
-    from trimtab.export import MARK, write_file
 
     alone = len(texts) == 1 and not output.is_dir()
     paths = {one.file: output if alone else output / one.file for one, _ in texts}

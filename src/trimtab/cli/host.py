@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from trimtab.cli import terminal
 from trimtab.cli.options import Json
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from trimtab.host import Host
-    from trimtab.host_settings.plan import HostPlan
-    from trimtab.model import Candidate
+from trimtab.cli.render import host as report
+from trimtab.cli.render.entries import paragraph
+from trimtab.errors import UsageError
+from trimtab.host import Host, LocalHost, open_snapshot
+from trimtab.host_settings import applied_settings as held
+from trimtab.host_settings import plan as planning
+from trimtab.host_settings import plan as wanted
+from trimtab.host_settings.plan import HostPlan, context
+from trimtab.model import Candidate
+from trimtab.profiles.profile import read_trusted_profile
+from trimtab.storage import user_files
 
 app = typer.Typer(help="Settings of the whole host, and the way back.", no_args_is_help=True)
 
@@ -89,8 +94,6 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Plan, print, and set the exit code."""
-    from trimtab.host import LocalHost, open_snapshot
-
     host: Host = LocalHost() if snapshot is None else open_snapshot(snapshot)
     made = _planned(host, profile, preset, settings or [], persist, pid, local=snapshot is None)
     _show(made, as_json=as_json)
@@ -109,9 +112,6 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Plan, make, and say what was made."""
-    from trimtab.host import LocalHost
-    from trimtab.host_settings import applied_settings as held
-
     host = LocalHost()
     made = _planned(host, profile, preset, settings or [], persist, pid, local=True)
     possible = made.possible and bool(made.writes)
@@ -152,10 +152,6 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Take everything back."""
-    from trimtab.errors import UsageError
-    from trimtab.host import LocalHost
-    from trimtab.host_settings import applied_settings as held
-
     if force and forget:
         raise UsageError("--force puts back what --forget leaves: give one of the two")
     host, folder = LocalHost(), _folder(state)
@@ -190,10 +186,6 @@ def _planned(
     *,
     local: bool,
 ) -> HostPlan:
-    from trimtab.errors import UsageError
-    from trimtab.host_settings import plan as planning
-    from trimtab.host_settings import plan as wanted
-    from trimtab.host_settings.plan import context
 
     if (profile is not None) + bool(preset) + bool(words) == 0:
         raise UsageError("name what to set: a profile, --preset guide, or --set swappiness=1")
@@ -204,8 +196,6 @@ def _planned(
     required: set[str] = set()
     parts: list[str] = []
     if profile is not None:
-        from trimtab.profiles.profile import read_trusted_profile
-
         read = read_trusted_profile(profile)
         chosen, parts = wanted.host_candidate(read.candidate), [f"profile {read.name} ({profile})"]
         required = {name for name, _ in chosen}
@@ -218,8 +208,6 @@ def _planned(
 
 
 def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
-    from trimtab.cli.render import host as report
-    from trimtab.cli.render.entries import paragraph
 
     if as_json:
         data: dict[str, Any] = {**report.plan_data(made), "applied": applied}
@@ -237,8 +225,6 @@ def _show(made: HostPlan, *, as_json: bool, applied: bool = False) -> None:
 
 def _afterwards(host: Host, made: HostPlan) -> list[str]:
     """Return what to say after an apply; makes systemd read a new unit."""
-    from trimtab.host_settings import applied_settings as held
-
     told = {
         "": "in effect; kernel settings end with the next boot",
         "sysctl": "in effect, and kept over a boot by sysctl.d",
@@ -252,9 +238,6 @@ def _afterwards(host: Host, made: HostPlan) -> list[str]:
 
 
 def _stands(state: Path | None, *, as_json: bool) -> bool:
-    from trimtab.cli.render import host as report
-    from trimtab.host import LocalHost
-    from trimtab.host_settings import applied_settings as held
 
     found = held.status(LocalHost(), folder=_folder(state))
     if as_json:
@@ -274,9 +257,6 @@ def _folder(state: Path | None) -> Path:
     Raises:
         UsageError: what is named is no folder.
     """
-    from trimtab.host_settings import applied_settings as held
-    from trimtab.storage import user_files
-
     if state is None:
         return held.FOLDER
     user_files.require_folder("--state", state)

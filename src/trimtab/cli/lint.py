@@ -8,18 +8,24 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.oracle_findings import OracleOption
-
-if TYPE_CHECKING:
-    from trimtab.linter.report import FindingFilter, Report
-    from trimtab.model.document import Document
-    from trimtab.model.finding import Finding
-    from trimtab.model.situation import Situation
+from trimtab.cli.oracle_findings import OracleOption, file_findings
+from trimtab.errors import UsageError
+from trimtab.formatting import styled_text
+from trimtab.linter import fix, fix_trial, launch_files, parse_context
+from trimtab.linter.output import text
+from trimtab.linter.output.data import as_data
+from trimtab.linter.output.github import as_annotations
+from trimtab.linter.output.sarif import as_sarif
+from trimtab.linter.report import FindingFilter, Report, report_on
+from trimtab.model.document import Document
+from trimtab.model.finding import Finding, Severity
+from trimtab.model.situation import Situation
+from trimtab.oracle import RULE as ORACLE
 
 _HELP = """Find the traps in launch files, before anything runs.
 
@@ -70,12 +76,6 @@ def lint(
     oracle: OracleOption = False,
 ) -> None:
     """Lint ``files`` and print what is found."""
-    from trimtab.errors import UsageError
-    from trimtab.linter import fix_trial, launch_files, parse_context
-    from trimtab.linter.report import FindingFilter, report_on
-    from trimtab.model.finding import Severity
-    from trimtab.oracle import RULE as ORACLE
-
     if output not in {"text", "json", "sarif", "github"}:
         raise UsageError(f"--format must be text, json, sarif or github, not {output!r}")
     if min_severity not in tuple(Severity):
@@ -107,9 +107,6 @@ def _asked(
     documents: list[Document], situation: Situation
 ) -> tuple[dict[str, tuple[Finding, ...]], list[str]]:
     """Return what the oracle finds, by file; and a sentence where it cannot be asked."""
-    from trimtab.cli.oracle_findings import file_findings
-    from trimtab.errors import UsageError
-
     try:
         return file_findings(documents, situation), []
     except UsageError as error:  # what the rules find is still worth printing
@@ -118,24 +115,15 @@ def _asked(
 
 def _print(report: Report, output: str, *, everything: bool) -> None:
     if output == "text":
-        from trimtab.formatting import styled_text
-        from trimtab.linter.output import text
-
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         width = _width()
         style = text.Style(colour, width, everything or terminal.is_verbose())
         typer.echo(styled_text(text.render(report, style)), nl=False)
     elif output == "json":
-        from trimtab.linter.output.data import as_data
-
         terminal.print_json(as_data(report))
     elif output == "sarif":
-        from trimtab.linter.output.sarif import as_sarif
-
         typer.echo(json.dumps(as_sarif(report), indent=1))
     else:
-        from trimtab.linter.output.github import as_annotations
-
         typer.echo(as_annotations(report), nl=False)
 
 
@@ -150,8 +138,6 @@ def _fix(
     documents: list[Document], situation: Situation, choice: FindingFilter, *, yes: bool
 ) -> None:
     """Show the diff of the fixes, ask, write them, and say what is fixed and what remains."""
-    from trimtab.linter import fix, fix_trial
-
     check = fix_trial.finder(situation)
     planned = []
     for document in documents:

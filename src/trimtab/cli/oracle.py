@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from trimtab.cli import terminal
-
-if TYPE_CHECKING:
-    from trimtab.emulator.machine import EmulatedMachine
-    from trimtab.model.document import Document
-    from trimtab.oracle.model import OracleReply, OracleSettings, SkippedSetting
+from trimtab.emulator.machine import EmulatedMachine
+from trimtab.errors import EngineError, UsageError
+from trimtab.facts.parsing import format_cpu_list
+from trimtab.host import LocalHost, open_snapshot
+from trimtab.linter import read
+from trimtab.linter.launch_files import text_of
+from trimtab.model.document import Document
+from trimtab.oracle import LABEL, binding, vendor
+from trimtab.oracle import output as show
+from trimtab.oracle import settings as gather
+from trimtab.oracle.audit import table
+from trimtab.oracle.model import (
+    TORCH_NPU,
+    VLLM_ASCEND,
+    OracleReply,
+    OracleSettings,
+    SkippedSetting,
+)
+from trimtab.oracle.oracle import Oracle
+from trimtab.profiles.profile import read_profile
+from trimtab.storage import user_files
 
 app = typer.Typer(help="Ask the vendors' own code what a setting does.", no_args_is_help=True)
 
@@ -85,12 +101,6 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask about settings and print the answers."""
-    from trimtab.emulator.machine import EmulatedMachine
-    from trimtab.errors import EngineError, UsageError
-    from trimtab.oracle import output as show
-    from trimtab.oracle import vendor
-    from trimtab.oracle.model import TORCH_NPU, VLLM_ASCEND
-
     if through not in ("", TORCH_NPU, VLLM_ASCEND):
         raise UsageError(f"--through must be {TORCH_NPU} or {VLLM_ASCEND}, but is {through!r}")
     document = None if file is None else _document(file)
@@ -121,11 +131,6 @@ def binding_plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Plan the binding of CPUs and print it."""
-    from trimtab.emulator.machine import EmulatedMachine
-    from trimtab.facts.parsing import format_cpu_list
-    from trimtab.host import LocalHost, open_snapshot
-    from trimtab.oracle import LABEL, binding, vendor
-
     host = LocalHost() if snapshot is None else open_snapshot(snapshot)
     machine = EmulatedMachine(chip=vendor.chip(chip))
     found = binding.plan(vendor.interpreter(), host, machine, workers)
@@ -148,10 +153,6 @@ def table_page(
     ] = None,
 ) -> None:
     """Print the page of everything that was asked."""
-    from trimtab.oracle import vendor
-    from trimtab.oracle.audit import table
-    from trimtab.storage import user_files
-
     if output is not None:
         user_files.require_place("--output", output)
     python = vendor.interpreter()
@@ -173,7 +174,6 @@ def table_page(
 def _ask(
     python: Path, machine: EmulatedMachine, through: str, groups: list[tuple[OracleSettings, bool]]
 ) -> list[OracleReply]:
-    from trimtab.oracle.oracle import Oracle
 
     with Oracle(python, machine, through=(through,) if through else ()) as oracle:
         return [oracle.ask(givens, graph=graph) for givens, graph in groups]
@@ -183,9 +183,6 @@ def _groups(
     settings: list[str], document: Document | None, profile: Path | None, *, graph: bool
 ) -> list[tuple[OracleSettings, bool]]:
     """Return the settings to ask about, and whether a graph is captured: one for each launch."""
-    from trimtab.errors import UsageError
-    from trimtab.oracle import settings as gather
-
     typed = gather.parse_settings(settings)
     whole = [] if document is None else gather.document_settings(document)
     if profile is not None:
@@ -201,16 +198,12 @@ def _groups(
 
 
 def _of_profile(path: Path) -> OracleSettings:
-    from trimtab.oracle import settings as gather
-    from trimtab.profiles.profile import read_profile
 
     return gather.plan_settings(read_profile(path).plan.settings)
 
 
 def _left_out(document: Document | None) -> list[SkippedSetting]:
     """Return which settings of a file are not asked about, and say so on standard error."""
-    from trimtab.oracle import settings as gather
-
     found = [] if document is None else gather.skipped_settings(document)
     for one in found:
         terminal.warn(f"not asked: {one.given.place}: {one.why}")
@@ -218,7 +211,5 @@ def _left_out(document: Document | None) -> list[SkippedSetting]:
 
 
 def _document(path: Path) -> Document:
-    from trimtab.linter import read
-    from trimtab.linter.launch_files import text_of
 
     return read(str(path), text_of(path))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from trimtab.cli import terminal
-
-if TYPE_CHECKING:
-    from trimtab.diagnosis import DiagnosisView
-    from trimtab.model.document import Document, Setting
-    from trimtab.model.finding import Finding
-    from trimtab.model.situation import Situation
-    from trimtab.oracle.model import OracleSettings
-    from trimtab.oracle.oracle import Question
+from trimtab.diagnosis import DiagnosisView
+from trimtab.errors import EngineError, UsageError
+from trimtab.linter.scenes import launch_situation
+from trimtab.model.document import Document, Setting
+from trimtab.model.finding import Finding
+from trimtab.model.situation import Situation
+from trimtab.oracle import settings, vendor
+from trimtab.oracle.model import OracleSettings
+from trimtab.oracle.oracle import Question, ask_all
+from trimtab.oracle.output import settings_by_name
+from trimtab.oracle.settings import oracle_target
 
 OracleOption = Annotated[
     bool,
@@ -35,10 +38,6 @@ def file_findings(
     Raises:
         UsageError: the vendors' software is not installed, or does not run.
     """
-    from trimtab.linter.scenes import launch_situation
-    from trimtab.oracle import settings
-    from trimtab.oracle.output import settings_by_name
-
     asked = [
         (
             document.file,
@@ -63,8 +62,6 @@ def machine_findings(view: DiagnosisView) -> tuple[Finding, ...]:
     Raises:
         UsageError: the vendors' software is not installed, or does not run.
     """
-    from trimtab.oracle import settings
-
     models = [npu.name for npu in view.facts.ascend.npus.value or ()]
     groups = {settings.plan_settings(one.scene.settings): one.scene for one in view.processes}
     answers = _answered(
@@ -83,9 +80,6 @@ def _question(
     situation: Situation,
     models: Sequence[str] = (),
 ) -> Question:
-    from trimtab.oracle import settings
-    from trimtab.oracle.oracle import Question
-    from trimtab.oracle.settings import oracle_target
 
     graph = situation.graphs is not False and settings.captures_graphs(givens)
     return Question(givens, made, oracle_target(situation, models), graph)
@@ -93,10 +87,6 @@ def _question(
 
 def _answered(questions: Sequence[Question]) -> tuple[tuple[Finding, ...], ...]:
     """Ask, say on standard error what was asked, and return the findings of each question."""
-    from trimtab.errors import EngineError, UsageError
-    from trimtab.oracle import vendor
-    from trimtab.oracle.oracle import ask_all
-
     try:
         if not questions:
             vendor.interpreter()  # that it is missing is told whatever there is to ask

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from trimtab.cli import terminal
-
-if TYPE_CHECKING:
-    from trimtab.prepare.machine_writer import MachineWriter
-    from trimtab.prepare.step import MachineScene, Step
-    from trimtab.prepare.target import PrepareOptions
+from trimtab.cli.render import prepare as report
+from trimtab.errors import UsageError
+from trimtab.host import Host, LocalHost, open_snapshot
+from trimtab.prepare import version_matrix
+from trimtab.prepare.emit import emit
+from trimtab.prepare.examination import examine, plan_step, refresh, scene_of
+from trimtab.prepare.journal import Journal, place
+from trimtab.prepare.machine_writer import MachineWriter, perform
+from trimtab.prepare.step import CheckState, MachineScene, Step
+from trimtab.prepare.steps import select_steps
+from trimtab.prepare.target import MODELS, TARGETS, PrepareOptions, parse_address, parse_target
+from trimtab.prepare.undo import undo
+from trimtab.storage import user_files
 
 _HELP = """Prepare this machine for vLLM, step by step, or report what is missing.
 
@@ -73,9 +81,6 @@ def prepare(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check, show, do, undo or emit the steps."""
-    from trimtab.errors import UsageError
-    from trimtab.prepare.steps import select_steps
-
     steps = select_steps(only)
     modes = [name for name, on in (("--check", check), ("--dry-run", dry_run), ("--undo", undo),
                                    ("--emit", bool(emit))) if on]  # fmt: skip
@@ -102,9 +107,6 @@ def prepare(
 def _wish(
     target: str, mirror: str, index: str, models: str, release: str, environment: str
 ) -> PrepareOptions:
-    from trimtab.errors import UsageError
-    from trimtab.prepare import version_matrix
-    from trimtab.prepare.target import MODELS, TARGETS, PrepareOptions, parse_address, parse_target
 
     if models not in MODELS:
         raise UsageError(f"--models must be {' or '.join(MODELS)}, but is {models!r}")
@@ -125,9 +127,6 @@ def _wish(
 
 
 def _scene(wish: PrepareOptions, target: str, python: str, snapshot: Path | None) -> MachineScene:
-    from trimtab.host import Host, LocalHost, open_snapshot
-    from trimtab.prepare.examination import scene_of
-    from trimtab.storage import user_files
 
     if python and snapshot is None:
         user_files.require_program("--python", python)
@@ -136,15 +135,11 @@ def _scene(wish: PrepareOptions, target: str, python: str, snapshot: Path | None
 
 
 def _emit(kind: str, steps: tuple[Step, ...], wish: PrepareOptions, base: str) -> None:
-    from trimtab.prepare.emit import emit
 
     typer.echo(emit(kind, steps, wish, base), nl=False)
 
 
 def _check(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
-    from trimtab.cli.render import prepare as report
-    from trimtab.prepare.examination import examine
-    from trimtab.prepare.step import CheckState
 
     found = examine(steps, scene)
     if as_json:
@@ -159,8 +154,6 @@ def _check(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> No
 
 
 def _dry_run(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
-    from trimtab.cli.render import prepare as report
-    from trimtab.prepare.examination import plan_step
 
     plan = [plan_step(step, scene) for step in steps]
     if as_json:
@@ -173,9 +166,6 @@ def _dry_run(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> 
 
 def _do(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
     """Do the steps in their order; each sees what the ones before it have made."""
-    from trimtab.prepare.examination import refresh
-    from trimtab.prepare.machine_writer import perform
-
     hands = _hands()
     with hands.journal.locked():
         for step in steps:
@@ -190,7 +180,6 @@ def _do(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
 
 
 def _undo(steps: tuple[Step, ...]) -> None:
-    from trimtab.prepare.undo import undo
 
     hands = _hands()
     with hands.journal.locked():
@@ -204,8 +193,5 @@ def _undo(steps: tuple[Step, ...]) -> None:
 
 
 def _hands() -> MachineWriter:
-    from trimtab.host import LocalHost
-    from trimtab.prepare.journal import Journal, place
-    from trimtab.prepare.machine_writer import MachineWriter
 
     return MachineWriter(LocalHost(), Journal(place()), terminal.say)

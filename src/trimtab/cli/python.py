@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from trimtab.cli import terminal
-
-if TYPE_CHECKING:
-    from trimtab.interpreters.store import Record
+from trimtab.host import LocalHost
+from trimtab.interpreters import attestation, builder, options, speed, store, training, uv_download
+from trimtab.interpreters.store import Record
 
 app = typer.Typer(help="Build, fetch, list and verify optimized Pythons.", no_args_is_help=True)
 
@@ -85,9 +86,6 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Build one."""
-    from trimtab.host import LocalHost
-    from trimtab.interpreters import builder, options, training
-
     chosen = options.choose(pgo=pgo, lto=lto, bolt=bolt, plain=plain, train=train)
     wanted = builder.BuildRequest(
         chosen,
@@ -107,16 +105,12 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Fetch one."""
-    from trimtab.interpreters import uv_download
-
     _made(uv_download.fetch(version, name, terminal.say), as_json=as_json)
 
 
 @app.command("list", help=_LIST_HELP)
 def list_pythons(as_json: Json = False) -> None:
     """Print the interpreters on record."""
-    from trimtab.interpreters import store
-
     found = store.list_records()
     if as_json:
         terminal.print_json({"pythons": [_row(one) for one in found]})
@@ -139,8 +133,6 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Attest one."""
-    from trimtab.interpreters import attestation, speed
-
     subject = attestation.resolve(python)
     found = attestation.attest(subject)
     other = speed.opponent(subject, against) if pairs else None
@@ -163,9 +155,6 @@ def _made(record: Record, *, as_json: bool) -> None:
 
 
 def _row(record: Record) -> dict[str, object]:
-    from dataclasses import asdict
-
-    from trimtab.interpreters import store
 
     path = store.binary(store.folder() / record.name, record.version)
     return {**asdict(record), "python": str(path)}

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated, TextIO
 
 import typer
 
+from trimtab import engines
+from trimtab.errors import RunRefusedError, UsageError
 from trimtab.formatting import plain_text
-
-if TYPE_CHECKING:
-    from trimtab.run.target import RunTarget
+from trimtab.model.finding import Severity
+from trimtab.profiles.profile import read_trusted_profile
+from trimtab.run import messages, state, supervisor, verification
+from trimtab.run import target as wanted
+from trimtab.run.sd_notify import Notifier
+from trimtab.run.target import RunTarget
+from trimtab.run.verification import EvidenceSink, report_evidence
+from trimtab.verification.checks import refutations
 
 _HELP = """Start a command under a profile, verify that the profile is in effect, and keep serving.
 
@@ -86,9 +93,6 @@ def run(
     ] = None,
 ) -> None:
     """Compile, judge, and start, show or verify."""
-    from trimtab.errors import UsageError
-    from trimtab.run.sd_notify import Notifier
-
     if (profile is None) == (not preset):
         raise UsageError("name what to run under: --profile FILE, or --preset NAME")
     if not verify_only and (pid is not None or log is not None):
@@ -107,9 +111,6 @@ def run(
     if refusals:
         raise _refusal(refusals)
     if not dry_run:
-        from trimtab.run import state, supervisor
-        from trimtab.run.verification import EvidenceSink
-
         for sentence in state.tidy(wanted.host):
             say(sentence)
         telling = EvidenceSink(say, _opened(as_json), notifier, strict)
@@ -125,8 +126,6 @@ def say(line: str) -> None:
 def _wanted(
     profile: Path | None, preset: str, command: Sequence[str], *, allow_host: bool, live: bool
 ) -> RunTarget:
-    from trimtab.profiles.profile import read_trusted_profile
-    from trimtab.run import target as wanted
 
     if profile is None:
         return wanted.preset_target(preset, command, os.environ, allow_host=allow_host)
@@ -138,10 +137,6 @@ def _wanted(
 
 def _running_preset(preset: str, pid: int | None, *, allow_host: bool) -> tuple[RunTarget, int]:
     """Compile a preset over the command that runs under ``pid``, or in the only server here."""
-    from trimtab import engines
-    from trimtab.run import target as wanted
-    from trimtab.run import verification
-
     found = verification.only_server(engines.observer("vllm")) if pid is None else pid
     made = wanted.running_preset_target(preset, found, allow_host=allow_host)
     for note in made.notes:
@@ -151,9 +146,6 @@ def _running_preset(preset: str, pid: int | None, *, allow_host: bool) -> tuple[
 
 def _judge(wanted: RunTarget, *, force: bool) -> list[str]:
     """Tell the differences and notes, and return the rules that refuse."""
-    from trimtab.model.finding import Severity
-    from trimtab.run import messages
-
     for note in wanted.notes:
         say(note)
     for one in wanted.differences:
@@ -163,7 +155,6 @@ def _judge(wanted: RunTarget, *, force: bool) -> list[str]:
 
 
 def _refusal(rules: list[str]) -> Exception:
-    from trimtab.errors import RunRefusedError
 
     return RunRefusedError(
         f"this machine or command is not that of the study ({', '.join(rules)}): run trimtab tune "
@@ -172,7 +163,6 @@ def _refusal(rules: list[str]) -> Exception:
 
 
 def _show(wanted: RunTarget, *, allow_host: bool) -> None:
-    from trimtab.run import messages
 
     for write in wanted.plan.writes if allow_host else ():
         say(f"would write {write.text} to {write.path}, and restore it at the end")
@@ -181,10 +171,6 @@ def _show(wanted: RunTarget, *, allow_host: bool) -> None:
 
 
 def _verify(wanted: RunTarget, pid: int | None, log: Path | None, as_json: Path | None) -> None:
-    from trimtab.run import verification
-    from trimtab.run.sd_notify import Notifier
-    from trimtab.run.verification import EvidenceSink, report_evidence
-    from trimtab.verification.checks import refutations
 
     file = _opened(as_json)
     evidence = verification.evidence_of(wanted, pid, log, say)
@@ -199,8 +185,6 @@ def _opened(path: Path | None) -> TextIO | None:
     Raises:
         UsageError: it cannot be written.
     """
-    from trimtab.errors import UsageError
-
     try:
         return None if path is None else path.open("w", encoding="utf-8")
     except OSError as error:

@@ -9,6 +9,11 @@ import typer
 
 from trimtab.cli import terminal
 from trimtab.cli.options import Json
+from trimtab.errors import UsageError
+from trimtab.report import text
+from trimtab.report.tuning_evidence import tuning_evidence as chain
+from trimtab.study import artifacts
+from trimtab.study.result_json import as_json as of_study
 
 _HELP = """Print what a study found: its tables, or the evidence for one tuning.
 
@@ -42,12 +47,6 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Read the study and print the part that is asked for."""
-    from trimtab.errors import UsageError
-    from trimtab.report import text
-    from trimtab.report.tuning_evidence import tuning_evidence as chain
-    from trimtab.study import artifacts
-    from trimtab.study.result_json import as_json as of_study
-
     if why is not None and left_out:
         raise UsageError("--why and --left-out print different things: name one of them")
     folder = artifacts.folder(study)

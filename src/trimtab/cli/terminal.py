@@ -12,17 +12,13 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
+
+from rich.console import Console
 
 from trimtab import formatting
-from trimtab.study.progress import EventDisplay
+from trimtab.study.progress import Display, EventDisplay, SilentDisplay, open_display
 from trimtab.study.reporter import Reporter
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from trimtab.study.progress import Display
-
 
 FORMAT = 1
 """Version of the objects of ``--json``. A new key keeps it; a changed or removed one raises it."""
@@ -105,8 +101,6 @@ def _write(text: str, stream: TextIO, first: str = "") -> None:
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
     """Return a console without markup; NO_COLOR (no-color.org) takes all styles away."""
-    from rich.console import Console
-
     return Console(
         stderr=stderr,
         soft_wrap=soft_wrap,
@@ -119,8 +113,6 @@ def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
 
 def display(objective: str) -> Display:
     """Return what shows a study while it runs."""
-    from trimtab.study.progress import SilentDisplay, open_display
-
     if _asked.quiet:
         return SilentDisplay()
     if _asked.events:

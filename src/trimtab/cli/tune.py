@@ -7,10 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from trimtab import presets, search
 from trimtab.cli import terminal
 from trimtab.cli.options import DeviceTime, EnginePython, Model, Noise, SharedHost, Windows
 from trimtab.cli.terminal import say
+from trimtab.report import intent
+from trimtab.report.summary import summary
 from trimtab.simulated.landscape import NAMES
+from trimtab.study import header, result_json, tuning
+from trimtab.study.folder import require_testable, resolve
+from trimtab.study.options import Options
+from trimtab.study.tuning import arm_remark, with_options_of
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
 
@@ -164,8 +171,6 @@ def tune(
     }
     asked = {name: value for name, value in given.items() if value is not None}
     if like is not None:
-        from trimtab.study.tuning import with_options_of
-
         asked = with_options_of(like, asked, resume=resume)
     if dry_run:
         _show_design(asked, as_json=as_json)
@@ -174,12 +179,6 @@ def tune(
 
 
 def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
-    from trimtab import presets, search
-    from trimtab.report import intent
-    from trimtab.study import header
-    from trimtab.study.folder import require_testable, resolve
-    from trimtab.study.options import Options
-    from trimtab.study.tuning import arm_remark
 
     session = resolve(Options(**asked), say, install=False)
     require_testable(session)
@@ -203,8 +202,6 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:
-    from trimtab.report.summary import summary
-    from trimtab.study import result_json, tuning
 
     found = tuning.tune(asked, folder, terminal.reporter(), resume=resume)
     if as_json:

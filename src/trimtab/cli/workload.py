@@ -9,6 +9,12 @@ from typing import Annotated
 import typer
 
 from trimtab.cli import terminal
+from trimtab.errors import ServerLostError
+from trimtab.http_client import address, loopback
+from trimtab.load import from_metrics as observed
+from trimtab.load.presets import PRESETS
+from trimtab.load.workload import load_workload
+from trimtab.storage import strict_yaml, user_files
 
 _PAGE = "/metrics"
 _SECONDS = 10.0
@@ -43,8 +49,6 @@ def register(root: typer.Typer) -> None:
 @app.command("list", help=_LIST_HELP)
 def list_workloads() -> None:
     """Print the names of the presets."""
-    from trimtab.load.presets import PRESETS
-
     for name in PRESETS:
         typer.echo(name)
 
@@ -54,9 +58,6 @@ def show(
     workload: Annotated[str, typer.Argument(help="A preset or a YAML file.")],
 ) -> None:
     """Print ``workload`` as a file."""
-    from trimtab.load.workload import load_workload
-    from trimtab.storage import strict_yaml
-
     found = load_workload(workload).model_dump(mode="json", exclude_defaults=True)
     typer.echo(strict_yaml.dump(found), nl=False)
 
@@ -78,10 +79,6 @@ def from_metrics(
     ] = None,
 ) -> None:
     """Print the workload that the server at ``url`` gets."""
-    from trimtab.http_client import address
-    from trimtab.load import from_metrics as observed
-    from trimtab.storage import strict_yaml, user_files
-
     url = address.parse(address.insecure_url(url) if insecure else url, "the address").url
     if out is not None:
         user_files.require_place("--out", out)
@@ -102,8 +99,6 @@ def from_metrics(
 
 
 def _get(url: str) -> str:
-    from trimtab.errors import ServerLostError
-    from trimtab.http_client import loopback
 
     try:
         reply = loopback.exchange("GET", url, _PAGE, timeout=_SECONDS)
