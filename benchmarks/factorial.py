@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A full two-level factorial on a real engine, as data that a simulated machine replays.
+r"""A full two-level factorial on a real engine, as data that a simulated machine replays.
 
-    python benchmarks/factorial.py --tunings one-process-engine eager tcmalloc log-stats \\
+    python benchmarks/factorial.py --tunings one-process-engine eager tcmalloc log-stats \
         --repeats 3 --folder factorial --out src/trimtab/simulated/landscapes/L6.yaml
 
 Every cell is started once in each of ``--repeats`` blocks, in random order, with the same requests

@@ -63,7 +63,7 @@ class Sent:
             self._exchanges.append(exchange)
             send(connection, exchange, payload, deadline)
 
-        Connection.send = noted  # type: ignore[method-assign]
+        Connection.send = noted  # type: ignore[method-assign,assignment]
 
     @property
     def tokens(self) -> int:

@@ -8,86 +8,15 @@ generators play no part, since the simulated machine measures for all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import count, product
+from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
+from peer_bench import Bench, Claim, Scheme, best_of, claimed, setting
 from scipy import stats
+from smac_peer import smac_scheme
 
-from trimtab.model import BASELINE, Candidate, Phase, StartRequest, Value, candidate
-from trimtab.simulated import SimulatedMachine
-from trimtab.simulated.machine import OBJECTIVE
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a tuner ends with: the candidate it recommends and the gain it claims (log ratio).
-
-    ``low`` and ``high`` are the claimed interval, ``None`` where the tuner gives none. ``kept``
-    are the tunings it says are worth having.
-    """
-
-    chosen: Candidate
-    gain: float
-    low: float | None = None
-    high: float | None = None
-    kept: frozenset[str] = frozenset()
-
-
-@dataclass
-class Bench:
-    """Makes starts on a machine and counts them."""
-
-    machine: SimulatedMachine
-    budget: int
-    numbers: count[int] = field(default_factory=lambda: count(1))
-    used: int = 0
-
-    @cached_property
-    def choices(self) -> Mapping[str, tuple[Value, ...]]:
-        """The values of each tuning, ``None`` for stock: off and on, or the levels in order.
-
-        The inert tuning is among them: a peer cannot know that it is.
-        """
-        found: dict[str, tuple[Value, ...]] = {}
-        for name, tuning in self.machine.landscape.tunings.items():
-            if tuning.numeric is None:
-                found[name] = (None, self.machine.on(name))
-            else:
-                stock = tuning.numeric.stock
-                found[name] = tuple(
-                    None if level == stock else level
-                    for level in sorted({stock, *tuning.numeric.levels})
-                )
-        return found
-
-    def measure(self, chosen: Candidate) -> float:
-        """Make one start and return its log throughput; a failed one counts, and is -inf."""
-        self.used += 1
-        request = StartRequest(Phase.SCREEN, self.used, "arm", chosen, self.used)
-        start = self.machine.start(request, next(self.numbers))
-        return math.log(start.metrics[OBJECTIVE]) if start.valid else -math.inf
-
-
-Scheme = Callable[[Bench, np.random.Generator], Claim]
-
-
-def setting(values: Mapping[str, Value]) -> Candidate:
-    """Return the candidate of these values, ``None`` being stock."""
-    return candidate({name: value for name, value in values.items() if value is not None})
-
-
-def best_of(seen: Mapping[Candidate, float], base: float) -> Claim:
-    """Return the claim of a tuner that takes the best single measurement as it is."""
-    best = max(seen, key=lambda values: seen[values])
-    return claimed(best, seen[best] - base) if seen[best] > base else claimed(BASELINE, 0.0)
-
-
-def claimed(chosen: Candidate, gain: float) -> Claim:
-    """Return the claim of a tuner that keeps all that it sets."""
-    return Claim(chosen, gain, kept=frozenset(name for name, _ in chosen))
+from trimtab.model import BASELINE, Candidate, Value
 
 
 def random_search(bench: Bench, rng: np.random.Generator) -> Claim:
@@ -210,17 +139,6 @@ def greedy(bench: Bench, rng: np.random.Generator) -> Claim:
     return claimed(setting(kept), best - base)
 
 
-def smac(repeats: int) -> Scheme:
-    """Return MLOS's scheme with SMAC."""
-
-    def scheme(bench: Bench, rng: np.random.Generator) -> Claim:
-        from smac_peer import smac
-
-        return smac(bench, rng, repeats)
-
-    return scheme
-
-
 PEERS: Mapping[str, Scheme] = {
     "random": random_search,
     "TPE (auto-tuning-vllm)": tpe,
@@ -228,8 +146,8 @@ PEERS: Mapping[str, Scheme] = {
     "one at a time": one_at_a_time,
     "t-tests, 3 repeats": t_tests,
     "greedy": greedy,
-    "SMAC (MLOS), 1 repeat": smac(1),
-    "SMAC (MLOS), 3 repeats": smac(3),
+    "SMAC (MLOS), 1 repeat": smac_scheme(1),
+    "SMAC (MLOS), 3 repeats": smac_scheme(3),
 }
 
 SLOW = tuple(name for name in PEERS if name.startswith("SMAC"))

@@ -16,67 +16,32 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from peers import PEERS, SLOW, Bench, Claim
-from scipy import stats
+from peer_bench import Bench, Claim
+from peers import PEERS, SLOW
+from search_results import (
+    Case,
+    Result,
+    cached_landscape,
+    coverage,
+    errors,
+    keeps,
+    mean,
+    near,
+    rate,
+)
 from search_table import read
+from search_targets import judged
 
 from trimtab.model import Budget, Verdict, candidate
 from trimtab.search import PhasedStrategy, conclude
-from trimtab.simulated import NAMES, Landscape, SimulatedMachine, load_landscape, play, space_of
-
-_loaded = cache(load_landscape)
+from trimtab.simulated import NAMES, Landscape, SimulatedMachine, play, space_of
 
 OURS = ("trimtab proven", "trimtab max")
 LIKELY = "trimtab proven + likely"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One cell of the benchmark: a landscape at a noise between starts, and a budget."""
-
-    landscape: str
-    noise: float
-    starts: int
-
-    def load(self) -> Landscape:
-        """Return the landscape with the case's noise; a replay has its own."""
-        found = _loaded(self.landscape)
-        if found.replay:
-            return found
-        noise = found.noise.model_copy(
-            update={"start": self.noise, "window": self.noise / 2, "walk": 0.3 * self.noise}
-        )
-        return found.model_copy(update={"noise": noise})
-
-
-@dataclass(frozen=True)
-class Result:
-    """How one study of one tuner went. Gains are log ratios.
-
-    ``null`` counts what is kept and gives nothing on average over the others, ``useless`` what the
-    rest of what is kept does without: the one says whether a test was wrong, the other also counts
-    what is redundant. ``best`` is the largest gain there is to find.
-    """
-
-    tuner: str
-    true: float
-    claimed: float
-    covered: bool | None
-    kept: frozenset[str]
-    null: int
-    useless: int
-    best: float
-
-    @property
-    def regret(self) -> float:
-        """The gain that was missed."""
-        return self.best - self.true
 
 
 def one_study(case: Case, seed: int, tuners: Sequence[str]) -> list[Result]:
@@ -134,22 +99,6 @@ def _result(name: str, claim: Claim, machine: SimulatedMachine, best: float) -> 
     return Result(name, true, claim.gain, covered, claim.kept, null, len(useless), best)
 
 
-def rate(hits: int, of: int) -> str:
-    """Return a rate with its exact 95 % interval."""
-    if of == 0:
-        return "-"
-    low, high = stats.binomtest(hits, of).proportion_ci(method="exact")
-    return f"{hits / of:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def mean(values: Sequence[float]) -> str:
-    """Return a mean in percentage points with its 95 % interval; "none" of fewer than two."""
-    if len(values) < 2:
-        return "none"
-    half = 1.96 * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return f"{100 * float(np.mean(values)):+.1f} ± {100 * half:.1f}"
-
-
 COLUMNS: Mapping[str, Callable[[Sequence[Result]], str]] = {
     "any null kept": lambda own: rate(sum(one.null > 0 for one in own), len(own)),
     "null among kept, %": lambda own: mean([one.null / max(1, len(one.kept)) for one in own]),
@@ -163,30 +112,6 @@ COLUMNS: Mapping[str, Callable[[Sequence[Result]], str]] = {
     "95 % of the best found": lambda own: rate(*near(own)),
     "regret, pp": lambda own: mean([one.regret for one in own]),
 }
-
-
-def errors(own: Sequence[Result]) -> list[float]:
-    """Return claim less truth of the studies that claim a gain."""
-    return [one.claimed - one.true for one in own if not math.isnan(one.claimed)]
-
-
-def coverage(own: Sequence[Result]) -> tuple[int, int]:
-    """Return how many intervals hold the truth, and of how many."""
-    found = [one.covered for one in own if one.covered is not None]
-    return sum(found), len(found)
-
-
-def keeps(own: Sequence[Result], name: str) -> tuple[int, int]:
-    """Return how many studies keep a tuning, and of how many.
-
-    ``gain-3`` gives 2 % on average: 3 % alone, and 1 % beside ``gain-2``.
-    """
-    return sum(name in one.kept for one in own), len(own)
-
-
-def near(own: Sequence[Result]) -> tuple[int, int]:
-    """Return how many studies find 95 % of the largest gain, and of how many."""
-    return sum(one.true >= 0.95 * one.best for one in own), len(own)
 
 
 def rows(case: Case, results: Sequence[Result]) -> list[str]:
@@ -232,7 +157,7 @@ def cases(asked: argparse.Namespace) -> list[Case]:
     """Return the cells; a replay has one noise, that of its machine."""
     found = []
     for landscape in asked.landscapes:
-        own = [0.0] if _loaded(landscape).replay else asked.noise
+        own = [0.0] if cached_landscape(landscape).replay else asked.noise
         found += [Case(landscape, noise, starts) for noise in own for starts in asked.starts]
     return found
 
@@ -262,8 +187,6 @@ def main() -> int:
 
 def page(asked: argparse.Namespace, peers: int, cells: Mapping[Case, Sequence[Result]]) -> str:
     """Return the tables as a page."""
-    from search_targets import judged
-
     lines = [
         f"Made by `python {shlex.join(sys.argv)}`: {asked.studies} studies of trimtab and {peers}",
         "of each peer in each cell. Gains are logarithmic; rates carry exact 95 % intervals.",

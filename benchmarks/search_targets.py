@@ -6,20 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from scipy import stats
-from search import coverage, errors, keeps, mean, near, rate
+from search_results import Case, Result, coverage, errors, keeps, mean, near, rate
 
-if TYPE_CHECKING:
-    from search import Case, Result
-
-Cells = Mapping["Case", Sequence["Result"]]
+Cells = Mapping[Case, Sequence[Result]]
 _STATES = {True: "yes", False: "**no**", None: "not judged"}
 PROVEN, MAX, TPE = "trimtab proven", "trimtab max", "TPE (auto-tuning-vllm)"
 
 
-Judge = Callable[[Sequence["Result"]], tuple[str, bool | None]]
+Judge = Callable[[Sequence[Result]], tuple[str, bool | None]]
 
 ENOUGH = 30
 """Intervals of a cell from which on their coverage is judged."""

@@ -13,12 +13,21 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from peers import Bench, Claim, best_of, setting
+from peer_bench import Bench, Claim, Scheme, best_of, setting
 
 from trimtab.model import BASELINE, Candidate
 
 _FAILED = 5.0
 """Cost of a start that failed, above the baseline's (log scale)."""
+
+
+def smac_scheme(repeats: int) -> Scheme:
+    """Return MLOS's scheme with SMAC, which starts each configuration ``repeats`` times."""
+
+    def scheme(bench: Bench, rng: np.random.Generator) -> Claim:
+        return smac(bench, rng, repeats)
+
+    return scheme
 
 
 def smac(bench: Bench, rng: np.random.Generator, repeats: int) -> Claim:

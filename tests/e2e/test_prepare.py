@@ -44,7 +44,12 @@ def test_a_fresh_root_file_system_becomes_a_server_that_answers(tmp_path: Path) 
         pytest.skip(f"needs root and: apt-get install {' '.join(lacking)}")
     index = os.environ.get("INDEX_OF_TORCH")
     given = () if index is None else ("--torch-index", index)
-    words = [sys.executable, str(ROOT / "scripts" / "prepare-rootfs"), "--folder", str(tmp_path)]
+    words = [
+        sys.executable,
+        str(ROOT / "scripts" / "prepare_rootfs.py"),
+        "--folder",
+        str(tmp_path),
+    ]
     done = subprocess.run([*words, *given], check=False, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0
     assert "4/4 asked for a completion: '" in done.stdout

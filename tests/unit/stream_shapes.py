@@ -1,6 +1,6 @@
 """The table of stream shapes: what a server sends when, and what trimtab must measure of it.
 
-``scripts/make-stream-shapes`` writes docs/stream-shapes.md from it; test_load_shapes.py
+``scripts/make_stream_shapes.py`` writes docs/stream-shapes.md from it; test_load_shapes.py
 feeds it to the client. All instants are milliseconds after the intended send.
 """
 

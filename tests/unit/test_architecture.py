@@ -66,7 +66,7 @@ IMPURE = {"subprocess", "os", "socket", "asyncio", "time", "random", "threading"
 
 def structure() -> Any:
     """Return the script that counts, as a module."""
-    script = ROOT.parents[1] / "scripts" / "structure"
+    script = ROOT.parents[1] / "scripts" / "structure.py"
     loader = SourceFileLoader("structure", str(script))
     module = module_from_spec(spec_from_loader("structure", loader) or ModuleSpec("", loader))
     sys.modules["structure"] = module  # its dataclasses look themselves up
@@ -139,6 +139,23 @@ def test_no_cycle_between_modules_or_packages() -> None:
     counts = {what: which for what, _, which in structure().rows(ROOT.parents[1])}
     assert counts["import cycles between modules"] == []
     assert counts["import cycles between packages"] == []
+
+
+def test_no_cycle_between_benchmarks() -> None:
+    """They are programs of one folder, which import each other by their bare names."""
+    paths = sorted((ROOT.parents[1] / "benchmarks").glob("*.py"))
+    names = {path.stem for path in paths}
+    edges = {path.stem: names.intersection(imports(path)) for path in paths}
+    assert edges["search"] >= {"peers", "search_targets"}
+    assert structure().cycles(edges) == []
+
+
+def test_programs_in_python_are_named_so() -> None:
+    """Ruff and mypy find them by that."""
+    scripts = [path for path in (ROOT.parents[1] / "scripts").iterdir() if path.is_file()]
+    python = {path.name for path in scripts if "python" in path.read_text().partition("\n")[0]}
+    assert python
+    assert python == {path.name for path in scripts if path.suffix == ".py"}
 
 
 def test_no_engine_library_is_imported() -> None:

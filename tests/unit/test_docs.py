@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def maker() -> ModuleType:
-    loader = SourceFileLoader("make_docs", str(ROOT / "scripts" / "make-docs"))
+    loader = SourceFileLoader("make_docs", str(ROOT / "scripts" / "make_docs.py"))
     spec = importlib.util.spec_from_loader("make_docs", loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -24,7 +24,7 @@ def maker() -> ModuleType:
 @pytest.mark.parametrize("name", ["metrics.md", "tunings.md", "rules.md"])
 def test_made_pages_are_current(name: str) -> None:
     page = (ROOT / "docs" / name).read_text()
-    assert page == maker().PAGES[name](), "run scripts/make-docs"
+    assert page == maker().PAGES[name](), "run scripts/make_docs.py"
 
 
 def test_the_page_of_verdicts_lists_each_word_once() -> None:

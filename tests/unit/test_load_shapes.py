@@ -103,10 +103,10 @@ def test_an_opening_without_text_is_a_token_where_other_answers_have_none() -> N
 
 
 def test_the_page_of_shapes_is_current() -> None:
-    loader = SourceFileLoader("shapes", str(ROOT / "scripts" / "make-stream-shapes"))
+    loader = SourceFileLoader("shapes", str(ROOT / "scripts" / "make_stream_shapes.py"))
     spec = importlib.util.spec_from_loader("shapes", loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     page = (ROOT / "docs" / "stream-shapes.md").read_text(encoding="utf-8")
-    assert page == module.page(), "run scripts/make-stream-shapes"
+    assert page == module.page(), "run scripts/make_stream_shapes.py"

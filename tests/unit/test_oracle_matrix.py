@@ -73,7 +73,7 @@ def test_what_is_read_back_is_a_difference_and_a_binding_is_not() -> None:
 
 def test_the_page_has_since_until_and_each_difference() -> None:
     left_out = ["3.0 is not asked: it aborts"]
-    page = matrix.page(matrix.versions(FOUND, left_out, "scripts/oracle-matrix 1.0 2.0"))
+    page = matrix.page(matrix.versions(FOUND, left_out, "scripts/oracle_matrix.py 1.0 2.0"))
     assert "- 3.0 is not asked: it aborts" in page
     assert "| `b` | 2.0 |  |  |" in page
     assert "| `c` |  | 1.0 |  |" in page

@@ -14,7 +14,7 @@ def made() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
         yield import_module("search"), import_module("search_targets")
-        for name in ("search", "search_targets", "search_table", "peers"):
+        for name in ("search", "search_targets", "search_results", "search_table", "peers"):
             sys.modules.pop(name, None)
 
 

@@ -1,6 +1,6 @@
 """Which options, variables and keys each release has: since and until, as data.
 
-``scripts/vllm-tables`` writes ``versions/vllm.json`` and ``versions/vllm-ascend.json`` from the
+``scripts/vllm_tables.py`` writes ``versions/vllm.json`` and ``versions/vllm-ascend.json`` from the
 source archives of the releases; nobody edits them.
 
 What replaced the options and variables that vLLM and vllm-ascend no longer have.

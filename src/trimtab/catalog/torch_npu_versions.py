@@ -1,6 +1,6 @@
 """What several versions of torch_npu said to the same texts: since and until, as data.
 
-``scripts/oracle-matrix`` writes ``versions/torch-npu.json`` and the page of it; nobody
+``scripts/oracle_matrix.py`` writes ``versions/torch-npu.json`` and the page of it; nobody
 edits it. What is not in it, all versions asked take alike.
 """
 

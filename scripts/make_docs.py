@@ -26,7 +26,7 @@ def metrics_page() -> str:
         [
             "# Metrics",
             "",
-            "Made by `scripts/make-docs` from `trimtab.metrics.table`. The definitions are",
+            "Made by `scripts/make_docs.py` from `trimtab.metrics.table`. The definitions are",
             "those of vLLM's own benchmark, with two differences: latencies count from the",
             "*intended* send time, and throughput counts inside a window of continuous load. A",
             "metric without data is absent, never 0.",
@@ -80,7 +80,7 @@ def tunings_page() -> str:
     lines = [
         "# Tunings",
         "",
-        "Made by `scripts/make-docs` from the catalogue (`src/trimtab/catalog/`), which",
+        "Made by `scripts/make_docs.py` from the catalogue (`src/trimtab/catalog/`), which",
         "`trimtab catalog` prints too. Whether one applies on a machine is what `trimtab doctor`",
         "tells, and why a study leaves one out what `trimtab tune --dry-run` tells. Numbers below",
         "are what others published: priors, never results of trimtab.",
@@ -113,10 +113,10 @@ def rules_page() -> str:
         [
             "# Rules",
             "",
-            "Made by `scripts/make-docs` from the catalogue and `src/trimtab/rules/`. Severity is",
-            "that of a finding without condition: one that holds only under a condition the file",
-            "does not tell is an info. The last column names the traps of the vllm-ascend guide",
-            "that a rule shows; [lint.md](lint.md) lists them.",
+            "Made by `scripts/make_docs.py` from the catalogue and `src/trimtab/rules/`. Severity",
+            "is that of a finding without condition: one that holds only under a condition the",
+            "file does not tell is an info. The last column names the traps of the vllm-ascend",
+            "guide that a rule shows; [lint.md](lint.md) lists them.",
             "",
             "| rule | severity | tuning | what it finds | traps |",
             "|---|---|---|---|---|",
@@ -141,7 +141,7 @@ def exit_codes_page() -> str:
         [
             "# Exit codes",
             "",
-            "Made by `scripts/make-docs` from `trimtab.cli.exit_codes`.",
+            "Made by `scripts/make_docs.py` from `trimtab.cli.exit_codes`.",
             "Each command's `--help` lists its own.",
             "",
             "| code | of every command |",

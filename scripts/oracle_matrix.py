@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Put the catalogue's torch_npu entries to several versions of torch_npu.
 
-    scripts/oracle-matrix 2.9.0.post9 2.10.0.post4 2.13.0
-    scripts/oracle-matrix --keep answers --write 2.9.0.post9 2.10.0.post4 2.13.0
+    scripts/oracle_matrix.py 2.9.0.post9 2.10.0.post4 2.13.0
+    scripts/oracle_matrix.py --keep answers --write 2.9.0.post9 2.10.0.post4 2.13.0
 
 Each version is installed into an environment of its own, with the torch it is built for, as
 'trimtab engine install ascend-emulator --torch-npu VERSION' installs it. Printed
@@ -19,6 +19,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from trimtab.emulator import environments
 from trimtab.environments import managed_environment
@@ -55,7 +56,7 @@ def kept(version: str, folder: Path | None) -> list[matrix.VersionReply]:
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            answers = {"answers": [asdict(one) for one in asked(version)]}
+            answers: dict[str, Any] = {"answers": [asdict(one) for one in asked(version)]}
         except EngineError as error:
             answers = {"trouble": str(error)}
         file.write_text(json.dumps(answers, indent=1), encoding="utf-8")
@@ -89,7 +90,7 @@ def main() -> int:
             left_out.append(f"{version} is not asked: {' '.join(str(error).split())}")
             _say(left_out[-1])
     if found:
-        command = f"scripts/oracle-matrix {' '.join(given.versions)}"
+        command = f"scripts/oracle_matrix.py {' '.join(given.versions)}"
         told = matrix.versions(found, left_out, command)
         if given.write:
             PAGE.write_text(matrix.page(told), encoding="utf-8")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write the lock of one of the emulator's environments: every wheel, with its hash.
 
-    scripts/lock-emulator > src/trimtab/emulator/locks/engine.txt
-    scripts/lock-emulator 2.9.0.post9 > src/trimtab/emulator/locks/torch-npu-2.9.0.post9.txt
+    scripts/lock_emulator.py > src/trimtab/emulator/locks/engine.txt
+    scripts/lock_emulator.py 2.9.0.post9 > src/trimtab/emulator/locks/torch-npu-2.9.0.post9.txt
 
 With a version of torch_npu it is the lock of an environment beside: torch_npu and all that it and
 torch need, but torch itself and CUDA. Which build of torch can be had differs between machines.
@@ -71,7 +71,7 @@ def engine() -> dict[str, str]:
 
 def show(what: str, found: dict[str, str]) -> None:
     """Print a lock."""
-    print(f"# Made by scripts/lock-emulator: the wheels of {what}.")
+    print(f"# Made by scripts/lock_emulator.py: the wheels of {what}.")
     for name in sorted(found):
         print(found[name])
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Count what a reader of the house meets: modules, sizes, names with two meanings, cycles.
 
-scripts/structure                 # the table of the checkout
-scripts/structure --names         # and what stands behind each count
-scripts/structure --at REVISION   # the same of another commit
+scripts/structure.py                 # the table of the checkout
+scripts/structure.py --names         # and what stands behind each count
+scripts/structure.py --at REVISION   # the same of another commit
 """
 
 from __future__ import annotations

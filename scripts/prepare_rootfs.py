@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Take a fresh root file system by the emitted Dockerfile to a server that answers.
 
-    scripts/prepare-rootfs [--mirror http://deb.debian.org/debian] [--suite bookworm] [--keep]
+    scripts/prepare_rootfs.py [--mirror http://deb.debian.org/debian] [--suite bookworm] [--keep]
 
 As root: debootstrap makes a Debian of nothing but its base, podman imports it as the image that
 the Dockerfile of 'trimtab prepare --target cpu --base debian' builds upon, and runs each of its
@@ -28,6 +28,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from trimtab.engines import default_model
 
@@ -90,9 +91,13 @@ class Podman:
         self.words = ["podman", *store, *runtime]
         self.env = {**os.environ, "PATH": _path(), "CONTAINERS_CONF": str(limits)}
 
-    def __call__(self, *words: str, **more: object) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *words: str, stdin: IO[bytes] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command of podman; raise when it fails."""
-        return subprocess.run([*self.words, *words], env=self.env, check=True, text=True, **more)
+        return subprocess.run(
+            [*self.words, *words], env=self.env, check=True, text=True, stdin=stdin
+        )
 
     def start(self, *words: str, log: Path) -> subprocess.Popen[bytes]:
         """Start a command of podman with its output in a file."""

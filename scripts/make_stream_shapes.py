@@ -14,7 +14,7 @@ from tests.unit.stream_shapes import SHAPES, Shape  # noqa: E402
 
 _HEAD = """# Stream shapes
 
-`scripts/make-stream-shapes` writes this page from the table of the tests
+`scripts/make_stream_shapes.py` writes this page from the table of the tests
 (`tests/unit/stream_shapes.py`). Servers stream one answer in many legal ways. Of each the load
 client measures what stands here, to the bit and however the bytes are split.
 [metrics.md](metrics.md) defines a token.
