@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 from tests.unit.show_samples import CONCLUSION, STUDY
+from tests.unit.simulated import machine_of
+from trimtab import search
+from trimtab.errors import StudyError
 from trimtab.model import Conclusion
+from trimtab.profiles.profile import read_profile
+from trimtab.redaction import redact_plan
+from trimtab.simulated.machine import play
+from trimtab.study import artifacts
 from trimtab.study.artifacts import comparisons_of
+from trimtab.study.executors.simulated import open_simulated_session
+from trimtab.study.options import Options
 from trimtab.study.result_json import as_json
 
 REJECTED = replace(CONCLUSION, answers=(), proven=(), best=(), confirmed=())
@@ -38,3 +47,28 @@ def test_a_max_that_is_the_proven_profile_carries_its_comparisons() -> None:
     )
     assert [(one.arm, one.value) for one in comparisons_of(same, "max")] == [("max", 379.8)]
     assert [(one.arm, one.value) for one in comparisons_of(same, "proven")] == [("proven", 379.8)]
+
+
+def test_a_profile_is_the_plan_that_its_starts_measured(tmp_path: Path) -> None:
+    session = open_simulated_session(
+        Options(engine="simulated", landscape="L1", budget="24", seed=1)
+    )
+    starts = play(search.PhasedStrategy(), session.space, machine_of(session))
+    measured = [
+        replace(one, plan=redact_plan(session.compile(one.request.candidate)).digest)
+        for one in starts
+    ]
+    conclusion = search.conclude(session.space, measured)
+    assert conclusion.proven
+    artifacts.write_result(session, measured, conclusion, tmp_path)
+    assert read_profile(tmp_path / "profile.proven.yaml").plan.digest in {
+        one.plan for one in measured
+    }
+
+    other = [
+        replace(one, plan="0" * 16) if one.request.candidate == conclusion.proven else one
+        for one in measured
+    ]
+    said = "the profile proven would have the plan [0-9a-f]+, but its starts measured 0{16}"
+    with pytest.raises(StudyError, match=said):
+        artifacts.write_result(session, other, conclusion, tmp_path / "other")

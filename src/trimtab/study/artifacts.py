@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from trimtab import __version__, export, formatting, report, search
+from trimtab import __version__, export, formatting, presets, report, search
 from trimtab.errors import StudyError, StudyMismatchError, UsageError
 from trimtab.model import (
     BASELINE,
@@ -227,6 +227,7 @@ def _profile(
 ) -> ProfileRecord:
     plan = session.compile(chosen)
     digest = redact_plan(plan).digest
+    _require_measured(name, chosen, digest, starts)
     values = dict(chosen)
     entry = {tuning: session.catalog[tuning].entry for tuning in values}
     member = _member(conclusion, name)
@@ -262,6 +263,29 @@ def _profile(
         if member is None
         else pareto.label(member, session.space.all_objectives, conclusion.answers),
     )
+
+
+def _require_measured(name: str, chosen: Candidate, digest: str, starts: Sequence[Start]) -> None:
+    """Make sure that a profile's plan is the one that its starts measured.
+
+    The arm of a preset sets the same things as it stands, so its plan is another one.
+
+    Raises:
+        StudyError: something that decides the plan changed while the study ran.
+    """
+    own = {
+        start.plan
+        for start in starts
+        if start.valid
+        and start.request.candidate == chosen
+        and start.request.stem not in presets.DOCUMENTED
+    }
+    if own and own != {digest}:
+        raise StudyError(
+            f"the profile {name} would have the plan {digest}, but its starts measured "
+            f"{', '.join(sorted(own))}: the machine or the engine changed while the study ran; "
+            "run trimtab tune again in a new folder"
+        )
 
 
 def _member(conclusion: Conclusion, name: str) -> ParetoArm | None:
