@@ -93,20 +93,6 @@ def inspect(host: Host, one: Process, base: Scene) -> InspectedProcess:
     limits = reader.read("limits", str) or ""
     maps = reader.read("maps", str)
     allowed = _allowed(status)
-    argv = server_words(one.cmdline)
-    place = Place("", 0)
-    words = [ShellWord(text, place) for text in argv]
-    scene = replace(
-        base,
-        argv=argv,
-        env=settings_of(given, Origin.PROCESS),
-        options={o.name: replace(o, place=None) for o in options_of(words)},
-        affinity=allowed if allowed and len(allowed) < (base.situation.cpus or 0) else None,
-        complete=whole,
-        implied=False,
-        role=one.role,
-        pid=one.pid,
-    )
     preloaded = allocator.preload_elements(given)
     heap = Allocator(
         preloaded,
@@ -115,7 +101,7 @@ def inspect(host: Host, one: Process, base: Scene) -> InspectedProcess:
     )
     nodes = (base.situation.numa_nodes or 1) > 1
     return InspectedProcess(
-        scene,
+        _process_scene(base, one, given, allowed, whole=whole),
         one.role,
         whole=whole,
         threads=_number(status, "Threads"),
@@ -128,6 +114,31 @@ def inspect(host: Host, one: Process, base: Scene) -> InspectedProcess:
         nodes=(reader.read("numa_maps", parse_numa_maps) or {}) if nodes else {},
         allocator=heap,
         unread=tuple(reader.unread),
+    )
+
+
+def _process_scene(
+    base: Scene,
+    one: Process,
+    env: Mapping[str, str],
+    allowed: tuple[int, ...] | None,
+    *,
+    whole: bool,
+) -> Scene:
+    """Return the machine's part of the scene with the settings of one process."""
+    argv = server_words(one.cmdline)
+    place = Place("", 0)
+    words = [ShellWord(text, place) for text in argv]
+    return replace(
+        base,
+        argv=argv,
+        env=settings_of(env, Origin.PROCESS),
+        options={o.name: replace(o, place=None) for o in options_of(words)},
+        affinity=allowed if allowed and len(allowed) < (base.situation.cpus or 0) else None,
+        complete=whole,
+        implied=False,
+        role=one.role,
+        pid=one.pid,
     )
 
 

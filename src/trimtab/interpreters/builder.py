@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,15 +177,7 @@ def _build(wanted: BuildRequest, site: Site) -> Record:
         kind="built",
         version=version,
         sha256=store.checksums(staged, version),
-        source={
-            "asked": wanted.source,
-            "kind": found.kind,
-            "told": found.told,
-            "archive": found.archive.name,
-            "sha256": found.sha256,
-            "patches": list(applied),
-            "patches_left_out": list(left),
-        },
+        source=_source_record(wanted.source, found, applied, left),
         options=asdict(wanted.options),
         configure=arguments,
         compiler=_compiler(site.run),
@@ -194,6 +186,21 @@ def _build(wanted: BuildRequest, site: Site) -> Record:
     publish(staged, home, record, site.log)
     _clear(site.work)
     return record
+
+
+def _source_record(
+    asked: str, archive: source.SourceArchive, applied: Iterable[str], left: Iterable[str]
+) -> dict[str, object]:
+    """Return what the record says of the source: its archive, and the patches of it."""
+    return {
+        "asked": asked,
+        "kind": archive.kind,
+        "told": archive.told,
+        "archive": archive.archive.name,
+        "sha256": archive.sha256,
+        "patches": list(applied),
+        "patches_left_out": list(left),
+    }
 
 
 def _make(wanted: BuildRequest, site: Site) -> None:

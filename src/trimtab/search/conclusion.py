@@ -48,7 +48,7 @@ from trimtab.search.history import (
     starts_of_phase,
 )
 from trimtab.search.noise import noise_sentence, study_noise, variance_components
-from trimtab.search.pareto import pareto_front
+from trimtab.search.pareto import ParetoFront, pareto_front
 from trimtab.search.pareto_arms import pareto_arms
 from trimtab.search.phases import lead, screen
 from trimtab.search.phases.refine import with_refined_level
@@ -56,7 +56,7 @@ from trimtab.search.release import Release, release
 from trimtab.search.remarks import remarks
 from trimtab.search.selection import dropped_leads
 from trimtab.search.slo_limits import breaks_limits, broken_limits, keeps_limits, limit_notes
-from trimtab.search.verdicts import VerdictBasis, decide, is_false_alarm
+from trimtab.search.verdicts import Decision, VerdictBasis, decide, is_false_alarm
 from trimtab.stats.effects import LEAST_DF, detectable_effect
 
 
@@ -179,26 +179,15 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     found = decide(space, everything)
     analysis, known, last = found.analysis, found.known, found.last
     allowed = release(analysis, everything, last, candidate_of(found.planned.best))
-    named = {PROVEN_ARM: allowed.proven}
-    if allowed.best != allowed.proven:
-        named[MAX_ARM] = allowed.best
     front = pareto_front(
         analysis, allowed.proven, allowed.best, pareto_arms(space, starts, found.planned)
     )
-    named |= {one.arm: one.candidate for one in front.arms if one.member}
+    named = _profile_candidates(allowed, front)
     said = tuple(fidelity(everything, named.items()))
     noise = variance_components(starts, space.objective, study_noise(analysis))
-    tried = contenders(analysis, found.planned)
-    answers = (
-        with_refined_level(with_removal_effect(space, one, found.removed), space, starts)
-        for one in found.answers
-    )
+    answers = _verdicts(space, starts, found)
     return Conclusion(
-        answers=tuple(
-            with_exclusions(
-                space, everything, with_joint_effects(space, answers, tried), named.values()
-            )
-        ),
+        answers=tuple(with_exclusions(space, everything, answers, named.values())),
         proven=allowed.proven,
         best=allowed.best,
         confirmed=tuple(_of_released(last, allowed)),
@@ -221,17 +210,36 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         fidelity=said,
         pareto=front.arms,
         spread=noise,
-        within_slo=(
-            *allowed.within_slo,
-            *(
-                one.arm
-                for one in front.arms
-                if space.limits
-                and one.arm not in (PROVEN_ARM, MAX_ARM)
-                and keeps_limits(space, everything, one.candidate)
-            ),
-        ),
+        within_slo=(*allowed.within_slo, *_pareto_within_slo(space, everything, front)),
     )
+
+
+def _profile_candidates(allowed: Release, front: ParetoFront) -> dict[str, Candidate]:
+    """Return the candidate of each profile that the study writes, by its arm."""
+    named = {PROVEN_ARM: allowed.proven}
+    if allowed.best != allowed.proven:
+        named[MAX_ARM] = allowed.best
+    return named | {one.arm: one.candidate for one in front.arms if one.member}
+
+
+def _verdicts(space: Space, starts: Sequence[Start], found: Decision) -> Iterable[TuningVerdict]:
+    """Return the verdicts with the effects of refined levels, of removal, and of joint use."""
+    verdicts = (
+        with_refined_level(with_removal_effect(space, one, found.removed), space, starts)
+        for one in found.answers
+    )
+    return with_joint_effects(space, verdicts, contenders(found.analysis, found.planned))
+
+
+def _pareto_within_slo(space: Space, starts: Sequence[Start], front: ParetoFront) -> Iterator[str]:
+    """Yield the arms of the Pareto set, apart from the two profiles, that keep the limits."""
+    for one in front.arms:
+        if (
+            space.limits
+            and one.arm not in (PROVEN_ARM, MAX_ARM)
+            and keeps_limits(space, starts, one.candidate)
+        ):
+            yield one.arm
 
 
 def _of_released(last: FinalProfiles, allowed: Release) -> Iterator[Comparison]:

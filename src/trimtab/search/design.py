@@ -68,8 +68,58 @@ def design(space: Space, sd: float = 0.05) -> Design:
         UsageError: the budget is too small to answer anything.
     """
     require_budget(space)
-    first = lead.planned_candidates(space)
     around = compatible_factors(space, sorted(lead.leads_to_test(space), key=lambda f: -f.prior))
+    planned, host, parts, times = _phases(space, around)
+    screened = (*(planned.factors if planned else ()), *host.factors)
+    seconds = tuple(
+        (
+            phase.value,
+            len(block),
+            sum(expected_seconds(space, (), phase, values) for values in block),
+        )
+        for phase, block in parts.items()
+    )
+    tested = {factor.tuning for factor in (*around, *screened)}
+    return Design(
+        lead_starts=len(parts[Phase.LEAD]),
+        screen_starts=len(parts[Phase.SCREEN]),
+        confirm_starts=len(parts[Phase.CONFIRM]),
+        blocks=(lead.BLOCKS if parts[Phase.LEAD] else 0)
+        + (len(planned.design.blocks) if planned else 0)
+        + bool(parts[Phase.FOLLOW])
+        + len(host.blocks)
+        + times,
+        minutes=sum(each for _, _, each in seconds) / 60,
+        screened=tuple(factor.tuning for factor in screened),
+        not_screened=tuple(f.tuning for f in space.factors if f.tuning not in tested),
+        sd=sd,
+        detectable=_detectable(space, planned, len(lead.leads_to_test(space)), sd),
+        follow_starts=len(parts[Phase.FOLLOW]),
+        host_starts=host.starts,
+        objectives=space.objectives,
+        trial_starts=len(parts[Phase.ANSWERS]),
+        seconds=seconds,
+    )
+
+
+def detectability_note(space: Space, starts: Sequence[Start]) -> str:
+    """Say what the study can detect with the noise as its starts show it; "" before they do."""
+    noise = study_noise(analyse(space, comparable_starts(starts)))
+    if noise.df < ENOUGH_DF or noise.sd is None:
+        return ""
+    found = design(space, noise.sd).detectable
+    can = "no screen is planned" if found is None else f"detectable {formatting.percent(found)}"
+    return f"noise between starts as measured: {formatting.percent(noise.sd)}; {can}"
+
+
+def _phases(
+    space: Space, around: tuple[Factor, ...]
+) -> tuple[screen.ScreenPlan | None, hosts.HostPhasePlan, dict[Phase, Sequence[Candidate]], int]:
+    """Return the plans of screen and host phase, the starts of each phase, and the last's blocks.
+
+    Each phase gets what the budget leaves after those before it.
+    """
+    first = lead.planned_candidates(space)
     spare = total_budget(space) - sum(
         start_cost(space, (), Phase.LEAD, values) for values in first
     )
@@ -83,8 +133,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
     tried = [candidate_of(around) or SOME] * (TRIALS if planned and planned.whole else 0)
     spare -= sum(start_cost(space, (), Phase.ANSWERS, values) for values in tried)
     last, times = _last(space, around, spare, more=bool(planned or beside))
-    screened = (*(planned.factors if planned else ()), *host.factors)
-    parts = {
+    parts: dict[Phase, Sequence[Candidate]] = {
         Phase.LEAD: first,
         Phase.SCREEN: rows,
         Phase.FOLLOW: followed,
@@ -92,45 +141,7 @@ def design(space: Space, sd: float = 0.05) -> Design:
         Phase.CONFIRM: last,
         Phase.ANSWERS: tried,
     }
-    seconds = tuple(
-        (
-            phase.value,
-            len(block),
-            sum(expected_seconds(space, (), phase, values) for values in block),
-        )
-        for phase, block in parts.items()
-    )
-    tested = {factor.tuning for factor in (*around, *screened)}
-    return Design(
-        lead_starts=len(first),
-        screen_starts=len(rows),
-        confirm_starts=len(last),
-        blocks=(lead.BLOCKS if first else 0)
-        + (len(planned.design.blocks) if planned else 0)
-        + bool(followed)
-        + len(host.blocks)
-        + times,
-        minutes=sum(each for _, _, each in seconds) / 60,
-        screened=tuple(factor.tuning for factor in screened),
-        not_screened=tuple(f.tuning for f in space.factors if f.tuning not in tested),
-        sd=sd,
-        detectable=_detectable(space, planned, len(lead.leads_to_test(space)), sd),
-        follow_starts=len(followed),
-        host_starts=host.starts,
-        objectives=space.objectives,
-        trial_starts=len(tried),
-        seconds=seconds,
-    )
-
-
-def detectability_note(space: Space, starts: Sequence[Start]) -> str:
-    """Say what the study can detect with the noise as its starts show it; "" before they do."""
-    noise = study_noise(analyse(space, comparable_starts(starts)))
-    if noise.df < ENOUGH_DF or noise.sd is None:
-        return ""
-    found = design(space, noise.sd).detectable
-    can = "no screen is planned" if found is None else f"detectable {formatting.percent(found)}"
-    return f"noise between starts as measured: {formatting.percent(noise.sd)}; {can}"
+    return planned, host, parts, times
 
 
 def _rows(planned: screen.ScreenPlan | None) -> list[Candidate]:

@@ -160,12 +160,7 @@ def launch(
     stop = stop or threading.Event()
     begun = time.monotonic()
     environment = child_environment(plan.settings, os.environ)
-    cache = {} if compiled is None else engine.cache_environment(compiled.absolute())
-    if compiled is not None and cache and cache.keys().isdisjoint(environment):
-        environment |= cache
-        begin(compiled)
-    else:
-        compiled = None
+    compiled = _use_cache(engine, environment, compiled)
     for attempt in range(1, PORT_ATTEMPTS + 1):
         launched = time.monotonic()
         port = _free_port()
@@ -197,6 +192,21 @@ def launch(
             mask_file(log, secret_values(plan.settings, os.environ))
         if not taken or attempt == PORT_ATTEMPTS:
             raise _early_end(server, kept, engine, time.monotonic() - begun)
+
+
+def _use_cache(engine: Engine, environment: dict[str, str], folder: Path | None) -> Path | None:
+    """Point the environment at the compile cache in ``folder``; return ``None`` if it has its own.
+
+    An engine without such a cache gets none either.
+    """
+    if folder is None:
+        return None
+    cache = engine.cache_environment(folder.absolute())
+    if not cache or not cache.keys().isdisjoint(environment):
+        return None
+    environment |= cache
+    begin(folder)
+    return folder
 
 
 def child_environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:

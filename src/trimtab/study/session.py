@@ -27,7 +27,7 @@ from trimtab.load.context_length import requested_context, require_context
 from trimtab.load.files import require_files
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics.table import HOST_OVERHEAD, METRICS, Slo, parse_slo
-from trimtab.model import Candidate, Factor, Plan, RiskLevel, Settings, Space
+from trimtab.model import Budget, Candidate, Factor, Plan, RiskLevel, Settings, Space
 from trimtab.plan import compile_plan, delivery_plan
 from trimtab.redaction import redact_settings
 from trimtab.server.environment import reaches_engine
@@ -171,19 +171,7 @@ def open_session(options: Options, say: Say, *, install: bool = True) -> Session
         facts=context.facts,
         context=context,
         base=base,
-        space=Space(
-            factors=asked.factors,
-            conflicts=asked.conflicts,
-            guide=asked.guide,
-            preset=asked.preset,
-            objective=objectives[0],
-            higher_is_better=METRICS[objectives[0]].higher_is_better,
-            budget=budget,
-            seed=options.seed,
-            seconds=engine.expected_seconds,
-            limits=limits(objectives[0], slo),
-            objectives=objectives[1:],
-        ),
+        space=_space(asked, objectives, budget, slo, options.seed, engine.expected_seconds),
         left_out=asked.left_out,
         workload=workload,
         slo=slo,
@@ -256,6 +244,30 @@ class _Asked:
     guide: Candidate | None
     preset: str
     catalog: Mapping[str, Tuning]
+
+
+def _space(
+    asked: _Asked,
+    objectives: tuple[str, ...],
+    budget: Budget,
+    slo: Slo | None,
+    seed: int,
+    seconds: tuple[float, float],
+) -> Space:
+    """Return the question of the study; ``seconds`` are those that an engine expects."""
+    return Space(
+        factors=asked.factors,
+        conflicts=asked.conflicts,
+        guide=asked.guide,
+        preset=asked.preset,
+        objective=objectives[0],
+        higher_is_better=METRICS[objectives[0]].higher_is_better,
+        budget=budget,
+        seed=seed,
+        seconds=seconds,
+        limits=limits(objectives[0], slo),
+        objectives=objectives[1:],
+    )
 
 
 def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:

@@ -168,43 +168,81 @@ def plan_within(
     extra = [] if lead else [(BASELINE_ARM, BASELINE)]
     if extra and space.guide:
         extra.append((space.preset, space.guide))
-    rows = made = 0
-    whole = False
+    shared = _rows_beside_confirmation(space, before, around, factors, money, extra)
+    rows, arms, opening, follows = shared
+    made, whole = rows, False
+    if rows < _ENOUGH_ROWS and len(factors) > _FEW and not around and not space.objectives:
+        # A confirmation would leave rows that miss most effects of twice the noise: of a 5 % gain
+        # at 2 % noise among 12 tunings 43 % were found, and 81 % with 24 rows (benchmarks/search).
+        alone = _rows_alone(space, before, factors, money, extra)
+        if alone is not None:
+            rows, made, opening = alone
+            whole = True
+    if not rows:
+        return None
+    kept = _fitting(factors, rows)
+    pairs = conflicting_pairs(space, kept)
+    design = layout(len(kept), rows, pairs, space.seed, made)
+    return ScreenPlan(
+        around, kept, design, tuple(opening), whole, max(_PROFILES, arms), follows and not whole
+    )
+
+
+Opening = list[tuple[str, Candidate]]
+
+
+def _rows_beside_confirmation(
+    space: Space,
+    before: Sequence[Start],
+    around: tuple[Factor, ...],
+    factors: Sequence[Factor],
+    money: float,
+    extra: Opening,
+) -> tuple[int, int, Opening, bool]:
+    """Return the rows of a screen that leaves money for a confirmation, the richest that fits.
+
+    With them come the arms of that confirmation, the opening, and whether a second stage follows.
+    """
     asked = _PROFILES + pareto_arm_count(space)
     rich = asked + _APART
     refining = rich + _LEVELS if any(factor.levels for factor in factors) else rich
+    rows, arms, opening, follows = 0, 1, extra, False
     for arms, opening, follows in (
         *((many, extra, follows) for follows in (True, False) for many in (refining, rich)),
         (asked, extra, True),
         *((many, extra, False) for many in dict.fromkeys((asked, _PROFILES, 1))),
         (1, [], False),
     ):
-        first = sum(start_cost(space, before, Phase.SCREEN, values) for _, values in opening)
-        spare = money - first - confirmation_reserve(space, before, around, arms, follows=follows)
+        spare = money - _opening_cost(space, before, opening)
+        spare -= confirmation_reserve(space, before, around, arms, follows=follows)
         rows = _rows(space, before, around, factors, spare)
         if rows >= _least_rows(len(factors), arms, asked, follows=follows):
             break
-    if rows < _ENOUGH_ROWS and len(factors) > _FEW and not around and not space.objectives:
-        # A confirmation would leave rows that miss most effects of twice the noise: of a 5 % gain
-        # at 2 % noise among 12 tunings 43 % were found, and 81 % with 24 rows (benchmarks/search).
-        each = start_cost(space, before, Phase.SCREEN, candidate_of(around) or SOME)
-        for opening_alone in (extra, []):
-            first = sum(
-                start_cost(space, before, Phase.SCREEN, values) for _, values in opening_alone
-            )
-            most = _rows(space, before, around, factors, money - first)
-            if most >= _ENOUGH_ROWS:
-                rows, opening, whole = most, opening_alone, True
-                made = min(rows, int((money - first) // each) - TRIALS)
-                break
-    if not rows:
-        return None
-    kept = _fitting(factors, rows)
-    pairs = conflicting_pairs(space, kept)
-    design = layout(len(kept), rows, pairs, space.seed, made if whole else rows)
-    return ScreenPlan(
-        around, kept, design, tuple(opening), whole, max(_PROFILES, arms), follows and not whole
-    )
+    return rows, arms, opening, follows
+
+
+def _rows_alone(
+    space: Space,
+    before: Sequence[Start],
+    factors: Sequence[Factor],
+    money: float,
+    extra: Opening,
+) -> tuple[int, int, Opening] | None:
+    """Return the rows of a screen that takes all the money but for two trials, if enough.
+
+    With them come the rows that are made, and the opening.
+    """
+    each = start_cost(space, before, Phase.SCREEN, SOME)
+    for opening in (extra, []):
+        spare = money - _opening_cost(space, before, opening)
+        rows = _rows(space, before, (), factors, spare)
+        if rows >= _ENOUGH_ROWS:
+            return rows, min(rows, int(spare // each) - TRIALS), opening
+    return None
+
+
+def _opening_cost(space: Space, before: Sequence[Start], opening: Opening) -> float:
+    return sum(start_cost(space, before, Phase.SCREEN, values) for _, values in opening)
 
 
 def _least_rows(factors: int, arms: int, asked: int, *, follows: bool) -> int:

@@ -55,11 +55,7 @@ def open_simulated_session(options: Options) -> Session:
     Raises:
         UsageError: no landscape is named, it cannot be read, or an option belongs to a server.
     """
-    default = Options()
-    for name in _NO_PART:
-        if getattr(options, name) != getattr(default, name):
-            flag = "try" if name == "tries" else name.replace("_", "-")
-            raise UsageError(f"--engine {ENGINE} starts no server: leave --{flag} out")
+    _require_no_server_options(options)
     if options.landscape is None:
         raise UsageError(f"--engine {ENGINE} needs --landscape, such as --landscape L1")
     further = _further(options.objective)
@@ -96,6 +92,19 @@ def open_simulated_session(options: Options) -> Session:
         catalog=entries,
         machine=machine,
     )
+
+
+def _require_no_server_options(options: Options) -> None:
+    """Make sure that no option is given that belongs to a server.
+
+    Raises:
+        UsageError: one is.
+    """
+    default = Options()
+    for name in _NO_PART:
+        if getattr(options, name) != getattr(default, name):
+            flag = "try" if name == "tries" else name.replace("_", "-")
+            raise UsageError(f"--engine {ENGINE} starts no server: leave --{flag} out")
 
 
 def _further(text: str) -> tuple[str, ...]:
