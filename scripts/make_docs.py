@@ -7,8 +7,8 @@
 from pathlib import Path
 
 from trimtab.catalog import CATALOG
-from trimtab.cli import exit_codes
-from trimtab.cli.render.catalog import entry, explanation, sort_by_layer
+from trimtab.cli import conventions
+from trimtab.cli.catalog import entry, explanation, sort_by_layer
 from trimtab.metrics.table import METRICS
 from trimtab.rules import all_rules
 
@@ -134,22 +134,22 @@ def exit_codes_page() -> str:
     """Return the exit codes of every command."""
     rows = [
         f"| `trimtab {name}` | {code} | {_cell(text)} |"
-        for name, own in exit_codes.CODES.items()
+        for name, own in conventions.CODES.items()
         for code, text in own.items()
     ]
     return "\n".join(
         [
             "# Exit codes",
             "",
-            "Made by `scripts/make_docs.py` from `trimtab.cli.exit_codes`.",
+            "Made by `scripts/make_docs.py` from `trimtab.cli.conventions`.",
             "Each command's `--help` lists its own.",
             "",
             "| code | of every command |",
             "|---|---|",
             "| 0 | done, or answered |",
             "| 1 | something failed, such as a server that does not serve; or the answer is no |",
-            f"| 2 | {_cell(exit_codes.USAGE)} |",
-            f"| 130 | {_cell(exit_codes.INTERRUPTED)} |",
+            f"| 2 | {_cell(conventions.USAGE)} |",
+            f"| 130 | {_cell(conventions.INTERRUPTED)} |",
             "",
             *_EXIT_CODES.splitlines(),
             "",

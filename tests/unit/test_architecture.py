@@ -67,7 +67,6 @@ MOST_LINES = 500
 PLUGINS = (
     "catalog.entries",
     "cli",
-    "cli.render",
     "export",
     "facts",
     "host_resources",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.cli.render import capacity as render
+from trimtab.cli import capacity as render
 from trimtab.errors import UsageError
 from trimtab.load.presets import PRESETS
 from trimtab.load.runner import LoadResult

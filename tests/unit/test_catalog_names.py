@@ -9,7 +9,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from trimtab.cli.app import app
-from trimtab.cli.render.entries import entries
+from trimtab.cli.entry_lists import entries
 from trimtab.errors import UsageError
 
 

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.cli import terminal
-from trimtab.cli.render import measurement
+from trimtab.cli import measurement_tables, terminal
 from trimtab.measurement.comparison_table import (
     ENOUGH_DF,
     WIDEST,
@@ -117,7 +116,7 @@ def _plain() -> None:
 
 def printed(starts: list[Start], **more: Any) -> str:
     with redirect_stdout(io.StringIO()) as out:
-        measurement.show(found(starts, **more))
+        measurement_tables.show(found(starts, **more))
     return out.getvalue()
 
 
@@ -160,7 +159,7 @@ def test_a_bench_opens_with_its_value() -> None:
         for name, low in (("total_throughput", 90.0), ("output_throughput", 4e-7))
     ]
     with redirect_stdout(io.StringIO()) as out:
-        measurement.show({"target": "stock", "metrics": metrics, "starts": 4, "notes": []})
+        measurement_tables.show({"target": "stock", "metrics": metrics, "starts": 4, "notes": []})
     lines = out.getvalue().splitlines()
     assert lines[0] == "stock: output_throughput 100 tok/s (too few starts), 4 starts"
     assert lines[4].split()[:2] == ["total_throughput", "100"]

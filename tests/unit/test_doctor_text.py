@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests.contracts.machines import HOSTS
 from trimtab import diagnosis
 from trimtab.cli.app import app
-from trimtab.cli.render.doctor import Layout, lines, show
+from trimtab.cli.doctor import Layout, lines, show
 from trimtab.diagnosis import allocator, machine, table
 from trimtab.diagnosis.records import Allocator, DiagnosisView, TuningDiagnosis, TuningState
 from trimtab.errors import UsageError

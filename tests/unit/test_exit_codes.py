@@ -17,7 +17,7 @@ import typer
 
 from tests.unit.test_manners import COMMANDS, help_of
 from trimtab import errors
-from trimtab.cli import app, exit_codes, terminal
+from trimtab.cli import app, conventions, terminal
 from trimtab.errors import TrimtabError
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def ran(
 
 
 def test_each_command_has_its_codes() -> None:
-    assert list(exit_codes.CODES) == sorted(LEAVES, key=list(exit_codes.CODES).index)
+    assert list(conventions.CODES) == sorted(LEAVES, key=list(conventions.CODES).index)
 
 
 @pytest.mark.parametrize("name", LEAVES)
@@ -53,10 +53,10 @@ def test_help_lists_the_codes_and_so_does_the_page(
 ) -> None:
     section = help_of(tuple(name.split()), "-h", capsys).partition("\nExit codes:\n")[2]
     listed = [int(found) for found in re.findall(r"^  (\d+) ", section, re.MULTILINE)]
-    assert listed == list(exit_codes.codes_of(name))
+    assert listed == list(conventions.codes_of(name))
     page = (ROOT / "docs" / "exit-codes.md").read_text()
     rows = re.findall(rf"^\| `trimtab {name}` \| (\d+) \|", page, re.MULTILINE)
-    assert [int(code) for code in rows] == list(exit_codes.CODES[name])
+    assert [int(code) for code in rows] == list(conventions.CODES[name])
 
 
 def literals(path: Path) -> set[int]:
@@ -73,7 +73,7 @@ def literals(path: Path) -> set[int]:
 @pytest.mark.parametrize("module", sorted({name.split()[0] for name in LEAVES}))
 def test_no_command_ends_with_a_code_that_is_not_listed(module: str) -> None:
     own = {
-        code for name in LEAVES if name.split()[0] == module for code in exit_codes.codes_of(name)
+        code for name in LEAVES if name.split()[0] == module for code in conventions.codes_of(name)
     }
     assert literals(ROOT / "src" / "trimtab" / "cli" / f"{module}.py") <= own
 
@@ -82,7 +82,7 @@ def test_the_codes_of_errors_are_listed() -> None:
     kinds = [one for one in vars(errors).values() if isinstance(one, type)]
     codes = {one.exit_code for one in kinds if issubclass(one, TrimtabError)}
     assert codes == {1, 2, 78}
-    assert 78 in exit_codes.codes_of("run")
+    assert 78 in conventions.codes_of("run")
 
 
 def test_the_other_pages_lead_to_the_page() -> None:

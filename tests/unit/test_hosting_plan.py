@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.trees import HOSTS, WritableHost, tree
-from trimtab.cli.render import host as report
+from trimtab.cli import host as report
 from trimtab.errors import HostError, UnknownTuningError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.host_settings import manifest, plan

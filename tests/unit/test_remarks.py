@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from trimtab.cli.render import measurement
+from trimtab.cli import measurement_tables
 from trimtab.model import BASELINE, Outcome, Phase, Start, StartRequest, Window
 from trimtab.search.remarks import remarks
 
@@ -68,9 +68,11 @@ def test_a_p99_of_few_requests_is_called_coarse(
 
 def test_bench_and_compare_print_what_was_remarked(capsys: pytest.CaptureFixture[str]) -> None:
     table = [{"metric": METRIC, "value": 1.0, "low": None, "high": None, "unit": "", "starts": 1}]
-    measurement.show({"target": "x", "metrics": table, "starts": 2, "notes": ["it wobbled"]})
+    measurement_tables.show(
+        {"target": "x", "metrics": table, "starts": 2, "notes": ["it wobbled"]}
+    )
     assert "note: it wobbled" in capsys.readouterr().out
-    measurement.show({
+    measurement_tables.show({
         "answer": "better", "a": "x", "b": "y", "metric": METRIC, "ratio": 1.1, "low": None,
         "high": None, "margin": 0.01, "pairs": 4, "starts": 8, "table": [],
         "notes": ["it wobbled"],

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tests.unit.show_samples import ANSWERS, CONCLUSION, OBJECTIVE, PLANS, STUDY
 from trimtab import formatting, report
-from trimtab.cli.render import entries
+from trimtab.cli import entry_lists
 from trimtab.errors import StudyError
 from trimtab.model import (
     Check,
@@ -266,7 +266,7 @@ def test_evidence_shows_refuted_checks_first() -> None:
     ]
     counts = ["effect: 2 no, 1 unobservable, 0 yes", "delivery: 0 no, 0 unobservable, 1 yes"]
     piped, shown = io.StringIO(), io.StringIO()
-    entries.show(seen, Console(file=piped))
+    entry_lists.show(seen, Console(file=piped))
     assert piped.getvalue().splitlines() == [
         "no\teffect\tdtype\tconfig dtype\tfloat32\tbfloat16\tserver_info",
         "\t".join(
@@ -279,7 +279,7 @@ def test_evidence_shows_refuted_checks_first() -> None:
         "yes\tdelivery\tplan\tenviron DEBUG\tabsent\tabsent\t/proc/1/environ",
         *counts,
     ]
-    entries.show(seen, Console(file=shown, width=80, force_terminal=True, color_system=None))
+    entry_lists.show(seen, Console(file=shown, width=80, force_terminal=True, color_system=None))
     assert shown.getvalue().splitlines() == [
         "no            dtype: config dtype is bfloat16, expected float32 (effect;",
         "              server_info)",

@@ -1,6 +1,6 @@
-"""The command line: one thin file a command, which parses, calls, prints and sets the exit code.
+"""The command line: one file a command, which parses, calls, prints and sets the exit code.
 
-`trimtab.cli.exit_codes` has the codes of each.
+`trimtab.cli.conventions` has the codes of each.
 """
 
 import sys

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from trimtab.cli import dry_run as intention
-from trimtab.cli import terminal
+from trimtab.cli import measurement_tables, terminal
 from trimtab.cli.options import (
     AllowHost,
     BaselineCommand,
@@ -32,7 +32,6 @@ from trimtab.cli.options import (
     Windows,
     Workload,
 )
-from trimtab.cli.render import measurement
 from trimtab.measurement import remote_server, runs
 from trimtab.measurement.remote_server import server_address
 from trimtab.study.options import Options
@@ -120,4 +119,4 @@ def bench(
     if as_json:
         terminal.print_json(found.as_data())
     else:
-        measurement.show(found.as_data())
+        measurement_tables.show(found.as_data())

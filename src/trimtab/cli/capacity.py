@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
+from trimtab import formatting
 from trimtab.cli import dry_run as intention
 from trimtab.cli import terminal
 from trimtab.cli.options import (
@@ -29,9 +33,10 @@ from trimtab.cli.options import (
     Url,
     Workload,
 )
-from trimtab.cli.render import capacity as render
 from trimtab.measurement import capacity_run
+from trimtab.measurement.capacity import LONG_ENOUGH
 from trimtab.measurement.remote_server import server_address
+from trimtab.stats.sequential import no_interval_reason
 from trimtab.study.options import Options
 
 _HELP = """Find the highest request rate at which a target meets its SLO: a profile, a file with a
@@ -123,4 +128,62 @@ def capacity(
     if as_json:
         terminal.print_json(found.as_data())
     else:
-        render.show(found.as_data())
+        show(found.as_data())
+
+
+_FEW = 500
+"""Requests below which a 99th percentile is nearly the largest value."""
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Print a capacity for people."""
+    console = terminal.console()
+    console.print(f"{found['target']}: {_sentence(found)}", style="bold")
+    console.print(f"SLO: {found['slo']}\n")
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for name in ("start", "requests/s", "probes, requests/s (x: SLO not met)"):
+        table.add_column(name)
+    for number, (value, probes) in enumerate(
+        zip(found["each"], found["probes"], strict=True), start=1
+    ):
+        tried = sorted((one for one in probes if not one["void"]), key=lambda one: one["rate"])
+        marks = [
+            f"{formatting.number(one['rate'])}{'x' if one['margin'] > 0 else ''}" for one in tried
+        ]
+        table.add_row(str(number), formatting.number(value), " ".join(marks))
+    console.print(table)
+    console.print(_lasted(found["probe_e2e"], found["requests"]))
+    console.print()
+    if "p99" in found["slo"] and found["requests"] < _FEW:
+        console.print(
+            f"Each probe had {found['requests']} requests: a p99 of so few is nearly the largest "
+            "value. --requests 1000 makes it a percentile."
+        )
+    for note in found["notes"]:
+        console.print(f"note: {note}")
+
+
+def _lasted(length: float | None, requests: int) -> str:
+    """Say how long the deciding probes were beside a request, and what a short one means."""
+    if length is None:
+        return "How long a probe was beside a request is not known."
+    many = formatting.number(length)
+    said = f"The probes near the capacity lasted {many} times the end-to-end time (E2E)"
+    if length >= LONG_ENOUGH:
+        return f"{said}."
+    more = math.ceil(requests * LONG_ENOUGH / max(length, 0.1) / 100) * 100
+    return (
+        f"warning: {said}. Below {LONG_ENOUGH:.0f} the queue may not have settled, and "
+        f"capacity and bound are then too high: repeat with --requests {more}."
+    )
+
+
+def _sentence(found: Mapping[str, Any]) -> str:
+    value = f"capacity {formatting.number(found['capacity'])} requests/s"
+    if found["low"] is None:
+        return f"{value}; no bound from {no_interval_reason(len(found['each']))}"
+    low = formatting.number(found["low"])
+    tried = (
+        "met in fresh windows" if found["verified"] else "NOT met in fresh windows: promise less"
+    )
+    return f"{value}; at least {low} (95 % bound over {len(found['each'])} starts; {tried})"

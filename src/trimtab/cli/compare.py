@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from trimtab.cli import dry_run as intention
-from trimtab.cli import terminal
+from trimtab.cli import measurement_tables, terminal
 from trimtab.cli.options import (
     AllowHost,
     BaselineCommand,
@@ -29,7 +29,6 @@ from trimtab.cli.options import (
     Windows,
     Workload,
 )
-from trimtab.cli.render import measurement
 from trimtab.measurement import runs
 from trimtab.study.options import Options
 
@@ -123,4 +122,4 @@ def compare(
     if as_json:
         terminal.print_json(found.as_data())
     else:
-        measurement.show(found.as_data())
+        measurement_tables.show(found.as_data())

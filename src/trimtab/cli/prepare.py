@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from trimtab.cli import terminal
-from trimtab.cli.render import prepare as report
+from trimtab.cli.entry_lists import paragraph
 from trimtab.errors import UsageError
 from trimtab.host import Host, LocalHost, open_snapshot
 from trimtab.prepare import version_matrix
 from trimtab.prepare.emit import emit
-from trimtab.prepare.examination import examine, plan_step, refresh, scene_of
+from trimtab.prepare.examination import (
+    CheckedStep,
+    StepPlan,
+    examine,
+    plan_step,
+    refresh,
+    scene_of,
+)
 from trimtab.prepare.journal import Journal, place
 from trimtab.prepare.machine_writer import MachineWriter, perform
 from trimtab.prepare.step import CheckState, MachineScene, Step
@@ -143,9 +152,9 @@ def _check(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> No
 
     found = examine(steps, scene)
     if as_json:
-        terminal.print_json(report.as_data(scene, found))
+        terminal.print_json(as_data(scene, found))
     else:
-        report.show(scene, found, terminal.console())
+        show(scene, found, terminal.console())
     states = {one.finding.state for one in found}
     if CheckState.MISSING in states:
         raise typer.Exit(1)
@@ -159,7 +168,7 @@ def _dry_run(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> 
     if as_json:
         terminal.print_json({"steps": [one.as_data() for one in plan]})
     else:
-        report.show_plan(plan, terminal.console())
+        show_plan(plan, terminal.console())
     if any(one.refusal for one in plan):
         raise typer.Exit(1)
 
@@ -195,3 +204,60 @@ def _undo(steps: tuple[Step, ...]) -> None:
 def _hands() -> MachineWriter:
 
     return MachineWriter(LocalHost(), Journal(place()), terminal.say)
+
+
+_WIDTH = 14
+
+
+def show(scene: MachineScene, found: Sequence[CheckedStep], console: Console) -> None:
+    """Print the target, and a paragraph for each step."""
+    wish = scene.wish
+    console.print(
+        f"{wish.target.name} on {scene.system}, {scene.system.arch or 'unknown machine'}"
+    )
+    console.print()
+    for number, one in enumerate(found, 1):
+        first = f"{number}. {one.step.name:<{_WIDTH}} {one.finding.state.value:<15} "
+        paragraph(console, one.finding.sentence, first, " " * len(first))
+    console.print()
+    console.print(summary(found))
+
+
+def show_plan(plan: Sequence[StepPlan], console: Console) -> None:
+    """Print each step with the commands and files that would be made, ready to paste."""
+    for one in plan:
+        said = f"{one.step.name}: {one.finding.state.value}: {one.finding.sentence}"
+        paragraph(console, said, rest="  ")
+        for change in one.changes:
+            for line in str(change).splitlines():
+                console.file.write(f"    {line}\n")
+        if one.refusal:
+            paragraph(console, f"refused, as the machine is now: {one.refusal}", "    ", "    ")
+
+
+def summary(found: Sequence[CheckedStep]) -> str:
+    """Return how the checks went, in one line."""
+    counts = {state: sum(one.finding.state is state for one in found) for state in CheckState}
+    said = [f"{number} {state.value}" for state, number in counts.items() if number]
+    return ", ".join(said)
+
+
+def as_data(scene: MachineScene, found: Sequence[CheckedStep]) -> dict[str, Any]:
+    """Return the same as plain JSON data."""
+    return {
+        "target": scene.wish.target.name,
+        "distribution": scene.system.distribution or None,
+        "release": scene.system.release or None,
+        "arch": scene.system.arch or None,
+        "python": scene.python or None,
+        "steps": [
+            {
+                "name": one.step.name,
+                "summary": one.step.summary,
+                "reason": one.step.reason,
+                "state": one.finding.state.value,
+                "sentence": one.finding.sentence,
+            }
+            for one in found
+        ],
+    }
