@@ -11,9 +11,8 @@ from tests.contracts.machines import HOSTS, context_of
 from trimtab import diagnosis
 from trimtab.catalog import CATALOG, Tuning
 from trimtab.diagnosis import machine, table
-from trimtab.diagnosis.capture import RecordingHost
-from trimtab.diagnosis.data import as_data
-from trimtab.diagnosis.records import TuningState
+from trimtab.diagnosis.inspection import RecordingHost
+from trimtab.diagnosis.records import TuningState, as_data
 from trimtab.facts import Facts, inspect, kernel, situation
 from trimtab.host import SnapshotHost
 from trimtab.knobs import Sysctl, Sysfs

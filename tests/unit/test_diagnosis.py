@@ -119,7 +119,7 @@ def test_a_live_process_is_read(child: subprocess.Popen[bytes]) -> None:
     assert one.allocator.mapped == ()
     assert one.threads == 1
     assert one.nofile is not None
-    from trimtab.diagnosis.data import as_data
+    from trimtab.diagnosis.records import as_data
 
     data = as_data(seen, diagnosis.rows(seen), (), ())
     assert data["processes"][0]["environment"]["HF_TOKEN"] == "..."
@@ -154,7 +154,7 @@ def test_a_configuration_that_the_server_overrules_has_no_effect(
 
 
 def test_a_capture_needs_a_new_folder(tmp_path: Path) -> None:
-    from trimtab.diagnosis.capture import RecordingHost
+    from trimtab.diagnosis.inspection import RecordingHost
     from trimtab.errors import UsageError
 
     (tmp_path / "file").touch()

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.emulator import smi, tree
-from trimtab.emulator.chips import CHIPS
-from trimtab.emulator.machine import EmulatedHost, EmulatedMachine
+from trimtab.emulator import tree
+from trimtab.emulator.machine import CHIPS, EmulatedHost, EmulatedMachine
 from trimtab.errors import HostError, UsageError
-from trimtab.facts import ascend, npu_smi
+from trimtab.facts import ascend
 
 PRODUCTS = {"A2": "A2", "A3": "A3", "_310P": "310P", "A5": "950"}
 
 
-def machine(folder: Path) -> smi.SmiMachine:
-    return smi.SmiMachine(**json.loads((folder / "machine.json").read_text()))
+def machine(folder: Path) -> tree.SmiMachine:
+    return tree.SmiMachine(**json.loads((folder / "machine.json").read_text()))
 
 
 @pytest.mark.parametrize("chip", sorted(CHIPS))
@@ -70,10 +69,10 @@ def test_processes_are_listed_while_they_live(tmp_path: Path) -> None:
     (state / "note.txt").write_text("")
     with (state / f"3.{os.getpid()}").open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        (found,) = smi.processes(state)
+        (found,) = tree.processes(state)
     assert (found.device, found.pid, found.taken) == (3, os.getpid(), 5 << 20)
-    text = smi.listing(machine(tmp_path), [found])
-    assert npu_smi.parse_list(text)[3].memory == (261, 8192)
+    text = tree.listing(machine(tmp_path), [found])
+    assert ascend.parse_list(text)[3].memory == (261, 8192)
     row = next(line for line in text.splitlines() if str(os.getpid()) in line)
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[0].split() == ["1", "1"], "card and chip"
@@ -87,8 +86,8 @@ def test_devices_are_spread_over_the_nodes(tmp_path: Path) -> None:
     for number, cpus in enumerate(["0-3", "4-7", ""]):  # the last has memory only
         (nodes / f"node{number}").mkdir(parents=True)
         (nodes / f"node{number}" / "cpulist").write_text(f"{cpus}\n")
-    assert smi.near_cpus(machine(tmp_path), nodes) == ["0-3", "0-3", "4-7", "4-7"]
-    assert len(smi.near_cpus(machine(tmp_path), tmp_path / "none")) == 4
+    assert tree.near_cpus(machine(tmp_path), nodes) == ["0-3", "0-3", "4-7", "4-7"]
+    assert len(tree.near_cpus(machine(tmp_path), tmp_path / "none")) == 4
 
 
 def test_another_machine_is_laid_over_the_first(tmp_path: Path) -> None:
@@ -100,16 +99,16 @@ def test_another_machine_is_laid_over_the_first(tmp_path: Path) -> None:
 
 def test_the_board_of_a_chip(tmp_path: Path) -> None:
     tree.write_tree(EmulatedMachine(chip="910_93"), tmp_path, "/bin")
-    text = smi.command_output(machine(tmp_path), ["info", "-t", "board", "-i", "1", "-c", "1"])
+    text = tree.command_output(machine(tmp_path), ["info", "-t", "board", "-i", "1", "-c", "1"])
     assert text is not None
-    assert text.splitlines()[-1].split()[-1] == smi.bus(3)
+    assert text.splitlines()[-1].split()[-1] == tree.bus(3)
 
 
 def test_the_program_runs_alone(tmp_path: Path) -> None:
     said = tree.write_tree(EmulatedMachine(), tmp_path, "/usr/bin:/bin")
     words = ["npu-smi", "info", "-m"]
     done = subprocess.run(words, env=said, capture_output=True, text=True, check=True)
-    assert len(npu_smi.parse_mapping(done.stdout)) == 8
+    assert len(ascend.parse_mapping(done.stdout)) == 8
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts.machines import HOSTS
-from trimtab.facts import ascend, npu_smi
+from trimtab.facts import ascend
 from trimtab.host import SnapshotHost
 
 
@@ -69,16 +69,16 @@ def test_mapping_and_topology_of_a_950() -> None:
         "\t0          8           0           0               Ascend 950\n"
         "\t1          9           0           1               Ascend 950\n"
     )
-    assert npu_smi.parse_mapping(text) == {(0, 0): 0, (1, 0): 1}
+    assert ascend.parse_mapping(text) == {(0, 0): 0, (1, 0): 1}
     matrix = "     NPU0 NPU1 NIC0\nNPU0 X UB SYS\nNPU1 UB X SYS\nNIC0 SYS SYS X\n"
-    topology = npu_smi.parse_topology(matrix)
+    topology = ascend.parse_topology(matrix)
     assert topology.links == {("NPU0", "NPU1"): "UB", ("NPU1", "NPU0"): "UB"}
     assert topology.near == {}
 
 
 def test_affinity_as_a_joined_list() -> None:
     matrix = "NPU0 NPU1 CPU Affinity\nNPU0 X PXB 0-31,64-95\nNPU1 PXB X NA\n"
-    topology = npu_smi.parse_topology(matrix)
+    topology = ascend.parse_topology(matrix)
     assert topology.near["NPU0"] == (*range(32), *range(64, 96))
     assert "NPU1" not in topology.near
 
@@ -98,8 +98,8 @@ def test_affinity_as_a_joined_list() -> None:
     ],
 )
 def test_the_chip_follows_from_the_name(names: list[str], chip: str | None) -> None:
-    npus = tuple(npu_smi.Npu(i, 0, name, "OK", "", None) for i, name in enumerate(names))
-    assert npu_smi.chip_of(npus) == chip
+    npus = tuple(ascend.Npu(i, 0, name, "OK", "", None) for i, name in enumerate(names))
+    assert ascend.chip_of(npus) == chip
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_cann_tells_its_release(text: str, release: str | None) -> None:
 
 @given(text=st.text(max_size=400))
 def test_no_text_makes_a_parser_raise(text: str) -> None:
-    npu_smi.parse_list(text)
-    npu_smi.parse_mapping(text)
-    npu_smi.parse_topology(text)
-    npu_smi.parse_version(text)
+    ascend.parse_list(text)
+    ascend.parse_mapping(text)
+    ascend.parse_topology(text)
+    ascend.parse_version(text)
     ascend.parse_cann(text)
     ascend.parse_package_version(text)
 
@@ -133,4 +133,4 @@ def test_a_damaged_table_gives_fewer_npus_and_never_raises(data: st.DataObject) 
     lines = RECORDED.splitlines()
     keep = data.draw(st.lists(st.booleans(), min_size=len(lines), max_size=len(lines)))
     kept = "\n".join(line for line, there in zip(lines, keep, strict=True) if there)
-    assert len(npu_smi.parse_list(kept)) <= 16
+    assert len(ascend.parse_list(kept)) <= 16

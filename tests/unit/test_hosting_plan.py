@@ -13,7 +13,7 @@ from tests.trees import HOSTS, WritableHost, tree
 from trimtab.cli import host as report
 from trimtab.errors import HostError, UnknownTuningError, UsageError
 from trimtab.host import SnapshotHost
-from trimtab.host_settings import manifest, plan
+from trimtab.host_settings import plan, render
 from trimtab.host_settings import plan as wanted
 from trimtab.host_settings.plan import HostPlan, SettingAction, context
 from trimtab.model import HostWrite, candidate
@@ -238,28 +238,28 @@ def test_sysctls_of_a_pod_are_its_own() -> None:
         HostWrite("/proc/sys/vm/swappiness", "1"),
         HostWrite("/sys/kernel/debug/sched/migration_cost_ns", "5000000"),
     ]
-    patch = manifest.pod_patch(writes)
+    patch = render.pod_patch(writes)
     assert yaml.safe_load(patch)["spec"]["securityContext"]["sysctls"] == [
         {"name": "net.core.somaxconn", "value": "8192"},
         {"name": "net.ipv4.tcp_syncookies", "value": "1"},
     ]
     assert "--allowed-unsafe-sysctls=net.core.somaxconn\n" in patch
-    parsed = yaml.safe_load(manifest.daemon_set(writes, {}, "x"))
+    parsed = yaml.safe_load(render.daemon_set(writes, {}, "x"))
     pod = parsed["spec"]["template"]["spec"]
     assert pod["volumes"][0]["hostPath"]["path"] == "/sys/kernel/debug"
     script = pod["initContainers"][0]["command"][2]
     assert "vm.swappiness" in script
     assert "somaxconn" not in script
     subprocess.run(["/bin/sh", "-n", "-c", script], check=True)
-    assert manifest.pod_patch(writes[2:]) == ""
-    assert manifest.daemon_set(writes[:2], {}, "x") == ""
+    assert render.pod_patch(writes[2:]) == ""
+    assert render.daemon_set(writes[:2], {}, "x") == ""
 
 
 def test_kubernetes_takes_the_manifest() -> None:
     validate = pytest.importorskip(
         "kubernetes_validate", reason="not installed: pip install kubernetes-validate"
     )
-    made = manifest.daemon_set([HostWrite("/proc/sys/vm/swappiness", "1")], {}, "x")
+    made = render.daemon_set([HostWrite("/proc/sys/vm/swappiness", "1")], {}, "x")
     validate.validate(yaml.safe_load(made), "1.29", strict=True)
 
 

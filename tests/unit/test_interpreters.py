@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from trimtab.environments.installer import Run
 from trimtab.errors import InterpreterError, UsageError
-from trimtab.interpreters import builder, failures, options, source, store, toolchain
+from trimtab.interpreters import builder, failures, options, source, store
 from trimtab.interpreters import source as upstream
 from trimtab.interpreters.builder import BuildRequest
 from trimtab.interpreters.options import BuildOptions
@@ -84,7 +84,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def headers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine of the tests need not have the headers that CPython needs."""
-    monkeypatch.setattr(toolchain, "HEADERS", {})
+    monkeypatch.setattr(builder, "HEADERS", {})
 
 
 def wanted(archive: Path, **changes: Any) -> BuildRequest:
@@ -260,18 +260,18 @@ def test_an_upstream_release_with_another_checksum_is_not_built(
 
 
 def test_what_is_missing_is_named_with_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = toolchain.Need("OpenSSL's headers (ssl)", "libssl-dev", "openssl-devel")
-    monkeypatch.setattr(toolchain, "HEADERS", {"openssl/ssl.h": absent})
+    absent = builder.Need("OpenSSL's headers (ssl)", "libssl-dev", "openssl-devel")
+    monkeypatch.setattr(builder, "HEADERS", {"openssl/ssl.h": absent})
 
     def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
         return (1 if "openssl" in argv[-1] else 0), ""
 
-    if toolchain.compiler() is not None:
+    if builder.compiler() is not None:
         with pytest.raises(InterpreterError, match=r"OpenSSL.*apt-get install libssl-dev, or dnf"):
-            toolchain.check_needs(run)
+            builder.check_needs(run)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InterpreterError, match=r"a C compiler, make: apt-get install gcc make"):
-        toolchain.check_needs(run)
+        builder.check_needs(run)
 
 
 def a_bolt(version: str, orders: str) -> Run:
@@ -290,18 +290,18 @@ def test_a_bolt_that_would_fail_is_refused_before_the_build(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InterpreterError, match=r"llvm-bolt and merge-fdata on.*bolt-19"):
-        toolchain.require_bolt(a_bolt("19.1.7", "cdsort"))
+        builder.require_bolt(a_bolt("19.1.7", "cdsort"))
     monkeypatch.setattr(shutil, "which", lambda one: f"/bin/{one}")
     with pytest.raises(InterpreterError, match=r"LLVM 16 or later, but llvm-bolt is of 15.0.6"):
-        toolchain.require_bolt(a_bolt("15.0.6", "hfsort+"))
-    toolchain.require_bolt(a_bolt("16.0.6", "hfsort+"))
+        builder.require_bolt(a_bolt("15.0.6", "hfsort+"))
+    builder.require_bolt(a_bolt("16.0.6", "hfsort+"))
     makefile = tmp_path / "Makefile"
     makefile.write_text("BOLT_APPLY_FLAGS= -split-functions -reorder-functions=hfsort+ -icf=1\n")
-    toolchain.check_bolt(a_bolt("16.0.6", "none hfsort+"), tmp_path)
+    builder.check_bolt(a_bolt("16.0.6", "none hfsort+"), tmp_path)
     makefile.write_text("BOLT_APPLY_FLAGS= -split-functions -reorder-functions=cdsort -icf=1\n")
     with pytest.raises(InterpreterError, match=r"-reorder-functions=cdsort, which .* not know"):
-        toolchain.check_bolt(a_bolt("16.0.6", "none hfsort+"), tmp_path)
-    toolchain.check_bolt(a_bolt("19.1.7", "hfsort+ cdsort"), tmp_path)
+        builder.check_bolt(a_bolt("16.0.6", "none hfsort+"), tmp_path)
+    builder.check_bolt(a_bolt("19.1.7", "hfsort+ cdsort"), tmp_path)
 
 
 def test_the_flags_say_which_build() -> None:

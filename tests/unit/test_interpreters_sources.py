@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.errors import InterpreterError, UsageError
-from trimtab.interpreters import debian
+from trimtab.interpreters import source
 from trimtab.interpreters.training import Training
 
 TARGETS = """http://deb.debian.org/debian/ bookworm main
@@ -76,7 +76,7 @@ def apt_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_machines_own_apt_is_not_touched(tmp_path: Path) -> None:
     apt = Apt()
-    found = debian.download(tmp_path, apt, lambda _: None)
+    found = source.download(tmp_path, apt, lambda _: None)
     assert found.archive.name == "p_1.orig.tar.gz"
     assert [one.name for one in found.patches] == ["CVE-2024-0450.patch", "CVE-2024-0397.diff"]
     for call in apt.calls[1:]:
@@ -88,16 +88,16 @@ def test_the_machines_own_apt_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_the_list_names_each_archive_once_as_sources() -> None:
-    assert debian.sources(TARGETS, "/k.gpg").splitlines() == [
+    assert source.sources(TARGETS, "/k.gpg").splitlines() == [
         f"deb-src [signed-by=/k.gpg] http://deb.debian.org/{place} main"
         for place in ("debian/ bookworm", "debian-security/ bookworm-security")
     ]
-    assert debian.sources("", None) == ""
+    assert source.sources("", None) == ""
 
 
 def test_a_version_that_the_mirror_lacks_is_passed_over(tmp_path: Path) -> None:
     said: list[str] = []
-    found = debian.download(tmp_path, Apt("python3.11"), said.append)
+    found = source.download(tmp_path, Apt("python3.11"), said.append)
     assert found.told == "p 1-1"
     assert any("404" in line for line in said)
     assert said[-1].endswith("python3.11=1-1")
@@ -105,9 +105,9 @@ def test_a_version_that_the_mirror_lacks_is_passed_over(tmp_path: Path) -> None:
 
 def test_what_apt_refuses_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InterpreterError, match=r"could not download python3.11: Failed to fetch"):
-        debian.download(tmp_path, Apt("python3.11", "python3.11=1-1"), lambda _: None)
+        source.download(tmp_path, Apt("python3.11", "python3.11=1-1"), lambda _: None)
     with pytest.raises(InterpreterError, match=r"no source package from python3\.11"):
-        debian.download(tmp_path / "b", Apt(offers="python2.7"), lambda _: None)
+        source.download(tmp_path / "b", Apt(offers="python2.7"), lambda _: None)
 
 
 def test_another_distribution_is_told_what_to_give(
@@ -115,15 +115,15 @@ def test_another_distribution_is_told_what_to_give(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InterpreterError, match=r"needs apt .*give an archive"):
-        debian.download(tmp_path, Apt(), lambda _: None)
+        source.download(tmp_path, Apt(), lambda _: None)
 
 
 def test_a_file_that_the_description_does_not_name_is_refused(tmp_path: Path) -> None:
     package(tmp_path)
-    assert debian.read(tmp_path).sha256 == hashlib.sha256(b"source").hexdigest()
+    assert source.read(tmp_path).sha256 == hashlib.sha256(b"source").hexdigest()
     (tmp_path / "p_1.orig.tar.gz").write_bytes(b"another")
     with pytest.raises(InterpreterError, match=r"p_1.orig.tar.gz is not the file that p_1-1.dsc"):
-        debian.read(tmp_path)
+        source.read(tmp_path)
 
 
 # The stand-in for vLLM: answers as its server does, and leaves a mark when it ends in order.

@@ -8,7 +8,7 @@ import pytest
 
 from tests.contracts.machines import context_of, facts_of, plain_host
 from trimtab.catalog import CATALOG, Context
-from trimtab.facts.npu_smi import Npu
+from trimtab.facts.ascend import Npu
 from trimtab.model import Check, CheckKind, Fact, Settings
 
 AFFINITY = CATALOG["cpu-affinity-conf"]

@@ -11,7 +11,7 @@ from typing import Any
 from trimtab import formatting
 from trimtab.errors import UsageError
 from trimtab.export import ALL, FORMATS, render, write
-from trimtab.export.profile_order import profile_order
+from trimtab.export.preset import profile_order
 from trimtab.export.target import ExportOptions
 from trimtab.model import Candidate, Comparison, Plan, TuningVerdict
 from trimtab.profiles.profile import ProfileRecord, read_trusted_profile

@@ -71,7 +71,7 @@ def catalog(
 ) -> None:
     """Print entries, rules or the schema."""
     if schema:
-        typer.echo(json.dumps(schema(), indent=1))
+        typer.echo(json.dumps(json_schema(), indent=1))
         return
     console = terminal.console()
     if rules:
@@ -304,7 +304,7 @@ def _verified(knob: Knob) -> str:
             return "not by a check of a plan: 'trimtab doctor' looks where the machine shows it"
 
 
-def schema() -> dict[str, Any]:
+def json_schema() -> dict[str, Any]:
     """Return the JSON schema of ``trimtab catalog --json``."""
     return Listing.model_json_schema()
 

@@ -14,7 +14,7 @@ from trimtab.cli import terminal
 from trimtab.cli.options import Engine, EnginePython, Json, Model
 from trimtab.errors import StudyError, UsageError
 from trimtab.export import ALL, FORMATS, MARK, Artefact, Order, preset, render, write_file
-from trimtab.export.profile_order import profile_order
+from trimtab.export.preset import profile_order
 from trimtab.export.target import ExportOptions, target_of
 from trimtab.study.engine_choice import EMBEDDED
 

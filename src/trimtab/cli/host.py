@@ -18,9 +18,9 @@ from trimtab.cli.options import Json
 from trimtab.errors import UsageError
 from trimtab.host import Host, LocalHost, open_snapshot
 from trimtab.host_settings import applied_settings as held
-from trimtab.host_settings import manifest, render
 from trimtab.host_settings import plan as planning
 from trimtab.host_settings import plan as wanted
+from trimtab.host_settings import render
 from trimtab.host_settings.applied_settings import AppliedSetting, HostStatus, SettingState
 from trimtab.host_settings.plan import HostPlan, PlannedSetting, SettingAction, context
 from trimtab.model import Candidate, HostWrite
@@ -338,8 +338,8 @@ def manual_steps(plan: HostPlan) -> dict[str, Any]:
     before = {row.place: row.now for row in plan.rows if row.now}
     return {
         "commands": [*render.commands(files), *_by_hand(due)],
-        "pod": manifest.pod_patch(files),
-        "daemon_set": manifest.daemon_set(files, before, plan.label),
+        "pod": render.pod_patch(files),
+        "daemon_set": render.daemon_set(files, before, plan.label),
     }
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from trimtab import __version__, presets
 from trimtab import facts as all_facts
 from trimtab.catalog import CATALOG, Context
-from trimtab.engines import Engine, checkpoint
+from trimtab.engines import Engine, checkpoint, default_model
 from trimtab.errors import StudyError, UsageError
 from trimtab.export import shell
 from trimtab.export.order import Order
-from trimtab.export.target import ExportTarget
+from trimtab.export.target import ExportOptions, ExportTarget, require_same_platform
 from trimtab.facts import situation
 from trimtab.host_settings import plan as hosting
 from trimtab.host_settings import plan as wanted
@@ -26,7 +27,7 @@ from trimtab.linter.report import FindingFilter, report_on
 from trimtab.model import Candidate, Fact, Plan, Scope, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import compile_plan, delivery_plan
-from trimtab.profiles.profile import EngineId, ProfileRecord
+from trimtab.profiles.profile import EngineId, ProfileRecord, platform_of, read_trusted_profile
 from trimtab.server.environment import reaches_engine
 
 _PROGRAM = "/usr/local/bin/vllm"
@@ -202,3 +203,31 @@ def _profile(
         seed=0,
         command=f"trimtab export --preset {name}",
     )
+
+
+DEPLOYMENTS: Final = ("docker", "compose", "kubernetes", "dockerfile", "systemd")
+"""Formats that put a server into service."""
+
+
+def profile_order(
+    path: Path, options: ExportOptions, formats: Iterable[str], model: str | None
+) -> Order:
+    """Return the order of a profile's file.
+
+    Raises:
+        UsageError: chip or image are of another platform than the one that it was measured on, or
+            a deployment would serve the built-in model, which ``model`` does not name.
+        StudyError: the file is no profile, or another user could have written it.
+    """
+    profile = read_trusted_profile(path)
+    if model not in (None, profile.model):
+        raise UsageError(f"{path} was measured with {profile.model}: leave --model {model} out")
+    toy = Path(profile.model).name == default_model.NAME and model is None
+    if toy and (deployed := next((one for one in formats if one in DEPLOYMENTS), "")):
+        raise UsageError(
+            f"{path} was measured with trimtab's built-in model, whose weights are random, so "
+            f"{deployed} would deploy a toy: tune your own model, or name it with --model"
+        )
+    measured = platform_of(profile)
+    require_same_platform(options.chip, options.image, measured, f"the profile {profile.name}")
+    return Order(profile, path, chip=options.chip)

@@ -20,8 +20,7 @@ from types import MappingProxyType
 from trimtab.errors import HostError
 from trimtab.host import Host
 from trimtab.host_resources.base import ResourceKind, Service
-from trimtab.host_resources.files import File, Folder, Link
-from trimtab.host_resources.kernel import KernelFile, SwapResource
+from trimtab.host_resources.files import File, Folder, KernelFile, Link, SwapResource
 from trimtab.host_resources.limits import LABELS, ProcessLimit, SessionLimit
 
 __all__ = [

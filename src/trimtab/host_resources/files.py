@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from trimtab.errors import HostError
+from trimtab.facts.memory import parse_swaps
+from trimtab.facts.parsing import format_cpu_list, parse_cpu_list, selected_word
 from trimtab.host import LIMIT, Host, draft_path
 
 _THERE = "there"
@@ -81,3 +83,73 @@ class Folder(_Made):
         """See `Kind.restore`."""
         if before is None:
             host.remove(name)
+
+
+_CPU_LIST = "/smp_affinity_list"
+
+
+class KernelFile:
+    """A kernel setting. It is never absent: a file that is missing cannot be read."""
+
+    def read(self, host: Host, name: str) -> str | None:
+        """See `Kind.read`."""
+        return host.read(name)
+
+    def write(self, host: Host, name: str, text: str) -> None:
+        """See `Kind.write`."""
+        host.write(name, text)
+
+    def restore(self, host: Host, name: str, before: str | None) -> None:
+        """See `Kind.restore`. A file that offers a choice takes only the chosen word."""
+        text = before or ""
+        is_choice = selected_word(text) != text.strip()
+        host.write(name, selected_word(text) if is_choice else text)
+
+    def tidy(self, host: Host, name: str) -> None:
+        """See `Kind.tidy`: a kernel setting has nothing beside it."""
+
+    def canonical(self, name: str, text: str) -> str:
+        """See `Kind.canonical`: the chosen word, single blanks, CPU lists in ranges."""
+        plain = " ".join(selected_word(text).split())
+        if name.endswith(_CPU_LIST):
+            try:
+                return format_cpu_list(parse_cpu_list(plain))
+            except ValueError:
+                return plain
+        return plain
+
+
+OFF = "off"
+_PATIENCE = 1800.0
+"""Seconds for swapoff: it reads everything that is swapped out back into memory."""
+
+
+class SwapResource:
+    """One device or file. A negative priority is the kernel's own choice, and means "any"."""
+
+    def read(self, host: Host, name: str) -> str | None:
+        """See `Kind.read`."""
+        for area in parse_swaps(host.read("/proc/swaps")):
+            if area.name == name:
+                return f"on {area.priority}"
+        return OFF
+
+    def write(self, host: Host, name: str, text: str) -> None:
+        """See `Kind.write`."""
+        if text == OFF:
+            host.run(["swapoff", name], _PATIENCE)
+            return
+        priority = text.removeprefix("on").strip()
+        chosen = ["--priority", priority] if priority and not priority.startswith("-") else []
+        host.run(["swapon", *chosen, name], _PATIENCE)
+
+    def restore(self, host: Host, name: str, before: str | None) -> None:
+        """See `Kind.restore`."""
+        self.write(host, name, before or OFF)
+
+    def tidy(self, host: Host, name: str) -> None:
+        """See `Kind.tidy`: a swap area has nothing beside it."""
+
+    def canonical(self, name: str, text: str) -> str:
+        """See `Kind.canonical`."""
+        return "on" if text.startswith("on -") else text

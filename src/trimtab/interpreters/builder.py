@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
@@ -19,11 +20,129 @@ from pathlib import Path
 from trimtab.environments import installer
 from trimtab.environments.installer import Run, Say
 from trimtab.errors import EngineError, InterpreterError, UsageError
-from trimtab.interpreters import failures, source, store, toolchain
+from trimtab.interpreters import failures, source, store
 from trimtab.interpreters.options import BuildOptions, check_name, check_version, minor_version
 from trimtab.interpreters.store import Record
 from trimtab.interpreters.training import Training
 from trimtab.processes.recovery import reap_leftovers
+
+_OLDEST = 16
+"""LLVM 15.0.6 crashes on ``-update-debug-sections``, which CPython asks for (tried on 3.13.5)."""
+
+_PROBE_SECONDS = 60.0
+_ADVICE = (
+    "install a newer BOLT and put its programs first on PATH (apt-get install bolt-19, then "
+    "PATH=/usr/lib/llvm-19/bin:$PATH; or dnf install llvm-bolt), or leave --bolt out"
+)
+
+
+def require_bolt(run: Run) -> None:
+    """Make sure that BOLT's programs are there, and not too old.
+
+    Raises:
+        InterpreterError: they are not.
+    """
+    absent = [one for one in ("llvm-bolt", "merge-fdata") if shutil.which(one) is None]
+    if absent:
+        raise InterpreterError(
+            f"--bolt needs {' and '.join(absent)} on PATH, and there is none: {_ADVICE}"
+        )
+    _, told = run(["llvm-bolt", "--version"], _PROBE_SECONDS)
+    found = re.search(r"LLVM version (\d+)\.\S*", told)
+    if found is not None and int(found[1]) < _OLDEST:
+        raise InterpreterError(
+            f"--bolt needs BOLT of LLVM {_OLDEST} or later, but llvm-bolt is of "
+            f"{found[0].removeprefix('LLVM version ')}: {_ADVICE}"
+        )
+
+
+def check_bolt(run: Run, tree: Path) -> None:
+    """Make sure that BOLT can order functions as a configured source will ask.
+
+    Raises:
+        InterpreterError: it does not know the algorithm (``cdsort`` since CPython 3.13).
+    """
+    makefile = (tree / "Makefile").read_text(encoding="utf-8", errors="replace")
+    asked = re.search(r"-reorder-functions=(\S+)", makefile)
+    _, told = run(["llvm-bolt", "--help-hidden"], _PROBE_SECONDS)
+    if asked is not None and not re.search(rf"^\s*={re.escape(asked[1])}\s", told, re.MULTILINE):
+        raise InterpreterError(
+            f"this CPython asks BOLT for -reorder-functions={asked[1]}, which the llvm-bolt on "
+            f"PATH does not know: {_ADVICE}"
+        )
+
+
+PROBE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing to have: ``what`` in words, and the packages of apt and dnf that bring it."""
+
+    what: str
+    apt: str
+    dnf: str
+
+
+HEADERS: dict[str, Need] = {
+    "openssl/ssl.h": Need("OpenSSL's headers (ssl)", "libssl-dev", "openssl-devel"),
+    "zlib.h": Need("zlib's headers (zlib)", "zlib1g-dev", "zlib-devel"),
+    "ffi.h": Need("libffi's headers (ctypes)", "libffi-dev", "libffi-devel"),
+    "bzlib.h": Need("bzip2's headers (bz2)", "libbz2-dev", "bzip2-devel"),
+    "lzma.h": Need("liblzma's headers (lzma)", "liblzma-dev", "xz-devel"),
+    "sqlite3.h": Need("SQLite's headers (sqlite3)", "libsqlite3-dev", "sqlite-devel"),
+}
+MODULES = ("ssl", "zlib", "ctypes", "bz2", "lzma", "sqlite3", "hashlib", "pyexpat", "ensurepip")
+"""What the finished interpreter must be able to import."""
+
+_COMPILER = Need("a C compiler", "gcc", "gcc")
+_HEADERS_OF_C = Need("the C library's headers", "libc6-dev", "glibc-devel")
+_MAKE = Need("make", "make", "make")
+
+
+def compiler() -> str | None:
+    """Return the C compiler that ``configure`` will take: $CC, gcc or cc."""
+    asked = os.environ.get("CC", "").split()
+    found = (shutil.which(one) for one in (*asked[:1], "gcc", "cc", "clang"))
+    return next((one for one in found if one), None)
+
+
+def check_needs(run: Run) -> None:
+    """Make sure that everything is there.
+
+    Raises:
+        InterpreterError: something is missing; all of it is named, with its packages.
+    """
+    program = compiler()
+    missing = [] if shutil.which("make") else [_MAKE]
+    if program is None:
+        missing.insert(0, _COMPILER)
+    elif not _compiles(run, program, ("stdio.h",)):
+        missing.append(_HEADERS_OF_C)
+    elif not _compiles(run, program, HEADERS):
+        missing += [
+            need for header, need in HEADERS.items() if not _compiles(run, program, (header,))
+        ]
+    if missing:
+        raise InterpreterError(sentence(missing))
+
+
+def sentence(missing: Iterable[Need]) -> str:
+    """Return what is missing, and the commands that install it."""
+    needs = list(missing)
+    return (
+        f"building Python needs {', '.join(one.what for one in needs)}: "
+        f"apt-get install {' '.join(one.apt for one in needs)}, "
+        f"or dnf install {' '.join(one.dnf for one in needs)}"
+    )
+
+
+def _compiles(run: Run, program: str, headers: Iterable[str]) -> bool:
+    """Whether a source that includes the headers passes the preprocessor."""
+    lines = "".join(f"#include <{header}>\\n" for header in headers)
+    command = f"printf '{lines}' | '{program}' -E -x c - > /dev/null"
+    return run(["sh", "-c", command], PROBE_SECONDS)[0] == 0
+
 
 NEEDED_BYTES = 2 * 1000**3
 """Source, objects of two passes, the stage: 1.2 GB are used by 3.11 with PGO and LTO."""
@@ -34,7 +153,7 @@ INSTALL_SECONDS = 1800.0
 _PATIENCE = 4 * 3600.0
 _PROOF = (
     "import {modules}, sys; print('.'.join(map(str, sys.version_info[:3])), sys.base_prefix)"
-).format(modules=", ".join(toolchain.MODULES))
+).format(modules=", ".join(MODULES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +270,8 @@ def _clear(work: Path) -> None:
 def _build(wanted: BuildRequest, site: Site) -> Record:
     site.say("[1/6] looking for compiler and headers")
     if wanted.options.bolt:
-        toolchain.require_bolt(site.run)
-    toolchain.check_needs(site.run)
+        require_bolt(site.run)
+    check_needs(site.run)
     site.say("[2/6] getting the source")
     found = source.obtain(wanted.source, wanted.sha256, site.work / "got", site.run, site.say)
     version = source.unpack(found, site.tree)
@@ -167,7 +286,7 @@ def _build(wanted: BuildRequest, site: Site) -> Record:
     arguments = wanted.options.configure(home)
     site.do("[3/6] configuring", ["./configure", *arguments], CONFIGURE_SECONDS)
     if wanted.options.bolt:
-        toolchain.check_bolt(site.run, site.tree)
+        check_bolt(site.run, site.tree)
     _make(wanted, site)
     staged = _stage(site, home)
     site.say("[6/6] proving that it runs")
@@ -279,7 +398,7 @@ def _sync(folder: Path) -> None:
 
 
 def _compiler(run: Run) -> str:
-    program = toolchain.compiler()
+    program = compiler()
     if program is None:
         return ""
     code, output = run([program, "--version"], 30.0)

@@ -15,8 +15,7 @@ from typing import Final
 import httptools
 
 from trimtab.http_client.address import Address, parse
-from trimtab.http_client.framing import HEAD_BYTES, Framing
-from trimtab.http_client.loopback import HttpReply, head, refusal
+from trimtab.http_client.loopback import HEAD_BYTES, Framing, HttpReply, head, refusal
 from trimtab.load import transport
 from trimtab.load.sse import Piece, describe_error
 from trimtab.model import Request

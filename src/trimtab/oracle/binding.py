@@ -12,7 +12,7 @@ from pathlib import Path
 from trimtab import facts
 from trimtab.emulator.machine import EmulatedMachine
 from trimtab.errors import EngineError, HostError, UsageError
-from trimtab.facts import npu_smi
+from trimtab.facts import ascend
 from trimtab.facts.parsing import format_cpu_list
 from trimtab.host import Host
 from trimtab.oracle.executor import CheckRequest, Zygote
@@ -98,10 +98,10 @@ def chips(listing: str, mapping: str) -> list[tuple[int, int]]:
     ``listing`` is the output of ``npu-smi info``, ``mapping`` that of ``npu-smi info -m``, which
     some versions do not have.
     """
-    logical = npu_smi.parse_mapping(mapping)
+    logical = ascend.parse_mapping(mapping)
     if logical:
         return sorted(logical, key=logical.__getitem__)
-    return [(npu.card, npu.chip) for npu in npu_smi.parse_list(listing)]
+    return [(npu.card, npu.chip) for npu in ascend.parse_list(listing)]
 
 
 def busy_listing(listing: str, working: Collection[tuple[int, int]]) -> str:

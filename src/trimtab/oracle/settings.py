@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from trimtab.catalog import CATALOG
-from trimtab.emulator import chips
+from trimtab.emulator import machine
 from trimtab.emulator.machine import EmulatedMachine
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
@@ -231,7 +231,7 @@ class OracleTarget:
     @property
     def played(self) -> str:
         """The chip to play: the one that is told, or the stand-in's usual one in its place."""
-        return self.chip if self.chip in chips.CHIPS else EmulatedMachine().chip
+        return self.chip if self.chip in machine.CHIPS else EmulatedMachine().chip
 
     def asked(self, reply: OracleReply, through: str = "") -> str:
         """Return what was asked: "torch_npu 2.13.0, chip 910B3", and what of it is not as wanted.
@@ -272,6 +272,6 @@ def _chip(series: str, models: Iterable[str]) -> str:
     usual = CHIPS.get(series)
     if usual is None:
         return series
-    build = chips.CHIPS[usual].build
-    own = (one for one in models if one in chips.CHIPS and chips.CHIPS[one].build == build)
+    build = machine.CHIPS[usual].build
+    own = (one for one in models if one in machine.CHIPS and machine.CHIPS[one].build == build)
     return next(own, usual)

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.catalog.torch_npu_versions import torch_npu as asked_versions
-from trimtab.emulator import build, chips, environments
+from trimtab.emulator import build, environments, machine
 from trimtab.emulator.machine import EmulatedMachine
 from trimtab.engines import default_model
 from trimtab.environments import managed_environment
@@ -88,9 +88,9 @@ def chip(name: str) -> str:
     Raises:
         UsageError: it is neither.
     """
-    known = {**{one: one for one in chips.CHIPS}, **CHIPS}
+    known = {**{one: one for one in machine.CHIPS}, **CHIPS}
     if name not in known:
-        names = ", ".join(dict.fromkeys((*CHIPS, *chips.CHIPS)))
+        names = ", ".join(dict.fromkeys((*CHIPS, *machine.CHIPS)))
         raise UsageError(f"--chip must be one of {names}, but is {name!r}")
     return known[name]
 
