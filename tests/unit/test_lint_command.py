@@ -146,11 +146,11 @@ def test_sarif_names_rules_by_index(script: Path) -> None:
 def test_sarif_leads_to_each_rules_place_in_the_docs(
     script: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trimtab.linter.output import sarif
+    from trimtab.linter import output
 
     page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
     for address in ("", "https://docs.example/trimtab"):
-        monkeypatch.setattr(sarif, "documentation", lambda address=address: address)
+        monkeypatch.setattr(output, "documentation", lambda address=address: address)
         log = json.loads(run(str(script), "--format", "sarif")[1])
         (rule,) = log["runs"][0]["tool"]["driver"]["rules"]
         assert rule["help"]["text"].startswith(f"See docs/rules.md#{rule['id']}")
@@ -162,13 +162,13 @@ def test_sarif_leads_to_each_rules_place_in_the_docs(
 def test_the_docs_address_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     from email.message import Message
 
-    from trimtab.linter.output import sarif
+    from trimtab.linter import output
 
     told = Message()
     told["Project-URL"] = "Source, https://code.example/trimtab"
     told["Project-URL"] = "Documentation, https://docs.example/trimtab/"
     monkeypatch.setattr("importlib.metadata.metadata", lambda name: told)
-    assert sarif.documentation.__wrapped__() == "https://docs.example/trimtab"
+    assert output.documentation.__wrapped__() == "https://docs.example/trimtab"
 
 
 def test_what_cannot_be_read_is_no_clean_bill(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.linter.output.text import Style, render
+from trimtab.linter.output import Style, render
 from trimtab.linter.report import Report
 from trimtab.model.document import Place
 from trimtab.model.finding import Finding, Problem, Severity

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from trimtab.linter.output.data import as_data
+from trimtab.linter.output import as_data
 from trimtab.linter.report import Report
 from trimtab.model.finding import Finding
 

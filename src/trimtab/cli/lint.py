@@ -17,10 +17,7 @@ from trimtab.cli.oracle_findings import OracleOption, file_findings
 from trimtab.errors import UsageError
 from trimtab.formatting import styled_text
 from trimtab.linter import fix, fix_trial, launch_files, parse_context
-from trimtab.linter.output import text
-from trimtab.linter.output.data import as_data
-from trimtab.linter.output.github import as_annotations
-from trimtab.linter.output.sarif import as_sarif
+from trimtab.linter.output import Style, as_annotations, as_data, as_sarif, render
 from trimtab.linter.report import FindingFilter, Report, report_on
 from trimtab.model.document import Document
 from trimtab.model.finding import Finding, Severity
@@ -117,8 +114,8 @@ def _print(report: Report, output: str, *, everything: bool) -> None:
     if output == "text":
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         width = _width()
-        style = text.Style(colour, width, everything or terminal.is_verbose())
-        typer.echo(styled_text(text.render(report, style)), nl=False)
+        style = Style(colour, width, everything or terminal.is_verbose())
+        typer.echo(styled_text(render(report, style)), nl=False)
     elif output == "json":
         terminal.print_json(as_data(report))
     elif output == "sarif":

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-from trimtab.linter.readers import effects
-from trimtab.linter.readers.document_builder import DocumentBuilder
+from trimtab.linter.readers import changes
 from trimtab.linter.readers.shell_session import ShellSession
-from trimtab.linter.readers.source import SourceText
+from trimtab.linter.readers.source import DocumentBuilder, SourceText
 from trimtab.model.document import Document, Oddity, Origin, Setting
 
 
@@ -49,6 +48,6 @@ def read_env(source: SourceText) -> Document:
 def read_sysctl(source: SourceText) -> Document:
     """Return what a file of ``/etc/sysctl.d`` says."""
     scribe = DocumentBuilder()
-    scribe.host += effects.sysctl_lines(source.text, source.place(1))
+    scribe.host += changes.sysctl_lines(source.text, source.place(1))
     ShellSession(source, scribe, inside=False).finish()
     return scribe.document(source, "sysctl")

@@ -3,17 +3,74 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.linter.readers import effects, embedded_texts
-from trimtab.linter.readers.document_builder import DocumentBuilder
+from trimtab.linter.readers import scripts
 from trimtab.linter.readers.launch import ShellWord, printed_text, program, unwrap
-from trimtab.linter.readers.source import with_place
-from trimtab.model.document import Oddity, Origin, Place, Redirect
+from trimtab.linter.readers.source import DocumentBuilder, with_place
+from trimtab.model.document import Oddity, Origin, Place, Redirect, Setting
 
 if TYPE_CHECKING:
     from trimtab.linter.readers.shell_session import ShellSession
+
+
+_STARTUP = re.compile(r"(?:.*/)?\.(?:bashrc|bash_profile|profile|zshrc)|/etc/profile(?:\.d/.*)?")
+_KERNEL = re.compile(r"/(?:sys|proc/sys)/\S+")
+_PAIR = re.compile(r"([A-Za-z][\w./-]*)\s*=\s*(\S[^#]*)")
+
+
+def is_startup_file(path: str) -> bool:
+    """Whether only interactive or login shells read the file."""
+    return bool(_STARTUP.fullmatch(path.strip("\"'")))
+
+
+def is_sysctl_file(path: str) -> bool:
+    """Whether sysctl reads the file at every boot."""
+    return path == "/etc/sysctl.conf" or bool(re.fullmatch(r"/(?:etc|run)/sysctl\.d/.*", path))
+
+
+def kernel_path(key: str) -> str:
+    """Return the file of a sysctl key; slashes and dots may both separate (sysctl(8))."""
+    return "/proc/sys/" + (key if "/" in key else key.replace(".", "/"))
+
+
+def sysctl_pairs(words: Sequence[ShellWord]) -> Iterator[Setting]:
+    """Yield the settings of a ``sysctl`` command: every ``key=value``, with or without ``-w``."""
+    for word in words[1:]:
+        key, equals, value = word.text.partition("=")
+        if equals and not key.startswith("-"):
+            yield Setting(
+                kernel_path(key.strip()), value.strip(), word.place, Origin.HOST, word.literal
+            )
+
+
+def sysctl_lines(text: str, place: Place) -> Iterator[Setting]:
+    """Yield the settings of a sysctl file's text that stands at ``place`` (its first line)."""
+    for index, line in enumerate(text.splitlines()):
+        match = _PAIR.match(line.strip().removeprefix("-"))
+        if match and not line.lstrip().startswith(("#", ";")):
+            at = replace(place, line=place.line + index, column=1, end_column=0, text=line)
+            yield Setting(kernel_path(match[1]), match[2].strip(), at, Origin.BOOT)
+
+
+def kernel_writes(
+    words: Sequence[ShellWord], redirects: Sequence[Redirect], said: str | None
+) -> Iterator[Setting]:
+    """Yield what a command writes into files of the kernel.
+
+    ``said`` is the text that it writes: of echo itself, or what comes through a pipe into tee.
+    """
+    if said is None or not words:
+        return
+    targets = [(one.target, words[0].place) for one in redirects if ">" in one.operator]
+    if words[0].text.rpartition("/")[2] == "tee":
+        targets += [(one.text, one.place) for one in words[1:] if not one.text.startswith("-")]
+    for target, place in targets:
+        if _KERNEL.fullmatch(target):
+            yield Setting(target, said.strip(), place, Origin.HOST)
+
 
 DEEPEST: Final = 8
 """How many texts may stand in one another."""
@@ -35,14 +92,14 @@ def follow(
     if name in {"echo", "printf"}:
         said = printed_text(bare, None) or " ".join(one.text for one in bare[1:])
     if name == "sysctl":
-        session.scribe.host += effects.sysctl_pairs(bare)
+        session.scribe.host += sysctl_pairs(bare)
     elif name == "set":
         _switches(session, [one.text for one in bare[1:]])
     elif stdin is not None and _reads_manifests(bare):
-        embedded_texts.read_in(session.scribe, "x.yaml", session.fed(stdin, bare[0].place))
+        scripts.read_in(session.scribe, "x.yaml", session.fed(stdin, bare[0].place))
     elif name in {"source", "."} and len(bare) > 1:
         _sourced(session, bare[1].text)
-    session.scribe.host += effects.kernel_writes(bare, redirects, said if literal else None)
+    session.scribe.host += kernel_writes(bare, redirects, said if literal else None)
     targets = [one.target for one in redirects if ">" in one.operator]
     if name == "tee":
         targets += [one.text for one in bare[1:] if not one.text.startswith("-")]
@@ -75,11 +132,11 @@ def _written(session: ShellSession, target: str, said: str | None, place: Place)
     """Follow a text that is written into a file which shells or sysctl read later."""
     if said is None:
         return
-    if effects.is_sysctl_file(target):
+    if is_sysctl_file(target):
         fed = session.heredoc is not None and session.heredoc[0] == said
         at = session.heredoc[1] if fed and session.heredoc is not None else place
-        session.scribe.host += effects.sysctl_lines(said, at)
-    elif effects.is_startup_file(target) and session.nested < DEEPEST:
+        session.scribe.host += sysctl_lines(said, at)
+    elif is_startup_file(target) and session.nested < DEEPEST:
         from trimtab.linter.readers.shell import walk_text
 
         inner = type(session)(
@@ -88,8 +145,8 @@ def _written(session: ShellSession, target: str, said: str | None, place: Place)
         walk_text(inner, with_place(said, place))
         session.scribe.settings += inner.scribe.settings
         session.scribe.lost(Oddity.INTERACTIVE_ONLY, inner.variables.exported().values())
-    elif kind := embedded_texts.name_for(target):
-        embedded_texts.read_in(session.scribe, kind, session.fed(said, place))
+    elif kind := scripts.name_for(target):
+        scripts.read_in(session.scribe, kind, session.fed(said, place))
     else:
         session.scripts.put(target, session.fed(said, place))
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from trimtab.linter.readers import entry_point as entries
 from trimtab.linter.readers import yaml_nodes as nodes
-from trimtab.linter.readers.document_builder import DocumentBuilder
 from trimtab.linter.readers.launch import ShellWord, assignment, program
 from trimtab.linter.readers.scripts import SHELLS
 from trimtab.linter.readers.shell_session import ShellSession
-from trimtab.linter.readers.source import SourceText
+from trimtab.linter.readers.source import DocumentBuilder, SourceText
 from trimtab.linter.readers.yaml_commands import comments, run, words
 from trimtab.model.document import Container, Document, Notice, Oddity, Origin, Setting
 

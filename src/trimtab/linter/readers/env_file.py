@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.linter.readers.document_builder import DocumentBuilder
-from trimtab.linter.readers.source import SourceText
+from trimtab.linter.readers.source import DocumentBuilder, SourceText
 from trimtab.model.document import Document, Launch, Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:

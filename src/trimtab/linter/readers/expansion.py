@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from trimtab.linter.readers.launch import ShellWord
+from trimtab.linter.readers.source import SourceText
+from trimtab.model.document import Notice, Oddity, Origin, Setting
 
 if TYPE_CHECKING:
     from tree_sitter import Node
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
 
 _LONGEST: Final = 20_000
 
@@ -149,3 +157,86 @@ def _alternate(name: str, said: str, lookup: Lookup) -> Iterator[ExpandedText]:
             known = lookup(part.strip("${}")) if part.startswith("$") else ExpandedText(part)
             value = value.plus(ExpandedText(part, literal=False) if known is None else known)
         yield ExpandedText(value.value, literal=False)  # it may not be there
+
+
+def flaw(written: str, words: Sequence[str]) -> str:
+    """Return what the shell made of JSON that is ``written``; "" where it is whole or none."""
+    first = words[0] if words else ""
+    text = first.partition("=")[2] if first.startswith("--") else first
+    if not text.startswith(("{", "[")) or _is_json(text):
+        return ""
+    if len(words) > 1 and written.startswith("$"):
+        return f"the shell splits {written} at its blanks, so the option gets {text!r} alone"
+    value = written.partition("=")[2] if written.startswith("--") else written
+    whole = re.fullmatch(
+        r'"[^"]*"', value
+    )  # one pair of quotes around all of it takes nothing off
+    if '"' in value and '"' not in text and not whole:
+        return f"the shell takes the quotes off this JSON: the server gets {text}"
+    return ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def notices(words: Sequence[ShellWord]) -> list[Notice]:
+    """Return notes of the words of a server that are JSON no more."""
+    found = []
+    for index, one in enumerate(words):
+        if one.flaw:
+            own = one.text.startswith("--")
+            name = (one if own or not index else words[index - 1]).text.partition("=")[0]
+            setting = Setting(name, one.text, one.place, Origin.ARGUMENT, literal=False)
+            found.append(Notice(Oddity.QUOTES_LOST, setting, said=one.flaw))
+    return found
+
+
+def words_of_node(
+    source: SourceText, node: Node, texts: Sequence[ExpandedText]
+) -> list[ShellWord]:
+    """Return the words that a word in a text becomes."""
+    place = source.of_node(node)
+    broken = flaw(text_of(node), [one.value for one in texts])
+    words = [ShellWord(one.value, place, one.literal and not broken) for one in texts]
+    if not words:
+        return []
+    script = _in_lines(source, node, words[0].text) if len(words) == 1 else None
+    return [replace(words[0], flaw=broken, source=script), *words[1:]]
+
+
+def words_behind(node: Node) -> list[Node]:
+    """Return the words of a command that stand behind its redirections."""
+    found = []
+    for one in node.children_by_field_name("redirect"):
+        found += one.children_by_field_name("argument")
+        inner = (*one.children_by_field_name("redirect"), one)
+        for made_of in inner:
+            if made_of.type == "file_redirect":
+                found += made_of.children_by_field_name("destination")[1:]
+    return found
+
+
+def _in_lines(source: SourceText, node: Node, value: str) -> SourceText | None:
+    """Return a quoted word of several lines as a text in their places; ``None`` for any other.
+
+    ``value`` is what the shell makes of it.
+    """
+    written = text_of(node)
+    if "\n" not in written or node.type not in {"raw_string", "string"} or source.fixed:
+        return None
+    inner = written[1:-1]
+    if node.type == "string":
+        plain = re.sub(r'\\([$`"\\])', r"\1", inner)
+        if plain.replace("\\\n", "") == value:
+            inner = plain  # a continuation stays one
+        elif inner.count("\n") == value.count("\n"):
+            inner = value
+        else:
+            return None
+    place = source.of_node(node)
+    return SourceText(source.file, "\n" * node.start_point[0] + " " * place.column + inner)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from trimtab.linter.readers.source import SourceText
+
 if TYPE_CHECKING:
     from tree_sitter import Language, Node, Tree
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
 
 _MASK: Final = bytes(range(128)) + b"." * 128
 """Bytes of characters that are not ASCII, as a character that is a part of any word."""
@@ -58,3 +64,16 @@ def first_error(node: Node) -> int:
     # What stands before a construct without an end is in the error too: its keyword tells where.
     opened = next((one for one in node.children if not one.is_named and one.type.strip()), node)
     return opened.start_point[0] + 1
+
+
+def body_source(source: SourceText, redirect: Node, body: Node) -> SourceText:
+    """Return the body alone, each line where it stands.
+
+    Where the end mark is not quoted, the shell makes one backslash of two at the end of a line.
+    """
+    end, column = body.end_point
+    kept = source.only(body.start_point.row + 1, end + (1 if column else 0))
+    mark = next((one for one in redirect.named_children if one.type == "heredoc_start"), None)
+    if mark is None or re.search(rb"[\"'\\]", mark.text or b""):
+        return kept
+    return replace(kept, text=re.sub(r"\\\\(?=\r?\n)", r" \\", kept.text))

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from trimtab.linter.readers import config_maps, kserve, manifests
+from trimtab.linter.readers import manifests
 from trimtab.linter.readers import yaml_nodes as nodes
-from trimtab.linter.readers.config_maps import Maps
-from trimtab.linter.readers.document_builder import DocumentBuilder
 from trimtab.linter.readers.entry_point import starts_server
 from trimtab.linter.readers.launch import ShellWord, is_server
 from trimtab.linter.readers.shell_session import ShellSession
-from trimtab.linter.readers.source import SourceText
+from trimtab.linter.readers.source import DocumentBuilder, SourceText
 from trimtab.linter.readers.yaml_commands import comments, run, words
 from trimtab.model.document import (
     Container,
@@ -29,6 +27,163 @@ from trimtab.model.document import (
 
 if TYPE_CHECKING:
     from yaml import Node
+if TYPE_CHECKING:
+    from yaml import Node
+if TYPE_CHECKING:
+    from yaml import Node
+
+
+_IMAGES: Final = {"huggingface": "kserve/huggingfaceserver", "vllm": ""}
+"""Format of a model → the image that serves it; that of a runtime for vLLM is its own."""
+
+_OWN: Final = re.compile(
+    r"--(model[_-](name|id|dir|revision)|tokenizer[_-]revision|backend|task|dtype|max[_-]length"
+    r"|(http|grpc)[_-]port|workers|(enable|disable|return)_\w+|tensor_input_names)"
+)
+"""Options that the server for Hugging Face's models reads itself."""
+
+
+def runtimes(roots: Sequence[Node]) -> dict[str, str]:
+    """Return the image of each serving runtime that a file defines, by the runtime's name."""
+    found = {}
+    for root in roots:
+        if nodes.scalar(nodes.get(root, "kind")) in {"ServingRuntime", "ClusterServingRuntime"}:
+            name = nodes.scalar(nodes.get(root, "metadata", "name")) or ""
+            for one in nodes.items(nodes.get(root, "spec", "containers"))[:1]:
+                found[name] = nodes.scalar(nodes.get(one, "image")) or ""
+    return found
+
+
+def follow(
+    source: SourceText, scribe: DocumentBuilder, model: Node, images: Mapping[str, str]
+) -> None:
+    """Follow what starts with a model's arguments, where its format or runtime is vLLM's.
+
+    ``images``: those of the runtimes that the same file defines.
+    """
+    arguments = [nodes.word(source, one) for one in nodes.items(nodes.get(model, "args"))]
+    at = nodes.place(source, model)
+    kind = _kind(model)
+    other = any("backend=huggingface" in one.text for one in arguments)
+    if kind not in _IMAGES or other:
+        why = "the model's args are not read: its ServingRuntime says what starts with them"
+        scribe.unread.append((at, why))
+        return
+    memory = Setting("--shm-size", "2Gi", at, Origin.CONTAINER)  # the runtimes mount it
+    image = images.get(nodes.scalar(nodes.get(model, "runtime")) or "", _IMAGES[kind])
+    container = Container(image, (memory,), at)
+    session = ShellSession(source, scribe, True, Origin.CONTAINER, container=container)
+    env = [
+        nodes.variable(source, name, key, nodes.get(one, "value"), Origin.CONTAINER)
+        for one in nodes.items(nodes.get(model, "env"))
+        if (key := nodes.get(one, "name")) is not None and (name := nodes.scalar(key))
+    ]
+    scribe.settings += env
+    session.variables.give(tuple(env))
+    given = _without_own(arguments) if kind == "huggingface" else arguments
+    named = any(re.fullmatch(r"--model(=.*)?", one.text) for one in given)
+    session.start([*_serve(at)[: 2 if named else 3], *given], given[0].place if given else at)
+
+
+def _kind(model: Node) -> str:
+    """Return "vllm" or "huggingface", as the runtime's name tells, or else the format's."""
+    runtime = (nodes.scalar(nodes.get(model, "runtime")) or "").lower()
+    named = next((one for one in _IMAGES if one in runtime), runtime)
+    return named or (nodes.scalar(nodes.get(model, "modelFormat", "name")) or "").lower()
+
+
+def _serve(at: Place) -> list[ShellWord]:
+    return [ShellWord("vllm", at), ShellWord("serve", at), ShellWord("/mnt/models", at)]
+
+
+def _without_own(arguments: list[ShellWord]) -> list[ShellWord]:
+    found, own = [], False
+    for one in arguments:
+        name, equals, _ = one.text.partition("=")
+        if name.startswith("--"):
+            own = _OWN.fullmatch(name) is not None
+            drop = own
+            own = own and not equals
+        else:
+            drop, own = own, False
+        if not drop:
+            found.append(one)
+    return found
+
+
+Maps: TypeAlias = Mapping[str, tuple[Setting, ...]]
+"""Name of a ConfigMap → the variables that it gives."""
+
+
+def read(source: SourceText, scribe: DocumentBuilder, roots: Sequence[Node]) -> Maps:
+    """Follow the scripts in the ConfigMaps of a file, and return the variables of each map."""
+    from trimtab.linter.readers.shell import walk_text
+
+    found: dict[str, tuple[Setting, ...]] = {}
+    for root in roots:
+        kind = nodes.scalar(nodes.get(root, "kind"))
+        data = nodes.get(root, "data")
+        name = nodes.scalar(nodes.get(root, "metadata", "name")) or ""
+        if kind == "Kustomization":
+            _generated(source, scribe, root, found)
+        if kind != "ConfigMap" or data is None:
+            continue
+        found[name] = tuple(
+            nodes.variable(source, key, at, value, Origin.CONTAINER)
+            for key, at, value in nodes.entries(data)
+            if re.fullmatch(r"[A-Za-z_]\w*", key)
+        )
+        for key, _, value in nodes.entries(data):
+            script = nodes.word(source, value)
+            if script.source is not None and (key.endswith(".sh") or _is_script(script.text)):
+                session = ShellSession(source, scribe, True)
+                walk_text(session, script.source)
+                session.finish()
+    return found
+
+
+def _is_script(text: str) -> bool:
+    return bool(re.match(r"#!.*\b(?:ba|da|z|k|a)?sh\b", text))
+
+
+def _generated(
+    source: SourceText, scribe: DocumentBuilder, root: Node, found: dict[str, tuple[Setting, ...]]
+) -> None:
+    """Read the variables that a Kustomization writes out, as whatever gets them will."""
+    from trimtab.linter.readers.launch import assignment
+
+    for made in nodes.items(nodes.get(root, "configMapGenerator")):
+        words: list[ShellWord] = [
+            nodes.word(source, one) for one in nodes.items(nodes.get(made, "literals"))
+        ]
+        env = tuple(assignment(one, Origin.CONTAINER) for one in words if "=" in one.text)
+        found[nodes.scalar(nodes.get(made, "name")) or ""] = env
+        session = ShellSession(source, scribe, True, Origin.CONTAINER)
+        scribe.settings += env
+        session.variables.give(env)
+        session.implied()
+
+
+def container_variables(session: ShellSession, container: Node, maps: Maps) -> list[Setting]:
+    """Return what a container takes from maps of its file; from elsewhere is named as unknown."""
+    env: list[Setting] = []
+    unknown = False
+    for one in nodes.items(nodes.get(container, "envFrom")):
+        name = nodes.scalar(nodes.get(one, "configMapRef", "name"))
+        prefix = nodes.scalar(nodes.get(one, "prefix"))
+        if name in maps and not prefix:
+            env += maps[name or ""]
+        else:
+            unknown = True
+    node = nodes.get(container, "envFrom")
+    if unknown and node is not None:
+        session.doubt(
+            session.source,
+            "lint does not know what envFrom sets",
+            nodes.place(session.source, node),
+        )
+    return env
+
 
 _SHARED: Final = "/dev/shm"  # noqa: S108  where shared memory is mounted
 _NOWHERE: Final = Place("", 0)
@@ -44,12 +199,12 @@ def read_kubernetes(source: SourceText, roots: Sequence[Node]) -> Document:
     """Return what the manifests of a file say."""
     scribe = DocumentBuilder()
     linked = set()
-    maps = config_maps.read(source, scribe, roots)
+    maps = read(source, scribe, roots)
     for root in roots:
         llm = nodes.scalar(nodes.get(root, "kind")) == "LLMInferenceService"
         model = nodes.get(root, "spec", "predictor", "model")
         if model is not None and nodes.items(nodes.get(model, "args")):
-            kserve.follow(source, scribe, model, kserve.runtimes(roots))
+            follow(source, scribe, model, runtimes(roots))
         for pod in _pods(root):
             before = len(scribe.launches)
             shared = list(_of_pod(source, pod))
@@ -114,7 +269,7 @@ def _container(
         )
         scribe.unread.append((nodes.place(source, image), why))
     session = ShellSession(source, scribe, True, Origin.CONTAINER, container=container)
-    env = [*config_maps.container_variables(session, node, maps), *_environment(source, node)]
+    env = [*container_variables(session, node, maps), *_environment(source, node)]
     scribe.settings += env
     session.variables.give(tuple(env))
     known = {one.name: one.value for one in env if one.literal}

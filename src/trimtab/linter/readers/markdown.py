@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.linter.readers import embedded_texts
-from trimtab.linter.readers.document_builder import DocumentBuilder
+from trimtab.linter.readers import scripts
 from trimtab.linter.readers.shell import walk_text
 from trimtab.linter.readers.shell_session import ShellSession
-from trimtab.linter.readers.source import SourceText
+from trimtab.linter.readers.source import DocumentBuilder, SourceText
 from trimtab.model.document import Document, Mention, Place
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ def _other(block: SourceText, scribe: DocumentBuilder, language: str) -> None:
     name = {"dockerfile": "Dockerfile", "docker": "Dockerfile", "ini": "x.service"}.get(
         language, {"systemd": "x.service", "dotenv": ".env"}.get(language, "x.yaml")
     )
-    embedded_texts.read_in(scribe, name, block)
+    scripts.read_in(scribe, name, block)
 
 
 def _mentions(source: SourceText, token: Token, kind: str) -> Iterator[Mention]:

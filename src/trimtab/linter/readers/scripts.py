@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
+from trimtab.errors import UsageError
 from trimtab.linter.readers.launch import ShellWord
-from trimtab.linter.readers.source import SourceText
+from trimtab.linter.readers.source import DocumentBuilder, SourceText
 
 SHELLS: Final = frozenset({"bash", "sh", "dash", "zsh", "ash"})
 
@@ -60,3 +62,40 @@ def file_of(words: Sequence[ShellWord]) -> str | None:
     """Return the script that a shell is given as a file; ``None`` when it reads its input."""
     rest = [one.text for one in words[1:] if not one.text.startswith("-")]
     return rest[0] if rest and "-s" not in [one.text for one in words] else None
+
+
+_FILES: Final = (
+    (re.compile(r"\.ya?ml$"), "x.yaml"),
+    (re.compile(r"\.(?:service|container)$|\.service\.d/[^/]+\.conf$"), "x.service"),
+    (re.compile(r"(?:^|/)(?:Docker|Container)file[\w.-]*$"), "Dockerfile"),
+)
+
+
+def name_for(path: str) -> str:
+    """Return a name of the format in which a written file is read; "" for a script or a text."""
+    plain = path.strip("\"'")
+    return next((name for pattern, name in _FILES if pattern.search(plain)), "")
+
+
+def read_in(scribe: DocumentBuilder, name: str, block: SourceText) -> None:
+    """Read a text of another format into what is found; one that cannot be read is noted."""
+    from trimtab.linter import readers
+
+    try:
+        found = readers.read_as(name, block)
+    except UsageError as error:
+        if re.search(r"vllm", block.text):
+            at = next((i for i, line in enumerate(block.lines, 1) if line.strip()), 1)
+            said = " ".join(str(error).split())
+            scribe.unread.append(
+                (block.place(at), f"the text that begins here is not read: {said}")
+            )
+        return
+    scribe.settings += found.settings
+    scribe.commands += found.commands
+    scribe.host += found.host
+    scribe.launches += found.launches
+    scribe.containers += found.containers
+    scribe.notices += found.notices
+    scribe.unread += found.unread
+    scribe.env_files += found.env_files

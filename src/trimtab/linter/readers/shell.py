@@ -12,14 +12,19 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from trimtab.linter.readers import heredocs
-from trimtab.linter.readers.document_builder import DocumentBuilder
-from trimtab.linter.readers.expansion import ExpandedText, expand, text_of, words
+from trimtab.linter.readers import grammar
+from trimtab.linter.readers.expansion import (
+    ExpandedText,
+    expand,
+    text_of,
+    words,
+    words_behind,
+    words_of_node,
+)
 from trimtab.linter.readers.grammar import first_error, parse
 from trimtab.linter.readers.launch import ShellWord, printed_text
 from trimtab.linter.readers.shell_session import ShellSession
-from trimtab.linter.readers.shell_words import words_behind, words_of_node
-from trimtab.linter.readers.source import SourceText
+from trimtab.linter.readers.source import DocumentBuilder, SourceText
 from trimtab.model.document import Document, Notice, Oddity, Redirect, Setting
 
 if TYPE_CHECKING:
@@ -246,7 +251,7 @@ class _Walk:
             for name in re.findall(r"\$\{?([A-Za-z_]\w*)", text):  # the shell reads them here
                 self.session.variables.lookup(name)
             if body is not None:
-                kept = heredocs.body_source(self.source, node, body)
+                kept = grammar.body_source(self.source, node, body)
                 self.session.heredoc = text, self.source.of_node(body), kept
             return more, text
         if node.type == "herestring_redirect":

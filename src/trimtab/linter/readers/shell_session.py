@@ -8,9 +8,8 @@ from dataclasses import InitVar, dataclass, field
 from typing import Final
 
 from trimtab.catalog.rules.scene import is_engine_script
-from trimtab.linter.readers import changes, entry_point, env_file, json_words, launchers, scripts
+from trimtab.linter.readers import changes, entry_point, env_file, expansion, launchers, scripts
 from trimtab.linter.readers import container as containers
-from trimtab.linter.readers.document_builder import DocumentBuilder
 from trimtab.linter.readers.launch import (
     ShellWord,
     UnwrappedCommand,
@@ -21,7 +20,7 @@ from trimtab.linter.readers.launch import (
     unwrap,
 )
 from trimtab.linter.readers.scripts import Scripts
-from trimtab.linter.readers.source import SourceText, with_place
+from trimtab.linter.readers.source import DocumentBuilder, SourceText, with_place
 from trimtab.linter.readers.variables import Variables
 from trimtab.model.document import (
     Command,
@@ -253,7 +252,7 @@ class ShellSession:
     def _launch(self, bare: UnwrappedCommand, env: dict[str, Setting], place: Place) -> None:
         server = is_server(bare.words)
         engine = is_engine_script([one.text for one in bare.words])
-        self.scribe.notices += json_words.notices(bare.words) if server else ()
+        self.scribe.notices += expansion.notices(bare.words) if server else ()
         self.scribe.launches.append(
             Launch(
                 argv=tuple(one.text for one in bare.words),

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from trimtab.linter.readers.document_builder import DocumentBuilder
 from trimtab.linter.readers.expansion import ExpandedText
+from trimtab.linter.readers.source import DocumentBuilder
 from trimtab.model.document import Oddity, Origin, Place, Setting
 
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from trimtab.linter.readers import entry_point as entries
 from trimtab.linter.readers import yaml_nodes as nodes
-from trimtab.linter.readers.document_builder import DocumentBuilder
 from trimtab.linter.readers.launch import ShellWord
 from trimtab.linter.readers.shell_session import ShellSession
-from trimtab.linter.readers.source import SourceText
+from trimtab.linter.readers.source import DocumentBuilder, SourceText
 from trimtab.model.document import Container, Notice, Oddity, Origin, Place, Setting
 
 if TYPE_CHECKING:
