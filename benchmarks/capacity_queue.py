@@ -18,8 +18,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.load.runner import LoadResult
-from trimtab.load.start_marks import GiveUp
+from trimtab.load.runner import GiveUp, LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.measurement import capacity
 from trimtab.metrics.table import parse_slo

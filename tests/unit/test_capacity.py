@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from trimtab.cli import capacity as render
 from trimtab.errors import UsageError
 from trimtab.load.presets import PRESETS
-from trimtab.load.runner import LoadResult
-from trimtab.load.start_marks import GiveUp
+from trimtab.load.runner import GiveUp, LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.measurement.capacity import (
     LENGTH,

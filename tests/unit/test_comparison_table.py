@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.cli import measurement_tables, terminal
-from trimtab.measurement.comparison_table import (
+from trimtab.measurement.results import (
     ENOUGH_DF,
     WIDEST,
     informative_interval,

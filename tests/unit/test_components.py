@@ -14,8 +14,8 @@ from tests.unit.simulated import machine_of
 from trimtab import search
 from trimtab.errors import UsageError
 from trimtab.load.workload import with_windows
+from trimtab.measurement import blocks
 from trimtab.measurement import blocks as measure
-from trimtab.measurement import precision
 from trimtab.model import (
     BASELINE,
     Budget,
@@ -236,15 +236,15 @@ def test_what_pairs_can_find() -> None:
     rng = np.random.default_rng(1)
     hits = sum(look(rng.normal(found, 0.02, 12), 0.0, 12).low > 0 for _ in range(500))  # type: ignore[operator, arg-type]
     assert 0.72 < hits / 500 < 0.88
-    assert "12 pairs find a difference of" in precision.comparison_forecast(0.05, 12)
+    assert "12 pairs find a difference of" in blocks.comparison_forecast(0.05, 12)
     spread = VarianceComponents(0.02, 0.01, 6, 12, 3.0, 60.0, 10.0, 2)
-    told = list(precision.noise_sentences({"noise": {
+    told = list(blocks.noise_sentences({"noise": {
         name: getattr(spread, name) for name in VarianceComponents.__dataclass_fields__
     }, "detectable_effect": 0.03, "most_pairs": 12}))  # fmt: skip
     assert "--windows 2" in told[0]
     assert "12 pairs find a difference of 3.0 % (80 % power" in told[1]
-    assert list(precision.noise_sentences({"noise": None})) == []
-    assert precision.detectable_effect([0.1], 12) is None
+    assert list(blocks.noise_sentences({"noise": None})) == []
+    assert blocks.detectable_effect([0.1], 12) is None
 
 
 def test_a_share_is_a_percentage_or_a_number() -> None:

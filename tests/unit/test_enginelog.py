@@ -1,6 +1,6 @@
 """The lines of a log that a reader is shown."""
 
-from trimtab.server import log as enginelog
+from trimtab.server import launcher as enginelog
 
 PREFIX = "(EngineCore pid=42) ERROR 11-22 21:19:20 [core.py:1] "
 

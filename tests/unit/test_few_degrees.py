@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tests.unit.show_samples import STUDY
 from trimtab.formatting import NO_INTERVAL
-from trimtab.measurement.comparison_table import informative_interval
+from trimtab.measurement.results import informative_interval
 from trimtab.model import Comparison, Effect
 from trimtab.report import Study, rows
 from trimtab.report.html import render

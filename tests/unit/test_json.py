@@ -110,9 +110,9 @@ def test_the_evidence_of_a_server(tmp_path: Path) -> None:
     path = written(replace(PROFILE, answers=(), risks={}, plan=plan), tmp_path)
     words = ["doctor", "--pid", str(os.getpid()), "--profile", str(path), "--json"]
     PAGE["doctor --profile"].require(json.loads(CliRunner().invoke(app, words).stdout))
-    from trimtab.run import messages
+    from trimtab.run import comparability
 
-    PAGE["run --json FILE"].require(messages.as_data("proven", plan, (), ()))
+    PAGE["run --json FILE"].require(comparability.as_data("proven", plan, (), ()))
 
 
 def test_a_python_on_record(capsys: pytest.CaptureFixture[str]) -> None:

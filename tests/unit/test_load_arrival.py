@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
 
-from trimtab.load.arrival import Arrival, instants
+from trimtab.load.workload import Arrival, instants
 
 
 def gaps(arrival: Arrival, count: int = 20_000) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -10,8 +10,8 @@ import pytest
 
 from trimtab.engines import checkpoint
 from trimtab.errors import UsageError
-from trimtab.load import files
-from trimtab.load.context_length import longest_request, requested_context, require_context
+from trimtab.load import transport
+from trimtab.load.preflight import longest_request, requested_context, require_context
 from trimtab.load.requests import build_requests
 from trimtab.load.workload import Workload, load_workload, validate_workload
 
@@ -114,19 +114,19 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Limits:
 
 def test_the_soft_limit_is_raised_to_what_the_load_needs(limits: Limits) -> None:
     asked = workload(arrival={"concurrency": 100})
-    files.require_files(asked)
-    assert limits[-1] == (files.required_files(asked), 20_000)
-    files.require_files(asked)
+    transport.require_files(asked)
+    assert limits[-1] == (transport.required_files(asked), 20_000)
+    transport.require_files(asked)
     assert len(limits) == 2, "it is enough now"
 
 
 def test_a_hard_limit_that_is_too_low_is_refused_with_the_number(limits: Limits) -> None:
     limits.append((64, 300))
     with pytest.raises(UsageError, match=r"100 streams needs 356 open files.*ulimit -n 356"):
-        files.require_files(workload(arrival={"concurrency": 100}))
+        transport.require_files(workload(arrival={"concurrency": 100}))
 
 
 def test_an_open_loop_takes_what_it_can_get(limits: Limits) -> None:
     limits.append((64, 300))
-    files.require_files(workload(arrival={"rate": 10.0}, window_requests=1000))
+    transport.require_files(workload(arrival={"rate": 10.0}, window_requests=1000))
     assert limits[-1] == (300, 300)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.answering import answer, serving
 from trimtab.errors import EndpointMissingError
-from trimtab.load.endpoint import require_completions
+from trimtab.load.preflight import require_completions
 from trimtab.load.workload import load_workload
 
 TOKEN = b'data: {"choices":[{"text":"a","finish_reason":null}]}\n\n'

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from trimtab.load import guards
+from trimtab.load.driver import client_cpu, host_cpu, parse_stat
 from trimtab.load.guards import HostCpu, Readings, interference, shares, void_reasons
-from trimtab.load.readings import client_cpu, host_cpu, parse_stat
 from trimtab.model import Request, RequestRecord
 
 QUIET = Readings(0.0, 0.0, HostCpu(0.0, 0.0, 0.0))

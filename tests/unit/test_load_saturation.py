@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from tests.unit.scripted import scripted
-from trimtab.load import saturation
+from trimtab.load import guards
 from trimtab.load.driver import LoadRun
-from trimtab.load.runner import run_load
-from trimtab.load.saturation import over_saturation
-from trimtab.load.start_marks import marks_of
+from trimtab.load.guards import over_saturation
+from trimtab.load.runner import marks_of, run_load
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import RequestRecord
 
@@ -64,7 +63,7 @@ def _last_count(sentence: str) -> int:
 
 
 def test_few_requests_are_not_judged() -> None:
-    assert judged(queue(9.0, saturation.FEWEST - 1, 1, 1)) == ""
+    assert judged(queue(9.0, guards.FEWEST - 1, 1, 1)) == ""
 
 
 def crowd(**changes: object) -> Workload:
@@ -77,7 +76,7 @@ def crowd(**changes: object) -> Workload:
 def test_a_load_of_too_many_is_marked() -> None:
     records = queue(2.0, 200, 4, 1)
     asked = crowd(windows=1)
-    assert marks_of(LoadRun(), asked, records, ())[saturation.MARK].startswith("over-saturated")
+    assert marks_of(LoadRun(), asked, records, ())[guards.MARK].startswith("over-saturated")
     assert marks_of(LoadRun(), crowd(arrival={"concurrency": 4}), records, ()) == {}
     ramp = crowd(arrival={"rate": 1.0, "ramp_to": 9.0})
     assert marks_of(LoadRun(), ramp, records, ()) == {}, "a ramp is to rise"
@@ -86,13 +85,13 @@ def test_a_load_of_too_many_is_marked() -> None:
 def test_it_ends_early_where_that_is_hopeless(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saturation, "over_saturation", lambda *_: "over-saturated: it is")
+    monkeypatch.setattr(guards, "over_saturation", lambda *_: "over-saturated: it is")
     # the server falls silent, so that the load cannot end by itself before anybody looks
     asked = crowd(windows=1, request_deadline=60.0)
     with scripted(tmp_path, {"faults": {"hang_after": 60}}) as server:
         load = run_load(server.url, "scripted-model", asked, 7, vocab=1000, give_up=lambda _: True)
     assert load.failed == ""
-    assert load.marks[saturation.MARK] == "over-saturated: it is"
+    assert load.marks[guards.MARK] == "over-saturated: it is"
     assert load.windows == ()
     assert 16 <= len(load.records) <= 60, "it looks from an eighth of the measured requests on"
 

@@ -11,10 +11,9 @@ import pytest
 from tests.unit.test_capacity import Formula
 from trimtab.cli import terminal
 from trimtab.errors import StudyError
-from trimtab.load.runner import LoadResult
-from trimtab.load.start_marks import GiveUp
+from trimtab.load.runner import GiveUp, LoadResult
 from trimtab.load.workload import Workload
-from trimtab.measurement import blocks, capacity_run, precision, runs
+from trimtab.measurement import blocks, capacity_run, runs
 from trimtab.measurement.capacity import VERIFIED
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
 from trimtab.study.executors.load import Drive
@@ -128,21 +127,21 @@ def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
 
 
 def test_what_is_to_be_expected_is_told_beforehand() -> None:
-    assert precision.interval_forecast(0.05, 4, 16) == (
+    assert blocks.interval_forecast(0.05, 4, 16) == (
         "4 starts of up to 16 windows: expect an interval of -7.6 % to +8.3 %, assuming 5.0 % "
         "between starts (--noise says otherwise)"
     )
-    assert precision.interval_forecast(0.05, 1, 1) == (
+    assert blocks.interval_forecast(0.05, 1, 1) == (
         "1 start of up to 1 window: no interval, which takes --starts 4 or more"
     )
-    assert "5 starts of windows as the noise asks: expect" in precision.interval_forecast(
+    assert "5 starts of windows as the noise asks: expect" in blocks.interval_forecast(
         0.02, 5, None
     )
-    assert precision.bound_forecast(0.05, 4, 200) == (
+    assert blocks.bound_forecast(0.05, 4, 200) == (
         "4 starts with probes of 200 requests: expect a bound 5.7 % below the estimate, assuming "
         "5.0 % between starts (--noise says otherwise)"
     )
-    assert "no bound, which takes --starts 4" in precision.bound_forecast(0.05, 1, 200)
+    assert "no bound, which takes --starts 4" in blocks.bound_forecast(0.05, 1, 200)
 
 
 class Unlucky:

@@ -29,8 +29,8 @@ from trimtab.oracle.audit.table import BARE, SERVED
 from trimtab.oracle.effective_values import are_equivalent, effective_value
 from trimtab.oracle.executor import check_run
 from trimtab.oracle.judge import VendorSoftware, judge
-from trimtab.oracle.messages import LONGEST, is_same_message, new_warnings, one_line
 from trimtab.oracle.model import (
+    LONGEST,
     SIZES,
     CheckFailure,
     CheckRun,
@@ -40,6 +40,9 @@ from trimtab.oracle.model import (
     OracleSetting,
     SettingReply,
     SkippedSetting,
+    is_same_message,
+    new_warnings,
+    one_line,
 )
 
 PRINTED = (

@@ -39,9 +39,9 @@ from trimtab.model import (
 from trimtab.model.finding import Severity
 from trimtab.profiles.profile import ProfileRecord
 from trimtab.redaction import redact_plan, redact_settings
-from trimtab.run import messages, state, target, verification
-from trimtab.run.sd_notify import VARIABLE, Notifier
+from trimtab.run import comparability, state, target, verification
 from trimtab.run.supervisor import reap
+from trimtab.run.verification import VARIABLE, Notifier
 
 MODEL = "scripted-model"
 ENGINE = Scripted()
@@ -162,7 +162,7 @@ def test_a_program_must_be_there() -> None:
 @example(Settings(("/v",), env=(("XTOKEN", ""),)))
 def test_the_shell_line_reads_back_word_by_word(settings: Settings) -> None:
     preload = ":".join(settings.preload)
-    words = shlex.split(messages.shell_line(settings, ("--port", "1"), preload))
+    words = shlex.split(comparability.shell_line(settings, ("--port", "1"), preload))
     argv = words[len(words) - len(settings.argv) - 2 :]
     shown = redact_settings(settings)  # a secret stands as its variable
     assert argv == [*shown.argv, "--port", "1"]
@@ -178,7 +178,7 @@ def test_the_shell_line_runs_as_the_server_would_and_hides_secrets() -> None:
     )
     argv = (sys.executable, "-c", script, "$HOME 'x'", "--api-key", "s3cr3t")
     settings = Settings(argv, env=(("A", "a b"),), unset=("B",), affinity=(0,))
-    line = messages.shell_line(settings, (), "")
+    line = comparability.shell_line(settings, (), "")
     assert "s3cr3t" not in line
     done = subprocess.run(
         ["sh", "-c", line],
@@ -198,20 +198,22 @@ def test_evidence_is_one_line_each_and_the_refuted_last() -> None:
         Evidence(no, CheckOutcome.NO, "a", "the report"),
         Evidence(yes, CheckOutcome.YES, "a\nb", "the report"),
     ]
-    assert list(messages.evidence_lines(evidence)) == [
+    assert list(comparability.evidence_lines(evidence)) == [
         "yes (effect) dtype: config dtype: a b [the report]",
         "NO (effect) dtype: config dtype: a, expected b [the report]",
     ]
     plan = Plan((), Settings(("x",)))
-    assert messages.verdict("it", plan, evidence).startswith("it is NOT in effect: 1 of 2 checks")
-    assert "nothing to verify" in messages.verdict("it", plan, [])
+    assert comparability.verdict("it", plan, evidence).startswith(
+        "it is NOT in effect: 1 of 2 checks"
+    )
+    assert "nothing to verify" in comparability.verdict("it", plan, [])
 
 
 def test_scripts_get_no_secret() -> None:
     check = Check(CheckKind.ENVIRON, "HF_TOKEN", "s3cr3t")
     plan = Plan((), Settings(("x",), env=(("HF_TOKEN", "s3cr3t"),)), (), (check,))
     evidence = [Evidence(check, CheckOutcome.NO, "HF_TOKEN not set", "environ")]
-    data = messages.as_data("it", plan, [], evidence)
+    data = comparability.as_data("it", plan, [], evidence)
     assert "s3cr3t" not in json.dumps(data)
     assert data["in_effect"] is False
 

@@ -31,7 +31,7 @@ from trimtab.host import LocalHost
 from trimtab.linter.context import parse_context
 from trimtab.model.finding import Finding, Severity
 from trimtab.profiles.profile import read_profile
-from trimtab.run import messages as told
+from trimtab.run import comparability as told
 from trimtab.server.live_server import LiveServer
 from trimtab.verification.checks import refutations, verify
 

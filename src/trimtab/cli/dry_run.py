@@ -10,7 +10,7 @@ from trimtab.cli import terminal
 from trimtab.cli.terminal import say
 from trimtab.errors import UsageError
 from trimtab.load.workload import load_workload
-from trimtab.measurement import precision
+from trimtab.measurement import blocks
 from trimtab.measurement.blocks import MeasurementTarget
 from trimtab.measurement.remote_server import RemoteServer
 from trimtab.measurement.runs import announce, announce_pair
@@ -31,7 +31,7 @@ def planned_bench(
         return _live(url, options)
     session, one = open_target(target, options, say, install=False)
     windows = None if options.windows == AUTO else session.workload.windows
-    expects = precision.interval_forecast(session.noise, count, windows)
+    expects = blocks.interval_forecast(session.noise, count, windows)
     return _planned(session, _announced(session), [one], (count, count), expects)
 
 
@@ -51,7 +51,7 @@ def planned_compare(
         measured,
         [first, second],
         made,
-        precision.comparison_forecast(session.noise, pairs),
+        blocks.comparison_forecast(session.noise, pairs),
     )
 
 
@@ -65,7 +65,7 @@ def planned_capacity(
     if url is not None:
         return _live(url, options)
     session, one = open_target(target, options, say, install=False)
-    expects = precision.bound_forecast(session.noise, count, requests)
+    expects = blocks.bound_forecast(session.noise, count, requests)
     found = _planned(
         session,
         _announced(session),

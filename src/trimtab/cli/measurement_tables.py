@@ -9,7 +9,7 @@ from rich.table import Table
 
 from trimtab import formatting
 from trimtab.cli import terminal
-from trimtab.measurement import comparison_table, precision
+from trimtab.measurement import blocks, results
 
 _FEW = "too few starts"
 _VERBS = {
@@ -34,7 +34,7 @@ def show(found: Mapping[str, Any]) -> None:
         for reason in dict.fromkeys(one["reason"] for one in rows if one.get("reason")):
             console.print(f"no interval from {reason}")
     console.print()
-    for line in precision.noise_sentences(found, verbose=terminal.is_verbose()):
+    for line in blocks.noise_sentences(found, verbose=terminal.is_verbose()):
         console.print(line)
     for note in found["notes"]:
         console.print(f"note: {note}")
@@ -43,7 +43,7 @@ def show(found: Mapping[str, Any]) -> None:
 def _answer(found: Mapping[str, Any]) -> str:
     """Return the answer of a comparison in one sentence."""
     verb = _VERBS.get(found["answer"], "is not proven to differ from")
-    ends = comparison_table.informative_interval(found["low"], found["high"], found["pairs"])
+    ends = results.informative_interval(found["low"], found["high"], found["pairs"])
     ratio = _ratio(found["ratio"], ends)
     pairs = formatting.count(found["pairs"], "pair")
     margin = found["margin"]
@@ -69,7 +69,7 @@ def _compared(found: Mapping[str, Any]) -> Table:
         own = one["metric"] == found["metric"]
         low, high = (found["low"], found["high"]) if own else (one["low"], one["high"])
         ratio = found["ratio"] if own else one["ratio"]
-        ends = comparison_table.informative_interval(low, high, one["pairs"])
+        ends = results.informative_interval(low, high, one["pairs"])
         table.add_row(
             one["metric"],
             formatting.number(one["a"]),
@@ -94,19 +94,17 @@ def _listed(
     """Return the rows to print, in order of importance; the metric that decides comes first."""
     by_name = {one["metric"]: one for one in rows}
     decides = found.get("metric")
-    names = sorted(comparison_table.sort_metrics(by_name), key=lambda name: name != decides)
+    names = sorted(results.sort_metrics(by_name), key=lambda name: name != decides)
     every = terminal.is_verbose()
     return [
-        by_name[name]
-        for name in names
-        if every or name == decides or comparison_table.is_main_metric(name)
+        by_name[name] for name in names if every or name == decides or results.is_main_metric(name)
     ]
 
 
 def _bounds(one: Mapping[str, Any]) -> str:
     if one["starts"] == 1:
         return "one start"
-    ends = comparison_table.informative_interval(one["low"], one["high"], one["starts"])
+    ends = results.informative_interval(one["low"], one["high"], one["starts"])
     if ends is None:
         return _FEW
     return f"{formatting.number(ends[0])} to {formatting.number(ends[1])}"

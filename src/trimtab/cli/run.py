@@ -14,11 +14,10 @@ from trimtab.errors import RunRefusedError, UsageError
 from trimtab.formatting import plain_text
 from trimtab.model.finding import Severity
 from trimtab.profiles.profile import read_trusted_profile
-from trimtab.run import messages, state, supervisor, verification
+from trimtab.run import comparability, state, supervisor, verification
 from trimtab.run import target as wanted
-from trimtab.run.sd_notify import Notifier
 from trimtab.run.target import RunTarget
-from trimtab.run.verification import EvidenceSink, report_evidence
+from trimtab.run.verification import EvidenceSink, Notifier, report_evidence
 from trimtab.verification.checks import refutations
 
 _HELP = """Start a command under a profile, verify that the profile is in effect, and keep serving.
@@ -149,7 +148,7 @@ def _judge(wanted: RunTarget, *, force: bool) -> list[str]:
     for note in wanted.notes:
         say(note)
     for one in wanted.differences:
-        say(messages.difference(one, forced=force))
+        say(comparability.difference(one, forced=force))
     refusing = [one.rule for one in wanted.differences if one.severity is Severity.ERROR]
     return [] if force else refusing
 
@@ -167,7 +166,7 @@ def _show(wanted: RunTarget, *, allow_host: bool) -> None:
     for write in wanted.plan.writes if allow_host else ():
         say(f"would write {write.text} to {write.path}, and restore it at the end")
     preload = wanted.environment.get("LD_PRELOAD", "")
-    typer.echo(messages.shell_line(wanted.plan.settings, wanted.listen, preload))
+    typer.echo(comparability.shell_line(wanted.plan.settings, wanted.listen, preload))
 
 
 def _verify(wanted: RunTarget, pid: int | None, log: Path | None, as_json: Path | None) -> None:

@@ -4,20 +4,56 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import resource
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from time import perf_counter
 from typing import Final
 
 from trimtab.load.client import Client
 from trimtab.load.connection import Exchange, LoadTarget
-from trimtab.load.guards import Readings
-from trimtab.load.readings import HostReader, client_cpu
+from trimtab.load.guards import HostCpu, Readings
 from trimtab.load.steady_state import WarmUp
 from trimtab.load.workload import Workload
 from trimtab.model import Request
+
+
+def client_cpu() -> float:
+    """Return the CPU seconds that this process has used."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def parse_stat(text: str, ticks: float) -> HostCpu | None:
+    """Parse the first line of ``/proc/stat`` (man 5 proc_stat); ``ticks`` a second.
+
+    Returns ``None`` if the line is not what it should be. Guest time is part of user time, and
+    waiting for I/O is idle time.
+    """
+    words = text.partition("\n")[0].split()
+    if len(words) < 9 or words[0] != "cpu" or not all(word.isdecimal() for word in words[1:]):
+        return None
+    user, nice, system, idle, iowait, irq, softirq, steal = (int(w) / ticks for w in words[1:9])
+    busy = user + nice + system + irq + softirq
+    return HostCpu(busy, steal, busy + steal + idle + iowait)
+
+
+def host_cpu(path: Path = Path("/proc/stat")) -> HostCpu | None:
+    """Return the machine's CPU seconds, or ``None`` where the kernel does not tell."""
+    try:
+        text = path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    return parse_stat(text, os.sysconf("SC_CLK_TCK"))
+
+
+HostReader = Callable[[], HostCpu | None]
+"""What :func:`host_cpu` is; tests give their own."""
+
 
 _LOOK_SECONDS: Final = 0.25
 _FEWEST_FAILURES: Final = 4

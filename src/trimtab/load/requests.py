@@ -8,11 +8,10 @@ from itertools import islice
 from numpy.random import Generator, SeedSequence, default_rng
 
 from trimtab.errors import WorkloadError
-from trimtab.load.arrival import instants
 from trimtab.load.lengths import draw
 from trimtab.load.prompts import Tokenize, pick
 from trimtab.load.trace import BLOCK, TraceRequest
-from trimtab.load.workload import Workload, file_prompts, trace_requests
+from trimtab.load.workload import Workload, file_prompts, instants, trace_requests
 from trimtab.model import Request
 
 _DISTINCT = 8  # leading tokens that no two prompts share, no more than a small cache block

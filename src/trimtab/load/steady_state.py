@@ -27,7 +27,7 @@ from typing import Final
 from trimtab.load.connection import Exchange
 from trimtab.load.workload import SHORTEST_WARMUP, Workload
 from trimtab.model import Request, RequestRecord
-from trimtab.stats.trend import trend
+from trimtab.stats.effects import trend
 
 MARK: Final = "no-steady-state"
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import select
 import selectors
 import socket
@@ -26,7 +27,9 @@ from contextlib import ExitStack
 from time import monotonic, perf_counter, time
 from typing import Any, Final, Protocol, TypeAlias
 
+from trimtab.errors import UsageError
 from trimtab.http_client.address import Address
+from trimtab.load.workload import Workload
 
 _LARGEST: Final = 1023
 """The highest descriptor that select(2) takes."""
@@ -378,3 +381,41 @@ async def connect(places: Sequence[Place], receiver: Receiver, at: Address) -> B
             unless_wired.pop_all()
             return wired
     raise trouble
+
+
+_OWN: Final = 256
+"""Files beside the streams: what is read of a tree of processes, ledgers, pipes, libraries."""
+
+_OPEN_LOOP: Final = 4096
+"""Streams that an open loop may have at once: it opens one for each request that waits."""
+
+
+def required_files(workload: Workload) -> int:
+    """Return how many files a load may have open at once.
+
+    A closed loop has as many streams as it names. In an open loop every request of the load may
+    be on its way at once, should the server stand still.
+    """
+    streams = workload.concurrency or min(workload.requests, _OPEN_LOOP)
+    return streams + _OWN
+
+
+def require_files(workload: Workload) -> None:
+    """Raise the soft limit of open files to what a load may need.
+
+    Raises:
+        UsageError: the hard limit is below what the load needs at least.
+    """
+    wanted = required_files(workload)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if bound < wanted and workload.concurrency is not None:
+        raise UsageError(
+            f"a load of {workload.concurrency} streams needs {wanted} open files, but this "
+            f"process may have {hard}: type 'ulimit -n {wanted}' first (as root if it refuses), "
+            "or lower the workload's arrival.concurrency"
+        )
+    if bound > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (bound, hard))

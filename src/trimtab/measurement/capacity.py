@@ -14,8 +14,7 @@ from statistics import median
 from typing import Any, Final, Protocol
 
 from trimtab.errors import UsageError, WorkloadError
-from trimtab.load.runner import LoadResult
-from trimtab.load.start_marks import GiveUp
+from trimtab.load.runner import GiveUp, LoadResult
 from trimtab.load.workload import Workload, validate_workload
 from trimtab.metrics.slo import Latency, Slo
 from trimtab.metrics.table import LATENCIES, geometric_mean, percentile

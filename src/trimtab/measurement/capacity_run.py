@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trimtab.errors import LoadFailedError
 from trimtab.load.workload import load_workload
-from trimtab.measurement import blocks, capacity, precision
+from trimtab.measurement import blocks, capacity
 from trimtab.measurement.remote_server import RemoteServer
 from trimtab.measurement.results import CapacityProbe, CapacityResult
 from trimtab.measurement.runs import announce, open_measurement, require_place
@@ -40,7 +40,7 @@ def measure_capacity(
     asked = capacity.CapacityQuestion(parse_slo(options.slo), session.workload, requests)
     question = blocks.question(session, (one,), kind="capacity", requests=requests)
     with open_measurement(question, folder, capacity.NAME, reporter, resume=resume) as place:
-        reporter.say(precision.bound_forecast(session.noise, count, requests))
+        reporter.say(blocks.bound_forecast(session.noise, count, requests))
         search = partial(run_plan, drive=capacity.search_drive(asked))
         made = blocks.Measurement(session, (one,), *place, trial=search).until(
             lambda starts: _with(starts, capacity.NAME) >= count, count

@@ -13,11 +13,9 @@ from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.http_client import loopback
 from trimtab.http_client.address import insecure_url as unchecked
 from trimtab.http_client.address import parse, proxy_remark
-from trimtab.load.context_length import require_context
-from trimtab.load.endpoint import require_completions
 from trimtab.load.isolation import drain, incarnation
-from trimtab.load.runner import LoadResult, run_guarded, run_load
-from trimtab.load.start_marks import GiveUp
+from trimtab.load.preflight import require_completions, require_context
+from trimtab.load.runner import GiveUp, LoadResult, run_guarded, run_load
 from trimtab.load.workload import Workload, load_workload
 from trimtab.measurement import blocks
 from trimtab.measurement.results import BenchResult

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trimtab.errors import UsageError
-from trimtab.measurement import blocks, comparison_table, precision
+from trimtab.measurement import blocks, results
 from trimtab.measurement.results import BenchResult, CompareResult
 from trimtab.measurement.targets import open_pair, open_target
 from trimtab.metrics.wall_time import time_breakdown
@@ -77,7 +77,7 @@ def measure_starts(
         resume=resume,
         allow_host=options.allow_host,
     ) as place:
-        reporter.say(precision.interval_forecast(session.noise, count, windows))
+        reporter.say(blocks.interval_forecast(session.noise, count, windows))
         starts = blocks.Measurement(session, (one,), *place).until(
             lambda made: len(blocks.starts_of_target(made, 0)) >= count, count
         )
@@ -126,7 +126,7 @@ def measure_pairs(
     with open_measurement(
         asked, folder, metric, reporter, resume=resume, allow_host=options.allow_host
     ) as place:
-        reporter.say(precision.comparison_forecast(session.noise, pairs))
+        reporter.say(blocks.comparison_forecast(session.noise, pairs))
         starts = blocks.Measurement(session, (first, second), *place).until(
             lambda made: blocks.is_decided(made, metric, within, pairs), 2 * pairs, at_most=True
         )
@@ -158,11 +158,11 @@ def _compared(
         pairs=look.pairs,
         most_pairs=pairs,
         margin=margin,
-        detectable_effect=precision.detectable_effect(blocks.differences(starts, metric), pairs),
+        detectable_effect=blocks.detectable_effect(blocks.differences(starts, metric), pairs),
         noise=blocks.variance_components(starts, metric),
         starts=len(starts),
         metrics=tables,
-        table=tuple(comparison_table.table(starts)),
+        table=tuple(results.table(starts)),
         notes=(
             *blocks.repeat_notes(starts),
             *_absent(starts, metric),

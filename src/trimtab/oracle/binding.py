@@ -16,8 +16,7 @@ from trimtab.facts import ascend
 from trimtab.facts.parsing import format_cpu_list
 from trimtab.host import Host
 from trimtab.oracle.executor import CheckRequest, Zygote
-from trimtab.oracle.messages import one_line
-from trimtab.oracle.model import VLLM_ASCEND
+from trimtab.oracle.model import VLLM_ASCEND, one_line
 from trimtab.oracle.vendor import environment
 
 _COMMANDS = (("npu-smi", "info", "-m"), ("npu-smi", "info"), ("npu-smi", "info", "-t", "topo"))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from trimtab.catalog import CATALOG
 from trimtab.oracle.effective_values import effective_value
-from trimtab.oracle.messages import is_same_message, new_warnings, one_line
 from trimtab.oracle.model import (
     SIZES,
     STAGES,
@@ -17,6 +16,9 @@ from trimtab.oracle.model import (
     Handling,
     OracleSetting,
     SettingReply,
+    is_same_message,
+    new_warnings,
+    one_line,
 )
 
 _ELSEWHERE = re.compile(r"(?:HCCL|ASCEND|ACL|CANN|GE|ATB|LCCL|LCAL|HCCN|RANK_TABLE)_")

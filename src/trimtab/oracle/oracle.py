@@ -22,7 +22,7 @@ from trimtab.oracle import LABEL, judge, settings, vendor
 from trimtab.oracle import effective_values as allocator
 from trimtab.oracle import vendor as environment
 from trimtab.oracle.effective_values import effective_value
-from trimtab.oracle.messages import one_line
+from trimtab.oracle.executor import DEADLINE, CheckRuns, Setup
 from trimtab.oracle.model import (
     ADDITIONAL,
     SIZES,
@@ -35,9 +35,9 @@ from trimtab.oracle.model import (
     OracleSetting,
     OracleSettings,
     SettingReply,
+    one_line,
 )
 from trimtab.oracle.output import findings
-from trimtab.oracle.runs import DEADLINE, CheckRuns, Setup
 from trimtab.oracle.settings import OracleTarget
 
 

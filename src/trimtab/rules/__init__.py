@@ -12,15 +12,13 @@ from trimtab.catalog import CATALOG, Rule, Scene, Tuning
 from trimtab.model.document import Document
 from trimtab.model.finding import Finding, Hit, Severity
 from trimtab.model.situation import Situation
-from trimtab.rules import entry_rules, versions
+from trimtab.rules import entry_rules
 from trimtab.rules.arguments import ARGUMENTS
-from trimtab.rules.build_secrets import BAKED
-from trimtab.rules.formats import FORMATS
 from trimtab.rules.json_keys import KEYS
 from trimtab.rules.launch_syntax import STARTING
 from trimtab.rules.names import NAMES
+from trimtab.rules.notices import BAKED, FORMATS, PIPES
 from trimtab.rules.option_conflicts import TOGETHER
-from trimtab.rules.pipes import PIPES
 from trimtab.rules.prose import PROSE
 from trimtab.rules.setting_syntax import MAKING
 from trimtab.rules.values import VALUES
@@ -42,7 +40,7 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
             (rule, "")
             for rule in (
                 *entry_rules.RULES,
-                versions.RULE,
+                entry_rules.RULE,
                 *MAKING,
                 *BAKED,
                 *NAMES,
@@ -82,7 +80,7 @@ def tuning_findings(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
         return
     found = [
         finding
-        for rule, check in (*entry_rules.PER_TUNING, (versions.RULE, versions.check))
+        for rule, check in (*entry_rules.PER_TUNING, (entry_rules.RULE, entry_rules.check))
         for finding in _finished(rule, tuning.name, check(tuning, scene), scene)
     ]
     for rule in tuning.rules:

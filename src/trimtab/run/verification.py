@@ -10,9 +10,12 @@ A follower of several hosts (``--headless``): it has engines, and no API that co
 from __future__ import annotations
 
 import json
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -22,12 +25,44 @@ from trimtab.errors import TrimtabError, UsageError
 from trimtab.model import Evidence, Process, Value
 from trimtab.processes import procfs
 from trimtab.processes.supervised_process import SupervisedProcess
-from trimtab.run import messages
-from trimtab.run.sd_notify import Notifier
+from trimtab.run import comparability
 from trimtab.run.target import RunTarget
 from trimtab.server import listeners
 from trimtab.server.live_server import LiveServer, assign_roles
 from trimtab.verification.checks import refutations, verify
+
+VARIABLE = "NOTIFY_SOCKET"
+
+
+class Notifier:
+    """Tells the service manager, if there is one that wants to know.
+
+    The variable is taken out of our environment: the server must not speak for the service.
+    """
+
+    def __init__(self) -> None:
+        self._address = os.environ.pop(VARIABLE, "")
+
+    def tell(self, **state: str) -> None:
+        """Send ``NAME=value`` lines; trouble is no reason to stop serving."""
+        if not self._address:
+            return
+        lines = "\n".join(f"{name}={value}" for name, value in state.items())
+        where = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.sendto(lines.encode(), where)
+
+    def starting(self, seconds: float) -> None:
+        """Ask for that much more time to start."""
+        self.tell(EXTEND_TIMEOUT_USEC=str(int(seconds * 1e6)), STATUS="starting")
+
+    def ready(self, status: str) -> None:
+        """Say that the server serves, with one line about it."""
+        self.tell(READY="1", STATUS=status)
+
+    def stopping(self) -> None:
+        """Say that the server was told to stop."""
+        self.tell(STOPPING="1", STATUS="stopping")
 
 
 def evidence_of(
@@ -209,7 +244,7 @@ class Verification(threading.Thread):
         if refutations(evidence):
             self._object("")
         if not self.refused:
-            self._telling.notifier.ready(messages.verdict(wanted.name, wanted.plan, evidence))
+            self._telling.notifier.ready(comparability.verdict(wanted.name, wanted.plan, evidence))
 
     def _wait(self) -> bool:
         until = time.monotonic() + self._deadline
@@ -239,13 +274,13 @@ def report_evidence(
     wanted: RunTarget, evidence: tuple[Evidence, ...], telling: EvidenceSink
 ) -> None:
     """Print the evidence and its sum, and write it for scripts."""
-    for line in messages.evidence_lines(evidence):
+    for line in comparability.evidence_lines(evidence):
         telling.say(line)
     mark = "WARNING: " if refutations(evidence) else ""
-    telling.say(mark + messages.verdict(wanted.name, wanted.plan, evidence))
+    telling.say(mark + comparability.verdict(wanted.name, wanted.plan, evidence))
     if telling.file is None:
         return
-    data = messages.as_data(wanted.name, wanted.plan, wanted.differences, evidence)
+    data = comparability.as_data(wanted.name, wanted.plan, wanted.differences, evidence)
     try:
         with telling.file:
             telling.file.write(json.dumps(data, indent=1) + "\n")

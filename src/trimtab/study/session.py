@@ -23,8 +23,8 @@ from trimtab.engines.inspection import inspect
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host
-from trimtab.load.context_length import requested_context, require_context
-from trimtab.load.files import require_files
+from trimtab.load.preflight import requested_context, require_context
+from trimtab.load.transport import require_files
 from trimtab.load.workload import Workload, load_workload
 from trimtab.metrics.table import HOST_OVERHEAD, METRICS, Slo, parse_slo
 from trimtab.model import Budget, Candidate, Factor, Plan, RiskLevel, Settings, Space

@@ -14,6 +14,7 @@ from trimtab.oracle import LABEL
 from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
 from trimtab.oracle.audit.predictions import UNDECIDED, agrees, prediction, statement
 from trimtab.oracle.audit.probes import TextProbe, entries, probes
+from trimtab.oracle.executor import Setup
 from trimtab.oracle.model import (
     PARALLEL,
     TORCH_NPU,
@@ -25,7 +26,6 @@ from trimtab.oracle.model import (
 )
 from trimtab.oracle.oracle import Oracle
 from trimtab.oracle.output import sentence
-from trimtab.oracle.runs import Setup
 
 CORRECTIONS = Path(__file__).with_name("corrections.md")
 """What the catalogue had wrong: prose for the page."""

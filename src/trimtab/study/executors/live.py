@@ -38,7 +38,7 @@ from trimtab.model import (
 from trimtab.presets import DOCUMENTED
 from trimtab.redaction import mask_prose, redact_evidence, redact_plan, secret_values
 from trimtab.search import ROUND, alternation
-from trimtab.server import log
+from trimtab.server import launcher
 from trimtab.server.launcher import Server, launch
 from trimtab.storage import atomic_files
 from trimtab.study import gate
@@ -309,7 +309,7 @@ def _judge(loaded: VerifiedServer, driven: DriveResult, findings: _Findings) -> 
 
 def _compiled(server: Server) -> dict[str, float]:
     """Return how long the engine compiled, if its log tells it."""
-    seconds = log.compile_seconds(server.log_text())
+    seconds = launcher.compile_seconds(server.log_text())
     return {} if seconds is None else {COMPILE: min(seconds, server.startup)}
 
 

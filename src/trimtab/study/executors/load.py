@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from trimtab.engines import api_key
-from trimtab.load import saturation
+from trimtab.load import guards
 from trimtab.load.alternation import Toggle
 from trimtab.load.client import greedy_tokens
-from trimtab.load.endpoint import require_completions
 from trimtab.load.guards import scatter_reason
-from trimtab.load.runner import LoadResult, run_guarded, run_load
-from trimtab.load.start_marks import GiveUp
+from trimtab.load.preflight import require_completions
+from trimtab.load.runner import GiveUp, LoadResult, run_guarded, run_load
 from trimtab.load.workload import Workload
 from trimtab.metrics.aggregate import start_metrics
 from trimtab.model import BASELINE, Phase, Plan, RequestRecord, StartRequest, Window
@@ -118,7 +117,7 @@ def drive_workload(loaded: VerifiedServer, request: StartRequest) -> DriveResult
     first = request.arm == request.stem
     speed = [one.metrics.get("output_throughput", 0.0) for one in valid]
     scattered = scatter_reason(speed) if closed else ""
-    void = (scattered or load.marks.get(saturation.MARK, "")) if first else ""
+    void = (scattered or load.marks.get(guards.MARK, "")) if first else ""
     if request.live:  # what alternates may well change the speed
         void = "" if rounds(load.windows) else "no round of its windows is whole and valid"
     found = DriveResult(
