@@ -73,7 +73,6 @@ PLUGINS = (
     "knobs",
     "linter.output",
     "linter.readers",
-    "prepare.emit",
     "prepare.steps",
     "rules",
     "search.phases",

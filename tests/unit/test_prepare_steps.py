@@ -12,7 +12,7 @@ from tests.unit.prepared import SITE, SOURCES_PATH, Machine, package
 from trimtab.errors import EngineInstallError, HostError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.interpreters import store
-from trimtab.prepare import examination, interpreters, package_database, system
+from trimtab.prepare import examination, interpreters, system
 from trimtab.prepare.machine_writer import perform
 from trimtab.prepare.step import (
     CheckState,
@@ -260,7 +260,7 @@ def test_names_of_packages() -> None:
 
 def test_a_database_of_packages() -> None:
     text = package("whole") + package("half", "install reinstreq half-installed")
-    assert package_database.parse_dpkg(text) == {"whole"}
+    assert system.parse_dpkg(text) == {"whole"}
 
 
 @pytest.mark.parametrize(

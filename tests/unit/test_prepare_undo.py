@@ -15,7 +15,7 @@ from tests.unit.prepared import SITE, SOURCES, SOURCES_PATH, Machine
 from trimtab.errors import HostError
 from trimtab.prepare import machine_writer as files
 from trimtab.prepare.journal import Journal
-from trimtab.prepare.machine_writer import perform
+from trimtab.prepare.machine_writer import parse_removed, pending_changes, perform, undo
 from trimtab.prepare.step import (
     CommandRun,
     EngineInstallation,
@@ -23,7 +23,6 @@ from trimtab.prepare.step import (
     PackageInstallation,
 )
 from trimtab.prepare.steps import STEPS
-from trimtab.prepare.undo import parse_removed, pending_changes, undo
 
 ALL = [step.name for step in STEPS]
 AFTER = SOURCES.replace("http://deb.debian.org", SITE)

@@ -24,11 +24,10 @@ from trimtab.prepare.examination import (
     scene_of,
 )
 from trimtab.prepare.journal import Journal, place
-from trimtab.prepare.machine_writer import MachineWriter, perform
+from trimtab.prepare.machine_writer import MachineWriter, perform, undo
 from trimtab.prepare.step import CheckState, MachineScene, Step
 from trimtab.prepare.steps import select_steps
 from trimtab.prepare.target import MODELS, TARGETS, PrepareOptions, parse_address, parse_target
-from trimtab.prepare.undo import undo
 from trimtab.storage import user_files
 
 _HELP = """Prepare this machine for vLLM, step by step, or report what is missing.

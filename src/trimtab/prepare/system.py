@@ -181,3 +181,33 @@ def roles_of(target: PrepareTarget) -> Mapping[str, str]:
     if target.chip == "310P":
         return {**ascend, "pci": "lspci, by which 310P's boards are told apart"}
     return {**ascend, "clang": "triton-ascend, which compiles with it"}
+
+
+_DPKG = "/var/lib/dpkg/status"
+_LIMIT = 64 * 1024 * 1024
+
+
+def parse_dpkg(text: str) -> frozenset[str]:
+    """Return the installed packages of dpkg's status file (deb822; half-installed ones are not).
+
+    Architectures are left out: what is asked for is of the machine's own.
+    """
+    found: set[str] = set()
+    name = ""
+    for line in text.splitlines():
+        if line.startswith("Package: "):
+            name = line.removeprefix("Package: ").strip()
+        elif line.startswith("Status: ") and line.split()[-1:] == ["installed"]:
+            found.add(name)
+    return frozenset(found)
+
+
+def read_packages(host: Host, manager: str) -> frozenset[str] | None:
+    """Return the names of the installed packages; ``None`` when there is no database to read."""
+    try:
+        if manager == "apt":
+            return parse_dpkg(host.read(_DPKG, _LIMIT))
+        said = host.run(("rpm", "-qa", "--queryformat", "%{NAME}\\n"), timeout=60.0)
+    except HostError:
+        return None
+    return frozenset(said.split())

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from trimtab.errors import UsageError
 from trimtab.prepare.step import Step
-from trimtab.prepare.steps.allocators import Allocators
 from trimtab.prepare.steps.devices import Devices
 from trimtab.prepare.steps.engine import EngineStep
-from trimtab.prepare.steps.model_source import ModelSource
+from trimtab.prepare.steps.indexes import ModelSource, PackageIndex
 from trimtab.prepare.steps.os_mirror import OsMirror
-from trimtab.prepare.steps.os_packages import OsPackages
-from trimtab.prepare.steps.package_index import PackageIndex
+from trimtab.prepare.steps.os_packages import Allocators, OsPackages
 from trimtab.prepare.steps.python import OptimizedPython
 
 STEPS: tuple[Step, ...] = (

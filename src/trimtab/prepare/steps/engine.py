@@ -19,7 +19,7 @@ from trimtab.prepare.step import (
     StepFinding,
 )
 from trimtab.prepare.steps.devices import host_versions
-from trimtab.prepare.steps.package_index import environment as index_environment
+from trimtab.prepare.steps.indexes import environment as index_environment
 from trimtab.prepare.steps.python import build_of
 from trimtab.prepare.system import Base
 from trimtab.prepare.target import PrepareOptions, PrepareTarget
