@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.model import Outcome, Phase, StartRequest
-from trimtab.study.executors.executor import Executor
+from trimtab.study.executors import Executor
 from trimtab.study.executors.live import LiveExecutor
 from trimtab.study.executors.simulated import SimulatedExecutor, open_simulated_session
 from trimtab.study.options import Options

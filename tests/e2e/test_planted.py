@@ -11,8 +11,8 @@ from trimtab import search
 from trimtab.model import Conclusion, Outcome, Verdict
 from trimtab.study import folder as study
 from trimtab.study.progress import SilentDisplay
-from trimtab.study.runner import run_study
 from trimtab.study.signals import Stop
+from trimtab.study.tuning import run_study
 
 pytestmark = pytest.mark.alone
 

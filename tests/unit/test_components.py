@@ -35,17 +35,17 @@ from trimtab.simulated.machine import play
 from trimtab.stats.effects import Noise, best_windows, between_start_sd, fit, window_noise
 from trimtab.stats.sequential import detectable_difference, look
 from trimtab.study import artifacts
-from trimtab.study.adaptation import with_auto_windows, with_gate_history
 from trimtab.study.executors import live
 from trimtab.study.executors.live import LiveExecutor
 from trimtab.study.executors.simulated import SimulatedExecutor, open_simulated_session
+from trimtab.study.gate import with_auto_windows, with_gate_history
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import Options, parse_share, parse_windows
 from trimtab.study.progress import SilentDisplay
 from trimtab.study.result_json import as_json
-from trimtab.study.runner import run_study
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
+from trimtab.study.tuning import run_study
 
 
 @pytest.mark.parametrize(("s_r", "s_w"), [(0.02, 0.01), (0.01, 0.04), (0.0, 0.02)])

@@ -17,7 +17,7 @@ from trimtab.errors import EngineMissingError, UsageError
 from trimtab.measurement.targets import open_pair
 from trimtab.model.platforms import PLATFORMS, UNKNOWN, platform_of_packages
 from trimtab.study import folder as study
-from trimtab.study import header
+from trimtab.study import session
 from trimtab.study.baseline import parse
 from trimtab.study.engine_choice import EMBEDDED, choose
 from trimtab.study.options import Options
@@ -218,7 +218,7 @@ def test_the_engine_is_the_first_that_is_named(install: Install) -> None:
 def test_a_workload_is_told_in_one_line() -> None:
     from trimtab.load.workload import load_workload
 
-    assert header.workload(load_workload("tiny")) == (
+    assert session.workload(load_workload("tiny")) == (
         "tiny: closed loop of 4, 8 tokens in, 8 tokens out"
     )
 

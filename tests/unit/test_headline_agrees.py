@@ -23,14 +23,14 @@ from trimtab.report.headline import headline, is_gain
 from trimtab.report.html import render
 from trimtab.report.summary import summary
 from trimtab.report.text import render as render_text
-from trimtab.study import archive, artifacts, header, result_json
+from trimtab.study import archive, artifacts, result_json
 from trimtab.study import folder as study
 from trimtab.study.executors import simulated
 from trimtab.study.ledger import Ledger
 from trimtab.study.progress import SilentDisplay
-from trimtab.study.runner import run_study
-from trimtab.study.session import Session
+from trimtab.study.session import Session, header_of
 from trimtab.study.signals import Stop
+from trimtab.study.tuning import run_study
 
 GAINS = {Verdict.ADOPT, Verdict.LIKELY}
 NEVER_IN_A_PROFILE = {Verdict.AVOID, Verdict.START_FAILED, Verdict.INEFFECTIVE}
@@ -256,7 +256,7 @@ def test_every_output_has_the_same_first_sentence_and_header(
     play: Play, landscape: str, budget: int, slo: str | None, status: StudyStatus
 ) -> None:
     one = play(landscape, budget, 0, slo)
-    said, measured = headline(one.shown), header.header_of(one.session)
+    said, measured = headline(one.shown), header_of(one.session)
     assert said.status is status
     page = render(one.shown)
     title = re.search(r"<h1>(.*?)</h1>", page, re.DOTALL)

@@ -19,8 +19,7 @@ from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
 from trimtab.study.executors.load import Drive
 from trimtab.study.folder import resolve
 from trimtab.study.options import Options
-from trimtab.study.progress import Display
-from trimtab.study.reporter import Reporter
+from trimtab.study.progress import Display, Reporter
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
 

@@ -15,7 +15,7 @@ from tests.unit.test_headline_agrees import WRITTEN
 from trimtab.errors import BaselineFailedError, StudyError
 from trimtab.model import StudyStatus
 from trimtab.study import artifacts, tuning
-from trimtab.study.reporter import Reporter
+from trimtab.study.progress import Reporter
 
 TINY = """\
 name: quick

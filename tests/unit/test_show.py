@@ -25,8 +25,8 @@ from trimtab.study.artifacts import write_result
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import Options
 from trimtab.study.progress import SilentDisplay
-from trimtab.study.runner import run_study
 from trimtab.study.signals import Stop
+from trimtab.study.tuning import run_study
 
 PAGE = commands()
 SAID: list[str] = []

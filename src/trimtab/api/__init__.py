@@ -25,7 +25,7 @@ from trimtab.measurement.results import BenchResult, CapacityResult, CompareResu
 from trimtab.model.finding import Severity
 from trimtab.study import artifacts, tuning
 from trimtab.study.options import Options
-from trimtab.study.reporter import Reporter
+from trimtab.study.progress import Reporter
 
 __all__ = [
     "TABLES",

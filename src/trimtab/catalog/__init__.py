@@ -24,8 +24,7 @@ from trimtab.catalog.factors import (
     with_tries,
 )
 from trimtab.catalog.lookup import may_write, require_known, setters
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import Claim, Context, Relation, Source, Tuning
 from trimtab.model import Factor, RiskLevel
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from trimtab.catalog.rules.rule import Rule
+from trimtab.catalog.rules.scene import Rule
 from trimtab.catalog.values import ANY_TEXT, ValueReader
 from trimtab.errors import UsageError
 from trimtab.facts import Facts

@@ -17,8 +17,7 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from trimtab import formatting
-from trimtab.study.progress import Display, EventDisplay, SilentDisplay, open_display
-from trimtab.study.reporter import Reporter
+from trimtab.study.progress import Display, EventDisplay, Reporter, SilentDisplay, open_display
 
 FORMAT = 1
 """Version of the objects of ``--json``. A new key keeps it; a changed or removed one raises it."""

@@ -14,9 +14,10 @@ from trimtab.cli.terminal import say
 from trimtab.report import intent
 from trimtab.report.summary import summary
 from trimtab.simulated.landscape import NAMES
-from trimtab.study import header, result_json, tuning
+from trimtab.study import result_json, tuning
 from trimtab.study.folder import require_testable, resolve
 from trimtab.study.options import Options
+from trimtab.study.session import header_lines, header_of
 from trimtab.study.tuning import arm_remark, with_options_of
 
 _HELP = """Find, prove and keep the tunings that make your server faster.
@@ -182,12 +183,12 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
 
     session = resolve(Options(**asked), say, install=False)
     require_testable(session)
-    measured = header.header_of(session)
+    measured = header_of(session)
     space = session.space
     design = search.design(space, session.noise)
     named = None if space.guide is None else space.preset
     without = () if named is None else presets.left_out_steps(named, session.context)
-    for line in header.header_lines(session):
+    for line in header_lines(session):
         say(line)
     shown = {
         "measures": measured.as_data(),

@@ -29,8 +29,8 @@ from trimtab.stats.sequential import (
     mean_interval,
     no_interval_reason,
 )
-from trimtab.study.adaptation import with_best_windows, with_gate_history
 from trimtab.study.executors.live import run_plan
+from trimtab.study.gate import with_best_windows, with_gate_history
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import AUTO
 from trimtab.study.progress import Display

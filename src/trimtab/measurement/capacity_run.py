@@ -18,7 +18,7 @@ from trimtab.metrics.table import parse_slo
 from trimtab.model import Header, Start, Window
 from trimtab.study.executors.live import run_plan
 from trimtab.study.options import Options
-from trimtab.study.reporter import Reporter
+from trimtab.study.progress import Reporter
 from trimtab.study.session import Say
 
 

@@ -25,7 +25,7 @@ from trimtab.model import BASELINE, Header, Outcome, Phase, Settings, Start, Sta
 from trimtab.model.platforms import UNKNOWN
 from trimtab.search.remarks import remarks
 from trimtab.stats.sequential import no_interval_reason
-from trimtab.study import header
+from trimtab.study import session
 from trimtab.study.options import Options, parse_windows
 from trimtab.study.session import Say
 
@@ -98,7 +98,7 @@ class RemoteServer:
             platform=UNKNOWN,
             path=self._url,
             model=self._model,
-            workload=header.workload(workload),
+            workload=session.workload(workload),
             machine="a machine that trimtab does not look at",
         )
         for line in (*found.lines(), proxy_remark(self._url, os.environ)):

@@ -18,13 +18,11 @@ from trimtab.metrics.wall_time import time_breakdown
 from trimtab.model import Header, Start
 from trimtab.search.remarks import remarks
 from trimtab.storage import atomic_files
-from trimtab.study import header
 from trimtab.study.folder import LEDGER, clear_wreckage, require_folder
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import AUTO, Options, parse_share, require_question
-from trimtab.study.progress import Display
-from trimtab.study.reporter import Reporter
-from trimtab.study.session import Session
+from trimtab.study.progress import Display, Reporter
+from trimtab.study.session import Session, header_lines, header_of
 from trimtab.study.signals import Stop
 
 ROOT = Path("trimtab-bench")
@@ -32,15 +30,15 @@ ROOT = Path("trimtab-bench")
 
 def announce(session: Session, reporter: Reporter) -> Header:
     """Tell which engine, model and workload are measured; return the same as a record."""
-    for line in header.header_lines(session):
+    for line in header_lines(session):
         reporter.say(line)
-    return header.header_of(session)
+    return header_of(session)
 
 
 def announce_pair(first: Session, second: Session, reporter: Reporter) -> Header:
     """Tell what two targets are measured with, once where it is the same; return the first's."""
     measured = announce(first, reporter)
-    if header.header_of(second) != measured:
+    if header_of(second) != measured:
         announce(second, reporter)
     else:
         for note in second.notes:

@@ -34,11 +34,11 @@ from trimtab.redaction import redact_plan, redact_settings
 from trimtab.report import Study, html, pareto
 from trimtab.report import study as hardware
 from trimtab.stats.sequential import LOOKS
-from trimtab.study import archive, header
+from trimtab.study import archive
 from trimtab.study import folder as study
 from trimtab.study.ledger import Ledger
 from trimtab.study.options import Options
-from trimtab.study.session import Say, Session, fingerprint
+from trimtab.study.session import Say, Session, fingerprint, header_of
 
 _MARKER = re.compile(r"\$\{(\w+)\}")
 """What stands in place of a secret (`trimtab.redaction`)."""
@@ -330,7 +330,7 @@ def study_of(
         advice=advise(session, starts, folder, _written(session, conclusion, folder)),
         margin=session.space.margin,
         caveats=session.caveats,
-        measured=header.header_of(session),
+        measured=header_of(session),
         controls=_controls(session),
     )
 

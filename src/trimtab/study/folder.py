@@ -31,8 +31,7 @@ from trimtab.processes.recovery import reap_leftovers
 from trimtab.redaction import redact_words, restore_words
 from trimtab.storage import atomic_files, user_files
 from trimtab.study.engine_choice import EMBEDDED
-from trimtab.study.executors import simulated
-from trimtab.study.executors.executor import Executor
+from trimtab.study.executors import Executor, simulated
 from trimtab.study.executors.live import COMPILED, JOURNAL, STARTS, LiveExecutor
 from trimtab.study.executors.simulated import SimulatedExecutor
 from trimtab.study.ledger import Ledger

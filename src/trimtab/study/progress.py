@@ -452,3 +452,23 @@ class EventDisplay:
             self._stream.flush()
         except OSError:
             self._stream = None  # progress never ends a study
+
+
+def _say_nothing(sentence: str) -> None:
+    """Drop a sentence."""
+
+
+def _show_nothing(objective: str) -> Display:
+    return SilentDisplay()
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Takes what a study or a measurement tells; by default nobody hears it.
+
+    ``say`` takes a sentence for people. ``display`` returns the display of a study or measurement
+    whose objective it is given.
+    """
+
+    say: Callable[[str], None] = _say_nothing
+    display: Callable[[str], Display] = _show_nothing

@@ -12,12 +12,51 @@ from typing import Any
 from trimtab import presets, search
 from trimtab.catalog import Tuning
 from trimtab.errors import BaselineFailedError, UsageError
+from trimtab.model import Conclusion, Space
 from trimtab.report import Study
-from trimtab.study import artifacts, folder, header
-from trimtab.study.reporter import Reporter
-from trimtab.study.runner import run_study
-from trimtab.study.session import Session
+from trimtab.search import Strategy
+from trimtab.study import artifacts, folder
+from trimtab.study.executors import Executor
+from trimtab.study.ledger import Ledger
+from trimtab.study.progress import Display, Reporter
+from trimtab.study.session import Session, header_lines
 from trimtab.study.signals import Stop
+
+
+def run_study(
+    space: Space,
+    strategy: Strategy,
+    ledger: Ledger,
+    executor: Executor,
+    display: Display,
+    stop: Stop,
+    *,
+    noise: float,
+) -> Conclusion:
+    """Run the starts that ``strategy`` asks for until it is done, and return what was found.
+
+    ``noise`` is the standard deviation between starts that the design assumes, on the log scale.
+
+    Raises:
+        KeyboardInterrupt: a stop was asked for; the ledger holds every finished start.
+        BaselineFailedError: the baseline cannot be measured, so there is nothing to compare with.
+    """
+    display.begin_study(search.design(space, noise))
+    news = True
+    while requests := strategy.ask(space, ledger.starts()):
+        stop.check()
+        number = len(ledger.starts()) + 1
+        display.begin_start(number, requests[0])
+        start = executor.run(requests[0], number)
+        ledger.append(start)
+        display.end_start(start)
+        display.best(search.incumbent(space, ledger.starts()))
+        if news and (found := search.detectability_note(space, ledger.starts())):
+            display.note(found)
+            news = False
+    if reason := search.blocking_reason(space, ledger.starts()):
+        raise BaselineFailedError(reason)
+    return search.conclude(space, ledger.starts())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +84,7 @@ def tune(
     """
     opened = folder.reopen if resume else folder.create
     session, ledger, place = opened(asked, place, reporter.say)
-    for line in header.header_lines(session):
+    for line in header_lines(session):
         reporter.say(line)
     if remark := arm_remark(session):
         reporter.say(remark)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import VA, Source, advisory_entry
 from trimtab.catalog.values import Acceptance, Choice, Integer, Pattern
 from trimtab.model.document import Origin

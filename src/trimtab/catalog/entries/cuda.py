@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 from trimtab.catalog.applicability import is_before
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import Source, Tuning, advisory_entry
 from trimtab.catalog.values import (
     ANY_TEXT,

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from trimtab.catalog import applicability
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import (
     GUIDE,
     HCCL_DOCS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trimtab.catalog.rules import hccl_links as links
 from trimtab.catalog.rules.hccl_links import PCIE, ROCE, SL, TC
-from trimtab.catalog.rules.rule import Rule
+from trimtab.catalog.rules.scene import Rule
 from trimtab.catalog.schema import GUIDE, HCCL_DOCS, VA, Source, Tuning, advisory_entry
 from trimtab.catalog.values import AnyText, Choice, Integer, Pattern
 from trimtab.model.finding import Problem, Severity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.catalog.rules import python as traps
+from trimtab.catalog.rules import install as traps
 from trimtab.catalog.schema import GUIDE, VA, Claim, Context, Source, Tuning, advisory_entry
 from trimtab.knobs import Interpreter, ManualSetting
 from trimtab.model import RestartCost, Risk, RiskLevel, Scope, Value

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import Source, Tuning, advisory_entry
 from trimtab.catalog.values import ANY_TEXT, Acceptance, Choice, Integer, Pattern, ValueReader
 from trimtab.knobs import ManualSetting

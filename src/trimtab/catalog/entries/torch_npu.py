@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import GUIDE, TN, VA, Claim, Context, Source, Tuning, advisory_entry
 from trimtab.catalog.values import (
     SWITCH,

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from trimtab.catalog import applicability
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import GUIDE, TN, VA, Context, Source, Tuning
 from trimtab.catalog.values import Acceptance, CustomReader, Reading
 from trimtab.facts import Facts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from trimtab.catalog.rules import alloc_conf
 from trimtab.catalog.rules.alloc_conf import NAME, RAISES
-from trimtab.catalog.rules.rule import Rule
+from trimtab.catalog.rules.scene import Rule
 from trimtab.catalog.schema import GUIDE, TN, VA, Relation, Source, Tuning, advisory_entry
 from trimtab.catalog.values import (
     Choice,

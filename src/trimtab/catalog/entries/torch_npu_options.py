@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import TN, Source, advisory_entry
 from trimtab.catalog.values import SWITCH, Acceptance, CustomReader, Reading, is_switched_on
 from trimtab.model.finding import Hit, Problem, Severity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.catalog.rules.rule import Rule
+from trimtab.catalog.rules.scene import Rule
 from trimtab.catalog.schema import NO_RISK, VLLM, Relation, Source, Tuning, advisory_entry
 from trimtab.catalog.values import ANY_TEXT, Choice, Decimal, Integer, ValueReader
 from trimtab.knobs import Argument, Knob, Switch

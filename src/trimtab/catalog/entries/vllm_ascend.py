@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trimtab.catalog.rules import ascend_config as config
-from trimtab.catalog.rules.rule import Rule
+from trimtab.catalog.rules.scene import Rule
 from trimtab.catalog.schema import VA, Claim, Source, Tuning, advisory_entry
 from trimtab.catalog.values import Acceptance, Choice, Integer, ValueReader
 from trimtab.knobs import JsonKey

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from trimtab.catalog.applicability import is_before
 from trimtab.catalog.placeholders import is_placeholder
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.model.finding import Hit, Problem, Severity
 
 _OPTION = "--additional-config"

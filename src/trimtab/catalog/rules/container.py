@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterator
 
 from trimtab.catalog.rules.install import pip_installs
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.model.document import Container, Document, Setting
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.model.situation import Situation

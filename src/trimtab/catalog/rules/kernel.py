@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trimtab.catalog.applicability import is_before
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.model.document import Command, Document, Origin, Setting
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.model.situation import Situation

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.model.finding import Hit, Problem, Severity
 

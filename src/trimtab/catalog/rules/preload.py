@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from trimtab.catalog.rules.rule import Rule
-from trimtab.catalog.rules.scene import Scene
+from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.knobs.env import FAMILIES, name_matches
 from trimtab.model.document import Document, Place, Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity

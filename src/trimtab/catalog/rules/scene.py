@@ -7,10 +7,11 @@ for a process that a file would start (``lint``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import TypeAlias
 
 from trimtab.catalog.placeholders import is_placeholder
 from trimtab.facts.parsing import parse_cpu_list
@@ -18,6 +19,7 @@ from trimtab.knobs import Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model import HostWrite, Settings
 from trimtab.model.document import Container, Document, Setting
+from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.model.situation import Situation
 
 _NOTHING: Mapping[str, Setting] = MappingProxyType({})
@@ -135,3 +137,26 @@ class Scene:
         for name, one in self.env.items():
             if name.startswith(prefixes):
                 yield one
+
+
+InProcess: TypeAlias = Callable[[Scene], Iterable[Hit]]
+InText: TypeAlias = Callable[[Document, Situation], Iterable[Hit]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One trap.
+
+    ``id`` is unique in the catalogue, in kebab-case, and stable: people write it into suppressing
+    comments. ``process`` looks at each process, ``text`` at a whole file; a rule has one of them
+    at least, and both are total: no scene makes them raise. ``traps`` names the recorded traps of
+    the vllm-ascend guide (T1 to T33) that it shows.
+    """
+
+    id: str
+    severity: Severity
+    problem: Problem
+    summary: str
+    process: InProcess | None = None
+    text: InText | None = None
+    traps: tuple[str, ...] = ()

@@ -42,8 +42,8 @@ from trimtab.server import launcher
 from trimtab.server.launcher import Server, launch
 from trimtab.storage import atomic_files
 from trimtab.study import gate
-from trimtab.study.adaptation import with_auto_windows, with_gate_history
 from trimtab.study.executors.load import Drive, DriveResult, VerifiedServer, drive_workload
+from trimtab.study.gate import with_auto_windows, with_gate_history
 from trimtab.study.progress import Display
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
@@ -135,7 +135,7 @@ class LiveExecutor:
     stop: Stop
 
     def run(self, request: StartRequest, number: int) -> Start:
-        """Make one start; see `trimtab.study.executors.executor.Executor`."""
+        """Make one start; see `trimtab.study.executors.Executor`."""
         made = self.starts()
         own = with_gate_history(with_auto_windows(self.session, made, request), made)
         place = self.folder / STARTS / f"{number:03d}"

@@ -180,7 +180,7 @@ class SimulatedExecutor:
     machine: SimulatedMachine
 
     def run(self, request: StartRequest, number: int) -> Start:
-        """Make one start; see `trimtab.study.executors.executor.Executor`."""
+        """Make one start; see `trimtab.study.executors.Executor`."""
         plan = self.session.compile(request.candidate)
         start = self.machine.start(request, number)
         return replace(start, plan=plan.digest, began=time.time())
