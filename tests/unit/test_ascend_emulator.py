@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tests.unit.show_samples import PROFILE
 from trimtab import engines, export
-from trimtab.catalog import torch_npu_versions
+from trimtab.catalog import releases
 from trimtab.cli.app import app
 from trimtab.emulator import LABEL, build, environments
 from trimtab.emulator.machine import EmulatedMachine
@@ -292,7 +292,7 @@ def test_a_lock_for_another_python_is_not_used(
 
 
 def test_the_versions_that_the_matrix_asked_have_locks() -> None:
-    asked = torch_npu_versions.torch_npu()
+    asked = releases.torch_npu()
     known = [*asked.versions, *(one.partition(" ")[0] for one in asked.not_asked)]
     assert len(known) > 5
     for version in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trimtab import linter
-from trimtab.catalog.placeholders import is_placeholder
+from trimtab.catalog.values import is_placeholder
 from trimtab.model.situation import Situation
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from trimtab import linter
-from trimtab.catalog.placeholders import is_placeholder
 from trimtab.catalog.releases import vllm, vllm_ascend
+from trimtab.catalog.values import is_placeholder
 from trimtab.errors import UsageError
 from trimtab.linter.images import image_situation
 from trimtab.linter.scenes import scenes

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.catalog import CATALOG
-from trimtab.catalog.torch_npu_versions import Versions, life, parse, torch_npu
+from trimtab.catalog.releases import Versions, life, parse_versions, torch_npu
 from trimtab.oracle.audit import matrix
 from trimtab.oracle.audit.matrix import VersionReply
 from trimtab.oracle.model import Handling
@@ -94,7 +94,7 @@ def three() -> Versions:
 
 
 def test_what_is_written_is_read_back(three: Versions) -> None:
-    assert parse(json.dumps(asdict(three))) == three
+    assert parse_versions(json.dumps(asdict(three))) == three
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from trimtab.catalog.torch_npu_versions import torch_npu as asked_versions
+from trimtab.catalog.releases import torch_npu as asked_versions
 from trimtab.emulator import build, environments, machine
 from trimtab.emulator.machine import EmulatedMachine
 from trimtab.engines import default_model

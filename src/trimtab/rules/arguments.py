@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from trimtab.catalog import Rule, Scene
-from trimtab.catalog.placeholders import is_placeholder
 from trimtab.catalog.releases import vllm
+from trimtab.catalog.values import is_placeholder
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Place
 from trimtab.model.finding import Hit, Problem, Severity

@@ -7,10 +7,8 @@ from functools import cache
 from typing import TypeAlias
 
 from trimtab.catalog import CATALOG, Rule, Scene, Tuning
-from trimtab.catalog.placeholders import is_name_of_number, is_placeholder, unfilled
-from trimtab.catalog.releases import vllm_ascend
-from trimtab.catalog.torch_npu_versions import life, torch_npu
-from trimtab.catalog.values import Acceptance, Choice
+from trimtab.catalog.releases import life, torch_npu, vllm_ascend
+from trimtab.catalog.values import Acceptance, Choice, is_name_of_number, is_placeholder, unfilled
 from trimtab.errors import UsageError
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.model import Value

@@ -9,8 +9,8 @@ from typing import Final
 
 from trimtab.catalog import CATALOG, Rule, Scene
 from trimtab.catalog.applicability import is_before
-from trimtab.catalog.placeholders import is_placeholder
 from trimtab.catalog.releases import vllm, vllm_ascend
+from trimtab.catalog.values import is_placeholder
 from trimtab.knobs import JsonKey
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.rules import spelling

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from trimtab.catalog import Rule, Scene
-from trimtab.catalog.placeholders import is_placeholder
+from trimtab.catalog.values import is_placeholder
 from trimtab.knobs.server_arg import human_int
 from trimtab.model.document import Setting
 from trimtab.model.finding import Hit, Problem, Severity

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from trimtab.catalog import Rule
-from trimtab.catalog.placeholders import is_placeholder
+from trimtab.catalog.values import is_placeholder
 from trimtab.model.document import Document, Notice, Oddity, Origin, Setting
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.model.situation import Situation

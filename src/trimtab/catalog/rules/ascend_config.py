@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 
 from trimtab.catalog.applicability import is_before
-from trimtab.catalog.placeholders import is_placeholder
 from trimtab.catalog.rules.scene import Rule, Scene
+from trimtab.catalog.values import is_placeholder
 from trimtab.model.finding import Hit, Problem, Severity
 
 _OPTION = "--additional-config"

@@ -13,7 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TypeAlias
 
-from trimtab.catalog.placeholders import is_placeholder
+from trimtab.catalog.values import is_placeholder
 from trimtab.facts.parsing import parse_cpu_list
 from trimtab.knobs import Switch
 from trimtab.knobs.server_arg import option_name

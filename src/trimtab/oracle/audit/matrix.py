@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from trimtab.catalog.torch_npu_versions import Versions
+from trimtab.catalog.releases import Versions
 from trimtab.oracle import LABEL
 from trimtab.oracle.model import Handling
 
