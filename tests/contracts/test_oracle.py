@@ -18,7 +18,6 @@ from trimtab.oracle.audit import predictions, table
 from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
 from trimtab.oracle.audit.probes import LAYERS, entries, probes
 from trimtab.oracle.audit.table import CaseOutcome, ProbeRow
-from trimtab.oracle.executor import Setup
 from trimtab.oracle.model import (
     ADDITIONAL,
     PARALLEL,
@@ -27,7 +26,7 @@ from trimtab.oracle.model import (
     Handling,
     OracleSetting,
 )
-from trimtab.oracle.oracle import Oracle
+from trimtab.oracle.oracle import Oracle, Setup
 from trimtab.rules import all_rules
 
 DOCS = Path(__file__).parents[2] / "docs"

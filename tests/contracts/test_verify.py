@@ -31,7 +31,7 @@ from trimtab.model import (
     Value,
 )
 from trimtab.plan import compile_plan
-from trimtab.verification.checks import _OBSERVERS, refutations, summary, verify
+from trimtab.verification import _OBSERVERS, refutations, summary, verify
 
 YES, NO, UNOBSERVABLE = CheckOutcome.YES, CheckOutcome.NO, CheckOutcome.UNOBSERVABLE
 GONE = 2**22 + 1

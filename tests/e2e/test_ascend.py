@@ -20,7 +20,7 @@ import pytest
 
 from tests.e2e.cli import TRIMTAB, trimtab, until
 from tests.servers.profiles import with_plan, written
-from trimtab import facts
+from trimtab import facts, verification
 from trimtab.catalog import CATALOG
 from trimtab.engines import available_engines
 from trimtab.host import LocalHost
@@ -30,7 +30,6 @@ from trimtab.profiles.profile import read_profile
 from trimtab.server.launcher import Server, launch
 from trimtab.study.options import Options
 from trimtab.study.session import Session, open_session
-from trimtab.verification import checks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -122,7 +121,7 @@ def observe(session: Session, server: Server) -> dict[str, tuple[Evidence, ...]]
     wanted = {**PROCESSES, **given(session), **given(session, OTHERS)}
     for name, value in wanted.items():
         plan = compile_plan(candidate({name: value}), session.base, session.facts)
-        found[name] = checks.verify(plan, server, LocalHost())
+        found[name] = verification.verify(plan, server, LocalHost())
     return found
 
 
@@ -158,7 +157,7 @@ def test_a_tree_that_has_the_value_is_accepted(
         pytest.skip(f"{soname} is not installed")
     tree = with_it if name in SET else without_it
     evidence = [one for one in tree[name] if one.check.tuning == name]
-    assert not checks.refutations(evidence), evidence
+    assert not verification.refutations(evidence), evidence
     assert any(one.verdict is CheckOutcome.YES for one in evidence), evidence
     if name in SHOWN:
         effects = [one for one in evidence if one.check.proves is Proof.EFFECT]
@@ -176,10 +175,10 @@ def test_a_tree_that_has_it_not_is_refused(
         pytest.skip(f"{soname} is not installed")
     tree = without_it if name in SET else with_it
     evidence = [one for one in tree[name] if one.check.tuning == name]
-    assert checks.refutations(evidence), evidence
+    assert verification.refutations(evidence), evidence
     if name in SHOWN:
         effects = [one for one in evidence if one.check.proves is Proof.EFFECT]
-        assert checks.refutations(effects), evidence
+        assert verification.refutations(effects), evidence
 
 
 def test_more_processes_are_seen_and_so_is_what_they_were_given(
@@ -188,11 +187,11 @@ def test_more_processes_are_seen_and_so_is_what_they_were_given(
     chosen = candidate(PROCESSES)
     with served(session, chosen, tmp_path) as server:
         roles = [one.role for one in server.processes()]
-        found = checks.verify(
+        found = verification.verify(
             compile_plan(chosen, session.base, session.facts), server, LocalHost()
         )
     assert [roles.count(one) for one in ("api", "engine", "worker")] == [2, 1, 1]
-    assert not checks.refutations(found), found
+    assert not verification.refutations(found), found
     for name in PROCESSES:
         own = [one for one in found if one.check.tuning == name]
         assert any(one.verdict is CheckOutcome.YES for one in own), own
@@ -202,7 +201,7 @@ def test_more_processes_are_seen_and_so_is_what_they_were_given(
 def test_two_processes_are_no_more(
     name: str, without_it: Mapping[str, tuple[Evidence, ...]]
 ) -> None:
-    assert checks.refutations(without_it[name])
+    assert verification.refutations(without_it[name])
 
 
 def test_every_entry_that_a_study_would_try_here_is_covered(session: Session) -> None:

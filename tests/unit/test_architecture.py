@@ -40,11 +40,10 @@ PURE_FILES = (
     "server/environment.py",
     "profiles/launch_diff.py",
     "run/comparability.py",
-    "run/messages.py",
     "interpreters/options.py",
     "interpreters/failures.py",
     "report/rows.py",
-    "measurement/comparison_table.py",
+    "measurement/results.py",
     "report/headline.py",
     "report/summary.py",
     "report/tuning_evidence.py",
@@ -53,11 +52,7 @@ PURE_FILES = (
     "load/sse.py",
     "load/guards.py",
     "load/requests.py",
-    "load/saturation.py",
-    *(
-        f"oracle/{name}.py"
-        for name in ("effective_values", "judge", "messages", "model", "settings")
-    ),
+    *(f"oracle/{name}.py" for name in ("effective_values", "judge", "model", "settings")),
     *(f"oracle/audit/{name}.py" for name in ("cases", "matrix", "predictions", "probes")),
     "oracle/output.py",
 )
@@ -71,7 +66,6 @@ PLUGINS = (
     "facts",
     "host_resources",
     "knobs",
-    "linter.output",
     "linter.readers",
     "prepare.steps",
     "rules",
@@ -80,11 +74,9 @@ PLUGINS = (
 # Other modules below 100 lines with one importer, each with the reason why it stands alone.
 SMALL = {
     "api.lint_report": "the result of one public function",
-    "emulator.tree": "writes files; the machine that it writes down is a value",
     "engines.scripted.processes": "a part of a program that runs without trimtab's packages",
-    "linter.requirements": "the grammar of requirements, which no reader of a format owns",
+    "load.records": "the decoding after a load; the client knows nothing of it",
     "presets.arm": "a preset in a study; the other modules know no study",
-    "study.runner": "the study loop, which tests run without the commands around it",
 }
 IMPURE = {"subprocess", "os", "socket", "asyncio", "time", "random", "threading"}
 

@@ -33,7 +33,7 @@ from trimtab.model.finding import Finding, Severity
 from trimtab.profiles.profile import read_profile
 from trimtab.run import comparability as told
 from trimtab.server.live_server import LiveServer
-from trimtab.verification.checks import refutations, verify
+from trimtab.verification import refutations, verify
 
 _HELP = """Report the state of every tuning: active, wrong, in conflict, or without effect.
 

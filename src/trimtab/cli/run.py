@@ -18,7 +18,7 @@ from trimtab.run import comparability, state, supervisor, verification
 from trimtab.run import target as wanted
 from trimtab.run.target import RunTarget
 from trimtab.run.verification import EvidenceSink, Notifier, report_evidence
-from trimtab.verification.checks import refutations
+from trimtab.verification import refutations
 
 _HELP = """Start a command under a profile, verify that the profile is in effect, and keep serving.
 

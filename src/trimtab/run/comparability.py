@@ -20,7 +20,7 @@ from trimtab.knobs.protocol import PRELOAD
 from trimtab.model import CheckOutcome, Evidence, Plan, Settings
 from trimtab.model.finding import Severity
 from trimtab.redaction import argv_secrets, is_secret, redact_plan
-from trimtab.verification.checks import refutations, summary
+from trimtab.verification import refutations, summary
 
 DECISIVE = ("vllm", "vllm-ascend", "torch", "torch-npu")
 """Distributions whose release decides whether a setting exists, and what it does."""

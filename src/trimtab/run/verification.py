@@ -29,7 +29,7 @@ from trimtab.run import comparability
 from trimtab.run.target import RunTarget
 from trimtab.server import listeners
 from trimtab.server.live_server import LiveServer, assign_roles
-from trimtab.verification.checks import refutations, verify
+from trimtab.verification import refutations, verify
 
 VARIABLE = "NOTIFY_SOCKET"
 

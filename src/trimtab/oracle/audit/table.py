@@ -14,7 +14,6 @@ from trimtab.oracle import LABEL
 from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
 from trimtab.oracle.audit.predictions import UNDECIDED, agrees, prediction, statement
 from trimtab.oracle.audit.probes import TextProbe, entries, probes
-from trimtab.oracle.executor import Setup
 from trimtab.oracle.model import (
     PARALLEL,
     TORCH_NPU,
@@ -24,7 +23,7 @@ from trimtab.oracle.model import (
     OracleSettings,
     SettingReply,
 )
-from trimtab.oracle.oracle import Oracle
+from trimtab.oracle.oracle import Oracle, Setup
 from trimtab.oracle.output import sentence
 
 CORRECTIONS = Path(__file__).with_name("corrections.md")

@@ -47,7 +47,7 @@ from trimtab.study.gate import with_auto_windows, with_gate_history
 from trimtab.study.progress import Display
 from trimtab.study.session import Session
 from trimtab.study.signals import Stop
-from trimtab.verification.checks import ServerView, refutations, verify
+from trimtab.verification import ServerView, refutations, verify
 
 
 @dataclass(slots=True)

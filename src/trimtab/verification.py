@@ -1,11 +1,4 @@
-"""Every check of a plan against the live server: what was expected, what is there, where.
-
-Three verdicts, and "it cannot be seen" is never a quiet yes. One observer per kind of check.
-
-Checks by threads of a name: whether a tree has some, how many, and on which CPUs they may run.
-
-They are looked for in the whole tree: which process has the device depends on the layout.
-"""
+"""Checks of a plan against the live server."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""Checks of a plan against the live server."""
