@@ -1,4 +1,4 @@
-"""Checks of a plan against the live server."""
+"""Every check of a plan against the live server: what was expected, what was seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a setting's reader takes its text: what is right, what is refused, what is misread.
+"""How a setting's reader takes its text: right, refused, misread, or a placeholder.
 
 Each class is one way of reading, as the source of the reader does it; ``read`` is total.
 

@@ -1,4 +1,4 @@
-"""What all commands share on the command line: -h, -q, -v, groups of options, names of values."""
+"""What all commands share: -h, -q, -v, groups of options, names of values, exit codes."""
 
 from __future__ import annotations
 

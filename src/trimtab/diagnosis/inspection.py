@@ -1,4 +1,4 @@
-"""The diagnosis of a machine, of a captured one, of an image, or of a running server."""
+"""The diagnosis of a machine, a captured one, an image or a server; and the capture itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a diagnosis consists of: the view of a machine or a server, and one row for each tuning."""
+"""What a diagnosis consists of, as records, and as plain data without secrets."""
 
 from __future__ import annotations
 

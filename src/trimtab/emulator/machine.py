@@ -1,4 +1,4 @@
-"""The machine that the stand-in plays: its chip, its devices, and what goes wrong on it. Pure.
+"""The machine that the emulator plays: its chip, its devices, and what goes wrong on it. Pure.
 
 The machine that is played, as trimtab's facts read it: this one, with NPUs.
 """

@@ -1,4 +1,4 @@
-"""A preset as the profile that the exporters read: compiled for its target, nothing measured."""
+"""Presets and profiles as orders for the exporters: compiled for their target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ascend: NPUs, driver, firmware and CANN, from npu-smi, version files and device nodes."""
+"""Ascend: NPUs, driver, firmware and CANN, from npu-smi's tables, version files and /dev."""
 
 from __future__ import annotations
 

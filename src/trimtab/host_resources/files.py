@@ -1,4 +1,4 @@
-"""Configuration files, links and folders: what keeps settings over a boot."""
+"""Files of a host: configuration, links and folders, and kernel files under /proc and /sys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Host writes as the files that hold them over a boot, and as commands. Pure.
+"""Host writes as files that hold them over a boot, as commands, and as a manifest. Pure.
 
 Each form carries only some writes: what it leaves out is named with its reason, never dropped.
 A form that has a parser reads back to the same writes.

@@ -1,4 +1,4 @@
-"""One HTTP request to a server: no proxy, no redirect, bounded in time and size.
+"""One HTTP request to a server, and the framing of its answer: bounded in time and size.
 
 ``url`` is an address as `trimtab.http_client.address` reads it: http, https or a unix socket.
 ``timeout`` bounds the whole exchange in seconds, name resolution aside: a server that drips bytes

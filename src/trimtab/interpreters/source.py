@@ -1,4 +1,4 @@
-"""The source to build: a local archive, an upstream release, or a distribution's package.
+"""The source to build: an archive, an upstream release, or a distribution's package.
 
 An archive is unpacked by the standard library with its filter for untrusted data. The version is
 read in ``Include/patchlevel.h``, whatever the file is called.

@@ -1,4 +1,4 @@
-"""Mechanical fixes: the edits that a finding asks for, and how a text is written back.
+"""Mechanical fixes: the edits that a finding asks for, in text and in YAML.
 
 An edit is a proposal. `trimtab.linter.fix_trial` tries it on a copy, and refuses it where anything
 but the finding's own item would change.

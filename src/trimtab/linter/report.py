@@ -1,4 +1,4 @@
-"""What a run of lint found, over all its files."""
+"""What a run of lint found over all its files, without what a comment suppresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a document to the scenes of its processes, with what the text tells of the situation."""
+"""From a document to the scenes of its processes: versions, images and quotas that it tells."""
 
 from __future__ import annotations
 

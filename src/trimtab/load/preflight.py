@@ -1,4 +1,4 @@
-"""Do a workload's requests fit into a model's context? Known before a server is started."""
+"""Before a load: do its requests fit into the context, does the server take token ids?"""
 
 from __future__ import annotations
 

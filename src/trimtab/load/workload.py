@@ -1,4 +1,4 @@
-"""What is asked of the server: a workload as a value, read from a preset or a YAML file."""
+"""What is asked of the server, and when: a workload from a preset or a YAML file."""
 
 from __future__ import annotations
 

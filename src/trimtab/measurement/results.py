@@ -1,4 +1,4 @@
-"""What ``bench``, ``compare`` and ``capacity`` found, as frozen records. Pure."""
+"""What ``bench``, ``compare`` and ``capacity`` found, as frozen records and tables. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doing the changes of a step: each is journalled before it is made.
+"""The changes of a step: each journalled before it is made, and taken back last first.
 
 Replacing a file: whole or not at all, with its owner and mode kept.
 """

@@ -1,4 +1,4 @@
-"""The distribution: which package manager it has, and what its packages are called."""
+"""The distribution: its package manager, what its packages are called, which are installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that follow from what an entry says of itself: its values, rivals, default, life-cycle."""
+"""Rules that follow from an entry: its values, rivals, default, life-cycle and versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rule for each notice that a reader makes of a text."""
+"""Rules about what a reader notices in a text: formats, pipes, secrets of a build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule about values that ``vllm serve`` refuses, by the tables of its releases."""
+"""The rule about values that ``vllm serve`` refuses, and how it reads each kind of value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only spawner and killer of servers: launch a plan, wait until it serves, end its tree.
+"""The only spawner and killer of servers: launch, readiness, log, end of the tree.
 
 A folder for what servers compile, which no start that was cut short leaves half written.
 

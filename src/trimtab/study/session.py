@@ -1,4 +1,4 @@
-"""A session: the options resolved against this machine into everything a study needs."""
+"""A session: the options resolved against this machine, and the header that says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study from its question to its result: created or reopened, run, and written down."""
+"""A study from its question to its result: created or reopened, its loop, and its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernel settings of the whole host: journalled before they are written, restored after."""
+"""Kernel settings of the whole host, the scheduler's among them: journalled, restored after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with the preparation: mirrors, indexes, order, obsolete packages."""
+"""What can be wrong with the preparation: mirrors, indexes, order, the system's Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scene: one process with all that reaches it, as rules see it.
+"""A scene, one process with all that reaches it; and a rule, one trap seen in scenes.
 
 It is the same for a live process (``doctor --pid``), for the machine as it is (``doctor``), and
 for a process that a file would start (``lint``).

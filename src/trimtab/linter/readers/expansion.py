@@ -1,4 +1,4 @@
-"""Words of a shell, expanded as far as the text tells. Nothing is ever run."""
+"""Words of a shell with their places, expanded as far as the text tells. Nothing is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grammar of shells."""
+"""The grammar of shells, and what stands in a heredoc."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kubernetes manifests: every pod template in them, whatever the kind around it."""
+"""Kubernetes manifests: every pod template in them, their ConfigMaps, and KServe's models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scripts inside a script: texts that are written into files or fed to a shell."""
+"""Texts inside a script or guide: other scripts, manifests, compose files."""
 
 from __future__ import annotations
 

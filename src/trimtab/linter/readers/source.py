@@ -1,4 +1,4 @@
-"""A text and where things stand in it: bytes to lines and columns in characters."""
+"""A text, where things stand in it, and the document that a reader makes of it."""
 
 from __future__ import annotations
 

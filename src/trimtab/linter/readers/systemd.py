@@ -1,4 +1,4 @@
-"""systemd units: the environment and the command of a service (systemd.exec(5))."""
+"""systemd units and Quadlet files: environment and command of a service (systemd.exec(5))."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of systemd units: lines, continued or not, and their words (systemd.syntax(7))."""
+"""The text of systemd units: lines, words (systemd.syntax(7)) and ``Environment=``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python package index: given to each call, never written into a configuration."""
+"""Where packages and models come from: the package index, and Hugging Face or ModelScope."""
 
 from __future__ import annotations
 

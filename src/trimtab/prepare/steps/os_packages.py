@@ -1,4 +1,4 @@
-"""Packages of the operating system that the engine needs."""
+"""Packages of the operating system: those that the engine needs, and the allocators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a start: a live server under load, or a simulated machine."""
+"""What makes the starts of a study: a live server under load, or a simulated machine."""
 
 from __future__ import annotations
 
