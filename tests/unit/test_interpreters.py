@@ -149,8 +149,8 @@ def test_a_killed_build_leaves_no_process_and_nothing_that_counts(
 ) -> None:
     archive = tree(tmp_path, slow="")
     code = (
-        "from trimtab.interpreters import builder, options, toolchain;"
-        "toolchain.HEADERS = {};"
+        "from trimtab.interpreters import builder, options;"
+        "builder.HEADERS = {};"
         f"builder.build(builder.BuildRequest(options.BuildOptions(False, False), "
         f"source={str(archive)!r}))"
     )
