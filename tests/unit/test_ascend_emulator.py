@@ -17,7 +17,7 @@ from trimtab.cli.app import app
 from trimtab.emulator import LABEL, build, environments
 from trimtab.emulator.machine import EmulatedMachine
 from trimtab.engines import ascend_emulator
-from trimtab.environments import distributions, installer, managed_environment
+from trimtab.environments import distributions, managed_environment
 from trimtab.errors import EngineInstallError, StudyError, UsageError
 from trimtab.profiles.profile import EngineId, read_profile, write_profile
 from trimtab.study.options import Options, parse_tries, resolve_objectives
@@ -321,7 +321,7 @@ def test_the_command_makes_an_environment_beside(
     made: list[tuple[str, str | None]] = []
 
     def install(
-        recipe: managed_environment.Recipe, python: str | None, progress: installer.Say
+        recipe: managed_environment.Recipe, python: str | None, progress: managed_environment.Say
     ) -> Path:
         made.append((recipe.name, python))
         return recipe.python

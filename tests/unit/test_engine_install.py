@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from trimtab.engines.vllm import install as vllm_install
-from trimtab.environments import distributions, installer, managed_environment
+from trimtab.environments import distributions, managed_environment
 from trimtab.environments.managed_environment import folder
 from trimtab.errors import EngineInstallError, EngineMissingError, UsageError
 
@@ -305,7 +305,7 @@ def test_an_interpreter_of_another_age_is_refused(home: Path, tmp_path: Path) ->
 
 
 def test_the_real_runner_returns_code_and_output(tmp_path: Path) -> None:
-    run = installer.runner(tmp_path, lambda _: None)
+    run = managed_environment.keeper_runner(tmp_path, lambda _: None)
     assert run(["/bin/sh", "-c", "echo one; echo two >&2; exit 3"], 60.0) == (3, "one\ntwo\n")
     assert run(["/bin/sh", "-c", "echo three"], 60.0) == (0, "three\n")
     assert (tmp_path / "install.log").read_text() == "one\ntwo\nthree\n"
@@ -316,9 +316,9 @@ def test_the_real_runner_returns_code_and_output(tmp_path: Path) -> None:
 def test_the_real_runner_ends_what_takes_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installer, "_HEARTBEAT", 0.05)
+    monkeypatch.setattr(managed_environment, "_HEARTBEAT", 0.05)
     said: list[str] = []
-    run = installer.runner(tmp_path, said.append)
+    run = managed_environment.keeper_runner(tmp_path, said.append)
     code, output = run(["/bin/sh", "-c", "echo $$; sleep 600"], 0.5)
     assert code != 0
     assert said[-1] == f"  … {output.strip()}"
@@ -331,7 +331,7 @@ def test_the_real_runner_hides_our_python_from_the_engines(
 ) -> None:
     for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"):
         monkeypatch.setenv(name, "1")
-    _, output = installer.runner(tmp_path, lambda _: None)(["/usr/bin/env"], 60.0)
+    _, output = managed_environment.keeper_runner(tmp_path, lambda _: None)(["/usr/bin/env"], 60.0)
     seen = {line.partition("=")[0] for line in output.splitlines()}
     assert "PATH" in seen
     assert not seen & {"PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"}

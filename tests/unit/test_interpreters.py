@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.environments.installer import Run
+from trimtab.environments.managed_environment import Run
 from trimtab.errors import InterpreterError, UsageError
 from trimtab.interpreters import builder, failures, options, source, store
 from trimtab.interpreters import source as upstream

@@ -8,7 +8,7 @@ import typer
 
 from trimtab.cli import dry_run as intention
 from trimtab.cli import measurement_tables, terminal
-from trimtab.cli.options import (
+from trimtab.cli.conventions import (
     AllowHost,
     BaselineCommand,
     BaselineFile,

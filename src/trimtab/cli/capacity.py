@@ -12,7 +12,7 @@ from rich.table import Table
 from trimtab import formatting
 from trimtab.cli import dry_run as intention
 from trimtab.cli import terminal
-from trimtab.cli.options import (
+from trimtab.cli.conventions import (
     BaselineCommand,
     BaselineFile,
     Demo,

@@ -9,8 +9,8 @@ import typer
 
 from trimtab import presets
 from trimtab.cli import terminal
+from trimtab.cli.conventions import Json
 from trimtab.cli.entry_lists import paragraph, show_comparison
-from trimtab.cli.options import Json
 from trimtab.errors import UsageError
 from trimtab.linter import read
 from trimtab.linter.launch_files import text_of

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.options import Engine, EnginePython, Json, Model
+from trimtab.cli.conventions import Engine, EnginePython, Json, Model
 from trimtab.errors import StudyError, UsageError
 from trimtab.export import ALL, FORMATS, MARK, Artefact, Order, preset, render, write_file
 from trimtab.export.preset import profile_order

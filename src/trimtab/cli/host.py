@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 
 from trimtab.cli import terminal
+from trimtab.cli.conventions import Json
 from trimtab.cli.entry_lists import paragraph
-from trimtab.cli.options import Json
 from trimtab.errors import UsageError
 from trimtab.host import Host, LocalHost, open_snapshot
 from trimtab.host_settings import applied_settings as held

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.options import Json
+from trimtab.cli.conventions import Json
 from trimtab.errors import UsageError
 from trimtab.report import text
 from trimtab.report.tuning_evidence import tuning_evidence as chain

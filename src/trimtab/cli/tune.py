@@ -9,7 +9,7 @@ import typer
 
 from trimtab import presets, search
 from trimtab.cli import terminal
-from trimtab.cli.options import DeviceTime, EnginePython, Model, Noise, SharedHost, Windows
+from trimtab.cli.conventions import DeviceTime, EnginePython, Model, Noise, SharedHost, Windows
 from trimtab.cli.terminal import say
 from trimtab.report import intent
 from trimtab.report.summary import summary

@@ -22,8 +22,7 @@ from urllib.parse import unquote, urlsplit
 from trimtab.emulator import environments
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.environments import distributions, managed_environment
-from trimtab.environments.installer import Say
-from trimtab.environments.managed_environment import Installation, Recipe, Step
+from trimtab.environments.managed_environment import Installation, Recipe, Say, Step
 from trimtab.errors import EngineInstallError, UsageError
 
 MARK = "@"

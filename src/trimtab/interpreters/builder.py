@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trimtab.environments import installer
-from trimtab.environments.installer import Run, Say
+from trimtab.environments import managed_environment
+from trimtab.environments.managed_environment import Run, Say, keeper_runner
 from trimtab.errors import EngineError, InterpreterError, UsageError
 from trimtab.interpreters import failures, source, store
 from trimtab.interpreters.options import BuildOptions, check_name, check_version, minor_version
@@ -223,7 +223,7 @@ def build(
     work = store.work(name)
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with installer.installation_lock(f"Python {name}", work, say, _PATIENCE):
+        with managed_environment.installation_lock(f"Python {name}", work, say, _PATIENCE):
             if wanted.name and (found := _present(wanted)) is not None:
                 return found
             reap_leftovers(work)
@@ -233,7 +233,7 @@ def build(
                     f"{work} must have {NEEDED_BYTES / 1e9:.0f} GB free, but has "
                     f"{room / 1e9:.1f} GB: free some space, or set XDG_DATA_HOME to another disk"
                 )
-            return _build(wanted, Site(work, run or installer.runner(work, say), say))
+            return _build(wanted, Site(work, run or keeper_runner(work, say), say))
     except EngineError as error:
         raise InterpreterError(str(error)) from error
 

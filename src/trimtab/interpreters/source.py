@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.environments.installer import Run, Say
+from trimtab.environments.managed_environment import Run, Say
 from trimtab.errors import InterpreterError, UsageError
 from trimtab.interpreters import failures, store
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 from trimtab.environments import distributions
-from trimtab.environments.installer import Say
+from trimtab.environments.managed_environment import Say
 from trimtab.errors import HostError, InterpreterError, UsageError
 from trimtab.host import LocalHost
 from trimtab.interpreters import attestation, store

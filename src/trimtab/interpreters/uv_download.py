@@ -13,8 +13,8 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trimtab.environments import installer
-from trimtab.environments.installer import Run, Say
+from trimtab.environments import managed_environment
+from trimtab.environments.managed_environment import Run, Say, keeper_runner
 from trimtab.errors import EngineError, InterpreterError, UsageError
 from trimtab.facts import python_build
 from trimtab.host import LocalHost
@@ -53,8 +53,8 @@ def fetch(version: str, name: str, say: Say, *, run: Run | None = None) -> Recor
     work = store.work(name)
     work.mkdir(parents=True, exist_ok=True)
     try:
-        with installer.installation_lock(f"Python {name}", work, say, SECONDS):
-            home = _install(uv, version, run or installer.runner(work, say), say)
+        with managed_environment.installation_lock(f"Python {name}", work, say, SECONDS):
+            home = _install(uv, version, run or keeper_runner(work, say), say)
     except EngineError as error:
         raise InterpreterError(str(error)) from error
     return _publish(home, name, version, _uv_version(uv))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Final
@@ -13,10 +13,49 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from trimtab.catalog import Scene
 from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.facts.parsing import parse_cpu_list
-from trimtab.linter import quotas
 from trimtab.linter.images import image_situation
-from trimtab.model.document import Command, Document, Launch
+from trimtab.model.document import Command, Container, Document, Launch, Setting
 from trimtab.model.situation import Situation
+
+
+def quota(launch: Launch) -> float | None:
+    """Return the CPUs whose time a launch gets; ``None`` where nothing limits it."""
+    options = launch.container.options if launch.container is not None else ()
+    found = [*_quotas(options), *(() if launch.cpu_quota is None else (launch.cpu_quota,))]
+    return min((one for one in found if one > 0), default=None)
+
+
+def _quotas(options: Sequence[Setting]) -> Iterator[float]:
+    given = {one.name: one.value.strip() for one in options}
+    for one in options:
+        if one.name == "--cpus":
+            yield from _number(one.value)
+        elif one.name == "--resource" and one.value.startswith("cpu="):
+            yield from _number(one.value.removeprefix("cpu="))
+    period = next(_number(given.get("--cpu-period", "100000")), 0.0)
+    for microseconds in _number(given.get("--cpu-quota", "")):
+        yield microseconds / period if period else 0.0
+
+
+def _number(text: str) -> Iterator[float]:
+    """Yield the CPUs of "1.5", or of Kubernetes' "1500m"."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})(m?)", text.strip().strip("'\""))
+    if match is not None:
+        yield float(match[1]) / (1000 if match[2] else 1)
+
+
+def percent(text: str) -> float | None:
+    """Return the CPUs of systemd's ``CPUQuota=150%``; ``None`` for none."""
+    match = re.fullmatch(r"(\d{1,7}(?:\.\d+)?)%", text.strip())
+    return float(match[1]) / 100 if match is not None else None
+
+
+def cpuset(container: Container | None) -> str:
+    """Return the list of CPUs that a container may run on, as written; "" for none."""
+    options = container.options if container is not None else ()
+    named = (one.value for one in options if one.name == "--cpuset-cpus" and one.literal)
+    return next(named, "").strip("'\"")
+
 
 _NAME: Final = r"(?P<name>vllm(?:[-_]ascend)?|torch(?:[-_]npu)?)"
 _REQUIREMENT: Final = re.compile(rf"{_NAME}(?:\[[^\]]*\])?\s*(?P<wanted>[<>=!~].*)")
@@ -133,10 +172,10 @@ def launch_situation(launch: Launch, situation: Situation, document: Document) -
 def _cpus(launch: Launch) -> Situation:
     """Return the CPUs that a launch may run on, and how many CPUs' time it gets."""
     try:
-        allowed = len(parse_cpu_list(quotas.cpuset(launch.container)[:200]))
+        allowed = len(parse_cpu_list(cpuset(launch.container)[:200]))
     except ValueError:
         allowed = 0
-    return Situation(cpus=allowed or None, cpu_quota=quotas.quota(launch))
+    return Situation(cpus=allowed or None, cpu_quota=quota(launch))
 
 
 def _devices(launch: Launch) -> Situation:

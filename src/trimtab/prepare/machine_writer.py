@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab import engines
-from trimtab.environments import installer
+from trimtab.environments import managed_environment
 from trimtab.errors import HostError
 from trimtab.host import Host
 from trimtab.prepare import system
@@ -98,7 +98,7 @@ class MachineWriter:
         self.say(f"  {' '.join(words)}"[:160])
         code, output = (self.run or self._kept)(words, env or {})
         if code != 0:
-            last = installer.last_line(output)
+            last = managed_environment.last_line(output)
             log = self.journal.folder / "install.log"
             raise HostError(f"'{' '.join(words[:4])} …' ended with {code}: {last}; log: {log}")
         return output
@@ -106,7 +106,7 @@ class MachineWriter:
     def _kept(self, words: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
         given = [f"{name}={value}" for name, value in env.items()]
         command = ["env", *given, *words] if given else [*words]
-        return installer.runner(self.journal.folder, self.say)(command, SECONDS)
+        return managed_environment.keeper_runner(self.journal.folder, self.say)(command, SECONDS)
 
 
 def perform(change: Change, step: str, hands: MachineWriter) -> None:

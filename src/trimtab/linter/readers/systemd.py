@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trimtab.facts.parsing import parse_cpu_list
-from trimtab.linter import quotas
 from trimtab.linter.readers import unit_text
 from trimtab.linter.readers.container import parse_run
 from trimtab.linter.readers.entry_point import shell_syntax
@@ -15,6 +14,7 @@ from trimtab.linter.readers.launch import ShellWord
 from trimtab.linter.readers.shell_session import ShellSession
 from trimtab.linter.readers.source import DocumentBuilder, SourceText
 from trimtab.linter.readers.unit_text import Piece, UnitLine, lines
+from trimtab.linter.scenes import percent
 from trimtab.model.document import Container, Document, Oddity, Origin, Place, Setting
 
 _OPTIONS: Final = {
@@ -111,7 +111,7 @@ def _follow(session: ShellSession, line: UnitLine) -> None:
         for name in line.value.split():
             session.variables.unset(name)
     elif line.key == "CPUQuota":
-        session.cpu_quota = quotas.percent(line.value)
+        session.cpu_quota = percent(line.value)
     elif line.key.startswith("Limit"):
         setting = Setting(line.key, line.value, line.place, Origin.UNIT)
         session.scribe.settings.append(setting)
