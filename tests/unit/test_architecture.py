@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2] / "src" / "trimtab"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "model", "stats"}),
     frozenset({"formatting", "host", "http_client", "metrics", "redaction", "storage"}),
+    frozenset({"families"}),
     frozenset({"facts", "processes"}),
     frozenset({"environments", "host_resources", "knobs"}),
     frozenset({"catalog", "emulator", "load", "verification"}),

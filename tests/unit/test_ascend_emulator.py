@@ -16,7 +16,7 @@ from trimtab.catalog import releases
 from trimtab.cli.app import app
 from trimtab.emulator import LABEL, build, environments
 from trimtab.emulator.machine import EmulatedMachine
-from trimtab.engines import ascend_emulator
+from trimtab.engines.ascend_emulator import engine as ascend_emulator
 from trimtab.environments import distributions, managed_environment
 from trimtab.errors import EngineInstallError, StudyError, UsageError
 from trimtab.profiles.profile import EngineId, read_profile, write_profile

@@ -13,6 +13,7 @@ from trimtab.catalog.rules.scene import Rule
 from trimtab.catalog.values import ANY_TEXT, ValueReader
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
+from trimtab.families import family_of_engine, family_of_packages
 from trimtab.knobs import Env, Knob
 from trimtab.model import Check, RestartCost, Risk, RiskLevel, Scope, Settings, Value
 
@@ -47,9 +48,9 @@ class Context:
 
     @property
     def family(self) -> str:
-        """The engine's family: every way to run vLLM is "vllm"."""
-        is_vllm = "vllm" in self.engine_name or "vllm" in self.packages
-        return "vllm" if is_vllm else self.engine_name
+        """The name of the engine's family: every way to run vLLM is "vllm"."""
+        known = family_of_engine(self.engine_name) or family_of_packages(self.packages)
+        return self.engine_name if known is None else known.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Serving engines: what trimtab must know of one to start it, watch it and ask it.
 
-An engine is one module of this package, or one package with a module ``engine``, with
+An engine is one folder with ``family.py`` (see :mod:`trimtab.families`, which finds it) and
+``engine.py``, a module with
 
 * ``ENGINES``, name → one sentence for the user,
 * ``load(name, python)``, which returns the :class:`Engine` or ``None`` when this machine has none
@@ -10,13 +11,13 @@ An engine is one module of this package, or one package with a module ``engine``
 and, for an engine that trimtab can install, ``install(name, python, progress)`` and
 ``assume(name)``, the engine as it would be once installed. ``CAVEATS``, name → sentence, is for
 an engine whose numbers must not be read without it; ``FORMER_NAMES``, former name → name, keeps
-files of an earlier trimtab readable. Nothing else has to be told of it.
+files of an earlier trimtab readable. Nothing else has to be told of it. The names in ``ENGINES``
+are those of its family.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from types import ModuleType
 from typing import Protocol
 
 from trimtab.errors import EngineError, EngineMissingError, UsageError
+from trimtab.families import engine_packages
 from trimtab.host import Host
 from trimtab.http_client.loopback import api_key
 from trimtab.model import Process, Value
@@ -302,9 +304,6 @@ def _module(name: str, what: str = "--engine") -> ModuleType:
 
 
 def _modules() -> Iterator[ModuleType]:
-    """Yield the modules of this package that define engines."""
-    for info in pkgutil.iter_modules(__path__):
-        part = f"{info.name}.engine" if info.ispkg else info.name
-        module = importlib.import_module(f"{__name__}.{part}")
-        if hasattr(module, "ENGINES"):
-            yield module
+    """Yield the module ``engine`` of each folder of an engine."""
+    for package in engine_packages():
+        yield importlib.import_module(f"{package.module}.engine")

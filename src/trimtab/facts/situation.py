@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from trimtab.facts import Facts
+from trimtab.families import family_of_packages
 from trimtab.model import platforms
 from trimtab.model.situation import Situation
 
 
 def platform(facts: Facts, packages: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return what the vLLM of an environment computes on, as its build tells.
+    """Return what the engine of an environment computes on, as its build tells.
 
     The build decides even where no device shows (in a container without the driver's nodes, or
-    over an emulated device): its settings are what a server of that environment reads. Without a
-    vLLM the devices decide; a machine without any computes on its CPUs. "unknown": there is a
-    vLLM, and neither its build nor a device tells.
+    over an emulated device): its settings are what a server of that environment reads. Without an
+    engine the devices decide; a machine without any computes on its CPUs. "unknown": there is an
+    engine, and neither its build nor a device tells.
     """
     built = platforms.platform_of_packages(packages)
     if facts.ascend.present and built in (platforms.UNKNOWN, platforms.CUDA):
@@ -26,7 +27,7 @@ def platform(facts: Facts, packages: Mapping[str, str] = MappingProxyType({})) -
         return built
     if facts.cuda.present:
         return platforms.CUDA
-    return platforms.UNKNOWN if "vllm" in packages else platforms.CPU
+    return platforms.CPU if family_of_packages(packages) is None else platforms.UNKNOWN
 
 
 def situation_of(facts: Facts, packages: Mapping[str, str] | None = None) -> Situation:

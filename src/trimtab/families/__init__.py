@@ -1,0 +1,29 @@
+"""Families of engines: what trimtab must know of one without its installation, as data.
+
+A family is all that serves by the same program: its names, its variables, its metrics. Each
+folder of an engine says it in ``family.py``, and what starts and watches it in ``engine.py``.
+"""
+
+from trimtab.families.family import Family, MetricSeries, VariablePrefix
+from trimtab.families.registry import (
+    ENGINE_PATH,
+    EnginePackage,
+    engine_packages,
+    families,
+    family_named,
+    family_of_engine,
+    family_of_packages,
+)
+
+__all__ = [
+    "ENGINE_PATH",
+    "EnginePackage",
+    "Family",
+    "MetricSeries",
+    "VariablePrefix",
+    "engine_packages",
+    "families",
+    "family_named",
+    "family_of_engine",
+    "family_of_packages",
+]

@@ -1,0 +1,54 @@
+"""What a family of engines is: names by which its parts are known. Data, without imports of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class VariablePrefix:
+    """How the names of some environment variables begin, and what is known of them.
+
+    ``reaches_engine``: they change how an engine serves, so they are part of what a launch is
+    given. ``serving``: only a serving process reads them, never the script around it.
+    ``names``: whether trimtab knows "all" names that begin so, "some" of them, or "none".
+    """
+
+    text: str
+    reaches_engine: bool = True
+    serving: bool = True
+    names: Literal["all", "some", "none"] = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSeries:
+    """Names of the series on a server's ``/metrics`` page, "" for one that it does not have.
+
+    ``running`` and ``waiting`` are gauges of requests. ``prompt_tokens`` and ``output_tokens``
+    are histograms over finished requests. ``cache_queries`` and ``cache_hits`` are counters of
+    prompt tokens, without the ending ``_total``. ``hidden_by`` is the option that hides them.
+    """
+
+    running: str = ""
+    waiting: str = ""
+    prompt_tokens: str = ""
+    output_tokens: str = ""
+    cache_queries: str = ""
+    cache_hits: str = ""
+    hidden_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of engines.
+
+    ``name`` is the word that catalogue entries use, ``title`` the one for a reader. ``engines``
+    are the names under which this folder's engines are chosen. ``distributions`` are the Python
+    distributions of which each one shows that an environment holds the family.
+    """
+
+    name: str
+    title: str
+    engines: tuple[str, ...]
+    distributions: tuple[str, ...] = ()

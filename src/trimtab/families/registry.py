@@ -1,0 +1,112 @@
+"""Which families there are: one for each folder of an engine, found when they are first asked.
+
+A folder of an engine is a Python package with ``family.py``, whose ``FAMILY`` is the
+:class:`Family`, and ``engine.py`` (see :mod:`trimtab.engines`). It lies in ``trimtab/engines``, in
+a folder that the variable TRIMTAB_ENGINE_PATH names, or in a distribution that names the package
+as an entry point of the group ``trimtab.engines``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from trimtab.errors import UsageError
+from trimtab.families.family import Family
+
+ENGINE_PATH = "TRIMTAB_ENGINE_PATH"
+"""The variable that names further folders in which folders of engines lie."""
+
+ENTRY_POINTS = "trimtab.engines"
+"""The group of entry points by which a distribution brings an engine."""
+
+_ENGINES = "trimtab.engines"
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePackage:
+    """One folder of an engine: the name that Python imports it by, and its family."""
+
+    module: str
+    family: Family
+
+
+def engine_packages() -> tuple[EnginePackage, ...]:
+    """Return every folder of an engine: trimtab's own first, then in the order of their names.
+
+    Raises:
+        UsageError: a folder cannot be used as one.
+    """
+    return _packages(os.environ.get(ENGINE_PATH, ""))
+
+
+def families() -> tuple[Family, ...]:
+    """Return the families, each once: as the folder of that name says it, if there is one."""
+    named: dict[str, Family] = {}
+    for package in engine_packages():
+        family = package.family
+        if family.name not in named or package.module.rpartition(".")[2] == family.name:
+            named[family.name] = family
+    return tuple(named.values())
+
+
+def family_named(name: str) -> Family:
+    """Return the family called ``name``.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {family.name: family for family in families()}[name]
+
+
+def family_of_engine(name: str) -> Family | None:
+    """Return the family of the engine that is chosen by ``name``; ``None`` if none has it."""
+    named = (package.family for package in engine_packages())
+    return next((family for family in named if name in family.engines), None)
+
+
+def family_of_packages(packages: Collection[str]) -> Family | None:
+    """Return the family that an environment of these distributions holds, if any."""
+    return next((one for one in families() if set(one.distributions) & set(packages)), None)
+
+
+@lru_cache(maxsize=8)
+def _packages(path: str) -> tuple[EnginePackage, ...]:
+    folders = [Path(text).expanduser().absolute() for text in path.split(os.pathsep) if text]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{ENGINE_PATH} must name folders, but {folder} is none")
+    parent = importlib.import_module(_ENGINES)
+    own = [Path(text) for text in parent.__path__]
+    for folder in folders:
+        if str(folder) not in parent.__path__:
+            parent.__path__.append(str(folder))
+    names = [*_names(own[:1]), *_names(folders)]
+    modules = [f"{_ENGINES}.{name}" for name in dict.fromkeys(names)]
+    modules += [point.value for point in entry_points(group=ENTRY_POINTS)]
+    return tuple(_package(module) for module in modules)
+
+
+def _names(folders: Collection[Path]) -> list[str]:
+    """Return the names of the packages with a family that lie in these folders."""
+    return [
+        found.parent.name
+        for folder in folders
+        for found in sorted(folder.glob("*/family.py"))
+        if found.with_name("engine.py").is_file()
+    ]
+
+
+def _package(module: str) -> EnginePackage:
+    try:
+        family = importlib.import_module(f"{module}.family").FAMILY
+    except (ImportError, SyntaxError, AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"the engine folder {module} cannot be used: {error}") from error
+    if not isinstance(family, Family):
+        raise UsageError(f"FAMILY in {module}.family must be a Family, but is {family!r}")
+    return EnginePackage(module, family)
