@@ -45,10 +45,12 @@ class Family:
 
     ``name`` is the word that catalogue entries use, ``title`` the one for a reader. ``engines``
     are the names under which this folder's engines are chosen. ``distributions`` are the Python
-    distributions of which each one shows that an environment holds the family.
+    distributions of which each one shows that an environment holds the family. ``series`` are
+    what its servers count.
     """
 
     name: str
     title: str
     engines: tuple[str, ...]
     distributions: tuple[str, ...] = ()
+    series: MetricSeries = MetricSeries()

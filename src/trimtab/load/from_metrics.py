@@ -1,7 +1,7 @@
-"""A workload from what a live vLLM has counted: lengths, prefix reuse and rate, never a prompt.
+"""A workload from what a live server has counted: lengths, prefix reuse and rate, never a prompt.
 
-The series are those of vLLM 0.32 (v1/metrics/loggers.py): histograms of prompt and generation
-tokens of finished requests, counters of prefix-cache queries and hits in tokens.
+The series are those of a family of engines: histograms of prompt and generation tokens of
+finished requests, counters of prefix-cache queries and hits in tokens.
 """
 
 from __future__ import annotations
@@ -11,11 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.errors import WorkloadError
-
-PROMPT = "vllm:request_prompt_tokens"
-OUTPUT = "vllm:request_generation_tokens"
-_QUERIES = "vllm:prefix_cache_queries"
-_HITS = "vllm:prefix_cache_hits"
+from trimtab.families import Family, families
 
 ENOUGH = 20
 """Finished requests from which on lengths are worth copying."""
@@ -60,17 +56,40 @@ def parse(page: str) -> TrafficCounts:
     """Return what a ``/metrics`` page counts.
 
     Raises:
-        WorkloadError: it is no such page, or lacks vLLM's histograms of request lengths.
+        WorkloadError: it is no such page, or lacks a family's histograms of request lengths.
     """
+    sums, cumulated = _samples(page)
+    counting = [one for one in families() if one.series.prompt_tokens]
+    for family in counting:
+        series = family.series
+        if series.prompt_tokens in cumulated and series.output_tokens in cumulated:
+            return TrafficCounts(
+                _single(cumulated[series.prompt_tokens]),
+                _single(cumulated[series.output_tokens]),
+                sums.get(series.cache_queries, 0.0),
+                sums.get(series.cache_hits, 0.0),
+            )
+    names = " or ".join(family.series.prompt_tokens for family in counting)
+    reasons = ", and ".join(_reason(family) for family in counting)
+    raise WorkloadError(f"the metrics do not hold {names}: {reasons}")
+
+
+def _reason(family: Family) -> str:
+    hidden = f" unless {family.series.hidden_by} is given" if family.series.hidden_by else ""
+    return f"{family.title} counts it{hidden}"
+
+
+def _samples(page: str) -> tuple[dict[str, float], dict[str, dict[float, float]]]:
+    """Return the sums over all labels by name without ``_total``, and the cumulated histograms."""
     from prometheus_client.parser import text_string_to_metric_families
 
     sums: dict[str, float] = {}
-    cumulated: dict[str, dict[float, float]] = {PROMPT: {}, OUTPUT: {}}
+    cumulated: dict[str, dict[float, float]] = {}
     try:
-        for family in text_string_to_metric_families(page):
-            for sample in family.samples:
-                histogram = cumulated.get(sample.name.removesuffix("_bucket"))
-                if histogram is not None and "le" in sample.labels:
+        for metric in text_string_to_metric_families(page):
+            for sample in metric.samples:
+                if sample.name.endswith("_bucket") and "le" in sample.labels:
+                    histogram = cumulated.setdefault(sample.name.removesuffix("_bucket"), {})
                     bound = float(sample.labels["le"])
                     histogram[bound] = histogram.get(bound, 0.0) + sample.value
                 else:
@@ -78,16 +97,7 @@ def parse(page: str) -> TrafficCounts:
                     sums[name] = sums.get(name, 0.0) + sample.value
     except (ValueError, KeyError, IndexError) as error:
         raise WorkloadError("the answer is not a page of Prometheus metrics") from error
-    if not (cumulated[PROMPT] and cumulated[OUTPUT]):
-        raise WorkloadError(
-            f"the metrics do not hold {PROMPT}: vLLM counts it unless --disable-log-stats is given"
-        )
-    return TrafficCounts(
-        _single(cumulated[PROMPT]),
-        _single(cumulated[OUTPUT]),
-        sums.get(_QUERIES, 0.0),
-        sums.get(_HITS, 0.0),
-    )
+    return sums, cumulated
 
 
 def _single(cumulated: Mapping[float, float]) -> dict[float, float]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import pairwise
 from typing import Final
 
+from trimtab.families import families
 from trimtab.http_client import loopback
 
 _SAMPLE: Final = re.compile(
@@ -52,10 +53,6 @@ def _number(text: str) -> float:
 MARGIN: Final = 0.01
 """Share of the prompt tokens that may be served beyond what the load explains."""
 
-_COUNTED: Final = ("vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total")
-"""Counters in prompt tokens (vLLM 0.32, v1/metrics/loggers.py), one for each engine; requests that
-were preempted and come again are not in them."""
-
 
 def cache_counts(url: str, key: str | None = None) -> tuple[float, float] | None:
     """Return the prompt tokens that a server looked up in its prefix cache, and those it found.
@@ -68,9 +65,13 @@ def cache_counts(url: str, key: str | None = None) -> tuple[float, float] | None
 
 def parse(page: bytes) -> tuple[float, float] | None:
     """Return both counters of a page, ``None`` if it lacks one or is no such page."""
-    found = sums(page, _COUNTED)
-    queries, hits = (found.get(name) for name in _COUNTED)
-    return None if queries is None or hits is None else (queries, hits)
+    for family in families():
+        names = [family.series.cache_queries, family.series.cache_hits]
+        counts = sums(page, [f"{name}_total" for name in names if name])
+        if len(counts) == len(names):
+            queries, hits = (counts[f"{name}_total"] for name in names)
+            return queries, hits
+    return None
 
 
 def reusable_tokens(prompts: Iterable[tuple[int, ...]]) -> int:
@@ -118,7 +119,6 @@ def carry_over(
 PATIENCE: Final = 30.0
 """Seconds to wait: requests that a client gave up are aborted within a step or two."""
 
-_BUSY: Final = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 _BEGAN: Final = "process_start_time_seconds"
 
 
@@ -131,8 +131,12 @@ def incarnation(url: str, key: str | None = None) -> float | None:
 
 
 def requests_in_flight(url: str, key: str | None = None) -> float | None:
-    """Return how many requests a vLLM server works on or has queued; ``None`` if it hides it."""
-    counts = _sums(url, key, *_BUSY)
+    """Return how many requests a server works on or has queued; ``None`` if it hides it.
+
+    A server has the series of one family, so those of all are asked for.
+    """
+    gauges = [name for one in families() for name in (one.series.running, one.series.waiting)]
+    counts = _sums(url, key, *filter(None, gauges))
     return sum(counts.values()) if counts else None
 
 
