@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2] / "src" / "trimtab"
 
 # Lower floors first; a part may import from its own package and from the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "model", "stats"}),
+    frozenset({"errors", "invocations", "model", "stats"}),
     frozenset({"formatting", "host", "http_client", "metrics", "redaction", "storage"}),
     frozenset({"families"}),
     frozenset({"facts", "processes"}),

@@ -11,6 +11,7 @@ from trimtab.families.registry import (
     engine_packages,
     families,
     family_named,
+    family_of_command,
     family_of_engine,
     family_of_packages,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "engine_packages",
     "families",
     "family_named",
+    "family_of_command",
     "family_of_engine",
     "family_of_packages",
 ]

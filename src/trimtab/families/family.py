@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from trimtab.invocations.grammar import CommandGrammar
+
 
 @dataclass(frozen=True, slots=True)
 class VariablePrefix:
@@ -44,14 +46,21 @@ class Family:
     """A family of engines.
 
     ``name`` is the word that catalogue entries use, ``title`` the one for a reader. ``engines``
-    are the names under which this folder's engines are chosen. ``distributions`` are the Python
+    are the names under which this folder's engines are chosen. ``grammar`` is that of the
+    commands that start its servers. ``distributions`` are the Python
     distributions of which each one shows that an environment holds the family. ``series`` are
     what its servers count, ``prefixes`` how the names of its own environment variables begin.
+
+    ``options`` are the long names of all options that its command has, and ``variables`` the
+    names of all variables that it reads; both are empty where the catalogue has them by release.
     """
 
     name: str
     title: str
     engines: tuple[str, ...]
+    grammar: CommandGrammar
     distributions: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
     series: MetricSeries = MetricSeries()
     prefixes: tuple[VariablePrefix, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -73,6 +73,11 @@ def family_of_engine(name: str) -> Family | None:
 def family_of_packages(packages: Collection[str]) -> Family | None:
     """Return the family that an environment of these distributions holds, if any."""
     return next((one for one in families() if set(one.distributions) & set(packages)), None)
+
+
+def family_of_command(words: Sequence[str]) -> Family | None:
+    """Return the family whose server a command starts; wrappers are taken off before."""
+    return next((one for one in families() if one.grammar.serves(words)), None)
 
 
 @lru_cache(maxsize=8)

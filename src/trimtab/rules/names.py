@@ -15,6 +15,7 @@ from importlib import resources
 
 from trimtab.catalog import CATALOG, Rule, Scene
 from trimtab.catalog.releases import vllm, vllm_ascend
+from trimtab.families import Family, families, family_of_command
 from trimtab.families.variables import complete_prefixes, known_prefixes
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.knobs.server_arg import option_name
@@ -44,7 +45,8 @@ def variables() -> frozenset[str]:
     ours = {knob.name for knob in knobs if isinstance(knob, Env | EnvList)}
     tables = (table(name) for name in ("vllm", "vllm-ascend", "torch-npu", "around"))
     releases = (one.names("variables") for one in (vllm(), vllm_ascend()))
-    return frozenset({*ours, "LD_PRELOAD"}).union(*tables, *releases)
+    families_own = (family.variables for family in families())
+    return frozenset({*ours, "LD_PRELOAD"}).union(*tables, *releases, *families_own)
 
 
 @cache
@@ -101,10 +103,17 @@ def _unknown_variable(scene: Scene) -> Iterator[Hit]:
         ):
             yield Hit(
                 name,
-                f"no known release of vLLM, vllm-ascend or torch_npu reads {name}",
+                f"no known release of {_readers(name)} reads {name}",
                 "take it out, unless a plugin or a script reads it",
                 given="no plugin or script reads it",
             )
+
+
+def _readers(name: str) -> str:
+    """Return whose releases were looked through for the names of a family of variables."""
+    own = (one for one in families() if one.variables)
+    titles = [one.title for one in own if name.startswith(tuple(p.text for p in one.prefixes))]
+    return titles[0] if titles else "vLLM, vllm-ascend or torch_npu"
 
 
 def _misspelt(name: str, meant: str, scene: Scene) -> Hit:
@@ -130,7 +139,8 @@ def _strange_family(name: str, scene: Scene) -> Iterator[Hit]:
     head, _, rest = name.partition("_")
     if not rest or "_" not in rest or not head.isupper() or len(head) < 3 or head in _OTHERS:
         return
-    for family in ("VLLM", "NCCL", "HCCL", "CUDA", "ASCEND", "PYTORCH", "TORCH"):
+    families_own = (row.text.rstrip("_") for one in families() for row in one.prefixes)
+    for family in (*families_own, "NCCL", "HCCL", "CUDA", "ASCEND", "PYTORCH", "TORCH"):
         if head == family or spelling.distance(head, family) > (2 if len(rest) > 12 else 1):
             continue
         known = [one for one in variables() if one.startswith(f"{family}_")]
@@ -154,7 +164,13 @@ _FEW = 3
 
 
 def _unknown_option(scene: Scene) -> Iterator[Hit]:
-    if not serves(scene) or scene.pid is not None:  # a live server has taken its options
+    if scene.pid is not None:  # a live server has taken its options
+        return
+    family = family_of_command(scene.argv)
+    if family is not None and family.options:
+        yield from _option_of_no_release(family, scene)
+        return
+    if not serves(scene):
         return
     strange = []
     doubt = refusal_condition(scene)
@@ -172,6 +188,21 @@ def _unknown_option(scene: Scene) -> Iterator[Hit]:
     for hit in strange:
         doubtful = fork and not hit.given
         yield replace(hit, given="no fork of vLLM adds it") if doubtful else hit
+
+
+def _option_of_no_release(family: Family, scene: Scene) -> Iterator[Hit]:
+    """Yield the options that a family has not, of which all options are known by name alone."""
+    for name in scene.options:
+        whole = option_name(name).partition(".")[0]
+        if not whole.startswith("--") or whole in family.options or re.search(r"[$`<{\[\s]", name):
+            continue
+        meant = spelling.intended_name(whole, frozenset(family.options))
+        yield Hit(
+            name,
+            f"{family.title} has no option {whole}",
+            f"write {meant}" if meant else "take it out",
+            remedy=Remedy(Action.RENAME, meant) if meant and meant not in scene.options else None,
+        )
 
 
 def _abbreviates(whole: str) -> bool:
@@ -244,7 +275,7 @@ NAMES: tuple[Rule, ...] = (
         id="unknown-option",
         severity=Severity.ERROR,
         problem=Problem.WRONG_VALUE,
-        summary="The version of vLLM in force has no option of that name, and exits.",
+        summary="The version of the server in force has no option of that name, and exits.",
         process=_unknown_option,
         traps=("T30",),
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from trimtab.linter.readers import entry_point as entries
 from trimtab.linter.readers import yaml_nodes as nodes
-from trimtab.linter.readers.launch import ShellWord, assignment, program
+from trimtab.linter.readers.launch import ShellWord, assignment, is_client, program
 from trimtab.linter.readers.scripts import SHELLS
 from trimtab.linter.readers.shell_session import ShellSession
 from trimtab.linter.readers.source import DocumentBuilder, SourceText
@@ -78,7 +78,7 @@ def _service(source: SourceText, scribe: DocumentBuilder, name: str, service: No
             [one for one in command if not one.text.startswith("${")], assigns=not entered
         )
         scribe.notices += () if plain is None else (plain,)
-        served = entries.starts_server(container.image) or program(command) == "vllm"
+        served = entries.starts_server(container.image) or is_client(command)
         if served and program(command) not in SHELLS:
             scribe.notices += _unexpanded(words(source, nodes.get(service, "command")))
     run(session, container, entry, command, entered=entered, name=name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from trimtab.catalog.releases import vllm
 from trimtab.facts.parsing import parse_cpu_list
+from trimtab.families import families, family_of_command
 from trimtab.knobs.server_arg import option_name
 from trimtab.linter.readers.source import SourceText
 from trimtab.model.document import Origin, Place, Setting
@@ -29,8 +30,6 @@ _VALUED: Final = {
     "numactl": {"-C", "-N", "-m", "-l", "-p", "-i"}, "taskset": set(),
 }  # fmt: skip
 """Options of wrappers that take the next word."""
-
-_SERVER_MODULE: Final = re.compile(r"vllm(?:_ascend)?\.entrypoints\.\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +171,13 @@ def assignment(word: ShellWord, origin: Origin = Origin.SHELL) -> Setting:
 
 
 def is_server(words: Sequence[ShellWord]) -> bool:
-    """Whether a command is a vLLM server."""
-    texts = [one.text for one in words]
-    name = program(words)
-    if name == "vllm":
-        return len(texts) > 1 and texts[1] == "serve"
-    if re.fullmatch(r"python(?:\d(?:\.\d+)?)?", name) and "-m" in texts[:-1]:
-        module = texts[texts.index("-m") + 1]
-        return bool(_SERVER_MODULE.fullmatch(module))
-    return any(text.endswith("api_server.py") for text in texts[:2])
+    """Whether a command is the server of an engine."""
+    return family_of_command([one.text for one in words]) is not None
+
+
+def is_client(words: Sequence[ShellWord]) -> bool:
+    """Whether a command is an engine's program that does not serve, such as ``vllm bench``."""
+    return any(program(words) in family.grammar.programs for family in families())
 
 
 def is_python(words: Sequence[ShellWord]) -> bool:
@@ -195,6 +192,9 @@ def is_python(words: Sequence[ShellWord]) -> bool:
 def options_of(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
     """Return a server's options with their places, names in canonical form, the last one wins."""
     found: dict[str, Setting] = {}
+    family = family_of_command([one.text for one in words])
+    own = family is not None and bool(family.options)  # else the catalogue has them
+    aliases = family.grammar.aliases if family is not None and own else vllm().aliases
     index = 0
     while index < len(words):
         word = words[index]
@@ -207,7 +207,7 @@ def options_of(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
             value, at = words[index].text, words[index].place
             literal = words[index].literal
             index += 1
-        canonical = _canonical(name)
+        canonical = _canonical(name, aliases)
         found[canonical] = Setting(
             canonical, value, word.place, Origin.ARGUMENT, literal=literal,
             name_place=word.place, value_place=at,
@@ -215,12 +215,12 @@ def options_of(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
     return tuple(found.values())
 
 
-def _canonical(name: str) -> str:
+def _canonical(name: str, aliases: Mapping[str, str]) -> str:
     """Return the long name of an option: ``-cc.level`` is ``--compilation-config.level``."""
     head, dot, key = name.partition(".")
     if head in _NO_ALIASES:
         return option_name(name)
-    return option_name(vllm().aliases.get(head, head) + dot + key)
+    return option_name(aliases.get(head, head) + dot + key)
 
 
 def _is_option(text: str) -> bool:

@@ -13,6 +13,7 @@ from trimtab.linter.readers import container as containers
 from trimtab.linter.readers.launch import (
     ShellWord,
     UnwrappedCommand,
+    is_client,
     is_python,
     is_server,
     options_of,
@@ -87,7 +88,7 @@ class ShellSession:
             return
         if is_server(bare.words) or is_python(bare.words):
             self.variables.use()
-        elif program(bare.words) == "vllm":  # a client, such as vllm bench, reads them too
+        elif is_client(bare.words):  # a client, such as vllm bench, reads them too
             self.variables.use()
             self.variables.late.clear()
         self._start(bare, env, place, stdin)

@@ -1,0 +1,1 @@
+"""Command lines that start a server: their grammar, by family of engines."""
