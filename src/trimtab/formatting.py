@@ -58,7 +58,7 @@ def settings(chosen: Candidate) -> str:
 
 def factors(chosen: Iterable[Factor]) -> str:
     """Return factors with their values: ``dtype=float32, block-size=32``."""
-    return ", ".join(setting(one.tuning, one.value) for one in chosen)
+    return ", ".join(setting(factor.tuning, factor.value) for factor in chosen)
 
 
 def ratio(effect: Effect) -> str | None:

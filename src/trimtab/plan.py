@@ -69,7 +69,7 @@ def delivery_plan(plan: Plan) -> Plan:
     part of what it gives, and no reason not to measure it.
     """
     made = (CheckKind.CONFIG, CheckKind.ROLES)
-    return replace(plan, checks=tuple(one for one in plan.checks if one.kind not in made))
+    return replace(plan, checks=tuple(check for check in plan.checks if check.kind not in made))
 
 
 def _checks(

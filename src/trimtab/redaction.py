@@ -104,7 +104,7 @@ def shapes(text: str) -> Iterator[tuple[int, int]]:
     """Yield where in a text a credential of a known shape, or a URL's user part, stands."""
     found = [match.span(match.lastgroup or 0) for match in _SHAPES.finditer(text)]
     found += [match.span(1) for match in _CURL_USER.finditer(text)]
-    found += [one.span(2) for one in _NAMED.finditer(text) if looks_secret(one[1])]
+    found += [match.span(2) for match in _NAMED.finditer(text) if looks_secret(match[1])]
     last = 0
     for begin, end in sorted(found):
         if begin >= last:

@@ -224,7 +224,7 @@ def lint(
     if min_severity not in tuple(Severity):
         raise UsageError(f"min_severity must be info, warning or error, not {min_severity!r}")
     situation = parse_context(context)
-    documents, trouble = launch_files.documents([str(one) for one in files])
+    documents, trouble = launch_files.documents([str(file) for file in files])
     documents += launch_files.preset_documents(presets)
     chosen = FindingFilter(select, ignore, Severity(min_severity))
     report = report_on(documents, situation, chosen)

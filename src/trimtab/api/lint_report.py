@@ -51,8 +51,12 @@ class LintReport:
     def _repr_html_(self) -> str:
         """Return the findings as a table, for a notebook."""
         rows = "".join(
-            f"<tr><td>{escape(f'{one.place.file}:{one.place.line}' if one.place else '')}</td>"
-            f"<td>{escape(one.severity.value)}</td><td>{escape(one.message)}</td></tr>"
-            for one in self.findings
+            f"<tr><td>{escape(_place(finding))}</td>"
+            f"<td>{escape(finding.severity.value)}</td><td>{escape(finding.message)}</td></tr>"
+            for finding in self.findings
         )
         return f"<table><tr><th>place</th><th>severity</th><th>finding</th></tr>{rows}</table>"
+
+
+def _place(finding: Finding) -> str:
+    return f"{finding.place.file}:{finding.place.line}" if finding.place else ""

@@ -98,29 +98,33 @@ class Profile:
             shm=shm,
         )
         texts = [
-            (one, render(one, order))
+            (artefact, render(artefact, order))
             for form in chosen
-            for one in FORMATS[form]
-            if not one.absent(order)
+            for artefact in FORMATS[form]
+            if not artefact.absent(order)
         ]
         if folder is not None:
             write(texts, Path(folder))
-        return {one.file: text for one, text in texts}
+        return {artefact.file: text for artefact, text in texts}
 
     def _repr_html_(self) -> str:
         """Return the profile's settings and comparisons, for a notebook."""
-        rows = "".join(_row(one) for one in self.comparisons)
+        rows = "".join(_row(comparison) for comparison in self.comparisons)
         head = "<tr><th>metric</th><th>baseline</th><th>profile</th><th>change</th></tr>"
         chosen = formatting.settings(self.settings) or "the baseline"
         return f"<p><b>{escape(self.name)}</b>: {escape(chosen)}</p><table>{head}{rows}</table>"
 
 
-def _row(one: Comparison) -> str:
-    change = "" if one.effect.ratio is None else formatting.percent(one.effect.ratio - 1.0)
+def _row(comparison: Comparison) -> str:
+    change = (
+        ""
+        if comparison.effect.ratio is None
+        else formatting.percent(comparison.effect.ratio - 1.0)
+    )
     cells: tuple[Any, ...] = (
-        one.metric,
-        formatting.number(one.baseline),
-        formatting.number(one.value),
+        comparison.metric,
+        formatting.number(comparison.baseline),
+        formatting.number(comparison.value),
         change,
     )
     return f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in cells)}</tr>"

@@ -110,9 +110,9 @@ class StudyResult:
         """Return the headline and the verdicts, for a notebook."""
         found = self.headline
         rows = "".join(
-            f"<tr><td>{escape(formatting.setting(one.tuning, one.value))}</td>"
-            f"<td>{escape(one.verdict.value)}</td><td>{escape(_change(one))}</td></tr>"
-            for one in self.verdicts
+            f"<tr><td>{escape(formatting.setting(verdict.tuning, verdict.value))}</td>"
+            f"<td>{escape(verdict.verdict.value)}</td><td>{escape(_change(verdict))}</td></tr>"
+            for verdict in self.verdicts
         )
         head = "<tr><th>tuning</th><th>verdict</th><th>effect</th></tr>"
         return f"<p><b>{escape(found.text)}</b></p><table>{head}{rows}</table>"

@@ -166,7 +166,7 @@ def choose(
             )
         )
     if context.host_overhead:
-        factors.sort(key=lambda one: place(catalog[one.tuning], one.value))
+        factors.sort(key=lambda factor: place(catalog[factor.tuning], factor.value))
     names = [factor.tuning for factor in factors]
     pairs = frozenset(
         frozenset((one, other))

@@ -43,10 +43,10 @@ def setters(catalog: Mapping[str, Tuning], name: str) -> list[str]:
     """Return the entries that set a variable or an option, however its name is written."""
     word = _plain(name)
     return [
-        one.name
-        for one in catalog.values()
-        if not one.dummy
-        and word in {_plain(each) for each in (one.name, one.knob.setting, *_places(one))}
+        tuning.name
+        for tuning in catalog.values()
+        if not tuning.dummy
+        and word in {_plain(each) for each in (tuning.name, tuning.knob.setting, *_places(tuning))}
     ]
 
 

@@ -348,8 +348,8 @@ def life(taking: Sequence[str], against: Sequence[str], versions: Sequence[str])
     if not against:
         return ""
     at = versions.index(against[0])
-    earlier = [one for one in versions[:at] if one in taking]
-    later = [one for one in versions[at:] if one in taking]
+    earlier = [version for version in versions[:at] if version in taking]
+    later = [version for version in versions[at:] if version in taking]
     words = [f"until {earlier[-1]}"] if earlier else []
     words += [f"since {later[0]}"] if later else []
     return " and again ".join(words)

@@ -97,7 +97,7 @@ class Choice:
         """See `ValueReader.read`."""
         word = text.strip(" ") if self.blanks else text
         folded = word.casefold() if self.ignore_case else word
-        known = (one.casefold() if self.ignore_case else one for one in self.choices)
+        known = (choice.casefold() if self.ignore_case else choice for choice in self.choices)
         if folded in known:
             return Reading.fine()
         return _bad(self.taken, self.words(), text, self.consequence)
@@ -374,8 +374,8 @@ def is_placeholder(text: str) -> bool:
     ``${IP:?}``, ``__IP__``, ``{{ ip }}``, ``CHANGEME`` and ``TODO`` do, and alternatives, too.
     """
     whole = text.strip()
-    found = _STAND_IN.fullmatch(whole) or _ALTERNATIVES.fullmatch(whole) or _PARTS.search(text)
-    return bool(found)
+    match = _STAND_IN.fullmatch(whole) or _ALTERNATIVES.fullmatch(whole) or _PARTS.search(text)
+    return bool(match)
 
 
 def is_name_of_number(text: str) -> bool:

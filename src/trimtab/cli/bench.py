@@ -111,12 +111,12 @@ def bench(
         )
         return
     if address is not None:
-        found = remote_server.measure_url(address, options, terminal.say)
+        result = remote_server.measure_url(address, options, terminal.say)
     else:
-        found = runs.measure_starts(
+        result = runs.measure_starts(
             target, options, starts, folder, resume=resume, reporter=terminal.reporter()
         )
     if as_json:
-        terminal.print_json(found.as_data())
+        terminal.print_json(result.as_data())
     else:
-        measurement_tables.show(found.as_data())
+        measurement_tables.show(result.as_data())

@@ -114,9 +114,9 @@ def capacity(
         )
         return
     if address is not None:
-        found = capacity_run.measure_url_capacity(address, options, requests, terminal.say)
+        result = capacity_run.measure_url_capacity(address, options, requests, terminal.say)
     else:
-        found = capacity_run.measure_capacity(
+        result = capacity_run.measure_capacity(
             target,
             options,
             starts,
@@ -126,9 +126,9 @@ def capacity(
             reporter=terminal.reporter(),
         )
     if as_json:
-        terminal.print_json(found.as_data())
+        terminal.print_json(result.as_data())
     else:
-        show(found.as_data())
+        show(result.as_data())
 
 
 _FEW = 500
@@ -146,7 +146,9 @@ def show(found: Mapping[str, Any]) -> None:
     for number, (value, probes) in enumerate(
         zip(found["each"], found["probes"], strict=True), start=1
     ):
-        tried = sorted((one for one in probes if not one["void"]), key=lambda one: one["rate"])
+        tried = sorted(
+            (probe for probe in probes if not probe["void"]), key=lambda one: one["rate"]
+        )
         marks = [
             f"{formatting.number(one['rate'])}{'x' if one['margin'] > 0 else ''}" for one in tried
         ]

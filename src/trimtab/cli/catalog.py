@@ -84,10 +84,10 @@ def catalog(
     asked = bool(found or not names)
     chosen = _chosen(found, layer, platform, search, studied=studied) if asked else []
     if as_json:
-        terminal.print_json({"tunings": [entry(one).model_dump() for one in chosen]})
+        terminal.print_json({"tunings": [entry(tuning).model_dump() for tuning in chosen]})
     elif names:
-        for one in chosen:
-            explain(entry(one), console)
+        for tuning in chosen:
+            explain(entry(tuning), console)
         rules_listing(console, rule_names)
     else:
         listing(chosen, console)
@@ -131,21 +131,21 @@ def _chosen(
     names: list[str], layer: str, platform: str, search: str, *, studied: bool
 ) -> list[Tuning]:
 
-    layers = sorted({one.layer for one in CATALOG.values()})
+    layers = sorted({tuning.layer for tuning in CATALOG.values()})
     if layer and layer not in layers:
         raise UsageError(f"--layer must be one of {', '.join(layers)}, not {layer!r}")
     if platform not in ("", *PLATFORMS):
         raise UsageError(f"--platform must be one of {', '.join(PLATFORMS)}, not {platform!r}")
     wanted = search.casefold()
     return [
-        one
-        for one in CATALOG.values()
-        if not one.dummy
-        and (not names or any(fnmatchcase(one.name, pattern) for pattern in names))
-        and (not layer or one.layer == layer)
-        and (not platform or not one.platforms or platform in one.platforms)
-        and (not studied or not one.advisory)
-        and wanted in f"{one.name} {one.knob.place} {one.summary}".casefold()
+        tuning
+        for tuning in CATALOG.values()
+        if not tuning.dummy
+        and (not names or any(fnmatchcase(tuning.name, pattern) for pattern in names))
+        and (not layer or tuning.layer == layer)
+        and (not platform or not tuning.platforms or platform in tuning.platforms)
+        and (not studied or not tuning.advisory)
+        and wanted in f"{tuning.name} {tuning.knob.place} {tuning.summary}".casefold()
     ]
 
 
@@ -245,33 +245,35 @@ def entry(tuning: Tuning) -> Entry:
         may_change_answers=list(tuning.lowers_fidelity),
         conflicts=[_related(tuning, name) for name in rivals(tuning)],
         requires=[
-            CatalogRelation(name=one.name, sentence=one.sentence, fatal=False)
-            for one in tuning.requires
+            CatalogRelation(name=relation.name, sentence=relation.sentence, fatal=False)
+            for relation in tuning.requires
         ],
         rules=[_trap(rule) for rule in tuning.rules],
         verified=verification_words(tuning),
         executed=tuning.executed,
-        evidence=[f"{one.sentence} ({one.source.title})" for one in tuning.claims],
+        evidence=[f"{claim.sentence} ({claim.source.title})" for claim in tuning.claims],
         since=tuning.since,
         superseded_by=tuning.superseded_by,
         inert=tuning.inert,
         package=tuning.package,
-        sources=[CatalogSource(title=one.title, where=one.where) for one in tuning.sources],
+        sources=[
+            CatalogSource(title=source.title, where=source.where) for source in tuning.sources
+        ],
     )
 
 
 def rivals(tuning: Tuning) -> Iterator[str]:
     """Yield the entries that exclude this one, whichever side says it."""
-    yield from (one.name for one in tuning.conflicts)
+    yield from (conflict.name for conflict in tuning.conflicts)
     for other in CATALOG.values():
-        if any(one.name == tuning.name for one in other.conflicts):
+        if any(conflict.name == tuning.name for conflict in other.conflicts):
             yield other.name
 
 
 def _related(tuning: Tuning, name: str) -> CatalogRelation:
     both = ((tuning, name), (CATALOG[name], tuning.name))
-    one = next(r for side, other in both for r in side.conflicts if r.name == other)
-    return CatalogRelation(name=name, sentence=one.sentence, fatal=one.fatal)
+    relation = next(r for side, other in both for r in side.conflicts if r.name == other)
+    return CatalogRelation(name=name, sentence=relation.sentence, fatal=relation.fatal)
 
 
 def _trap(rule: Rule) -> Trap:
@@ -311,14 +313,17 @@ def json_schema() -> dict[str, Any]:
 
 def listing(tunings: Iterable[Tuning], console: Console) -> None:
     """Print an entry a line where the console is wide or a pipe, else a short paragraph each."""
-    rows = [(one.layer, one.name, place(one), one.summary) for one in sort_by_layer(tunings)]
+    rows = [
+        (tuning.layer, tuning.name, place(tuning), tuning.summary)
+        for tuning in sort_by_layer(tunings)
+    ]
     entries(("layer", "tuning", "set by", "what it does"), rows, console)
 
 
 def sort_by_layer(tunings: Iterable[Tuning]) -> list[Tuning]:
     """Return entries grouped by layer, layers and entries in the catalogue's order."""
     chosen = list(tunings)
-    order = list(dict.fromkeys(one.layer for one in chosen))
+    order = list(dict.fromkeys(tuning.layer for tuning in chosen))
     return sorted(chosen, key=lambda one: order.index(one.layer))
 
 

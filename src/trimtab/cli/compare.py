@@ -110,7 +110,7 @@ def compare(
             as_json=as_json,
         )
         return
-    found = runs.measure_pairs(
+    result = runs.measure_pairs(
         (first, second),
         options,
         margin,
@@ -120,6 +120,6 @@ def compare(
         reporter=terminal.reporter(),
     )
     if as_json:
-        terminal.print_json(found.as_data())
+        terminal.print_json(result.as_data())
     else:
-        measurement_tables.show(found.as_data())
+        measurement_tables.show(result.as_data())

@@ -111,7 +111,11 @@ class HelpfulCommand(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the usage line's words: what may be left out stands in brackets."""
-        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        arguments = [
+            parameter
+            for parameter in self.get_params(ctx)
+            if parameter.param_type_name == "argument"
+        ]
         return [self.options_metavar or "", *map(_usage, arguments)]
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
@@ -131,7 +135,9 @@ class HelpfulCommand(TyperCommand):
 
         Without this the first of them would be taken for the target.
         """
-        arguments = [one for one in self.params if one.param_type_name == "argument"]
+        arguments = [
+            parameter for parameter in self.params if parameter.param_type_name == "argument"
+        ]
         if len(arguments) < 2 or arguments[-1].name != _COMMAND:
             return list(super().parse_args(ctx, args))
         at = args.index("--") if "--" in args else len(args)
@@ -236,7 +242,7 @@ def with_verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
         parameters=[*known.parameters.values(), *more]
     )
     run.__annotations__ = {
-        **{name: one.annotation for name, one in known.parameters.items()},
+        **{name: parameter.annotation for name, parameter in known.parameters.items()},
         "quiet": Quiet,
         "verbose": Verbose,
     }

@@ -81,7 +81,7 @@ def _side(given: str) -> Side:
         plan = read_profile(path).plan
         return launch_diff.settings_side(given, plan.settings, plan.writes)
     document = read(name, text)
-    writes = tuple(HostWrite(one.name, one.value) for one in document.host)
+    writes = tuple(HostWrite(setting.name, setting.value) for setting in document.host)
     return launch_diff.launch_side(given, _launch(document, service), writes)
 
 
@@ -91,22 +91,25 @@ def _launch(document: Document, service: str) -> Launch:
     Raises:
         UsageError: it starts several, or none of that name.
     """
-    found = [one for one in document.launches if _serves(one)] or list(document.launches)
+    launches = [launch for launch in document.launches if _serves(launch)] or list(
+        document.launches
+    )
     if service:
-        found = [one for one in document.launches if one.service == service]
-        if not found:
-            known = sorted({one.service for one in document.launches} - {""})
+        launches = [launch for launch in document.launches if launch.service == service]
+        if not launches:
+            known = sorted({launch.service for launch in document.launches} - {""})
             offered = f"it has {', '.join(known)}" if known else "it names no service"
             raise UsageError(f"{document.file} has no service {service!r}: {offered}")
-    if len(found) > 1:
+    if len(launches) > 1:
         names = ", ".join(
-            one.service or f"line {one.place.line}" if one.place else one.service for one in found
+            launch.service or f"line {launch.place.line}" if launch.place else launch.service
+            for launch in launches
         )
         raise UsageError(
-            f"{document.file} must start one server to be compared, but starts {len(found)} "
+            f"{document.file} must start one server to be compared, but starts {len(launches)} "
             f"({names}): name one, as {document.file}#SERVICE, or split the file"
         )
-    return found[0] if found else Launch((), ())
+    return launches[0] if launches else Launch((), ())
 
 
 def _serves(launch: Launch) -> bool:

@@ -106,18 +106,18 @@ def doctor(
         view = inspection.view_of_image(image, situation)
     else:
         view = inspection.view(situation, pid, log, python, snapshot, capture)
-    found = inspection.diagnose(view, layer)
+    diagnosis = inspection.diagnose(view, layer)
     if oracle:
-        found = replace(found, findings=(*found.findings, *machine_findings(view)))
+        diagnosis = replace(diagnosis, findings=(*diagnosis.findings, *machine_findings(view)))
     if as_json:
-        terminal.print_json(found.as_data())
+        terminal.print_json(diagnosis.as_data())
     else:
-        _print(found, everything=everything, wide=wide)
-    if found.has_trouble:
+        _print(diagnosis, everything=everything, wide=wide)
+    if diagnosis.has_trouble:
         raise typer.Exit(1)
 
 
-def _print(found: Diagnosis, *, everything: bool, wide: bool) -> None:
+def _print(diagnosis: Diagnosis, *, everything: bool, wide: bool) -> None:
 
     console = terminal.console(soft_wrap=True)
     layout = Layout(
@@ -126,7 +126,9 @@ def _print(found: Diagnosis, *, everything: bool, wide: bool) -> None:
         everything=everything or terminal.is_verbose(),
         brief=terminal.is_quiet(),
     )
-    show(found.view, found.rows, found.findings, found.differences, console, layout)
+    show(
+        diagnosis.view, diagnosis.rows, diagnosis.findings, diagnosis.differences, console, layout
+    )
 
 
 def _verify(pid: int, profile: Path, log: Path | None, *, as_json: bool) -> None:
@@ -220,11 +222,13 @@ def lines(
         for process in view.processes:
             yield from _wrapped(_process(process), layout, rest="  ")
     yield from _rows([row for row in rows if layout.everything or is_notable(row)], layout)
-    for one in sorted(findings, key=lambda one: -one.severity.rank):
-        said = f"{one.message}: {one.fix}" if one.fix else one.message
-        kind = one.severity.value
-        text = f"{kind}: {said} [{one.rule}]"
-        yield from _wrapped(text, layout, rest="  ", style=_SEVERITIES[one.severity], styled=kind)
+    for finding in sorted(findings, key=lambda one: -one.severity.rank):
+        said = f"{finding.message}: {finding.fix}" if finding.fix else finding.message
+        kind = finding.severity.value
+        text = f"{kind}: {said} [{finding.rule}]"
+        yield from _wrapped(
+            text, layout, rest="  ", style=_SEVERITIES[finding.severity], styled=kind
+        )
     for said in differences:
         yield from _wrapped(f"differs: {said}", layout, rest="  ")
     for reason in view.unread:
@@ -331,18 +335,18 @@ def _machine(view: DiagnosisView) -> str:
     return "; ".join(parts)
 
 
-def _process(one: InspectedProcess) -> str:
+def _process(process: InspectedProcess) -> str:
     """Return what one process of a server shows, in a line."""
-    mapped = one.allocator.mapped
+    mapped = process.allocator.mapped
     names = [path.rpartition("/")[2] for path in mapped or ()]
     heap = ", ".join(names) if names else "glibc" if mapped is not None else "not readable"
-    sizes = {"huge pages": one.huge, "swapped": one.swapped}
-    sizes |= {f"NUMA node {node}": size for node, size in one.nodes.items()}
+    sizes = {"huge pages": process.huge, "swapped": process.swapped}
+    sizes |= {f"NUMA node {node}": size for node, size in process.nodes.items()}
     parts = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
-    cpus = format_cpu_list(one.allowed) if one.allowed else "not readable"
-    threads = formatting.count(one.threads, "thread") if one.threads else "? threads"
+    cpus = format_cpu_list(process.allowed) if process.allowed else "not readable"
+    threads = formatting.count(process.threads, "thread") if process.threads else "? threads"
     return (
-        f"{one.label}: {threads}, CPUs {cpus}, memory {_size(one.resident)} "
+        f"{process.label}: {threads}, CPUs {cpus}, memory {_size(process.resident)} "
         f"({parts}), allocator {heap}"
     )
 

@@ -112,7 +112,7 @@ def _planned(
         "starts": list(starts),
         "minutes": [round(count * each / 60, 1) for count in starts],
         "expects": expects,
-        "commands": {one.name: command_line(one.plan) for one in targets},
+        "commands": {target.name: command_line(target.plan) for target in targets},
     }
 
 

@@ -67,10 +67,10 @@ def install(
     if python is not None:
         _install_on(name, python, engine_python)
         return
-    found = engines.install(name, python=engine_python, progress=terminal.say)
-    terminal.print_line(f"{found.name} is ready: vLLM {found.version} ({found.platform})")
-    if found.caveat:
-        terminal.print_line(found.caveat)
+    engine = engines.install(name, python=engine_python, progress=terminal.say)
+    terminal.print_line(f"{engine.name} is ready: vLLM {engine.version} ({engine.platform})")
+    if engine.caveat:
+        terminal.print_line(engine.caveat)
 
 
 def _install_on(engine: str, python: str, engine_python: str | None) -> None:
@@ -107,25 +107,25 @@ def list_engines(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """Print the engines found on this machine."""
-    found = engines.survey(python=engine_python)
+    listings = engines.survey(python=engine_python)
     if as_json:
-        terminal.print_json({"engines": [_row(one) for one in found]})
+        terminal.print_json({"engines": [_row(listing) for listing in listings]})
         return
-    for one in found:
-        if (engine := one.engine) is None:
-            terminal.print_line(f"cannot be used: {one.reason}", f"{one.name:<17} ")
+    for listing in listings:
+        if (engine := listing.engine) is None:
+            terminal.print_line(f"cannot be used: {listing.reason}", f"{listing.name:<17} ")
         else:
-            first = f"{one.name:<17} {engine.version:<15} {engine.platform:<8} "
+            first = f"{listing.name:<17} {engine.version:<15} {engine.platform:<8} "
             terminal.print_line(engine.where, first)
 
 
-def _row(one: engines.EngineListing) -> dict[str, str | None]:
+def _row(listing: engines.EngineListing) -> dict[str, str | None]:
     """Return a row of the list; one that cannot be used has a ``reason``, and nothing else."""
-    found = one.engine
+    engine = listing.engine
     return {
-        "name": one.name,
-        "version": found.version if found else None,
-        "platform": found.platform if found else None,
-        "where": found.where if found else None,
-        "reason": one.reason or None,
+        "name": listing.name,
+        "version": engine.version if engine else None,
+        "platform": engine.platform if engine else None,
+        "where": engine.where if engine else None,
+        "reason": listing.reason or None,
     }

@@ -136,7 +136,7 @@ def show(evidence: Sequence[Evidence], console: Console) -> None:
             paragraph(console, "\t".join((*fields, one.observed, one.where)))
     for kind in (Proof.EFFECT, Proof.DELIVERY):
         seen = [one.verdict for one in evidence if one.check.proves is kind]
-        counts = ", ".join(f"{seen.count(one)} {one.value}" for one in order)
+        counts = ", ".join(f"{seen.count(outcome)} {outcome.value}" for outcome in order)
         paragraph(console, f"{kind.value}: {counts}")
 
 

@@ -160,14 +160,16 @@ def _deliver(
     texts: list[tuple[Artefact, str]] = []
     absent: dict[str, str] = {}
     refused: dict[str, StudyError | UsageError] = {}
-    for one, order in ((one, order) for name, order in orders.items() for one in FORMATS[name]):
-        if reason := one.absent(order):
-            absent[one.file] = reason
+    for artefact, order in (
+        (artefact, order) for name, order in orders.items() for artefact in FORMATS[name]
+    ):
+        if reason := artefact.absent(order):
+            absent[artefact.file] = reason
             continue
         try:
-            texts.append((one, render(one, order)))
+            texts.append((artefact, render(artefact, order)))
         except (StudyError, UsageError) as error:
-            refused[one.file] = error
+            refused[artefact.file] = error
     if not texts:
         if refused:
             raise next(iter(refused.values()))
@@ -188,18 +190,21 @@ def _print(texts: list[tuple[Artefact, str]]) -> None:
         raise UsageError(f"{len(texts)} files cannot be printed as one: name a folder, --output")
     (main, text), *more = texts
     typer.echo(text, nl=False)
-    for one, _ in more:
-        terminal.say(f"this is {main.file}; --output FOLDER writes {one.file} too")
+    for artefact, _ in more:
+        terminal.say(f"this is {main.file}; --output FOLDER writes {artefact.file} too")
 
 
 def _write(texts: list[tuple[Artefact, str]], output: Path, *, force: bool) -> dict[str, Path]:
 
     alone = len(texts) == 1 and not output.is_dir()
-    paths = {one.file: output if alone else output / one.file for one, _ in texts}
+    paths = {artefact.file: output if alone else output / artefact.file for artefact, _ in texts}
     for path in paths.values():
         if path.exists() and not force and MARK not in _text(path):
             raise UsageError(f"{path} is not trimtab's: name another --output, or add --force")
-    return {one.file: write_file(paths[one.file], text, one.mode) for one, text in texts}
+    return {
+        artefact.file: write_file(paths[artefact.file], text, artefact.mode)
+        for artefact, text in texts
+    }
 
 
 def _text(path: Path) -> str:
@@ -217,7 +222,7 @@ def _report(
         files = (
             {file: str(path) for file, path in written.items()}
             if written
-            else {one.file: text for one, text in texts}
+            else {artefact.file: text for artefact, text in texts}
         )
         key = "files" if written else "texts"
         terminal.print_json({key: files, "left_out": left_out})

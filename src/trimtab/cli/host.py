@@ -162,7 +162,7 @@ def rollback(
     host, folder = LocalHost(), _folder(state)
     before = held.status(host, folder=folder)
     said = held.rollback(host, force=force, forget=forget, folder=folder)
-    count = sum(one.journalled for one in before.settings)
+    count = sum(setting.journalled for setting in before.settings)
     if before.persist == "systemd":
         held.reload_units(host)
     if as_json:
@@ -333,8 +333,8 @@ def show_manual_steps(plan: HostPlan, console: Console) -> None:
 
 def manual_steps(plan: HostPlan) -> dict[str, Any]:
     """Return the commands and manifests that make a plan's settings from outside."""
-    due = [one for one in plan.settings if _due(plan, one)]
-    files = [one for one in due if one.path.startswith("/")]
+    due = [setting for setting in plan.settings if _due(plan, setting)]
+    files = [write for write in due if write.path.startswith("/")]
     before = {row.place: row.now for row in plan.rows if row.now}
     return {
         "commands": [*render.commands(files), *_by_hand(due)],
@@ -350,17 +350,17 @@ def _due(plan: HostPlan, write: HostWrite) -> bool:
 def _by_hand(due: Iterable[HostWrite]) -> list[str]:
     """Return the commands for what is no kernel setting."""
     lines = []
-    for one in due:
-        scheme, _, name = one.path.partition(":")
+    for write in due:
+        scheme, _, name = write.path.partition(":")
         if scheme == "service":
             lines.append(f"systemctl stop {name}")
         elif scheme == "swap":
             lines.append(f"swapoff {name}")
         elif scheme == "limits":
-            lines.append(f"trimtab host apply --set {_ENTRIES[name]}={one.text}")
+            lines.append(f"trimtab host apply --set {_ENTRIES[name]}={write.text}")
         elif scheme == "rlimit":
             pid, _, limit = name.split(":")
-            lines.append(f"prlimit --pid {pid} --{limit}={one.text}")
+            lines.append(f"prlimit --pid {pid} --{limit}={write.text}")
     return lines
 
 

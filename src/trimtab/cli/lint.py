@@ -155,7 +155,7 @@ def _fix(
     for path, before, made in planned:
         fix.write(path, before, made.text)
         terminal.say(f"{path}: {len(made.fixed)} fixed, {len(made.left)} left")
-        for one in made.fixed:
-            terminal.say(f"  fixed {one.rule}: {one.setting}")
-        for rule, count in Counter(one.rule for one in made.left).items():
+        for finding in made.fixed:
+            terminal.say(f"  fixed {finding.rule}: {finding.setting}")
+        for rule, count in Counter(finding.rule for finding in made.left).items():
             terminal.say(f"  left {rule}: {count}")

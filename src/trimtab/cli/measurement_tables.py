@@ -31,7 +31,7 @@ def show(found: Mapping[str, Any]) -> None:
     if hidden:
         console.print(f"{formatting.count(hidden, 'more metric')}: -v or --json")
     if not compared:
-        for reason in dict.fromkeys(one["reason"] for one in rows if one.get("reason")):
+        for reason in dict.fromkeys(row["reason"] for row in rows if row.get("reason")):
             console.print(f"no interval from {reason}")
     console.print()
     for line in blocks.noise_sentences(found, verbose=terminal.is_verbose()):
@@ -92,7 +92,7 @@ def _listed(
     found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     """Return the rows to print, in order of importance; the metric that decides comes first."""
-    by_name = {one["metric"]: one for one in rows}
+    by_name = {row["metric"]: row for row in rows}
     decides = found.get("metric")
     names = sorted(results.sort_metrics(by_name), key=lambda name: name != decides)
     every = terminal.is_verbose()

@@ -133,17 +133,17 @@ def binding_plan(
     """Plan the binding of CPUs and print it."""
     host = LocalHost() if snapshot is None else open_snapshot(snapshot)
     machine = EmulatedMachine(chip=vendor.chip(chip))
-    found = binding.plan(vendor.interpreter(), host, machine, workers)
+    plan = binding.plan(vendor.interpreter(), host, machine, workers)
     if as_json:
-        told = {"label": LABEL, "chip": machine.chip, "npus": found.npus, "note": found.note}
+        told = {"label": LABEL, "chip": machine.chip, "npus": plan.npus, "note": plan.note}
         terminal.print_json(told)
         return
     terminal.print_line(f"{LABEL}: vllm-ascend's own plan, chip {machine.chip}")
-    for npu, roles in found.npus.items():
+    for npu, roles in plan.npus.items():
         bound = (f"{role} {format_cpu_list(tuple(cpus))}" for role, cpus in roles.items() if cpus)
         terminal.print_line(f"NPU {npu}: {', '.join(bound)}")
-    if found.note:
-        terminal.print_line(found.note)
+    if plan.note:
+        terminal.print_line(plan.note)
 
 
 @app.command("table", help=_TABLE_HELP)
@@ -164,7 +164,9 @@ def table_page(
     else:
         output.write_text(page, encoding="utf-8")
     wrong = [row.probe.given.place for rows in found.values() for row in rows if not row.agrees]
-    wrong += [one.case.words for one in outcomes if one.outcome != one.case.outcome]
+    wrong += [
+        outcome.case.words for outcome in outcomes if outcome.outcome != outcome.case.outcome
+    ]
     for place in wrong:
         terminal.warn(f"{place}: lint and the code differ")
     if wrong:
@@ -188,7 +190,9 @@ def _groups(
     if profile is not None:
         whole.append(_of_profile(profile))
     groups = [(typed, graph)] if gather.asks(typed) else []
-    groups += [(one, graph or gather.captures_graphs(one)) for one in whole if one]
+    groups += [
+        (settings, graph or gather.captures_graphs(settings)) for settings in whole if settings
+    ]
     if not groups:
         raise UsageError(
             "nothing to ask: give --setting NAME=VALUE, or a --file or --profile that sets "
@@ -204,10 +208,10 @@ def _of_profile(path: Path) -> OracleSettings:
 
 def _left_out(document: Document | None) -> list[SkippedSetting]:
     """Return which settings of a file are not asked about, and say so on standard error."""
-    found = [] if document is None else gather.skipped_settings(document)
-    for one in found:
-        terminal.warn(f"not asked: {one.given.place}: {one.why}")
-    return found
+    settings = [] if document is None else gather.skipped_settings(document)
+    for setting in settings:
+        terminal.warn(f"not asked: {setting.given.place}: {setting.why}")
+    return settings
 
 
 def _document(path: Path) -> Document:

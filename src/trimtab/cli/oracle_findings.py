@@ -63,7 +63,9 @@ def machine_findings(view: DiagnosisView) -> tuple[Finding, ...]:
         UsageError: the vendors' software is not installed, or does not run.
     """
     models = [npu.name for npu in view.facts.ascend.npus.value or ()]
-    groups = {settings.plan_settings(one.scene.settings): one.scene for one in view.processes}
+    groups = {
+        settings.plan_settings(process.scene.settings): process.scene for process in view.processes
+    }
     answers = _answered(
         [
             _question(givens, dict(scene.env), scene.situation, models)
@@ -90,10 +92,10 @@ def _answered(questions: Sequence[Question]) -> tuple[tuple[Finding, ...], ...]:
     try:
         if not questions:
             vendor.interpreter()  # that it is missing is told whatever there is to ask
-        found = ask_all(questions)
+        findings = ask_all(questions)
     except EngineError as error:  # 1 would say that something is found
         raise UsageError(f"--oracle: {error}") from error
     nothing = "--oracle: there is no setting of torch_npu or vllm-ascend to ask about"
-    for sentence in found.asked or (nothing,):
+    for sentence in findings.asked or (nothing,):
         terminal.warn(sentence)
-    return found.findings
+    return findings.findings

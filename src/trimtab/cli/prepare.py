@@ -154,7 +154,7 @@ def _check(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> No
         terminal.print_json(as_data(scene, found))
     else:
         show(scene, found, terminal.console())
-    states = {one.finding.state for one in found}
+    states = {step.finding.state for step in found}
     if CheckState.MISSING in states:
         raise typer.Exit(1)
     if CheckState.UNKNOWN in states:
@@ -181,8 +181,8 @@ def _do(steps: tuple[Step, ...], scene: MachineScene, *, as_json: bool) -> None:
             if not changes:
                 continue
             terminal.say(f"{step.name}: {step.summary}")
-            for one in changes:
-                perform(one, step.name, hands)
+            for change in changes:
+                perform(change, step.name, hands)
             scene = refresh(scene)
     _check(steps, scene, as_json=as_json)
 
@@ -208,18 +208,18 @@ def _hands() -> MachineWriter:
 _WIDTH = 14
 
 
-def show(scene: MachineScene, found: Sequence[CheckedStep], console: Console) -> None:
+def show(scene: MachineScene, steps: Sequence[CheckedStep], console: Console) -> None:
     """Print the target, and a paragraph for each step."""
     wish = scene.wish
     console.print(
         f"{wish.target.name} on {scene.system}, {scene.system.arch or 'unknown machine'}"
     )
     console.print()
-    for number, one in enumerate(found, 1):
-        first = f"{number}. {one.step.name:<{_WIDTH}} {one.finding.state.value:<15} "
-        paragraph(console, one.finding.sentence, first, " " * len(first))
+    for number, step in enumerate(steps, 1):
+        first = f"{number}. {step.step.name:<{_WIDTH}} {step.finding.state.value:<15} "
+        paragraph(console, step.finding.sentence, first, " " * len(first))
     console.print()
-    console.print(summary(found))
+    console.print(summary(steps))
 
 
 def show_plan(plan: Sequence[StepPlan], console: Console) -> None:
@@ -234,14 +234,14 @@ def show_plan(plan: Sequence[StepPlan], console: Console) -> None:
             paragraph(console, f"refused, as the machine is now: {one.refusal}", "    ", "    ")
 
 
-def summary(found: Sequence[CheckedStep]) -> str:
+def summary(steps: Sequence[CheckedStep]) -> str:
     """Return how the checks went, in one line."""
-    counts = {state: sum(one.finding.state is state for one in found) for state in CheckState}
+    counts = {state: sum(step.finding.state is state for step in steps) for state in CheckState}
     said = [f"{number} {state.value}" for state, number in counts.items() if number]
     return ", ".join(said)
 
 
-def as_data(scene: MachineScene, found: Sequence[CheckedStep]) -> dict[str, Any]:
+def as_data(scene: MachineScene, steps: Sequence[CheckedStep]) -> dict[str, Any]:
     """Return the same as plain JSON data."""
     return {
         "target": scene.wish.target.name,
@@ -251,12 +251,12 @@ def as_data(scene: MachineScene, found: Sequence[CheckedStep]) -> dict[str, Any]
         "python": scene.python or None,
         "steps": [
             {
-                "name": one.step.name,
-                "summary": one.step.summary,
-                "reason": one.step.reason,
-                "state": one.finding.state.value,
-                "sentence": one.finding.sentence,
+                "name": step.step.name,
+                "summary": step.step.summary,
+                "reason": step.step.reason,
+                "state": step.finding.state.value,
+                "sentence": step.finding.sentence,
             }
-            for one in found
+            for step in steps
         ],
     }

@@ -111,14 +111,16 @@ def fetch(
 @app.command("list", help=_LIST_HELP)
 def list_pythons(as_json: Json = False) -> None:
     """Print the interpreters on record."""
-    found = store.list_records()
+    records = store.list_records()
     if as_json:
-        terminal.print_json({"pythons": [_row(one) for one in found]})
+        terminal.print_json({"pythons": [_row(record) for record in records]})
         return
-    if not found:
+    if not records:
         terminal.say("none yet: 'trimtab python build' makes one")
-    for one in found:
-        terminal.print_line(_origin(one), f"{one.name:<24} {one.version:<9} {one.kind:<8} ")
+    for record in records:
+        terminal.print_line(
+            _origin(record), f"{record.name:<24} {record.version:<9} {record.kind:<8} "
+        )
 
 
 @app.command("verify", help=_VERIFY_HELP)

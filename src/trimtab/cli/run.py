@@ -147,9 +147,13 @@ def _judge(wanted: RunTarget, *, force: bool) -> list[str]:
     """Tell the differences and notes, and return the rules that refuse."""
     for note in wanted.notes:
         say(note)
-    for one in wanted.differences:
-        say(comparability.difference(one, forced=force))
-    refusing = [one.rule for one in wanted.differences if one.severity is Severity.ERROR]
+    for difference in wanted.differences:
+        say(comparability.difference(difference, forced=force))
+    refusing = [
+        difference.rule
+        for difference in wanted.differences
+        if difference.severity is Severity.ERROR
+    ]
     return [] if force else refusing
 
 

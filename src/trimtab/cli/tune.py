@@ -204,9 +204,9 @@ def _show_design(asked: dict[str, Any], *, as_json: bool) -> None:
 
 def _run(asked: dict[str, Any], folder: Path | None, *, resume: bool, as_json: bool) -> None:
 
-    found = tuning.tune(asked, folder, terminal.reporter(), resume=resume)
+    study = tuning.tune(asked, folder, terminal.reporter(), resume=resume)
     if as_json:
-        terminal.print_json(result_json.as_json(found.study, found.folder, found.catalog))
+        terminal.print_json(result_json.as_json(study.study, study.folder, study.catalog))
     else:
-        for line in summary(found.study):
+        for line in summary(study.study):
             typer.echo(line)

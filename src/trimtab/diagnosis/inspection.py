@@ -203,12 +203,12 @@ def view_of_image(name: str, situation: Situation) -> DiagnosisView:
         UsageError: docker has no such image, or cannot be asked.
     """
     host = LocalHost()
-    found = container.read_image(host, name)
-    if found.value is None:
-        raise UsageError(f"--image {name} must be an image that docker has: {found.reason}")
+    fact = container.read_image(host, name)
+    if fact.value is None:
+        raise UsageError(f"--image {name} must be an image that docker has: {fact.reason}")
     known = merge_situations(situation, image_situation(name))
     nowhere = machine.PythonEnvironment("", {})
-    return machine.view(host, found.value.env, nowhere, local=False, told=known)
+    return machine.view(host, fact.value.env, nowhere, local=False, told=known)
 
 
 def diagnose(seen: DiagnosisView, layer: str = "") -> Diagnosis:
@@ -236,7 +236,7 @@ def _interpreter_of(pid: int) -> str | None:
 def _live(seen: DiagnosisView, pid: int, log: Path | None) -> DiagnosisView:
     server = LiveServer(pid, engines.observer("vllm"), log)
     tree = server.processes()
-    if not any(one.role in live_process.SERVING for one in tree):
+    if not any(process.role in live_process.SERVING for process in tree):
         raise UsageError(f"--pid {pid} is no vLLM server, and has none below it")
     found = live_process.view(seen, LocalHost(), tree, server.reported_config, server.url or "")
     return replace(found, unread=(*found.unread, *server.unread))

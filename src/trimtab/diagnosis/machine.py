@@ -56,8 +56,8 @@ def _program(named: str) -> str:
 
 def _default_python() -> str:
     script = shutil.which("vllm")
-    found = distributions.script_interpreter(Path(script)) if script else None
-    return str(found) if found is not None else ""
+    path = distributions.script_interpreter(Path(script)) if script else None
+    return str(path) if path is not None else ""
 
 
 def settings_of(env: Mapping[str, str], origin: Origin) -> dict[str, Setting]:

@@ -123,7 +123,7 @@ class DiagnosisView:
     @property
     def live(self) -> bool:
         """Whether it is about a running server."""
-        return any(one.scene.pid is not None for one in self.processes)
+        return any(process.scene.pid is not None for process in self.processes)
 
 
 def concerns_serving(name: str) -> bool:
@@ -138,7 +138,7 @@ def as_data(
     differences: Sequence[str],
 ) -> dict[str, Any]:
     """Return the diagnosis as one JSON object; secrets are left out."""
-    everything = [*findings, *(one for row in table for one in row.findings)]
+    everything = [*findings, *(finding for row in table for finding in row.findings)]
     return {
         "situation": _known(asdict(view.situation)),
         "facts": all_facts.to_dict(view.facts),
@@ -147,8 +147,8 @@ def as_data(
         "url": view.url,
         "config": {name: _reported(name, value) for name, value in view.config.items()},
         "tunings": [_row_data(row) for row in table],
-        "findings": [_finding(one) for one in dict.fromkeys(everything)],
-        "processes": [_process_data(one) for one in view.processes],
+        "findings": [_finding(finding) for finding in dict.fromkeys(everything)],
+        "processes": [_process_data(process) for process in view.processes],
         "differences": list(differences),
         "unread": list(view.unread),
     }
@@ -173,28 +173,28 @@ def _row_data(row: TuningDiagnosis) -> dict[str, Any]:
         "observed": row.observed,
         "where": row.where,
         "todo": row.todo,
-        "rules": [one.rule for one in row.findings],
+        "rules": [finding.rule for finding in row.findings],
     }
 
 
-def _finding(one: Finding) -> dict[str, Any]:
+def _finding(finding: Finding) -> dict[str, Any]:
     return {
-        "rule": one.rule,
-        "severity": one.severity.value,
-        "tuning": one.tuning,
-        "setting": one.setting,
-        "message": one.message,
-        "fix": one.fix,
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "tuning": finding.tuning,
+        "setting": finding.setting,
+        "message": finding.message,
+        "fix": finding.fix,
     }
 
 
-def _process_data(one: InspectedProcess) -> dict[str, Any]:
-    scene, heap = one.scene, one.allocator
+def _process_data(process: InspectedProcess) -> dict[str, Any]:
+    scene, heap = process.scene, process.allocator
     return {
-        "role": one.name,
+        "role": process.name,
         "pid": scene.pid,
         "command": list(redact_words(scene.argv)),
-        "environment_whole": one.whole,
+        "environment_whole": process.whole,
         "environment": {
             name: "..." if is_secret(name, made.value) else made.value
             for name, made in sorted(scene.env.items())
@@ -202,14 +202,14 @@ def _process_data(one: InspectedProcess) -> dict[str, Any]:
         }
         if scene.pid is not None
         else {},
-        "threads": one.threads,
-        "cpus": None if one.allowed is None else format_cpu_list(one.allowed),
-        "open_files": _limit(one.nofile),
-        "locked_memory": _limit(one.memlock),
-        "resident": one.resident,
-        "swapped": one.swapped,
-        "huge_pages": one.huge,
-        "numa_nodes": {str(node): size for node, size in one.nodes.items()},
+        "threads": process.threads,
+        "cpus": None if process.allowed is None else format_cpu_list(process.allowed),
+        "open_files": _limit(process.nofile),
+        "locked_memory": _limit(process.memlock),
+        "resident": process.resident,
+        "swapped": process.swapped,
+        "huge_pages": process.huge,
+        "numa_nodes": {str(node): size for node, size in process.nodes.items()},
         "allocator": {
             "preloaded": list(heap.preloaded),
             "missing": list(heap.missing),

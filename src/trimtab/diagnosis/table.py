@@ -56,7 +56,7 @@ def _python(view: DiagnosisView) -> Sight:
 
 
 def _files(view: DiagnosisView) -> Sight:
-    limits = [one.nofile for one in view.processes if one.nofile is not None]
+    limits = [process.nofile for process in view.processes if process.nofile is not None]
     known = min(limits) if limits else view.facts.limits.nofile.value
     where = "/proc/PID/limits" if limits else view.facts.limits.nofile.source
     if known is None:
@@ -74,7 +74,7 @@ def _files(view: DiagnosisView) -> Sight:
 
 def _swap(view: DiagnosisView) -> Sight:
     total, where = view.facts.memory.swap_total.value, view.facts.memory.swap_total.source
-    used = sum(one.swapped or 0 for one in view.processes)
+    used = sum(process.swapped or 0 for process in view.processes)
     if used:
         return (
             TuningState.WRONG_VALUE,
@@ -126,7 +126,9 @@ def _turbo(view: DiagnosisView) -> Sight:
 
 
 def _bound(view: DiagnosisView) -> Sight:
-    masks = {one.label: one.allowed for one in view.processes if one.allowed is not None}
+    masks = {
+        process.label: process.allowed for process in view.processes if process.allowed is not None
+    }
     online = view.facts.cpu.online.value
     allowed = view.facts.limits.allowed.value
     if not masks and allowed is not None:
@@ -187,18 +189,20 @@ def rows(view: DiagnosisView) -> tuple[TuningDiagnosis, ...]:
 
 def unowned_findings(view: DiagnosisView) -> tuple[Finding, ...]:
     """Return the findings that belong to no entry: unknown names, libraries that are missing."""
-    found = [
+    findings = [
         finding
-        for one in view.processes
-        for finding in (*rules.process_findings(one.scene), *_missing(one.allocator))
+        for process in view.processes
+        for finding in (*rules.process_findings(process.scene), *_missing(process.allocator))
         if not finding.tuning
     ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(findings))
 
 
 def _missing(heap: Allocator) -> Iterator[Finding]:
     """Yield a finding for each library that is missing and that no entry's row speaks of."""
-    owned = [one.knob.sonames for one in CATALOG.values() if isinstance(one.knob, Preload)]
+    owned = [
+        tuning.knob.sonames for tuning in CATALOG.values() if isinstance(tuning.knob, Preload)
+    ]
     for path in heap.missing:
         if not any(name_matches(path, names) for names in owned):
             yield Finding(
@@ -216,14 +220,14 @@ def _missing(heap: Allocator) -> Iterator[Finding]:
 def has_trouble(table: Sequence[TuningDiagnosis], more: Sequence[Finding]) -> bool:
     """Whether anything is wrong: what exit code 1 says."""
     findings = [*more, *(finding for row in table for finding in row.findings)]
-    severe = any(one.severity.rank >= Severity.WARNING.rank for one in findings)
+    severe = any(finding.severity.rank >= Severity.WARNING.rank for finding in findings)
     return severe or any(row.state in TROUBLE for row in table)
 
 
 def _row(tuning: Tuning, view: DiagnosisView) -> TuningDiagnosis:
     base = TuningDiagnosis(tuning.name, tuning.layer, TuningState.STOCK)
     elsewhere = tuning.platforms and view.situation.platform not in (None, *tuning.platforms)
-    given = any(scene_value(tuning, one.scene) is not None for one in view.processes)
+    given = any(scene_value(tuning, process.scene) is not None for process in view.processes)
     if elsewhere:
         said = f"{'set, but ' if given else ''}only for {' or '.join(tuning.platforms)}"
         return TuningDiagnosis(tuning.name, tuning.layer, TuningState.NOT_APPLICABLE, said)
@@ -263,10 +267,10 @@ def _offered(tuning: Tuning) -> tuple[str, ...]:
 
 def _setting(tuning: Tuning, view: DiagnosisView, base: TuningDiagnosis) -> TuningDiagnosis:
     values: dict[str, list[str]] = {}
-    for one in view.processes:
-        value = scene_value(tuning, one.scene)
+    for process in view.processes:
+        value = scene_value(tuning, process.scene)
         if value is not None:
-            values.setdefault(str(value), []).append(one.label)
+            values.setdefault(str(value), []).append(process.label)
     if not values:
         return base
     secret = looks_secret(tuning.knob.setting)
@@ -274,10 +278,12 @@ def _setting(tuning: Tuning, view: DiagnosisView, base: TuningDiagnosis) -> Tuni
         f"{'...' if secret or holds_secret(text) else text} in {', '.join(labels)}"
         for text, labels in values.items()
     )
-    holders = [one for one in view.processes if scene_value(tuning, one.scene) is not None]
+    holders = [
+        process for process in view.processes if scene_value(tuning, process.scene) is not None
+    ]
     state = (
         TuningState.ACTIVE
-        if any(acts(tuning, one.scene) for one in holders)
+        if any(acts(tuning, holder.scene) for holder in holders)
         else TuningState.STOCK
     )
     row = TuningDiagnosis(base.tuning, base.layer, state, told, tuning.knob.place)
@@ -292,7 +298,7 @@ def _reported(row: TuningDiagnosis, tuning: Tuning, view: DiagnosisView) -> Tuni
     if not isinstance(tuning.knob, Argument | Switch) or tuning.knob.config not in view.config:
         return row
     said = view.config[tuning.knob.config]
-    asked = {scene_value(tuning, one.scene) for one in view.processes} - {None}
+    asked = {scene_value(tuning, process.scene) for process in view.processes} - {None}
     observed = f"{row.observed}; the server reports {said}"
     if asked and all(one != AUTO and not is_same_value(one, said) for one in asked):
         todo = "vLLM overrules it on this platform: its log says why"
@@ -301,8 +307,12 @@ def _reported(row: TuningDiagnosis, tuning: Tuning, view: DiagnosisView) -> Tuni
 
 
 def _findings(tuning: Tuning, processes: Sequence[InspectedProcess]) -> tuple[Finding, ...]:
-    found = [finding for one in processes for finding in rules.tuning_findings(tuning, one.scene)]
-    return tuple(dict.fromkeys(found))
+    findings = [
+        finding
+        for process in processes
+        for finding in rules.tuning_findings(tuning, process.scene)
+    ]
+    return tuple(dict.fromkeys(findings))
 
 
 def _judged(row: TuningDiagnosis, findings: Sequence[Finding]) -> TuningDiagnosis:
@@ -331,7 +341,7 @@ def _heap(row: TuningDiagnosis, tuning: Tuning, view: DiagnosisView) -> TuningDi
             trouble,
             row.findings,
         )
-    served = {one.allocator.serving for one in view.processes if one.allocator.serving}
+    served = {process.allocator.serving for process in view.processes if process.allocator.serving}
     proof = f"; proven in a child process: {', '.join(sorted(served))} serves" if served else ""
     return TuningDiagnosis(
         row.tuning, row.layer, row.state, row.observed + proof, row.where, row.todo, row.findings
@@ -339,8 +349,8 @@ def _heap(row: TuningDiagnosis, tuning: Tuning, view: DiagnosisView) -> TuningDi
 
 
 def _heap_trouble(knob: Preload, view: DiagnosisView) -> Iterator[str]:
-    for one in view.processes:
-        soname, heap = knob.parse(one.scene.settings), one.allocator
+    for process in view.processes:
+        soname, heap = knob.parse(process.scene.settings), process.allocator
         for path in heap.preloaded:
             if soname is None or not name_matches(path, (str(soname),)):
                 continue
@@ -348,7 +358,7 @@ def _heap_trouble(knob: Preload, view: DiagnosisView) -> Iterator[str]:
             if path in heap.missing:
                 yield f"{path} does not exist, so the loader ignores it: give the right path"
             elif heap.mapped is not None and not any(library in mapped for mapped in heap.mapped):
-                yield f"{path} is preloaded, and not mapped in {one.label}"
+                yield f"{path} is preloaded, and not mapped in {process.label}"
             elif heap.reason.startswith("the probe ended"):
                 yield f"with {path} a child process does not start: {heap.reason}"
             elif heap.serving and knob.family == "malloc" and heap.serving != family(path):

@@ -65,8 +65,8 @@ def required_names(torch_npu: Path) -> Names:
     libraries = sorted((torch_npu / "lib").glob("*.so*"))
     if not libraries:
         raise EngineError(f"{torch_npu} must hold torch_npu's libraries in lib, but does not")
-    undefined = {name for one in libraries for name in _undefined(one)}
-    texts = {one.name: _texts(one) for one in libraries}
+    undefined = {name for library in libraries for name in _undefined(library)}
+    texts = {library.name: _texts(library) for library in libraries}
     main = texts.get("libtorch_npu.so", set())
     runtime = {one for one in undefined | main if _matches(_RUNTIME, one)}
     operators = {
@@ -132,13 +132,13 @@ def operator_stubs(names: Sequence[str]) -> str:
     ``aclnnX(workspace, size, executor, stream)`` (CANN's documentation of single operators). Both
     tell the device's clock; neither computes. ``aclnnXGetMaxWorkspaceSize`` launches nothing.
     """
-    asked = sorted({one for one in names if one.endswith(_LARGEST)})
-    planned = {one.removesuffix(_WORKSPACE) for one in names if one.endswith(_WORKSPACE)}
+    asked = sorted({name for name in names if name.endswith(_LARGEST)})
+    planned = {name.removesuffix(_WORKSPACE) for name in names if name.endswith(_WORKSPACE)}
     pairs = sorted(planned.difference(asked))
     written = {*asked, *pairs, *(one + _WORKSPACE for one in planned)}
     lines = ['#include "standin.h"', '#include "tensors.h"', *map(_operator, pairs)]
     lines += [f"int {one}(void) {{ standin_forget(); return 0; }}" for one in asked]
-    return "\n".join(lines) + "\n" + zero_stubs(one for one in names if one not in written)
+    return "\n".join(lines) + "\n" + zero_stubs(name for name in names if name not in written)
 
 
 def alias_stubs(names: Sequence[str]) -> str:
@@ -150,7 +150,7 @@ def alias_stubs(names: Sequence[str]) -> str:
         "long standin_atb_operation(const void *, void *);",
         "long standin_atb_context(void *, void *);",
         "long standin_atb_nothing(void *, void *);",
-        *(f"long {one}(void *a, void *b) {{ return {_atb(one)}(a, b); }}" for one in names),
+        *(f"long {name}(void *a, void *b) {{ return {_atb(name)}(a, b); }}" for name in names),
     ]
     return "\n".join(lines) + "\n"
 
@@ -264,21 +264,23 @@ def _digest(record: Path) -> str:
     digest = hashlib.sha256(record.read_bytes())
     digest.update(f"{sys.platform} {platform.machine()} {platform.libc_ver()}".encode())
     own = [*SOURCES.glob("*.[ch]"), *SOURCES.glob("*.cc")]
-    for one in (*sorted(own), Path(__file__)):
-        digest.update(one.read_bytes())
+    for path in (*sorted(own), Path(__file__)):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:24]
 
 
 def _build(wanted: Names, folder: Path) -> None:
     written = sorted(SOURCES.glob("*.c"))
-    own = {name for one in written for name in defined_names(one.read_text(encoding="utf-8"))}
+    own = {name for path in written for name in defined_names(path.read_text(encoding="utf-8"))}
     rest = zero_stubs(one for one in wanted.runtime if one not in own)
     runtime = [*written, _write(folder / "rest.c", rest)]
     _compile("gcc", folder, "libascendcl", runtime)
     empty = _write(folder / "empty.c", "")
     for name in _SAME_CODE:
         _compile("gcc", folder, name, [empty], "-L.", "-lascendcl")
-    named = [one for one in wanted.operators if one not in own]  # torch_npu looks here first
+    named = [
+        operator for operator in wanted.operators if operator not in own
+    ]  # torch_npu looks here first
     operators = _write(folder / "operators.c", operator_stubs(named))
     for name in _OPERATORS:
         _compile("gcc", folder, name, [operators], "-L.", "-lascendcl")

@@ -121,10 +121,10 @@ def site_packages(python: Path) -> Path:
     Raises:
         UsageError: it is the interpreter of no virtual environment.
     """
-    found = sorted(python.parent.parent.glob("lib/python3*/site-packages"))
-    if not found:
+    paths = sorted(python.parent.parent.glob("lib/python3*/site-packages"))
+    if not paths:
         raise UsageError(f"{python} must be of a virtual environment, but is of none")
-    return found[0]
+    return paths[0]
 
 
 def _make_environment(job: Installation) -> None:

@@ -198,7 +198,7 @@ class EmulatedMachine:
     def faulty_operators(self) -> tuple[str, ...]:
         """Return the operators that ``fault`` names; which there are, the built libraries tell."""
         calls = (one.partition(":")[0] for one in self.fault.split(","))
-        return tuple(one for one in calls if one not in CALLS and one)
+        return tuple(call for call in calls if call not in CALLS and call)
 
     def _check_fault(self) -> None:
         faults = self.fault.split(",")
@@ -207,12 +207,12 @@ class EmulatedMachine:
                 f"fault must be {FAULTS_AT_MOST} faults and {FAULT_CHARACTERS} characters at "
                 f"most, but is {len(faults)} and {len(self.fault)}"
             )
-        for one in faults:
-            match = _FAULT.fullmatch(one)
+        for fault in faults:
+            match = _FAULT.fullmatch(fault)
             if match is None:
                 raise UsageError(
                     "fault must be call:kind[:after], with kind full, lost, slow[milliseconds] "
-                    f"or an error's number, joined by commas, but holds {one!r}"
+                    f"or an error's number, joined by commas, but holds {fault!r}"
                 )
             if match[1] not in CALLS and not _OPERATOR.fullmatch(match[1]):
                 raise UsageError(

@@ -61,7 +61,7 @@ def processes(state: Path) -> list[DeviceProcess]:
             continue
         if taken is not None:
             found.append(DeviceProcess(int(device), int(pid), name, taken))
-    return sorted(found, key=lambda one: (one.device, one.pid))
+    return sorted(found, key=lambda process: (process.device, process.pid))
 
 
 def _taken(file: Path) -> int | None:
@@ -85,7 +85,10 @@ def listing(machine: SmiMachine, running: list[DeviceProcess]) -> str:
     ]
     for device in range(machine.devices):
         card, chip = divmod(device, machine.per_card)
-        used = DRIVER_MB + sum(one.taken for one in running if one.device == device) // 2**20
+        used = (
+            DRIVER_MB
+            + sum(process.taken for process in running if process.device == device) // 2**20
+        )
         lines += [
             _row(f"{card:<5} {machine.name}", "OK", "0.0         0                 0    / 0"),
             _row(
@@ -113,10 +116,12 @@ def _process_rows(machine: SmiMachine, running: list[DeviceProcess]) -> list[str
     rows = []
     for device in range(machine.devices):
         card, chip = divmod(device, machine.per_card)
-        here = [one for one in running if one.device == device]
+        here = [process for process in running if process.device == device]
         rows += [
-            _process_row(f"{card:<7} {chip}", str(one.pid), one.name, str(one.taken // 2**20))
-            for one in here
+            _process_row(
+                f"{card:<7} {chip}", str(process.pid), process.name, str(process.taken // 2**20)
+            )
+            for process in here
         ]
         if not here and chip == 0:
             rows.append(f"| {f'No running processes found in NPU {card}':<94} |")

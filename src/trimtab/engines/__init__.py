@@ -232,7 +232,7 @@ def install(name: str, python: str | None = None, progress: Progress = lambda _:
 
 def installable_engines() -> list[str]:
     """Return the names of the engines that trimtab can install."""
-    return sorted(name for one in _modules() for name in getattr(one, "INSTALLABLE", ()))
+    return sorted(name for module in _modules() for name in getattr(module, "INSTALLABLE", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ def survey(python: str | None = None) -> list[EngineListing]:
 
     One that is there but broken is listed with the reason; one that is not there, not at all.
     """
-    found: list[EngineListing] = []
+    listings: list[EngineListing] = []
     for module in _modules():
         for name in module.ENGINES:
             if name == "python" and python is None:
@@ -257,15 +257,15 @@ def survey(python: str | None = None) -> list[EngineListing]:
             try:
                 engine = module.load(name, python if name == "python" else None)
             except EngineError as error:
-                found.append(EngineListing(name, None, str(error)))
+                listings.append(EngineListing(name, None, str(error)))
             else:
-                found += [EngineListing(name, engine)] if engine is not None else []
-    return found
+                listings += [EngineListing(name, engine)] if engine is not None else []
+    return listings
 
 
 def available_engines(python: str | None = None) -> list[Engine]:
     """Return the engines of :func:`survey` that can be used."""
-    return [one.engine for one in survey(python) if one.engine is not None]
+    return [listing.engine for listing in survey(python) if listing.engine is not None]
 
 
 def environments(engine: Engine) -> dict[str, str]:
@@ -278,7 +278,7 @@ def environments(engine: Engine) -> dict[str, str]:
 def caveat(name: str) -> str:
     """Return what must be said with every number measured on an engine; "" if nothing."""
     name = current_name(name)
-    return next((text for one in _modules() for text in _caveats(one, name)), "")
+    return next((text for module in _modules() for text in _caveats(module, name)), "")
 
 
 def _caveats(module: ModuleType, name: str) -> tuple[str, ...]:

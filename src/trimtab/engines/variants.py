@@ -46,7 +46,7 @@ def target(engine: str, name: str) -> Path:
 def names(engine: str) -> list[str]:
     """Return the interpreters that an environment was begun on, finished or not."""
     found = managed_environment.folder(engine).parent.glob(f"{engine}{MARK}*/bin/python")
-    return sorted(one.parents[1].name.partition(MARK)[2] for one in found)
+    return sorted(path.parents[1].name.partition(MARK)[2] for path in found)
 
 
 def recipe(engine: str, name: str) -> Recipe:
@@ -122,7 +122,7 @@ def install(engine: str, interpreter: Path, name: str, say: Say) -> Path:
 def packages(folder: Path) -> dict[str, str]:
     """Return name → version of what an environment holds beyond a virtual environment's own."""
     found = distributions.installed_versions(
-        [str(one) for one in folder.glob("lib/python3*/site-packages")]
+        [str(path) for path in folder.glob("lib/python3*/site-packages")]
     )
     return {name: version for name, version in sorted(found.items()) if name not in _OURS}
 
@@ -228,8 +228,8 @@ def _wanted() -> dict[str, str]:
 def _checksum(name: str, told: Mapping[str, Any]) -> str:
     archive = told.get("archive_info", {})
     known = archive.get("hashes", {}).get("sha256") or archive.get("hash", "")
-    if found := re.fullmatch(r"(?:sha256=)?([0-9a-f]{64})", known):
-        return found[1]
+    if match := re.fullmatch(r"(?:sha256=)?([0-9a-f]{64})", known):
+        return match[1]
     parts = urlsplit(told.get("url", ""))
     if parts.scheme == "file":
         return _sha256(Path(unquote(parts.path)))

@@ -33,8 +33,8 @@ def installed_versions(paths: Sequence[str]) -> dict[str, str]:
     Where a name occurs twice, the first wins, as for an import.
     """
     found: dict[str, str] = {}
-    for one in distributions(path=list(paths)):
-        metadata = one.metadata
+    for distribution in distributions(path=list(paths)):
+        metadata = distribution.metadata
         if "Name" in metadata and "Version" in metadata:  # else its files are damaged
             name = re.sub(r"[-_.]+", "-", metadata["Name"]).lower()
             found.setdefault(name, metadata["Version"])
@@ -104,7 +104,7 @@ def _ask(python: Path, program: str) -> list[str]:
             check=True,
             stdin=subprocess.DEVNULL,
         )
-        return [str(one) for one in json.loads(answer.stdout)]
+        return [str(load) for load in json.loads(answer.stdout)]
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
         raise EngineMissingError(
             f"the engine's interpreter must be a Python that runs, but {python} is not: "

@@ -124,8 +124,8 @@ def write_all(profile: ProfileRecord, file: Path, folder: Path) -> dict[str, str
         StudyError: an artefact cannot carry the plan, or cannot be written.
     """
     order = Order(profile, file)
-    texts = [(one, render(one, order)) for one in OF_A_STUDY]
-    return {f"export {one.file}": str(path) for one, path in write(texts, folder)}
+    texts = [(artefact, render(artefact, order)) for artefact in OF_A_STUDY]
+    return {f"export {artefact.file}": str(path) for artefact, path in write(texts, folder)}
 
 
 def write(texts: Iterable[tuple[Artefact, str]], folder: Path) -> list[tuple[Artefact, Path]]:
@@ -134,7 +134,10 @@ def write(texts: Iterable[tuple[Artefact, str]], folder: Path) -> list[tuple[Art
     Raises:
         StudyError: one cannot be written.
     """
-    return [(one, write_file(folder / one.file, text, one.mode)) for one, text in texts]
+    return [
+        (artefact, write_file(folder / artefact.file, text, artefact.mode))
+        for artefact, text in texts
+    ]
 
 
 def write_file(path: Path, text: str, mode: int) -> Path:

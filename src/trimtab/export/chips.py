@@ -73,10 +73,10 @@ def chip_of_image(image: str) -> ChipImage | None:
     """Return the chip that an official image is for, ``None`` if its name does not tell."""
     name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
     tag = tag.removesuffix("-openeuler")
-    ours = [one for one in CHIPS.values() if one.repository.rpartition("/")[2] == name]
+    ours = [image for image in CHIPS.values() if image.repository.rpartition("/")[2] == name]
     # The suffix "" fits every tag, so it is asked last.
-    ours.sort(key=lambda one: -len(one.suffix))
-    return next((one for one in ours if tag.endswith(one.suffix)), None)
+    ours.sort(key=lambda image: -len(image.suffix))
+    return next((image for image in ours if tag.endswith(image.suffix)), None)
 
 
 def is_openeuler(image: str) -> bool:

@@ -38,59 +38,61 @@ def render(order: Order) -> str:
         StudyError: the plan holds something that no container can carry.
         UsageError: image or chip must be named.
     """
-    one = container_of(order)
+    specification = container_of(order)
     said = heading(
         order,
         "compose file",
         f"docker compose --file {FILE} down",
         pid=f"\"$(docker inspect --format '{{{{.State.Pid}}}}' {order.name})\"",
-        done={write.path for write in one.sysctls},
+        done={write.path for write in specification.sysctls},
         more=(
-            *one.notes,
+            *specification.notes,
             f"TRIMTAB_HOST and TRIMTAB_PORT say where it listens (127.0.0.1 and {order.port}).",
         ),
     )
     content = {
         "name": order.name,
-        "services": {order.name: _service(order, one)},
+        "services": {order.name: _service(order, specification)},
         "volumes": {f"{order.name}-cache": {}},
     }
     return comment(said) + "\n" + strict_yaml.dump(content)
 
 
-def _service(order: Order, one: ContainerSpec) -> dict[str, Any]:
+def _service(order: Order, specification: ContainerSpec) -> dict[str, Any]:
     port = _PORT % order.port
     hosted = order.network == "host"
     inside = _HOST if hosted else "0.0.0.0"  # noqa: S104  of its own network
-    words = [_word(word) for word in one.words]
+    words = [_word(word) for word in specification.words]
     listen = ["--host", inside, "--port", port]
     command = (
         {"entrypoint": words[:1], "command": [*words[1:], *listen]}
-        if one.entry
+        if specification.entry
         else {"command": [*words, *listen]}
     )
     more: dict[str, Any] = {
-        "cpuset": format_cpu_list(one.affinity) if one.affinity else None,
-        "cpus": float(order.cpus) if order.cpus and not one.affinity else None,
+        "cpuset": format_cpu_list(specification.affinity) if specification.affinity else None,
+        "cpus": float(order.cpus) if order.cpus and not specification.affinity else None,
         "mem_limit": f"{order.memory}g" if order.memory else None,
-        "cap_add": list(one.capabilities),
-        "devices": [f"{path}:{path}" for path in one.nodes],
-        "deploy": _gpus(one.gpus),
-        "sysctls": {sysctl_name(write.path): _plain(write.text) for write in one.sysctls},
+        "cap_add": list(specification.capabilities),
+        "devices": [f"{path}:{path}" for path in specification.nodes],
+        "deploy": _gpus(specification.gpus),
+        "sysctls": {
+            sysctl_name(write.path): _plain(write.text) for write in specification.sysctls
+        },
     }
     return {
-        "image": one.image,
+        "image": specification.image,
         "container_name": order.name,
         "restart": "unless-stopped",
         "stop_grace_period": "60s",
         **({"network_mode": "host"} if hosted else {"ports": [f"{_HOST}:{port}:{port}"]}),
         "shm_size": f"{order.shm}g",
         **{key: value for key, value in more.items() if value},
-        "labels": {name: _plain(value) for name, value in one.labels.items()},
-        "volumes": _volumes(order, one),
+        "labels": {name: _plain(value) for name, value in specification.labels.items()},
+        "volumes": _volumes(order, specification),
         "environment": {
             name: _word(CommandWord("", name)) if value is None else _plain(value)
-            for name, value in one.env
+            for name, value in specification.env
         },
         **command,
     }
@@ -103,10 +105,10 @@ def _gpus(count: int) -> dict[str, Any]:
     return {"resources": {"reservations": {"devices": [wanted]}}}
 
 
-def _volumes(order: Order, one: ContainerSpec) -> list[dict[str, Any]]:
+def _volumes(order: Order, specification: ContainerSpec) -> list[dict[str, Any]]:
     bound = [
         {"type": "bind", "source": _plain(path), "target": _plain(path), "read_only": True}
-        for path in (*driver_mounts(one), *one.mounts)
+        for path in (*driver_mounts(specification), *specification.mounts)
     ]
     return [{"type": "volume", "source": f"{order.name}-cache", "target": CACHE}, *bound]
 

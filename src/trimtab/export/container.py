@@ -92,9 +92,9 @@ def container_of(order: Order) -> ContainerSpec:
     )
 
 
-def driver_mounts(one: ContainerSpec) -> tuple[str, ...]:
+def driver_mounts(specification: ContainerSpec) -> tuple[str, ...]:
     """Return the host's driver files that a container with NPUs needs."""
-    return DRIVER if one.nodes else ()
+    return DRIVER if specification.nodes else ()
 
 
 def sysctl_name(path: str) -> str:
@@ -197,9 +197,11 @@ def _mounts(argv: Sequence[str]) -> list[str]:
 def _sysctls(order: Order) -> tuple[HostWrite, ...]:
     """Return the host writes that a container has for itself."""
     writes = order.profile.plan.writes
-    ours = [one for one in writes if _OF_CONTAINER.fullmatch(one.path) and "." not in one.path]
+    ours = [
+        write for write in writes if _OF_CONTAINER.fullmatch(write.path) and "." not in write.path
+    ]
     if order.network == "host":  # then the network's parameters are the host's
-        ours = [one for one in ours if not one.path.startswith("/proc/sys/net/")]
+        ours = [write for write in ours if not write.path.startswith("/proc/sys/net/")]
     return tuple(ours)
 
 

@@ -39,63 +39,73 @@ def render(order: Order) -> str:
         StudyError: the plan holds something that no container can carry.
         UsageError: image or chip must be named.
     """
-    one = container_of(order)
-    words = [f"exec {_ENGINE} run --detach", *_options(order, one), one.image]
-    if one.entry:
-        words[-1:] = [f"--entrypoint {_quoted(one.words[0])}", one.image]
-        words += _grouped(one.words[1:])
+    specification = container_of(order)
+    words = [f"exec {_ENGINE} run --detach", *_options(order, specification), specification.image]
+    if specification.entry:
+        words[-1:] = [f"--entrypoint {_quoted(specification.words[0])}", specification.image]
+        words += _grouped(specification.words[1:])
     else:
-        words += _grouped(one.words)
+        words += _grouped(specification.words)
     words.append(f'--host "{_inside(order)}" --port "{_PORT % order.port}"')
     return "\n".join(
         (
-            "#!/bin/sh\n" + comment(_said(order, one)),
+            "#!/bin/sh\n" + comment(_said(order, specification)),
             _PREAMBLE,
             _CONTINUED.join(words) + "\n",
         )
     )
 
 
-def _said(order: Order, one: ContainerSpec) -> list[str]:
+def _said(order: Order, specification: ContainerSpec) -> list[str]:
     pid = f"\"$(docker inspect --format '{{{{.State.Pid}}}}' {order.name})\""
     return heading(
         order,
         "docker run line",
         f"docker rm --force {order.name}",
         pid=pid,
-        done={write.path for write in one.sysctls},
+        done={write.path for write in specification.sysctls},
         more=(
-            *one.notes,
+            *specification.notes,
             "CONTAINER_ENGINE=podman takes podman"
-            + (", before 5.0 with --device nvidia.com/gpu=all for --gpus." if one.gpus else "."),
+            + (
+                ", before 5.0 with --device nvidia.com/gpu=all for --gpus."
+                if specification.gpus
+                else "."
+            ),
             f"TRIMTAB_HOST and TRIMTAB_PORT say where it listens (127.0.0.1 and {order.port}).",
         ),
     )
 
 
-def _options(order: Order, one: ContainerSpec) -> list[str]:
+def _options(order: Order, specification: ContainerSpec) -> list[str]:
     published = f'--publish "{_HOST}:{_PORT % order.port}:{_PORT % order.port}"'
     memory = [f"--memory {order.memory}g"] if order.memory else []
-    cpus = [f"--cpus {order.cpus}"] if order.cpus and one.affinity is None else []
+    cpus = [f"--cpus {order.cpus}"] if order.cpus and specification.affinity is None else []
     return [
         f"--name {order.name}",
         "--restart unless-stopped",
         "--stop-timeout 60",
-        *_pairs("--label", (f"{name}={value}" for name, value in one.labels.items())),
+        *_pairs("--label", (f"{name}={value}" for name, value in specification.labels.items())),
         "--network host" if order.network == "host" else published,
         f"--shm-size {order.shm}g",
         *memory,
         *cpus,
-        *(f"--cpuset-cpus {format_cpu_list(cpus)}" for cpus in [one.affinity] if cpus),
-        *_pairs("--cap-add", one.capabilities),
-        *([f"--gpus {one.gpus}"] if one.gpus else []),
-        *_pairs("--device", one.nodes),
-        *_pairs("--sysctl", (f"{sysctl_name(w.path)}={w.text}" for w in one.sysctls)),
+        *(f"--cpuset-cpus {format_cpu_list(cpus)}" for cpus in [specification.affinity] if cpus),
+        *_pairs("--cap-add", specification.capabilities),
+        *([f"--gpus {specification.gpus}"] if specification.gpus else []),
+        *_pairs("--device", specification.nodes),
+        *_pairs("--sysctl", (f"{sysctl_name(w.path)}={w.text}" for w in specification.sysctls)),
         f"--volume {order.name}-cache:{CACHE}",
-        *_pairs("--volume", (f"{path}:{path}:ro" for path in (*driver_mounts(one), *one.mounts))),
+        *_pairs(
+            "--volume",
+            (
+                f"{path}:{path}:ro"
+                for path in (*driver_mounts(specification), *specification.mounts)
+            ),
+        ),
         *(
             f"--env {name}" if value is None else f"--env {shlex.quote(f'{name}={value}')}"
-            for name, value in one.env
+            for name, value in specification.env
         ),
     ]
 

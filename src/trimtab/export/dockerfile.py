@@ -34,25 +34,33 @@ def render(order: Order) -> str:
         StudyError: the plan holds something that an image cannot carry.
         UsageError: image or chip must be named.
     """
-    one = container_of(order)
-    _check(one)
+    specification = container_of(order)
+    _check(specification)
     parts = [
-        comment(_said(order, one)),
-        f"FROM {one.image}\n",
-        _libraries(order, one),
-        "".join(f"LABEL {name}={_quoted(value)}\n" for name, value in _labels(one).items()),
-        "".join(_variable(name, value) for name, value in one.env),
+        comment(_said(order, specification)),
+        f"FROM {specification.image}\n",
+        _libraries(order, specification),
+        "".join(
+            f"LABEL {name}={_quoted(value)}\n" for name, value in _labels(specification).items()
+        ),
+        "".join(_variable(name, value) for name, value in specification.env),
         f"EXPOSE {order.port}\n",
-        _command(order, one),
+        _command(order, specification),
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _said(order: Order, one: ContainerSpec) -> list[str]:
-    cpus = f" --cpuset-cpus {format_cpu_list(one.affinity)}" if one.affinity else ""
-    mounts = "".join(f" --volume {shlex.quote(f'{path}:{path}:ro')}" for path in one.mounts)
-    needs = "".join(f" --device {path}" for path in one.nodes)
-    gpus = f" --gpus {one.gpus}" if one.gpus else ""
+def _said(order: Order, specification: ContainerSpec) -> list[str]:
+    cpus = (
+        f" --cpuset-cpus {format_cpu_list(specification.affinity)}"
+        if specification.affinity
+        else ""
+    )
+    mounts = "".join(
+        f" --volume {shlex.quote(f'{path}:{path}:ro')}" for path in specification.mounts
+    )
+    needs = "".join(f" --device {path}" for path in specification.nodes)
+    gpus = f" --gpus {specification.gpus}" if specification.gpus else ""
     port = f"--publish 127.0.0.1:{order.port}:{order.port} --shm-size {order.shm}g"
     options = f"{port}{cpus}{gpus}{needs}{mounts}"
     run = f"docker run --detach --name {order.name} {options} {order.name}"
@@ -62,7 +70,7 @@ def _said(order: Order, one: ContainerSpec) -> list[str]:
         f"docker rm --force {order.name}; docker image rm {order.name}",
         pid=f"\"$(docker inspect --format '{{{{.State.Pid}}}}' {order.name})\"",
         more=(
-            *one.notes,
+            *specification.notes,
             "An image cannot say devices, CPUs, shared memory, mounts and ports: run it with",
             run,
             "(docker-run.sh has the whole line). Build it with",
@@ -71,14 +79,14 @@ def _said(order: Order, one: ContainerSpec) -> list[str]:
     )
 
 
-def _check(one: ContainerSpec) -> None:
-    for word in one.words:
+def _check(specification: ContainerSpec) -> None:
+    for word in specification.words:
         if word.secret:
             raise StudyError(
                 f"an image must hold no secret, but the command takes {word.secret} as an "
                 "argument: export docker or compose, or give vLLM its key as VLLM_API_KEY"
             )
-    for name, value in (*one.env, *one.labels.items()):
+    for name, value in (*specification.env, *specification.labels.items()):
         if value is not None and not value.isprintable():
             raise StudyError(
                 f"a Dockerfile's variables must be printable, in one line, but {name} is not: "
@@ -86,9 +94,9 @@ def _check(one: ContainerSpec) -> None:
             )
 
 
-def _libraries(order: Order, one: ContainerSpec) -> str:
+def _libraries(order: Order, specification: ContainerSpec) -> str:
     """Return the steps that put the preloaded libraries into the image, or fail the build."""
-    preload = dict(one.env).get("LD_PRELOAD")
+    preload = dict(specification.env).get("LD_PRELOAD")
     if not preload:
         return ""
     names = dict(order.profile.candidate)
@@ -103,13 +111,13 @@ def _libraries(order: Order, one: ContainerSpec) -> str:
     )
     said = "# A preloaded library that is missing would be ignored in silence: better no image.\n"
     tests = " && ".join(f"test -e {shlex.quote(path)}" for path in preload.split(":"))
-    debian = packages and "openeuler" not in one.image
+    debian = packages and "openeuler" not in specification.image
     return f"{install if debian else ''}{said}RUN {tests}\n"
 
 
-def _labels(one: ContainerSpec) -> dict[str, str]:
-    cpus = {_CPUS: format_cpu_list(one.affinity)} if one.affinity else {}
-    return {**one.labels, **cpus}
+def _labels(specification: ContainerSpec) -> dict[str, str]:
+    cpus = {_CPUS: format_cpu_list(specification.affinity)} if specification.affinity else {}
+    return {**specification.labels, **cpus}
 
 
 def _variable(name: str, value: str | None) -> str:
@@ -124,10 +132,10 @@ def _quoted(value: str) -> str:
     return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
 
 
-def _command(order: Order, one: ContainerSpec) -> str:
+def _command(order: Order, specification: ContainerSpec) -> str:
     listen = ["--host", "0.0.0.0", "--port", str(order.port)]  # noqa: S104  of its own network
-    words = [word.text for word in one.words]
-    if one.entry:
+    words = [word.text for word in specification.words]
+    if specification.entry:
         return f"ENTRYPOINT {_json(words)}\nCMD {_json(listen)}\n"
     return f"CMD {_json([*words, *listen])}\n"
 

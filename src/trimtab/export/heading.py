@@ -75,10 +75,13 @@ def _origin(order: Order) -> str:
 
 
 def _measured(profile: ProfileRecord) -> list[str]:
-    totals = [f"{one.arm} against baseline: {formatting.comparison(one)}" for one in _own(profile)]
-    worth = [_worth(one) for one in profile.answers]
+    totals = [
+        f"{comparison.arm} against baseline: {formatting.comparison(comparison)}"
+        for comparison in _own(profile)
+    ]
+    worth = [_worth(answer) for answer in profile.answers]
     sets = _list("sets", worth) or ["sets nothing: no tuning was proven, this is the baseline"]
-    risky = [one.tuning for one in profile.answers if profile.risks.get(one.tuning)]
+    risky = [answer.tuning for answer in profile.answers if profile.risks.get(answer.tuning)]
     return [*totals, *sets, *_list("risks are in the profile", risky)]
 
 
@@ -95,7 +98,10 @@ def _preset(order: Order) -> list[str]:
         *order.told,
         "NOTHING OF THIS WAS MEASURED: 'trimtab tune' measures it as an arm.",
         *(_list("sets", chosen) or ["sets nothing"]),
-        *(f"against it (trimtab lint): {one.partition(': ')[0]}" for one in order.objections),
+        *(
+            f"against it (trimtab lint): {objection.partition(': ')[0]}"
+            for objection in order.objections
+        ),
         *_left_out(order),
     ]
 
@@ -144,7 +150,7 @@ def comment(lines: Iterable[str]) -> str:
 
 
 def _own(profile: ProfileRecord) -> list[Comparison]:
-    return [one for one in profile.comparisons if one.arm == profile.name]
+    return [comparison for comparison in profile.comparisons if comparison.arm == profile.name]
 
 
 def _short(answer: TuningVerdict) -> str:

@@ -49,7 +49,7 @@ def absent_tuned(order: Order) -> str:
 def render_sysctl(order: Order) -> str:
     """Return the file for /etc/sysctl.d."""
     made = sysctl_d(order.profile.plan.writes)
-    names = " ".join(shlex.quote(sysctl_name(one.path)) for one in parse_sysctl_d(made.text))
+    names = " ".join(shlex.quote(sysctl_name(write.path)) for write in parse_sysctl_d(made.text))
     return _written(
         order,
         made,
@@ -86,9 +86,9 @@ def render_tuned(order: Order) -> str:
 
 
 def _written(order: Order, made: RenderedFile, what: str, undo: str, use: tuple[str, ...]) -> str:
-    left = [f"{one.path}: {reason}" for one, reason in made.left_out]
-    without = {one.path for one, _ in made.left_out}
-    done = {one.path for one in order.profile.plan.writes} - without
+    left = [f"{write.path}: {reason}" for write, reason in made.left_out]
+    without = {write.path for write, _ in made.left_out}
+    done = {write.path for write in order.profile.plan.writes} - without
     more = (*use, "It starts no server: serve.sh, the unit and the containers do.", *left)
     verify = (
         host_command(order, "plan") if order.preset else ""

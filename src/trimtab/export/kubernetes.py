@@ -40,19 +40,19 @@ STARTUP_MINUTES = 30
 """How long a model may take to download, load and compile before the pod counts as failed."""
 
 
-def pod_annotations(one: ContainerSpec) -> dict[str, str]:
+def pod_annotations(specification: ContainerSpec) -> dict[str, str]:
     """Return the pod's annotations: what its other fields cannot say of the plan."""
-    cpus = {CPUS: format_cpu_list(one.affinity)} if one.affinity else {}
-    secrets = _argument_secrets(one)
+    cpus = {CPUS: format_cpu_list(specification.affinity)} if specification.affinity else {}
+    secrets = _argument_secrets(specification)
     return {
-        **one.labels,
+        **specification.labels,
         **cpus,
         **({_ARGUMENTS: ",".join(secrets)} if secrets else {}),
     }
 
 
 def pod(
-    order: Order, one: ContainerSpec, extra: Sequence[str] = (), *, serves: bool = True
+    order: Order, specification: ContainerSpec, extra: Sequence[str] = (), *, serves: bool = True
 ) -> dict[str, Any]:
     """Return the pod's specification.
 
@@ -63,63 +63,71 @@ def pod(
         UsageError: the plan pins CPUs, and nobody said how much memory a Guaranteed pod gets.
     """
     hosted = {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
-    sysctls = [{"name": sysctl_name(w.path), "value": w.text} for w in one.sysctls]
+    sysctls = [{"name": sysctl_name(w.path), "value": w.text} for w in specification.sysctls]
     return {
         **(hosted if order.network == "host" else {}),
         # A service called vllm would set VLLM_PORT to a URL, which vLLM reads as its own variable.
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 60,
         **({"securityContext": {"sysctls": sysctls}} if sysctls else {}),
-        "containers": [_container(order, one, extra, serves)],
+        "containers": [_container(order, specification, extra, serves)],
         "volumes": [
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{order.shm}Gi"}},
             {"name": "cache", "emptyDir": {}},
             *(
                 {"name": f"mount-{n}", "hostPath": {"path": path}}
-                for n, path in enumerate(one.mounts)
+                for n, path in enumerate(specification.mounts)
             ),
         ],
     }
 
 
 def _container(
-    order: Order, one: ContainerSpec, extra: Sequence[str], serves: bool
+    order: Order, specification: ContainerSpec, extra: Sequence[str], serves: bool
 ) -> dict[str, Any]:
     listen = ["--host", "0.0.0.0", "--port", str(order.port)]  # noqa: S104  the pod's address
-    words = [*(_word(word) for word in one.words), *(listen if serves else []), *extra]
-    command = {"command": words[:1], "args": words[1:]} if one.entry else {"args": words}
+    words = [*(_word(word) for word in specification.words), *(listen if serves else []), *extra]
+    command = {"command": words[:1], "args": words[1:]} if specification.entry else {"args": words}
     probed = _probes(order) if serves else {}
     ports = {"ports": [{"name": "http", "containerPort": order.port}]} if serves else {}
-    security = {"capabilities": {"add": list(one.capabilities)}} if one.capabilities else {}
+    security = (
+        {"capabilities": {"add": list(specification.capabilities)}}
+        if specification.capabilities
+        else {}
+    )
     return {
         "name": order.name,
-        "image": one.image,
+        "image": specification.image,
         **command,
-        "env": _env(order, one),
+        "env": _env(order, specification),
         **ports,
         **({"securityContext": security} if security else {}),
-        "resources": _resources(order, one),
+        "resources": _resources(order, specification),
         **probed,
         "volumeMounts": [
             {"name": "shm", "mountPath": _SHM},
             {"name": "cache", "mountPath": CACHE},
             *(
                 {"name": f"mount-{n}", "mountPath": path, "readOnly": True}
-                for n, path in enumerate(one.mounts)
+                for n, path in enumerate(specification.mounts)
             ),
         ],
     }
 
 
-def _env(order: Order, one: ContainerSpec) -> list[dict[str, Any]]:
+def _env(order: Order, specification: ContainerSpec) -> list[dict[str, Any]]:
     own = [
         {"name": name, "value": _plain(value)} if value is not None else _secret_ref(order, name)
-        for name, value in one.env
+        for name, value in specification.env
     ]
-    names = {name for name, _ in one.env}
+    names = {name for name, _ in specification.env}
     return [
         *own,
-        *(_secret_ref(order, name) for name in _argument_secrets(one) if name not in names),
+        *(
+            _secret_ref(order, name)
+            for name in _argument_secrets(specification)
+            if name not in names
+        ),
     ]
 
 
@@ -128,16 +136,18 @@ def _secret_ref(order: Order, name: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"secretKeyRef": wanted}}
 
 
-def _argument_secrets(one: ContainerSpec) -> list[str]:
+def _argument_secrets(specification: ContainerSpec) -> list[str]:
     """Return the secrets that only arguments take: variables of the container, not of the plan."""
-    names = {name for name, _ in one.env}
-    found = dict.fromkeys(word.secret for word in one.words if word.secret)
+    names = {name for name, _ in specification.env}
+    found = dict.fromkeys(word.secret for word in specification.words if word.secret)
     return [name for name in found if name not in names]
 
 
-def has_secrets(one: ContainerSpec) -> bool:
+def has_secrets(specification: ContainerSpec) -> bool:
     """Return whether the pod needs a Secret."""
-    return bool(_argument_secrets(one)) or any(value is None for _, value in one.env)
+    return bool(_argument_secrets(specification)) or any(
+        value is None for _, value in specification.env
+    )
 
 
 def _probes(order: Order) -> dict[str, Any]:
@@ -155,12 +165,13 @@ def _probes(order: Order) -> dict[str, Any]:
     }
 
 
-def _resources(order: Order, one: ContainerSpec) -> dict[str, Any]:
+def _resources(order: Order, specification: ContainerSpec) -> dict[str, Any]:
     chip, count = ordered.chip(order), ordered.devices(order)
-    cpus = len(one.affinity) if one.affinity else order.cpus
-    if one.affinity and order.memory is None:
+    cpus = len(specification.affinity) if specification.affinity else order.cpus
+    if specification.affinity and order.memory is None:
         raise UsageError(
-            f"the plan pins {len(one.affinity)} CPUs, and a pod has CPUs of its own only when it "
+            f"the plan pins {len(specification.affinity)} CPUs, and a pod has CPUs of its own "
+            "only when it "
             "is Guaranteed: say its memory too, with --memory GIB"
         )
     own = {
@@ -171,10 +182,14 @@ def _resources(order: Order, one: ContainerSpec) -> dict[str, Any]:
     return {key: dict(limits) for key in ("requests", "limits") if limits}
 
 
-def qos(order: Order, one: ContainerSpec) -> list[str]:
+def qos(order: Order, specification: ContainerSpec) -> list[str]:
     """Return what to say of the pod's CPUs."""
-    pinned = f"; measured were the CPUs {format_cpu_list(one.affinity)}" if one.affinity else ""
-    if (one.affinity or order.cpus) and order.memory:
+    pinned = (
+        f"; measured were the CPUs {format_cpu_list(specification.affinity)}"
+        if specification.affinity
+        else ""
+    )
+    if (specification.affinity or order.cpus) and order.memory:
         return [
             "Guaranteed QoS: whole CPUs, requests equal to limits. A kubelet with the static CPU",
             f"manager policy gives the pod CPUs of its own, and chooses which{pinned}.",
@@ -215,7 +230,7 @@ def parse_pod(template: Mapping[str, Any], extra: int) -> ParsedArtefact:
         env,
         said,
         parse_cpu_list(cpus) if cpus else None,
-        {one["name"]: one["value"] for one in sysctls},
+        {sysctl["name"]: sysctl["value"] for sysctl in sysctls},
     )
 
 
@@ -246,7 +261,7 @@ def render_deployment(order: Order) -> str:
         StudyError: the plan holds something that no pod can carry.
         UsageError: image, chip or memory must be named.
     """
-    one = container_of(order)
+    specification = container_of(order)
     labels = _labels(order)
     deployment = {
         "apiVersion": "apps/v1",
@@ -258,12 +273,12 @@ def render_deployment(order: Order) -> str:
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
             "template": {
-                "metadata": {"labels": labels, "annotations": pod_annotations(one)},
-                "spec": pod(order, one),
+                "metadata": {"labels": labels, "annotations": pod_annotations(specification)},
+                "spec": pod(order, specification),
             },
         },
     }
-    said = _said(order, one, DEPLOYMENT, "Kubernetes Deployment")
+    said = _said(order, specification, DEPLOYMENT, "Kubernetes Deployment")
     return _written(said, _service(order, labels), deployment)
 
 
@@ -274,17 +289,20 @@ def render_group(order: Order) -> str:
         StudyError: the plan holds something that no pod can carry, or joins hosts already.
         UsageError: image, chip or memory must be named, or the hosts do not share the devices.
     """
-    one = container_of(order)
+    specification = container_of(order)
     taken = [name for name in _JOIN if option_value(order.profile.plan.settings.argv, name)]
     if taken:
         raise StudyError(f"the plan must leave {taken[0]} to the group, but sets it")
     labels = _labels(order)
     join = ["--nnodes", str(order.hosts), "--master-addr", "$(LWS_LEADER_ADDRESS)", "--node-rank"]
-    said = pod_annotations(one)
+    said = pod_annotations(specification)
 
     def template(role: str, extra: list[str], *, serves: bool) -> dict[str, Any]:
         metadata = {"labels": {**labels, "role": role}, "annotations": said}
-        return {"metadata": metadata, "spec": pod(order, one, [*join, *extra], serves=serves)}
+        return {
+            "metadata": metadata,
+            "spec": pod(order, specification, [*join, *extra], serves=serves),
+        }
 
     group = {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
@@ -302,7 +320,7 @@ def render_group(order: Order) -> str:
             },
         },
     }
-    comments = _said(order, one, GROUP, f"LeaderWorkerSet over {order.hosts} hosts")
+    comments = _said(order, specification, GROUP, f"LeaderWorkerSet over {order.hosts} hosts")
     comments += ["", "The plan was measured on one host: over several, measure it again there."]
     return _written(comments, _service(order, {**labels, "role": "leader"}), group)
 
@@ -323,19 +341,19 @@ def _service(order: Order, selector: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _said(order: Order, one: ContainerSpec, file: str, what: str) -> list[str]:
+def _said(order: Order, specification: ContainerSpec, file: str, what: str) -> list[str]:
     chip = ordered.chip(order)
-    more = [*one.notes, *qos(order, one)]
+    more = [*specification.notes, *qos(order, specification)]
     if chip.resource:
         more.append(
             f"{chip.resource} is the vendor's device plugin's name for {chip.name}; another "
             "plugin's is in kubectl describe node. The plugin mounts the driver."
         )
-    if one.mounts:
+    if specification.mounts:
         more.append("A hostPath must be on every node that may run the pod, or become a claim.")
-    if one.sysctls:
+    if specification.sysctls:
         more.append("Sysctls that the kubelet calls unsafe need its --allowed-unsafe-sysctls.")
-    if has_secrets(one):
+    if has_secrets(specification):
         more.append(
             f"Secrets: kubectl create secret generic {order.name}-secrets --from-literal=NAME=..."
         )
@@ -346,7 +364,7 @@ def _said(order: Order, one: ContainerSpec, file: str, what: str) -> list[str]:
         order,
         what,
         f"kubectl delete --filename {file}",
-        done={write.path for write in one.sysctls},
+        done={write.path for write in specification.sysctls},
         more=more,
     )
 

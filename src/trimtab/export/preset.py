@@ -67,7 +67,7 @@ def order_of(
         pair for pair in presets.local_candidate(name, willing) if pair[0] not in refused
     )
     plan = compile_plan(chosen, base, target.facts, allow_conflicts=True)
-    skipped = [(one.name, one.reason) for one in presets.left_out_steps(name, willing)]
+    skipped = [(step.name, step.reason) for step in presets.left_out_steps(name, willing)]
     order = Order(
         _profile(name, context, served, delivery_plan(plan), target.engine),
         Path(name),
@@ -88,10 +88,12 @@ def _objections(order: Order, target: ExportTarget) -> tuple[str, ...]:
     here = situation.situation_of(target.facts, target.packages)
     if target.platform == "ascend" and target.chip:
         here = replace(here, chip=target.chip)
-    found = report_on(
+    findings = report_on(
         [read(shell.FILE, text)], here, FindingFilter(least=Severity.WARNING)
     ).findings
-    sentences = (f"{one.severity.value} [{one.rule}] {one.message}" for one in found)
+    sentences = (
+        f"{finding.severity.value} [{finding.rule}] {finding.message}" for finding in findings
+    )
     return tuple(dict.fromkeys(sentences))
 
 

@@ -201,11 +201,11 @@ def target_of(wish: ExportOptions, *, contained: bool, builds: bool) -> ExportTa
         HostError: the snapshot cannot be read.
     """
     wanted = _wanted(wish)
-    found = _captured(wish, wanted) if wish.snapshot is not None else _here(wish, wanted)
-    if found is None:
+    target = _captured(wish, wanted) if wish.snapshot is not None else _here(wish, wanted)
+    if target is None:
         assert wanted is not None
         return _composed(wanted, wish.image, builds=builds)
-    return _in_image(found, wish, builds=builds) if contained else found
+    return _in_image(target, wish, builds=builds) if contained else target
 
 
 def require_same_platform(chip: str, image: str, platform: str, what: str) -> None:
@@ -261,12 +261,13 @@ def _captured(wish: ExportOptions, wanted: ChipImage | None) -> ExportTarget:
 def _here(wish: ExportOptions, wanted: ChipImage | None) -> ExportTarget | None:
     """Return this machine with an engine, ``None`` if what is wanted is another machine."""
     name = wish.engine or ("python" if wish.engine_python is not None else wish.default)
-    found = _of_engine(engines.find(name, python=wish.engine_python), wish)
-    if wanted is None or _suits(found.facts, found.platform, wanted):
-        return found
+    target = _of_engine(engines.find(name, python=wish.engine_python), wish)
+    if wanted is None or _suits(target.facts, target.platform, wanted):
+        return target
     if wish.engine or wish.engine_python:
         raise UsageError(
-            f"{name} is this machine's engine and computes on {found.platform}, and the export is "
+            f"{name} is this machine's engine and computes on {target.platform}, and the export "
+            "is "
             f"for {wanted.name}: leave --engine out, or capture that machine and add --snapshot"
         )
     try:

@@ -126,7 +126,7 @@ def parse(text: str) -> ParsedArtefact:
         argv = ["vllm", "serve", str(content.pop("model"))]
         for key, value in content.items():
             values = value if isinstance(value, list) else [value]
-            argv += [f"--{key}", *(str(one) for one in values if one is not True)]
+            argv += [f"--{key}", *(str(value) for value in values if value is not True)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StudyError(f"{FILE} must be as trimtab wrote it, but: {error}") from error
     for line in text.split("\n"):

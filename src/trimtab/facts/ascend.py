@@ -54,7 +54,7 @@ def parse_version(text: str) -> str | None:
 
 def parse_list(text: str) -> tuple[Npu, ...]:
     """Return the chips of ``npu-smi info``; the table of processes below them is left out."""
-    found: list[Npu] = []
+    npus: list[Npu] = []
     upper: list[str] | None = None
     for line in text.splitlines():
         if "Process id" in line or "Process ID" in line:
@@ -68,7 +68,7 @@ def parse_list(text: str) -> tuple[Npu, ...]:
         if _BUS.fullmatch(cells[1]) and upper is not None:
             uses = [(int(used), int(total)) for used, total in _USE.findall(cells[2])]
             card, _, name = upper[0].partition(" ")
-            found.append(
+            npus.append(
                 Npu(
                     card=int(card),
                     chip=int(words[0]),
@@ -80,7 +80,7 @@ def parse_list(text: str) -> tuple[Npu, ...]:
             )
         elif len(words) > 1:
             upper = cells
-    return tuple(found)
+    return tuple(npus)
 
 
 def parse_mapping(text: str) -> Mapping[tuple[int, int], int]:

@@ -40,12 +40,12 @@ class CudaFacts:
 
 def parse_gpus(text: str) -> tuple[Gpu, ...] | None:
     """Return the GPUs of `QUERY`'s output; a field that a GPU lacks reads "[N/A]"."""
-    found: list[Gpu] = []
+    gpus: list[Gpu] = []
     for row in csv.reader(text.splitlines(), skipinitialspace=True):
         if len(row) != len(_FIELDS) or not row[0].strip().isdigit():
             continue
         index, name, memory, _, capability, persistence = (cell.strip() for cell in row)
-        found.append(
+        gpus.append(
             Gpu(
                 index=int(index),
                 name=name,
@@ -54,7 +54,7 @@ def parse_gpus(text: str) -> tuple[Gpu, ...] | None:
                 persistent={"Enabled": True, "Disabled": False}.get(persistence),
             )
         )
-    return tuple(found) or None
+    return tuple(gpus) or None
 
 
 def parse_driver(text: str) -> str | None:

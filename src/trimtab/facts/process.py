@@ -142,7 +142,7 @@ TRUSTED = ("api",)
 over the head of theirs: there a variable that is missing may still have been given."""
 
 
-def variables(host: Host, processes: Sequence[Process], one: Process) -> Mapping[str, str]:
+def variables(host: Host, processes: Sequence[Process], process: Process) -> Mapping[str, str]:
     """Return a process's variables; those of its parent where a title has written over them.
 
     Only several API servers are read so: the command that supervises them gave them its own.
@@ -150,9 +150,9 @@ def variables(host: Host, processes: Sequence[Process], one: Process) -> Mapping
     Raises:
         HostError: they cannot be read.
     """
-    text = host.read(f"/proc/{one.pid}/environ")
-    inside = any(other.pid == one.ppid for other in processes)
+    text = host.read(f"/proc/{process.pid}/environ")
+    inside = any(other.pid == process.ppid for other in processes)
     covered = not text or text.startswith("\0")  # the title's rest; a tail may be left
-    if not covered or one.role not in TRUSTED or not inside:
+    if not covered or process.role not in TRUSTED or not inside:
         return parse_environ(text)
-    return parse_environ(host.read(f"/proc/{one.ppid}/environ"))
+    return parse_environ(host.read(f"/proc/{process.ppid}/environ"))

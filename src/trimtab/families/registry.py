@@ -72,12 +72,14 @@ def family_of_engine(name: str) -> Family | None:
 
 def family_of_packages(packages: Collection[str]) -> Family | None:
     """Return the family that an environment of these distributions holds, if any."""
-    return next((one for one in families() if set(one.distributions) & set(packages)), None)
+    return next(
+        (family for family in families() if set(family.distributions) & set(packages)), None
+    )
 
 
 def family_of_command(words: Sequence[str]) -> Family | None:
     """Return the family whose server a command starts; wrappers are taken off before."""
-    return next((one for one in families() if one.grammar.serves(words)), None)
+    return next((family for family in families() if family.grammar.serves(words)), None)
 
 
 @lru_cache(maxsize=8)
@@ -100,10 +102,10 @@ def _packages(path: str) -> tuple[EnginePackage, ...]:
 def _names(folders: Collection[Path]) -> list[str]:
     """Return the names of the packages with a family that lie in these folders."""
     return [
-        found.parent.name
+        path.parent.name
         for folder in folders
-        for found in sorted(folder.glob("*/family.py"))
-        if found.with_name("engine.py").is_file()
+        for path in sorted(folder.glob("*/family.py"))
+        if path.with_name("engine.py").is_file()
     ]
 
 

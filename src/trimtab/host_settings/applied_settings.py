@@ -71,7 +71,9 @@ class HostStatus:
     @property
     def stands(self) -> bool:
         """Whether all of it was made and is in effect."""
-        return self.complete and all(one.standing is SettingState.HOLDS for one in self.settings)
+        return self.complete and all(
+            setting.standing is SettingState.HOLDS for setting in self.settings
+        )
 
 
 def apply(
@@ -96,7 +98,7 @@ def apply(
     with host_lock(lock):
         _make_folder(folder)
         book = folder / JOURNAL
-        _give_way(host, book, {one.path for one in writes})
+        _give_way(host, book, {write.path for write in writes})
         journal.note(
             book,
             {
@@ -105,7 +107,7 @@ def apply(
                 "at": clock().isoformat(timespec="seconds"),
                 "boot": host_resources.boot(host),
                 "persist": persist,
-                "writes": [asdict(one) for one in writes],
+                "writes": [asdict(write) for write in writes],
             },
         )
         try:
@@ -227,9 +229,13 @@ def _give_way(host: Host, book: Path, wanted: set[str]) -> None:
     """Take back what is applied and not wanted any more, and close what a reboot has ended."""
     boot = host_resources.boot(host)
     entries = journal.load(book).pending
-    lasting = any(host_resources.lasts(one.path) for one in entries)
-    ended = {one.path for one in entries if one.boot and boot and one.boot != boot and not lasting}
-    others = {one.path for one in entries if one.path not in wanted}
+    lasting = any(host_resources.lasts(entry.path) for entry in entries)
+    ended = {
+        entry.path
+        for entry in entries
+        if entry.boot and boot and entry.boot != boot and not lasting
+    }
+    others = {entry.path for entry in entries if entry.path not in wanted}
     if sentences := restore(host, book, others | ended, forget=False):
         raise HostError(
             f"{'; '.join(sentences)}: 'trimtab host rollback --force' sets it back, --forget "
@@ -238,10 +244,10 @@ def _give_way(host: Host, book: Path, wanted: set[str]) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        for one in reversed(missing):
-            one.mkdir(mode=0o700 if one == folder else 0o755)
-            journal.sync_folder(one.parent)
+        for path in reversed(missing):
+            path.mkdir(mode=0o700 if path == folder else 0o755)
+            journal.sync_folder(path.parent)
     except OSError as error:
         raise HostError(f"cannot make {folder} for the journal: {error.strerror}") from error

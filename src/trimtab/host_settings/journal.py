@@ -260,7 +260,7 @@ def _whole(entry: Mapping[str, Any]) -> bool:
         return (
             all(isinstance(one, str) for one in told)
             and isinstance(writes, (list, tuple))
-            and all(_is_write(one) for one in writes)
+            and all(_is_write(write) for write in writes)
         )
     return (
         do == "write"

@@ -98,7 +98,7 @@ def irqbalance_stop(host: Host, settings: Sequence[HostWrite]) -> tuple[HostWrit
 
     The text is why they cannot be placed, "" if they can.
     """
-    if not any(is_interrupt(one.path) for one in settings) or not _runs(host):
+    if not any(is_interrupt(setting.path) for setting in settings) or not _runs(host):
         return None, ""
     try:
         state = host_resources.read(host, SERVICE)
@@ -207,13 +207,13 @@ def plan(
             settings += [write] if write is not None else []
     rows, settings = _beside_irqbalance(rows, settings, host)
     files: tuple[HostWrite, ...] = ()
-    kept: dict[str, str] = {one.path: "until the next boot" for one in settings}
+    kept: dict[str, str] = {setting.path: "until the next boot" for setting in settings}
     refused = refusal(context.facts)
     if persist and not refused:
         made = keep.keep(persist, settings, label, host)
-        kept = {one.path: reason for one, reason in made.left_out}
+        kept = {write.path: reason for write, reason in made.left_out}
         files = made.writes if len(made.left_out) < len(settings) else ()
-        rows += [_file_row(one, persist, host) for one in files]
+        rows += [_file_row(file, persist, host) for file in files]
     return HostPlan(
         label=label,
         rows=tuple(_told(row, kept) for row in rows),
@@ -272,9 +272,9 @@ def _planned(
         said = why or "every one of them has that much already"
         yield PlannedSetting(tuning.name, tuning.knob.place, "", str(value), fate, said), None
         return
-    for one in _of_process(writes, host, pid, start):
-        row = _row(tuning, one, host)
-        yield row, None if row.fate is SettingAction.REFUSED else one
+    for write in _of_process(writes, host, pid, start):
+        row = _row(tuning, write, host)
+        yield row, None if row.fate is SettingAction.REFUSED else write
 
 
 def _beside_irqbalance(
@@ -283,7 +283,7 @@ def _beside_irqbalance(
     """Stop irqbalance first where interrupts are placed, or refuse to place them beside it."""
     stop, why = irqbalance_stop(host, settings)
     if why:
-        settings = [one for one in settings if not is_interrupt(one.path)]
+        settings = [setting for setting in settings if not is_interrupt(setting.path)]
         rows = [
             replace(row, fate=SettingAction.REFUSED, why=why) if is_interrupt(row.place) else row
             for row in rows
@@ -370,14 +370,14 @@ def _of_process(
     writes: Sequence[HostWrite], host: Host, pid: int | None, start: str | None
 ) -> Iterator[HostWrite]:
     """Turn limits of sessions into those of one process, if one is named."""
-    for one in writes:
-        if start is None or not one.path.startswith(_SESSIONS):
-            yield one
+    for write in writes:
+        if start is None or not write.path.startswith(_SESSIONS):
+            yield write
             continue
-        place = f"rlimit:{pid}:{start}:{one.path.removeprefix(_SESSIONS)}"
+        place = f"rlimit:{pid}:{start}:{write.path.removeprefix(_SESSIONS)}"
         hard = (host_resources.read(host, place) or ":").partition(":")[2]
         # A hard limit is only raised: one that was lowered needs a capability to go back.
-        yield HostWrite(place, f"{one.text}:{_larger(one.text, hard)}")
+        yield HostWrite(place, f"{write.text}:{_larger(write.text, hard)}")
 
 
 def _larger(one: str, other: str) -> str:

@@ -53,7 +53,7 @@ def sysctl_path(name: str) -> str:
 def sysctl_d(writes: Sequence[HostWrite], comments: Iterable[str] = ()) -> RenderedFile:
     """Return the writes as a file for ``/etc/sysctl.d``, with ``comments`` at its top."""
     kept, left_out = _sort(writes, _no_sysctl)
-    lines = [f"{sysctl_name(one.path)} = {one.text}" for one in kept]
+    lines = [f"{sysctl_name(write.path)} = {write.text}" for write in kept]
     return RenderedFile(_joined(_commented(comments), lines), left_out)
 
 
@@ -83,13 +83,13 @@ def tuned_profile(
     TuneD's plug-ins sysctl and sysfs carry files under ``/proc/sys`` and ``/sys``; nothing else.
     """
     kept, left_out = _sort(writes, _no_tuned)
-    sysctl = [one for one in kept if one.path.startswith(SYSCTL)]
-    sysfs = [one for one in kept if not one.path.startswith(SYSCTL)]
+    sysctl = [write for write in kept if write.path.startswith(SYSCTL)]
+    sysfs = [write for write in kept if not write.path.startswith(SYSCTL)]
     lines = ["[main]", f"summary={' '.join(summary.split())}"]
     if sysctl:
-        lines += ["", "[sysctl]", *(f"{sysctl_name(one.path)}={one.text}" for one in sysctl)]
+        lines += ["", "[sysctl]", *(f"{sysctl_name(write.path)}={write.text}" for write in sysctl)]
     if sysfs:
-        lines += ["", "[sysfs]", *(f"{one.path}={one.text}" for one in sysfs)]
+        lines += ["", "[sysfs]", *(f"{write.path}={write.text}" for write in sysfs)]
     return RenderedFile(_joined(_commented(comments), lines), left_out)
 
 
@@ -107,12 +107,12 @@ def parse_tuned_profile(text: str) -> tuple[HostWrite, ...]:
         reader.read_string(text)
     except configparser.Error as error:
         raise ValueError(f"no TuneD profile: {' '.join(str(error).split())}") from error
-    found: list[HostWrite] = []
+    writes: list[HostWrite] = []
     if reader.has_section("sysctl"):
-        found += [HostWrite(sysctl_path(name), value) for name, value in reader.items("sysctl")]
+        writes += [HostWrite(sysctl_path(name), value) for name, value in reader.items("sysctl")]
     if reader.has_section("sysfs"):
-        found += [HostWrite(path, value) for path, value in reader.items("sysfs")]
-    return tuple(found)
+        writes += [HostWrite(path, value) for path, value in reader.items("sysfs")]
+    return tuple(writes)
 
 
 def systemd_unit(
@@ -123,7 +123,7 @@ def systemd_unit(
     It needs no trimtab at boot: one ``sh`` for each write, whose failure fails the unit.
     """
     kept, left_out = _sort(writes, _no_file)
-    debugfs = any(one.path.startswith(DEBUGFS) for one in kept)
+    debugfs = any(write.path.startswith(DEBUGFS) for write in kept)
     lines = [
         "[Unit]",
         f"Description={' '.join(description.split()).replace('%', '%%')}",
@@ -137,7 +137,7 @@ def systemd_unit(
         "[Service]",
         "Type=oneshot",
         "RemainAfterExit=yes",
-        *(_exec_start(one) for one in kept),
+        *(_exec_start(write) for write in kept),
         "",
         "[Install]",
         "WantedBy=multi-user.target",
@@ -162,7 +162,7 @@ def commands(writes: Sequence[HostWrite]) -> tuple[str, ...]:
         first = group[0]
         match = _NUMBERED.match(first.path)
         if len(group) > 1 and match is not None:
-            numbers = " ".join(_numbered(one.path)[1] for one in group)
+            numbers = " ".join(_numbered(write.path)[1] for write in group)
             before, after = shlex.quote(match["before"]), shlex.quote(match["after"] or "")
             lines.append(
                 f"for n in {numbers}; do printf %s {shlex.quote(first.text)} > "
@@ -183,11 +183,11 @@ def _nameable(path: str) -> bool:
 def _groups(writes: Sequence[HostWrite]) -> list[list[HostWrite]]:
     """Put neighbours together that write one text to files that differ in one number."""
     groups: list[list[HostWrite]] = []
-    for one in writes:
-        if groups and groups[-1][0].text == one.text and _alike(groups[-1][0].path, one.path):
-            groups[-1].append(one)
+    for write in writes:
+        if groups and groups[-1][0].text == write.text and _alike(groups[-1][0].path, write.path):
+            groups[-1].append(write)
         else:
-            groups.append([one])
+            groups.append([write])
     return groups
 
 
@@ -204,55 +204,55 @@ def _numbered(path: str) -> tuple[str, str, str]:
 def _sort(
     writes: Sequence[HostWrite], refuse: Callable[[HostWrite], str | None]
 ) -> tuple[list[HostWrite], tuple[tuple[HostWrite, str], ...]]:
-    reasons = [(one, refuse(one)) for one in writes]
-    kept = [one for one, reason in reasons if reason is None]
-    return kept, tuple((one, reason) for one, reason in reasons if reason is not None)
+    reasons = [(write, refuse(write)) for write in writes]
+    kept = [write for write, reason in reasons if reason is None]
+    return kept, tuple((write, reason) for write, reason in reasons if reason is not None)
 
 
-def _no_sysctl(one: HostWrite) -> str | None:
-    if not one.path.startswith(SYSCTL):
+def _no_sysctl(write: HostWrite) -> str | None:
+    if not write.path.startswith(SYSCTL):
         return "sysctl.d holds only what is under /proc/sys"
-    return _unsafe(one) or _awkward(one)
+    return _unsafe(write) or _awkward(write)
 
 
-def _no_tuned(one: HostWrite) -> str | None:
-    if not one.path.startswith((SYSCTL, SYSFS)):
+def _no_tuned(write: HostWrite) -> str | None:
+    if not write.path.startswith((SYSCTL, SYSFS)):
         return "TuneD's plug-ins sysctl and sysfs write only under /proc/sys and /sys"
-    if "${" in one.text or "%" in one.text or one.text.startswith(("<", ">")):
+    if "${" in write.text or "%" in write.text or write.text.startswith(("<", ">")):
         return "TuneD takes ${, % and a leading < or > for its own"
-    if re.search(r"[\[\]*?:]", one.path.removeprefix(SYSCTL)):
+    if re.search(r"[\[\]*?:]", write.path.removeprefix(SYSCTL)):
         return "TuneD takes [ ] * ? in a path for a pattern, and : for a separator"
-    return _unsafe(one) or _awkward(one)
+    return _unsafe(write) or _awkward(write)
 
 
-def _no_file(one: HostWrite) -> str | None:
-    if not one.path.startswith("/"):
-        return "it is no kernel setting, but " + one.path.partition(":")[0]
-    if one.path.startswith("/proc/irq/"):
+def _no_file(write: HostWrite) -> str | None:
+    if not write.path.startswith("/"):
+        return "it is no kernel setting, but " + write.path.partition(":")[0]
+    if write.path.startswith("/proc/irq/"):
         return "an interrupt may have another number after the next boot"
-    return _unsafe(one)
+    return _unsafe(write)
 
 
-def _unsafe(one: HostWrite) -> str | None:
-    if not one.text.isprintable() or not one.path.isprintable():
+def _unsafe(write: HostWrite) -> str | None:
+    if not write.text.isprintable() or not write.path.isprintable():
         return "it holds a control character"
     return None
 
 
-def _awkward(one: HostWrite) -> str | None:
+def _awkward(write: HostWrite) -> str | None:
     """Return why a line NAME=VALUE does not give the text back: both ends are stripped."""
-    if not one.text or one.text != one.text.strip():
+    if not write.text or write.text != write.text.strip():
         return "its value is empty, or begins or ends with a blank"
-    if one.path.startswith(SYSCTL) and not _nameable(one.path):
+    if write.path.startswith(SYSCTL) and not _nameable(write.path):
         return "sysctl has no name for this path"
-    if re.search(r"[=#;\s]", one.path) or one.text.startswith(_COMMENT) or "#" in one.text:
+    if re.search(r"[=#;\s]", write.path) or write.text.startswith(_COMMENT) or "#" in write.text:
         return "its name or value holds a character with a meaning of its own"
     return None
 
 
-def _exec_start(one: HostWrite) -> str:
+def _exec_start(write: HostWrite) -> str:
     script = 'printf %%s \\"$$1\\" > \\"$$2\\"'
-    words = " ".join(f'"{_escape(word)}"' for word in ("write", one.text, one.path))
+    words = " ".join(f'"{_escape(word)}"' for word in ("write", write.text, write.path))
     return f'ExecStart=/bin/sh -c "{script}" {words}'
 
 
@@ -313,16 +313,16 @@ def pod_patch(writes: Sequence[HostWrite]) -> str:
 
     Those that Kubernetes calls unsafe need --allowed-unsafe-sysctls of the node's kubelet.
     """
-    mine = [one for one in writes if is_of_pod(one)]
+    mine = [write for write in writes if is_of_pod(write)]
     if not mine:
         return ""
-    names = [sysctl_name(one.path) for one in mine]
+    names = [sysctl_name(write.path) for write in mine]
     unsafe = [name for name in names if name not in SAFE]
     told = [
         "# For the pod that serves; its network and IPC namespaces have their own values.",
         *([f"# Unsafe, kubelet needs --allowed-unsafe-sysctls={','.join(unsafe)}"] * bool(unsafe)),
     ]
-    pairs = [{"name": name, "value": one.text} for name, one in zip(names, mine, strict=True)]
+    pairs = [{"name": name, "value": write.text} for name, write in zip(names, mine, strict=True)]
     spec = {"spec": {"securityContext": {"sysctls": pairs}}}
     return "".join(f"{line}\n" for line in told) + strict_yaml.dump(spec)
 
@@ -332,10 +332,10 @@ def daemon_set(writes: Sequence[HostWrite], before: Mapping[str, str], label: st
 
     ``before`` maps a path to the text it had where this was made: it is said how to go back.
     """
-    mine = [one for one in writes if one.path.startswith("/") and not is_of_pod(one)]
+    mine = [write for write in writes if write.path.startswith("/") and not is_of_pod(write)]
     if not mine:
         return ""
-    back = [HostWrite(one.path, before[one.path]) for one in mine if one.path in before]
+    back = [HostWrite(write.path, before[write.path]) for write in mine if write.path in before]
     told = [
         f"Made by trimtab host plan: {label}",
         "It runs privileged, and only because kernel settings belong to the node.",
@@ -348,7 +348,7 @@ def daemon_set(writes: Sequence[HostWrite], before: Mapping[str, str], label: st
 
 
 def _daemon_set(writes: Sequence[HostWrite]) -> dict[str, Any]:
-    debugfs = any(one.path.startswith(DEBUGFS) for one in writes)
+    debugfs = any(write.path.startswith(DEBUGFS) for write in writes)
     mounts = [{"name": "debugfs", "mountPath": "/sys/kernel/debug"}] if debugfs else []
     folder = {"name": "debugfs", "hostPath": {"path": "/sys/kernel/debug"}}
     settings = {

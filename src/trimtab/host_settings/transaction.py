@@ -142,8 +142,8 @@ def make(writes: Sequence[HostWrite], host: Host, journal: Path) -> None:
         HostError: the journal cannot be written.
     """
     boot = host_resources.boot(host)
-    for one in writes:
-        _write(host, journal, one, boot)
+    for write in writes:
+        _write(host, journal, write, boot)
 
 
 def _write(host: Host, journal: Path, write: HostWrite, boot: str) -> None:
@@ -195,19 +195,19 @@ def restore(
     sentences: list[str] = []
     entries = load(journal).pending
     boot = host_resources.boot(host)
-    lasting = any(host_resources.lasts(one.path) for one in entries)
-    for one in reversed(entries):
-        if paths is not None and one.path not in paths:
+    lasting = any(host_resources.lasts(entry.path) for entry in entries)
+    for entry in reversed(entries):
+        if paths is not None and entry.path not in paths:
             continue
         elsewhen = bool(
-            one.boot and boot and one.boot != boot and not host_resources.lasts(one.path)
+            entry.boot and boot and entry.boot != boot and not host_resources.lasts(entry.path)
         )
         try:
-            sentence = _close(host, journal, one, elsewhen, lasting, force, forget)
+            sentence = _close(host, journal, entry, elsewhen, lasting, force, forget)
         except HostError as error:
             sentence = (
-                f"{one.path} must be set back to "
-                f"{host_resources.display_text(one.path, one.before)!r} by hand: "
+                f"{entry.path} must be set back to "
+                f"{host_resources.display_text(entry.path, entry.before)!r} by hand: "
                 f"{error}"
             )
         sentences += [sentence] if sentence else []

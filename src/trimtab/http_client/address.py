@@ -191,7 +191,7 @@ def proxy_remark(url: str, environment: Mapping[str, str]) -> str:
         return ""
     scheme = "https" if at.tls else "http"
     names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    name = next((one for one in names if environment.get(one)), "")
+    name = next((name for name in names if environment.get(name)), "")
     if not name or _bypassed(at, environment):
         return ""
     return f"{name} is set, and not used: requests go straight to {at.authority}"

@@ -65,7 +65,7 @@ def read(path: Path) -> Elf:
 def _read(file: Any) -> Elf:
     names = {section.name: section for section in file.iter_sections()}
     symbols = names.get(".symtab")
-    told = [] if symbols is None else [one.name for one in symbols.iter_symbols()]
+    told = [] if symbols is None else [symbol.name for symbol in symbols.iter_symbols()]
     dynamic = names.get(".dynamic")
     needed = () if dynamic is None else tuple(
         tag.needed for tag in dynamic.iter_tags() if tag.entry.d_tag == "DT_NEEDED"
@@ -84,7 +84,7 @@ def _read(file: Any) -> Elf:
 
 def _build_id(section: Any) -> str:
     notes = () if section is None else section.iter_notes()
-    return next((str(one["n_desc"]) for one in notes if one["n_type"] == "NT_GNU_BUILD_ID"), "")
+    return next((str(note["n_desc"]) for note in notes if note["n_type"] == "NT_GNU_BUILD_ID"), "")
 
 
 def _first_text(data: bytes) -> str:
@@ -159,9 +159,9 @@ def attest(subject: Subject) -> Attestation:
     )
 
 
-def is_refuted(found: Attestation) -> bool:
+def is_refuted(attestation: Attestation) -> bool:
     """Whether a row speaks against it."""
-    return any(row.verdict is CheckOutcome.NO for row in found.rows)
+    return any(row.verdict is CheckOutcome.NO for row in attestation.rows)
 
 
 def _variables(host: LocalHost, build: PythonBuild) -> dict[str, str]:
@@ -233,23 +233,26 @@ def _yes_no(condition: bool) -> CheckOutcome:
     return CheckOutcome.YES if condition else CheckOutcome.NO
 
 
-def as_data(found: Attestation, speed: Speed | None) -> dict[str, Any]:
+def as_data(attestation: Attestation, speed: Speed | None) -> dict[str, Any]:
     """Return everything as plain data."""
     return {
-        "python": found.subject.told,
-        "program": str(found.subject.program),
-        "record": None if found.subject.record is None else asdict(found.subject.record),
-        "build": asdict(found.build),
-        "elf": asdict(found.elf),
-        "sysconfig": dict(found.variables),
-        "rows": [asdict(row) for row in found.rows],
+        "python": attestation.subject.told,
+        "program": str(attestation.subject.program),
+        "record": None
+        if attestation.subject.record is None
+        else asdict(attestation.subject.record),
+        "build": asdict(attestation.build),
+        "elf": asdict(attestation.elf),
+        "sysconfig": dict(attestation.variables),
+        "rows": [asdict(row) for row in attestation.rows],
         "speed": None if speed is None else asdict(speed),
     }
 
 
-def lines(found: Attestation, speed: Speed | None) -> Sequence[str]:
+def lines(attestation: Attestation, speed: Speed | None) -> Sequence[str]:
     """Return everything as lines for people."""
-    shown = [f"{found.subject.told}: {found.subject.program}, Python {found.build.version}"]
-    shown += [f"{row.verdict.value:<13} {row.what}: {row.observed}" for row in found.rows]
-    shown += [f"{'sysconfig':<13} {name} = {text}" for name, text in found.variables.items()]
+    subject = attestation.subject
+    shown = [f"{subject.told}: {subject.program}, Python {attestation.build.version}"]
+    shown += [f"{row.verdict.value:<13} {row.what}: {row.observed}" for row in attestation.rows]
+    shown += [f"{'sysconfig':<13} {name} = {text}" for name, text in attestation.variables.items()]
     return shown if speed is None else [*shown, *speed.lines()]

@@ -48,11 +48,11 @@ def require_bolt(run: Run) -> None:
             f"--bolt needs {' and '.join(absent)} on PATH, and there is none: {_ADVICE}"
         )
     _, told = run(["llvm-bolt", "--version"], _PROBE_SECONDS)
-    found = re.search(r"LLVM version (\d+)\.\S*", told)
-    if found is not None and int(found[1]) < _OLDEST:
+    match = re.search(r"LLVM version (\d+)\.\S*", told)
+    if match is not None and int(match[1]) < _OLDEST:
         raise InterpreterError(
             f"--bolt needs BOLT of LLVM {_OLDEST} or later, but llvm-bolt is of "
-            f"{found[0].removeprefix('LLVM version ')}: {_ADVICE}"
+            f"{match[0].removeprefix('LLVM version ')}: {_ADVICE}"
         )
 
 
@@ -224,8 +224,8 @@ def build(
     try:
         work.mkdir(parents=True, exist_ok=True)
         with managed_environment.installation_lock(f"Python {name}", work, say, _PATIENCE):
-            if wanted.name and (found := _present(wanted)) is not None:
-                return found
+            if wanted.name and (record := _present(wanted)) is not None:
+                return record
             reap_leftovers(work)
             _clear(work)
             if (room := free(work)) < NEEDED_BYTES:
@@ -244,27 +244,27 @@ def _present(wanted: BuildRequest) -> Record | None:
     Raises:
         UsageError: it is another one.
     """
-    found = store.read(wanted.name)
-    if found is None:
+    record = store.read(wanted.name)
+    if record is None:
         return None
-    same = found.options == asdict(wanted.options) and found.source.get("asked") == wanted.source
-    if found.kind == "built" and same:
-        return found
+    same = record.options == asdict(wanted.options) and record.source.get("asked") == wanted.source
+    if record.kind == "built" and same:
+        return record
     raise UsageError(
-        f"--name {wanted.name} is taken by another Python ({found.kind}, {found.version}): give "
+        f"--name {wanted.name} is taken by another Python ({record.kind}, {record.version}): give "
         f"another name, or remove {store.folder() / wanted.name}"
     )
 
 
 def _clear(work: Path) -> None:
     """Remove what an earlier build of the name left, but for the lock that is held."""
-    for one in work.iterdir():
-        if one.name in ("lock", "owner"):
+    for path in work.iterdir():
+        if path.name in ("lock", "owner"):
             continue
-        if one.is_dir() and not one.is_symlink():
-            shutil.rmtree(one)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            one.unlink()
+            path.unlink()
 
 
 def _build(wanted: BuildRequest, site: Site) -> Record:
@@ -273,12 +273,12 @@ def _build(wanted: BuildRequest, site: Site) -> Record:
         require_bolt(site.run)
     check_needs(site.run)
     site.say("[2/6] getting the source")
-    found = source.obtain(wanted.source, wanted.sha256, site.work / "got", site.run, site.say)
-    version = source.unpack(found, site.tree)
+    archive = source.obtain(wanted.source, wanted.sha256, site.work / "got", site.run, site.say)
+    version = source.unpack(archive, site.tree)
     check_version(wanted.options, version)
     if wanted.training is not None:
         wanted.training.check(minor_version(version))
-    applied, left = source.patch(found, site.tree, site.run, site.say)
+    applied, left = source.patch(archive, site.tree, site.run, site.say)
     wanted = replace(wanted, name=wanted.name or f"{version}-{wanted.options.suffix}")
     if (there := _present(wanted)) is not None:
         return there
@@ -296,7 +296,7 @@ def _build(wanted: BuildRequest, site: Site) -> Record:
         kind="built",
         version=version,
         sha256=store.checksums(staged, version),
-        source=_source_record(wanted.source, found, applied, left),
+        source=_source_record(wanted.source, archive, applied, left),
         options=asdict(wanted.options),
         configure=arguments,
         compiler=_compiler(site.run),

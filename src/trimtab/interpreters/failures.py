@@ -47,5 +47,5 @@ def unbuilt_modules(output: str) -> list[str]:
 
 def apt(output: str) -> str:
     """Return what apt says went wrong: its first error, without the mark."""
-    found = re.search(r"^E: (.+)$", output, re.MULTILINE)
-    return found[1][:300] if found else cause(output)
+    match = re.search(r"^E: (.+)$", output, re.MULTILINE)
+    return match[1][:300] if match else cause(output)

@@ -43,8 +43,8 @@ def _json_round() -> None:
 def _objects() -> None:
     requests = [_Request(number) for number in range(60)]
     for token in range(60):
-        for one in requests:
-            one.add(token + one.number)
+        for request in requests:
+            request.add(token + request.number)
 
 
 def _text() -> None:

@@ -271,13 +271,13 @@ def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> So
     work.mkdir(parents=True, exist_ok=True)
     if asked == "distribution":
         package = download(work, run, say)
-        found = SourceArchive(
+        archive = SourceArchive(
             "distribution", package.archive, package.sha256, package.told, package.patches
         )
     elif _RELEASE.fullmatch(asked) and not Path(asked).exists():
         wanted = wanted or release_checksum(asked)
         path = download_release(asked, work, say)
-        found = SourceArchive("upstream", path, store.checksum(path), f"python.org, {path.name}")
+        archive = SourceArchive("upstream", path, store.checksum(path), f"python.org, {path.name}")
     else:
         path = Path(asked).expanduser()
         if not path.is_file():
@@ -289,13 +289,13 @@ def obtain(asked: str, sha256: str | None, work: Path, run: Run, say: Say) -> So
             raise UsageError(
                 f"--source must be an archive of CPython's source, but {asked} is none"
             )
-        found = SourceArchive("file", path, store.checksum(path), path.name)
-    if wanted is not None and found.sha256 != wanted:
+        archive = SourceArchive("file", path, store.checksum(path), path.name)
+    if wanted is not None and archive.sha256 != wanted:
         raise InterpreterError(
-            f"{found.archive.name} must have the SHA-256 {wanted}, but has {found.sha256}: "
+            f"{archive.archive.name} must have the SHA-256 {wanted}, but has {archive.sha256}: "
             "do not build it; get it again"
         )
-    return found
+    return archive
 
 
 def unpack(source: SourceArchive, tree: Path) -> str:
@@ -308,7 +308,7 @@ def unpack(source: SourceArchive, tree: Path) -> str:
     try:
         with tarfile.open(source.archive) as archive:
             members = archive.getmembers()
-            if sum(one.size for one in members) > _LARGEST:
+            if sum(member.size for member in members) > _LARGEST:
                 raise InterpreterError(f"{source.archive.name} is too large for CPython's source")
             archive.extractall(tree, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -334,12 +334,12 @@ def version(tree: Path, told: str) -> str:
         text = (tree / "Include" / "patchlevel.h").read_text(encoding="utf-8")
     except OSError:
         text = ""
-    found = _VERSION.search(text)
-    if found is None or not (tree / "configure").is_file():
+    match = _VERSION.search(text)
+    if match is None or not (tree / "configure").is_file():
         raise InterpreterError(
             f"{told} must hold CPython's source (configure, Include/patchlevel.h), but does not"
         )
-    return found[1].rstrip("+")
+    return match[1].rstrip("+")
 
 
 def patch(
@@ -351,16 +351,16 @@ def patch(
     out whole, said, and put on record.
     """
     applied, left = [], []
-    for one in source.patches:
-        command = ["patch", "-d", str(tree), "-p1", "-F0", "-s", "-f", "-i", str(one)]
+    for path in source.patches:
+        command = ["patch", "-d", str(tree), "-p1", "-F0", "-s", "-f", "-i", str(path)]
         if run([*command, "--dry-run"], _PATCH_SECONDS)[0] == 0:
             code, _ = run(command, _PATCH_SECONDS)
             if code != 0:
-                raise InterpreterError(f"the patch {one.name} was tried, and then failed")
-            _open_internals(one, tree)
-            applied.append(one.name)
+                raise InterpreterError(f"the patch {path.name} was tried, and then failed")
+            _open_internals(path, tree)
+            applied.append(path.name)
         else:
-            left.append(one.name)
+            left.append(path.name)
     if source.patches:
         rest = f"; does not fit: {', '.join(left)}" if left else ""
         say(f"  {len(applied)} of {len(source.patches)} fixes of the distribution applied{rest}")

@@ -51,13 +51,13 @@ class Speed:
     def lines(self) -> list[str]:
         """Return it in words."""
         told = [f"{'speed':<13} {_words(self.all)} against {self.against}, {self.pairs} pairs"]
-        return [*told, *(f"{'':<13} {one.name}: {_words(one)}" for one in self.loops)]
+        return [*told, *(f"{'':<13} {loop.name}: {_words(loop)}" for loop in self.loops)]
 
 
-def _words(one: Ratio) -> str:
-    if one.low is None or one.high is None:
-        return f"x {one.value:.3f}"
-    return f"x {one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
+def _words(ratio: Ratio) -> str:
+    if ratio.low is None or ratio.high is None:
+        return f"x {ratio.value:.3f}"
+    return f"x {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
 
 
 def opponent(subject: Subject, against: str | None) -> Subject | None:
@@ -101,13 +101,13 @@ def measure(
     logs: list[dict[str, float]] = []
     for number in range(pairs):
         order = (subject, other) if number % 2 == 0 else (other, subject)
-        made = {one.told: run(one.program) for one in order}
+        made = {subject.told: run(subject.program) for subject in order}
         mine, its = made[subject.told], made[other.told]
         logs.append({name: math.log(its[name] / mine[name]) for name in mine})
         if number % 5 == 4:
             say(f"  … {number + 1} of {pairs} pairs")
-    loops = tuple(_ratio(name, [one[name] for one in logs]) for name in logs[0])
-    return Speed(other.told, pairs, _ratio("all", [fmean(one.values()) for one in logs]), loops)
+    loops = tuple(_ratio(name, [log[name] for log in logs]) for name in logs[0])
+    return Speed(other.told, pairs, _ratio("all", [fmean(log.values()) for log in logs]), loops)
 
 
 def _ratio(name: str, logs: Sequence[float]) -> Ratio:

@@ -94,14 +94,14 @@ def read(name: str) -> Record | None:
 
 def list_records() -> list[Record]:
     """Return every interpreter on record, by name. One with a damaged record is left out."""
-    found = []
+    records = []
     for path in sorted(folder().glob(f"*/{RECORD}")):
         try:
             record = read(path.parent.name)
         except InterpreterError:
             continue
-        found += [record] if record is not None else []
-    return found
+        records += [record] if record is not None else []
+    return records
 
 
 def find(name: str) -> tuple[Record, Path]:
@@ -113,7 +113,7 @@ def find(name: str) -> tuple[Record, Path]:
     """
     record = read(check_name(name))
     if record is None:
-        names = ", ".join(one.name for one in list_records()) or "none yet"
+        names = ", ".join(record.name for record in list_records()) or "none yet"
         raise UsageError(
             f"no Python is called {name!r} (there are: {names}): 'trimtab python build' makes one"
         )
@@ -124,9 +124,9 @@ def checksums(home: Path, version: str) -> dict[str, str]:
     """Return the checksums of the interpreter, and of the libpython beside it if there is one."""
     program = binary(home, version)
     libraries = sorted(
-        one for one in (home / "lib").glob("libpython3*.so*") if not one.is_symlink()
+        path for path in (home / "lib").glob("libpython3*.so*") if not path.is_symlink()
     )
-    return {str(one.relative_to(home)): checksum(one) for one in (program, *libraries)}
+    return {str(path.relative_to(home)): checksum(path) for path in (program, *libraries)}
 
 
 def checksum(path: Path) -> str:

@@ -40,9 +40,9 @@ def fetch(version: str, name: str, say: Say, *, run: Run | None = None) -> Recor
     if not _VERSION.fullmatch(version):
         raise UsageError(f"the version must be such as 3.11 or 3.11.15, but is {version!r}")
     name = check_name(name or f"{version}-standalone")
-    if (found := store.read(name)) is not None:
-        if found.kind == "fetched" and found.source.get("asked") == version:
-            return found
+    if (record := store.read(name)) is not None:
+        if record.kind == "fetched" and record.source.get("asked") == version:
+            return record
         raise UsageError(f"--name {name} is taken by another Python: give another name")
     uv = shutil.which("uv")
     if uv is None:
@@ -73,14 +73,14 @@ def _install(uv: str, version: str, run: Run, say: Say) -> Path:
                 "UV_PYTHON_INSTALL_MIRROR): build one with 'trimtab python build'"
             )
         raise InterpreterError(f"uv could not install Python {version}: {failures.cause(output)}")
-    found = [
-        one
-        for one in sorted(place.glob(f"cpython-{version}*"))
-        if one.is_dir() and not one.is_symlink()
+    paths = [
+        path
+        for path in sorted(place.glob(f"cpython-{version}*"))
+        if path.is_dir() and not path.is_symlink()
     ]
-    if not found:
+    if not paths:
         raise InterpreterError(f"uv must have put Python {version} into {place}, but did not")
-    return max(found, key=_release)
+    return max(paths, key=_release)
 
 
 def _release(folder: Path) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ class CommandGrammar:
         if _PYTHON.fullmatch(name) and "-m" in words[:-1]:
             module = words[list(words).index("-m") + 1]
             return bool(self.modules and re.fullmatch(self.modules, module))
-        return bool(self.scripts) and any(one.endswith(self.scripts) for one in words[:2])
+        return bool(self.scripts) and any(word.endswith(self.scripts) for word in words[:2])
 
     def command_of(self, cmdline: Sequence[str]) -> tuple[str, ...]:
         """Return a process's command without the interpreter in front of its program.

@@ -157,9 +157,9 @@ class ReadAhead:
         """Return what the writes set, if they set all disks to the same."""
         before, _, after = _PATH.partition("{disk}")
         values = {
-            written_value(writes, one.path, int)
-            for one in writes
-            if one.path.startswith(before) and one.path.endswith(after)
+            written_value(writes, write.path, int)
+            for write in writes
+            if write.path.startswith(before) and write.path.endswith(after)
         }
         return values.pop() if len(values) == 1 else None
 
@@ -189,34 +189,37 @@ class Interrupts:
 
     def chosen(self, facts: Facts) -> tuple[Interrupt, ...]:
         """Return the interrupts that it is about here."""
-        return tuple(one for one in facts.interrupts.all.value or () if self._mine(one))
+        return tuple(
+            interrupt for interrupt in facts.interrupts.all.value or () if self._mine(interrupt)
+        )
 
     def contribute(self, draft: Draft, value: Value, facts: Facts) -> None:
         """Draft the write of every such interrupt."""
         if value is None:
             return
-        for one in self.chosen(facts):
-            path = f"/proc/irq/{one.number}/smp_affinity_list"
-            write_host_file(draft, path, self._cpus(one, str(value), facts))
+        for interrupt in self.chosen(facts):
+            path = f"/proc/irq/{interrupt.number}/smp_affinity_list"
+            write_host_file(draft, path, self._cpus(interrupt, str(value), facts))
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return the CPUs that the writes give to all of them; "local" if they differ."""
-        lists = {one.text for one in writes if one.path.startswith("/proc/irq/")}
+        lists = {write.text for write in writes if write.path.startswith("/proc/irq/")}
         return (lists.pop() if len(lists) == 1 else LOCAL) if lists else None
 
-    def _mine(self, one: Interrupt) -> bool:
+    def _mine(self, interrupt: Interrupt) -> bool:
         if self.network:
-            return one.network
-        return any(label in one.label for label in NPU_LABELS)
+            return interrupt.network
+        return any(label in interrupt.label for label in NPU_LABELS)
 
-    def _cpus(self, one: Interrupt, value: str, facts: Facts) -> str:
+    def _cpus(self, interrupt: Interrupt, value: str, facts: Facts) -> str:
         if value == LOCAL:
-            if not one.local:
+            if not interrupt.local:
                 raise UsageError(
-                    f"interrupt {one.number} must belong to a PCI device to be served near it, "
+                    f"interrupt {interrupt.number} must belong to a PCI device to be served near "
+                    "it, "
                     "but its device is unknown: give a CPU list"
                 )
-            return one.local
+            return interrupt.local
         online = facts.cpu.online.value
         try:
             cpus = parse_cpu_list(value)
@@ -255,7 +258,7 @@ class SwapAreas:
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return "off" if the writes switch an area off."""
-        return OFF if any(one.path.startswith("swap:") for one in writes) else None
+        return OFF if any(write.path.startswith("swap:") for write in writes) else None
 
 
 UNLIMITED = "unlimited"
@@ -289,7 +292,7 @@ class LoginLimit:
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return what the writes set."""
-        for one in writes:
-            if one.path == f"limits:{self.name}":
-                return parse_value(one.text, int)
+        for write in writes:
+            if write.path == f"limits:{self.name}":
+                return parse_value(write.text, int)
         return None

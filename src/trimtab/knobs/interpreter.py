@@ -42,24 +42,34 @@ class Interpreter:
             if (now := _PLACE.fullmatch(draft.argv[0])) is not None:
                 draft.argv[0] = now["own"] + now["program"]
             return
-        found = next((one for one in facts.environments if one.name == value), None)
-        if found is None:
-            names = ", ".join(one.name for one in facts.environments) or "there is none yet"
+        environment = next(
+            (environment for environment in facts.environments if environment.name == value), None
+        )
+        if environment is None:
+            names = (
+                ", ".join(environment.name for environment in facts.environments)
+                or "there is none yet"
+            )
             raise UsageError(
                 f"interpreter must name an environment of the engine ({names}), but is {value!r}: "
                 "'trimtab engine install ENGINE --python NAME' makes one"
             )
         program = draft.argv[0].rpartition("/")[2]
-        draft.argv[0] = f"{found.folder}/bin/{_generic(program)}"
+        draft.argv[0] = f"{environment.folder}/bin/{_generic(program)}"
         draft.checks.append(
-            Check(CheckKind.EXECUTABLE, "exe", found.executable, roles=("api", "engine", "worker"))
+            Check(
+                CheckKind.EXECUTABLE,
+                "exe",
+                environment.executable,
+                roles=("api", "engine", "worker"),
+            )
         )
 
     def parse(self, settings: Settings, writes: Sequence[HostWrite] = ()) -> Value:
         """Return the name; a live process shows the interpreter before the program."""
         for word in settings.argv[:2]:
-            if (found := _PLACE.fullmatch(word)) is not None:
-                return found["name"]
+            if (match := _PLACE.fullmatch(word)) is not None:
+                return match["name"]
         return None
 
 

@@ -29,10 +29,10 @@ def read(name: str, text: str) -> Document:
 
 def check(document: Document, situation: Situation) -> tuple[Finding, ...]:
     """Return the findings of a document, in the order of its lines."""
-    found = [*rules.text_findings(document, document_situation(document, situation))]
+    findings = [*rules.text_findings(document, document_situation(document, situation))]
     for scene in scenes(document, situation):
-        found += rules.process_findings(scene)
-    return tuple(sorted(dict.fromkeys(found), key=_position))
+        findings += rules.process_findings(scene)
+    return tuple(sorted(dict.fromkeys(findings), key=_position))
 
 
 def _position(finding: Finding) -> tuple[int, int, int, str]:

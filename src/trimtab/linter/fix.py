@@ -206,10 +206,10 @@ def _without(document: Document, made: Setting) -> Iterator[Edit]:
 
 def setting_of(document: Document, finding: Finding) -> Setting | None:
     """Return the setting that a finding is about, if the text makes it."""
-    options = (one for launch in document.launches for one in launch.options)
-    for one in (*document.settings, *options):
-        if one.name == finding.setting and one.place == finding.place:
-            return one
+    options = (option for launch in document.launches for option in launch.options)
+    for setting in (*document.settings, *options):
+        if setting.name == finding.setting and setting.place == finding.place:
+            return setting
     return None
 
 
@@ -237,9 +237,9 @@ def _renamed(document: Document, made: Setting, text: str) -> Iterator[Edit]:
     begin = _offset(document.text, place.line, 1)
     line = document.text[begin:].partition("\n")[0]
     written = re.escape(made.name).replace(r"\-", "[-_]")
-    for one in re.finditer(rf"(?<![\w-]){written}(?![\w-])", line):
-        if one.start() + 1 >= place.column:
-            yield Edit(begin + one.start(), begin + one.end(), text)
+    for match in re.finditer(rf"(?<![\w-]){written}(?![\w-])", line):
+        if match.start() + 1 >= place.column:
+            yield Edit(begin + match.start(), begin + match.end(), text)
     yield from _span(document, made.name_place, text)
 
 
@@ -257,7 +257,9 @@ def _items(document: Document, made: Setting) -> Iterator[tuple[int, int]]:
         rf"{quote}(?<![\w-]){re.escape(made.name)}={quote}{value}{quote}(?!\S)",
         rf"(?<![\w-]){re.escape(made.name)}(?:[\s=]+{quote}{value}{quote})(?![\w-])",
     ):
-        yield from ((start + one.start(), start + one.end()) for one in re.finditer(pattern, line))
+        yield from (
+            (start + match.start(), start + match.end()) for match in re.finditer(pattern, line)
+        )
     if last is not None and last.end_column and last.line >= first.line:
         end = _offset(text, last.line, last.end_column)
         if end > begin:
@@ -286,8 +288,8 @@ def _spread(text: str, made: Setting) -> Iterator[Edit]:
     items = rf"{comma}(?:{listed}|{joined})"
     leading = rf"(?:{listed}|{joined}){comma}"
     for pattern in (words, items, leading):
-        for one in re.finditer(pattern, text):
-            yield Edit(one.start(), one.end())
+        for match in re.finditer(pattern, text):
+            yield Edit(match.start(), match.end())
 
 
 def _removals(document: Document, begin: int, end: int) -> Iterator[Edit]:

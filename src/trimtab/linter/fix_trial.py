@@ -35,24 +35,24 @@ def fix_all(document: Document, check: Check, wants: Callable[[Finding], bool]) 
     """Return a document's text after every wanted fix that can be made without another change."""
     fixed: list[Finding] = []
     while True:
-        found = check(document)
-        for one in filter(wants, found):
-            after = attempt(document, one, check, found)
+        findings = check(document)
+        for finding in filter(wants, findings):
+            after = attempt(document, finding, check, findings)
             if after is not None:
-                fixed.append(one)
+                fixed.append(finding)
                 document = after
                 break
         else:
-            return FixedText(document.text, tuple(fixed), tuple(filter(wants, found)))
+            return FixedText(document.text, tuple(fixed), tuple(filter(wants, findings)))
 
 
 def fixable_findings(
     document: Document, findings: Iterable[Finding], check: Check
 ) -> set[Finding]:
     """Return the findings that a fix mends, each tried on its own."""
-    chosen = [one for one in findings if one.remedy is not None]
+    chosen = [finding for finding in findings if finding.remedy is not None]
     every = check(document) if chosen else ()
-    return {one for one in chosen if attempt(document, one, check, every) is not None}
+    return {finding for finding in chosen if attempt(document, finding, check, every) is not None}
 
 
 def attempt(
@@ -81,13 +81,13 @@ def attempt(
 def _mended(before: Sequence[Finding], after: Sequence[Finding], finding: Finding) -> bool:
     """Whether a finding is gone, and no trouble has come for it."""
     old, new = Counter(map(_key, before)), Counter(map(_key, after))
-    came = [one for one in after if new[_key(one)] > old[_key(one)]]
-    worse = any(one.severity.rank >= Severity.WARNING.rank for one in came)
+    came = [finding for finding in after if new[_key(finding)] > old[_key(finding)]]
+    worse = any(finding.severity.rank >= Severity.WARNING.rank for finding in came)
     return new[_key(finding)] < old[_key(finding)] and not worse
 
 
-def _key(one: Finding) -> tuple[str, str]:
-    return one.rule, one.setting
+def _key(finding: Finding) -> tuple[str, str]:
+    return finding.rule, finding.setting
 
 
 def _same(before: Document, after: Document, finding: Finding, made: Setting | None) -> bool:
@@ -120,7 +120,8 @@ def _words(made: Setting) -> str:
 
 def _made(document: Document) -> Counter[tuple[object, ...]]:
     return Counter(
-        (one.name, one.value, one.origin, one.exported, one.literal) for one in document.settings
+        (setting.name, setting.value, setting.origin, setting.exported, setting.literal)
+        for setting in document.settings
     )
 
 
@@ -149,7 +150,9 @@ class _Item:
 
     def settings(self, made: Iterable[Setting]) -> Counter[tuple[str, str]]:
         """Return names and values without those of the item."""
-        return Counter((one.name, one.value) for one in made if one.name not in self.names)
+        return Counter(
+            (setting.name, setting.value) for setting in made if setting.name not in self.names
+        )
 
 
 def _tokens(text: str) -> list[str]:
@@ -164,7 +167,8 @@ def _others(before: Document, after: Document, item: _Item) -> bool:
         and all(_launch(*pair, item) for pair in zip(before.launches, after.launches, strict=True))
         and item.settings(before.settings) == item.settings(after.settings)
         and item.settings(before.host) == item.settings(after.host)
-        and [one.image for one in before.containers] == [one.image for one in after.containers]
+        and [container.image for container in before.containers]
+        == [container.image for container in after.containers]
         and [why for _, why in before.unread] == [why for _, why in after.unread]
         and [(m.kind, m.text) for m in before.mentions]
         == [(m.kind, m.text) for m in after.mentions]
@@ -172,8 +176,16 @@ def _others(before: Document, after: Document, item: _Item) -> bool:
 
 
 def _commands(before: Document, after: Document, item: _Item) -> bool:
-    first = [one for one in before.commands if not {*_tokens(" ".join(one.words))} <= item.old]
-    second = [one for one in after.commands if not {*_tokens(" ".join(one.words))} <= item.new]
+    first = [
+        command
+        for command in before.commands
+        if not {*_tokens(" ".join(command.words))} <= item.old
+    ]
+    second = [
+        command
+        for command in after.commands
+        if not {*_tokens(" ".join(command.words))} <= item.new
+    ]
     return len(first) == len(second) and all(
         item.alike(a.words, b.words)
         and a.redirects == b.redirects
@@ -184,7 +196,9 @@ def _commands(before: Document, after: Document, item: _Item) -> bool:
 
 
 def _launch(before: Launch, after: Launch, item: _Item) -> bool:
-    boxes = [() if one.container is None else one.container.options for one in (before, after)]
+    boxes = [
+        () if launch.container is None else launch.container.options for launch in (before, after)
+    ]
     return (
         item.alike(before.argv, after.argv)
         and item.settings(before.env) == item.settings(after.env)
@@ -205,7 +219,11 @@ def with_fixable(report: Report, documents: Sequence[Document], situation: Situa
     check = finder(situation)
     fixable: set[Finding] = set()
     for document in documents:
-        own = [one for one in report.findings if one.place and one.place.file == document.file]
+        own = [
+            finding
+            for finding in report.findings
+            if finding.place and finding.place.file == document.file
+        ]
         if fix.obstacle(Path(document.file)) is None:
             fixable |= fixable_findings(document, own, check)
     return replace(report, fixable=frozenset(fixable))

@@ -67,7 +67,7 @@ def _spared(above: Node | None) -> bool:
     """Whether a body still holds a statement without the one in question."""
     if above is None or above.type == "program":
         return True
-    others = [one for one in above.named_children if one.type != "comment"]
+    others = [node for node in above.named_children if node.type != "comment"]
     return above.type in _BODIES and len(others) > 1
 
 
@@ -91,7 +91,7 @@ def _block(document: Document, at: int) -> tuple[int, str]:
     """Return the shell text around a character, and where it begins."""
     if document.kind == "shell":
         return 0, document.text
-    for one in _FENCE.finditer(document.text):
-        if one.start("text") <= at < one.end("text"):
-            return one.start("text"), one["text"]
+    for match in _FENCE.finditer(document.text):
+        if match.start("text") <= at < match.end("text"):
+            return match.start("text"), match["text"]
     return 0, document.text

@@ -89,14 +89,14 @@ def _platform(organisation: str, name: str, tag: str) -> str | None:
         return None
     words = set(re.split(r"[-_.]", f"{organisation}-{name}-{tag}".lower()))
     for platform in ("rocm", "xpu", "tpu", "cpu"):
-        if platform in words or any(re.fullmatch(rf"{platform}\d+", one) for one in words):
+        if platform in words or any(re.fullmatch(rf"{platform}\d+", word) for word in words):
             return platform
     if organisation == "intel":
         return "xpu"
     if {"gaudi", "hpu", "neuron", "omni"} & words:
         return None
     known = organisation in {"vllm", "nvidia", "lmcache"} or name.startswith("vllm-openai")
-    return "cuda" if known or any(re.fullmatch(r"(cu|cuda)\d+", one) for one in words) else None
+    return "cuda" if known or any(re.fullmatch(r"(cu|cuda)\d+", word) for word in words) else None
 
 
 def _vllm(organisation: str, name: str, tag: str, platform: str) -> Situation:
@@ -104,9 +104,9 @@ def _vllm(organisation: str, name: str, tag: str, platform: str) -> Situation:
     own = organisation == "vllm" or (name.startswith("vllm-") and "lmcache" not in organisation)
     inside = re.search(r"vllm[-_]v?(\d+\.\d+[\w.]*?)(?=[-_]|$)", tag)
     begins = re.match(r"v?(\d+\.\d+[\w.]*)", tag) if own or organisation == "intel" else None
-    found = inside or begins
+    match = inside or begins
     return Situation(
         platform=platform,
         distribution="ubuntu",
-        versions={"vllm": found[1]} if found else {},
+        versions={"vllm": match[1]} if match else {},
     )

@@ -40,10 +40,10 @@ def expand_argument(name: str) -> Iterator[Path | None]:
     if not path.is_dir():
         yield path
         return
-    found = [one for one in sorted(path.rglob("*")) if _visible(one, path) and _is_launch(one)]
-    if not found:
+    paths = [one for one in sorted(path.rglob("*")) if _visible(one, path) and _is_launch(one)]
+    if not paths:
         raise UsageError(f"{path}: no file in it has a name that says it is one to lint")
-    yield from found
+    yield from paths
 
 
 def _visible(path: Path, folder: Path) -> bool:
@@ -138,7 +138,9 @@ def with_env_files(documents: Sequence[Document]) -> list[Document]:
     from trimtab.linter.readers.env_file import read_env_file
     from trimtab.linter.readers.source import SourceText
 
-    found = {_where(one.file): one for one in documents}  # a link is a document of its own
+    found = {
+        _where(document.file): document for document in documents
+    }  # a link is a document of its own
     for document in documents:
         for name in document.env_files:
             path = Path(document.file).parent / name

@@ -36,9 +36,9 @@ class Style:
 def render(report: Report, style: Style = Style()) -> str:
     """Return all findings and the closing lines as text."""
     told = [
-        one
-        for one in sorted(report.findings, key=lambda one: -one.severity.rank)
-        if style.everything or one.severity is not Severity.INFO
+        finding
+        for finding in sorted(report.findings, key=lambda one: -one.severity.rank)
+        if style.everything or finding.severity is not Severity.INFO
     ]
     lines = [line for group in _groups(told) for line in _group(group, report, style)]
     for file, place, sentence in report.unread:
@@ -54,35 +54,37 @@ def render(report: Report, style: Style = Style()) -> str:
 def _groups(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Return findings with those of one file that say the same beside the first of them."""
     groups: dict[tuple[str, str, str, str], list[Finding]] = {}
-    for one in findings:
-        file = one.place.file if one.place else ""
-        groups.setdefault((file, one.rule, one.message, one.fix), []).append(one)
+    for finding in findings:
+        file = finding.place.file if finding.place else ""
+        groups.setdefault((file, finding.rule, finding.message, finding.fix), []).append(finding)
     return list(groups.values())
 
 
 def _group(group: Sequence[Finding], report: Report, style: Style) -> Iterator[str]:
-    one = group[0]
-    place = one.place
+    finding = group[0]
+    place = finding.place
     where = f"{place.file}:{place.line}:{place.column}" if place else "-"
-    kind = one.severity.value
+    kind = finding.severity.value
     mark = " [*]" if any(each in report.fixable for each in group) else ""
-    first, *rest = _wrapped(f"{where}: {kind}[{one.rule}]{mark}: {one.message}", "  ", style.width)
+    first, *rest = _wrapped(
+        f"{where}: {kind}[{finding.rule}]{mark}: {finding.message}", "  ", style.width
+    )
     if style.colour:
-        shown = f"\x1b[{_COLOURS[one.severity]};1m{kind}\x1b[0m["
+        shown = f"\x1b[{_COLOURS[finding.severity]};1m{kind}\x1b[0m["
         first = first.replace(f"{kind}[", shown, 1)
     yield first
     yield from rest
-    yield from _source(one, style.width)
-    if one.fix:
-        yield from _wrapped(f"    fix: {one.fix}", "      ", style.width)
+    yield from _source(finding, style.width)
+    if finding.fix:
+        yield from _wrapped(f"    fix: {finding.fix}", "      ", style.width)
     if more := _also(group):
         yield from _wrapped(f"    {more}", "      ", style.width)
 
 
-def _source(one: Finding, width: int) -> Iterator[str]:
+def _source(finding: Finding, width: int) -> Iterator[str]:
     """Yield the source line and its mark; a long line is cut around what is marked."""
-    place = one.place
-    if place is None or not place.text.strip() or looks_secret(one.setting):
+    place = finding.place
+    if place is None or not place.text.strip() or looks_secret(finding.setting):
         return
     line = mask_text(place.text).rstrip("\r")
     before = place.text[: place.column - 1].expandtabs(4)
@@ -101,7 +103,7 @@ def _source(one: Finding, width: int) -> Iterator[str]:
 
 
 def _also(group: Sequence[Finding]) -> str:
-    lines = sorted({one.place.line for one in group[1:] if one.place is not None})
+    lines = sorted({finding.place.line for finding in group[1:] if finding.place is not None})
     if group[0].place is not None and group[0].place.line in lines:
         lines.remove(group[0].place.line)
     if not lines:
@@ -112,11 +114,11 @@ def _also(group: Sequence[Finding]) -> str:
 
 
 def _infos(report: Report) -> list[Finding]:
-    return [one for one in report.findings if one.severity is Severity.INFO]
+    return [finding for finding in report.findings if finding.severity is Severity.INFO]
 
 
 def _folded(report: Report) -> str:
-    counts = Counter(one.rule for one in _infos(report))
+    counts = Counter(info.rule for info in _infos(report))
     rules = ", ".join(f"{rule} ({count})" for rule, count in counts.most_common())
     return f"{formatting.count(counts.total(), 'info')}: {rules}; --all shows them"
 
@@ -137,8 +139,12 @@ def _wrapped(text: str, indent: str, width: int) -> list[str]:
 
 def summary(report: Report) -> str:
     """Return the line with the count: how many findings of which severity in how many files."""
-    counts: Counter[Severity] = Counter(one.severity for one in report.findings)
-    said = [formatting.count(counts[one], one.value) for one in Severity if counts[one]]
+    counts: Counter[Severity] = Counter(finding.severity for finding in report.findings)
+    said = [
+        formatting.count(counts[severity], severity.value)
+        for severity in Severity
+        if counts[severity]
+    ]
     if not report.files:
         return "no file was read"
     files = formatting.count(len(report.files), "file")
@@ -151,8 +157,10 @@ def as_data(report: Report) -> dict[str, Any]:
     return {
         "version": __version__,
         "files": list(report.files),
-        "findings": [finding_data(one, fixable=one in report.fixable) for one in report.findings],
-        "suppressed": [finding_data(one) for one in report.suppressed],
+        "findings": [
+            finding_data(finding, fixable=finding in report.fixable) for finding in report.findings
+        ],
+        "suppressed": [finding_data(finding) for finding in report.suppressed],
         "unread": [
             {"file": file, "line": place.line, "message": sentence}
             for file, place, sentence in report.unread
@@ -160,21 +168,21 @@ def as_data(report: Report) -> dict[str, Any]:
     }
 
 
-def finding_data(one: Finding, *, fixable: bool = False) -> dict[str, Any]:
+def finding_data(finding: Finding, *, fixable: bool = False) -> dict[str, Any]:
     """Return one finding as plain data; without a place, its line and column are null."""
-    place = one.place
+    place = finding.place
     return {
         "file": place.file if place else None,
         "line": place.line if place else None,
         "column": place.column if place else None,
         "end_column": (place.end_column or None) if place else None,
-        "rule": one.rule,
-        "severity": one.severity.value,
-        "problem": one.problem.value,
-        "setting": one.setting,
-        "tuning": one.tuning or None,
-        "message": one.message,
-        "fix": one.fix,
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "problem": finding.problem.value,
+        "setting": finding.setting,
+        "tuning": finding.tuning or None,
+        "message": finding.message,
+        "fix": finding.fix,
         "fixable": fixable,
     }
 
@@ -184,21 +192,21 @@ _KINDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 
 def as_annotations(report: Report) -> str:
     """Return one line for each finding."""
-    return "".join(f"{_annotation(one)}\n" for one in report.findings)
+    return "".join(f"{_annotation(finding)}\n" for finding in report.findings)
 
 
-def _annotation(one: Finding) -> str:
-    fields = {"title": f"trimtab {one.rule}"}
-    if one.place is not None:
+def _annotation(finding: Finding) -> str:
+    fields = {"title": f"trimtab {finding.rule}"}
+    if finding.place is not None:
         fields = {
-            "file": one.place.file,
-            "line": str(one.place.line),
-            "col": str(one.place.column),
+            "file": finding.place.file,
+            "line": str(finding.place.line),
+            "col": str(finding.place.column),
             **fields,
         }
     given = ",".join(f"{key}={_property(value)}" for key, value in fields.items())
-    fix = f" Fix: {one.fix}." if one.fix else ""
-    return f"::{_KINDS[one.severity]} {given}::{_data(f'{one.message}.{fix}')}"
+    fix = f" Fix: {finding.fix}." if finding.fix else ""
+    return f"::{_KINDS[finding.severity]} {given}::{_data(f'{finding.message}.{fix}')}"
 
 
 def _data(text: str) -> str:
@@ -215,7 +223,7 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 def as_sarif(report: Report) -> dict[str, Any]:
     """Return a SARIF log with one run."""
     everything = (*report.findings, *report.suppressed)
-    used = sorted({one.rule for one in everything})
+    used = sorted({finding.rule for finding in everything})
     silenced = set(report.suppressed)
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -233,12 +241,12 @@ def as_sarif(report: Report) -> dict[str, Any]:
                 "artifacts": [{"location": {"uri": file}} for file in report.files],
                 "results": [
                     _result(
-                        one,
-                        used.index(one.rule),
-                        silenced=one in silenced,
-                        fixable=one in report.fixable,
+                        finding,
+                        used.index(finding.rule),
+                        silenced=finding in silenced,
+                        fixable=finding in report.fixable,
                     )
-                    for one in everything
+                    for finding in everything
                 ],
             }
         ],
@@ -280,24 +288,24 @@ def _rule(name: str) -> dict[str, Any]:
     }
 
 
-def _result(one: Finding, index: int, *, silenced: bool, fixable: bool) -> dict[str, Any]:
-    fix = f" Fix: {one.fix}." if one.fix else ""
+def _result(finding: Finding, index: int, *, silenced: bool, fixable: bool) -> dict[str, Any]:
+    fix = f" Fix: {finding.fix}." if finding.fix else ""
     found: dict[str, Any] = {
-        "ruleId": one.rule,
+        "ruleId": finding.rule,
         "ruleIndex": index,
-        "level": _LEVELS[one.severity],
-        "message": {"text": f"{one.message}.{fix}"},
+        "level": _LEVELS[finding.severity],
+        "message": {"text": f"{finding.message}.{fix}"},
         "properties": {"fixable": fixable},
-        "partialFingerprints": {"trimtab/v1": _fingerprint(one)},
+        "partialFingerprints": {"trimtab/v1": _fingerprint(finding)},
     }
-    if one.place is not None:
-        region = {"startLine": one.place.line, "startColumn": one.place.column}
-        if one.place.end_column:
-            region["endColumn"] = one.place.end_column
+    if finding.place is not None:
+        region = {"startLine": finding.place.line, "startColumn": finding.place.column}
+        if finding.place.end_column:
+            region["endColumn"] = finding.place.end_column
         found["locations"] = [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": one.place.file},
+                    "artifactLocation": {"uri": finding.place.file},
                     "region": region,
                 }
             }
@@ -307,7 +315,7 @@ def _result(one: Finding, index: int, *, silenced: bool, fixable: bool) -> dict[
     return found
 
 
-def _fingerprint(one: Finding) -> str:
+def _fingerprint(finding: Finding) -> str:
     """Return what stays the same when lines are added above."""
-    text = one.place.text.strip() if one.place else ""
-    return hashlib.sha256(f"{one.rule}\0{one.setting}\0{text}".encode()).hexdigest()[:32]
+    text = finding.place.text.strip() if finding.place else ""
+    return hashlib.sha256(f"{finding.rule}\0{finding.setting}\0{text}".encode()).hexdigest()[:32]

@@ -17,7 +17,7 @@ UNKNOWN = "unknown-suppression"
 
 
 def split(
-    document: Document, found: Sequence[Finding]
+    document: Document, findings: Sequence[Finding]
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """Return the findings that stand, and those that a comment switches off."""
     off: dict[int, frozenset[str]] = {}
@@ -25,12 +25,14 @@ def split(
         off[line] = off.get(line, frozenset()) | names
     everywhere = off.get(0, frozenset())
 
-    def silenced(one: Finding) -> bool:
-        names = everywhere | (off.get(one.place.line, frozenset()) if one.place else frozenset())
-        return bool(names & {"all", one.rule})
+    def silenced(finding: Finding) -> bool:
+        names = everywhere | (
+            off.get(finding.place.line, frozenset()) if finding.place else frozenset()
+        )
+        return bool(names & {"all", finding.rule})
 
-    stand = tuple(one for one in found if not silenced(one))
-    return stand, tuple(one for one in found if silenced(one))
+    stand = tuple(finding for finding in findings if not silenced(finding))
+    return stand, tuple(finding for finding in findings if silenced(finding))
 
 
 def unknown_rules(document: Document) -> Iterator[Finding]:
@@ -67,7 +69,7 @@ class Report:
     @property
     def failed(self) -> bool:
         """Whether anything of severity warning or above was found."""
-        return any(one.severity.rank >= Severity.WARNING.rank for one in self.findings)
+        return any(finding.severity.rank >= Severity.WARNING.rank for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,9 @@ class FindingFilter:
     ignore: Sequence[str] = ()
     least: Severity = Severity.INFO
 
-    def wants(self, one: Finding) -> bool:
+    def wants(self, finding: Finding) -> bool:
         """Whether a finding is wanted."""
-        return self.has(one.rule) and one.severity.rank >= self.least.rank
+        return self.has(finding.rule) and finding.severity.rank >= self.least.rank
 
     def has(self, rule: str) -> bool:
         """Whether findings of a rule can be wanted."""
@@ -102,10 +104,10 @@ def report_on(
     standing: list[Finding] = []
     silenced: list[Finding] = []
     for document in documents:
-        found = [*check(document, situation), *(others or {}).get(document.file, ())]
-        chosen = [one for one in sorted(found, key=_line) if wanted.wants(one)]
+        findings = [*check(document, situation), *(others or {}).get(document.file, ())]
+        chosen = [finding for finding in sorted(findings, key=_line) if wanted.wants(finding)]
         stand, off = split(document, chosen)
-        standing += [*stand, *(one for one in unknown_rules(document) if wanted.wants(one))]
+        standing += [*stand, *(rule for rule in unknown_rules(document) if wanted.wants(rule))]
         silenced += off
     return Report(
         tuple(document.file for document in documents),
@@ -115,5 +117,5 @@ def report_on(
     )
 
 
-def _line(one: Finding) -> int:
-    return one.place.line if one.place is not None else 0
+def _line(finding: Finding) -> int:
+    return finding.place.line if finding.place is not None else 0

@@ -26,12 +26,12 @@ def quota(launch: Launch) -> float | None:
 
 
 def _quotas(options: Sequence[Setting]) -> Iterator[float]:
-    given = {one.name: one.value.strip() for one in options}
-    for one in options:
-        if one.name == "--cpus":
-            yield from _number(one.value)
-        elif one.name == "--resource" and one.value.startswith("cpu="):
-            yield from _number(one.value.removeprefix("cpu="))
+    given = {option.name: option.value.strip() for option in options}
+    for option in options:
+        if option.name == "--cpus":
+            yield from _number(option.value)
+        elif option.name == "--resource" and option.value.startswith("cpu="):
+            yield from _number(option.value.removeprefix("cpu="))
     period = next(_number(given.get("--cpu-period", "100000")), 0.0)
     for microseconds in _number(given.get("--cpu-quota", "")):
         yield microseconds / period if period else 0.0
@@ -53,7 +53,9 @@ def percent(text: str) -> float | None:
 def cpuset(container: Container | None) -> str:
     """Return the list of CPUs that a container may run on, as written; "" for none."""
     options = container.options if container is not None else ()
-    named = (one.value for one in options if one.name == "--cpuset-cpus" and one.literal)
+    named = (
+        option.value for option in options if option.name == "--cpuset-cpus" and option.literal
+    )
     return next(named, "").strip("'\"")
 
 
@@ -121,7 +123,7 @@ def _newest(name: str, wanted: str) -> str:
     except InvalidSpecifier:
         return ""
     releases = table().releases if table is not None else ()
-    fitting = [one for one in releases if allowed.contains(one, prereleases=True)]
+    fitting = [release for release in releases if allowed.contains(release, prereleases=True)]
     return fitting[-1] if fitting and fitting[-1] != releases[-1] else ""
 
 
@@ -140,14 +142,14 @@ def _cloned(command: Command) -> Iterator[tuple[str, str]]:
 
 def scenes(document: Document, situation: Situation) -> Iterator[Scene]:
     """Yield one scene for each process that the text starts."""
-    host = {one.name: one for one in document.host}
+    host = {setting.name: setting for setting in document.host}
     required = required_versions(document)
     for launch in document.launches:
         yield Scene(
             situation=merge_situations(launch_situation(launch, situation, document), required),
             argv=launch.argv,
-            env={one.name: one for one in launch.env},
-            options={one.name: one for one in launch.options},
+            env={setting.name: setting for setting in launch.env},
+            options={option.name: option for option in launch.options},
             host=host,
             affinity=launch.affinity,
             container=launch.container,
@@ -181,19 +183,22 @@ def _cpus(launch: Launch) -> Situation:
 def _devices(launch: Launch) -> Situation:
     """Return the platform of the devices that a container gets."""
     options = launch.container.options if launch.container is not None else ()
-    for one in options:
-        cuda = one.name == "--gpus" or one.value.startswith("nvidia.com/gpu")
-        if cuda or (one.name == "--runtime" and one.value == "nvidia"):
+    for option in options:
+        cuda = option.name == "--gpus" or option.value.startswith("nvidia.com/gpu")
+        if cuda or (option.name == "--runtime" and option.value == "nvidia"):
             return Situation(platform="cuda")
-        if one.value.startswith(("/dev/kfd", "amd.com/gpu")):
+        if option.value.startswith(("/dev/kfd", "amd.com/gpu")):
             return Situation(platform="rocm")
     return Situation()
 
 
 def document_situation(document: Document, situation: Situation) -> Situation:
     """Return the situation with what all containers of a text tell alike."""
-    images = (image_situation(fill_defaults(one.image, document)) for one in document.containers)
-    told = {repr(one): one for one in images}
+    images = (
+        image_situation(fill_defaults(container.image, document))
+        for container in document.containers
+    )
+    told = {repr(image): image for image in images}
     required = required_versions(document)
     return merge_situations(situation, *(told.values() if len(told) == 1 else ()), required)
 
@@ -202,9 +207,9 @@ def merge_situations(first: Situation, *others: Situation) -> Situation:
     """Return a situation in which each part is that of the first one that knows it."""
     known: dict[str, object] = {}
     for field in fields(Situation):
-        values = (getattr(one, field.name) for one in (first, *others))
+        values = (getattr(situation, field.name) for situation in (first, *others))
         known[field.name] = next((value for value in values if value is not None), None)
     versions: dict[str, str] = {}
-    for one in reversed((first, *others)):
-        versions.update(one.versions)
+    for situation in reversed((first, *others)):
+        versions.update(situation.versions)
     return Situation(**{**known, "versions": versions})  # type: ignore[arg-type]

@@ -41,15 +41,15 @@ class TrafficCounts:
         Raises:
             WorkloadError: the counters went back: the server was restarted in between.
         """
-        found = TrafficCounts(
+        counts = TrafficCounts(
             {at: count - earlier.prompt.get(at, 0.0) for at, count in self.prompt.items()},
             {at: count - earlier.output.get(at, 0.0) for at, count in self.output.items()},
             self.queries - earlier.queries,
             self.hits - earlier.hits,
         )
-        if min([0.0, *found.prompt.values(), *found.output.values()]) < 0 or found.queries < 0:
+        if min([0.0, *counts.prompt.values(), *counts.output.values()]) < 0 or counts.queries < 0:
             raise WorkloadError("the server was restarted while it was observed: try again")
-        return found
+        return counts
 
 
 def parse(page: str) -> TrafficCounts:
@@ -59,7 +59,7 @@ def parse(page: str) -> TrafficCounts:
         WorkloadError: it is no such page, or lacks a family's histograms of request lengths.
     """
     sums, cumulated = _samples(page)
-    counting = [one for one in families() if one.series.prompt_tokens]
+    counting = [family for family in families() if family.series.prompt_tokens]
     for family in counting:
         series = family.series
         if series.prompt_tokens in cumulated and series.output_tokens in cumulated:

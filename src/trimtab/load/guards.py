@@ -173,7 +173,7 @@ def scatter_reason(throughputs: Sequence[float]) -> str:
     """
     if len(throughputs) < FEWEST_WINDOWS or min(throughputs) <= 0:
         return ""
-    scatter = stdev(math.log(one) for one in throughputs)
+    scatter = stdev(math.log(throughput) for throughput in throughputs)
     if scatter <= SCATTER_LIMIT:
         return ""
     return f"throughput scattered by {scatter:.0%} between windows, above {SCATTER_LIMIT:.0%}"
@@ -231,14 +231,14 @@ def over_saturation(
         begin: seconds of the records' clock.
         end: likewise.
     """
-    due = sorted([*(one.intended for one in records), *waiting])
-    ends = sorted(one.done for one in records)
+    due = sorted([*(record.intended for record in records), *waiting])
+    ends = sorted(record.done for record in records)
     inside = [at for at in due if begin < at <= end]
     flying = [bisect_right(due, at) - bisect_right(ends, at) for at in inside]
     waits = [
-        one.chunks[0] - one.intended
-        for one in sorted(records, key=lambda one: one.intended)
-        if one.chunks and begin < one.intended <= end
+        record.chunks[0] - record.intended
+        for record in sorted(records, key=lambda one: one.intended)
+        if record.chunks and begin < record.intended <= end
     ]
     if min(len(flying), len(waits)) < FEWEST:
         return ""

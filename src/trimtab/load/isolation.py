@@ -135,7 +135,9 @@ def requests_in_flight(url: str, key: str | None = None) -> float | None:
 
     A server has the series of one family, so those of all are asked for.
     """
-    gauges = [name for one in families() for name in (one.series.running, one.series.waiting)]
+    gauges = [
+        name for family in families() for name in (family.series.running, family.series.waiting)
+    ]
     counts = _sums(url, key, *filter(None, gauges))
     return sum(counts.values()) if counts else None
 

@@ -31,7 +31,7 @@ def longest_request(workload: Workload, seed: int = 0) -> int | None:
         return None
     if workload.arrival.trace is not None:
         entries = trace_requests(workload)
-        return max((one.input_tokens + one.output_tokens for one in entries), default=None)
+        return max((entry.input_tokens + entry.output_tokens for entry in entries), default=None)
     assert workload.input_tokens is not None
     assert workload.output_tokens is not None
     rng, group = default_rng(seed), workload.window_requests
@@ -143,12 +143,12 @@ def _why(reply: loopback.HttpReply, model: str) -> str:
 
 def _unusable(body: bytes) -> str:
     """Return why a 200 answer cannot be measured, "" if it can."""
-    found = decode([(0.0, body)])
-    if found.error:
+    stream = decode([(0.0, body)])
+    if stream.error:
         return ""  # an engine in trouble, which the load tells
-    if not (found.chunks or found.finished or found.output_tokens is not None):
+    if not (stream.chunks or stream.finished or stream.output_tokens is not None):
         return "answers 200, but no event stream: trimtab measures streamed answers"
-    if found.output_tokens is None or found.prompt_tokens is None:
+    if stream.output_tokens is None or stream.prompt_tokens is None:
         return (
             "streams no usage report: trimtab counts tokens by it, and asks with "
             "stream_options.include_usage"

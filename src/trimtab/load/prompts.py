@@ -60,10 +60,10 @@ def read_texts(path: Path) -> list[PromptText]:
     except UnicodeDecodeError as error:
         raise WorkloadError(f"prompts {path}: must be UTF-8 text") from error
     rows = _list(path, content) if content.lstrip().startswith("[") else _lines(path, content)
-    found = [text for where, row in rows if (text := _text(path, where, row)) is not None]
-    if not found:
+    texts = [text for where, row in rows if (text := _text(path, where, row)) is not None]
+    if not texts:
         raise WorkloadError(f"prompts {path}: holds no prompt")
-    return found
+    return texts
 
 
 def _list(path: Path, content: str) -> Iterator[tuple[str, object]]:

@@ -19,8 +19,8 @@ def records_of(exchanges: Sequence[Exchange], begun: float) -> list[RequestRecor
     Where chunks hold several tokens, one without text before all others is a token only if the
     server does not open all of its answers so.
     """
-    answers = [_answer(one) for one in exchanges]
-    greets = not any(one.opens_with_token for one in answers)
+    answers = [_answer(exchange) for exchange in exchanges]
+    greets = not any(answer.opens_with_token for answer in answers)
     return [
         _record(
             exchange,

@@ -40,7 +40,9 @@ def build_requests(
         WorkloadError: the vocabulary is too small for distinct prompts, or a file that the
             workload names cannot give the requests.
     """
-    lengths, tokens, arrivals, spare = (default_rng(one) for one in SeedSequence(seed).spawn(4))
+    lengths, tokens, arrivals, spare = (
+        default_rng(sequence) for sequence in SeedSequence(seed).spawn(4)
+    )
     count = workload.requests
     if workload.prompts is not None:
         assert tokenize is not None

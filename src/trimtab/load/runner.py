@@ -56,7 +56,7 @@ class EarlyStop:
         if len(ended) < self._next_look:
             return ""
         self._next_look = len(ended) + self._step
-        self._records += [record_of(one, begun) for one in ended[len(self._records) :]]
+        self._records += [record_of(exchange, begun) for exchange in ended[len(self._records) :]]
         why = _over_saturated(begun, self._warmup, self._records, running)
         if why and self._give_up(self._records):
             self.why = why
@@ -70,8 +70,8 @@ def _over_saturated(
     running: Sequence[Exchange],
 ) -> str:
     """Return why the arrivals after the warm-up's were too fast for the server, or ""."""
-    waiting = [one.intended - begun for one in running if one.intended is not None]
-    measured = [one.intended for one in records if one.index >= warmup]
+    waiting = [exchange.intended - begun for exchange in running if exchange.intended is not None]
+    measured = [record.intended for record in records if record.index >= warmup]
     if not measured:
         return ""
     return guards.over_saturation(records, waiting, min(measured), max(measured))
@@ -84,7 +84,7 @@ def marks_of(
     why, saturated = run.unsteady, ""
     if workload.concurrency is None and workload.arrival.ramp_to is None:  # a ramp is to rise
         why = steady_state.arrival_unsteadiness(
-            [one for one in records if one.index < workload.warmup]
+            [record for record in records if record.index < workload.warmup]
         )
         saturated = _over_saturated(run.begun, workload.warmup, records, run.unfinished)
     unsteady = f"after {workload.warmup + run.spare} requests of warm-up {why}" if why else ""
@@ -176,18 +176,18 @@ def run_load(
     else:
         driver = TogglingDriver(target, workload, requests, watch, toggle)
     run = _run(driver)
-    if own := next((one.error for one in run.ended if one.own), ""):
+    if own := next((exchange.error for exchange in run.ended if exchange.own), ""):
         raise ClientLimitError(own)
     records = tuple(sorted(records_of(run.ended, run.begun), key=lambda one: one.index))
     asked = {request.index: request for request in requests}
     windows = _windows(run, workload, asked, requests, records, slo, shared_host)
     if toggle is not None:
-        windows = tuple(replace(one, on=toggle.on(one.index)) for one in windows)
+        windows = tuple(replace(window, on=toggle.on(window.index)) for window in windows)
     ended_early = early is not None and early.why and early.why == run.failed
     failed = "" if ended_early else run.failed
     failed = failed or next(iter((*errors(records), *token_counts(records, asked))), "")
     marks = marks_of(run, workload, records, left_out)
-    shared = reusable_tokens(one.request.prompt for one in (*run.ended, *run.unfinished))
+    shared = reusable_tokens(exchange.request.prompt for exchange in (*run.ended, *run.unfinished))
     checks = _self_checks(run, records)
     return LoadResult(records, windows, workload.warmup, checks, failed, marks, shared)
 
@@ -249,9 +249,11 @@ def _windows(
     windows = []
     for index, (before, after) in enumerate(run.spans):
         begin, end = before[0] - run.begun, after[0] - run.begun
-        ended = [one for one in records if begin < one.done <= end]
+        ended = [record for record in records if begin < record.done <= end]
         due = (
-            [] if workload.concurrency else [one for one in records if begin < one.intended <= end]
+            []
+            if workload.concurrency
+            else [record for record in records if begin < record.intended <= end]
         )
         used = shares(before[1], after[1], end - begin) if end > begin else {}
         judged = {"client": used["client"]} if shared_host and used else used
@@ -276,7 +278,7 @@ def _self_checks(run: LoadRun, records: Sequence[RequestRecord]) -> dict[str, fl
         "failed": float(sum(bool(record.error) for record in records)),
         "unfinished": float(len(run.unfinished)),
     }
-    lags = [1000.0 * (one.sent - one.intended) for one in records]
+    lags = [1000.0 * (record.sent - record.intended) for record in records]
     if lags:
         checks["lag_p50_ms"] = table.percentile(lags, 50)
         checks["lag_p99_ms"] = table.percentile(lags, 99)
@@ -306,16 +308,16 @@ def run_guarded(url: str, key: str | None, load: Callable[[], LoadResult]) -> Lo
     """
     busy = drain(url, key)
     before = cache_counts(url, key)
-    found = load()
-    reasons = [carry_over(before, cache_counts(url, key), found.reusable)]
+    result = load()
+    reasons = [carry_over(before, cache_counts(url, key), result.reusable)]
     if busy:
         left = formatting.count(busy, "earlier request")
         reasons.append(f"not drained: the server still worked on {left} when the load began")
-    return _voided(found, tuple(filter(None, reasons)))
+    return _voided(result, tuple(filter(None, reasons)))
 
 
-def _voided(found: LoadResult, reasons: tuple[str, ...]) -> LoadResult:
+def _voided(result: LoadResult, reasons: tuple[str, ...]) -> LoadResult:
     if not reasons:
-        return found
-    windows = tuple(replace(one, void=(*one.void, *reasons)) for one in found.windows)
-    return replace(found, windows=windows, void=reasons)
+        return result
+    windows = tuple(replace(window, void=(*window.void, *reasons)) for window in result.windows)
+    return replace(result, windows=windows, void=reasons)

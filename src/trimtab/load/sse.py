@@ -60,7 +60,7 @@ class Chunks:
         if not self._seen:  # a server that counts along does so from the first chunk on
             self._running = self.output_tokens is not None
         rose = (self.output_tokens or 0) > before if self._running and usage else None
-        shown = [self._kind(one, rose) for one in choices if isinstance(one, dict)]
+        shown = [self._kind(choice, rose) for choice in choices if isinstance(choice, dict)]
         self._seen.append((instant, max(shown)))
 
     def _kind(self, choice: Mapping[str, Any], rose: bool | None) -> ChunkKind:

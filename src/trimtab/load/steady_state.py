@@ -75,7 +75,7 @@ def arrival_unsteadiness(warmup: Sequence[RequestRecord]) -> str:
 
     Throughput follows the schedule there, so the times to the first token are looked at.
     """
-    waits = [one.chunks[0] - one.intended for one in warmup if one.chunks]
+    waits = [record.chunks[0] - record.intended for record in warmup if record.chunks]
     if len(waits) < SHORTEST_WARMUP:
         return ""
     edges = [len(waits) * i // BINS for i in range(BINS + 1)]
@@ -123,7 +123,9 @@ class WarmUp:
     def _look(self, now: float, ended: Sequence[Exchange], running: Iterable[Exchange]) -> None:
         values = [0.0] * BINS
         first = now - BINS * self._bin
-        recent = [one for one in ended if one.done is None or one.done >= first]
+        recent = [
+            exchange for exchange in ended if exchange.done is None or exchange.done >= first
+        ]
         for exchange in (*recent, *running):
             for instant, body in exchange.pieces:
                 if first <= instant < now:

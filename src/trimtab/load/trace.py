@@ -64,8 +64,10 @@ def read_trace(path: Path, count: int, speed: float = 1.0) -> tuple[TraceRequest
         )
     first = entries[0].at
     return tuple(
-        TraceRequest((one.at - first) / speed, one.input_tokens, one.output_tokens, one.blocks)
-        for one in entries
+        TraceRequest(
+            (entry.at - first) / speed, entry.input_tokens, entry.output_tokens, entry.blocks
+        )
+        for entry in entries
     )
 
 

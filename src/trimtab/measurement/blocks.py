@@ -137,7 +137,7 @@ class Measurement:
             s for s in self._ledger.starts() if (s.request.block, s.request.stem) == (block, arm)
         ]
         while not any(start.valid for start in made):
-            if len(made) >= _TRIES or sum(one.outcome in _FAILED for one in made) > 1:
+            if len(made) >= _TRIES or sum(start.outcome in _FAILED for start in made) > 1:
                 raise StudyError(
                     f"{target.name} cannot be measured: {_why(made[-1])}{self._kept()}"
                 )
@@ -179,7 +179,7 @@ class Measurement:
         """
         if self._session.options.windows != AUTO or block < _FIRST:
             return self._session
-        first = [one for one in self._ledger.starts() if one.request.block < _FIRST]
+        first = [start for start in self._ledger.starts() if start.request.block < _FIRST]
         return with_best_windows(
             self._session, variance_components(first, self._session.options.objective)
         )
@@ -212,7 +212,7 @@ def summary(starts: Sequence[Start], index: int = 0) -> tuple[MetricSummary, ...
         values = [start.metrics[name] for start in own if start.metrics.get(name, 0.0) > 0]
         if len(values) < len(own):
             continue
-        value, low, high = mean_interval([math.log(one) for one in values])
+        value, low, high = mean_interval([math.log(value) for value in values])
         known = METRICS.get(name)
         found.append(
             MetricSummary(
@@ -231,10 +231,11 @@ def summary(starts: Sequence[Start], index: int = 0) -> tuple[MetricSummary, ...
 def repeat_notes(starts: Sequence[Start]) -> list[str]:
     """Return a sentence for each start that was not measured, and so was made again."""
     return [
-        f"start {one.number} ({one.request.stem.partition(':')[2]}) was not measured and was made "
-        f"again: {one.outcome.value}{f', {_why(one)}' if one.detail else ''}"
-        for one in starts
-        if not one.valid
+        f"start {start.number} ({start.request.stem.partition(':')[2]}) was not measured and was "
+        "made "
+        f"again: {start.outcome.value}{f', {_why(start)}' if start.detail else ''}"
+        for start in starts
+        if not start.valid
     ]
 
 
@@ -254,14 +255,14 @@ def variance_components(starts: Sequence[Start], metric: str) -> VarianceCompone
 
     One target has new requests for each start, and they are part of its noise.
     """
-    own = [one for one in starts if one.valid and one.metrics.get(metric, 0.0) > 0]
-    arms = sorted({one.request.stem for one in own})
-    blocks = [one.request.block if len(arms) > 1 else 0 for one in own]
+    own = [start for start in starts if start.valid and start.metrics.get(metric, 0.0) > 0]
+    arms = sorted({start.request.stem for start in own})
+    blocks = [start.request.block if len(arms) > 1 else 0 for start in own]
     columns = {
-        arm: np.array([float(one.request.stem == arm) for one in own], dtype=np.float64)
+        arm: np.array([float(start.request.stem == arm) for start in own], dtype=np.float64)
         for arm in arms[1:]
     }
-    noise = fit([math.log(one.metrics[metric]) for one in own], blocks, columns).noise
+    noise = fit([math.log(start.metrics[metric]) for start in own], blocks, columns).noise
     return search.variance_components(own, metric, noise)
 
 
@@ -285,7 +286,7 @@ def is_decided(starts: Sequence[Start], metric: str, margin: float, most: int) -
     pairs = len(made[0].keys() & made[1].keys())
     if not pairs:
         return False
-    have = [sum(metric in one.metrics for one in own.values()) for own in made]
+    have = [sum(metric in start.metrics for start in own.values()) for own in made]
     if not any(have):
         raise StudyError(
             f"{metric} must decide, but no start has it: this workload does not give it; name "
@@ -304,7 +305,7 @@ def question(
 ) -> Mapping[str, object]:
     """Return what identifies a measurement, for its ledger."""
     return {
-        "measures": [{"name": one.name, "plan": one.plan.digest} for one in targets],
+        "measures": [{"name": target.name, "plan": target.plan.digest} for target in targets],
         **asked,
         **{k: v for k, v in session.question().items() if k not in ("budget", "factors")},
     }

@@ -131,11 +131,11 @@ def margin(records: Sequence[RequestRecord], slo: Slo) -> float:
 
     Below zero the SLO is met.
     """
-    if not records or any(one.error for one in records):
+    if not records or any(record.error for record in records):
         return math.inf
     found = []
     for term in slo.terms:
-        values = [value for one in records for value in LATENCIES[term.latency](one)]
+        values = [value for record in records for value in LATENCIES[term.latency](record)]
         if values:
             statistic = (
                 math.fsum(values) / len(values)
@@ -171,7 +171,7 @@ def search(asked: CapacityQuestion, run: LoadFunction, seed: int) -> CapacityEst
 
 
 def _no_crossing(probes: Sequence[Probe], slo: Slo) -> str:
-    rates = sorted(one.rate for one in probes)
+    rates = sorted(probe.rate for probe in probes)
     if probes[0].margin > 0:
         return f"no rate meets {slo}: not even {rates[0]:.3g} requests/s"
     return f"no rate breaks {slo}: {rates[-1]:.3g} requests/s still meet it"
@@ -188,7 +188,7 @@ def _probe(
     warmup = asked.at(rate).warmup
 
     def measured(records: Sequence[RequestRecord]) -> list[RequestRecord]:
-        return [one for one in records if one.index >= warmup][: asked.requests]
+        return [record for record in records if record.index >= warmup][: asked.requests]
 
     load = run(asked.at(rate), seed, lambda records: margin(measured(records), asked.slo) >= CLIP)
     whole = measured(load.records)
@@ -201,7 +201,7 @@ def _probe(
 
 def _lasted(window: Window, records: Sequence[RequestRecord]) -> dict[str, float]:
     """Return how long a probe was, in multiples of the mean end-to-end time of its requests."""
-    each = [value for one in records for value in LATENCIES[Latency.E2E](one)]
+    each = [value for record in records for value in LATENCIES[Latency.E2E](record)]
     seconds = window.end - window.begin
     return {LENGTH: seconds * len(each) / math.fsum(each)} if each and seconds > 0 else {}
 
@@ -212,18 +212,20 @@ def probe_length(windows: Sequence[Window], found: float | None) -> float | None
     Those are the ones within a tenth of it. The unit is the mean end-to-end time of a request;
     ``None`` where no probe tells it.
     """
-    known = [one for one in windows if not one.void and LENGTH in one.metrics]
-    near = [one for one in known if found and abs(one.metrics["rate"] / found - 1) <= _NEAR]
-    return median([one.metrics[LENGTH] for one in near or known]) if known else None
+    known = [window for window in windows if not window.void and LENGTH in window.metrics]
+    near = [
+        window for window in known if found and abs(window.metrics["rate"] / found - 1) <= _NEAR
+    ]
+    return median([window.metrics[LENGTH] for window in near or known]) if known else None
 
 
 def search_drive(asked: CapacityQuestion) -> Drive:
     """Return the drive that finds the capacity of each start."""
 
     def drive(loaded: VerifiedServer, request: StartRequest) -> DriveResult:
-        found = search(asked, loaded.run, request.seed)
-        metrics = {} if found.capacity is None else {NAME: found.capacity}
-        return DriveResult(found.windows, metrics, found.failed)
+        estimate = search(asked, loaded.run, request.seed)
+        metrics = {} if estimate.capacity is None else {NAME: estimate.capacity}
+        return DriveResult(estimate.windows, metrics, estimate.failed)
 
     return drive
 
@@ -262,7 +264,9 @@ def conclude(starts: Sequence[Start]) -> Capacity:
     """
     each = tuple(start.metrics[NAME] for start in starts if start.valid and NAME in start.metrics)
     _, low, _ = mean_interval([math.log(one) for one in each], level=0.90)
-    tried = [one.metrics[VERIFIED] for one in starts if one.valid and VERIFIED in one.metrics]
+    tried = [
+        start.metrics[VERIFIED] for start in starts if start.valid and VERIFIED in start.metrics
+    ]
     return Capacity(
         value=geometric_mean(each),
         low=None if low is None else math.exp(low),

@@ -81,15 +81,15 @@ def measure_url_capacity(url: str, options: Options, requests: int, say: Say) ->
     asked = capacity.CapacityQuestion(parse_slo(options.slo), workload, requests)
     live = RemoteServer(url, options, say)
     measured = live.announce(workload)
-    found = capacity.search(asked, live.run, options.seed)
-    if found.failed or found.capacity is None:
-        void = sorted({reason for window in found.windows for reason in window.void})
-        raise LoadFailedError(f"{url} cannot be measured: {found.failed or '; '.join(void)}")
-    only = capacity.Capacity(found.capacity, None, (found.capacity,), None)
+    estimate = capacity.search(asked, live.run, options.seed)
+    if estimate.failed or estimate.capacity is None:
+        void = sorted({reason for window in estimate.windows for reason in window.void})
+        raise LoadFailedError(f"{url} cannot be measured: {estimate.failed or '; '.join(void)}")
+    only = capacity.Capacity(estimate.capacity, None, (estimate.capacity,), None)
     return replace(
         _result(measured, url, asked, only, ()),
-        probe_e2e=_length(found.capacity, [found.windows]),
-        probes=(_probes(found.windows),),
+        probe_e2e=_length(estimate.capacity, [estimate.windows]),
+        probes=(_probes(estimate.windows),),
     )
 
 
@@ -128,11 +128,11 @@ def _length(found: float, starts: Sequence[Sequence[Window]]) -> float | None:
 def _probes(windows: Sequence[Window]) -> tuple[CapacityProbe, ...]:
     return tuple(
         CapacityProbe(
-            rate=one.metrics["rate"],
-            margin=one.metrics["margin"],
-            requests=one.requests,
-            void=tuple(one.void),
-            e2e=one.metrics.get(capacity.LENGTH),
+            rate=window.metrics["rate"],
+            margin=window.metrics["margin"],
+            requests=window.requests,
+            void=tuple(window.void),
+            e2e=window.metrics.get(capacity.LENGTH),
         )
-        for one in windows
+        for window in windows
     )

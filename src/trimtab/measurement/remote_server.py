@@ -92,7 +92,7 @@ class RemoteServer:
 
     def announce(self, workload: Workload) -> Header:
         """Tell which server, model and workload are measured; return the same as a record."""
-        found = Header(
+        header = Header(
             engine="a running server",
             version=loopback.version(self._url, self._key),
             platform=UNKNOWN,
@@ -101,10 +101,10 @@ class RemoteServer:
             workload=session.workload(workload),
             machine="a machine that trimtab does not look at",
         )
-        for line in (*found.lines(), proxy_remark(self._url, os.environ)):
+        for line in (*header.lines(), proxy_remark(self._url, os.environ)):
             if line:
                 self._say(line)
-        return found
+        return header
 
     def run(self, workload: Workload, seed: int, give_up: GiveUp | None = None) -> LoadResult:
         """Drive one load, once the server is idle.
@@ -127,12 +127,12 @@ class RemoteServer:
             vocab=checkpoint.SAFE_VOCAB, key=self._key, slo=self._slo, progress=self._say,
             shared_host=self._shared_host, give_up=give_up,
         )  # fmt: skip
-        found = run_guarded(self._url, self._key, load)
-        if not found.failed and before != incarnation(self._url, self._key):
+        result = run_guarded(self._url, self._key, load)
+        if not result.failed and before != incarnation(self._url, self._key):
             raise LoadFailedError(
                 f"{self._url} was restarted while it was measured: measure it again"
             )
-        return found
+        return result
 
     def _context(self) -> int | None:
         """Return how many tokens a request may have, as vLLM tells with its models."""

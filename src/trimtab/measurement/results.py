@@ -137,9 +137,9 @@ class BenchResult:
         Raises:
             KeyError: it was not measured; the message names those that were.
         """
-        for one in self.metrics:
-            if one.metric == name:
-                return one
+        for summary in self.metrics:
+            if summary.metric == name:
+                return summary
         raise KeyError(f"{name} was not measured: {', '.join(m.metric for m in self.metrics)}")
 
     def as_data(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class BenchResult:
             "starts": self.starts,
             "attempts": self.attempts,
             **({} if self.time is None else {"time": dict(self.time)}),
-            "metrics": [asdict(one) for one in self.metrics],
+            "metrics": [asdict(metric) for metric in self.metrics],
             "noise": None if self.noise is None else asdict(self.noise),
             "notes": list(self.notes),
         }
@@ -208,8 +208,11 @@ class CompareResult:
             "detectable_effect": self.detectable_effect,
             "noise": None if self.noise is None else asdict(self.noise),
             "starts": self.starts,
-            "metrics": {"a": [asdict(one) for one in first], "b": [asdict(one) for one in second]},
-            "table": [asdict(one) for one in self.table],
+            "metrics": {
+                "a": [asdict(summary) for summary in first],
+                "b": [asdict(one) for one in second],
+            },
+            "table": [asdict(row) for row in self.table],
             "notes": list(self.notes),
         }
 
@@ -270,6 +273,6 @@ class CapacityResult:
             "each": list(self.each),
             "starts": self.starts,
             "probe_e2e": self.probe_e2e,
-            "probes": [[one.as_data() for one in probes] for probes in self.probes],
+            "probes": [[probe.as_data() for probe in probes] for probes in self.probes],
             "notes": list(self.notes),
         }

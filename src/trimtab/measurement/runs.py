@@ -79,14 +79,14 @@ def measure_starts(
         starts = blocks.Measurement(session, (one,), *place).until(
             lambda made: len(blocks.starts_of_target(made, 0)) >= count, count
         )
-    found = blocks.summary(starts)
-    names = [one.metric for one in found]
+    summaries = blocks.summary(starts)
+    names = [summary.metric for summary in summaries]
     return BenchResult(
         measures=measured,
         target=target,
         starts=len(blocks.starts_of_target(starts, 0)),
         attempts=len(starts),
-        metrics=tuple(found),
+        metrics=tuple(summaries),
         noise=blocks.variance_components(starts, options.objective),
         time=time_breakdown(starts).as_data(),
         notes=(
@@ -128,8 +128,8 @@ def measure_pairs(
         starts = blocks.Measurement(session, (first, second), *place).until(
             lambda made: blocks.is_decided(made, metric, within, pairs), 2 * pairs, at_most=True
         )
-    found = _compared(names, measured, starts, metric, within, pairs)
-    return replace(found, notes=(*session.caveats, *found.notes))
+    result = _compared(names, measured, starts, metric, within, pairs)
+    return replace(result, notes=(*session.caveats, *result.notes))
 
 
 def _compared(
@@ -143,7 +143,7 @@ def _compared(
     """Return what the starts of two targets say of the second against the first."""
     look = blocks.interim_look(starts, metric, margin, pairs)
     tables = (tuple(blocks.summary(starts, 0)), tuple(blocks.summary(starts, 1)))
-    shown = {one.metric for table in tables for one in table}
+    shown = {summary.metric for table in tables for summary in table}
     return CompareResult(
         measures=measured,
         a=names[0],

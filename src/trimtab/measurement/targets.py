@@ -144,7 +144,7 @@ def _of_preset(name: str, session: Session) -> tuple[Session, MeasurementTarget]
     """
     chosen = presets.local_candidate(name, session.context)
     without = presets.left_out_steps(name, session.context)
-    notes = (f"{name} without {one.name}: {one.reason}" for one in without)
+    notes = (f"{name} without {tuning.name}: {tuning.reason}" for tuning in without)
     if name != STOCK and not presets.acting_tunings(name, session.context):
         raise UsageError(
             f"{name} is not measured here, because nothing on {session.engine.platform} reads "

@@ -33,7 +33,7 @@ def histogram(values: Iterable[float]) -> tuple[int, ...]:
 
     Values below a millionth (of whatever unit) count as that.
     """
-    counts = Counter(round(math.log(max(one, _SMALLEST)) / WIDTH) for one in values)
+    counts = Counter(round(math.log(max(value, _SMALLEST)) / WIDTH) for value in values)
     bins = sorted(counts)
     steps = [*bins[:1], *(after - before for before, after in pairwise(bins))]
     return tuple(part for step, at in zip(steps, bins, strict=True) for part in (step, counts[at]))
@@ -42,9 +42,9 @@ def histogram(values: Iterable[float]) -> tuple[int, ...]:
 def merge_histograms(spreads: Iterable[Sequence[int]]) -> list[tuple[float, int]]:
     """Return all values of some spreads as (value, count), in order."""
     counts: Counter[int] = Counter()
-    for one in spreads:
+    for spread in spreads:
         at = 0
-        for step, count in zip(one[::2], one[1::2], strict=True):
+        for step, count in zip(spread[::2], spread[1::2], strict=True):
             at += step
             counts[at] += count
     return [(math.exp(at * WIDTH), counts[at]) for at in sorted(counts)]

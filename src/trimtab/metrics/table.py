@@ -98,7 +98,7 @@ def throughputs(records: Sequence[RequestRecord], begin: float, end: float) -> t
     samples = (Sample(tuple(records), *pair) for pair in pairwise(edges))
     if end <= begin:
         return ()
-    return tuple(float(f"{_output_throughput(one) or 0.0:.4g}") for one in samples)
+    return tuple(float(f"{_output_throughput(sample) or 0.0:.4g}") for sample in samples)
 
 
 def _total_throughput(sample: Sample) -> float | None:

@@ -115,8 +115,8 @@ def effective_value(given: OracleSetting, run: CheckRun, base: CheckRun) -> Effe
     if isinstance(table, dict) and given.name in table:
         return _compared(given.text, table[given.name])
     reader = _READERS.get(given.name)
-    found = reader(given, run, base) if reader is not None else None
-    return _reset(given, run.output) if found is None else found
+    value = reader(given, run, base) if reader is not None else None
+    return _reset(given, run.output) if value is None else value
 
 
 _RESET = r"(?<!\w){name}(?!\w)[^\n]*, so reset it to the default value(?: +(-?\d+))?"

@@ -69,7 +69,7 @@ def _ended(stage: str, ended: Mapping[str, Any]) -> CheckFailure:
         return CheckFailure(Handling.HUNG, stage, "it did not come to an end before the deadline")
     number = ended.get("signal")
     if isinstance(number, int):
-        known = number in {one.value for one in signal.Signals}
+        known = number in {Signal.value for Signal in signal.Signals}
         name = signal.Signals(number).name if known else f"signal {number}"
         return CheckFailure(Handling.CRASHED, stage, f"the process was ended by {name}")
     return CheckFailure(

@@ -99,15 +99,15 @@ def judge(
         return SettingReply(
             given, failed.verdict, one_line(failed.message), stage=failed.stage, through=run.kind
         )
-    found = effective_value(given, run, base)
+    value = effective_value(given, run, base)
     warned = new_warnings(run.output, base.output, (given.name,))
     stage = run.asked.get(given.name, "")
-    if found is not None and found.unread and not found.text:
-        return _unread(given, found.unread, known, run.kind)
-    if found is not None:
-        verdict = Handling.ACCEPTED if found.as_written else Handling.READ_AS
-        sentence = _also_unread(found.unread)
-        return SettingReply(given, verdict, sentence, found.text, stage, run.kind, warned)
+    if value is not None and value.unread and not value.text:
+        return _unread(given, value.unread, known, run.kind)
+    if value is not None:
+        verdict = Handling.ACCEPTED if value.as_written else Handling.READ_AS
+        sentence = _also_unread(value.unread)
+        return SettingReply(given, verdict, sentence, value.text, stage, run.kind, warned)
     if beside := known.beside.get(given.name):
         why = f"read by {' and '.join(beside)}, which {_is(beside)} not judged here"
         return SettingReply(given, Handling.NOT_OBSERVABLE, why, through=run.kind, said=warned)
@@ -199,7 +199,7 @@ def _unread(
 
 def _layer_of(name: str) -> str:
     """Return the catalogue's layer of a variable, "" if it has none of that name."""
-    return next((one.layer for one in CATALOG.values() if one.knob.setting == name), "")
+    return next((tuning.layer for tuning in CATALOG.values() if tuning.knob.setting == name), "")
 
 
 def _last(name: str) -> str:

@@ -169,7 +169,9 @@ class OracleReply:
     def failed(self) -> bool:
         """Whether anything is refused, misread or in conflict."""
         without_effect = (Handling.READ_AS, Handling.IGNORED)
-        wrong = any(one.verdict.fails or one.verdict in without_effect for one in self.answers)
+        wrong = any(
+            answer.verdict.fails or answer.verdict in without_effect for answer in self.answers
+        )
         return wrong or bool(self.conflicts)
 
 

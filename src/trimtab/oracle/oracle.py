@@ -81,7 +81,7 @@ class CheckRuns:
         deadline: float = DEADLINE,
     ) -> None:
         self.machine = machine
-        self.kinds = tuple(one for one in vendor.kinds(python) if not through or one in through)
+        self.kinds = tuple(kind for kind in vendor.kinds(python) if not through or kind in through)
         if not self.kinds:
             raise EngineError(
                 f"{python} must have {' and '.join(through) or TORCH_NPU} installed, but has "
@@ -97,8 +97,8 @@ class CheckRuns:
 
     def close(self) -> None:
         """End the children."""
-        for one in self._zygotes.values():
-            one.close()
+        for zygote in self._zygotes.values():
+            zygote.close()
         self._zygotes.clear()
 
     def prepare(self, kinds: Iterable[str]) -> None:
@@ -113,7 +113,7 @@ class CheckRuns:
         """Return for each set of settings what its check showed: (without them, with them)."""
         wanted = []
         for givens in sets:
-            graph = setup.graph or any(one.name == _TOLD_BY_GRAPH for one in givens)
+            graph = setup.graph or any(setting.name == _TOLD_BY_GRAPH for setting in givens)
             wanted.append(
                 (
                     self._check(kind, (), setup, graph=graph),
@@ -128,7 +128,7 @@ class CheckRuns:
         return self.pairs(kind, [givens], setup)[0]
 
     def _fill(self, kind: str, checks: Sequence[CheckRequest]) -> None:
-        missing = list(dict.fromkeys(one for one in checks if (kind, one) not in self._runs))
+        missing = list(dict.fromkeys(check for check in checks if (kind, check) not in self._runs))
         if missing:
             for check, run in zip(missing, self._run(kind, missing), strict=True):
                 self._runs[kind, check] = run
@@ -136,30 +136,30 @@ class CheckRuns:
     def _run(self, kind: str, checks: Sequence[CheckRequest]) -> list[CheckRun]:
         if not self._fresh:
             self.prepare([kind])
-            found = self._zygotes[kind].run(checks)
+            runs = self._zygotes[kind].run(checks)
             self.versions.update(self._zygotes[kind].versions)
-            return found
-        found = []
+            return runs
+        runs = []
         for check in checks:
             with closing(Zygote(self._python, kind, self._env)) as zygote:
-                found += zygote.run([check])
+                runs += zygote.run([check])
                 self.versions.update(zygote.versions)
-        return found
+        return runs
 
     def _check(
         self, kind: str, givens: OracleSettings, setup: Setup, *, graph: bool
     ) -> CheckRequest:
-        env = tuple((one.name, one.text) for one in givens if not one.is_option)
+        env = tuple((setting.name, setting.text) for setting in givens if not setting.is_option)
         words = tuple(
             word
-            for one in (*setup.switches, *givens)
-            if one.is_option
-            for word in ([one.name, one.text] if one.text else [one.name])
+            for setting in (*setup.switches, *givens)
+            if setting.is_option
+            for word in ([setting.name, setting.text] if setting.text else [setting.name])
         )
         stages = _STAGES[kind]
         if kind == TORCH_NPU:
             return CheckRequest(env, (), (*stages, "graph") if graph else stages, self._deadline)
-        sleeps = any(one.name == SLEEP for one in setup.switches)
+        sleeps = any(switch.name == SLEEP for switch in setup.switches)
         return CheckRequest(env, words, (*stages, "sleep") if sleeps else stages, self._deadline)
 
 
@@ -210,16 +210,20 @@ class Oracle:
 
     def ask(self, givens: Sequence[OracleSetting], *, graph: bool = False) -> OracleReply:
         """Return what the vendors' code says to each setting, and to all of them together."""
-        switches = [one for one in givens if one.name in SWITCHES]
-        known = tuple(one for one in switches if one.text or one.name not in SIZES)
+        switches = [setting for setting in givens if setting.name in SWITCHES]
+        known = tuple(switch for switch in switches if switch.text or switch.name not in SIZES)
         setup = Setup(known, graph)
-        answers = self.alone([one for one in givens if one.name not in SWITCHES], setup)
-        good = tuple(one.given for one in answers if not one.verdict.fails)
+        answers = self.alone(
+            [setting for setting in givens if setting.name not in SWITCHES], setup
+        )
+        good = tuple(answer.given for answer in answers if not answer.verdict.fails)
         conflicts = self.together(good, setup)
         sized = len(known) == len(switches)
-        answers = [judge.qualify(one, sized=sized) for one in answers]
+        answers = [judge.qualify(answer, sized=sized) for answer in answers]
         conflicts = [
-            one for one in conflicts if not judge.unknown_cause(one.sentence, sized=sized)
+            conflict
+            for conflict in conflicts
+            if not judge.unknown_cause(conflict.sentence, sized=sized)
         ]
         chip = self.runs.machine.chip
         return OracleReply(chip, self.runs.versions, tuple(answers), tuple(conflicts))
@@ -233,13 +237,13 @@ class Oracle:
         self.runs.prepare(self._surely_asked(asked))  # while the names are looked up
         self._look_up(asked)
         wanted = {
-            kind: [(one,) for one in asked if kind in self._kinds_of((one,))]
+            kind: [(setting,) for setting in asked if kind in self._kinds_of((setting,))]
             for kind in self.runs.kinds
         }
         self.runs.prepare(kind for kind, concerned in wanted.items() if concerned)
         for kind, concerned in wanted.items():
             self.runs.pairs(kind, concerned, setup)
-        return [self._answer(one, setup) for one in givens]
+        return [self._answer(setting, setup) for setting in givens]
 
     def together(self, givens: OracleSettings, setup: Setup | None = None) -> list[Conflict]:
         """Return which settings, each taken alone, are not taken or are misread together."""
@@ -268,7 +272,7 @@ class Oracle:
         missing = names - set(self._mentioned)
         self._mentioned.update(vendor.mentions(self._python, missing))
         # a key of an option is the vendors' own; a variable may be of the software around them
-        variables = {one.name for one in givens if not one.is_option} & missing
+        variables = {setting.name for setting in givens if not setting.is_option} & missing
         nowhere = {name for name in variables if not self._mentioned.get(name)}
         nowhere = {
             name for name in nowhere if not judge.is_read_by_cann(name)
@@ -277,15 +281,17 @@ class Oracle:
 
     def _surely_asked(self, givens: OracleSettings) -> set[str]:
         """Return the checks that settings take part in, as far as their names alone tell."""
-        sure = any(_concerns_plugin(one) or one.name.startswith(_ITS_OWN) for one in givens)
+        sure = any(
+            _concerns_plugin(setting) or setting.name.startswith(_ITS_OWN) for setting in givens
+        )
         return {VLLM_ASCEND} & set(self.runs.kinds) if sure else set()
 
     def _kinds_of(self, givens: OracleSettings) -> tuple[str, ...]:
         """Return the checks in which settings take part: those whose software mentions them."""
         wanted = set()
-        for one in givens:
-            named = set() if one.is_option else set(self._mentioned.get(one.name, ()))
-            if _concerns_plugin(one):
+        for setting in givens:
+            named = set() if setting.is_option else set(self._mentioned.get(setting.name, ()))
+            if _concerns_plugin(setting):
                 named.add(VLLM_ASCEND)
             wanted |= (named or {TORCH_NPU}) & set(self.runs.kinds) or {self.runs.kinds[0]}
         return tuple(kind for kind in self.runs.kinds if kind in wanted)
@@ -301,15 +307,15 @@ class Oracle:
         return judge.decisive_reply(answers)
 
     def _conflicts(self, kind: str, givens: OracleSettings, setup: Setup) -> list[Conflict]:
-        found: list[Conflict] = []
+        conflicts: list[Conflict] = []
         left = list(givens)
         while len(left) > 1:
             conflict = self._conflict(kind, tuple(left), setup)
             if conflict is None:
                 break
-            found.append(conflict)
+            conflicts.append(conflict)
             left.remove(conflict.givens[-1])
-        return found
+        return conflicts
 
     def _conflict(self, kind: str, givens: OracleSettings, setup: Setup) -> Conflict | None:
         for trouble in (self._failed, self._misread):
@@ -336,12 +342,15 @@ class Oracle:
     def _misread(self, kind: str, givens: OracleSettings, setup: Setup) -> Trouble | None:
         """Return which setting, read as written alone, is read otherwise beside the others."""
         base, run = self.runs.pair(kind, givens, setup)
-        for one in givens:
-            usual, single = self.runs.pair(kind, (one,), setup)
-            before, now = effective_value(one, single, usual), effective_value(one, run, base)
+        for setting in givens:
+            usual, single = self.runs.pair(kind, (setting,), setup)
+            before, now = (
+                effective_value(setting, single, usual),
+                effective_value(setting, run, base),
+            )
             if before and now and before.as_written and not now.as_written:
-                sentence = f"{one.name} is then read as {now.text}"
-                return Trouble(Handling.READ_AS, sentence, run.asked.get(one.name, ""))
+                sentence = f"{setting.name} is then read as {now.text}"
+                return Trouble(Handling.READ_AS, sentence, run.asked.get(setting.name, ""))
         return None
 
 
@@ -351,7 +360,7 @@ def _concerns_plugin(given: OracleSetting) -> bool:
 
 
 def _given_to_checks(givens: Iterable[OracleSetting]) -> OracleSettings:
-    return tuple(one for one in givens if judge.uncheckable_reply(one) is None)
+    return tuple(setting for setting in givens if judge.uncheckable_reply(setting) is None)
 
 
 def _least(
@@ -359,10 +368,10 @@ def _least(
 ) -> OracleSettings:
     """Return settings of which none can be left out without the trouble going away."""
     left = list(givens)
-    for one in givens:
-        rest = tuple(other for other in left if other is not one)
+    for setting in givens:
+        rest = tuple(other for other in left if other is not setting)
         if rest and trouble(rest) is not None:
-            left.remove(one)
+            left.remove(setting)
     return tuple(left)
 
 
@@ -436,14 +445,14 @@ def _parts(question: Question) -> Iterator[tuple[Path, Question]]:
     if VLLM_ASCEND in vendor.kinds(python):
         parts = [(python, question)]
     else:
-        plugin = tuple(one for one in question.givens if _is_of_vllm_ascend(one))
-        others = tuple(one for one in question.givens if one not in plugin)
+        plugin = tuple(setting for setting in question.givens if _is_of_vllm_ascend(setting))
+        others = tuple(setting for setting in question.givens if setting not in plugin)
         unnamed = replace(question.wanted, torch_npu="")  # what vllm-ascend runs on there
         parts = [(python, replace(question, givens=others))]
         if settings.asks(plugin):
             own = environment.interpreter()
             parts.append((own, replace(question, givens=plugin, wanted=unnamed)))
-    yield from (one for one in parts if settings.asks(one[1].givens))
+    yield from (part for part in parts if settings.asks(part[1].givens))
 
 
 def _is_of_vllm_ascend(given: OracleSetting) -> bool:
@@ -454,7 +463,7 @@ def _is_of_vllm_ascend(given: OracleSetting) -> bool:
 def _variables() -> frozenset[str]:
     """Return the variables that vllm-ascend alone reads."""
     return frozenset(
-        one.knob.name
-        for one in CATALOG.values()
-        if one.layer == "vllm_ascend" and isinstance(one.knob, Env | EnvList)
+        tuning.knob.name
+        for tuning in CATALOG.values()
+        if tuning.layer == "vllm_ascend" and isinstance(tuning.knob, Env | EnvList)
     )

@@ -29,11 +29,11 @@ def as_data(
     """Return replies as plain data, one for each launch, and the settings that were not asked."""
     return {
         "label": LABEL,
-        "failed": any(one.failed for one in replies),
-        "replies": [_reply(one) for one in replies],
+        "failed": any(reply.failed for reply in replies),
+        "replies": [_reply(reply) for reply in replies],
         "not_asked": [
-            {"setting": one.given.name, "value": one.given.text, "why": one.why}
-            for one in left_out
+            {"setting": setting.given.name, "value": setting.given.text, "why": setting.why}
+            for setting in left_out
         ],
     }
 
@@ -43,31 +43,31 @@ def _reply(reply: OracleReply) -> dict[str, Any]:
         "chip": reply.chip,
         "versions": dict(reply.versions),
         "failed": reply.failed,
-        "answers": [_answer(one) for one in reply.answers],
-        "conflicts": [_conflict(one) for one in reply.conflicts],
+        "answers": [_answer(answer) for answer in reply.answers],
+        "conflicts": [_conflict(conflict) for conflict in reply.conflicts],
     }
 
 
-def _answer(one: SettingReply) -> dict[str, Any]:
+def _answer(reply: SettingReply) -> dict[str, Any]:
     return {
-        "setting": one.given.name,
-        "value": one.given.text,
-        "verdict": one.verdict.value,
-        "effective": one.effective or None,
-        "message": one.sentence or None,
-        "stage": one.stage or None,
-        "through": one.through or None,
-        "said": list(one.said),
+        "setting": reply.given.name,
+        "value": reply.given.text,
+        "verdict": reply.verdict.value,
+        "effective": reply.effective or None,
+        "message": reply.sentence or None,
+        "stage": reply.stage or None,
+        "through": reply.through or None,
+        "said": list(reply.said),
     }
 
 
-def _conflict(one: Conflict) -> dict[str, Any]:
+def _conflict(conflict: Conflict) -> dict[str, Any]:
     return {
-        "settings": [given.place for given in one.givens],
-        "verdict": one.verdict.value,
-        "message": one.sentence,
-        "stage": one.stage,
-        "through": one.through,
+        "settings": [given.place for given in conflict.givens],
+        "verdict": conflict.verdict.value,
+        "message": conflict.sentence,
+        "stage": conflict.stage,
+        "through": conflict.through,
     }
 
 
@@ -75,9 +75,9 @@ def lines(reply: OracleReply) -> Iterator[str]:
     """Yield a reply as lines of text."""
     asked = [f"{name} {version}" for name, version in reply.versions.items()]
     yield f"{LABEL}: {', '.join([*asked, f'chip {reply.chip}'])}"
-    for one in reply.answers:
-        yield f"{one.given.place}: {sentence(one)}"
-        yield from (f"    said: {line}" for line in one.said)
+    for answer in reply.answers:
+        yield f"{answer.given.place}: {sentence(answer)}"
+        yield from (f"    said: {line}" for line in answer.said)
     for conflict in reply.conflicts:
         places = " with ".join(given.place for given in conflict.givens)
         yield f"{places}: {conflict_sentence(conflict)}"
@@ -91,14 +91,14 @@ def conflict_sentence(conflict: Conflict) -> str:
     return f"{verdict} together{stage}: {conflict.sentence}"
 
 
-def sentence(one: SettingReply) -> str:
+def sentence(reply: SettingReply) -> str:
     """Return what an answer says of its setting: "rejected at …: ValueError …"."""
-    said = handling_phrase(one.verdict, one.stage if one.verdict.fails else "")
-    if one.verdict is Handling.READ_AS:
-        said = f"read as {one.effective}"
-    elif one.effective:
-        said = f"{said}, in force: {one.effective}"
-    return f"{said}: {one.sentence}" if one.sentence else said
+    said = handling_phrase(reply.verdict, reply.stage if reply.verdict.fails else "")
+    if reply.verdict is Handling.READ_AS:
+        said = f"read as {reply.effective}"
+    elif reply.effective:
+        said = f"{said}, in force: {reply.effective}"
+    return f"{said}: {reply.sentence}" if reply.sentence else said
 
 
 def handling_phrase(verdict: Handling, stage: str) -> str:
@@ -108,7 +108,7 @@ def handling_phrase(verdict: Handling, stage: str) -> str:
 
 def settings_by_name(launch: Launch) -> dict[str, Setting]:
     """Return name → the setting of a launch that made it."""
-    return {one.name: one for one in (*launch.env, *launch.options)}
+    return {setting.name: setting for setting in (*launch.env, *launch.options)}
 
 
 def findings(
@@ -147,9 +147,9 @@ def _finding(
     made: Mapping[str, Setting],
 ) -> Finding:
     givens = tuple(givens)
-    names = [one.name for one in givens]
+    names = [setting.name for setting in givens]
     places = [made[name].place for name in names if name in made]
-    where = " with ".join(one.place for one in givens)
+    where = " with ".join(setting.place for setting in givens)
     return Finding(
         rule=RULE,
         severity=severity,

@@ -104,13 +104,17 @@ def parse_settings(texts: Iterable[str]) -> OracleSettings:
 def document_settings(document: Document) -> list[OracleSettings]:
     """Return the settings of each launch of a file, different ones once."""
     return list(
-        dict.fromkeys(found for one in document.launches if (found := launch_settings(one)))
+        dict.fromkeys(
+            settings for launch in document.launches if (settings := launch_settings(launch))
+        )
     )
 
 
 def skipped_settings(document: Document) -> list[SkippedSetting]:
     """Return the settings of a file that would be asked about, were they known; each once."""
-    return list(dict.fromkeys(found for one in document.launches for found in _left_out(one)))
+    return list(
+        dict.fromkeys(setting for launch in document.launches for setting in _left_out(launch))
+    )
 
 
 def plan_settings(settings: Settings) -> OracleSettings:
@@ -135,12 +139,12 @@ def plan_settings(settings: Settings) -> OracleSettings:
 
 def asks(givens: OracleSettings) -> bool:
     """Whether there is anything to ask: options that decide for others ask nothing alone."""
-    return any(one.name not in SWITCHES for one in givens)
+    return any(setting.name not in SWITCHES for setting in givens)
 
 
 def captures_graphs(givens: OracleSettings) -> bool:
     """Whether a server with these options captures graphs, which is vllm-ascend's default."""
-    return not any(one.name == "--enforce-eager" for one in givens)
+    return not any(setting.name == "--enforce-eager" for setting in givens)
 
 
 def concerns(name: str) -> bool:
@@ -152,23 +156,27 @@ def concerns(name: str) -> bool:
 
 def launch_settings(launch: Launch) -> OracleSettings:
     """Return the settings of a launch that the oracle can be asked about."""
-    env = tuple((one.name, one.value) for one in launch.env if one.literal and one.exported)
-    unknown = {one.name for one in launch.options if not one.literal}
-    found = plan_settings(Settings(argv=launch.argv, env=env))
+    env = tuple(
+        (setting.name, setting.value)
+        for setting in launch.env
+        if setting.literal and setting.exported
+    )
+    unknown = {option.name for option in launch.options if not option.literal}
+    settings = plan_settings(Settings(argv=launch.argv, env=env))
     unsized = (OracleSetting(name, "") for name in SIZES if name in unknown)
-    known = (*(one for one in found if one.name not in unknown), *unsized)
+    known = (*(setting for setting in settings if setting.name not in unknown), *unsized)
     return known if asks(known) else ()
 
 
 def _left_out(launch: Launch) -> Iterator[SkippedSetting]:
-    for one in (*launch.env, *launch.options):
-        if one.name.startswith("-"):
-            if one.name not in (*OPTIONS, *SIZES):
+    for setting in (*launch.env, *launch.options):
+        if setting.name.startswith("-"):
+            if setting.name not in (*OPTIONS, *SIZES):
                 continue
-        elif not concerns(one.name):
+        elif not concerns(setting.name):
             continue
-        if (why := _why_not(one)) is not None:
-            yield SkippedSetting(OracleSetting(one.name, one.value), why)
+        if (why := _why_not(setting)) is not None:
+            yield SkippedSetting(OracleSetting(setting.name, setting.value), why)
 
 
 def _why_not(setting: Setting) -> str | None:
@@ -211,9 +219,9 @@ def _value(name: str, settings: Settings) -> str | None:
 
 def _variables() -> frozenset[str]:
     return frozenset(
-        one.knob.name
-        for one in CATALOG.values()
-        if one.layer in _LAYERS and isinstance(one.knob, Env | EnvList)
+        tuning.knob.name
+        for tuning in CATALOG.values()
+        if tuning.layer in _LAYERS and isinstance(tuning.knob, Env | EnvList)
     )
 
 
@@ -273,5 +281,7 @@ def _chip(series: str, models: Iterable[str]) -> str:
     if usual is None:
         return series
     build = machine.CHIPS[usual].build
-    own = (one for one in models if one in machine.CHIPS and machine.CHIPS[one].build == build)
+    own = (
+        model for model in models if model in machine.CHIPS and machine.CHIPS[model].build == build
+    )
     return next(own, usual)

@@ -44,9 +44,9 @@ def interpreter(torch_npu: str = "") -> Path:
         UsageError: ``torch_npu`` is not written like a version.
     """
     recipe = environments.torch_npu(torch_npu) if torch_npu else environments.engine()
-    found = managed_environment.interpreter(recipe)
-    if found is not None:
-        return found
+    path = managed_environment.interpreter(recipe)
+    if path is not None:
+        return path
     if recipe.name == environments.NAME:
         raise EngineMissingError(
             "the oracle asks the vendors' software, which is not installed: "

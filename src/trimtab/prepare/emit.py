@@ -118,20 +118,20 @@ def _script_lines(one: Instruction) -> Iterator[str]:
             yield from _script(one)
 
 
-def _argument(one: BuildArgument) -> Iterator[str]:
-    if one.default is not None:
+def _argument(argument: BuildArgument) -> Iterator[str]:
+    if argument.default is not None:
         # An empty value is one that was given: no further index, say.
-        yield f'{one.name}="${{{one.name}-{one.default}}}"'
-    if one.name.startswith("PIP_"):
-        yield f'if [ -n "${{{one.name}:-}}" ]; then export {one.name}; fi'
+        yield f'{argument.name}="${{{argument.name}-{argument.default}}}"'
+    if argument.name.startswith("PIP_"):
+        yield f'if [ -n "${{{argument.name}:-}}" ]; then export {argument.name}; fi'
 
 
-def _script(one: RootScript) -> Iterator[str]:
-    if not one.once:
-        yield from one.lines
+def _script(script: RootScript) -> Iterator[str]:
+    if not script.once:
+        yield from script.lines
         return
-    yield f"if ! {one.once} 2>/dev/null; then"
-    yield from (f"  {line}" for line in one.lines)
+    yield f"if ! {script.once} 2>/dev/null; then"
+    yield from (f"  {line}" for line in script.lines)
     yield "fi"
 
 

@@ -40,7 +40,7 @@ class StepPlan:
             "name": self.step.name,
             "state": self.finding.state.value,
             "sentence": self.finding.sentence,
-            "changes": [str(one) for one in self.changes],
+            "changes": [str(change) for change in self.changes],
             "refusal": self.refusal or None,
         }
 
@@ -104,8 +104,8 @@ def environment_python(scene: MachineScene) -> str:
     if not scene.local:
         return ""
     recipe = install.recipe()
-    found = managed_environment.interpreter(recipe)
-    return str(found) if found is not None else ""
+    path = managed_environment.interpreter(recipe)
+    return str(path) if path is not None else ""
 
 
 def examine(steps: tuple[Step, ...], scene: MachineScene) -> tuple[CheckedStep, ...]:

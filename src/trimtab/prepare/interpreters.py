@@ -72,10 +72,14 @@ def fetch_lines(span: Span) -> tuple[str, ...]:
 
 def find_optimized(span: Span) -> str:
     """Return an interpreter that ``trimtab python`` has made of a fitting version; "" if none."""
-    for one in store.list_records():
-        version = tuple(int(part) for part in one.version.split(".")[:2])
-        if one.options.get("pgo") and one.options.get("lto") and span[0] <= version < span[1]:
-            return str(store.binary(store.folder() / one.name, one.version))
+    for record in store.list_records():
+        version = tuple(int(part) for part in record.version.split(".")[:2])
+        if (
+            record.options.get("pgo")
+            and record.options.get("lto")
+            and span[0] <= version < span[1]
+        ):
+            return str(store.binary(store.folder() / record.name, record.version))
     return ""
 
 

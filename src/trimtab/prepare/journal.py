@@ -54,7 +54,7 @@ class Journal:
 
     def begin(self, entry: Mapping[str, Any]) -> int:
         """Write that a change is about to be made; return its number once that is on disk."""
-        number = max((int(one["id"]) for one in self._lines()), default=0) + 1
+        number = max((int(line["id"]) for line in self._lines()), default=0) + 1
         self._write({"id": number, "format": FORMAT, **entry})
         return number
 

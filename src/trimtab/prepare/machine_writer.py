@@ -163,7 +163,7 @@ def _packages(change: PackageInstallation, step: str, hands: MachineWriter) -> N
     number = hands.journal.begin(entry)
     env = {"DEBIAN_FRONTEND": "noninteractive"} if change.manager == "apt" else {}
     if change.manager == "apt":
-        if any(one.entry["do"] == "install" and not one.whole for one in earlier):
+        if any(change.entry["do"] == "install" and not change.whole for change in earlier):
             hands.command(("dpkg", "--configure", "-a"), env)
         hands.command(("apt-get", "update"))
     hands.command((*install_command(change.manager), *change.names), env)
@@ -216,9 +216,13 @@ def _variables(env: Mapping[str, str]) -> Iterator[None]:
 
 def _claim(folder: str, step: str, hands: MachineWriter) -> int | None:
     """Journal a folder that is about to be made; ``None`` for one that was there already."""
-    for one in hands.journal.open():
-        if one.entry.get("path") == folder and one.entry["do"] == "folder" and not one.whole:
-            return one.id  # an earlier run was ended in the middle of it
+    for change in hands.journal.open():
+        if (
+            change.entry.get("path") == folder
+            and change.entry["do"] == "folder"
+            and not change.whole
+        ):
+            return change.id  # an earlier run was ended in the middle of it
     if hands.path(folder).exists():
         return None
     entry = {"do": "folder", "step": step, "path": folder, "mark": uuid.uuid4().hex}
@@ -226,7 +230,9 @@ def _claim(folder: str, step: str, hands: MachineWriter) -> int | None:
 
 
 def _sign(folder: str, number: int, hands: MachineWriter) -> None:
-    mark = next(str(one.entry["mark"]) for one in hands.journal.open() if one.id == number)
+    mark = next(
+        str(change.entry["mark"]) for change in hands.journal.open() if change.id == number
+    )
     path = hands.path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -247,14 +253,14 @@ def undo(hands: MachineWriter, steps: Sequence[str]) -> tuple[list[str], list[st
     """
     done: list[str] = []
     stays: list[str] = []
-    for one in reversed(hands.journal.open()):
-        if one.entry["step"] not in steps:
+    for change in reversed(hands.journal.open()):
+        if change.entry["step"] not in steps:
             continue
         try:
-            done.append(_UNDO[str(one.entry["do"])](one, hands))
-            hands.journal.undone(one.id)
+            done.append(_UNDO[str(change.entry["do"])](change, hands))
+            hands.journal.undone(change.id)
         except ForeignChangeError as error:
-            hands.journal.left(one.id, str(error))
+            hands.journal.left(change.id, str(error))
             stays.append(str(error))
         except HostError as error:
             stays.append(f"{error}; it can be undone again")
@@ -263,21 +269,21 @@ def undo(hands: MachineWriter, steps: Sequence[str]) -> tuple[list[str], list[st
 
 def pending_changes(journal: Journal) -> tuple[str, ...]:
     """Return a sentence for each change that is in force."""
-    return tuple(_sentence(one) for one in journal.open())
+    return tuple(_sentence(change) for change in journal.open())
 
 
-def _sentence(one: OpenChange) -> str:
-    entry = one.entry
+def _sentence(change: OpenChange) -> str:
+    entry = change.entry
     what = {
         "replace": f"{entry.get('path')} was replaced",
         "folder": f"{entry.get('path')} was made",
-        "install": f"{' '.join(one.added or entry.get('names', ()))} installed",
+        "install": f"{' '.join(change.added or entry.get('names', ()))} installed",
     }[str(entry["do"])]
-    return f"{entry['step']}: {what}{'' if one.whole else ' (was ended in the middle)'}"
+    return f"{entry['step']}: {what}{'' if change.whole else ' (was ended in the middle)'}"
 
 
-def _file(one: OpenChange, hands: MachineWriter) -> str:
-    name = str(one.entry["path"])
+def _file(change: OpenChange, hands: MachineWriter) -> str:
+    name = str(change.entry["path"])
     path = hands.path(name)
     clear_draft(path)
     try:
@@ -288,19 +294,19 @@ def _file(one: OpenChange, hands: MachineWriter) -> str:
         ) from None
     except OSError as error:
         raise HostError(f"cannot read {name}: {error.strerror}") from error
-    if now == one.entry["before"]:
+    if now == change.entry["before"]:
         return f"{name} is as it was"
-    if now != one.entry["after"]:
-        kept = hands.journal.folder / str(one.entry["backup"])
+    if now != change.entry["after"]:
+        kept = hands.journal.folder / str(change.entry["backup"])
         raise ForeignChangeError(
             f"{name} was left: somebody changed it since; as it was it lies in {kept}"
         )
-    replace(path, hands.journal.kept(str(one.entry["backup"])))
+    replace(path, hands.journal.kept(str(change.entry["backup"])))
     return f"{name} is as it was before"
 
 
-def _folder(one: OpenChange, hands: MachineWriter) -> str:
-    name = str(one.entry["path"])
+def _folder(change: OpenChange, hands: MachineWriter) -> str:
+    name = str(change.entry["path"])
     path = hands.path(name)
     if not path.exists():
         return f"{name} is gone"
@@ -308,7 +314,7 @@ def _folder(one: OpenChange, hands: MachineWriter) -> str:
         mark = (path / MARK).read_text()
     except OSError:
         mark = ""
-    if one.whole and mark != one.entry["mark"]:
+    if change.whole and mark != change.entry["mark"]:
         raise ForeignChangeError(f"{name} was left: it is not the folder that was made here")
     try:
         shutil.rmtree(path)
@@ -319,22 +325,22 @@ def _folder(one: OpenChange, hands: MachineWriter) -> str:
     return f"{name} is removed"
 
 
-def _undo_packages(one: OpenChange, hands: MachineWriter) -> str:
-    manager = str(one.entry["manager"])
+def _undo_packages(change: OpenChange, hands: MachineWriter) -> str:
+    manager = str(change.entry["manager"])
     now = system.read_packages(hands.host, manager)
     if now is None:
         raise HostError("the database of the system's packages must be readable, but is not")
     env = {"DEBIAN_FRONTEND": "noninteractive"}
-    added = set(one.added)
-    if not one.whole:
+    added = set(change.added)
+    if not change.whole:
         if manager == "apt":
             hands.command(("dpkg", "--configure", "-a"), env)
             now = system.read_packages(hands.host, manager) or now
-        before = hands.journal.kept(str(one.entry["present"])).decode().split("\n")
+        before = hands.journal.kept(str(change.entry["present"])).decode().split("\n")
         added = set(now) - set(before)
     ours = tuple(sorted(added & now))
     if not ours:
-        return f"{' '.join(one.entry['names'])}: nothing of it is installed"
+        return f"{' '.join(change.entry['names'])}: nothing of it is installed"
     if manager == "apt":
         said = hands.command(("apt-get", "--simulate", "purge", "--no-auto-remove", *ours), env)
         others = parse_removed(said) - set(ours)

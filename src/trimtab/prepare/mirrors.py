@@ -212,8 +212,8 @@ def _repo(text: str, mirror: str) -> str:
     out: list[str] = []
     for section in re.split(r"(?m)^(?=\[)", text):
         own = any(
-            _OPENEULER.match(found[1])
-            for found in re.finditer(r"(?m)^\s*baseurl\s*=\s*(\S+)", section)
+            _OPENEULER.match(match[1])
+            for match in re.finditer(r"(?m)^\s*baseurl\s*=\s*(\S+)", section)
         )
         out += [_repo_line(line, mirror) if own else line for line in section.splitlines(True)]
     return "".join(out)

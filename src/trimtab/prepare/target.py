@@ -33,8 +33,8 @@ class PrepareTarget:
 
 TARGETS: Final[Mapping[str, PrepareTarget]] = MappingProxyType(
     {
-        one.name: one
-        for one in (
+        target.name: target
+        for target in (
             PrepareTarget("ascend-a2", "ascend", "A2", "910b"),
             PrepareTarget("ascend-a3", "ascend", "A3", "a3"),
             PrepareTarget("ascend-310p", "ascend", "310P", "310p"),
@@ -83,14 +83,14 @@ def target_of(facts: Facts, platform: str) -> PrepareTarget:
     if platform != "ascend":
         return TARGETS[platform]
     chip = facts.ascend.chip.value
-    found = next((one for one in TARGETS.values() if chip and one.chip == chip), None)
-    if found is None:
+    target = next((target for target in TARGETS.values() if chip and target.chip == chip), None)
+    if target is None:
         said = chip or f"unknown ({facts.ascend.chip.reason})"
         raise UsageError(
             "--target must be given where npu-smi does not tell A2, A3 or 310P: "
             f"here the chip is {said}"
         )
-    return found
+    return target
 
 
 def parse_address(option: str, text: str) -> str:

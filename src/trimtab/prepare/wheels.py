@@ -82,15 +82,15 @@ def source(release: str) -> tuple[str, ...]:
 
 def parse_kind(text: str) -> str:
     """Return the kind that a ``_build_info.py`` names; "" where it names none."""
-    found = re.search(r"^__device_type__\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(r"^__device_type__\s*=\s*['\"](\w+)['\"]", text, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def refusal(chip: str | None, kind: str) -> str:
     """Return why a build of this kind cannot serve on a chip, or "" where it can."""
     if not kind or chip is None or kind in BUILDS[chip].kinds:
         return ""
-    made_for = next((name for name, one in BUILDS.items() if kind in one.kinds), kind)
+    made_for = next((name for name, build in BUILDS.items() if kind in build.kinds), kind)
     how = (
         f"build it from source with SOC_VERSION={BUILDS[chip].soc}"
         if builds_from_source(chip)

@@ -47,7 +47,7 @@ stock = Preset("stock", "The baseline itself: nothing is set.")
 guide = GUIDE_V2.named(GUIDE, "The newest edition of the vllm-ascend guide: guide-v2.")
 
 DOCUMENTED: Mapping[str, Preset] = MappingProxyType(
-    {one.name: one for one in (stock, guide, GUIDE_V1, GUIDE_V2, *IMAGES)}
+    {preset.name: preset for preset in (stock, guide, GUIDE_V1, GUIDE_V2, *IMAGES)}
 )
 """Name → preset with its steps and sources."""
 
@@ -102,8 +102,8 @@ def find(name: str) -> Preset:
     Raises:
         UsageError: there is none; the message names the nearest.
     """
-    if (found := DOCUMENTED.get(name)) is not None:
-        return found
+    if (preset := DOCUMENTED.get(name)) is not None:
+        return preset
     near = difflib.get_close_matches(name, DOCUMENTED, n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else f"it is one of {', '.join(DOCUMENTED)}"
     raise UsageError(f"no preset is called {name!r}: {hint}")

@@ -86,13 +86,13 @@ def snapshot() -> dict[int, Stat]:
 
 def descendants(root: int, processes: Mapping[int, Stat]) -> list[Stat]:
     """Return the descendants of ``root``, parents before their children."""
-    found: list[Stat] = []
+    stats: list[Stat] = []
     level = [root]
     while level:
         children = [stat for stat in processes.values() if stat.ppid in level]
-        found += children
+        stats += children
         level = [stat.pid for stat in children]
-    return found
+    return stats
 
 
 def cmdline(pid: int) -> tuple[str, ...]:

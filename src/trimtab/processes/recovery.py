@@ -112,8 +112,8 @@ def end(running: ServerRecord, patience: float = _PATIENCE) -> list[int]:
         os.kill(running.keeper[0], signal.SIGKILL)
     killed: set[int] = set()
     until = time.monotonic() + _PATIENCE
-    while (found := survivors(running)) and time.monotonic() < until:
-        for stat in found:
+    while (stats := survivors(running)) and time.monotonic() < until:
+        for stat in stats:
             _kill(stat)
             killed.add(stat.pid)
         time.sleep(0.05)
@@ -122,7 +122,7 @@ def end(running: ServerRecord, patience: float = _PATIENCE) -> list[int]:
 
 def survivors(running: ServerRecord) -> list[Stat]:
     """Return the processes of a server that still run, without its keeper."""
-    processes = {pid: one for pid, one in procfs.snapshot().items() if one.alive}
+    processes = {pid: stat for pid, stat in procfs.snapshot().items() if stat.alive}
     return own_processes(running, processes, lambda pid: procfs.environment(pid).get(COOKIE, ""))
 
 

@@ -95,14 +95,17 @@ def launch_side(name: str, launch: Launch, writes: Sequence[HostWrite] = ()) -> 
     """Return what one process of a launch file is given, its container's options included."""
     # What an unset LD_PRELOAD adds is no library, and would hide the name of the one before it.
     env = tuple(
-        (one.name, _FORMER.sub("", one.value) if one.name == PRELOAD else one.value)
-        for one in launch.env
+        (
+            setting.name,
+            _FORMER.sub("", setting.value) if setting.name == PRELOAD else setting.value,
+        )
+        for setting in launch.env
     )
     side = settings_side(name, Settings(launch.argv, env, affinity=launch.affinity), writes)
     if launch.container is None:
         return side
     own = _container()
-    options = ((one.name, one.value) for one in launch.container.options if one.value)
+    options = ((option.name, option.value) for option in launch.container.options if option.value)
     made = _joined((("image", launch.container.image), *options))
     tunings = {own[key]: text for key, text in made.items() if key in own}
     others = {f"container {key}": text for key, text in made.items() if key not in own}

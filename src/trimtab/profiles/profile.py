@@ -193,9 +193,9 @@ def to_dict(profile: ProfileRecord) -> dict[str, Any]:
         "seed": profile.seed,
         "candidate": dict(plan.candidate),
         "tunings": [
-            _tuning(one, profile.risks.get(one.tuning) or None) for one in profile.answers
+            _tuning(answer, profile.risks.get(answer.tuning) or None) for answer in profile.answers
         ],
-        "comparisons": [_plain(asdict(one)) for one in profile.comparisons],
+        "comparisons": [_plain(asdict(comparison)) for comparison in profile.comparisons],
         "plan": {
             "digest": plan.digest,
             "settings": {**_plain(asdict(settings)), "env": dict(settings.env)},
@@ -255,9 +255,11 @@ def _from_file(content: ProfileFile) -> ProfileRecord:
         workload=content.workload,
         objective=content.objective,
         slo=content.slo,
-        answers=tuple(one.record() for one in content.tunings),
-        risks={one.tuning: one.risk for one in content.tunings if one.risk is not None},
-        comparisons=tuple(one.record() for one in content.comparisons),
+        answers=tuple(tuning.record() for tuning in content.tunings),
+        risks={
+            tuning.tuning: tuning.risk for tuning in content.tunings if tuning.risk is not None
+        },
+        comparisons=tuple(comparison.record() for comparison in content.comparisons),
         plan=plan,
         evidence=content.evidence,
         facts=content.facts,

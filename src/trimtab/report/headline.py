@@ -48,15 +48,15 @@ class Endings:
 def endings(study: Study) -> Endings:
     """Return how the starts of a study ended: the baseline's first, then those of all arms."""
     starts = study.starts
-    stock = [one for one in starts if one.request.candidate == BASELINE]
+    stock = [start for start in starts if start.request.candidate == BASELINE]
     failed, of_stock = _failed(starts), _failed(stock)
-    if of_stock and not any(one.valid for one in stock):
+    if of_stock and not any(start.valid for start in stock):
         text = f"the baseline failed in {_of(of_stock, stock)}"
         return Endings(text, _said(of_stock), hopeless=True)
-    nothing = not any(one.valid for one in starts if one.request.candidate != BASELINE)
+    nothing = not any(start.valid for start in starts if start.request.candidate != BASELINE)
     if failed:
         return Endings(f"{_of(failed, starts)} failed", _said(failed), _why(study), nothing)
-    void = [one for one in starts if one.outcome is Outcome.VOID]
+    void = [start for start in starts if start.outcome is Outcome.VOID]
     if void and nothing:
         text = f"{_of(void, starts)} measured nothing, because all their windows were void"
         return Endings(text, _said(void), hopeless=True)
@@ -64,7 +64,7 @@ def endings(study: Study) -> Endings:
 
 
 def _failed(starts: Sequence[Start]) -> list[Start]:
-    return [one for one in starts if one.outcome not in _SILENT]
+    return [start for start in starts if start.outcome not in _SILENT]
 
 
 def _of(some: Sequence[Start], starts: Sequence[Start]) -> str:
@@ -81,10 +81,12 @@ def _said(starts: Sequence[Start]) -> str:
 def _why(study: Study) -> str:
     """Return the option that shows the evidence for a tuning with which starts failed."""
     blamed = [
-        one.tuning for one in study.conclusion.answers if one.verdict is Verdict.START_FAILED
+        answer.tuning
+        for answer in study.conclusion.answers
+        if answer.verdict is Verdict.START_FAILED
     ]
-    failed = [name for one in _failed(study.starts) for name, _ in one.request.candidate]
-    names = {one.tuning for one in study.conclusion.answers}
+    failed = [name for start in _failed(study.starts) for name, _ in start.request.candidate]
+    names = {answer.tuning for answer in study.conclusion.answers}
     known = [name for name in (*blamed, *failed) if name in names]
     return f" --why {shlex.quote(known[0])}" if known else ""
 
@@ -124,23 +126,40 @@ def _recommended(conclusion: Conclusion, objective: str) -> Comparison | None:
     if conclusion.proven == BASELINE:
         return None
     metric = _metric(conclusion, conclusion.proven, objective)
-    own = [one for one in conclusion.confirmed if (one.arm, one.metric) == (PROVEN, metric)]
-    return next((one for one in own if one.effect.low is not None and one.effect.low > 1), None)
+    own = [
+        comparison
+        for comparison in conclusion.confirmed
+        if (comparison.arm, comparison.metric) == (PROVEN, metric)
+    ]
+    return next(
+        (
+            comparison
+            for comparison in own
+            if comparison.effect.low is not None and comparison.effect.low > 1
+        ),
+        None,
+    )
 
 
 def _metric(conclusion: Conclusion, chosen: Candidate, objective: str) -> str:
     """Return the metric that a profile is about: the objective if any tuning of it is."""
     names = {name for name, _ in chosen}
-    metrics = [one.metric for one in conclusion.answers if one.tuning in names]
+    metrics = [answer.metric for answer in conclusion.answers if answer.tuning in names]
     return objective if objective in metrics or not metrics else metrics[0]
 
 
 def _promising(conclusion: Conclusion) -> Iterator[Comparison]:
     """Yield the totals with a gain that are not recommended: profiles first, then others."""
     for arm in (PROVEN, MAX):
-        yield from (one for one in conclusion.confirmed if one.arm == arm and is_gain(one.effect))
+        yield from (
+            comparison
+            for comparison in conclusion.confirmed
+            if comparison.arm == arm and is_gain(comparison.effect)
+        )
     for standing in sorted(conclusion.pareto, key=lambda one: not one.member):
-        yield from (one for one in standing.comparisons if is_gain(one.effect))
+        yield from (
+            comparison for comparison in standing.comparisons if is_gain(comparison.effect)
+        )
     if conclusion.guide is not None and is_gain(conclusion.guide.effect):
         yield conclusion.guide
 
@@ -150,7 +169,7 @@ def _tunings(conclusion: Conclusion, objective: str) -> list[TuningVerdict]:
 
     Those of a profile come first, then adopt, the objective's, and the largest.
     """
-    own = [one for one in conclusion.answers if one.verdict in _GAINS]
+    own = [answer for answer in conclusion.answers if answer.verdict in _GAINS]
     held = {name for _, chosen in _profiles(conclusion) for name, _ in chosen}
     return sorted(
         own,
@@ -201,10 +220,10 @@ def _of_total(study: Study, total: Comparison, status: StudyStatus) -> Headline:
 def _costs(conclusion: Conclusion, total: Comparison) -> Iterator[str]:
     """Yield what an arm of the Pareto set is shown to give up on the other objectives."""
     for standing in conclusion.pareto:
-        for one in standing.comparisons if standing.arm == total.arm else ():
-            high = one.effect.high
-            if one.metric != total.metric and high is not None and high < 1:
-                yield f"{one.metric} {formatting.effect(one.effect)}"
+        for comparison in standing.comparisons if standing.arm == total.arm else ():
+            high = comparison.effect.high
+            if comparison.metric != total.metric and high is not None and high < 1:
+                yield f"{comparison.metric} {formatting.effect(comparison.effect)}"
 
 
 def _of_tuning(study: Study, answer: TuningVerdict) -> Headline:
@@ -229,7 +248,7 @@ def _rest(conclusion: Conclusion, answer: TuningVerdict, arm: str) -> str:
     """Say what is not known of a tuning's gain."""
     if not arm:
         return f"but no profile holds it: see --why {answer.tuning}"
-    own = next((one for one in conclusion.confirmed if one.arm == arm), None)
+    own = next((comparison for comparison in conclusion.confirmed if comparison.arm == arm), None)
     if own is not None:
         return f"but fresh starts of {arm} gave {formatting.effect(own.effect)}"
     profile = dict(_profiles(conclusion))[arm]
@@ -261,7 +280,7 @@ def _no_gain(study: Study) -> Headline:
 
 
 def _untested(study: Study) -> bool:
-    return any(one.verdict is Verdict.NOT_TESTED for one in study.conclusion.answers)
+    return any(answer.verdict is Verdict.NOT_TESTED for answer in study.conclusion.answers)
 
 
 @dataclass(frozen=True, slots=True)

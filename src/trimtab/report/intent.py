@@ -44,10 +44,12 @@ def describe(
             }
             for factor in space.factors
         ],
-        "left_out": [{"name": one.name, "reason": one.reason} for one in left_out],
+        "left_out": [{"name": tuning.name, "reason": tuning.reason} for tuning in left_out],
         "preset": space.preset,
         "guide": None if space.guide is None else dict(space.guide),
-        "guide_left_out": [{"name": one.name, "reason": one.reason} for one in arm_left_out],
+        "guide_left_out": [
+            {"name": tuning.name, "reason": tuning.reason} for tuning in arm_left_out
+        ],
         "design": {
             "starts": design.starts,
             "lead_starts": design.lead_starts,

@@ -41,29 +41,31 @@ class ParetoRow:
 
 def rows(study: Study) -> tuple[ParetoRow, ...]:
     """Return a row for each arm of a study of several objectives, members of the set first."""
-    found = [_row(one, study) for one in study.conclusion.pareto]
+    found = [_row(arm, study) for arm in study.conclusion.pareto]
     return tuple(sorted(found, key=lambda row: not row.member))
 
 
-def _row(one: ParetoArm, study: Study) -> ParetoRow:
-    by_metric = {each.metric: each for each in one.comparisons}
-    out = f"dominated by {', '.join(one.dominated_by)}"
+def _row(arm: ParetoArm, study: Study) -> ParetoRow:
+    by_metric = {each.metric: each for each in arm.comparisons}
+    out = f"dominated by {', '.join(arm.dominated_by)}"
     return ParetoRow(
-        one.arm,
-        one.member,
+        arm.arm,
+        arm.member,
         tuple(_cell(by_metric.get(metric)) for metric in study.objectives),
-        "in the set" if one.member else out,
-        tuple(map(advantage, one.advantages)),
-        trades(one, study.conclusion.answers),
+        "in the set" if arm.member else out,
+        tuple(map(advantage, arm.advantages)),
+        trades(arm, study.conclusion.answers),
     )
 
 
-def _cell(one: Comparison | None) -> tuple[str, str]:
-    if one is None:
+def _cell(comparison: Comparison | None) -> tuple[str, str]:
+    if comparison is None:
         return "no estimate", ""
-    if one.arm == "baseline":
-        return f"{formatting.number(one.value)} {unit_of(one.metric)}".rstrip(), ""
-    return formatting.ratio(one.effect) or "no estimate", formatting.interval(one.effect) or ""
+    if comparison.arm == "baseline":
+        return f"{formatting.number(comparison.value)} {unit_of(comparison.metric)}".rstrip(), ""
+    return formatting.ratio(comparison.effect) or "no estimate", formatting.interval(
+        comparison.effect
+    ) or ""
 
 
 def advantage(one: Advantage) -> str:
@@ -73,9 +75,9 @@ def advantage(one: Advantage) -> str:
     return f"{one.metric} better {said}"
 
 
-def trades(one: ParetoArm, answers: Iterable[TuningVerdict]) -> tuple[str, ...]:
+def trades(arm: ParetoArm, answers: Iterable[TuningVerdict]) -> tuple[str, ...]:
     """Return a sentence for each tuning that an arm holds although it is *avoid* on a metric."""
-    held = dict(one.candidate)
+    held = dict(arm.candidate)
     return tuple(
         f"holds {formatting.setting(each.tuning, each.value)}, which is avoid on {each.metric}"
         for each in answers
@@ -83,10 +85,10 @@ def trades(one: ParetoArm, answers: Iterable[TuningVerdict]) -> tuple[str, ...]:
     )
 
 
-def label(one: ParetoArm, objectives: Sequence[str], answers: Iterable[TuningVerdict] = ()) -> str:
+def label(arm: ParetoArm, objectives: Sequence[str], answers: Iterable[TuningVerdict] = ()) -> str:
     """Return what a member's profile is, for its file."""
-    ahead = ". ".join(map(advantage, one.advantages)) or "ahead of no other member on any"
-    costs = "".join(f". It {said}" for said in trades(one, answers))
+    ahead = ". ".join(map(advantage, arm.advantages)) or "ahead of no other member on any"
+    costs = "".join(f". It {said}" for said in trades(arm, answers))
     return (
         f"a member of the Pareto set over {', '.join(objectives)}: {ahead}. Its tunings were "
         f"chosen by their estimates and are not proven one by one{costs}"
@@ -102,15 +104,19 @@ def figures(study: Study) -> dict[str, Figure]:
 
 def _figure(study: Study, first: str, second: str) -> Figure | None:
     points = []
-    for one in study.conclusion.pareto:
-        by_metric = {each.metric: each for each in one.comparisons}
+    for arm in study.conclusion.pareto:
+        by_metric = {each.metric: each for each in arm.comparisons}
         if first in by_metric and second in by_metric:
-            points.append((one, by_metric[first], by_metric[second]))
+            points.append((arm, by_metric[first], by_metric[second]))
     if not points:
         return None
     axes = []
     for title, side in ((first, [p[1] for p in points]), (second, [p[2] for p in points])):
-        ends = [end for one in side for end in (one.effect.low, one.effect.ratio, one.effect.high)]
+        ends = [
+            end
+            for comparison in side
+            for end in (comparison.effect.low, comparison.effect.ratio, comparison.effect.high)
+        ]
         axis = ratio_axis([end for end in ends if end is not None])
         axes.append({**axis, "title": {"text": f"{title}, ratio (more is better)"}})
     return {
@@ -126,9 +132,9 @@ def _figure(study: Study, first: str, second: str) -> Figure | None:
     }
 
 
-def _point(index: int, one: ParetoArm, across: Comparison, up: Comparison) -> Figure:
-    colour = ARM_COLOURS.get(one.arm, PURPLE)
-    name = html.escape(one.arm if one.member else f"({one.arm})")
+def _point(index: int, arm: ParetoArm, across: Comparison, up: Comparison) -> Figure:
+    colour = ARM_COLOURS.get(arm.arm, PURPLE)
+    name = html.escape(arm.arm if arm.member else f"({arm.arm})")
     said = "<br>".join(f"{each.metric}: {formatting.effect(each.effect)}" for each in (across, up))
     return {
         "type": "scatter",
@@ -144,20 +150,20 @@ def _point(index: int, one: ParetoArm, across: Comparison, up: Comparison) -> Fi
         "hovertemplate": f"{name}<br>%{{hovertext}}<extra></extra>",
         "marker": {
             "color": colour,
-            "symbol": "circle" if one.member else "circle-open",
+            "symbol": "circle" if arm.member else "circle-open",
             "size": 12,
             "line": {"width": 2, "color": colour},
         },
     }
 
 
-def _whiskers(one: Comparison, colour: str) -> Figure:
-    ratio = one.effect.ratio or 0.0
+def _whiskers(comparison: Comparison, colour: str) -> Figure:
+    ratio = comparison.effect.ratio or 0.0
     return {
         "type": "data",
         "symmetric": False,
-        "array": [(one.effect.high or ratio) - ratio],
-        "arrayminus": [ratio - (one.effect.low or ratio)],
+        "array": [(comparison.effect.high or ratio) - ratio],
+        "arrayminus": [ratio - (comparison.effect.low or ratio)],
         "thickness": 1.5,
         "width": 5,
         "color": colour,

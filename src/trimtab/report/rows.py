@@ -182,12 +182,16 @@ def arms(study: Study) -> tuple[ArmRow, ...]:
     return (first, *sorted(rows, key=lambda row: _arm_rank(study, row.arm)))
 
 
-def _beside(base: float, one: Comparison) -> float:
+def _beside(base: float, comparison: Comparison) -> float:
     """Return an arm's value next to the baseline shown.
 
     The guide was compared in other blocks, with other requests: only its ratio carries over.
     """
-    return one.value if one.baseline == base else base * one.value / one.baseline
+    return (
+        comparison.value
+        if comparison.baseline == base
+        else base * comparison.value / comparison.baseline
+    )
 
 
 def _arm_rank(study: Study, arm: str) -> tuple[int, str]:
@@ -214,18 +218,18 @@ def metrics(study: Study) -> tuple[tuple[str, ...], tuple[MetricRow, ...]]:
 
 def _starts_of(study: Study, arm: str) -> list[Start]:
     """Return the measured starts that the numbers of an arm of the report rest on."""
-    found = study.conclusion
+    conclusion = study.conclusion
     tested = (start for start in study.starts if start.request.phase is not Phase.ANSWERS)
     measured = [start for start in tested if start.valid]
     fresh = [start for start in measured if start.request.phase is Phase.CONFIRM]
     if arm in ("proven", "max"):
-        if arm not in {one.arm for one in found.confirmed}:
+        if arm not in {comparison.arm for comparison in conclusion.confirmed}:
             return []
-        chosen = found.proven if arm == "proven" else found.best
+        chosen = conclusion.proven if arm == "proven" else conclusion.best
         return [start for start in fresh if start.request.candidate == chosen]
     own = [start for start in measured if start.request.stem == arm]
     first = [s.request.phase for s in measured if s.request.stem == _preset(study)]
-    phases = [Phase.CONFIRM] if found.confirmed else first[:1]
+    phases = [Phase.CONFIRM] if conclusion.confirmed else first[:1]
     return [start for start in own if start.request.phase in phases] or own
 
 

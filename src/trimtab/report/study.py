@@ -70,12 +70,12 @@ class Study:
     @property
     def compared(self) -> tuple[Comparison, ...]:
         """Comparisons with the baseline on the objective: profiles, preset, Pareto members."""
-        found = self.conclusion
-        named = [*found.confirmed, *([found.guide] if found.guide else [])]
-        known = {"baseline", *(one.arm for one in named)}
-        members = (one for one in found.pareto if one.member and one.arm not in known)
-        named += [one for member in members for one in member.comparisons]
-        return tuple(one for one in named if one.metric == self.objective)
+        conclusion = self.conclusion
+        named = [*conclusion.confirmed, *([conclusion.guide] if conclusion.guide else [])]
+        known = {"baseline", *(comparison.arm for comparison in named)}
+        members = (arm for arm in conclusion.pareto if arm.member and arm.arm not in known)
+        named += [comparison for member in members for comparison in member.comparisons]
+        return tuple(comparison for comparison in named if comparison.metric == self.objective)
 
 
 _KEPT = (
@@ -100,7 +100,9 @@ def notes(conclusion: Conclusion) -> tuple[str, ...]:
     """
     kept = dict.fromkeys((*conclusion.proven, *conclusion.best))
     names = {name for name, _ in kept}
-    rest = [one for one in conclusion.answers if one.tuning not in names and _measured(one)]
+    rest = [
+        answer for answer in conclusion.answers if answer.tuning not in names and _measured(answer)
+    ]
     said = _KEPT.format(formatting.settings(tuple(kept))) if kept else _NONE
     return (said, _OPEN.format(_listed(rest))) if rest else (said,)
 
@@ -113,5 +115,6 @@ def _measured(answer: TuningVerdict) -> bool:
 
 def _listed(answers: Sequence[TuningVerdict]) -> str:
     return ", ".join(
-        f"{formatting.setting(one.tuning, one.value)} ({one.verdict.value})" for one in answers
+        f"{formatting.setting(answer.tuning, answer.value)} ({answer.verdict.value})"
+        for answer in answers
     )

@@ -27,7 +27,7 @@ def summary(study: Study, width: int = WIDTH) -> list[str]:
     found = headline(study)
     head = [*_wrapped("Result:", found.text, width), *_wrapped("", found.detail, width)]
     foot = [
-        *(line for one in study.caveats for line in _wrapped("Caveat:", one, width)),
+        *(line for caveat in study.caveats for line in _wrapped("Caveat:", caveat, width)),
         *_wrapped("Answers:", _answers(study), width),
         *_wrapped("Tested:", _tested(study), width),
         *_wrapped("Time:", time_breakdown(study.starts).sentence(), width),
@@ -102,8 +102,10 @@ def subjects(study: Study, found: Headline) -> Sequence[rows.VerdictRow]:
 
 
 def _tested(study: Study) -> str:
-    answers = [one for one in study.conclusion.answers if one.tuning not in study.controls]
-    without = [one for one in answers if one.verdict is Verdict.NOT_TESTED]
+    answers = [
+        answer for answer in study.conclusion.answers if answer.tuning not in study.controls
+    ]
+    without = [answer for answer in answers if answer.verdict is Verdict.NOT_TESTED]
     tunings = formatting.count(len(answers), "tuning")
     parts = [f"{len(answers) - len(without)} of {tunings}"]
     if without:
@@ -119,7 +121,7 @@ def _tested(study: Study) -> str:
 
 def _answers(study: Study) -> str:
     """Say which profile changes what the model answers."""
-    changed = [one.arm for one in study.conclusion.fidelity if not one.kept]
+    changed = [fidelity.arm for fidelity in study.conclusion.fidelity if not fidelity.kept]
     if not changed:
         return ""
     verb = "changes" if len(changed) == 1 else "change"

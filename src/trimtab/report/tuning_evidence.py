@@ -56,17 +56,21 @@ class TuningEvidence:
             "format": 1,
             "name": self.name,
             "verdicts": [
-                {**asdict(one), "verdict": one.verdict.value, "means": MEANING[one.verdict]}
-                for one in self.answers
+                {
+                    **asdict(answer),
+                    "verdict": answer.verdict.value,
+                    "means": MEANING[answer.verdict],
+                }
+                for answer in self.answers
             ],
             "left_out": [
                 {"verdict": verdict.value, "reason": reason} for verdict, reason in self.left_out
             ],
             "risk": self.risk or None,
-            "starts": [_start_data(one) for one in self.starts],
+            "starts": [_start_data(start) for start in self.starts],
             "checks": [_check_data(*each) for each in self.checks],
             "profiles": list(self.profiles),
-            "comparisons": [asdict(one) for one in self.comparisons],
+            "comparisons": [asdict(comparison) for comparison in self.comparisons],
             "notes": list(self.notes),
         }
 
@@ -77,12 +81,12 @@ class TuningEvidence:
     def _lines(self) -> Iterator[str]:
         for verdict, reason in self.left_out:
             yield formatting.line(f"{self.name}: {verdict.value}. {reason}")
-        for one in self.answers:
-            name = formatting.setting(one.tuning, one.value)
-            yield formatting.line(f"{name}: {one.verdict.value}")
-            yield from _field("Means:", MEANING[one.verdict])
-            yield from _field("Reason:", one.reason)
-            yield from _estimates(one)
+        for answer in self.answers:
+            name = formatting.setting(answer.tuning, answer.value)
+            yield formatting.line(f"{name}: {answer.verdict.value}")
+            yield from _field("Means:", MEANING[answer.verdict])
+            yield from _field("Reason:", answer.reason)
+            yield from _estimates(answer)
         yield from _field("Risk:", self.risk)
         yield from _field("Profiles:", ", ".join(self.profiles) or "none")
         for each in self.comparisons:
@@ -98,27 +102,27 @@ def _field(label: str, text: str) -> list[str]:
     return formatting.wrap_lines(text, _WIDTH, f"  {label:<10} ", " " * 13)
 
 
-def _start_data(one: Start) -> dict[str, Any]:
+def _start_data(start: Start) -> dict[str, Any]:
     return {
-        "number": one.number,
-        "phase": one.request.phase.value,
-        "block": one.request.block,
-        "arm": one.request.arm,
-        "outcome": one.outcome.value,
-        "metrics": dict(one.metrics),
-        "detail": one.detail,
+        "number": start.number,
+        "phase": start.request.phase.value,
+        "block": start.request.block,
+        "arm": start.request.arm,
+        "outcome": start.outcome.value,
+        "metrics": dict(start.metrics),
+        "detail": start.detail,
     }
 
 
-def _check_data(number: int, one: Evidence) -> dict[str, Any]:
+def _check_data(number: int, evidence: Evidence) -> dict[str, Any]:
     return {
         "start": number,
-        "kind": one.check.kind.value,
-        "subject": one.check.subject,
-        "expected": one.check.expected,
-        "observed": one.observed,
-        "where": one.where,
-        "seen": one.verdict.value,
+        "kind": evidence.check.kind.value,
+        "subject": evidence.check.subject,
+        "expected": evidence.check.expected,
+        "observed": evidence.observed,
+        "where": evidence.where,
+        "seen": evidence.verdict.value,
     }
 
 
@@ -128,17 +132,17 @@ def tuning_evidence(study: Study, name: str) -> TuningEvidence:
     Raises:
         UsageError: the study knows no such tuning; the message names similar ones.
     """
-    answers = tuple(one for one in study.conclusion.answers if _named(one, name))
+    answers = tuple(answer for answer in study.conclusion.answers if _named(answer, name))
     left_out = tuple((verdict, why) for other, verdict, why in study.left_out if other == name)
     if not answers and not left_out:
         raise UsageError(_unknown(study, name))
-    pairs = {(one.tuning, one.value) for one in answers}
+    pairs = {(answer.tuning, answer.value) for answer in answers}
     starts = tuple(
-        one
-        for one in sorted(study.starts, key=lambda one: one.number)
-        if pairs.intersection(one.request.candidate)
+        start
+        for start in sorted(study.starts, key=lambda one: one.number)
+        if pairs.intersection(start.request.candidate)
     )
-    tunings = {one.tuning for one in answers}
+    tunings = {answer.tuning for answer in answers}
     held = tuple(
         arm
         for arm, chosen in (
@@ -152,16 +156,18 @@ def tuning_evidence(study: Study, name: str) -> TuningEvidence:
         objective=study.objective,
         answers=answers,
         left_out=left_out,
-        risk=next((study.risks[one] for one in tunings if study.risks.get(one)), ""),
+        risk=next((study.risks[tuning] for tuning in tunings if study.risks.get(tuning)), ""),
         starts=starts,
         checks=tuple(
-            (start.number, one)
+            (start.number, evidence)
             for start in starts
-            for one in start.evidence
-            if one.check.tuning in tunings
+            for evidence in start.evidence
+            if evidence.check.tuning in tunings
         ),
         profiles=held,
-        comparisons=tuple(one for one in study.conclusion.confirmed if one.arm in held),
+        comparisons=tuple(
+            comparison for comparison in study.conclusion.confirmed if comparison.arm in held
+        ),
         notes=tuple(note for note in study.conclusion.notes if _mentions(note, tunings)),
     )
 
@@ -179,7 +185,7 @@ def _mentions(note: str, tunings: Collection[str]) -> bool:
 
 
 def _unknown(study: Study, name: str) -> str:
-    known = [one.tuning for one in study.conclusion.answers]
+    known = [answer.tuning for answer in study.conclusion.answers]
     known += [other for other, _, _ in study.left_out]
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(known[:8])}"
@@ -204,7 +210,9 @@ def _verified(checks: Sequence[tuple[int, Evidence]]) -> Iterator[str]:
     """Yield what the live processes showed of the tuning's own checks, refuted ones in full."""
     if not checks:
         return
-    counts = {seen: sum(one.verdict is seen for _, one in checks) for seen in CheckOutcome}
+    counts = {
+        seen: sum(evidence.verdict is seen for _, evidence in checks) for seen in CheckOutcome
+    }
     words = {
         CheckOutcome.YES: "confirmed",
         CheckOutcome.NO: "refuted",
@@ -212,10 +220,12 @@ def _verified(checks: Sequence[tuple[int, Evidence]]) -> Iterator[str]:
     }
     told = ", ".join(f"{counts[seen]} {words[seen]}" for seen in CheckOutcome if counts[seen])
     yield from _field("Checks:", told)
-    for number, one in checks:
-        if one.verdict is CheckOutcome.NO:
-            seen = f"expected {one.check.expected}, found {one.observed} ({one.where})"
-            yield "    " + formatting.line(f"start {number}: {one.check.subject} {seen}")
+    for number, evidence in checks:
+        if evidence.verdict is CheckOutcome.NO:
+            seen = (
+                f"expected {evidence.check.expected}, found {evidence.observed} ({evidence.where})"
+            )
+            yield "    " + formatting.line(f"start {number}: {evidence.check.subject} {seen}")
 
 
 def _start_lines(starts: Sequence[Start], objective: str) -> Iterator[str]:
@@ -224,11 +234,13 @@ def _start_lines(starts: Sequence[Start], objective: str) -> Iterator[str]:
         return
     unit = rows.unit_of(objective)
     yield from _field("Starts:", f"{len(starts)} with it ({objective}, {unit})")
-    for one in starts:
-        value = one.metrics.get(objective) if one.valid else None
+    for start in starts:
+        value = start.metrics.get(objective) if start.valid else None
         shown = "-" if value is None else formatting.number(value)
-        detail = f"  {formatting.line(one.detail)}" if one.detail else ""
+        detail = f"  {formatting.line(start.detail)}" if start.detail else ""
         yield (
-            f"    {one.number:>3}  {one.request.phase.value:<8} block {one.request.block:<2} "
-            f"{formatting.line(one.request.arm):<16} {one.outcome.value:<12} {shown:>8}{detail}"
+            f"    {start.number:>3}  {start.request.phase.value:<8} block "
+            f"{start.request.block:<2} "
+            f"{formatting.line(start.request.arm):<16} {start.outcome.value:<12} "
+            f"{shown:>8}{detail}"
         )

@@ -64,11 +64,13 @@ def all_rules() -> Mapping[str, tuple[Rule, str]]:
 
 def process_findings(scene: Scene) -> tuple[Finding, ...]:
     """Return what the rules find in one process's settings, in the order of the catalogue."""
-    found = [finding for tuning in CATALOG.values() for finding in tuning_findings(tuning, scene)]
+    findings = [
+        finding for tuning in CATALOG.values() for finding in tuning_findings(tuning, scene)
+    ]
     for rule, owner in all_rules().values():
         if rule.process is not None and not owner:
-            found += _finished(rule, "", rule.process(scene), scene)
-    return tuple(dict.fromkeys(found))
+            findings += _finished(rule, "", rule.process(scene), scene)
+    return tuple(dict.fromkeys(findings))
 
 
 def tuning_findings(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
@@ -78,27 +80,27 @@ def tuning_findings(tuning: Tuning, scene: Scene) -> Iterator[Finding]:
     """
     if acts_elsewhere(tuning, scene.situation):
         return
-    found = [
+    findings = [
         finding
         for rule, check in (*entry_rules.PER_TUNING, (entry_rules.RULE, entry_rules.check))
         for finding in _finished(rule, tuning.name, check(tuning, scene), scene)
     ]
     for rule in tuning.rules:
         if rule.process is not None:
-            found += _finished(rule, tuning.name, rule.process(scene), scene)
-    yield from _settled(found)
+            findings += _finished(rule, tuning.name, rule.process(scene), scene)
+    yield from _settled(findings)
 
 
 _WITHOUT_EFFECT = frozenset({"redundant", "inert", "removed-option"})
 
 
-def _settled(found: Sequence[Finding]) -> Iterator[Finding]:
+def _settled(findings: Sequence[Finding]) -> Iterator[Finding]:
     """Yield findings without advice on how to use a setting that changes nothing."""
-    idle = {one.setting for one in found if one.rule in _WITHOUT_EFFECT}
-    for one in found:
-        advice = one.severity is Severity.INFO and one.rule not in _WITHOUT_EFFECT
-        if not (advice and one.setting in idle):
-            yield one
+    idle = {finding.setting for finding in findings if finding.rule in _WITHOUT_EFFECT}
+    for finding in findings:
+        advice = finding.severity is Severity.INFO and finding.rule not in _WITHOUT_EFFECT
+        if not (advice and finding.setting in idle):
+            yield finding
 
 
 def acts_elsewhere(tuning: Tuning, situation: Situation) -> bool:
@@ -113,11 +115,11 @@ def acts_elsewhere(tuning: Tuning, situation: Situation) -> bool:
 
 def text_findings(document: Document, situation: Situation) -> tuple[Finding, ...]:
     """Return what the rules find in a text as a whole."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for rule, owner in all_rules().values():
         if rule.text is not None and not (owner and acts_elsewhere(CATALOG[owner], situation)):
-            found += _finished(rule, owner, rule.text(document, situation), None)
-    return tuple(dict.fromkeys(found))
+            findings += _finished(rule, owner, rule.text(document, situation), None)
+    return tuple(dict.fromkeys(findings))
 
 
 def _finished(

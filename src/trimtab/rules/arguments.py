@@ -94,27 +94,29 @@ def _extra(scene: Scene) -> Iterator[Hit]:
     first, given = _given(scene)
     if any(_UNKNOWN.search(word) or is_placeholder(word) for word in first):
         return
-    models = len(first) + sum(option_name(one.name) == "--model" for one in given)
+    models = len(first) + sum(option_name(setting.name) == "--model" for setting in given)
     if models > 1 and first:
         yield _hit(first[-1], None, scene)
         return
-    for one in given:
-        if match := _JOINED.fullmatch(one.name):
-            yield _joined(one.name, match, scene)
+    for setting in given:
+        if match := _JOINED.fullmatch(setting.name):
+            yield _joined(setting.name, match, scene)
             return
-        if one.most is None or any(map(_unclear, one.words)) or _judged(one):
+        if setting.most is None or any(map(_unclear, setting.words)) or _judged(setting):
             return
-        extra = one.extra[0 if models else 1 :]
-        models += len(one.extra)
+        extra = setting.extra[0 if models else 1 :]
+        models += len(setting.extra)
         if extra:
-            yield _hit(extra[0], one, scene)
+            yield _hit(extra[0], setting, scene)
             return
 
 
-def _judged(one: _Given) -> bool:
+def _judged(setting: _Given) -> bool:
     """Whether the words are a value that another rule refuses: a boolean, or JSON in pieces."""
-    extra = one.extra
-    return bool(one.most == 0 and extra and extra[0].lower() in _BOOLEANS) or _broken_json(one)
+    extra = setting.extra
+    return bool(setting.most == 0 and extra and extra[0].lower() in _BOOLEANS) or _broken_json(
+        setting
+    )
 
 
 def _levels(scene: Scene) -> Iterator[Hit]:
@@ -157,13 +159,13 @@ def _is_json(word: str) -> bool:
     return True
 
 
-def _broken_json(one: _Given) -> bool:
+def _broken_json(setting: _Given) -> bool:
     """Whether blanks cut a JSON value to pieces: the rule about values says so."""
     return (
-        not one.joined
-        and bool(one.words)
-        and one.words[0].startswith(("{", "["))
-        and not (_is_json(one.words[0]))
+        not setting.joined
+        and bool(setting.words)
+        and setting.words[0].startswith(("{", "["))
+        and not (_is_json(setting.words[0]))
     )
 
 
@@ -183,10 +185,12 @@ def _hit(word: str, before: _Given | None, scene: Scene) -> Hit:
 def _place(word: str, scene: Scene) -> Place | None:
     """Return where a word of the command stands."""
     commands = scene.document.commands if scene.document is not None else ()
-    for one in commands:
-        if one.words[-len(scene.argv) :] == scene.argv and len(one.places) == len(one.words):
-            return one.places[len(one.words) - 1 - one.words[::-1].index(word)]
-    places = [one.place for one in scene.options.values() if one.place is not None]
+    for command in commands:
+        if command.words[-len(scene.argv) :] == scene.argv and len(command.places) == len(
+            command.words
+        ):
+            return command.places[len(command.words) - 1 - command.words[::-1].index(word)]
+    places = [option.place for option in scene.options.values() if option.place is not None]
     return places[0] if places else None
 
 
@@ -196,20 +200,26 @@ def _without(scene: Scene) -> Iterator[Hit]:
         return
     yield from _levels(scene)
     first, given = _given(scene)
-    for one in given:
-        if any(_UNKNOWN.search(word) for word in (*first, *one.words)) or one.joined:
+    for setting in given:
+        if any(_UNKNOWN.search(word) for word in (*first, *setting.words)) or setting.joined:
             continue
-        made = scene.options.get(_long(one.name))
-        if one.least and not one.words and made is not None and made.literal and not _cut(made):
-            what = "a value" if one.most == 1 else "one value or more"
+        made = scene.options.get(_long(setting.name))
+        if (
+            setting.least
+            and not setting.words
+            and made is not None
+            and made.literal
+            and not _cut(made)
+        ):
+            what = "a value" if setting.most == 1 else "one value or more"
             yield Hit(
                 made.name,
-                f"{one.name} stands without its value: vLLM wants {what}, and exits",
+                f"{setting.name} stands without its value: vLLM wants {what}, and exits",
                 "give the value, or take the option out",
             )
-    for one in given:
-        if option_name(one.name) == "--lora-modules":
-            yield from _modules(one)
+    for setting in given:
+        if option_name(setting.name) == "--lora-modules":
+            yield from _modules(setting)
 
 
 def _cut(made: object) -> bool:
@@ -219,9 +229,9 @@ def _cut(made: object) -> bool:
     return rest.lstrip(" \t\"'").startswith(("<", "$"))
 
 
-def _modules(one: _Given) -> Iterator[Hit]:
+def _modules(setting: _Given) -> Iterator[Hit]:
     """Yield adapters that are neither NAME=PATH nor JSON with both."""
-    for word in one.words:
+    for word in setting.words:
         if "=" in word or word.lower() == "none" or _unclear(word):
             continue
         try:

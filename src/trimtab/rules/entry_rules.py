@@ -256,7 +256,9 @@ def check(tuning: Tuning, scene: Scene) -> Iterator[Hit]:
     refusing = told.refusing(tuning.name, place)
     like = told.like(version)
     against = [one for one in like if one in refusing]
-    lives = life([one for one in told.versions if one not in refusing], against, told.versions)
+    lives = life(
+        [version for version in told.versions if version not in refusing], against, told.versions
+    )
     if not lives:
         return  # taken here, or by none: a matter of the value, not of the version
     known = tuning.name not in told.known or against[0] in told.known[tuning.name]

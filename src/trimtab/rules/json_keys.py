@@ -216,7 +216,7 @@ def _of_ascend(setting: str, held: Mapping[str, object], scene: Scene) -> Iterat
             yield _former(setting, key, life)
         elif life is None and key not in owned and re.fullmatch(r"\w+", key):
             yield from _unknown_of_ascend(setting, key, owned, scene)
-        inside = {one.partition(".")[2] for one in knobs if one.startswith(f"{key}.")}
+        inside = {knob.partition(".")[2] for knob in knobs if knob.startswith(f"{key}.")}
         yield from _inside(setting, key, value, inside)
 
 

@@ -35,8 +35,9 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.ERROR,
         Problem.WRONG_VALUE,
         "The image's entry point is vllm serve, and the command repeats it.",
-        lambda one: (
-            f"the image starts 'vllm serve' itself, and passes {one.setting.value!r} to it: vLLM "
+        lambda notice: (
+            f"the image starts 'vllm serve' itself, and passes {notice.setting.value!r} to it: "
+            "vLLM "
             "exits with 'unrecognized arguments'"
         ),
         "give the model and its options alone, or set the entry point",
@@ -46,8 +47,9 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.ERROR,
         Problem.NO_EFFECT,
         "The line above does not go on, so an option becomes a command of its own.",
-        lambda one: (
-            f"the shell takes {one.setting.name} for a command: the line above does not end with "
+        lambda notice: (
+            f"the shell takes {notice.setting.name} for a command: the line above does not end "
+            "with "
             "a backslash, so the server never gets this option"
         ),
         "end the line above with a backslash, and nothing behind it",
@@ -57,8 +59,8 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.WRONG_VALUE,
         "A command holds a shell's syntax where no shell runs.",
-        lambda one: (
-            f"no shell runs here: the program gets {one.setting.value!r} as a word of its own"
+        lambda notice: (
+            f"no shell runs here: the program gets {notice.setting.value!r} as a word of its own"
         ),
         "start a shell: sh -c '...', or leave the syntax out",
     ),
@@ -67,8 +69,9 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.WRONG_VALUE,
         "Nothing expands ${NAME} here: it stays as it is.",
-        lambda one: (
-            f"Kubernetes does not expand ${{{one.setting.name}}}: the process gets these letters"
+        lambda notice: (
+            f"Kubernetes does not expand ${{{notice.setting.name}}}: the process gets these "
+            "letters"
         ),
         "write the whole value",
     ),
@@ -77,8 +80,8 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.NO_EFFECT,
         "The script of sh -c does not look at the arguments.",
-        lambda one: (
-            f"the script of 'sh -c' gets {one.setting.value!r} as $0, $1 ..., and does not use "
+        lambda notice: (
+            f"the script of 'sh -c' gets {notice.setting.value!r} as $0, $1 ..., and does not use "
             "them: the server never gets these options"
         ),
         "move them into the script",
@@ -102,14 +105,15 @@ def _wrong_side(scene: Scene) -> Iterator[Hit]:
     container = scene.container
     if container is None or not container.image:
         return
-    for one in container.options:
-        if one.name in options() and one.name not in _DOCKER:
+    for option in container.options:
+        if option.name in options() and option.name not in _DOCKER:
             yield Hit(
-                one.name,
-                f"docker exits with 'unknown flag': {one.name} is an option of vLLM, and stands "
+                option.name,
+                f"docker exits with 'unknown flag': {option.name} is an option of vLLM, and "
+                "stands "
                 "before the image",
                 "put it behind the image",
-                place=one.place,
+                place=option.place,
             )
     if tuple(scene.argv[:2]) != ("vllm", "serve"):
         return
@@ -131,19 +135,22 @@ def _wrong_side(scene: Scene) -> Iterator[Hit]:
 def _discarded_port(document: Document, situation: Situation) -> Iterator[Hit]:
     """Yield ports that are published of a container that has no network of its own."""
     for made in document.containers:
-        if not any(one.name == "--network" and one.value == "host" for one in made.options):
+        if not any(
+            option.name == "--network" and option.value == "host" for option in made.options
+        ):
             continue
-        for one in made.options:
-            if one.name == "--publish" and one.value:
-                ports = one.value.partition("/")[0].split(":")
+        for option in made.options:
+            if option.name == "--publish" and option.value:
+                ports = option.value.partition("/")[0].split(":")
                 same = len(ports) == 1 or ports[-1] == ports[-2]
                 yield Hit(
-                    one.name,
-                    f"docker discards {one.name} {one.value}: on the host's network the server "
+                    option.name,
+                    f"docker discards {option.name} {option.value}: on the host's network the "
+                    "server "
                     "listens on its own port",
                     "remove it, and give the server the port that is meant with --port",
                     severity=Severity.INFO if same else None,
-                    place=one.place,
+                    place=option.place,
                 )
 
 
@@ -160,11 +167,11 @@ def _port_unpublished(scene: Scene) -> Iterator[Hit]:
         or not {"--uds", "--config"}.isdisjoint(scene.options)
     ):
         return
-    if any(one.name == "--network" and one.value == "host" for one in container.options):
+    if any(option.name == "--network" and option.value == "host" for option in container.options):
         return
     made = scene.options.get("--port")
-    publish = [one for one in container.options if one.name == "--publish"]
-    inner = [one.value.partition("/")[0].rpartition(":")[2] for one in publish]
+    publish = [option for option in container.options if option.name == "--publish"]
+    inner = [setting.value.partition("/")[0].rpartition(":")[2] for setting in publish]
     port = made.value if made is not None else "8000"
     if not publish or port in inner or not all(one.isdecimal() for one in (port, *inner)):
         return

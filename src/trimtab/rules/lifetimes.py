@@ -81,19 +81,19 @@ def serves(scene: Scene) -> bool:
 
 def gone_option(name: str, scene: Scene) -> Iterator[Hit]:
     """Yield what is wrong with an option that other releases have, and this one does not."""
-    found = life_of(vllm(), "options", name, scene)
-    if found is None or found.here or found.early:
+    life = life_of(vllm(), "options", name, scene)
+    if life is None or life.here or life.early:
         return
-    if found.here is False:
-        then = f"; it was there until {found.last}" if found.last else ""
-        message = f"vLLM {found.version} has no option {name}, and {_EXITS}{then}"
+    if life.here is False:
+        then = f"; it was there until {life.last}" if life.last else ""
+        message = f"vLLM {life.version} has no option {name}, and {_EXITS}{then}"
         yield _removal(name, message, OPTIONS.get(name), Severity.ERROR)
-    elif found.gone and not found.version:
+    elif life.gone and not life.version:
         message = (
-            f"vLLM {found.gone} and later {_EXITS.replace('exits', 'exit')} at {name}, "
-            f"which was there until {found.last}"
+            f"vLLM {life.gone} and later {_EXITS.replace('exits', 'exit')} at {name}, "
+            f"which was there until {life.last}"
         )
-        given = unknown_release(scene, f"vLLM {found.gone}")
+        given = unknown_release(scene, f"vLLM {life.gone}")
         severity = None if given else Severity.WARNING
         yield _removal(name, message, OPTIONS.get(name), severity, given)
 
@@ -101,27 +101,27 @@ def gone_option(name: str, scene: Scene) -> Iterator[Hit]:
 def gone_variable(name: str, scene: Scene) -> Iterator[Hit]:
     """Yield what is wrong with a variable that other releases read, and this one does not."""
     lives = [life_of(table, "variables", name, scene) for table in (vllm(), vllm_ascend())]
-    known = [one for one in lives if one is not None]
-    if not known or any(one.here or (one.here is None and not one.gone) for one in known):
+    known = [live for live in lives if live is not None]
+    if not known or any(life.here or (life.here is None and not life.gone) for life in known):
         return
-    found = known[-1]
+    life = known[-1]
     what = VARIABLES.get(name)
-    if found.early:
+    if life.early:
         if _used(name, scene):
             return
         yield Hit(
             name,
-            f"{found.product} {found.version} does not read {name}, so it has no effect: "
-            f"{found.product} {found.since} is the first to read it",
-            f"use {found.product} {found.since} or later, or take it out",
+            f"{life.product} {life.version} does not read {name}, so it has no effect: "
+            f"{life.product} {life.since} is the first to read it",
+            f"use {life.product} {life.since} or later, or take it out",
         )
-    elif found.here is False:
-        then = f": {found.product} read it until {found.last}" if found.last else ""
-        message = f"{name} has no effect in {found.product} {found.version}{then}"
+    elif life.here is False:
+        then = f": {life.product} read it until {life.last}" if life.last else ""
+        message = f"{name} has no effect in {life.product} {life.version}{then}"
         yield _removal(name, message, what, None)
     else:
-        message = f"{name} has no effect from {found.product} {found.gone} on"
-        given = unknown_release(scene, f"{found.product} {found.gone}")
+        message = f"{name} has no effect from {life.product} {life.gone} on"
+        given = unknown_release(scene, f"{life.product} {life.gone}")
         yield _removal(name, message, what, None, given)
 
 

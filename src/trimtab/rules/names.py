@@ -44,7 +44,7 @@ def variables() -> frozenset[str]:
     knobs = (tuning.knob for tuning in CATALOG.values())
     ours = {knob.name for knob in knobs if isinstance(knob, Env | EnvList)}
     tables = (table(name) for name in ("vllm", "vllm-ascend", "torch-npu", "around"))
-    releases = (one.names("variables") for one in (vllm(), vllm_ascend()))
+    releases = (releases.names("variables") for releases in (vllm(), vllm_ascend()))
     families_own = (family.variables for family in families())
     return frozenset({*ours, "LD_PRELOAD"}).union(*tables, *releases, *families_own)
 
@@ -111,8 +111,10 @@ def _unknown_variable(scene: Scene) -> Iterator[Hit]:
 
 def _readers(name: str) -> str:
     """Return whose releases were looked through for the names of a family of variables."""
-    own = (one for one in families() if one.variables)
-    titles = [one.title for one in own if name.startswith(tuple(p.text for p in one.prefixes))]
+    own = (family for family in families() if family.variables)
+    titles = [
+        family.title for family in own if name.startswith(tuple(p.text for p in family.prefixes))
+    ]
     return titles[0] if titles else "vLLM, vllm-ascend or torch_npu"
 
 
@@ -130,7 +132,7 @@ def _beginning(name: str) -> str | None:
     """Return the only name of NCCL that goes on where this one, of three words or more, ends."""
     if not name.startswith("NCCL_") or name.count("_") < 2:
         return None
-    longer = [one for one in variables() if one.startswith(f"{name}_")]
+    longer = [variable for variable in variables() if variable.startswith(f"{name}_")]
     return longer[0] if len(longer) == 1 else None
 
 
@@ -139,11 +141,11 @@ def _strange_family(name: str, scene: Scene) -> Iterator[Hit]:
     head, _, rest = name.partition("_")
     if not rest or "_" not in rest or not head.isupper() or len(head) < 3 or head in _OTHERS:
         return
-    families_own = (row.text.rstrip("_") for one in families() for row in one.prefixes)
+    families_own = (row.text.rstrip("_") for family in families() for row in family.prefixes)
     for family in (*families_own, "NCCL", "HCCL", "CUDA", "ASCEND", "PYTORCH", "TORCH"):
         if head == family or spelling.distance(head, family) > (2 if len(rest) > 12 else 1):
             continue
-        known = [one for one in variables() if one.startswith(f"{family}_")]
+        known = [variable for variable in variables() if variable.startswith(f"{family}_")]
         exact = f"{family}_{rest}"
         near = [exact] if exact in known else difflib.get_close_matches(exact, known, 1, 0.8)
         alike = near and difflib.SequenceMatcher(None, rest, near[0][len(family) + 1 :]).ratio()
@@ -184,7 +186,7 @@ def _unknown_option(scene: Scene) -> Iterator[Hit]:
             yield from _not_yet(whole, name, scene, doubt)
         else:
             strange.append(_never_there(whole, name, scene, doubt))
-    fork = sum(one.remedy is None for one in strange) >= _FEW and may_be_fork(scene)
+    fork = sum(hit.remedy is None for hit in strange) >= _FEW and may_be_fork(scene)
     for hit in strange:
         doubtful = fork and not hit.given
         yield replace(hit, given="no fork of vLLM adds it") if doubtful else hit
@@ -207,7 +209,7 @@ def _option_of_no_release(family: Family, scene: Scene) -> Iterator[Hit]:
 
 def _abbreviates(whole: str) -> bool:
     """Whether argparse takes it for the beginning of one option."""
-    return len([one for one in options() if one.startswith(whole)]) == 1
+    return len([option for option in options() if option.startswith(whole)]) == 1
 
 
 def _two_in_one(name: str) -> Hit:
@@ -222,22 +224,22 @@ def _two_in_one(name: str) -> Hit:
 
 def _not_yet(whole: str, name: str, scene: Scene, doubt: str) -> Iterator[Hit]:
     """Yield a hit where the version in force is older than the option."""
-    found = life_of(vllm(), "options", whole, scene)
+    life = life_of(vllm(), "options", whole, scene)
     positive = f"--{whole.removeprefix('--no-')}"
     kinds = vllm().kinds("options", positive, version_in_force("vllm", scene))
-    if found is None and whole.startswith("--no-") and kinds and set(kinds) <= {"flag", "bool"}:
+    if life is None and whole.startswith("--no-") and kinds and set(kinds) <= {"flag", "bool"}:
         yield Hit(
             name,
             f"vLLM {version_in_force('vllm', scene)} has {positive} and not its opposite, and "
             "exits with 'unrecognized arguments'",
             f"leave {positive} out",
         )
-    if found is not None and found.early and not doubt:
+    if life is not None and life.early and not doubt:
         yield Hit(
             name,
-            f"vLLM {found.version} has no option {whole}, and exits with 'unrecognized "
-            f"arguments': vLLM {found.since} is the first that has it",
-            f"use vLLM {found.since} or later, or take it out",
+            f"vLLM {life.version} has no option {whole}, and exits with 'unrecognized "
+            f"arguments': vLLM {life.since} is the first that has it",
+            f"use vLLM {life.since} or later, or take it out",
         )
 
 

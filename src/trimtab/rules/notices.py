@@ -48,15 +48,15 @@ def rules_of(meanings: Mapping[Oddity, Meaning]) -> tuple[Rule, ...]:
 
 def _rule(oddity: Oddity, meaning: Meaning) -> Rule:
     def check(document: Document, situation: Situation) -> Iterator[Hit]:
-        for one in document.notices:
-            if one.oddity is oddity and meaning.counts(one, document):
+        for notice in document.notices:
+            if notice.oddity is oddity and meaning.counts(notice, document):
                 yield Hit(
-                    one.setting.name,
-                    one.said or meaning.message(one),
+                    notice.setting.name,
+                    notice.said or meaning.message(notice),
                     meaning.fix,
-                    place=one.setting.place,
+                    place=notice.setting.place,
                     remedy=meaning.remedy,
-                    given=one.given,
+                    given=notice.given,
                 )
 
     return Rule(
@@ -151,17 +151,17 @@ def _piped(document: Document, situation: Situation) -> Iterator[Hit]:
     if document.kind not in {"shell", "markdown"}:
         return
     seen = set()
-    for one in (*document.settings, *(s for launch in document.launches for s in launch.env)):
-        place = one.place
+    for setting in (*document.settings, *(s for launch in document.launches for s in launch.env)):
+        place = setting.place
         match = _PIPED.match(place.text[place.column - 1 :]) if place is not None else None
-        if match is None or match["name"] != one.name or (one.name, place) in seen:
+        if match is None or match["name"] != setting.name or (setting.name, place) in seen:
             continue
-        seen.add((one.name, place))
+        seen.add((setting.name, place))
         yield Hit(
-            one.name,
-            f"the shell takes | for a pipe: {one.name} is {match['value']} alone, and "
+            setting.name,
+            f"the shell takes | for a pipe: {setting.name} is {match['value']} alone, and "
             f"{match['rest']} is run as a command",
-            f"quote the value: {one.name}='...'",
+            f"quote the value: {setting.name}='...'",
             place=place,
         )
 

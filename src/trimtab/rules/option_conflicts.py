@@ -36,34 +36,36 @@ def devices(scene: Scene) -> DeviceCount | None:
     """Return the fewest devices that a setting gives; ``None`` where none gives a number."""
     if scene.situation.platform in ("cpu", "tpu"):
         return None
-    found = [one for one in (*_from_variables(scene), *_from_container(scene)) if one is not None]
-    return min(found, key=lambda one: one.count, default=None)
+    counts = [
+        count for count in (*_from_variables(scene), *_from_container(scene)) if count is not None
+    ]
+    return min(counts, key=lambda count: count.count, default=None)
 
 
 def _from_variables(scene: Scene) -> list[DeviceCount | None]:
     given = (scene.env.get(name) for name in _VISIBLE)
     return [
-        _listed(one, f"{one.name} names")
-        for one in given
-        if one is not None and not _in_another_block(one, scene)
+        _listed(setting, f"{setting.name} names")
+        for setting in given
+        if setting is not None and not _in_another_block(setting, scene)
     ]
 
 
-def _in_another_block(one: Setting, scene: Scene) -> bool:
+def _in_another_block(setting: Setting, scene: Scene) -> bool:
     """Whether a guide sets a variable in another block than its command: another alternative."""
     document = scene.document
     at = next((made.place for made in scene.options.values() if made.place is not None), None)
-    if document is None or document.kind != "markdown" or one.place is None or at is None:
+    if document is None or document.kind != "markdown" or setting.place is None or at is None:
         return False
-    between = document.text.split("\n")[one.place.line : at.line - 1]
+    between = document.text.split("\n")[setting.place.line : at.line - 1]
     return any(re.match(r"\s*(```|~~~)", line) for line in between)
 
 
-def _listed(one: Setting, words: str) -> DeviceCount | None:
+def _listed(setting: Setting, words: str) -> DeviceCount | None:
     """Return the devices of a list such as 0,1 or GPU-xxx; words such as "all" are none."""
-    text = one.value.strip()
+    text = setting.value.strip()
     parts = [part for part in text.split(",") if part.strip()]
-    known = one.literal and parts and not is_placeholder(text)
+    known = setting.literal and parts and not is_placeholder(text)
     if not known or not all(
         re.fullmatch(r"\s*(\d+|(GPU|MIG)-[\w/-]+)\s*", part) for part in parts
     ):
@@ -73,12 +75,12 @@ def _listed(one: Setting, words: str) -> DeviceCount | None:
 
 def _from_container(scene: Scene) -> list[DeviceCount | None]:
     options = scene.container.options if scene.container is not None else ()
-    found = [_gpus(one) for one in options if one.name == "--gpus"]
-    found += [_resource(one) for one in options if one.name == "--resource"]
+    counts = [_gpus(option) for option in options if option.name == "--gpus"]
+    counts += [_resource(option) for option in options if option.name == "--resource"]
     npus = {o.value for o in options if re.fullmatch(r"/dev/davinci\d+(:.*)?", o.value)}
     if npus:
-        found.append(DeviceCount(len(npus), f"the container gets {len(npus)}"))
-    return found
+        counts.append(DeviceCount(len(npus), f"the container gets {len(npus)}"))
+    return counts
 
 
 _RESOURCE = re.compile(
@@ -87,22 +89,22 @@ _RESOURCE = re.compile(
 )
 
 
-def _resource(one: Setting) -> DeviceCount | None:
-    match = _RESOURCE.fullmatch(one.value)
-    if match is None or re.search(r"-(memory|core)=", one.value):
+def _resource(setting: Setting) -> DeviceCount | None:
+    match = _RESOURCE.fullmatch(setting.value)
+    if match is None or re.search(r"-(memory|core)=", setting.value):
         return None
     return DeviceCount(int(match["count"]), f"the pod gets {match['count']} of {match['name']}")
 
 
-def _gpus(one: Setting) -> DeviceCount | None:
-    text = one.value.strip().strip("'\"")
+def _gpus(setting: Setting) -> DeviceCount | None:
+    text = setting.value.strip().strip("'\"")
     match = re.fullmatch(r"(?:count=)?(\d{1,4})", text)
-    if match is not None and one.literal:
+    if match is not None and setting.literal:
         return DeviceCount(int(match[1]), f"the container gets {match[1]}")
     listed = re.fullmatch(r"device=([\w,-]+)", text)
     if listed is None:
         return None
-    return _listed(Setting(one.name, listed[1], literal=one.literal), "the container gets")
+    return _listed(Setting(setting.name, listed[1], literal=setting.literal), "the container gets")
 
 
 Check: TypeAlias = Callable[["LaunchOptions"], Iterator[Hit]]
@@ -125,7 +127,7 @@ class LaunchOptions:
 
     def has(self, *options: str) -> bool:
         """Whether any of the options is given."""
-        return any(one in self.scene.options for one in options)
+        return any(option in self.scene.options for option in options)
 
     def on(self, switch: str) -> bool:
         """Whether a switch is given, and its opposite is not."""
@@ -260,18 +262,18 @@ def _workers(given: LaunchOptions) -> Iterator[Hit]:
     sizes["--data-parallel-size"] = (
         given.number(local) if given.has(local) else given.size("--data-parallel-size")
     )
-    found = devices(given.scene)
+    count = devices(given.scene)
     needed = 1
     for size in sizes.values():
         if not size or size < 1:
             return
         needed *= size
-    if found is None or needed <= found.count:
+    if count is None or needed <= count.count:
         return
     said = " x ".join(f"{name} {size}" for name, size in sizes.items() if size != 1)
     yield Hit(
         next(name for name, size in sizes.items() if size != 1),
-        f"{said} needs {needed} devices, and {found.words}: vLLM exits",
+        f"{said} needs {needed} devices, and {count.words}: vLLM exits",
         f"give {needed} devices, or lower the size",
     )
 
@@ -283,7 +285,7 @@ def _ray(scene: Scene) -> bool:
     """Whether the text starts Ray or a group of pods, over whose nodes workers may spread."""
     if scene.document is None:
         return False
-    commands = (one.words for one in scene.document.commands if one.words)
+    commands = (command.words for command in scene.document.commands if command.words)
     started = any(
         re.search(r"(^|/)ray$", words[0]) or any(word.startswith("--ray") for word in words)
         for words in commands

@@ -57,7 +57,7 @@ _SIGNS: dict[str, tuple[str, str]] = {
 def maker(scene: Scene) -> str:
     """Return whose devices serve, where the text names a maker whose vLLM is a fork or plugin."""
     made = scene.container.options if scene.container is not None else ()
-    given = [one.value for one in made if one.name in {"--runtime", "--resource"}]
+    given = [setting.value for setting in made if setting.name in {"--runtime", "--resource"}]
     for name, (variable, option) in _SIGNS.items():
         named = any(re.fullmatch(variable, one) for one in scene.env)
         if named or any(re.fullmatch(option, one) for one in given):
@@ -68,16 +68,20 @@ def maker(scene: Scene) -> str:
 def _is_fork(scene: Scene) -> bool:
     """Whether the vLLM for other devices is no plugin: it has options that no release had."""
     known = vllm().names("options")
-    wholes = {option_name(one).partition(".")[0].replace("--no-", "--") for one in scene.options}
+    wholes = {
+        option_name(option).partition(".")[0].replace("--no-", "--") for option in scene.options
+    }
     return any(not any(one.startswith(whole) for one in known) for whole in wholes)
 
 
 def _around(scene: Scene) -> str:
     """Return the package whose own vLLM the text starts (``-m PACKAGE.vllm...``), "" for none."""
     commands = scene.document.commands if scene.document is not None else ()
-    modules = (word for one in commands for word in one.words if ".vllm." in word)
-    found = (re.fullmatch(r"([a-z]\w*)(\.\w+)*\.vllm\.[\w.]*api_server", one) for one in modules)
-    return next((one[1] for one in found if one), "")
+    modules = (word for command in commands for word in command.words if ".vllm." in word)
+    found = (
+        re.fullmatch(r"([a-z]\w*)(\.\w+)*\.vllm\.[\w.]*api_server", module) for module in modules
+    )
+    return next((match[1] for match in found if match), "")
 
 
 def _other_tree(scene: Scene) -> str:
@@ -86,8 +90,8 @@ def _other_tree(scene: Scene) -> str:
     if made is not None and any(_TREE.search(one) for one in made.value.split(":")):
         return "PYTHONPATH"
     text = scene.document.text if scene.document is not None else ""
-    found = _FORKS.search(text)
-    return found[0] if found else ""
+    match = _FORKS.search(text)
+    return match[0] if match else ""
 
 
 def refusal_condition(scene: Scene) -> str:
@@ -96,8 +100,8 @@ def refusal_condition(scene: Scene) -> str:
     words = " ".join(scene.argv).lower()
     if "--omni" in scene.argv or "vllm_omni" in words or "omni" in image:
         return "vllm-omni does not add it"
-    if found := _PLUGINS.search(image):
-        return f"the plugin for {found[0]} does not add it"
+    if match := _PLUGINS.search(image):
+        return f"the plugin for {match[0]} does not add it"
     if other := maker(scene):
         return f"the vLLM for {other} does not add it"
     if around := _around(scene):
@@ -120,7 +124,7 @@ def may_be_fork(scene: Scene) -> bool:
     if scene.container is not None and scene.container.image:
         return False
     commands = scene.document.commands if scene.document is not None else ()
-    words = (word for one in commands if "install" in one.words for word in one.words)
+    words = (word for command in commands if "install" in command.words for word in command.words)
     return not any(re.match(r"vllm($|[\[=<>~!])", word) for word in words)
 
 

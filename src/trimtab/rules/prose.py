@@ -19,14 +19,16 @@ _ENOUGH = 3
 def _unmeasured(document: Document, situation: Situation) -> Iterator[Hit]:
     if document.kind != "markdown":
         return
-    tuned = {one.name for one in (*document.settings, *document.host)}
+    tuned = {setting.name for setting in (*document.settings, *document.host)}
     if len(tuned) < _ENOUGH:
         return
-    prose = [one for one in document.mentions if one.kind in ("prose", "heading")]
-    commands = (" ".join(one.words) for one in document.commands)
-    if any(_MEASURES.search(one.text) for one in prose) or any(map(_MEASURES.search, commands)):
+    prose = [mention for mention in document.mentions if mention.kind in ("prose", "heading")]
+    commands = (" ".join(command.words) for command in document.commands)
+    if any(_MEASURES.search(mention.text) for mention in prose) or any(
+        map(_MEASURES.search, commands)
+    ):
         return
-    first = next((one.place for one in prose), None)
+    first = next((mention.place for mention in prose), None)
     yield Hit(
         "measurement",
         (
@@ -39,15 +41,15 @@ def _unmeasured(document: Document, situation: Situation) -> Iterator[Hit]:
 
 
 def _training(document: Document, situation: Situation) -> Iterator[Hit]:
-    for one in document.mentions:
-        if one.kind == "link" and re.search(r"hiascend\.com/\S*(training|migr)", one.text):
-            release = re.search(r"/Pytorch/(\d+)/", one.text)
+    for mention in document.mentions:
+        if mention.kind == "link" and re.search(r"hiascend\.com/\S*(training|migr)", mention.text):
+            release = re.search(r"/Pytorch/(\d+)/", mention.text)
             of = f", for release {release[1]}" if release else ""
             yield Hit(
                 "link",
                 f"the link leads to advice on migrating training{of}, not on serving",
                 "link the reference of the variable",
-                place=one.place,
+                place=mention.place,
             )
 
 

@@ -21,9 +21,9 @@ def _line(setting: Setting | None) -> str:
     return f"line {place.line}" if place is not None else "a later line"
 
 
-def _of_one_file(one: Notice, document: Document) -> bool:
+def _of_one_file(notice: Notice, document: Document) -> bool:
     """Whether no comment between the two assignments names a file, whose second one would be."""
-    before, after = one.setting.place, one.other.place if one.other is not None else None
+    before, after = notice.setting.place, notice.other.place if notice.other is not None else None
     if before is None or after is None:
         return True
     between = document.text.split("\n")[before.line : after.line - 1]
@@ -31,9 +31,9 @@ def _of_one_file(one: Notice, document: Document) -> bool:
     return not any(map(named.match, between))
 
 
-def _has_a_reader(one: Notice, document: Document) -> bool:
+def _has_a_reader(notice: Notice, document: Document) -> bool:
     """Whether some program would read a variable that stays in its shell."""
-    return one.setting.name in variables()
+    return notice.setting.name in variables()
 
 
 _MEANINGS: Mapping[Oddity, Meaning] = {
@@ -42,8 +42,9 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.NO_EFFECT,
         "A later assignment replaces the value before any process has seen it.",
-        lambda one: (
-            f"{one.setting.name}={_short(one.setting)} is replaced in {_line(one.other)} before "
+        lambda notice: (
+            f"{notice.setting.name}={_short(notice.setting)} is replaced in "
+            f"{_line(notice.other)} before "
             "any process sees it"
         ),
         "keep one of the two assignments",
@@ -55,7 +56,9 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.NO_EFFECT,
         "A variable is set in the shell and not exported, so no process gets it.",
-        lambda one: f"{one.setting.name} is not exported: no process that is started gets it",
+        lambda notice: (
+            f"{notice.setting.name} is not exported: no process that is started gets it"
+        ),
         "put export before it",
         Remedy(Action.EXPORT),
         ("T20",),
@@ -66,8 +69,8 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.NO_EFFECT,
         "A variable is set after the process that reads it was started.",
-        lambda one: (
-            f"the server reads {one.setting.name} once, when it starts, and this comes later"
+        lambda notice: (
+            f"the server reads {notice.setting.name} once, when it starts, and this comes later"
         ),
         "set it before the server's command",
         traps=("T33",),
@@ -77,8 +80,8 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.ERROR,
         Problem.WRONG_VALUE,
         "A blank where a colon belongs cuts the old value off.",
-        lambda one: (
-            f"a blank ends the value of {one.setting.name}: the shell drops the old value, and "
+        lambda notice: (
+            f"a blank ends the value of {notice.setting.name}: the shell drops the old value, and "
             "export fails if that is not empty"
         ),
         "join the two with a colon",
@@ -89,8 +92,8 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.NO_EFFECT,
         "A variable is set where no process that serves reads it.",
-        lambda one: (
-            f"{one.setting.name} ends with the shell of this RUN: the image does not carry it"
+        lambda notice: (
+            f"{notice.setting.name} ends with the shell of this RUN: the image does not carry it"
         ),
         "set it with ENV",
     ),
@@ -99,9 +102,9 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.NO_EFFECT,
         "A variable is set in a file that only interactive or login shells read.",
-        lambda one: (
+        lambda notice: (
             f"only interactive shells read this file: containers, pods and systemd units do not "
-            f"get {one.setting.name}"
+            f"get {notice.setting.name}"
         ),
         "set it where the server is started: ENV in a Dockerfile, env of a container",
         traps=("T29",),
@@ -111,7 +114,9 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.NO_EFFECT,
         "A variable is exported beside a container that does not get it.",
-        lambda one: f"{one.setting.name} is exported here, but the container does not get it",
+        lambda notice: (
+            f"{notice.setting.name} is exported here, but the container does not get it"
+        ),
         "hand it on with -e",
     ),
     Oddity.JOINED_PARSE: Meaning(
@@ -119,7 +124,7 @@ _MEANINGS: Mapping[Oddity, Meaning] = {
         Severity.WARNING,
         Problem.WRONG_VALUE,
         "The value holds characters that its reader does not take for syntax.",
-        lambda one: f"this format keeps the quotes as a part of {one.setting.name}",
+        lambda notice: f"this format keeps the quotes as a part of {notice.setting.name}",
         "leave the quotes out",
     ),
 }
@@ -132,34 +137,34 @@ def _short(setting: Setting) -> str:
 
 
 def _secrets(document: Document, situation: Situation) -> Iterator[Hit]:
-    options = (one for launch in document.launches for one in launch.options)
-    found = (one for one in (*document.settings, *options) if _secret(one))
+    options = (option for launch in document.launches for option in launch.options)
+    found = (setting for setting in (*document.settings, *options) if _secret(setting))
     if document.kind == "env":
-        for one in islice(found, 1):
+        for setting in islice(found, 1):
             yield Hit(
-                one.name,
-                f"this file holds {one.name} and may hold more secrets in clear",
+                setting.name,
+                f"this file holds {setting.name} and may hold more secrets in clear",
                 "keep the file out of version control and readable by its owner alone",
                 severity=Severity.INFO,
-                place=one.place,
+                place=setting.place,
             )
         return
-    for one in found:
+    for setting in found:
         yield Hit(
-            one.name,
-            f"{one.name} holds a secret in clear",
+            setting.name,
+            f"{setting.name} holds a secret in clear",
             "take it from the caller's environment or a secret store",
-            place=one.place,
+            place=setting.place,
         )
 
 
-def _secret(one: Setting) -> bool:
+def _secret(setting: Setting) -> bool:
     """Whether a setting gives a secret as it is, no dummy and no reference."""
-    if not one.literal or one.origin is Origin.PROCESS or not looks_secret(one.name):
+    if not setting.literal or setting.origin is Origin.PROCESS or not looks_secret(setting.name):
         return False
-    text = one.value.strip()
-    at = one.value_place or one.place
-    if at is not None and re.search(rf"{re.escape(one.name)}[= ]['\"]?<", at.text):
+    text = setting.value.strip()
+    at = setting.value_place or setting.place
+    if at is not None and re.search(rf"{re.escape(setting.name)}[= ]['\"]?<", at.text):
         return False  # NAME=<your token>: the shell takes it for a redirection
     plain = len(text) > 4 and not text.startswith(("/", "$", "./", "~")) and "\n" not in text
     return plain and not is_placeholder(text) and not _dummy(text)

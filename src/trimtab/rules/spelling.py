@@ -60,9 +60,9 @@ def intended_name(written: str, known: Iterable[str]) -> str | None:
 
 
 def _close(written: str, names: frozenset[str]) -> Iterator[str]:
-    for one in sorted(names):
-        if abs(len(one) - len(written)) <= 2 and one != written:
-            yield one
+    for name in sorted(names):
+        if abs(len(name) - len(written)) <= 2 and name != written:
+            yield name
 
 
 def _parts(name: str) -> list[str]:

@@ -138,7 +138,7 @@ _UNKNOWN = 128 + signal.SIGKILL
 def block() -> set[signal.Signals]:
     """Block what is waited for, and return it. Call it before the first thread is started."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, children would vanish unseen
-    heard = {one for one in PASSED if signal.getsignal(one) is not signal.SIG_IGN}
+    heard = {signals for signals in PASSED if signal.getsignal(signals) is not signal.SIG_IGN}
     heard.add(signal.SIGCHLD)
     signal.pthread_sigmask(signal.SIG_BLOCK, heard)
     return heard

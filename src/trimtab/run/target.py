@@ -215,7 +215,7 @@ def running_preset_target(name: str, pid: int, *, allow_host: bool) -> RunTarget
         engine=engine,
         host=host,
         environment={},
-        notes=tuple(f"not looked at: {one.name}: {one.reason}" for one in skipped),
+        notes=tuple(f"not looked at: {tuning.name}: {tuning.reason}" for tuning in skipped),
     )
 
 

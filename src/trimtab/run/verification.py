@@ -88,7 +88,7 @@ def only_server(observer: Observer) -> int:
         UsageError: there is none, or more than one.
     """
     living = [stat for stat in procfs.snapshot().values() if stat.alive]
-    found = [one.pid for one in assign_roles(living, observer) if one.role == "api"]
+    found = [role.pid for role in assign_roles(living, observer) if role.role == "api"]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -119,10 +119,10 @@ class FollowerState:
 
     def look(self, tree: Sequence[Process], log: str) -> bool:
         """Return whether they do: an engine logs that it is initialized, or no process changes."""
-        found = frozenset(one.pid for one in tree if one.role in ROLES)
+        found = frozenset(process.pid for process in tree if process.role in ROLES)
         self.looks = self.looks + 1 if found == self.seen else 0
         self.seen = found
-        engines = sum(one.role == "engine" for one in tree)
+        engines = sum(process.role == "engine" for process in tree)
         initialized = log.count(_INITIALIZED) >= engines > 0
         return bool(found) and (initialized or self.looks >= STEADY)
 

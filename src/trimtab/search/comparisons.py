@@ -84,7 +84,10 @@ class Contender:
 
     def effect(self, metric: str) -> Effect | None:
         """Return its effect on a metric, ``None`` when there is no estimate."""
-        return next((one.effect for one in self.comparisons if one.metric == metric), None)
+        return next(
+            (comparison.effect for comparison in self.comparisons if comparison.metric == metric),
+            None,
+        )
 
     def ratio(self, metric: str) -> float | None:
         """Return the ratio of that effect, ``None`` when there is no estimate."""
@@ -132,7 +135,7 @@ def _faded(analysis: Analysis, arm: str, factors: Sequence[Factor], metric: str)
 def _worse(analysis: Analysis, arm: str, metric: str) -> bool:
     others = product((BASELINE_ARM, PROVEN_ARM), {metric, analysis.space.objective})
     found = (contrast(analysis, other, arm, each) for other, each in others)
-    p = [one.p_greater for one in found if one is not None]
+    p = [estimate.p_greater for estimate in found if estimate is not None]
     if any(one is not None and one <= WORSE for one in p):
         return True
     over = contrast(analysis, arm, PROVEN_ARM, metric) if arm == MAX_ARM else None
@@ -150,7 +153,7 @@ def _on_all_metrics(
         compare(analysis, Phase.CONFIRM, arm, metric)
         for metric in dict.fromkeys([*space.all_objectives, *judged])
     )
-    return tuple(one for one in compared if one is not None)
+    return tuple(comparison for comparison in compared if comparison is not None)
 
 
 def main_metric(space: Space, factors: Sequence[Factor]) -> str:
@@ -162,9 +165,9 @@ def main_metric(space: Space, factors: Sequence[Factor]) -> str:
 def guide_comparison(analysis: Analysis) -> Comparison | None:
     """Compare the preset's candidate with the baseline in the phase that had it as an arm."""
     for phase in LOOKS:
-        found = compare(analysis, phase, analysis.space.preset, analysis.space.objective)
-        if found is not None:
-            return found
+        comparison = compare(analysis, phase, analysis.space.preset, analysis.space.objective)
+        if comparison is not None:
+            return comparison
     return None
 
 
@@ -260,30 +263,30 @@ def with_joint_effects(
 
     A profile of one tuning is a test of it. Of several, none is measured by itself.
     """
-    for one in answers:
-        arm = _arm(one, tried)
+    for answer in answers:
+        arm = _arm(answer, tried)
         if arm is None:
-            yield one
+            yield answer
         elif len(arm.factors) == 1:
-            effect = arm.effect(one.metric) or one.effect
+            effect = arm.effect(answer.metric) or answer.effect
             told = f"alone against the baseline, as the {arm.arm} profile"
             verdict = _verdict(space, effect)
             yield replace(
-                one, verdict=verdict, effect=effect, phase=Phase.CONFIRM.value, reason=told
+                answer, verdict=verdict, effect=effect, phase=Phase.CONFIRM.value, reason=told
             )
         else:
             ran = f"it ran only together with others, in the {arm.arm} profile"
-            yield replace(one, reason=f"{one.reason}; {ran}")
+            yield replace(answer, reason=f"{answer.reason}; {ran}")
 
 
-def _arm(one: TuningVerdict, tried: Sequence[Contender]) -> Contender | None:
+def _arm(verdict: TuningVerdict, tried: Sequence[Contender]) -> Contender | None:
     """Return the smallest arm that measured a tuning which was not tested."""
     held = [
         arm
         for arm in tried
-        if one.verdict is Verdict.NOT_TESTED
-        and arm.ratio(one.metric) is not None
-        and one.tuning in {factor.tuning for factor in arm.factors}
+        if verdict.verdict is Verdict.NOT_TESTED
+        and arm.ratio(verdict.metric) is not None
+        and verdict.tuning in {factor.tuning for factor in arm.factors}
     ]
     return min(held, key=lambda arm: len(arm.factors), default=None)
 

@@ -154,21 +154,21 @@ def with_exclusions(
     One that is expected to break the SLO by itself is to be avoided, whatever it gives besides.
     """
     held = {tuning for values in written for tuning, _ in values}
-    for one in answers:
-        if one.verdict not in GAINS or one.tuning in held:
-            yield one
+    for answer in answers:
+        if answer.verdict not in GAINS or answer.tuning in held:
+            yield answer
             continue
-        alone = ((one.tuning, one.value),)
+        alone = ((answer.tuning, answer.value),)
         why = "; ".join(broken_limits(space, starts, alone))
         if why and breaks_limits(space, starts, alone):
             yield replace(
-                one,
+                answer,
                 verdict=Verdict.AVOID,
-                reason=f"it breaks the SLO ({why}); on {one.metric} it is {one.reason}",
+                reason=f"it breaks the SLO ({why}); on {answer.metric} it is {answer.reason}",
             )
         else:
             yield replace(
-                one, reason=f"{one.reason}; no profile holds it: {why or 'see the notes'}"
+                answer, reason=f"{answer.reason}; no profile holds it: {why or 'see the notes'}"
             )
 
 
@@ -176,16 +176,16 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
     """Return the answer that the starts made so far support."""
     everything = comparable_starts(starts)
     starts = [start for start in everything if start.request.phase is not Phase.ANSWERS]
-    found = decide(space, everything)
-    analysis, known, last = found.analysis, found.known, found.last
-    allowed = release(analysis, everything, last, candidate_of(found.planned.best))
+    decision = decide(space, everything)
+    analysis, known, last = decision.analysis, decision.known, decision.last
+    allowed = release(analysis, everything, last, candidate_of(decision.planned.best))
     front = pareto_front(
-        analysis, allowed.proven, allowed.best, pareto_arms(space, starts, found.planned)
+        analysis, allowed.proven, allowed.best, pareto_arms(space, starts, decision.planned)
     )
     named = _profile_candidates(allowed, front)
     said = tuple(fidelity(everything, named.items()))
     noise = variance_components(starts, space.objective, study_noise(analysis))
-    answers = _verdicts(space, starts, found)
+    answers = _verdicts(space, starts, decision)
     return Conclusion(
         answers=tuple(with_exclusions(space, everything, answers, named.values())),
         proven=allowed.proven,
@@ -219,35 +219,41 @@ def _profile_candidates(allowed: Release, front: ParetoFront) -> dict[str, Candi
     named = {PROVEN_ARM: allowed.proven}
     if allowed.best != allowed.proven:
         named[MAX_ARM] = allowed.best
-    return named | {one.arm: one.candidate for one in front.arms if one.member}
+    return named | {arm.arm: arm.candidate for arm in front.arms if arm.member}
 
 
-def _verdicts(space: Space, starts: Sequence[Start], found: Decision) -> Iterable[TuningVerdict]:
+def _verdicts(
+    space: Space, starts: Sequence[Start], decision: Decision
+) -> Iterable[TuningVerdict]:
     """Return the verdicts with the effects of refined levels, of removal, and of joint use."""
     verdicts = (
-        with_refined_level(with_removal_effect(space, one, found.removed), space, starts)
-        for one in found.answers
+        with_refined_level(with_removal_effect(space, answer, decision.removed), space, starts)
+        for answer in decision.answers
     )
-    return with_joint_effects(space, verdicts, contenders(found.analysis, found.planned))
+    return with_joint_effects(space, verdicts, contenders(decision.analysis, decision.planned))
 
 
 def _pareto_within_slo(space: Space, starts: Sequence[Start], front: ParetoFront) -> Iterator[str]:
     """Yield the arms of the Pareto set, apart from the two profiles, that keep the limits."""
-    for one in front.arms:
+    for arm in front.arms:
         if (
             space.limits
-            and one.arm not in (PROVEN_ARM, MAX_ARM)
-            and keeps_limits(space, starts, one.candidate)
+            and arm.arm not in (PROVEN_ARM, MAX_ARM)
+            and keeps_limits(space, starts, arm.candidate)
         ):
-            yield one.arm
+            yield arm.arm
 
 
 def _of_released(last: FinalProfiles, allowed: Release) -> Iterator[Comparison]:
     """Yield the comparisons of the profiles that are written."""
-    for one in last.confirmed:
-        whole = (last.best, allowed.best) if one.arm == MAX_ARM else (last.proven, allowed.proven)
+    for comparison in last.confirmed:
+        whole = (
+            (last.best, allowed.best)
+            if comparison.arm == MAX_ARM
+            else (last.proven, allowed.proven)
+        )
         if whole[0] == whole[1]:
-            yield one
+            yield comparison
 
 
 def _detectable(space: Space, analysis: Analysis) -> float | None:
@@ -267,9 +273,9 @@ def _detectable(space: Space, analysis: Analysis) -> float | None:
 def _detectable_together(space: Space, analysis: Analysis) -> float | None:
     """Return the smallest detectable gain of a profile that was compared without a screen."""
     for arm in (PROVEN_ARM, MAX_ARM):
-        found = contrast(analysis, arm, BASELINE_ARM, space.objective)
-        if found is not None and found.se is not None and found.df >= LEAST_DF:
-            return math.expm1(min(detectable_effect(found.se, found.df, 1), 690.0))
+        estimate = contrast(analysis, arm, BASELINE_ARM, space.objective)
+        if estimate is not None and estimate.se is not None and estimate.df >= LEAST_DF:
+            return math.expm1(min(detectable_effect(estimate.se, estimate.df, 1), 690.0))
     return None
 
 
@@ -279,13 +285,21 @@ def incumbent(space: Space, starts: Sequence[Start]) -> Comparison | None:
     Once the confirmation has measured a profile and the baseline it is the best profile that
     stands, before that the best lead.
     """
-    found = conclude(space, starts)
+    conclusion = conclude(space, starts)
     fresh = [s.request.candidate for s in starts_of_phase(starts, Phase.CONFIRM) if s.valid]
     if BASELINE in fresh and any(fresh):
-        arms = [one for one in found.confirmed if one.metric == space.objective]
+        arms = [
+            comparison
+            for comparison in conclusion.confirmed
+            if comparison.metric == space.objective
+        ]
     else:
-        arms = [one for answer in found.answers for one in _alone(space, starts, answer)]
-    better = [one for one in arms if (one.effect.ratio or 0.0) > 1.0]
+        arms = [
+            comparison
+            for answer in conclusion.answers
+            for comparison in _alone(space, starts, answer)
+        ]
+    better = [arm for arm in arms if (arm.effect.ratio or 0.0) > 1.0]
     return max(better, key=lambda one: one.effect.ratio or 0.0, default=None)
 
 

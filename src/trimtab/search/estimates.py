@@ -74,11 +74,16 @@ def _variance(fitted: Fit, columns: Mapping[str, Column]) -> float:
     Where the machine was faster for one arm than for another, an estimate rests on the slope, and
     can be less sure with the covariate than without, although there is less noise.
     """
-    found = [fitted.estimate(name) for name, column in columns.items() if np.any(column)]
-    if not found:
+    estimates = [fitted.estimate(name) for name, column in columns.items() if np.any(column)]
+    if not estimates:
         return fitted.noise.ss / fitted.noise.df
     return float(
-        np.mean([math.inf if one is None or one.se is None else one.se**2 for one in found])
+        np.mean(
+            [
+                math.inf if estimate is None or estimate.se is None else estimate.se**2
+                for estimate in estimates
+            ]
+        )
     )
 
 
@@ -179,11 +184,11 @@ class Analysis:
         It is the last look's. Where the second stage looked too, it is the mean of its estimate
         and the screen's: it has fewer rows, but they are toggled around what is to be shipped.
         """
-        found = self.looks(factor, metric)
-        if not found or found[-1].estimate.se is None:
+        estimates = self.looks(factor, metric)
+        if not estimates or estimates[-1].estimate.se is None:
             return None
-        values = [look.estimate.value for look in found if look.phase is not Phase.LEAD]
-        return fmean(values or [found[-1].estimate.value])
+        values = [look.estimate.value for look in estimates if look.phase is not Phase.LEAD]
+        return fmean(values or [estimates[-1].estimate.value])
 
     def p_better(self, factor: Factor, metric: str | None = None) -> float:
         """Return the p-value of "better", all looks considered; 1 when there is none.
@@ -198,10 +203,13 @@ class Analysis:
 
     def _p(self, factor: Factor, metric: str | None, sign: float) -> float:
         found = {look.phase: look.estimate for look in self.looks(factor, metric)}
-        first = [one for phase, one in found.items() if phase is not Phase.FOLLOW]
+        first = [estimate for phase, estimate in found.items() if phase is not Phase.FOLLOW]
         if not first or sign * first[-1].value <= 0:
             return 1.0
-        p = {phase: one.p_greater if sign > 0 else one.p_less for phase, one in found.items()}
+        p = {
+            phase: estimate.p_greater if sign > 0 else estimate.p_less
+            for phase, estimate in found.items()
+        }
         screened, weight = p.get(Phase.SCREEN), self._weight()
         if screened is not None and weight < 1.0:
             followed = p.get(Phase.FOLLOW)

@@ -47,12 +47,12 @@ def any_output_tokens(starts: Iterable[Start], chosen: Candidate) -> bool:
 
 def failure_sentences(starts: Sequence[Start]) -> Iterator[str]:
     """Yield a sentence for each start that was to take answers only, and failed."""
-    for one in starts:
-        if one.request.phase is Phase.ANSWERS and not one.valid:
-            why = formatting.line(one.detail) or one.outcome.value
+    for start in starts:
+        if start.request.phase is Phase.ANSWERS and not start.valid:
+            why = formatting.line(start.detail) or start.outcome.value
             yield (
-                f"{one.request.stem} failed in the start that was to take its answers "
-                f"(start {one.number}): {why}"
+                f"{start.request.stem} failed in the start that was to take its answers "
+                f"(start {start.number}): {why}"
             )
 
 
@@ -72,7 +72,7 @@ def _percent(share: float) -> str:
 
 
 def _answers(starts: Sequence[Start], chosen: Candidate) -> list[OutputTokens]:
-    return [one.answers for one in starts if has_output_tokens(one, chosen)]
+    return [start.answers for start in starts if has_output_tokens(start, chosen)]
 
 
 def _same(one: OutputTokens, other: OutputTokens) -> list[int]:

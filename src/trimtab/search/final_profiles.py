@@ -44,7 +44,9 @@ def final_profiles(
     """
     won = {each.tuning for each in answers if each.verdict is Verdict.ADOPT}
     metric = main_metric(space, planned.best)
-    standing = [one for one in tried if _in(won, one) and _holds(space, one)]
+    standing = [
+        contender for contender in tried if _in(won, contender) and _holds(space, contender)
+    ]
     top = _highest(standing, metric)
     whole = BASELINE if top is None else top.candidate
     best = _best(planned, tried, whole, metric)
@@ -92,11 +94,11 @@ def _unanswered(proven: Candidate, best: Candidate, starts: Sequence[Start]) -> 
     return f", nor whether {' and '.join(reversed(lost))} {change} the answers" if lost else ""
 
 
-def _in(won: set[str], one: Contender) -> bool:
-    return all(factor.tuning in won for factor in one.factors)
+def _in(won: set[str], contender: Contender) -> bool:
+    return all(factor.tuning in won for factor in contender.factors)
 
 
-def _holds(space: Space, one: Contender) -> bool:
+def _holds(space: Space, contender: Contender) -> bool:
     """Whether an arm served reliably and the fresh starts do not contradict it.
 
     Each of its tunings has passed a test already; the confirmation says what they give together.
@@ -105,9 +107,14 @@ def _holds(space: Space, one: Contender) -> bool:
     starts and 5 % noise, all of the .4 points by which claims were too high came from it
     (docs/search.md).
     """
-    if one.failed >= UNRELIABLE or one.broken_limits or one.worse or one.faded:
+    if (
+        contender.failed >= UNRELIABLE
+        or contender.broken_limits
+        or contender.worse
+        or contender.faded
+    ):
         return False
-    return one.ratio(main_metric(space, one.factors)) is not None
+    return contender.ratio(main_metric(space, contender.factors)) is not None
 
 
 def _highest(arms: Sequence[Contender], metric: str) -> Contender | None:
@@ -126,13 +133,15 @@ def _best(
         return candidate_of(planned.best)
     largest = sorted(tried, key=lambda one: -len(one.factors))
     able = (
-        one for one in largest if one.ratio(metric) and not one.broken_limits and not one.worse
+        contender
+        for contender in largest
+        if contender.ratio(metric) and not contender.broken_limits and not contender.worse
     )
-    return next((one.candidate for one in able), proven)
+    return next((contender.candidate for contender in able), proven)
 
 
 def _unknown(planned: Profiles, tried: Sequence[Contender], metric: str) -> bool:
-    whole = next((one for one in tried if one.factors == planned.best), None)
+    whole = next((contender for contender in tried if contender.factors == planned.best), None)
     return whole is None or (whole.ratio(metric) is None and not whole.failed)
 
 
@@ -143,9 +152,9 @@ def _confirmed(
     for name, chosen in ((PROVEN_ARM, proven), (MAX_ARM, best)):
         if chosen == BASELINE or (name == MAX_ARM and best == proven):
             continue
-        for one in tried:
-            if one.candidate == chosen:
-                yield from (replace(compared, arm=name) for compared in one.comparisons)
+        for contender in tried:
+            if contender.candidate == chosen:
+                yield from (replace(compared, arm=name) for compared in contender.comparisons)
 
 
 def _outside(planned: Profiles) -> Iterator[str]:
@@ -166,22 +175,24 @@ def _notes(
         yield "the tunings that won were not confirmed: the proven profile is the baseline"
     elif proven == BASELINE:
         yield "no tuning is proven: the proven profile is the baseline"
-    for one in tried:
-        if one.failed:
-            yield _failed(one)
-        if one.broken_limits:
-            limits = ", ".join(one.broken_limits)
-            yield f"{_words(one)} is not adopted because of the SLO: {limits}"
-        effect = one.effect(main_metric(space, one.factors))
-        if effect is not None and one.candidate == proven and (effect.low or 0.0) <= 1:
+    for contender in tried:
+        if contender.failed:
+            yield _failed(contender)
+        if contender.broken_limits:
+            limits = ", ".join(contender.broken_limits)
+            yield f"{_words(contender)} is not adopted because of the SLO: {limits}"
+        effect = contender.effect(main_metric(space, contender.factors))
+        if effect is not None and contender.candidate == proven and (effect.low or 0.0) <= 1:
             yield (
                 f"each tuning of proven won its own test; the confirmation alone does not show "
                 f"it: {formatting.effect(effect)}"
             )
-        rejected = one.candidate != best or _in(won, one)
-        if effect is not None and one.candidate != proven and rejected:
-            kept = ", kept as max only" if one.candidate == best else ""
-            yield f"tested and not confirmed: {_words(one)}: {formatting.effect(effect)}{kept}"
+        rejected = contender.candidate != best or _in(won, contender)
+        if effect is not None and contender.candidate != proven and rejected:
+            kept = ", kept as max only" if contender.candidate == best else ""
+            yield (
+                f"tested and not confirmed: {_words(contender)}: {formatting.effect(effect)}{kept}"
+            )
     if _unknown(planned, tried, main_metric(space, planned.best)) and best != proven:
         yield f"the max profile ({formatting.factors(planned.best)}) was not confirmed"
     elif planned.best != planned.proven and candidate_of(planned.best) not in chosen:
@@ -192,15 +203,20 @@ def _notes(
         )
 
 
-def _failed(one: Contender) -> str:
-    starts = formatting.count(one.starts, "start")
-    verdict = ": it is not proven" if one.failed >= UNRELIABLE else ""
-    return f"{_words(one)} failed in {one.failed} of {starts} of the confirmation{verdict}"
+def _failed(contender: Contender) -> str:
+    starts = formatting.count(contender.starts, "start")
+    verdict = ": it is not proven" if contender.failed >= UNRELIABLE else ""
+    return (
+        f"{_words(contender)} failed in {contender.failed} of {starts} of the "
+        f"confirmation{verdict}"
+    )
 
 
 def _others(tried: Sequence[Contender], best: Candidate) -> str:
-    return next((_words(one) for one in tried if one.candidate == best), "the baseline")
+    return next(
+        (_words(contender) for contender in tried if contender.candidate == best), "the baseline"
+    )
 
 
-def _words(one: Contender) -> str:
-    return formatting.factors(one.factors)
+def _words(contender: Contender) -> str:
+    return formatting.factors(contender.factors)

@@ -218,8 +218,8 @@ def _shared(members: Sequence[Start]) -> list[Start]:
 
 
 @lru_cache(maxsize=1024)
-def _over(one: IdentityKey[Start], common: frozenset[int]) -> Start:
-    (start,) = one.records
+def _over(key: IdentityKey[Start], common: frozenset[int]) -> Start:
+    (start,) = key.records
     windows = [window for window in start.windows if window.index in common]
     own = {name: start.metrics[name] for name in start.metrics if name not in windows[0].metrics}
     return replace(start, metrics={**own, **start_metrics(windows)})

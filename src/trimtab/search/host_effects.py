@@ -80,7 +80,11 @@ def rounds(windows: Sequence[Window]) -> list[Sequence[Window]]:
     One with a void window is left out: three windows would not cancel a drift.
     """
     found = [windows[first : first + ROUND] for first in range(0, len(windows), ROUND)]
-    return [one for one in found if len(one) == ROUND and not any(window.void for window in one)]
+    return [
+        windows
+        for windows in found
+        if len(windows) == ROUND and not any(window.void for window in windows)
+    ]
 
 
 def _within(windows: Sequence[Window], metric: str) -> float | None:

@@ -37,7 +37,7 @@ def variance_components(
     valid = [start for start in comparable_starts(starts) if is_usable(start, metric)]
     rows = {start.number: _shared(start, valid, metric) for start in valid}
     blocks = [
-        [rows[one.number] for one in members if len(rows[one.number]) > 1]
+        [rows[member.number] for member in members if len(rows[member.number]) > 1]
         for _, members in groupby(sorted(valid, key=_place), key=_place)
     ]
     windows = window_noise(block for block in blocks if block)
@@ -47,8 +47,8 @@ def variance_components(
     each = harmonic_mean(lengths)
     s_r, s_w = between_start_sd(noise, windows, each), math.sqrt(windows.ss / windows.df)
     window = median(_seconds(start) for start in valid if start.windows)
-    start = median(max(0.0, one.seconds - sum(w.end - w.begin for w in one.windows))
-                   for one in valid)  # fmt: skip
+    start = median(max(0.0, start.seconds - sum(w.end - w.begin for w in start.windows))
+                   for start in valid)  # fmt: skip
     most = max(MOST, *lengths)
     return VarianceComponents(
         between=s_r,
@@ -62,14 +62,17 @@ def variance_components(
     )
 
 
-def noise_sentence(found: VarianceComponents) -> str:
+def noise_sentence(components: VarianceComponents) -> str:
     """Return the components for a reader, and how many windows they ask for."""
     return (
-        f"noise: {formatting.percent(found.between)} between starts ({found.start_df} degrees "
-        f"of freedom), {formatting.percent(found.within)} between windows of a start "
-        f"({found.window_df}); with {found.start_seconds:.3g} s for a start and "
-        f"{found.window_seconds:.3g} s for a window, {formatting.count(found.best, 'window')} for "
-        f"each start would be best (there were {found.windows:.3g}): --windows {found.best}"
+        f"noise: {formatting.percent(components.between)} between starts ({components.start_df} "
+        "degrees "
+        f"of freedom), {formatting.percent(components.within)} between windows of a start "
+        f"({components.window_df}); with {components.start_seconds:.3g} s for a start and "
+        f"{components.window_seconds:.3g} s for a window, "
+        f"{formatting.count(components.best, 'window')} for "
+        f"each start would be best (there were {components.windows:.3g}): --windows "
+        f"{components.best}"
     )
 
 
@@ -80,7 +83,7 @@ def _place(start: Start) -> tuple[Phase, int]:
 def _shared(start: Start, valid: Sequence[Start], metric: str) -> list[float]:
     """Return a start's logs over the windows that all measured starts of its block have."""
     own = [one for one in valid if _place(one) == _place(start)]
-    common = set.intersection(*(set(_logs(one, metric)) for one in own))
+    common = set.intersection(*(set(_logs(start, metric)) for start in own))
     logs = _logs(start, metric)
     return [logs[index] for index in sorted(common)]
 

@@ -150,8 +150,10 @@ def _better(
     found: ArmDifferences, metrics: Sequence[str], arm: str, other: str, floor: float
 ) -> bool:
     each = [found.get((arm, other, metric)) for metric in metrics]
-    never_worse = all(one is not None and one.above(floor) for one in each)
-    return never_worse and any(one is not None and one.above(0.0) for one in each)
+    never_worse = all(difference is not None and difference.above(floor) for difference in each)
+    return never_worse and any(
+        difference is not None and difference.above(0.0) for difference in each
+    )
 
 
 def _reached(above: Mapping[str, set[str]], arm: str) -> set[str]:
@@ -196,8 +198,8 @@ def _comparisons(
                 base = geometric_mean(own)
                 same = Effect(1.0, 1.0, 1.0, None, len(own))
                 found.append(Comparison(name, metric, base, base, same))
-        elif (one := compare(analysis, Phase.CONFIRM, arm, metric)) is not None:
-            found.append(replace(one, arm=name))
+        elif (comparison := compare(analysis, Phase.CONFIRM, arm, metric)) is not None:
+            found.append(replace(comparison, arm=name))
     return tuple(found)
 
 

@@ -27,7 +27,7 @@ def pareto_arm_count(space: Space) -> int:
 
 
 def pareto_arms(
-    space: Space, seen: Sequence[Start], found: Profiles
+    space: Space, seen: Sequence[Start], profiles: Profiles
 ) -> tuple[tuple[str, Candidate], ...]:
     """Return the arms that a confirmation should have besides, the most wanted first.
 
@@ -38,14 +38,14 @@ def pareto_arms(
     Args:
         space: the question.
         seen: the starts before the confirmation.
-        found: the profiles to confirm.
+        profiles: the profiles to confirm.
     """
     if not space.objectives:
         return ()
-    named = {values: arm for arm, values in leave_one_out_arms(found.proven)}
-    taken = {BASELINE, candidate_of(found.proven), candidate_of(found.best)}
+    named = {values: arm for arm, values in leave_one_out_arms(profiles.proven)}
+    taken = {BASELINE, candidate_of(profiles.proven), candidate_of(profiles.best)}
     arms: list[tuple[str, Candidate]] = []
-    for arm, factors in _wanted(space, seen, found):
+    for arm, factors in _wanted(space, seen, profiles):
         values = candidate_of(factors)
         if values not in taken:
             taken.add(values)
@@ -54,14 +54,14 @@ def pareto_arms(
 
 
 def _wanted(
-    space: Space, seen: Sequence[Start], found: Profiles
+    space: Space, seen: Sequence[Start], profiles: Profiles
 ) -> Iterator[tuple[str, tuple[Factor, ...]]]:
     looked = [start for start in seen if start.request.phase in LOOKS]
     analysis = analyse(space, looked)
     out = unusable_tunings(space, looked)
     space = with_failing_pairs(space, looked)
     # A refined tuning has one level in the whole study, also where the screen tested another.
-    levels = {factor.tuning: factor for factor in found.best}
+    levels = {factor.tuning: factor for factor in profiles.best}
     for metric in space.objectives:
         able = (
             factor
@@ -72,7 +72,7 @@ def _wanted(
         )
         best = compatible_factors(space, sort_by_effect(analysis, able, metric))
         yield _FOR + metric, tuple(levels.get(factor.tuning, factor) for factor in best)
-    yield COMPROMISE_ARM, tuple(f for f in found.best if not _costs(space, analysis, f))
+    yield COMPROMISE_ARM, tuple(f for f in profiles.best if not _costs(space, analysis, f))
 
 
 def _costs(space: Space, analysis: Analysis, factor: Factor) -> bool:

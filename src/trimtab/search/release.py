@@ -74,8 +74,8 @@ def objection(space: Space, starts: Sequence[Start], values: Candidate) -> str:
     if values == BASELINE:
         return ""
     if values not in _ran(starts):
-        tried = [one for one in starts if one.request.candidate == values]
-        if any(one.outcome in FAILED for one in tried):
+        tried = [start for start in starts if start.request.candidate == values]
+        if any(start.outcome in FAILED for start in tried):
             return f"it failed when it was started (start {tried[-1].number})"
         return "no start of this study ran this combination"
     return "; ".join(broken_limits(space, starts, values))
@@ -85,11 +85,11 @@ def _ran(starts: Iterable[Start]) -> list[Candidate]:
     """Return the combinations that a start ran as they are, each once."""
     return list(
         dict.fromkeys(
-            one.request.candidate
-            for one in starts
-            if one.outcome is Outcome.MEASURED
-            and not one.request.live
-            and not is_preset(one.request.stem)
+            start.request.candidate
+            for start in starts
+            if start.outcome is Outcome.MEASURED
+            and not start.request.live
+            and not is_preset(start.request.stem)
         )
     )
 

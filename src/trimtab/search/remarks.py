@@ -118,9 +118,9 @@ def _shifted(starts: Sequence[Start], metric: str) -> list[str]:
     if not found:
         return []
     shown = [
-        f"start {one.start} by {formatting.percent(math.expm1(one.change))} from window "
-        f"{one.since} on"
-        for one in found
+        f"start {shift.start} by {formatting.percent(math.expm1(shift.change))} from window "
+        f"{shift.since} on"
+        for shift in found
     ]
     changed = formatting.count(len(found), "start")
     count = _words(len(found))["count"]
@@ -132,14 +132,18 @@ def _words(many: int) -> dict[str, str]:
 
 
 def _marked(starts: Sequence[Start], kind: str, means: str) -> str:
-    found = [f"start {one.number} {one.marks[kind]}" for one in starts if kind in one.marks]
+    found = [
+        f"start {start.number} {start.marks[kind]}" for start in starts if kind in start.marks
+    ]
     said = means.format(**_words(len(found)))
     return f"{formatting.count(len(found), 'start')} {said}: {_first(found)}" if found else ""
 
 
 def _coarse(starts: Sequence[Start]) -> list[str]:
     """Say that a p99 rests on too few requests."""
-    counts = [sum(one.requests for one in start.windows if not one.void) for start in starts]
+    counts = [
+        sum(window.requests for window in start.windows if not window.void) for start in starts
+    ]
     few = [count for count in counts if 0 < count < ENOUGH_FOR_P99]
     if not few:
         return []

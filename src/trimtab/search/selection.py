@@ -202,10 +202,10 @@ def _added(
     space: Space, analysis: Analysis, proven: Sequence[Factor], more: Sequence[Factor]
 ) -> tuple[Factor, ...]:
     """Return what ``best`` has of ``more`` beside ``proven``, the largest effect first."""
-    found = response_surface(analysis)
-    known = () if found is None else found.factors
+    surface = response_surface(analysis)
+    known = () if surface is None else surface.factors
     able = [factor for factor in more if metric_of(space, factor) == space.objective]
-    joint = () if found is None else found.best(space, proven, able)
+    joint = () if surface is None else surface.best(space, proven, able)
     alone = (
         factor
         for factor in more

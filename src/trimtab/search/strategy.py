@@ -85,8 +85,8 @@ def _next(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
     order = list(_PHASES)
     begun = max((order.index(start.request.phase) for start in before), default=0)
     for phase in order[begun:]:  # one that a later one has followed is over
-        if found := _PHASES[phase].block(space, before):
-            return found
+        if requests := _PHASES[phase].block(space, before):
+            return requests
     return ()
 
 

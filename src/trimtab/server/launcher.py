@@ -76,8 +76,8 @@ def compile_seconds(log: str) -> float | None:
     if stated:
         return sum(stated)
     begun: int | None = None
-    for found in _STAMPED.finditer(log):
-        hours, minutes, seconds, begins, _ = found.groups()
+    for match in _STAMPED.finditer(log):
+        hours, minutes, seconds, begins, _ = match.groups()
         now = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
         if begins:
             begun = now
@@ -223,9 +223,9 @@ class Server:
         self.startup = startup
         starts = {stat.pid: stat.start for stat in self._kept.tree()}
         self._whole = {
-            (one.pid, starts[one.pid]): one.role
-            for one in self.processes()
-            if one.role in _WATCHED and one.pid in starts
+            (process.pid, starts[process.pid]): process.role
+            for process in self.processes()
+            if process.role in _WATCHED and process.pid in starts
         }
         self._kept.remember()
 
@@ -395,4 +395,8 @@ def _listens(pid: int, port: int) -> bool:
         connections = psutil.Process(pid).net_connections("tcp")
     except psutil.Error:
         return False
-    return any(one.laddr.port == port for one in connections if one.status == psutil.CONN_LISTEN)
+    return any(
+        connection.laddr.port == port
+        for connection in connections
+        if connection.status == psutil.CONN_LISTEN
+    )

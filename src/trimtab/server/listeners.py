@@ -93,9 +93,9 @@ def _sockets(pids: Iterable[int]) -> Iterator[tuple[str, int]]:
             sockets = psutil.Process(pid).net_connections("tcp")
         except psutil.Error:
             continue
-        for one in sockets:
-            if one.status == psutil.CONN_LISTEN:
-                yield _WILDCARDS.get(one.laddr.ip, one.laddr.ip), one.laddr.port
+        for socket in sockets:
+            if socket.status == psutil.CONN_LISTEN:
+                yield _WILDCARDS.get(socket.laddr.ip, socket.laddr.ip), socket.laddr.port
 
 
 def _folder(pids: Sequence[int]) -> Path:

@@ -54,7 +54,7 @@ class LiveServer:
 
     def reported_config(self) -> Mapping[str, Value]:
         """Return the configuration in effect, as far as the server or its log reports it."""
-        pids = _own_ids(one.pid for one in self.processes())
+        pids = _own_ids(process.pid for process in self.processes())
         return self._engine.reported_config(self.url or "", self._log_text(), pids=pids)
 
     def _log_text(self) -> str:
@@ -69,7 +69,7 @@ class LiveServer:
         """Return where it answers; where it only listens, if it does not answer."""
         tree = self.processes()
         argv = [word for process in tree for word in process.cmdline]
-        candidates = listeners.urls((one.pid for one in tree), argv)
+        candidates = listeners.urls((process.pid for process in tree), argv)
         if (found := listeners.serving_url(candidates)) is not None:
             return found
         where = next(iter(candidates), None)
@@ -87,7 +87,7 @@ def assign_roles(tree: Iterable[procfs.Stat], engine: Observer) -> tuple[Process
     """Return living processes with the roles that the engine gives them, in the same order."""
     bare = [Process(stat.pid, stat.ppid, "", stat.comm, procfs.cmdline(stat.pid)) for stat in tree]
     roles = engine.roles(bare)
-    return tuple(replace(one, role=roles.get(one.pid, "helper")) for one in bare)
+    return tuple(replace(process, role=roles.get(process.pid, "helper")) for process in bare)
 
 
 def read_ends(path: Path, limit: int = LOG_LIMIT) -> str:

@@ -24,7 +24,9 @@ FOLDER: Final = files("trimtab").joinpath("simulated", "landscapes")
 
 NAMES: Final = tuple(
     sorted(
-        one.name.removesuffix(".yaml") for one in FOLDER.iterdir() if one.name.endswith(".yaml")
+        traversable.name.removesuffix(".yaml")
+        for traversable in FOLDER.iterdir()
+        if traversable.name.endswith(".yaml")
     )
 )
 """Each file says what it is for."""
@@ -180,8 +182,8 @@ class Landscape(_Strict):
     @model_validator(mode="after")
     def _names_are_tunings(self) -> Self:
         named = [
-            *(name for one in self.interactions for name in one.of),
-            *(name for one in self.crashes for name in one.when),
+            *(name for interaction in self.interactions for name in interaction.of),
+            *(name for crash in self.crashes for name in crash.when),
             *(name for pair in self.conflicts for name in pair),
             *(name for cell in self.replay for name in cell.on),
         ]

@@ -128,7 +128,11 @@ class SimulatedMachine:
     @cached_property
     def pairs(self) -> Mapping[tuple[str, str], float]:
         """The effect of each interacting pair: the landscape's own, and the random ones."""
-        found = {(a, b): one.effect for one in self.landscape.interactions for a, b in (one.of,)}
+        found = {
+            (a, b): interaction.effect
+            for interaction in self.landscape.interactions
+            for a, b in (interaction.of,)
+        }
         sd = self.landscape.random_interactions
         if sd > 0:
             rng = self._rng(1)
@@ -156,7 +160,7 @@ class SimulatedMachine:
 
     def best(self) -> float:
         """Return the largest true effect that any candidate reaches."""
-        names = [name for name, one in self.landscape.tunings.items() if not one.dummy]
+        names = [name for name, tuning in self.landscape.tunings.items() if not tuning.dummy]
         on = (np.arange(2 ** len(names))[:, None] >> np.arange(len(names))) % 2 == 1
         gain = on @ np.array([self._highest(name) for name in names])
         column = {name: on[:, index] for index, name in enumerate(names)}
@@ -208,10 +212,10 @@ class SimulatedMachine:
             )
             for index, (offset, on) in enumerate(_switched(request, around))
         )  # fmt: skip
-        mean = sum(math.log(one.metrics[OBJECTIVE]) for one in windows) / len(windows)
-        known = [one for name, one in self.landscape.tunings.items() if name in names]
-        latency = level - sum(one.latency for one in known)
-        startup = sum(one.startup for one in known)
+        mean = sum(math.log(window.metrics[OBJECTIVE]) for window in windows) / len(windows)
+        known = [tuning for name, tuning in self.landscape.tunings.items() if name in names]
+        latency = level - sum(tuning.latency for tuning in known)
+        startup = sum(tuning.startup for tuning in known)
         metrics = {
             OBJECTIVE: math.exp(mean),
             LATENCY: 100.0 * math.exp(-latency),
@@ -305,14 +309,14 @@ def space_of(landscape: Landscape, budget: Budget, seed: int = 0) -> Space:
         Factor(
             name,
             machine.on(name),
-            lead="the landscape expects it" if one.lead else "",
-            prior=one.prior,
-            dummy=one.dummy,
-            levels=() if one.numeric is None else one.numeric.levels,
-            scope=one.scope,
-            restart=one.restart,
+            lead="the landscape expects it" if tuning.lead else "",
+            prior=tuning.prior,
+            dummy=tuning.dummy,
+            levels=() if tuning.numeric is None else tuning.numeric.levels,
+            scope=tuning.scope,
+            restart=tuning.restart,
         )
-        for name, one in landscape.tunings.items()
+        for name, tuning in landscape.tunings.items()
     ]
     if not any(factor.dummy for factor in factors):
         factors.append(Factor("dummy", "1", dummy=True))

@@ -46,13 +46,15 @@ def next_rate(probes: Sequence[Probe], first: float) -> float | None:
     """
     if not probes:
         return first
-    passed = [one.rate for one in probes if one.margin <= 0]
-    failed = [one.rate for one in probes if one.margin > 0]
+    passed = [probe.rate for probe in probes if probe.margin <= 0]
+    failed = [probe.rate for probe in probes if probe.margin > 0]
     if not passed or not failed:
         if len(probes) > _FARTHEST:
             return None
         return max(passed) * 2 if passed else min(failed) / 2
-    begun = next(i for i, one in enumerate(probes) if (one.margin > 0) != (probes[0].margin > 0))
+    begun = next(
+        i for i, probe in enumerate(probes) if (probe.margin > 0) != (probes[0].margin > 0)
+    )
     after = len(probes) - begun - 1
     if after < BISECTIONS:
         low, high = _bracket(probes)
@@ -69,11 +71,11 @@ def crossing(probes: Sequence[Probe]) -> float | None:
     Margins are made monotone (isotonic regression) to find the region of the crossing; there a
     line through the margins over the log of the rate gives the root.
     """
-    if all(one.margin > 0 for one in probes) or all(one.margin <= 0 for one in probes):
+    if all(probe.margin > 0 for probe in probes) or all(probe.margin <= 0 for probe in probes):
         return None
     ordered = sorted(probes, key=lambda one: one.rate)
-    x = np.log([one.rate for one in ordered])
-    y = np.clip([one.margin for one in ordered], -CLIP, CLIP)
+    x = np.log([probe.rate for probe in ordered])
+    y = np.clip([probe.margin for probe in ordered], -CLIP, CLIP)
     rough = _monotone_root(x, np.asarray(optimize.isotonic_regression(y).x))
     weight = np.clip(1 - np.abs(x - rough) / _NEAR, 0, None)  # the curve is no line far away
     near = weight > 0
@@ -100,9 +102,9 @@ def _monotone_root(
 
 def _bracket(probes: Sequence[Probe]) -> tuple[float, float]:
     """Return a rate that passed and one that failed, next to each other where order allows."""
-    failed = min(one.rate for one in probes if one.margin > 0)
-    passed = [one.rate for one in probes if one.margin <= 0 and one.rate < failed]
+    failed = min(probe.rate for probe in probes if probe.margin > 0)
+    passed = [probe.rate for probe in probes if probe.margin <= 0 and probe.rate < failed]
     if passed:
         return max(passed), failed
-    best = max(one.rate for one in probes if one.margin <= 0)
+    best = max(probe.rate for probe in probes if probe.margin <= 0)
     return failed, best  # noise has turned them round: the crossing lies between all the same

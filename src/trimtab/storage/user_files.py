@@ -66,9 +66,9 @@ def require_folder(option: str, folder: Path) -> None:
     Raises:
         UsageError: it is something else, below something else, or no name for a file.
     """
-    for one in (folder, *folder.parents):
-        if os.path.lexists(one) and not one.is_dir():
-            raise UsageError(f"{option} must be a folder, but {one} is none: name another")
+    for path in (folder, *folder.parents):
+        if os.path.lexists(path) and not path.is_dir():
+            raise UsageError(f"{option} must be a folder, but {path} is none: name another")
     try:
         folder.exists()  # raises on what no file system takes as a name
     except OSError as error:

@@ -122,7 +122,7 @@ def _options(session: Session) -> Iterator[str]:
 def _larger(session: Session) -> Budget:
     """Return the smallest larger budget that tests everything and confirms, else twice as much."""
     tried = [_times(session.space.budget, factor) for factor in _FACTORS]
-    return next((one for one in tried if _whole(session, one)), tried[1])
+    return next((budget for budget in tried if _whole(session, budget)), tried[1])
 
 
 def _whole(session: Session, budget: Budget) -> bool:
@@ -207,7 +207,7 @@ def write_result(
 def profiles_of(conclusion: Conclusion) -> dict[str, Candidate]:
     """Return what is written as a profile: the two, and every other member of the Pareto set."""
     found = {PROVEN: conclusion.proven, MAX: conclusion.best}
-    more = {one.arm: one.candidate for one in conclusion.pareto if one.member}
+    more = {arm.arm: arm.candidate for arm in conclusion.pareto if arm.member}
     known = (BASELINE, *found.values())
     return found | {name: chosen for name, chosen in more.items() if chosen not in known}
 
@@ -246,15 +246,15 @@ def _profile(
         objective=session.space.objective,
         slo=session.options.slo if name in conclusion.within_slo else None,
         answers=tuple(
-            replace(one, tuning=entry[one.tuning])
-            for one in conclusion.answers
-            if one.tuning in values
+            replace(answer, tuning=entry[answer.tuning])
+            for answer in conclusion.answers
+            if answer.tuning in values
         ),
         risks={entry[name]: session.catalog[name].warning(value) for name, value in chosen},
         comparisons=comparisons_of(conclusion, name),
         plan=plan,
         evidence=evidence_digest(
-            one for start in starts if start.plan == digest for one in start.evidence
+            evidence for start in starts if start.plan == digest for evidence in start.evidence
         ),
         facts=fingerprint(session),
         seed=session.space.seed,
@@ -290,8 +290,8 @@ def _require_measured(name: str, chosen: Candidate, digest: str, starts: Sequenc
 
 def _member(conclusion: Conclusion, name: str) -> ParetoArm | None:
     """Return the member of the Pareto set that a profile besides the two is."""
-    others = (one for one in conclusion.pareto if one.arm not in (PROVEN, MAX))
-    return next((one for one in others if one.arm == name), None)
+    others = (arm for arm in conclusion.pareto if arm.arm not in (PROVEN, MAX))
+    return next((arm for arm in others if arm.arm == name), None)
 
 
 def comparisons_of(conclusion: Conclusion, name: str) -> tuple[Comparison, ...]:
@@ -301,7 +301,11 @@ def comparisons_of(conclusion: Conclusion, name: str) -> tuple[Comparison, ...]:
         return member.comparisons
     same = conclusion.best == conclusion.proven
     arm = PROVEN if same else name
-    return tuple(replace(one, arm=name) for one in conclusion.confirmed if one.arm == arm)
+    return tuple(
+        replace(comparison, arm=name)
+        for comparison in conclusion.confirmed
+        if comparison.arm == arm
+    )
 
 
 def study_of(
@@ -317,7 +321,9 @@ def study_of(
         question=session.question(),
         conclusion=conclusion,
         starts=tuple(starts),
-        left_out=tuple((one.name, one.verdict, one.reason) for one in session.left_out),
+        left_out=tuple(
+            (tuning.name, tuning.verdict, tuning.reason) for tuning in session.left_out
+        ),
         risks={
             factor.tuning: session.catalog[factor.tuning].warning(factor.value)
             for factor in session.space.factors
@@ -338,7 +344,7 @@ def study_of(
 def _controls(session: Session) -> tuple[str, ...]:
     """Return the inert tunings beside real ones; in an A/A study they are what is tested."""
     factors = session.space.factors
-    inert = tuple(one.tuning for one in factors if one.dummy)
+    inert = tuple(factor.tuning for factor in factors if factor.dummy)
     return inert if len(inert) < len(factors) else ()
 
 
@@ -379,11 +385,11 @@ def folder(given: Path | None) -> Path:
         UsageError: there is no such study.
         StudyError: another user than root could have written it.
     """
-    found = given or study.newest_study()
-    study.require_folder(found, shared=True)
-    if not (found / study.LEDGER).is_file():
-        raise UsageError(f"{found} holds no study: name the folder that trimtab tune printed")
-    return found
+    path = given or study.newest_study()
+    study.require_folder(path, shared=True)
+    if not (path / study.LEDGER).is_file():
+        raise UsageError(f"{path} holds no study: name the folder that trimtab tune printed")
+    return path
 
 
 def read(place: Path, say: Say) -> Study:

@@ -92,7 +92,9 @@ class Forecast:
 
     def _ahead(self) -> list[tuple[StartGroup, int]]:
         """Return how many starts of each kind are left; none of one that a later one followed."""
-        begun = max((at for at, one in enumerate(self.parts) if self._made(one.kind)), default=0)
+        begun = max(
+            (at for at, group in enumerate(self.parts) if self._made(group.kind)), default=0
+        )
         return [
             (part, max(0, part.starts + self.again.count(part.kind) - self._made(part.kind)))
             for at, part in enumerate(self.parts)

@@ -144,7 +144,9 @@ def _locked(program: str, path: str | None) -> str:
     if "/" in program:
         return " is not executable" if Path(program).expanduser().is_file() else ""
     folders = (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
-    there = next((Path(one, program) for one in folders if Path(one, program).is_file()), None)
+    there = next(
+        (Path(folder, program) for folder in folders if Path(folder, program).is_file()), None
+    )
     return "" if there is None else f" ({there} is not executable)"
 
 

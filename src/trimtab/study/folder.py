@@ -165,7 +165,7 @@ def require_testable(session: Session) -> None:
             preset of --arm sets. The message says why.
     """
     tested = {factor.tuning for factor in session.space.factors}
-    reasons = {one.name: one.reason for one in session.left_out}
+    reasons = {tuning.name: tuning.reason for tuning in session.left_out}
     for option, names in (
         ("--try", parse_tries(session.options.tries)),
         ("--only", session.options.only),
@@ -231,10 +231,12 @@ def clear_wreckage(folder: Path, host: Host, *, allow_host: bool) -> list[str]:
 def _restored(journal: Path, host: Host, *, allow_host: bool) -> list[str]:
     """Restore what a journal says, as far as a study may; say what was restored and what not."""
     places = pending_places(journal)
-    own = {one for one in places if allow_host and may_write(CATALOG.values(), one)}
+    own = {place for place in places if allow_host and may_write(CATALOG.values(), place)}
     why = "no tuning writes it" if allow_host else "this study never had --allow-host"
     said = [
-        f"{journal}: {one} was left as it is, because {why}" for one in places if one not in own
+        f"{journal}: {place} was left as it is, because {why}"
+        for place in places
+        if place not in own
     ]
     if not own:
         return said

@@ -157,7 +157,7 @@ def _lowest(before: Sequence[float]) -> float:
     """
     logs = [math.log(one) for one in before if one > 0]
     middle = median(logs)
-    scatter = _SIGMA * median(abs(one - middle) for one in logs)
+    scatter = _SIGMA * median(abs(log - middle) for log in logs)
     return math.exp(middle - 3 * scatter)
 
 
@@ -200,15 +200,15 @@ def with_auto_windows(session: Session, starts: Sequence[Start], request: StartR
 
 def with_gate_history(session: Session, starts: Sequence[Start]) -> Session:
     """Return the session whose gate knows what it read before the earlier starts."""
-    return replace(session, readings=tuple(one.gate for one in starts))
+    return replace(session, readings=tuple(start.gate for start in starts))
 
 
-def with_best_windows(session: Session, found: VarianceComponents | None) -> Session:
+def with_best_windows(session: Session, components: VarianceComponents | None) -> Session:
     """Return the session with the number of windows that a noise asks for, if it is known."""
-    if found is None or found.start_df < ENOUGH_DF:
+    if components is None or components.start_df < ENOUGH_DF:
         return session
     try:
-        workload = with_windows(session.workload, found.best)
+        workload = with_windows(session.workload, components.best)
     except WorkloadError:  # its memory, or a trace, does not hold as many
         return session
     return replace(session, workload=workload)

@@ -244,11 +244,11 @@ def _checked(line: bytes, last: str) -> tuple[bytes, str]:
     Raises:
         ValueError: it is not.
     """
-    found = _SUM.search(line)
-    bare = line[: found.start()] + b"}\n" if found else line
-    if found is None or found[1].decode() != _sum(last, bare):
+    match = _SUM.search(line)
+    bare = line[: match.start()] + b"}\n" if match else line
+    if match is None or match[1].decode() != _sum(last, bare):
         raise ValueError("it was changed, or does not follow the line before it")
-    return bare, found[1].decode()
+    return bare, match[1].decode()
 
 
 def _sum(last: str, line: bytes) -> str:

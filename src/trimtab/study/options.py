@@ -165,9 +165,9 @@ def parse_arm(text: str) -> Preset:
     Raises:
         UsageError: there is no such preset, or it is the baseline.
     """
-    if (found := presets.find(text)) is presets.stock:
+    if (preset := presets.find(text)) is presets.stock:
         raise UsageError("--arm stock is the baseline, which is measured anyway: leave it out")
-    return found
+    return preset
 
 
 def parse_share(option: str, text: str) -> float:

@@ -66,7 +66,7 @@ class Track:
         """Take the design and start counting the time."""
         self.design, self.began = design, self.clock()
         whole = ((_ANY, design.starts, design.minutes * 60),)
-        self.forecast.begin(StartGroup(*one) for one in design.seconds or whole)
+        self.forecast.begin(StartGroup(*second) for second in design.seconds or whole)
 
     def expect(self, starts: int, measured: int, *, at_most: bool) -> None:
         """Take how many measured starts there are to be, and how many there are already."""

@@ -26,7 +26,9 @@ def as_json(study: Study, folder: Path, catalog: Mapping[str, Tuning] = CATALOG)
     objectives.
     """
     conclusion = study.conclusion
-    proven = next((one for one in conclusion.confirmed if one.arm == PROVEN), None)
+    proven = next(
+        (comparison for comparison in conclusion.confirmed if comparison.arm == PROVEN), None
+    )
     return {
         "format": FORMAT,
         "headline": _headline(headline(study)),
@@ -43,7 +45,7 @@ def as_json(study: Study, folder: Path, catalog: Mapping[str, Tuning] = CATALOG)
         ],
         "profiles": {name: str(path_of(folder, name)) for name in profiles_of(conclusion)},
         **(
-            {"pareto": [_standing(one) for one in conclusion.pareto]}
+            {"pareto": [_standing(arm) for arm in conclusion.pareto]}
             if study.objectives[1:]
             else {}
         ),
@@ -56,7 +58,7 @@ def as_json(study: Study, folder: Path, catalog: Mapping[str, Tuning] = CATALOG)
         "sd": conclusion.sd,
         "detectable_effect": conclusion.detectable,
         "noise": None if conclusion.spread is None else asdict(conclusion.spread),
-        "fidelity": [asdict(one) for one in conclusion.fidelity],
+        "fidelity": [asdict(fidelity) for fidelity in conclusion.fidelity],
         "notes": list(conclusion.notes),
     }
 
@@ -110,8 +112,8 @@ def _may_change_answers(answer: TuningVerdict, catalog: Mapping[str, Tuning]) ->
     return entry is not None and answer.value in entry.lowers_fidelity
 
 
-def _standing(one: ParetoArm) -> dict[str, Any]:
-    return {**asdict(one), "candidate": dict(one.candidate), "member": one.member}
+def _standing(arm: ParetoArm) -> dict[str, Any]:
+    return {**asdict(arm), "candidate": dict(arm.candidate), "member": arm.member}
 
 
 def _change(ratio: float | None) -> float | None:

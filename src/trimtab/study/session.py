@@ -283,10 +283,10 @@ def _asked(context: Context, options: Options, risk: RiskLevel) -> _Asked:
         if options.only or options.skip:
             raise UsageError("--aa tunes nothing: leave --only and --skip out")
         control = CATALOG["dummy"]
-        entries = {one.name: one for one in (control, *aa_study_tunings(options.aa))}
+        entries = {tuning.name: tuning for tuning in (control, *aa_study_tunings(options.aa))}
         factors = (
-            Factor(one.name, one.recommended_for(context), dummy=one.dummy)
-            for one in entries.values()
+            Factor(entry.name, entry.recommended_for(context), dummy=entry.dummy)
+            for entry in entries.values()
         )
         return _Asked(tuple(factors), (), frozenset(), None, presets.GUIDE, entries)
     name = options.arm or presets.default_preset(context.platform)
@@ -346,7 +346,7 @@ def header_lines(session: Session) -> tuple[str, ...]:
         for name, value in os.environ.items()
         if reaches_engine(name) and environment.get(name) == value
     )
-    remarks = [*session.notes, *(f"{session.engine.name}: {one}" for one in session.caveats)]
+    remarks = [*session.notes, *(f"{session.engine.name}: {caveat}" for caveat in session.caveats)]
     if ours and session.serves:
         remarks.append(f"the baseline includes what your environment sets: {', '.join(ours)}")
     return (*header_of(session).lines(), *remarks)

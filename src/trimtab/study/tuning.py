@@ -93,7 +93,7 @@ def tune(
             display = reporter.display(session.space.objective)
             try:
                 executor = folder.executor_of(session, ledger, place, display, stop)
-                found = run_study(
+                conclusion = run_study(
                     session.space,
                     search.PhasedStrategy(),
                     ledger,
@@ -104,7 +104,7 @@ def tune(
                 )
             finally:
                 display.close()
-        written = artifacts.write_result(session, ledger.starts(), found, place)
+        written = artifacts.write_result(session, ledger.starts(), conclusion, place)
     return FinishedStudy(written, place, session.catalog)
 
 

@@ -17,14 +17,14 @@ _BINDING = Source(f"{VA}, CPU binding", "vllm_ascend/cpu_binding.py:175-177")
 
 
 def _replaced(scene: Scene) -> Iterator[Hit]:
-    found = scene.env.get("LD_LIBRARY_PATH")
-    if found is None or "$" in found.value or found.origin is Origin.PROCESS:
+    setting = scene.env.get("LD_LIBRARY_PATH")
+    if setting is None or "$" in setting.value or setting.origin is Origin.PROCESS:
         return
     platform = scene.situation.platform
     speaks = any(True for _ in scene.variables("ASCEND_", "HCCL_", "VLLM_ASCEND_"))
     if platform not in (None, "ascend") or (platform is None and not speaks):
         return
-    if not re.search(r"/Ascend/|/driver/lib64", found.value):
+    if not re.search(r"/Ascend/|/driver/lib64", setting.value):
         yield Hit(
             "LD_LIBRARY_PATH",
             (
@@ -39,8 +39,8 @@ def _replaced(scene: Scene) -> Iterator[Hit]:
 def _mixed(scene: Scene) -> Iterator[Hit]:
     if "ASCEND_VISIBLE_DEVICES" not in scene.env or scene.container is None:
         return
-    devices = [one for one in scene.container.options if one.name == "--device"]
-    if any("davinci" in one.value for one in devices):
+    devices = [option for option in scene.container.options if option.name == "--device"]
+    if any("davinci" in device.value for device in devices):
         yield Hit(
             "ASCEND_VISIBLE_DEVICES",
             (

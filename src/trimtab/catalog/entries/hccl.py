@@ -125,8 +125,8 @@ def _buffer_reach(scene: Scene) -> Iterator[Hit]:
 
 
 def _mentioned(document: Document, situation: Situation) -> Iterator[Hit]:
-    for one in document.mentions:
-        if one.kind == "name" and one.text == _BUFFER:
+    for mention in document.mentions:
+        if mention.kind == "name" and mention.text == _BUFFER:
             yield Hit(
                 _BUFFER,
                 (
@@ -134,7 +134,7 @@ def _mentioned(document: Document, situation: Situation) -> Iterator[Hit]:
                     "default), and costs twice that"
                 ),
                 "add that beside it",
-                place=one.place,
+                place=mention.place,
             )
 
 

@@ -25,9 +25,9 @@ def _nic_applies(context: Context) -> str | None:
 
 
 def _read_ahead_applies(context: Context) -> str | None:
-    found = context.facts.disks.read_ahead
-    if found.value is None:
-        return f"how far the disks read ahead is unknown: {found.reason}"
+    fact = context.facts.disks.read_ahead
+    if fact.value is None:
+        return f"how far the disks read ahead is unknown: {fact.reason}"
     return None
 
 

@@ -22,12 +22,14 @@ _CLAIMS = (
 
 def _environments(context: Context) -> tuple[Value, ...]:
     """Return the interpreters that the engine has an environment on; stock is its own."""
-    return (None, *(one.name for one in context.facts.environments))
+    return (None, *(environment.name for environment in context.facts.environments))
 
 
 def _best(context: Context) -> Value:
     """Return the interpreter to test: one with PGO and LTO, with BOLT if there is such a one."""
-    optimized = [one for one in context.facts.environments if one.optimized]
+    optimized = [
+        environment for environment in context.facts.environments if environment.optimized
+    ]
     ranked = sorted(optimized, key=lambda one: (one.build.bolt is not True, one.name))
     return ranked[0].name if ranked else None
 

@@ -294,7 +294,7 @@ def _twice(scene: Scene) -> Iterator[Hit]:
 
 def _bound_twice(scene: Scene) -> Iterator[Hit]:
     cpuset = scene.container is not None and any(
-        one.name == "--cpuset-cpus" for one in scene.container.options
+        option.name == "--cpuset-cpus" for option in scene.container.options
     )
     if scene.affinity is not None and cpuset:
         yield Hit(

@@ -168,7 +168,7 @@ def _overlap(scene: Scene) -> Iterator[Hit]:
 def _cpuset(scene: Scene) -> Iterator[Hit]:
     bound = scene.affinity is not None or (
         scene.container is not None
-        and any(one.name == "--cpuset-cpus" for one in scene.container.options)
+        and any(option.name == "--cpuset-cpus" for option in scene.container.options)
     )
     if _on(scene) and bound and "force:1" not in (scene.text(_NAME) or ""):
         yield Hit(

@@ -62,13 +62,13 @@ TUNINGS = (
                 summary="The device allocator's cache is off: every allocation is slow.",
                 process=lambda scene: (
                     Hit(
-                        one.name,
-                        f"{one.name} switches the device allocator's cache off, which is for "
+                        variable.name,
+                        f"{variable.name} switches the device allocator's cache off, which is for "
                         "debugging",
                         "take it out",
                     )
-                    for one in scene.variables("PYTORCH_NO_NPU_MEMORY_CACHING")
-                    if not one.literal or is_switched_on(one.value)
+                    for variable in scene.variables("PYTORCH_NO_NPU_MEMORY_CACHING")
+                    if not variable.literal or is_switched_on(variable.value)
                 ),
             ),
         ),

@@ -42,15 +42,15 @@ def _pairs(setting: Setting) -> list[tuple[str, str, str]]:
 
 
 def _literal(scene: Scene) -> Setting | None:
-    found = scene.env.get(NAME)
-    return found if found is not None and found.literal else None
+    setting = scene.env.get(NAME)
+    return setting if setting is not None and setting.literal else None
 
 
 def _syntax(scene: Scene) -> Iterator[Hit]:
-    found = _literal(scene)
-    if found is None:
+    setting = _literal(scene)
+    if setting is None:
         return
-    if not found.value.strip():
+    if not setting.value.strip():
         yield Hit(
             NAME,
             (
@@ -61,7 +61,7 @@ def _syntax(scene: Scene) -> Iterator[Hit]:
             remedy=Remedy(Action.REMOVE),
         )
         return
-    pairs = _pairs(found)
+    pairs = _pairs(setting)
     if pairs[-1] == ("", "", ""):
         pairs.pop()  # one comma at the end is taken
     for key, colon, _ in pairs:
@@ -84,8 +84,8 @@ def read_list(text: str) -> Reading:
 
 
 def _unknown_keys(scene: Scene) -> Iterator[Hit]:
-    found = _literal(scene)
-    for key, colon, _ in _pairs(found) if found is not None and found.value.strip() else ():
+    setting = _literal(scene)
+    for key, colon, _ in _pairs(setting) if setting is not None and setting.value.strip() else ():
         if not (key and colon) or key in _OLD_KEYS:
             continue
         if key in _NEW_KEYS:
@@ -182,10 +182,10 @@ def default_opt_out(scene: Scene) -> Iterator[Hit]:
 
 
 def _comment(scene: Scene) -> Iterator[Hit]:
-    found = scene.env.get(NAME)
-    said = found.comment.lower() if found is not None else ""
+    setting = scene.env.get(NAME)
+    said = setting.comment.lower() if setting is not None else ""
     about = "stream" in said and ("reuse" in said or "reused" in said)
-    if about and "expandable_segments" in (found.value if found else ""):
+    if about and "expandable_segments" in (setting.value if setting else ""):
         yield Hit(
             NAME,
             (

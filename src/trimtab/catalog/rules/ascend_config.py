@@ -37,11 +37,11 @@ def _quoted(scene: Scene) -> Iterator[Hit]:
 
 
 def _no_object(scene: Scene) -> Iterator[Hit]:
-    found = scene.options.get(_OPTION)
-    if found is None or not found.literal or not found.value:
+    setting = scene.options.get(_OPTION)
+    if setting is None or not setting.literal or not setting.value:
         return
     try:
-        whole = json.loads(found.value)
+        whole = json.loads(setting.value)
     except (ValueError, RecursionError) as error:
         yield Hit(_OPTION, f"{_OPTION} holds no JSON: {error}", "quote it in single quotes")
         return

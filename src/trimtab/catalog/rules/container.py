@@ -20,22 +20,24 @@ _CHIP_TAGS = {"A3": "-a3", "310P": "-310p", "950": "-a5"}
 
 
 def _named(container: Container, name: str) -> list[Setting]:
-    return [one for one in container.options if one.name == name]
+    return [option for option in container.options if option.name == name]
 
 
 def _npus(container: Container) -> list[Setting]:
     return [
-        one
-        for one in _named(container, "--device")
-        if "davinci_" not in one.value and "davinci" in one.value
+        setting
+        for setting in _named(container, "--device")
+        if "davinci_" not in setting.value and "davinci" in setting.value
     ]
 
 
 def _devices(document: Document, situation: Situation) -> Iterator[Hit]:
     for made in document.containers:
-        if not _npus(made) or any("ascend" in one.value for one in _named(made, "--runtime")):
+        if not _npus(made) or any(
+            "ascend" in setting.value for setting in _named(made, "--runtime")
+        ):
             continue
-        there = {one.value.partition(":")[0] for one in _named(made, "--device")}
+        there = {setting.value.partition(":")[0] for setting in _named(made, "--device")}
         if _named(made, "--privileged") or any(one.startswith("/dev/um") for one in there):
             continue  # a 950 has nodes of its own: ummu, uburma
         missing = [path for path in _MANAGERS if path not in there]
@@ -54,7 +56,7 @@ def _devices(document: Document, situation: Situation) -> Iterator[Hit]:
 
 
 def _one_npu(document: Document, situation: Situation) -> Iterator[Hit]:
-    talks = any(one.name.startswith("HCCL_") for one in document.settings)
+    talks = any(setting.name.startswith("HCCL_") for setting in document.settings)
     for made in document.containers:
         if talks and len(_npus(made)) == 1:
             yield Hit(
@@ -70,9 +72,13 @@ def _one_npu(document: Document, situation: Situation) -> Iterator[Hit]:
 
 def _mounts(document: Document, situation: Situation) -> Iterator[Hit]:
     for made in document.containers:
-        if not _npus(made) or any("ascend" in one.value for one in _named(made, "--runtime")):
+        if not _npus(made) or any(
+            "ascend" in setting.value for setting in _named(made, "--runtime")
+        ):
             continue
-        if not any(part in one.value for one in _named(made, "--volume") for part in _MOUNTS):
+        if not any(
+            part in setting.value for setting in _named(made, "--volume") for part in _MOUNTS
+        ):
             yield Hit(
                 "--volume",
                 "the container gets an NPU, but not the driver's libraries",
@@ -83,12 +89,12 @@ def _mounts(document: Document, situation: Situation) -> Iterator[Hit]:
 
 def _privileged(document: Document, situation: Situation) -> Iterator[Hit]:
     for made in document.containers:
-        for one in _named(made, "--privileged"):
+        for setting in _named(made, "--privileged"):
             yield Hit(
                 "--privileged",
                 ("the container may change the host, which serving needs only to bind interrupts"),
                 "give it the devices with --device instead",
-                place=one.place,
+                place=setting.place,
             )
 
 
@@ -147,9 +153,13 @@ _WITH_SUDO = re.compile(r"(^|/)vllm/vllm-openai([:@]|$)")
 
 def _sudo(document: Document, situation: Situation) -> Iterator[Hit]:
     shell = any(_named(made, "--interactive") for made in document.containers)
-    if document.containers and all(_WITH_SUDO.search(one.image) for one in document.containers):
+    if document.containers and all(
+        _WITH_SUDO.search(container.image) for container in document.containers
+    ):
         return
-    if any("sudo" in one.words[1:] and one.words[0] != "sudo" for one in document.commands):
+    if any(
+        "sudo" in command.words[1:] and command.words[0] != "sudo" for command in document.commands
+    ):
         return  # the text installs it, or asks whether it is there
     for command in document.commands:
         if command.words[:1] != ("sudo",) or command.inside is False:
@@ -167,28 +177,28 @@ def _sudo(document: Document, situation: Situation) -> Iterator[Hit]:
 
 def _files(document: Document, situation: Situation) -> Iterator[Hit]:
     for made in document.containers:
-        for one in _named(made, "--ulimit"):
-            name, _, text = one.value.partition("=")
+        for setting in _named(made, "--ulimit"):
+            name, _, text = setting.value.partition("=")
             soft = text.partition(":")[0]
             if name == "nofile" and soft.isascii() and soft.isdigit() and int(soft[:9]) < 4096:
                 yield Hit(
                     "--ulimit",
                     f"a limit of {soft} open files limits the number of connections",
                     "set 65536",
-                    place=one.place,
+                    place=setting.place,
                 )
 
 
 def _dashes(document: Document, situation: Situation) -> Iterator[Hit]:
     for made in document.containers:
-        for one in made.options:
-            if re.match(r"-[a-z]{3}|-[a-z]+-", one.name):
+        for option in made.options:
+            if re.match(r"-[a-z]{3}|-[a-z]+-", option.name):
                 yield Hit(
-                    one.name,
-                    f"one dash begins short options: docker refuses {one.name}, and makes no "
+                    option.name,
+                    f"one dash begins short options: docker refuses {option.name}, and makes no "
                     "container",
-                    f"write -{one.name}",
-                    place=one.place,
+                    f"write -{option.name}",
+                    place=option.place,
                 )
 
 
@@ -288,29 +298,33 @@ def _workers(scene: Scene) -> int | None:
     """Return how many workers a command asks for; ``None`` where its text does not tell."""
     found = 1
     for name in ("--tensor-parallel-size", "--pipeline-parallel-size", "--data-parallel-size"):
-        one = scene.options.get(name)
-        if one is not None:
-            if not one.literal or not re.fullmatch(r"\d{1,6}", one.value.strip()):
+        setting = scene.options.get(name)
+        if setting is not None:
+            if not setting.literal or not re.fullmatch(r"\d{1,6}", setting.value.strip()):
                 return None
-            found *= int(one.value)
+            found *= int(setting.value)
     return found
 
 
 def _one_device(made: Container) -> bool:
     """Whether a pod gets one device: its other workers run in other pods, with Ray."""
-    return any(re.search(r"\.com/(gpu|npu)=1$", one.value) for one in _named(made, "--resource"))
+    return any(
+        re.search(r"\.com/(gpu|npu)=1$", setting.value) for setting in _named(made, "--resource")
+    )
 
 
 def _one_process(scene: Scene, made: Container) -> bool:
     """Whether one process drives all devices of a host: a TPU's chips, the cores of Neuron."""
-    resources = " ".join(one.value for one in _named(made, "--resource"))
+    resources = " ".join(setting.value for setting in _named(made, "--resource"))
     neuron = "aws.amazon.com/neuron" in resources or any(scene.variables("NEURON_"))
     return neuron or scene.situation.platform == "tpu" or "google.com/tpu" in resources
 
 
 def _tpu(scene: Scene, made: Container) -> bool:
     """Whether the workers are TPUs: one process drives all of them."""
-    limits = any(one.value.startswith("google.com/tpu") for one in _named(made, "--resource"))
+    limits = any(
+        setting.value.startswith("google.com/tpu") for setting in _named(made, "--resource")
+    )
     named = re.search(r"(?<![a-z])tpu(?![a-z])", made.image.lower())
     return limits or bool(named) or scene.situation.platform == "tpu"
 
@@ -322,7 +336,9 @@ def _mounted(made: Container) -> bool:
         "--tmpfs": r"/+dev/shm\b.*",
         "--mount": r".*\b(dst|destination|target)=/dev/shm\b.*",
     }
-    return any(re.fullmatch(patterns.get(one.name, "(?!)"), one.value) for one in made.options)
+    return any(
+        re.fullmatch(patterns.get(option.name, "(?!)"), option.value) for option in made.options
+    )
 
 
 def _shm(scene: Scene) -> Iterator[Hit]:

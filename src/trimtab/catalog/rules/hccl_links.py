@@ -113,9 +113,11 @@ def text_rule(id_: str, trap: str, *names: str) -> Rule:
     """Return the rule that a text must say more where it names a setting."""
 
     def check(document: Document, situation: Situation) -> Iterator[Hit]:
-        for one in document.mentions:
-            if one.kind == "name" and one.text in names:
-                yield Hit(one.text, _UNSAID[one.text], "add that beside it", place=one.place)
+        for mention in document.mentions:
+            if mention.kind == "name" and mention.text in names:
+                yield Hit(
+                    mention.text, _UNSAID[mention.text], "add that beside it", place=mention.place
+                )
 
     return Rule(
         id=id_,

@@ -36,13 +36,13 @@ def pip_installs(command: Command) -> tuple[str, ...]:
 
 
 def _aptish(command: Command) -> bool:
-    targets = [one.target for one in command.redirects if ">" in one.operator]
+    targets = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
     words = program(command)
     if words[:1] == ("tee",):
         targets += words[1:]
     if words[:1] in {("sed",), ("add-apt-repository",)}:
         targets += words[1:]
-    return any(_SOURCES.search(one) for one in targets)
+    return any(_SOURCES.search(target) for target in targets)
 
 
 def _said(command: Command) -> str:
@@ -51,8 +51,9 @@ def _said(command: Command) -> str:
 
 def _truncated(document: Document, situation: Situation) -> Iterator[Hit]:
     kept = any(
-        program(one)[:1] in {("cp",), ("mv",)} and any(_SOURCES.search(w) for w in one.words)
-        for one in document.commands
+        program(command)[:1] in {("cp",), ("mv",)}
+        and any(_SOURCES.search(w) for w in command.words)
+        for command in document.commands
     )
     for command in () if kept else document.commands:
         if any(
@@ -69,11 +70,11 @@ def _truncated(document: Document, situation: Situation) -> Iterator[Hit]:
 def _mirrors(document: Document) -> Iterator[tuple[Command, str]]:
     """Yield the first command of each document that names an Ubuntu mirror."""
     for command in document.commands:
-        found = re.search(
+        match = re.search(
             r"deb(-src)? (\[[^\]]*\] )?(?P<address>\S+)\s+(?P<suite>\S+)", _said(command)
         )
-        if found is not None and (_aptish(command) or "/ubuntu" in found["address"]):
-            yield command, f"{found['address']} {found['suite']}"
+        if match is not None and (_aptish(command) or "/ubuntu" in match["address"]):
+            yield command, f"{match['address']} {match['suite']}"
 
 
 def _ports(document: Document, situation: Situation) -> Iterator[Hit]:
@@ -153,18 +154,18 @@ def _order(document: Document, situation: Situation) -> Iterator[Hit]:
 
 
 def _dangling(document: Document, situation: Situation) -> Iterator[Hit]:
-    headings = [one.text.lower() for one in document.mentions if one.kind == "heading"]
+    headings = [mention.text.lower() for mention in document.mentions if mention.kind == "heading"]
     if not headings or any("python" in text for text in headings):
         return
-    if any(replaces_python(one) for one in document.commands):
+    if any(replaces_python(command) for command in document.commands):
         return
-    for one in document.mentions:
-        if one.kind == "prose" and "optimized python" in one.text.lower():
+    for mention in document.mentions:
+        if mention.kind == "prose" and "optimized python" in mention.text.lower():
             yield Hit(
                 "install-order",
                 "the text speaks of an optimized Python, but nothing here installs one",
                 "say where it comes from, or drop the sentence",
-                place=one.place,
+                place=mention.place,
             )
 
 
@@ -181,13 +182,15 @@ def _turbo(document: Document, situation: Situation) -> Iterator[Hit]:
                 severity=Severity.ERROR,
                 place=command.place,
             )
-    for one in document.mentions:
-        if one.kind == "prose" and re.search(r"\bmindie[-_]turbo\b", one.text, re.IGNORECASE):
+    for mention in document.mentions:
+        if mention.kind == "prose" and re.search(
+            r"\bmindie[-_]turbo\b", mention.text, re.IGNORECASE
+        ):
             yield Hit(
                 "mindie-turbo",
                 "mindie-turbo is obsolete: its last release pins torch 2.5.1, for vLLM 0.7.3",
                 "leave it out",
-                place=one.place,
+                place=mention.place,
             )
 
 
@@ -200,13 +203,13 @@ def _uname(document: Document, situation: Situation) -> Iterator[Hit]:
                 "use uname -m",
                 place=command.place,
             )
-    for one in document.settings:
-        if one.name != "LD_PRELOAD" and re.search(r"uname\s+-i\b", one.value):
+    for setting in document.settings:
+        if setting.name != "LD_PRELOAD" and re.search(r"uname\s+-i\b", setting.value):
             yield Hit(
-                one.name,
+                setting.name,
                 "uname -i prints 'unknown' on Debian and others",
                 "use uname -m",
-                place=one.place,
+                place=setting.place,
             )
 
 
@@ -279,16 +282,16 @@ _ARCHIVE = re.compile(r"py(?P<minor>3\d+)_?bisheng")
 
 
 def _replaced(document: Document, situation: Situation) -> Iterator[Hit]:
-    found = [one for one in document.commands if replaces_python(one)]
-    if found:
+    commands = [command for command in document.commands if replaces_python(command)]
+    if commands:
         yield Hit(
             "python-tarball",
             (
-                f"{found[0].words[-1]} belongs to the distribution, whose tools need it, and "
+                f"{commands[0].words[-1]} belongs to the distribution, whose tools need it, and "
                 "nothing keeps the old one"
             ),
             "put the new interpreter first in PATH, or make a virtual environment with it",
-            place=found[0].place,
+            place=commands[0].place,
         )
 
 
@@ -361,7 +364,9 @@ _DATA = re.compile(
 
 def _unchecked(document: Document, situation: Situation) -> Iterator[Hit]:
     checks = {"sha256sum", "sha512sum", "gpg", "md5sum", "shasum", "cosign"}
-    if any(program(one)[:1] and program(one)[0] in checks for one in document.commands):
+    if any(
+        program(command)[:1] and program(command)[0] in checks for command in document.commands
+    ):
         return
     for command in document.commands:
         words = program(command)
@@ -369,7 +374,7 @@ def _unchecked(document: Document, situation: Situation) -> Iterator[Hit]:
         fetched = [w for w in words[1:] if code.search(w)]
         if words[:1] in {("wget",), ("curl",)} and fetched:
             names = (w if "/datasets/" in w else w.rpartition("/")[2] for w in fetched)
-            data = all(_DATA.search(one) for one in names)
+            data = all(_DATA.search(name) for name in names)
             if data and not re.search(r"\.(so(\.[\d.]+)?|whl|run)$", fetched[0]):
                 continue
             yield Hit(
@@ -382,15 +387,15 @@ def _unchecked(document: Document, situation: Situation) -> Iterator[Hit]:
 
 
 def _path(document: Document, situation: Situation) -> Iterator[Hit]:
-    for one in document.settings:
-        parts = one.value.split(":")
+    for setting in document.settings:
+        parts = setting.value.split(":")
         own = next((i for i, p in enumerate(parts) if re.search(r"python[\d.]*/bin/?$", p)), None)
-        if one.name == "PATH" and own is not None and "/usr/bin" in parts[:own]:
+        if setting.name == "PATH" and own is not None and "/usr/bin" in parts[:own]:
             yield Hit(
                 "PATH",
                 f"/usr/bin comes before {parts[own]}: any python in /usr/bin wins",
                 f"put {parts[own]} first",
-                place=one.place,
+                place=setting.place,
             )
 
 

@@ -44,8 +44,8 @@ def _lowered(scene: Scene) -> Iterator[Hit]:
 
 
 def _moved(scene: Scene) -> Iterator[Hit]:
-    found = scene.host.get(_COST)
-    if found is None or scene.document is None:
+    setting = scene.host.get(_COST)
+    if setting is None or scene.document is None:
         return
     old = is_before(scene.situation.kernel or "", "5.13")
     if old is True:
@@ -90,7 +90,7 @@ def _unbound(scene: Scene) -> Iterator[Hit]:
 def _governor(scene: Scene) -> Iterator[Hit]:
     if scene.document is None:
         return
-    for path, one in scene.host.items():
+    for path, setting in scene.host.items():
         if path.endswith(_GOVERNOR) and "*" in path:
             yield Hit(
                 path,
@@ -100,17 +100,19 @@ def _governor(scene: Scene) -> Iterator[Hit]:
                 ),
                 "test for the files first, and keep the old value of each CPU",
                 given="the files are missing",
-                place=one.place,
+                place=setting.place,
             )
 
 
 def _until_boot(document: Document, situation: Situation) -> Iterator[Hit]:
-    lasting = {one.name for one in document.host if one.origin is Origin.BOOT}
+    lasting = {setting.name for setting in document.host if setting.origin is Origin.BOOT}
     passing = [
-        one for one in document.host if one.origin is Origin.HOST and one.name not in lasting
+        setting
+        for setting in document.host
+        if setting.origin is Origin.HOST and setting.name not in lasting
     ]
     if passing:
-        names = ", ".join(dict.fromkeys(_name(one.name) for one in passing))
+        names = ", ".join(dict.fromkeys(_name(setting.name) for setting in passing))
         yield Hit(
             passing[0].name,
             (
@@ -128,10 +130,10 @@ def _writes_kernel(command: Command) -> bool:
         program = command.words[1].rpartition("/")[2] if len(command.words) > 1 else ""
     if program == "sysctl":
         return any("=" in word and not word.startswith("-") for word in command.words[1:])
-    targets = [one.target for one in command.redirects if ">" in one.operator]
+    targets = [redirect.target for redirect in command.redirects if ">" in redirect.operator]
     if program == "tee":
         targets += command.words[1:]
-    return any(one.startswith(("/proc/sys/", "/sys/")) for one in targets)
+    return any(target.startswith(("/proc/sys/", "/sys/")) for target in targets)
 
 
 def _may_write_host(option: Setting) -> bool:
@@ -144,8 +146,8 @@ def _may_write_host(option: Setting) -> bool:
 
 def _inside(document: Document, situation: Situation) -> Iterator[Hit]:
     """Yield a hit for each kernel setting made in a container, or where a server is started."""
-    serves = any(not one.implied for one in document.launches)
-    if any(_may_write_host(one) for made in document.containers for one in made.options):
+    serves = any(not launch.implied for launch in document.launches)
+    if any(_may_write_host(option) for made in document.containers for option in made.options):
         return  # it may set them: the rule "privileged" says what that means
     for command in document.commands:
         if not _writes_kernel(command) or command.inside is False:
@@ -155,9 +157,9 @@ def _inside(document: Document, situation: Situation) -> Iterator[Hit]:
             continue
         path = next(
             (
-                one.name
-                for one in document.host
-                if one.place and one.place.line == command.place.line
+                setting.name
+                for setting in document.host
+                if setting.place and setting.place.line == command.place.line
             ),
             "kernel",
         )

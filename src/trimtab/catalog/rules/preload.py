@@ -20,8 +20,8 @@ _UNAME = re.compile(r"uname\s+-i\b")
 
 
 def _elements(scene: Scene) -> list[str]:
-    found = scene.env.get(_NAME)
-    text = found.value if found is not None else ""
+    setting = scene.env.get(_NAME)
+    text = setting.value if setting is not None else ""
     # A command substitution holds blanks of its own, which end no element.
     text = re.sub(r"\$\{[^}]*\}", "", text)
     whole = re.sub(r"\$\([^)]*\)|`[^`]*`", lambda match: match[0].replace(" ", "\0"), text)
@@ -35,14 +35,18 @@ def _is_allocator(path: str) -> bool:
 def _written(scene: Scene, part: str) -> Setting | None:
     """Return the assignment that wrote a part: that in force, or one that it inherits from."""
     in_force = scene.env.get(_NAME)
-    made = [one for one in scene.document.settings if one.name == _NAME] if scene.document else []
-    places = [one.place for one in made]
+    made = (
+        [setting for setting in scene.document.settings if setting.name == _NAME]
+        if scene.document
+        else []
+    )
+    places = [setting.place for setting in made]
     if in_force is not None and in_force.place in places:
         made = made[: places.index(in_force.place) + 1]
     for text in (part, part.rpartition("/")[2]):
-        for one in reversed(made):
-            if one.place is not None and text in one.place.text:
-                return one
+        for setting in reversed(made):
+            if setting.place is not None and text in setting.place.text:
+                return setting
     return in_force
 
 

@@ -35,7 +35,7 @@ def script_of(argv: Sequence[str]) -> str:
     if not re.match(r"python|torchrun|accelerate", program):
         return ""
     words = argv[1 : argv.index("-m")] if "-m" in argv else argv[1:]
-    return next((one for one in words if one.endswith(".py")), "").rpartition("/")[2]
+    return next((word for word in words if word.endswith(".py")), "").rpartition("/")[2]
 
 
 def is_engine_script(argv: Sequence[str]) -> bool:
@@ -69,28 +69,28 @@ class Scene:
     @cached_property
     def settings(self) -> Settings:
         """What is given, as knobs parse it; the preload list stays inside the environment."""
-        env = tuple(sorted((name, one.value) for name, one in self.env.items()))
+        env = tuple(sorted((name, setting.value) for name, setting in self.env.items()))
         return Settings(argv=self.argv, env=env, affinity=self.affinity)
 
     @cached_property
     def writes(self) -> tuple[HostWrite, ...]:
         """The kernel settings, as knobs parse them."""
-        return tuple(HostWrite(path, one.value) for path, one in self.host.items())
+        return tuple(HostWrite(path, setting.value) for path, setting in self.host.items())
 
     def text(self, name: str) -> str | None:
         """Return a variable's text; ``None`` when it is not set, or not known to the letter.
 
         A placeholder says nothing of the value that will be filled in.
         """
-        found = self.env.get(name)
-        if found is None or not found.literal or is_placeholder(found.value):
+        setting = self.env.get(name)
+        if setting is None or not setting.literal or is_placeholder(setting.value):
             return None
-        return found.value
+        return setting.value
 
     def option(self, name: str) -> str | None:
         """Return a server option's text ("" for a switch); ``None`` when it is not given."""
-        found = self.options.get(option_name(name))
-        return None if found is None else found.value
+        setting = self.options.get(option_name(name))
+        return None if setting is None else setting.value
 
     def at(self, name: str) -> Setting | None:
         """Return the setting of that name, wherever it was made."""
@@ -105,10 +105,10 @@ class Scene:
         if self.affinity is not None:
             return self.affinity
         options = self.container.options if self.container is not None else ()
-        for one in options:
-            if one.name == "--cpuset-cpus" and one.literal and len(one.value) < 200:
+        for option in options:
+            if option.name == "--cpuset-cpus" and option.literal and len(option.value) < 200:
                 try:
-                    return parse_cpu_list(one.value.strip("'\"")) or None
+                    return parse_cpu_list(option.value.strip("'\"")) or None
                 except ValueError:
                     return None
         return None
@@ -134,9 +134,9 @@ class Scene:
 
     def variables(self, *prefixes: str) -> Iterator[Setting]:
         """Yield the variables whose names begin so, in their order."""
-        for name, one in self.env.items():
+        for name, setting in self.env.items():
             if name.startswith(prefixes):
-                yield one
+                yield setting
 
 
 InProcess: TypeAlias = Callable[[Scene], Iterable[Hit]]

@@ -130,22 +130,22 @@ def load(name: str, python: str | None) -> AscendEmulator | None:
     Raises:
         UsageError: the description of the machine to play does not parse.
     """
-    found = managed_environment.interpreter(environments.engine())
-    return None if found is None else _emulator(engine.inspect(name, found))
+    path = managed_environment.interpreter(environments.engine())
+    return None if path is None else _emulator(engine.inspect(name, path))
 
 
 def install(name: str, python: str | None, progress: Callable[[str], None]) -> AscendEmulator:
     """Install the emulator's environment, unless it is there, and return the engine."""
-    found = managed_environment.install(environments.engine(), python, progress)
-    return _emulator(engine.inspect(name, found))
+    path = managed_environment.install(environments.engine(), python, progress)
+    return _emulator(engine.inspect(name, path))
 
 
 def assume(name: str) -> AscendEmulator:
     """Return the engine as its installation would make it."""
     python = environments.engine().python
     script = python.with_name("vllm")
-    found = _emulator(Vllm(name, environments.VLLM, "ascend", {}, python, script))
-    return replace(found, installed=False)
+    emulator = _emulator(Vllm(name, environments.VLLM, "ascend", {}, python, script))
+    return replace(emulator, installed=False)
 
 
 def machine(text: str) -> EmulatedMachine:
@@ -181,14 +181,14 @@ _READ: Mapping[type, tuple[str, Callable[[str], Any]]] = {
 """The form of a field's text by the field's type, and how it is read."""
 
 
-def _emulator(found: Vllm) -> AscendEmulator:
+def _emulator(vllm: Vllm) -> AscendEmulator:
     return AscendEmulator(
-        name=found.name,
+        name=vllm.name,
         version=environments.VLLM,
         platform="ascend",
-        packages=found.packages or environments.PACKAGES,
-        python=found.python,
-        script=found.script,
+        packages=vllm.packages or environments.PACKAGES,
+        python=vllm.python,
+        script=vllm.script,
         expected_seconds=(60.0, 60.0),
         stand_in=machine(os.environ.get(MACHINE) or os.environ.get(FORMER_MACHINE, "")),
     )

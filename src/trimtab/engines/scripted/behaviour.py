@@ -167,7 +167,7 @@ def holds(condition: Mapping[str, Any], words: Sequence[str], maps: str) -> bool
 def speed(behaviour: Mapping[str, Any], words: Sequence[str], maps: str) -> float:
     """Return the factor for all service times: ``exp(-sum of effects and noise)``."""
     effects = behaviour["effects"]
-    total = sum(one["log_effect"] for one in effects if holds(one["when"], words, maps))
+    total = sum(effect["log_effect"] for effect in effects if holds(effect["when"], words, maps))
     noise = behaviour["noise"]
     if noise["sd"]:
         rng = random.Random(f"{noise['seed']}/{_start_number(noise['counter'])}")

@@ -88,10 +88,10 @@ class Scripted:
     def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
         """Return vLLM's roles; the process that runs the script serves the API."""
         found = vllm_roles.roles(tree)
-        for one in tree:
-            copy = found.get(one.ppid) == "api"
-            if found[one.pid] == "helper" and str(SERVER) in one.cmdline and not copy:
-                found[one.pid] = "api"
+        for process in tree:
+            copy = found.get(process.ppid) == "api"
+            if found[process.pid] == "helper" and str(SERVER) in process.cmdline and not copy:
+                found[process.pid] = "api"
         return found
 
     def reported_config(

@@ -52,8 +52,8 @@ def torch_version(paths: Sequence[str]) -> str | None:
 
 
 def _value(name: str, text: str) -> str | None:
-    found = re.search(_VALUE.format(name=name), text, re.MULTILINE)
-    return None if found is None else found[1]
+    match = re.search(_VALUE.format(name=name), text, re.MULTILINE)
+    return None if match is None else match[1]
 
 
 ENGINES: Mapping[str, str] = {

@@ -12,25 +12,25 @@ def roles(tree: Sequence[Process]) -> dict[int, str]:
 
     A process with its parent's title is a forked copy on its way to something else: a helper.
     """
-    titles = {one.pid: _title_role(one) for one in tree}
+    titles = {process.pid: _title_role(process) for process in tree}
     serving = "serving" in titles.values()
     found: dict[int, str] = {}
-    for one in tree:
-        role = titles[one.pid]
-        if role != "helper" and titles.get(one.ppid) == role:
+    for process in tree:
+        role = titles[process.pid]
+        if role != "helper" and titles.get(process.ppid) == role:
             role = "helper"
         elif role == "serving":
             role = "api"
         elif role == "api" and serving:
             role = "helper"  # with several API servers the command only supervises them
-        found[one.pid] = role
+        found[process.pid] = role
     return found
 
 
-def _title_role(one: Process) -> str:
-    title = one.cmdline[0] if one.cmdline else ""
+def _title_role(process: Process) -> str:
+    title = process.cmdline[0] if process.cmdline else ""
     for mark, role in (("APIServer", "serving"), ("EngineCor", "engine"), ("Worker", "worker")):
-        if any(text.startswith(f"VLLM::{mark}") for text in (one.comm, title)):
+        if any(text.startswith(f"VLLM::{mark}") for text in (process.comm, title)):
             return role
-    launched = one.comm == "vllm" or "vllm.entrypoints.cli.main" in one.cmdline
-    return "api" if launched and "serve" in one.cmdline else "helper"
+    launched = process.comm == "vllm" or "vllm.entrypoints.cli.main" in process.cmdline
+    return "api" if launched and "serve" in process.cmdline else "helper"

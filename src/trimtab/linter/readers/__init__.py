@@ -134,7 +134,9 @@ _STDIN = {
 def name_of(text: str) -> str:
     """Return a name for a text that has none, as its first line of content says; else a script."""
     lines = (line.rstrip() for line in text.removeprefix("\ufeff").splitlines())
-    first = next((one for one in lines if one.strip() and not re.match(r"#(?![ !])|# ", one)), "")
+    first = next(
+        (line for line in lines if line.strip() and not re.match(r"#(?![ !])|# ", line)), ""
+    )
     begins = (
         ("yaml", r"(?:---|[\w-]+:(?:\s.*)?|\{.*)$"),
         ("systemd", r"\[\w+\]$"),

@@ -64,9 +64,11 @@ def kernel_writes(
     """
     if said is None or not words:
         return
-    targets = [(one.target, words[0].place) for one in redirects if ">" in one.operator]
+    targets = [
+        (redirect.target, words[0].place) for redirect in redirects if ">" in redirect.operator
+    ]
     if words[0].text.rpartition("/")[2] == "tee":
-        targets += [(one.text, one.place) for one in words[1:] if not one.text.startswith("-")]
+        targets += [(word.text, word.place) for word in words[1:] if not word.text.startswith("-")]
     for target, place in targets:
         if _KERNEL.fullmatch(target):
             yield Setting(target, said.strip(), place, Origin.HOST)
@@ -78,31 +80,31 @@ DEEPEST: Final = 8
 
 def follow(
     session: ShellSession,
-    found: Sequence[ShellWord],
+    words: Sequence[ShellWord],
     redirects: Sequence[Redirect],
     stdin: str | None,
 ) -> None:
     """Follow what one command changes."""
-    bare = unwrap(found).words
+    bare = unwrap(words).words
     if not bare:
         return
     name = program(bare)
-    literal = all(one.literal for one in bare)
+    literal = all(word.literal for word in bare)
     said = stdin
     if name in {"echo", "printf"}:
-        said = printed_text(bare, None) or " ".join(one.text for one in bare[1:])
+        said = printed_text(bare, None) or " ".join(word.text for word in bare[1:])
     if name == "sysctl":
         session.scribe.host += sysctl_pairs(bare)
     elif name == "set":
-        _switches(session, [one.text for one in bare[1:]])
+        _switches(session, [word.text for word in bare[1:]])
     elif stdin is not None and _reads_manifests(bare):
         scripts.read_in(session.scribe, "x.yaml", session.fed(stdin, bare[0].place))
     elif name in {"source", "."} and len(bare) > 1:
         _sourced(session, bare[1].text)
     session.scribe.host += kernel_writes(bare, redirects, said if literal else None)
-    targets = [one.target for one in redirects if ">" in one.operator]
+    targets = [redirect.target for redirect in redirects if ">" in redirect.operator]
     if name == "tee":
-        targets += [one.text for one in bare[1:] if not one.text.startswith("-")]
+        targets += [word.text for word in bare[1:] if not word.text.startswith("-")]
     for target in targets:
         _written(session, target, said, bare[0].place)
 
@@ -153,11 +155,11 @@ def _written(session: ShellSession, target: str, said: str | None, place: Place)
 
 def _reads_manifests(words: Sequence[ShellWord]) -> bool:
     """Whether a command takes manifests or a compose file from standard input."""
-    texts = [one.text for one in words]
+    texts = [word.text for word in words]
     # The grammar leaves a lone "-" out, so another option or nothing follows.
     follows = zip(texts, [*texts[1:], "-"], strict=True)
     reads = any(a in {"-f", "--filename", "--file"} and b[:1] == "-" for a, b in follows)
-    joined = any(one in {"-f-", "--filename=-", "--file=-"} for one in texts)
+    joined = any(text in {"-f-", "--filename=-", "--file=-"} for text in texts)
     readers = {
         "kubectl",
         "oc",

@@ -75,7 +75,7 @@ def _service(source: SourceText, scribe: DocumentBuilder, name: str, service: No
     entered = nodes.get(service, "entrypoint") is not None
     if not entry:  # behind an entry point anything may be meant
         plain = entries.shell_syntax(
-            [one for one in command if not one.text.startswith("${")], assigns=not entered
+            [word for word in command if not word.text.startswith("${")], assigns=not entered
         )
         scribe.notices += () if plain is None else (plain,)
         served = entries.starts_server(container.image) or is_client(command)
@@ -86,10 +86,10 @@ def _service(source: SourceText, scribe: DocumentBuilder, name: str, service: No
 
 def _unexpanded(found: list[ShellWord]) -> Iterator[Notice]:
     """Yield a note for each ``$$NAME`` of a command that no shell reads."""
-    for one in found:
-        if re.search(r"\$\$\{?[A-Za-z_]", one.text):
-            text = one.text.replace("$$", "$")
-            setting = Setting("command", text, one.place, Origin.CONTAINER)
+    for word in found:
+        if re.search(r"\$\$\{?[A-Za-z_]", word.text):
+            text = word.text.replace("$$", "$")
+            setting = Setting("command", text, word.place, Origin.CONTAINER)
             said = f"no shell runs in this container, so the program gets {text} as it is written"
             yield Notice(Oddity.NO_SHELL, setting, said=said)
 
@@ -98,11 +98,11 @@ def _unescaped(found: list[ShellWord]) -> list[ShellWord]:
     """Return words as compose hands them on: ``$$NAME`` is ``$NAME`` for the container's shell."""
     return [
         replace(
-            one,
-            text=one.text.replace("$$", "$"),
-            source=one.source and replace(one.source, text=one.source.text.replace("$$", "$")),
+            word,
+            text=word.text.replace("$$", "$"),
+            source=word.source and replace(word.source, text=word.source.text.replace("$$", "$")),
         )
-        for one in found
+        for word in found
     ]
 
 
@@ -114,9 +114,9 @@ def _environment(source: SourceText, scribe: DocumentBuilder, node: Node | None)
             for name, key, value in nodes.entries(node)
         ]
     settings = []
-    for one in (nodes.word(source, item) for item in listed):
-        name, equals, value = one.text.partition("=")
-        setting = assignment(one, Origin.CONTAINER)
+    for word in (nodes.word(source, item) for item in listed):
+        name, equals, value = word.text.partition("=")
+        setting = assignment(word, Origin.CONTAINER)
         if not equals:
             continue
         if name != name.strip():
@@ -161,9 +161,9 @@ def _options(source: SourceText, service: Node) -> list[Setting]:
             continue
         listed = nodes.items(value)
         if listed:
-            for one in listed:
-                text = nodes.scalar(one) or _long(one)
-                found.append(_option(source, option, text, one))
+            for node in listed:
+                text = nodes.scalar(node) or _long(node)
+                found.append(_option(source, option, text, node))
         elif nodes.scalar(value) is not None:
             found.append(_option(source, option, nodes.scalar(value) or "", value))
         else:

@@ -55,13 +55,13 @@ class ContainerRun:
 
 def is_run(words: Sequence[ShellWord]) -> bool:
     """Whether a command makes a container."""
-    texts = [one.text for one in words[:3]]
+    texts = [word.text for word in words[:3]]
     return bool(texts) and texts[0].rpartition("/")[2] in ENGINES and "run" in texts[1:]
 
 
 def is_exec(words: Sequence[ShellWord]) -> bool:
     """Whether a command runs something in a container that is there."""
-    texts = [one.text for one in words[:2]]
+    texts = [word.text for word in words[:2]]
     return (
         len(texts) == 2
         and texts[0].rpartition("/")[2] in {*ENGINES, "kubectl"}
@@ -71,25 +71,25 @@ def is_exec(words: Sequence[ShellWord]) -> bool:
 
 def parse_run(words: Sequence[ShellWord]) -> ContainerRun:
     """Parse a command for which `is_run` holds."""
-    index = next(i for i, one in enumerate(words) if i and one.text == "run") + 1
+    index = next(i for i, word in enumerate(words) if i and word.text == "run") + 1
     options, index = _options(words, index)
     image = words[index] if index < len(words) else None
-    env = [one for name, one in options if name == "--env"]
+    env = [word for name, word in options if name == "--env"]
     return ContainerRun(
         Container(
             image.text if image is not None else "",
             tuple(
-                Setting(name, one.text, one.place, Origin.CONTAINER, literal=one.literal)
-                for name, one in options
+                Setting(name, word.text, word.place, Origin.CONTAINER, literal=word.literal)
+                for name, word in options
                 if name not in {"--env", "--env-file"}
             ),
             words[0].place,
         ),
-        tuple(assignment(one, Origin.CONTAINER) for one in env if "=" in one.text),
-        tuple(one.text for one in env if "=" not in one.text),
-        tuple(one.text for name, one in options if name == "--env-file"),
+        tuple(assignment(word, Origin.CONTAINER) for word in env if "=" in word.text),
+        tuple(word.text for word in env if "=" not in word.text),
+        tuple(word.text for name, word in options if name == "--env-file"),
         tuple(words[index + 1 :]),
-        next((one.text for name, one in options if name == "--entrypoint"), ""),
+        next((word.text for name, word in options if name == "--entrypoint"), ""),
         any(name == "--entrypoint" for name, _ in options),
         words[0].text.rpartition("/")[2],
     )
@@ -114,7 +114,7 @@ def _options(words: Sequence[ShellWord], index: int) -> tuple[list[tuple[str, Sh
         if equals:
             found.append((name, ShellWord(value, word.place, word.literal)))
         elif name in _SWITCHES or _only_switches(name):
-            found += [(one, ShellWord("", word.place)) for one in _switches(name)]
+            found += [(switch, ShellWord("", word.place)) for switch in _switches(name)]
         elif index < len(words):
             found.append((name, words[index]))
             index += 1
@@ -140,7 +140,7 @@ def _joined(name: str) -> bool:
 
 def parse_exec(words: Sequence[ShellWord]) -> tuple[ShellWord, ...]:
     """Return the command that ``docker exec`` or ``kubectl exec`` runs inside."""
-    texts = [one.text for one in words]
+    texts = [word.text for word in words]
     if "--" in texts:
         return tuple(words[texts.index("--") + 1 :])
     _, index = _options(words, 2)

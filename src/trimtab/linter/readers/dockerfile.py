@@ -117,9 +117,9 @@ def _expanded(text: str, lookup: Lookup) -> ExpandedText:
 
     def value(match: re.Match[str]) -> str:
         nonlocal literal
-        found = lookup(match[1] or match[2])
-        literal = literal and found is not None and found.literal
-        return match[0] if found is None else found.value
+        text = lookup(match[1] or match[2])
+        literal = literal and text is not None and text.literal
+        return match[0] if text is None else text.value
 
     said = _NAMED.sub(value, text)
     literal = literal and "$" not in _NAMED.sub("", text)
@@ -199,12 +199,12 @@ def read_dockerfile(source: SourceText) -> Document:
     scribe = DocumentBuilder()
     stage = _Stage(ShellSession(source, scribe, inside=True, origin=Origin.IMAGE))
     names: dict[str, _Stage] = {}
-    for one in instructions(source):
-        if one.keyword == "FROM":
-            words = one.text.split()
+    for instruction in instructions(source):
+        if instruction.keyword == "FROM":
+            words = instruction.text.split()
             image = words[0] if words else ""
             base = names.get(image)
-            place = source.place(one.first, one.column)
+            place = source.place(instruction.first, instruction.column)
             container = base.session.container if base else Container(image, place=place)
             session = ShellSession(source, scribe, True, Origin.IMAGE, container=container)
             if base is not None:
@@ -216,7 +216,7 @@ def read_dockerfile(source: SourceText) -> Document:
             if len(words) == 3 and words[1].lower() == "as":
                 names[words[2]] = stage
         else:
-            stage.follow(one)
+            stage.follow(instruction)
     stage.finish()
     return scribe.document(source, "dockerfile")
 
@@ -233,36 +233,40 @@ class _Stage:
     entrypoint: Instruction | None = None
     command: Instruction | None = None
 
-    def follow(self, one: Instruction) -> None:
+    def follow(self, instruction: Instruction) -> None:
         """Follow one instruction."""
-        if one.keyword == "ENV":
-            self._env(one)
-        elif one.keyword == "RUN":
-            self._run(one)
-        elif one.keyword in {"COPY", "ADD"}:
-            self._copy(one)
-        elif one.keyword == "ENTRYPOINT":
-            self.entrypoint, self.command = one, None
-        elif one.keyword == "CMD":
-            self.command = one
+        if instruction.keyword == "ENV":
+            self._env(instruction)
+        elif instruction.keyword == "RUN":
+            self._run(instruction)
+        elif instruction.keyword in {"COPY", "ADD"}:
+            self._copy(instruction)
+        elif instruction.keyword == "ENTRYPOINT":
+            self.entrypoint, self.command = instruction, None
+        elif instruction.keyword == "CMD":
+            self.command = instruction
 
-    def _copy(self, one: Instruction) -> None:
+    def _copy(self, instruction: Instruction) -> None:
         """Follow a file whose text stands in the instruction."""
-        words = one.source.lines[one.first - 1].split()
+        words = instruction.source.lines[instruction.first - 1].split()
         if len(words) == 2 and _HEREDOC.fullmatch(words[0]):
-            self.session.scripts.put(words[1], one.source.only(one.first + 1, one.last - 1))
+            self.session.scripts.put(
+                words[1], instruction.source.only(instruction.first + 1, instruction.last - 1)
+            )
 
-    def _env(self, one: Instruction) -> None:
-        words = one.text.split(maxsplit=1)
+    def _env(self, instruction: Instruction) -> None:
+        words = instruction.text.split(maxsplit=1)
         if words and "=" not in words[0]:  # the old form: one name, and the rest is its value
-            place = one.source.place(one.first, one.column)
+            place = instruction.source.place(instruction.first, instruction.column)
             value = words[1] if len(words) > 1 else ""
             setting = Setting(words[0], value, place, Origin.IMAGE, "$" not in value)
             self.session.scribe.settings.append(setting)
             self.session.variables.give((setting,))
             return
         variables = self.session.variables
-        for made in assignments(one.source, one.first, one.last, variables.lookup):
+        for made in assignments(
+            instruction.source, instruction.first, instruction.last, variables.lookup
+        ):
             if not made.equals:
                 said = f"docker build stops: {made.name!r} has no =, and others of this ENV do"
                 setting = Setting(made.name, "", made.place, Origin.IMAGE)
@@ -279,25 +283,29 @@ class _Stage:
                 comment="",
             )
 
-    def _run(self, one: Instruction) -> None:
+    def _run(self, instruction: Instruction) -> None:
         """Follow a RUN: a shell of its own, whose exports end with it."""
         before = self.session.variables.exported()
         commands = len(self.session.scribe.commands)
         launches = len(self.session.scribe.launches)
         with self.session.variables.subshell():
             outer, self.session.variables.origin = self.session.variables.origin, Origin.SHELL
-            listed = exec_form(one)
+            listed = exec_form(instruction)
             if listed is None:
-                walk_text(self.session, _script(one))
+                walk_text(self.session, _script(instruction))
             else:
-                self.session.start(listed, listed[0].place if listed else one.source.place(1))
+                self.session.start(
+                    listed, listed[0].place if listed else instruction.source.place(1)
+                )
             self.session.variables.origin = outer
             after = self.session.variables.exported()
             used = self.session.variables.used()
         if len(self.session.scribe.launches) == launches:
             for name, setting in after.items():
                 building = self.session.scribe.commands[commands:]
-                served = any(setting in one.env for one in building)  # it is for this RUN alone
+                served = any(
+                    setting in command.env for command in building
+                )  # it is for this RUN alone
                 if before.get(name) != setting and name not in used and not served:
                     self.session.scribe.notice(Oddity.NEVER_READ, setting)
 
@@ -311,7 +319,7 @@ class _Stage:
         if typed is None and (entry is not None or rest is not None):
             place = (entry or rest or [])[0].place
             container = self.session.container
-            found, odd = entries.container_command(
+            words, odd = entries.container_command(
                 container.image if container else "",
                 entry or (),
                 rest or (),
@@ -319,48 +327,50 @@ class _Stage:
                 entered=self.entrypoint is not None,
             )
             self.session.scribe.notices += () if odd is None else (odd,)
-            self.session.start(found, place)
+            self.session.start(words, place)
         else:
-            for one in (typed, self.command):
-                if one is not None:
-                    walk_text(self.session, one.source)
+            for instruction in (typed, self.command):
+                if instruction is not None:
+                    walk_text(self.session, instruction.source)
                     break
         if len(self.session.scribe.launches) == before and self.session.variables.exported():
             self.session.implied()
 
 
-def _script(one: Instruction) -> SourceText:
+def _script(instruction: Instruction) -> SourceText:
     """Return what a RUN gives its shell: its text, or the lines of the heredoc that it is.
 
     One for another interpreter, by its first line, holds no shell.
     """
-    head = one.source.lines[one.first - 1]
+    head = instruction.source.lines[instruction.first - 1]
     match = _HEREDOC.match(head.strip())
     if match is None:
-        return one.source
-    body = one.source.only(one.first + 1, one.last - 1)
+        return instruction.source
+    body = instruction.source.only(instruction.first + 1, instruction.last - 1)
     begins = next((line for line in body.lines if line.strip()), "")
     other = begins.startswith("#!") and not re.search(r"\b(?:ba|da|z|k|a)?sh\b", begins)
-    return one.source.only(0, 0) if other else body
+    return instruction.source.only(0, 0) if other else body
 
 
-def exec_form(one: Instruction) -> list[ShellWord] | None:
+def exec_form(instruction: Instruction) -> list[ShellWord] | None:
     """Return the words of a JSON list, ``None`` for the shell form; an empty list is none."""
     try:
-        listed = json.loads(one.text)
+        listed = json.loads(instruction.text)
     except ValueError:
         return None
     if not isinstance(listed, list) or not listed:
         return None
-    found, line, column = [], one.first, 0
+    found, line, column = [], instruction.first, 0
     for text in map(str, listed):
-        place = one.source.place(one.first, one.column)
-        for number in range(line, one.last + 1):
+        place = instruction.source.place(instruction.first, instruction.column)
+        for number in range(line, instruction.last + 1):
             start = column if number == line else 0
-            at = one.source.lines[number - 1].find(json.dumps(text, ensure_ascii=False), start)
+            at = instruction.source.lines[number - 1].find(
+                json.dumps(text, ensure_ascii=False), start
+            )
             if at >= 0:
                 line, column = number, at + len(text) + 2
-                place = one.source.place(number, at + 2, column)
+                place = instruction.source.place(number, at + 2, column)
                 break
         found.append(ShellWord(text, place, "$" not in text))
     return found

@@ -69,7 +69,7 @@ def _behind_serve(
     meant = [ShellWord("vllm", command[0].place), *command] if name == "serve" else list(command)
     if split(image)[0] != "vllm":  # an image of one's own may have another entry point
         return meant, None
-    said = " ".join(one.text for one in command[:2])
+    said = " ".join(word.text for word in command[:2])
     setting = Setting("entrypoint", said, command[0].place, Origin.CONTAINER)
     return meant, Notice(Oddity.ENTRYPOINT_TWICE, setting)
 
@@ -82,11 +82,11 @@ def shell_syntax(words: Sequence[ShellWord], *, assigns: bool = True) -> Notice 
 
     ``assigns``: ``NAME=value`` before the program counts too.
     """
-    for index, one in enumerate(words):
-        first = index == 0 and assigns and re.match(r"[A-Za-z_]\w*=", one.text)
-        if first or _SHELL_ONLY.fullmatch(one.text) or re.match(r"\$\{\w+:[-=]", one.text):
+    for index, word in enumerate(words):
+        first = index == 0 and assigns and re.match(r"[A-Za-z_]\w*=", word.text)
+        if first or _SHELL_ONLY.fullmatch(word.text) or re.match(r"\$\{\w+:[-=]", word.text):
             return Notice(
-                Oddity.NO_SHELL, Setting("command", one.text, one.place, Origin.CONTAINER)
+                Oddity.NO_SHELL, Setting("command", word.text, word.place, Origin.CONTAINER)
             )
     return None
 
@@ -95,15 +95,15 @@ def ignored_arguments(words: Sequence[ShellWord]) -> Notice | None:
     """Return a note of words behind the script of ``sh -c`` that it does not look at."""
     if program(words) not in SHELLS:
         return None
-    flag = next((i for i, one in enumerate(words) if re.fullmatch(r"-[a-z]*c", one.text)), None)
-    if flag is not None and [one.text for one in words[flag + 1 : flag + 2]] == ["--"]:
+    flag = next((i for i, word in enumerate(words) if re.fullmatch(r"-[a-z]*c", word.text)), None)
+    if flag is not None and [word.text for word in words[flag + 1 : flag + 2]] == ["--"]:
         flag += 1
     if flag is None or len(words) < flag + 3:
         return None
     script, arguments = words[flag + 1].text, words[flag + 2 :]
     if re.search(r"\$[{@*#0-9]", script):
         return None
-    said = " ".join(one.text for one in arguments[:3])
+    said = " ".join(argument.text for argument in arguments[:3])
     return Notice(
         Oddity.IGNORED_ARGUMENTS, Setting("args", said, arguments[0].place, Origin.CONTAINER)
     )
@@ -115,14 +115,14 @@ def _serve(place: Place) -> list[ShellWord]:
 
 def _is_script(entry: Sequence[ShellWord]) -> bool:
     words = unwrap(entry).words
-    return "entrypoint" in program(words) or any(one.text.endswith(".sh") for one in words)
+    return "entrypoint" in program(words) or any(word.text.endswith(".sh") for word in words)
 
 
 def _arguments_of_server(image: str, command: Sequence[ShellWord]) -> bool:
     """Whether a command of arguments alone is for a vLLM server."""
     if not command or not command[0].text.startswith("-"):
         return False
-    names = {re.split(r"[=\s]", one.text, maxsplit=1)[0] for one in command}
+    names = {re.split(r"[=\s]", word.text, maxsplit=1)[0] for word in command}
     _, name, _ = split(image)
     if _NO_SERVER.search(name.lower()):
         return False

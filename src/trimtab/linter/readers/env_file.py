@@ -36,7 +36,7 @@ def file_variables(session: ShellSession, path: str, engine: str) -> dict[str, S
         return {}
     found = tuple(settings(session.scribe, text))
     session.scribe.settings += found
-    return {one.name: one for one in found}
+    return {setting.name: setting for setting in found}
 
 
 def settings(scribe: DocumentBuilder, source: SourceText) -> Iterator[Setting]:

@@ -59,10 +59,10 @@ def expand(node: Node, lookup: Lookup) -> ExpandedText:
         case "string" | "translated_string":
             return _string(node, lookup)
         case "concatenation":
-            found = ExpandedText("")
+            text = ExpandedText("")
             for child in node.children:
-                found = found.plus(expand(child, lookup))
-            return found
+                text = text.plus(expand(child, lookup))
+            return text
         case "simple_expansion":
             return _variable(node, text_of(node)[1:], lookup)
         case "expansion":
@@ -76,24 +76,24 @@ def _unescaped(match: re.Match[str]) -> str:
 
 def _string(node: Node, lookup: Lookup) -> ExpandedText:
     """Expand a double-quoted string: what lies between its parts belongs to it as written."""
-    found, at = (
+    text, at = (
         ExpandedText(""),
         node.start_byte + len(text_of(node)) - len(text_of(node).lstrip("$")),
     )
     at += 1  # the opening quote
     whole, begin = node.text or b"", node.start_byte
     for child in node.named_children:
-        found = found.plus(_between(whole[at - begin : child.start_byte - begin]))
+        text = text.plus(_between(whole[at - begin : child.start_byte - begin]))
         if child.type == "string_content":
-            found = found.plus(_between(child.text or b""))
+            text = text.plus(_between(child.text or b""))
         else:
-            found = found.plus(expand(child, lookup))
+            text = text.plus(expand(child, lookup))
         at = child.end_byte
     end = len(whole) - 1 if whole.endswith(b'"') else len(whole)
-    found = found.plus(_between(whole[at - begin : end]))
-    filled = found.value != "" or not node.named_children
+    text = text.plus(_between(whole[at - begin : end]))
+    filled = text.value != "" or not node.named_children
     return (
-        found if filled else ExpandedText("", literal=False)
+        text if filled else ExpandedText("", literal=False)
     )  # who fills the variable stands elsewhere
 
 
@@ -103,8 +103,8 @@ def _between(data: bytes) -> ExpandedText:
 
 
 def _variable(node: Node, name: str, lookup: Lookup) -> ExpandedText:
-    found = lookup(name)
-    return ExpandedText(text_of(node), literal=False) if found is None else found
+    text = lookup(name)
+    return ExpandedText(text_of(node), literal=False) if text is None else text
 
 
 def _braced(node: Node, lookup: Lookup) -> ExpandedText:
@@ -121,9 +121,9 @@ def words(node: Node, lookup: Lookup, elements: Elements) -> Iterator[ExpandedTe
     """Yield the words that one word of a command becomes: unquoted values split at blanks."""
     array = re.fullmatch(r'"?\$\{(\w+)\[[@*]\](?::?[-+].*)?\}"?', text_of(node))
     if array is not None:
-        found = elements(array[1])
-        if found is not None:
-            yield from found
+        texts = elements(array[1])
+        if texts is not None:
+            yield from texts
             return
     if node.type not in {"simple_expansion", "expansion"}:
         yield expand(node, lookup)
@@ -187,12 +187,12 @@ def _is_json(text: str) -> bool:
 def notices(words: Sequence[ShellWord]) -> list[Notice]:
     """Return notes of the words of a server that are JSON no more."""
     found = []
-    for index, one in enumerate(words):
-        if one.flaw:
-            own = one.text.startswith("--")
-            name = (one if own or not index else words[index - 1]).text.partition("=")[0]
-            setting = Setting(name, one.text, one.place, Origin.ARGUMENT, literal=False)
-            found.append(Notice(Oddity.QUOTES_LOST, setting, said=one.flaw))
+    for index, word in enumerate(words):
+        if word.flaw:
+            own = word.text.startswith("--")
+            name = (word if own or not index else words[index - 1]).text.partition("=")[0]
+            setting = Setting(name, word.text, word.place, Origin.ARGUMENT, literal=False)
+            found.append(Notice(Oddity.QUOTES_LOST, setting, said=word.flaw))
     return found
 
 
@@ -201,8 +201,8 @@ def words_of_node(
 ) -> list[ShellWord]:
     """Return the words that a word in a text becomes."""
     place = source.of_node(node)
-    broken = flaw(text_of(node), [one.value for one in texts])
-    words = [ShellWord(one.value, place, one.literal and not broken) for one in texts]
+    broken = flaw(text_of(node), [text.value for text in texts])
+    words = [ShellWord(text.value, place, text.literal and not broken) for text in texts]
     if not words:
         return []
     script = _in_lines(source, node, words[0].text) if len(words) == 1 else None
@@ -211,14 +211,14 @@ def words_of_node(
 
 def words_behind(node: Node) -> list[Node]:
     """Return the words of a command that stand behind its redirections."""
-    found = []
+    nodes = []
     for one in node.children_by_field_name("redirect"):
-        found += one.children_by_field_name("argument")
+        nodes += one.children_by_field_name("argument")
         inner = (*one.children_by_field_name("redirect"), one)
         for made_of in inner:
             if made_of.type == "file_redirect":
-                found += made_of.children_by_field_name("destination")[1:]
-    return found
+                nodes += made_of.children_by_field_name("destination")[1:]
+    return nodes
 
 
 def _in_lines(source: SourceText, node: Node, value: str) -> SourceText | None:

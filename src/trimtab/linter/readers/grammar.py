@@ -73,7 +73,7 @@ def body_source(source: SourceText, redirect: Node, body: Node) -> SourceText:
     """
     end, column = body.end_point
     kept = source.only(body.start_point.row + 1, end + (1 if column else 0))
-    mark = next((one for one in redirect.named_children if one.type == "heredoc_start"), None)
+    mark = next((node for node in redirect.named_children if node.type == "heredoc_start"), None)
     if mark is None or re.search(rb"[\"'\\]", mark.text or b""):
         return kept
     return replace(kept, text=re.sub(r"\\\\(?=\r?\n)", r" \\", kept.text))

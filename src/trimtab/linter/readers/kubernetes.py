@@ -49,8 +49,8 @@ def runtimes(roots: Sequence[Node]) -> dict[str, str]:
     for root in roots:
         if nodes.scalar(nodes.get(root, "kind")) in {"ServingRuntime", "ClusterServingRuntime"}:
             name = nodes.scalar(nodes.get(root, "metadata", "name")) or ""
-            for one in nodes.items(nodes.get(root, "spec", "containers"))[:1]:
-                found[name] = nodes.scalar(nodes.get(one, "image")) or ""
+            for node in nodes.items(nodes.get(root, "spec", "containers"))[:1]:
+                found[name] = nodes.scalar(nodes.get(node, "image")) or ""
     return found
 
 
@@ -61,10 +61,10 @@ def follow(
 
     ``images``: those of the runtimes that the same file defines.
     """
-    arguments = [nodes.word(source, one) for one in nodes.items(nodes.get(model, "args"))]
+    arguments = [nodes.word(source, node) for node in nodes.items(nodes.get(model, "args"))]
     at = nodes.place(source, model)
     kind = _kind(model)
-    other = any("backend=huggingface" in one.text for one in arguments)
+    other = any("backend=huggingface" in argument.text for argument in arguments)
     if kind not in _IMAGES or other:
         why = "the model's args are not read: its ServingRuntime says what starts with them"
         scribe.unread.append((at, why))
@@ -74,14 +74,14 @@ def follow(
     container = Container(image, (memory,), at)
     session = ShellSession(source, scribe, True, Origin.CONTAINER, container=container)
     env = [
-        nodes.variable(source, name, key, nodes.get(one, "value"), Origin.CONTAINER)
-        for one in nodes.items(nodes.get(model, "env"))
-        if (key := nodes.get(one, "name")) is not None and (name := nodes.scalar(key))
+        nodes.variable(source, name, key, nodes.get(node, "value"), Origin.CONTAINER)
+        for node in nodes.items(nodes.get(model, "env"))
+        if (key := nodes.get(node, "name")) is not None and (name := nodes.scalar(key))
     ]
     scribe.settings += env
     session.variables.give(tuple(env))
     given = _without_own(arguments) if kind == "huggingface" else arguments
-    named = any(re.fullmatch(r"--model(=.*)?", one.text) for one in given)
+    named = any(re.fullmatch(r"--model(=.*)?", word.text) for word in given)
     session.start([*_serve(at)[: 2 if named else 3], *given], given[0].place if given else at)
 
 
@@ -98,8 +98,8 @@ def _serve(at: Place) -> list[ShellWord]:
 
 def _without_own(arguments: list[ShellWord]) -> list[ShellWord]:
     found, own = [], False
-    for one in arguments:
-        name, equals, _ = one.text.partition("=")
+    for argument in arguments:
+        name, equals, _ = argument.text.partition("=")
         if name.startswith("--"):
             own = _OWN.fullmatch(name) is not None
             drop = own
@@ -107,7 +107,7 @@ def _without_own(arguments: list[ShellWord]) -> list[ShellWord]:
         else:
             drop, own = own, False
         if not drop:
-            found.append(one)
+            found.append(argument)
     return found
 
 
@@ -154,9 +154,9 @@ def _generated(
 
     for made in nodes.items(nodes.get(root, "configMapGenerator")):
         words: list[ShellWord] = [
-            nodes.word(source, one) for one in nodes.items(nodes.get(made, "literals"))
+            nodes.word(source, node) for node in nodes.items(nodes.get(made, "literals"))
         ]
-        env = tuple(assignment(one, Origin.CONTAINER) for one in words if "=" in one.text)
+        env = tuple(assignment(word, Origin.CONTAINER) for word in words if "=" in word.text)
         found[nodes.scalar(nodes.get(made, "name")) or ""] = env
         session = ShellSession(source, scribe, True, Origin.CONTAINER)
         scribe.settings += env
@@ -209,12 +209,12 @@ def read_kubernetes(source: SourceText, roots: Sequence[Node]) -> Document:
             before = len(scribe.launches)
             shared = list(_of_pod(source, pod))
             for group in ("initContainers", "containers"):
-                for one in nodes.items(nodes.get(pod, group)):
-                    _container(source, scribe, pod, one, shared, maps)
-            served = [one for one in scribe.launches[before:] if _serves(one)]
+                for node in nodes.items(nodes.get(pod, group)):
+                    _container(source, scribe, pod, node, shared, maps)
+            served = [launch for launch in scribe.launches[before:] if _serves(launch)]
             whole = llm or (served and not manifests.is_patch(root))
             scribe.notices += manifests.unmounted_volumes(source, pod) if whole else ()
-            own = any(one.name == "VLLM_PORT" for made in served for one in made.env)
+            own = any(setting.name == "VLLM_PORT" for made in served for setting in made.env)
             if served and manifests.has_service_links(pod) and not own:
                 linked.add(manifests.namespace(root))
     for namespace, notice in manifests.services(source, roots):
@@ -272,7 +272,7 @@ def _container(
     env = [*container_variables(session, node, maps), *_environment(source, node)]
     scribe.settings += env
     session.variables.give(tuple(env))
-    known = {one.name: one.value for one in env if one.literal}
+    known = {setting.name: setting.value for setting in env if setting.literal}
     command = _expanded(words(source, nodes.get(node, "command")), known)
     arguments = _expanded(words(source, nodes.get(node, "args")), known)
     name = nodes.scalar(nodes.get(node, "name")) or ""
@@ -280,7 +280,9 @@ def _container(
     comments(scribe, source, nodes.get(node, "args"))
     if source.file.endswith((".yaml", ".yml", ".json")):  # a heredoc's shell may expand them
         scribe.notices += (
-            Notice(Oddity.NO_EXPANSION, one) for one in env if f"${{{one.name}}}" in one.value
+            Notice(Oddity.NO_EXPANSION, setting)
+            for setting in env
+            if f"${{{setting.name}}}" in setting.value
         )
     scribe.notices += manifests.api_refusals(source, node)
     before = len(scribe.launches)
@@ -297,10 +299,10 @@ def _expanded(found: Sequence[ShellWord], known: Mapping[str, str]) -> list[Shel
         return match[0][1:] if match[0].startswith("$$") else known.get(match[1], match[0])
 
     expanded = []
-    for one in found:
-        text = re.sub(r"\$?\$\(([A-Za-z_]\w*)\)", value, one.text)
-        literal = one.literal or (text != one.text and "$" not in text)
-        expanded.append(replace(one, text=text, literal=literal))
+    for word in found:
+        text = re.sub(r"\$?\$\(([A-Za-z_]\w*)\)", value, word.text)
+        literal = word.literal or (text != word.text and "$" not in text)
+        expanded.append(replace(word, text=text, literal=literal))
     return expanded
 
 
@@ -321,7 +323,8 @@ def _options(source: SourceText, pod: Node, node: Node) -> Iterator[Setting]:
         text = f"{name}={nodes.scalar(value) or ''}"
         yield Setting("--resource", text, nodes.place(source, key), Origin.CONTAINER)
     volumes = {
-        nodes.scalar(nodes.get(one, "name")): one for one in nodes.items(nodes.get(pod, "volumes"))
+        nodes.scalar(nodes.get(node, "name")): node
+        for node in nodes.items(nodes.get(pod, "volumes"))
     }
     for mount in nodes.items(nodes.get(node, "volumeMounts")):
         path = nodes.scalar(nodes.get(mount, "mountPath")) or ""

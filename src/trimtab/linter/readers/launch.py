@@ -69,24 +69,24 @@ def program(words: Sequence[ShellWord]) -> str:
 
 def unwrap(words: Sequence[ShellWord]) -> UnwrappedCommand:
     """Take the wrappers off a command."""
-    found = UnwrappedCommand(tuple(words))
+    command = UnwrappedCommand(tuple(words))
     for _ in range(20):
-        name = program(found.words)
+        name = program(command.words)
         if name == "env":
-            after = _env(found)
+            after = _env(command)
         elif name == "numactl":
-            after = _bound(found, ("-C", "--physcpubind"))
+            after = _bound(command, ("-C", "--physcpubind"))
         elif name == "taskset":
-            after = _taskset(found)
+            after = _taskset(command)
         elif name in _PREFIXES:
-            after = _plain(found, name)
+            after = _plain(command, name)
         else:
-            return found
-        if len(after.words) >= len(found.words):
-            return found
-        taken = tuple(one.text for one in found.words[: len(found.words) - len(after.words)])
-        found = replace(after, wrappers=(*found.wrappers, taken))
-    return found
+            return command
+        if len(after.words) >= len(command.words):
+            return command
+        taken = tuple(word.text for word in command.words[: len(command.words) - len(after.words)])
+        command = replace(after, wrappers=(*command.wrappers, taken))
+    return command
 
 
 def _skip(words: Sequence[ShellWord], valued: set[str]) -> tuple[list[tuple[str, str]], int]:
@@ -105,40 +105,42 @@ def _skip(words: Sequence[ShellWord], valued: set[str]) -> tuple[list[tuple[str,
     return options, index
 
 
-def _plain(found: UnwrappedCommand, name: str) -> UnwrappedCommand:
-    _, index = _skip(found.words, _VALUED.get(name, set()))
+def _plain(command: UnwrappedCommand, name: str) -> UnwrappedCommand:
+    _, index = _skip(command.words, _VALUED.get(name, set()))
     index += _PREFIXES[name]
-    return replace(found, words=found.words[index:])
+    return replace(command, words=command.words[index:])
 
 
-def _env(found: UnwrappedCommand) -> UnwrappedCommand:
-    options, index = _skip(found.words, _VALUED["env"])
+def _env(command: UnwrappedCommand) -> UnwrappedCommand:
+    options, index = _skip(command.words, _VALUED["env"])
     unset = [value for name, value in options if name in {"-u", "--unset"}]
     if any(name in {"-i", "-", "--ignore-environment"} for name, _ in options):
         unset.append("*")
-    env = list(found.env)
-    while index < len(found.words) and re.match(r"[A-Za-z_]\w*=", found.words[index].text):
-        env.append(assignment(found.words[index]))
+    env = list(command.env)
+    while index < len(command.words) and re.match(r"[A-Za-z_]\w*=", command.words[index].text):
+        env.append(assignment(command.words[index]))
         index += 1
-    return replace(found, words=found.words[index:], env=tuple(env), unset=(*found.unset, *unset))
+    return replace(
+        command, words=command.words[index:], env=tuple(env), unset=(*command.unset, *unset)
+    )
 
 
-def _bound(found: UnwrappedCommand, names: tuple[str, ...]) -> UnwrappedCommand:
+def _bound(command: UnwrappedCommand, names: tuple[str, ...]) -> UnwrappedCommand:
     valued = _VALUED["numactl"] | {"--physcpubind", "--cpunodebind", "--membind", "--preferred"}
-    options, index = _skip(found.words, valued)
+    options, index = _skip(command.words, valued)
     cpus = next((value for name, value in options if name in names), "")
-    return replace(found, words=found.words[index:], affinity=_cpus(cpus) or found.affinity)
+    return replace(command, words=command.words[index:], affinity=_cpus(cpus) or command.affinity)
 
 
-def _taskset(found: UnwrappedCommand) -> UnwrappedCommand:
-    options, index = _skip(found.words, set())
+def _taskset(command: UnwrappedCommand) -> UnwrappedCommand:
+    options, index = _skip(command.words, set())
     flags = {name for name, _ in options}
-    if any("p" in flag.lstrip("-") for flag in flags) or index >= len(found.words):
-        return found  # of a running process
-    mask = found.words[index].text
+    if any("p" in flag.lstrip("-") for flag in flags) or index >= len(command.words):
+        return command  # of a running process
+    mask = command.words[index].text
     listed = any(flag in {"-c", "--cpu-list"} for flag in flags)
     cpus = _cpus(mask) if listed else _mask(mask)
-    return replace(found, words=found.words[index + 1 :], affinity=cpus or found.affinity)
+    return replace(command, words=command.words[index + 1 :], affinity=cpus or command.affinity)
 
 
 def _cpus(text: str) -> tuple[int, ...] | None:
@@ -172,7 +174,7 @@ def assignment(word: ShellWord, origin: Origin = Origin.SHELL) -> Setting:
 
 def is_server(words: Sequence[ShellWord]) -> bool:
     """Whether a command is the server of an engine."""
-    return family_of_command([one.text for one in words]) is not None
+    return family_of_command([word.text for word in words]) is not None
 
 
 def is_client(words: Sequence[ShellWord]) -> bool:
@@ -182,7 +184,7 @@ def is_client(words: Sequence[ShellWord]) -> bool:
 
 def is_python(words: Sequence[ShellWord]) -> bool:
     """Whether a command runs a Python program, which reads the same variables as a server."""
-    texts = [one.text for one in words]
+    texts = [word.text for word in words]
     if program(words) in {"torchrun", "accelerate"}:
         return True
     runs = re.fullmatch(r"python(?:\d(?:\.\d+)?)?", program(words))
@@ -192,7 +194,7 @@ def is_python(words: Sequence[ShellWord]) -> bool:
 def options_of(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
     """Return a server's options with their places, names in canonical form, the last one wins."""
     found: dict[str, Setting] = {}
-    family = family_of_command([one.text for one in words])
+    family = family_of_command([word.text for word in words])
     own = family is not None and bool(family.options)  # else the catalogue has them
     aliases = family.grammar.aliases if family is not None and own else vllm().aliases
     index = 0
@@ -227,13 +229,13 @@ def _is_option(text: str) -> bool:
     return bool(re.match(r"--[A-Za-z]|-[A-Za-z]", text))
 
 
-def printed_text(found: Sequence[ShellWord], stdin: str | None) -> str | None:
+def printed_text(words: Sequence[ShellWord], stdin: str | None) -> str | None:
     """Return what a command prints, where its text tells; ``stdin`` is what it is fed."""
-    name = found[0].text
+    name = words[0].text
     if name in {"echo", "printf"}:
-        rest = [one.text for one in found[1:] if one.text not in {"-n", "-e", "-ne", "-en"}]
+        rest = [word.text for word in words[1:] if word.text not in {"-n", "-e", "-ne", "-en"}]
         text = " ".join(rest)
-        if name == "printf" or {"-e", "-ne", "-en"} & {one.text for one in found[1:]}:
+        if name == "printf" or {"-e", "-ne", "-en"} & {word.text for word in words[1:]}:
             text = text.replace("\\n", "\n").replace("\\t", "\t")
-        return text if all(one.literal for one in found) else None
-    return stdin if name == "cat" and len(found) == 1 else None
+        return text if all(word.literal for word in words) else None
+    return stdin if name == "cat" and len(words) == 1 else None

@@ -94,7 +94,7 @@ def launched_command(
     ``fed`` is what it reads from its input.
     """
     name = program(words)
-    texts = [one.text for one in words[1:]]
+    texts = [word.text for word in words[1:]]
     if name == "eval":
         return LaunchedCommand(text=_joined(words[1:])) if len(words) > 1 else None
     if name in _QUEUES and fed is not None:
@@ -118,7 +118,7 @@ def _local(words: Sequence[ShellWord], name: str, texts: Sequence[str]) -> Launc
         if found:
             return LaunchedCommand(found, env=_set_by(words[: len(words) - len(found)]))
     if _allowed(_TEXTS, name, texts):
-        text = next((one for one in words[1:] if _MENTION.search(one.text)), None)
+        text = next((word for word in words[1:] if _MENTION.search(word.text)), None)
         if text is not None and _is_shell_text(text):
             joined = re.match(r"--[a-z-]+=", text.text)  # sbatch --wrap="..."
             return LaunchedCommand(
@@ -131,22 +131,22 @@ def _local(words: Sequence[ShellWord], name: str, texts: Sequence[str]) -> Launc
 
 def speaks_of(words: Sequence[ShellWord]) -> bool:
     """Whether a command that nobody could follow has a server's command among its words."""
-    if program(words) in _QUOTING or any(one.text.startswith("#") for one in words[:1]):
+    if program(words) in _QUOTING or any(word.text.startswith("#") for word in words[:1]):
         return False
-    return bool(_MENTION.search(" ".join(one.text for one in words[1:])))
+    return bool(_MENTION.search(" ".join(word.text for word in words[1:])))
 
 
 def _pod(words: Sequence[ShellWord]) -> LaunchedCommand | None:
     """Return what ``kubectl run`` starts, as the ``docker run`` that is equal to it."""
-    texts = [one.text for one in words]
+    texts = [word.text for word in words]
     behind = words[texts.index("--") + 1 :] if "--" in texts else ()
     image, env = None, []
-    for before, one in itertools.pairwise(words):
-        name, equals, value = one.text.partition("=")
+    for before, word in itertools.pairwise(words):
+        name, equals, value = word.text.partition("=")
         if name in {"--image", "--env"} and equals:
-            given = ShellWord(value, one.place, one.literal)
+            given = ShellWord(value, word.place, word.literal)
         elif before.text in {"--image", "--env"}:
-            name, given = before.text, one
+            name, given = before.text, word
         else:
             continue
         if name == "--image":
@@ -165,7 +165,7 @@ def _pod(words: Sequence[ShellWord]) -> LaunchedCommand | None:
 def _allowed(table: dict[str, tuple[str, ...]], name: str, texts: Sequence[str]) -> bool:
     subcommands = table.get(name)
     return subcommands is not None and (
-        not subcommands or any(one in subcommands for one in texts[:4])
+        not subcommands or any(text in subcommands for text in texts[:4])
     )
 
 
@@ -181,9 +181,9 @@ def _is_shell_text(word: ShellWord) -> bool:
 
 
 def _joined(words: Sequence[ShellWord]) -> ShellWord:
-    literal = all(one.literal for one in words)
+    literal = all(word.literal for word in words)
     source = words[0].source if len(words) == 1 else None
-    return ShellWord(" ".join(one.text for one in words), words[0].place, literal, source)
+    return ShellWord(" ".join(word.text for word in words), words[0].place, literal, source)
 
 
 def _forwarded(words: Sequence[ShellWord]) -> tuple[ShellWord, ...]:
@@ -205,16 +205,16 @@ def _forwarded(words: Sequence[ShellWord]) -> tuple[ShellWord, ...]:
 def _set_by(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
     """Return the variables that a launcher sets: ``-x A=1`` of mpirun, ``--env A=1``, --export."""
     found = []
-    for before, one in itertools.pairwise(words):
-        name, _, value = one.text.partition("=")
+    for before, word in itertools.pairwise(words):
+        name, _, value = word.text.partition("=")
         if before.text in {"-x", "--env", "-E", "--setenv", "-env", "-genv"}:
             if re.fullmatch(r"[A-Za-z_]\w*", name) and value:
-                found.append(assignment(one))
+                found.append(assignment(word))
         elif re.fullmatch(r"--(?:env|setenv)", name) and re.match(r"[A-Za-z_]\w*=", value):
-            found.append(assignment(ShellWord(value, one.place, one.literal)))
+            found.append(assignment(ShellWord(value, word.place, word.literal)))
         elif name == "--export":
             parts = (part for part in value.split(",") if re.match(r"[A-Za-z_]\w*=", part))
-            found += [assignment(ShellWord(part, one.place, one.literal)) for part in parts]
+            found += [assignment(ShellWord(part, word.place, word.literal)) for part in parts]
     return tuple(found)
 
 
@@ -231,10 +231,10 @@ def _remote(words: Sequence[ShellWord]) -> LaunchedCommand | None:
     found = _forwarded(words)
     if found and program(found) in _REMOTE:  # sshpass
         return _remote(found)
-    text = next((one for one in words[1:] if _MENTION.search(one.text)), None)
+    text = next((word for word in words[1:] if _MENTION.search(word.text)), None)
     if text is not None and _is_shell_text(text):
         return LaunchedCommand(text=text, remote=True)
-    if any(re.search(r"[{\[]\s*[\"']", one.text) for one in found):
+    if any(re.search(r"[{\[]\s*[\"']", word.text) for word in found):
         return LaunchedCommand(
             text=_joined(found), remote=True
         )  # the other shell takes quotes off again

@@ -40,8 +40,8 @@ def scalar_type(node: Node | None) -> str:
 
 def api_refusals(source: SourceText, container: Node) -> Iterator[Notice]:
     """Yield what the API refuses of a container: values, words, commands and devices."""
-    for one in nodes.items(nodes.get(container, "env")):
-        name, value = nodes.scalar(nodes.get(one, "name")), nodes.get(one, "value")
+    for node in nodes.items(nodes.get(container, "env")):
+        name, value = nodes.scalar(nodes.get(node, "name")), nodes.get(node, "value")
         kind = scalar_type(value)
         if name and value is not None and kind:
             said = f"the API refuses the manifest: the value of {name} is {kind} without quotes"
@@ -51,10 +51,10 @@ def api_refusals(source: SourceText, container: Node) -> Iterator[Notice]:
         if given is not None and nodes.scalar(given):
             said = f"the API refuses the manifest: {key} must be a list of words"
             yield _refusal(source, key, given, said)
-        for one in nodes.items(given):
-            if kind := scalar_type(one):
-                said = f"the API refuses the manifest: {nodes.scalar(one)} in {key} is {kind}"
-                yield _refusal(source, key, one, f"{said} without quotes")
+        for node in nodes.items(given):
+            if kind := scalar_type(node):
+                said = f"the API refuses the manifest: {nodes.scalar(node)} in {key} is {kind}"
+                yield _refusal(source, key, node, f"{said} without quotes")
     yield from _devices(source, container)
 
 
@@ -88,7 +88,7 @@ def probe_notice(source: SourceText, container: Node) -> Notice | None:
     ]  # fmt: skip
     if None in numbers:
         return None
-    delay, failures, period = (one or 0 for one in numbers)
+    delay, failures, period = (number or 0 for number in numbers)
     seconds = delay + failures * period
     if seconds >= _LEAST_START:
         return None
@@ -112,12 +112,12 @@ def is_patch(root: Node) -> bool:
 def unmounted_volumes(source: SourceText, pod: Node) -> Iterator[Notice]:
     """Yield a note for each volume of a pod that no container of it mounts."""
     groups = ("initContainers", "containers", "ephemeralContainers")
-    made = [one for group in groups for one in nodes.items(nodes.get(pod, group))]
+    made = [node for group in groups for node in nodes.items(nodes.get(pod, group))]
     used = {
         nodes.scalar(nodes.get(mount, "name"))
-        for one in made
+        for node in made
         for kind in ("volumeMounts", "volumeDevices")
-        for mount in nodes.items(nodes.get(one, kind))
+        for mount in nodes.items(nodes.get(node, kind))
     }
     if None in used:  # a template fills it in
         return

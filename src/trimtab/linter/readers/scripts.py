@@ -28,10 +28,10 @@ class Scripts:
 
     def take(self, path: str) -> SourceText | None:
         """Return the text of a file that is run or sourced now."""
-        found = self.texts.get(_plain(path))
-        if found is not None:
+        text = self.texts.get(_plain(path))
+        if text is not None:
             self.taken.add(_plain(path))
-        return found
+        return text
 
     def never_run(self) -> Iterator[SourceText]:
         """Yield the shell scripts that nothing has run: somebody will later."""
@@ -47,21 +47,21 @@ def _plain(path: str) -> str:
 
 def inline_script(words: Sequence[ShellWord]) -> ShellWord | None:
     """Return the word behind ``-c`` of a shell."""
-    for index, one in enumerate(words[1:], 1):
-        if one.text.startswith("-") and not one.text.startswith("--") and "c" in one.text:
+    for index, word in enumerate(words[1:], 1):
+        if word.text.startswith("-") and not word.text.startswith("--") and "c" in word.text:
             behind = words[index + 1 :]
             if behind and behind[0].text == "--":  # ends the options of the shell
                 behind = behind[1:]
             return behind[0] if behind else None
-        if not one.text.startswith("-"):
+        if not word.text.startswith("-"):
             return None
     return None
 
 
 def file_of(words: Sequence[ShellWord]) -> str | None:
     """Return the script that a shell is given as a file; ``None`` when it reads its input."""
-    rest = [one.text for one in words[1:] if not one.text.startswith("-")]
-    return rest[0] if rest and "-s" not in [one.text for one in words] else None
+    rest = [word.text for word in words[1:] if not word.text.startswith("-")]
+    return rest[0] if rest and "-s" not in [word.text for word in words] else None
 
 
 _FILES: Final = (
@@ -82,7 +82,7 @@ def read_in(scribe: DocumentBuilder, name: str, block: SourceText) -> None:
     from trimtab.linter import readers
 
     try:
-        found = readers.read_as(name, block)
+        document = readers.read_as(name, block)
     except UsageError as error:
         if re.search(r"vllm", block.text):
             at = next((i for i, line in enumerate(block.lines, 1) if line.strip()), 1)
@@ -91,11 +91,11 @@ def read_in(scribe: DocumentBuilder, name: str, block: SourceText) -> None:
                 (block.place(at), f"the text that begins here is not read: {said}")
             )
         return
-    scribe.settings += found.settings
-    scribe.commands += found.commands
-    scribe.host += found.host
-    scribe.launches += found.launches
-    scribe.containers += found.containers
-    scribe.notices += found.notices
-    scribe.unread += found.unread
-    scribe.env_files += found.env_files
+    scribe.settings += document.settings
+    scribe.commands += document.commands
+    scribe.host += document.host
+    scribe.launches += document.launches
+    scribe.containers += document.containers
+    scribe.notices += document.notices
+    scribe.unread += document.unread
+    scribe.env_files += document.env_files

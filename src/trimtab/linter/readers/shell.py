@@ -142,7 +142,7 @@ class _Walk:
             return  # an element of an array
         label = text_of(name)
         if value is not None and value.type == "array":
-            elements = [one for part in value.named_children for one in self._expanded(part)]
+            elements = [text for part in value.named_children for text in self._expanded(part)]
             more = text_of(node)[len(label) :].startswith("+=")
             before = (self.session.variables.elements(label) or ()) if more else ()
             self.session.variables.set_array(label, (*before, *elements))
@@ -236,7 +236,7 @@ class _Walk:
             self.statement(body)
         # What stands behind << on its line, such as "| kubectl apply -f -", is a part of it.
         parts = [one for one in node.named_children if one.type == "heredoc_redirect"]
-        for child in (one for part in parts for one in part.named_children):
+        for child in (node for part in parts for node in part.named_children):
             if child.type == "pipeline":
                 self._pipeline(child, said=said)
             elif child.type in {"command", "list", "redirected_statement"}:
@@ -246,7 +246,7 @@ class _Walk:
         if node.type == "heredoc_redirect":
             body = next((one for one in node.named_children if one.type == "heredoc_body"), None)
             inner = [one for one in node.named_children if one.type == "file_redirect"]
-            more = [found for one in inner for found in self._redirect(one)[0]]
+            more = [redirect for node in inner for redirect in self._redirect(node)[0]]
             text = "" if body is None else text_of(body)
             for name in re.findall(r"\$\{?([A-Za-z_]\w*)", text):  # the shell reads them here
                 self.session.variables.lookup(name)

@@ -62,28 +62,28 @@ class ShellSession:
 
     def command(
         self,
-        found: Sequence[ShellWord],
+        words: Sequence[ShellWord],
         place: Place,
         redirects: Sequence[Redirect],
         stdin: str | None,
     ) -> None:
         """Follow one simple command."""
         self.at = place
-        self._stray_option(found)
+        self._stray_option(words)
         env = self.variables.exported()
         self.scribe.commands.append(
             Command(
-                tuple(one.text for one in found),
+                tuple(word.text for word in words),
                 place,
-                tuple(one.place for one in found),
+                tuple(word.place for word in words),
                 tuple(redirects),
                 stdin,
                 self.inside,
                 tuple(env.values()),
             )
         )
-        changes.follow(self, found, redirects, stdin)
-        bare = unwrap(found)
+        changes.follow(self, words, redirects, stdin)
+        bare = unwrap(words)
         if not bare.words:
             return
         if is_server(bare.words) or is_python(bare.words):
@@ -110,7 +110,7 @@ class ShellSession:
         given = {} if "*" in bare.unset else dict(env)
         for name in bare.unset:
             given.pop(name, None)
-        given.update({one.name: one for one in bare.env})
+        given.update({setting.name: setting for setting in bare.env})
         self.scribe.settings += bare.env
         script = self._script(words, stdin)
         if script is not None and self.nested < DEEPEST:
@@ -126,36 +126,36 @@ class ShellSession:
         """Follow what a launcher starts; whether the command was one."""
         text = None if stdin is None else self.fed(stdin, place)
         fed = None if text is None else ShellWord(text.text, place, source=text)
-        found = launchers.launched_command(words, fed)
-        if found is None or self.nested >= DEEPEST:
+        command = launchers.launched_command(words, fed)
+        if command is None or self.nested >= DEEPEST:
             if launchers.speaks_of(words):
                 name = program(words)
                 self.doubt(self.source, f"lint does not know how {name} starts the server")
             return False
-        given = {} if found.remote else {**env, **{one.name: one for one in found.env}}
-        self.scribe.settings += found.env
+        given = {} if command.remote else {**env, **{one.name: one for one in command.env}}
+        self.scribe.settings += command.env
         outer = self.inside, self.container
-        if found.inside:
+        if command.inside:
             self.inside = True
-            self.container = Container(found.image, _SHARES, place) if found.image else None
+            self.container = Container(command.image, _SHARES, place) if command.image else None
         self.nested += 1
-        if found.text is not None:
-            text = found.text.source or with_place(found.text.text, found.text.place)
-            inside = None if found.remote else self.inside
+        if command.text is not None:
+            text = command.text.source or with_place(command.text.text, command.text.place)
+            inside = None if command.remote else self.inside
             self._nested(text, given, self.container, inside)
         else:
-            self._start(unwrap(found.words), given, place, stdin)
+            self._start(unwrap(command.words), given, place, stdin)
         self.nested -= 1
         self.inside, self.container = outer
         return True
 
-    def _stray_option(self, found: Sequence[ShellWord]) -> None:
+    def _stray_option(self, words: Sequence[ShellWord]) -> None:
         """Note a line that begins with an option: the line above was to go on."""
-        if re.match(r"--?[A-Za-z]", found[0].text) and self._goes_on(found[0].place):
+        if re.match(r"--?[A-Za-z]", words[0].text) and self._goes_on(words[0].place):
             self.scribe.notices.append(
                 Notice(
                     Oddity.CONTINUATION_LOST,
-                    Setting(found[0].text.partition("=")[0], "", found[0].place),
+                    Setting(words[0].text.partition("=")[0], "", words[0].place),
                 )
             )
 
@@ -165,7 +165,9 @@ class ShellSession:
         begins = place.line > len(lines) or lines[place.line - 1].startswith("-")
         above = (n for n in range(min(place.line, len(lines) + 1) - 1, 0, -1) if lines[n - 1])
         last = next((n for n in above if not lines[n - 1].startswith(("-", "#"))), 0)
-        launched = [one.place.line for one in self.scribe.launches if one.place is not None]
+        launched = [
+            launch.place.line for launch in self.scribe.launches if launch.place is not None
+        ]
         others = [c.place.line for c in self.scribe.commands if _takes_options(c.words)]
         first = max((n for n in (*launched, *others) if n <= last), default=0)
         return bool(begins and launched and first) and all(lines[first - 1 : last])
@@ -216,10 +218,10 @@ class ShellSession:
         place: Place,
     ) -> None:
         self.scribe.containers.append(run.container)
-        given = {one.name: one for one in run.env}
+        given = {setting.name: setting for setting in run.env}
         given |= {name: env[name] for name in run.passed if name in env}
-        for one in run.env:
-            self.scribe.settings.append(one)
+        for setting in run.env:
+            self.scribe.settings.append(setting)
         for path in run.env_files:
             given = {**env_file.file_variables(self, path, run.engine), **given}
         own = () if not run.entrypoint else (ShellWord(run.entrypoint, place),)
@@ -230,9 +232,11 @@ class ShellSession:
         before = len(self.scribe.launches)
         self._inner(words, given, run.container, place)
         if len(self.scribe.launches) > before:
-            kept = (one for name, one in env.items() if name not in given)
+            kept = (setting for name, setting in env.items() if name not in given)
             used = self.variables.used()
-            self.scribe.lost(Oddity.NOT_PASSED, (one for one in kept if one.name not in used))
+            self.scribe.lost(
+                Oddity.NOT_PASSED, (setting for setting in kept if setting.name not in used)
+            )
 
     def _inner(
         self,
@@ -252,11 +256,11 @@ class ShellSession:
 
     def _launch(self, bare: UnwrappedCommand, env: dict[str, Setting], place: Place) -> None:
         server = is_server(bare.words)
-        engine = is_engine_script([one.text for one in bare.words])
+        engine = is_engine_script([word.text for word in bare.words])
         self.scribe.notices += expansion.notices(bare.words) if server else ()
         self.scribe.launches.append(
             Launch(
-                argv=tuple(one.text for one in bare.words),
+                argv=tuple(word.text for word in bare.words),
                 env=tuple(env.values()),
                 options=options_of(bare.words[1:]) if server or engine else (),
                 affinity=bare.affinity,
@@ -292,7 +296,7 @@ class ShellSession:
         """End the session: what is set and read by nobody, or too late."""
         for text in self.scripts.never_run():
             self._nested(text, {}, self.container, None)
-        if any(not one.implied for one in self.scribe.launches):
+        if any(not launch.implied for launch in self.scribe.launches):
             self.scribe.lost(Oddity.AFTER_START, self.variables.late)
         elif self.variables.exported() or self.scribe.host:
             self.implied()
@@ -301,5 +305,5 @@ class ShellSession:
 
 def _takes_options(words: Sequence[str]) -> bool:
     """Whether a command has options, and is not one that prints those that there are."""
-    given = any(one.startswith("--") for one in words) and not words[0].startswith("-")
+    given = any(word.startswith("--") for word in words) and not words[0].startswith("-")
     return given and not {"-h", "--help"} & set(words)

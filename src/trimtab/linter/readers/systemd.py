@@ -34,12 +34,12 @@ def follow(session: ShellSession, lines: Sequence[UnitLine]) -> None:
     """Follow the container of a Quadlet file or of a drop-in for one."""
     if not lines:
         return
-    options = [word for one in lines for word in _options(session, one)]
-    image = next((one for one in reversed(lines) if one.key == "Image" and one.value), None)
+    options = [word for line in lines for word in _options(session, line)]
+    image = next((line for line in reversed(lines) if line.key == "Image" and line.value), None)
     if image is None:
         _drop_in(session, options)
         return
-    command = next((one for one in reversed(lines) if one.key == "Exec"), None)
+    command = next((line for line in reversed(lines) if line.key == "Exec"), None)
     given = [] if command is None else _words(session, command)
     place = image.at(0, len(image.value))
     words = [*(ShellWord(text, place) for text in ("podman", "run", "--rm")), *options]
@@ -58,10 +58,10 @@ def _drop_in(session: ShellSession, options: Sequence[ShellWord]) -> None:
 
 def _options(session: ShellSession, line: UnitLine) -> Iterator[ShellWord]:
     if line.key == "Environment":
-        for one in unit_text.assignments(session, line, Origin.CONTAINER):
-            at = one.place or line.place
+        for assignment in unit_text.assignments(session, line, Origin.CONTAINER):
+            at = assignment.place or line.place
             yield ShellWord("--env", at)
-            yield ShellWord(f"{one.name}={one.value}", at, one.literal)
+            yield ShellWord(f"{assignment.name}={assignment.value}", at, assignment.literal)
     elif line.key == "PodmanArgs":
         yield from _words(session, line)
     elif line.key in _SWITCHES and line.value.lower() in {"true", "yes", "on", "1"}:
@@ -73,8 +73,8 @@ def _options(session: ShellSession, line: UnitLine) -> Iterator[ShellWord]:
 
 
 def _words(session: ShellSession, line: UnitLine) -> list[ShellWord]:
-    found = unit_text.pieces(session, line)
-    return [ShellWord(one.text, one.place, "$" not in one.text) for one in found]
+    pieces = unit_text.pieces(session, line)
+    return [ShellWord(piece.text, piece.place, "$" not in piece.text) for piece in pieces]
 
 
 _NAME: Final = r"[A-Za-z_]\w*"
@@ -85,18 +85,18 @@ def read_systemd(source: SourceText) -> Document:
     scribe = DocumentBuilder()
     session = ShellSession(source, scribe, inside=False, origin=Origin.UNIT)
     found = list(lines(source))
-    service = [one for one in found if one.section == "Service"]
-    for one in service:
-        session.at = one.place
-        _follow(session, one)
+    service = [line for line in found if line.section == "Service"]
+    for line in service:
+        session.at = line.place
+        _follow(session, line)
     affinities = [_cpus(o.value) for o in service if o.key in {"CPUAffinity", "AllowedCPUs"}]
-    affinity = next((one for one in reversed(affinities) if one), None)
-    for one in _commands(service):
-        for words in _started(session, one):
+    affinity = next((affinity for affinity in reversed(affinities) if affinity), None)
+    for line in _commands(service):
+        for words in _started(session, line):
             odd = shell_syntax(words)
             scribe.notices += () if odd is None else (odd,)
-            session.start(_bound(affinity, words, one.place), words[0].place)
-    follow(session, [one for one in found if one.section == "Container"])
+            session.start(_bound(affinity, words, line.place), words[0].place)
+    follow(session, [line for line in found if line.section == "Container"])
     session.finish()
     return scribe.document(source, "systemd")
 
@@ -135,9 +135,9 @@ def _environment(session: ShellSession, line: UnitLine) -> None:
 def _commands(service: Sequence[UnitLine]) -> list[UnitLine]:
     """Return the lines of commands in force: an empty one resets its list."""
     found: list[UnitLine] = []
-    for one in service:
-        if one.key in {"ExecStartPre", "ExecStart"}:
-            found = [*found, one] if one.value else [o for o in found if o.key != one.key]
+    for line in service:
+        if line.key in {"ExecStartPre", "ExecStart"}:
+            found = [*found, line] if line.value else [o for o in found if o.key != line.key]
     return found
 
 
@@ -149,31 +149,31 @@ def _started(session: ShellSession, line: UnitLine) -> Iterator[list[ShellWord]]
         return
     first = Piece(pieces[0].text[signs.end() :], pieces[0].place)
     rest = pieces[2:] if "@" in signs[0] else pieces[1:]  # the second word is its name
-    found: list[ShellWord] = []
-    for one in (first, *rest):
-        if one.text == ";" and not one.quoted:
-            yield from [found] if found else ()
-            found = []
+    words: list[ShellWord] = []
+    for piece in (first, *rest):
+        if piece.text == ";" and not piece.quoted:
+            yield from [words] if words else ()
+            words = []
         elif ":" in signs[0]:
-            found.append(ShellWord(one.text, one.place))
+            words.append(ShellWord(piece.text, piece.place))
         else:
-            found += _expanded(session, one)
-    yield from [found] if found else ()
+            words += _expanded(session, piece)
+    yield from [words] if words else ()
 
 
-def _expanded(session: ShellSession, one: Piece) -> list[ShellWord]:
+def _expanded(session: ShellSession, piece: Piece) -> list[ShellWord]:
     """Return a word with the unit's variables: ``$NAME`` alone splits, ``${NAME}`` does not."""
     known = {
         name: setting.value
         for name, setting in session.variables.exported().items()
         if setting.literal
     }
-    whole = re.fullmatch(rf"\$({_NAME})", one.text)
+    whole = re.fullmatch(rf"\$({_NAME})", piece.text)
     if whole and whole[1] in known:
-        return [ShellWord(part, one.place) for part in known[whole[1]].split()]
-    text = re.sub(rf"\$\{{({_NAME})\}}", lambda m: known.get(m[1], m[0]), one.text)
+        return [ShellWord(part, piece.place) for part in known[whole[1]].split()]
+    text = re.sub(rf"\$\{{({_NAME})\}}", lambda m: known.get(m[1], m[0]), piece.text)
     unknown = "$" in text.replace("$$", "") or "%" in text.replace("%%", "")
-    return [ShellWord(text.replace("$$", "$").replace("%%", "%"), one.place, not unknown)]
+    return [ShellWord(text.replace("$$", "$").replace("%%", "%"), piece.place, not unknown)]
 
 
 def _bound(affinity: str | None, words: list[ShellWord], place: Place) -> list[ShellWord]:

@@ -128,19 +128,21 @@ _NAME: Final = r"[A-Za-z_]\w*"
 def assignments(session: ShellSession, line: UnitLine, origin: Origin) -> Iterator[Setting]:
     """Yield the settings of ``Environment=``, and note what systemd drops or does not expand."""
     noted = False
-    for one in pieces(session, line):
-        if not re.match(rf"{_NAME}=", one.text):
+    for piece in pieces(session, line):
+        if not re.match(rf"{_NAME}=", piece.text):
             if not noted:
-                said = f"systemd drops {one.text!r}: blanks part the assignments of Environment="
-                dropped = Setting(one.text, "", one.place, origin)
+                said = f"systemd drops {piece.text!r}: blanks part the assignments of Environment="
+                dropped = Setting(piece.text, "", piece.place, origin)
                 session.scribe.notices.append(Notice(Oddity.NOT_ASSIGNED, dropped, said=said))
             noted = True
             continue
-        literal = "%" not in one.text.replace("%%", "")
-        setting = assignment(ShellWord(one.text.replace("%%", "%"), one.place, literal), origin)
-        if one.quoted and setting.name_place is not None:
-            column = one.place.column + 1
-            at = replace(one.place, column=column, end_column=column + len(setting.name))
+        literal = "%" not in piece.text.replace("%%", "")
+        setting = assignment(
+            ShellWord(piece.text.replace("%%", "%"), piece.place, literal), origin
+        )
+        if piece.quoted and setting.name_place is not None:
+            column = piece.place.column + 1
+            at = replace(piece.place, column=column, end_column=column + len(setting.name))
             setting = replace(setting, name_place=at)
         if re.search(rf"\$(?:{setting.name}\b|\{{{_NAME}\}})", setting.value):
             said = f"systemd expands nothing in Environment=: {setting.name} gets these letters"

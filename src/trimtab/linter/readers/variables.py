@@ -113,8 +113,8 @@ class Variables:
 
         ``used``: others read them there, so that one who replaces them replaces his own alone.
         """
-        for one in settings:
-            self._held[one.name] = _Held(one, self._branch, used)
+        for setting in settings:
+            self._held[setting.name] = _Held(setting, self._branch, used)
 
     @contextmanager
     def subshell(self) -> Iterator[None]:

@@ -40,20 +40,20 @@ def run(
     place = container.place or session.source.place(1)
     found, odd = entries.container_command(container.image, entry, command, place, entered=entered)
     ignored = entries.ignored_arguments(found)
-    session.scribe.notices += (one for one in (odd, ignored) if one is not None)
+    session.scribe.notices += (notice for notice in (odd, ignored) if notice is not None)
     before = len(session.scribe.launches)
     session.start(found, found[0].place if found else place)
     launches = session.scribe.launches
     if len(launches) == before:
         session.implied()
-    launches[before:] = [replace(one, service=name) for one in launches[before:]]
+    launches[before:] = [replace(launch, service=name) for launch in launches[before:]]
 
 
 def words(source: SourceText, node: Node | None) -> list[ShellWord]:
     """Return a command, given as a list or as one string that is split like a shell would."""
     listed = nodes.items(node)
     if listed:
-        return [nodes.word(source, one) for one in listed]
+        return [nodes.word(source, node) for node in listed]
     text = nodes.scalar(node)
     if text is None or node is None:
         return []

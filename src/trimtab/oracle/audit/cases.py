@@ -52,7 +52,7 @@ class Case:
     @property
     def words(self) -> str:
         """The settings as people write them, and the machine where it is another than usual."""
-        told = [one.place for one in (*self.switches, *self.givens)]
+        told = [setting.place for setting in (*self.switches, *self.givens)]
         text = " with ".join([*told, "the capture of a graph"] if self.graph else told)
         usual = EmulatedMachine()
         where = [f"a {self.chip}"] if self.chip != usual.chip else []

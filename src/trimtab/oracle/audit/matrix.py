@@ -34,17 +34,17 @@ def known_versions(found: Found) -> dict[str, tuple[str, ...]]:
     """Return entry → the versions that know it, for each entry that any can be seen to know."""
     entries: dict[str, list[str]] = {}
     for version, told in found.items():
-        for name in dict.fromkeys(one.tuning for one in told if one.verdict in _TAKES):
+        for name in dict.fromkeys(reply.tuning for reply in told if reply.verdict in _TAKES):
             entries.setdefault(name, []).append(version)
     return {name: tuple(versions) for name, versions in entries.items()}
 
 
 def differences(found: Found) -> Iterator[tuple[str, list[VersionReply | None]]]:
     """Yield each text that is not taken alike by all, with every version's answer."""
-    by_place = [{one.place: one for one in told} for told in found.values()]
+    by_place = [{reply.place: reply for reply in told} for told in found.values()]
     for place in dict.fromkeys(place for answers in by_place for place in answers):
         row = [answers.get(place) for answers in by_place]
-        if len({_short(one) for one in row}) > 1:
+        if len({_short(reply) for reply in row}) > 1:
             yield place, row
 
 
@@ -55,7 +55,7 @@ def versions(found: Found, not_asked: Sequence[str], command: str) -> Versions:
         tuple(found),
         tuple(not_asked),
         {name: those for name, those in known_versions(found).items() if len(those) < len(found)},
-        {place: tuple(_short(one) for one in row) for place, row in differences(found)},
+        {place: tuple(_short(reply) for reply in row) for place, row in differences(found)},
     )
 
 

@@ -57,13 +57,17 @@ def prediction(givens: OracleSettings, situation: Situation) -> tuple[Acceptance
 
 def scene(givens: OracleSettings, situation: Situation) -> Scene:
     """Return a server that is started with settings."""
-    options = [one for one in givens if one.is_option]
-    words = (word for one in options for word in (one.name, one.text) if word)
+    options = [setting for setting in givens if setting.is_option]
+    words = (word for option in options for word in (option.name, option.text) if word)
     return Scene(
         situation=situation,
         argv=("vllm", "serve", "model", *words),
-        env={one.name: Setting(one.name, one.text) for one in givens if not one.is_option},
-        options={one.name: Setting(one.name, one.text) for one in options},
+        env={
+            setting.name: Setting(setting.name, setting.text)
+            for setting in givens
+            if not setting.is_option
+        },
+        options={option.name: Setting(option.name, option.text) for option in options},
         complete=True,
     )
 

@@ -52,9 +52,9 @@ class TextProbe:
 def entries() -> list[Tuning]:
     """Return the entries whose readers can be asked, in the catalogue's order."""
     return [
-        one
-        for one in CATALOG.values()
-        if one.layer in LAYERS and isinstance(one.knob, Env | EnvList | JsonKey)
+        tuning
+        for tuning in CATALOG.values()
+        if tuning.layer in LAYERS and isinstance(tuning.knob, Env | EnvList | JsonKey)
     ]
 
 

@@ -91,10 +91,10 @@ def rows(python: Path, layer: str) -> Iterator[ProbeRow]:
     Raises:
         EngineError: the vendors' code does not run.
     """
-    tried = [probe for one in entries() if one.layer == layer for probe in probes(one)]
+    tried = [probe for entry in entries() if entry.layer == layer for probe in probes(entry)]
     switches = SWITCHED[layer]
     with Oracle(python, through=[KINDS[layer]]) as oracle:
-        answers = oracle.alone([one.given for one in tried], Setup(switches))
+        answers = oracle.alone([probe.given for probe in tried], Setup(switches))
     situation = BARE if layer == "torch_npu" else SERVED
     for probe, answer in zip(tried, answers, strict=True):
         taken, says = prediction((probe.given, *switches), situation)
@@ -162,11 +162,11 @@ def page(found: Mapping[str, Sequence[ProbeRow]], outcomes: Sequence[CaseOutcome
 def _rows(found: Iterable[ProbeRow]) -> Iterator[str]:
     yield "| setting | text | was read | lint foresees | the code |"
     yield "|---|---|---|---|---|"
-    for one in found:
-        place = CATALOG[one.probe.tuning].knob.place
-        told = one.prediction.value if one.prediction is not None else "nothing reads it"
-        text = _cell(one.probe.text) or " "
-        yield f"| `{place}` | `{text}` | {_read(one.stated, one.kept)} | {told} | {_said(one)} |"
+    for row in found:
+        place = CATALOG[row.probe.tuning].knob.place
+        told = row.prediction.value if row.prediction is not None else "nothing reads it"
+        text = _cell(row.probe.text) or " "
+        yield f"| `{place}` | `{text}` | {_read(row.stated, row.kept)} | {told} | {_said(row)} |"
 
 
 def _said(row: ProbeRow) -> str:
@@ -179,9 +179,13 @@ def _said(row: ProbeRow) -> str:
 def _outcomes(found: Iterable[CaseOutcome]) -> Iterator[str]:
     yield "| settings | through | rule | was read | the code |"
     yield "|---|---|---|---|---|"
-    for one in found:
-        said = f"{one.outcome}: {_cell(one.sentence)}" if one.sentence else one.outcome
-        case, read = one.case, _read(one.case.said, one.kept)
+    for outcome in found:
+        said = (
+            f"{outcome.outcome}: {_cell(outcome.sentence)}"
+            if outcome.sentence
+            else outcome.outcome
+        )
+        case, read = outcome.case, _read(outcome.case.said, outcome.kept)
         words = _cell(case.words)
         yield f"| `{words}` | {case.through} | `{case.rule}` | {read} | {said} |"
 
@@ -192,8 +196,8 @@ def _read(said: str | None, kept: bool) -> str:
 
 def _kept(found: Mapping[str, Sequence[ProbeRow]], outcomes: Iterable[CaseOutcome]) -> str:
     """Return how many statements there were, and how many the code does not keep."""
-    kept = [one.kept for rows_ in found.values() for one in rows_ if one.stated is not None]
-    kept += [one.kept for one in outcomes if one.case.said]
+    kept = [row.kept for rows_ in found.values() for row in rows_ if row.stated is not None]
+    kept += [outcome.kept for outcome in outcomes if outcome.case.said]
     return f"Of {len(kept)} statements the code does not keep {kept.count(False)}."
 
 

@@ -44,11 +44,11 @@ class Devices:
         platform = scene.wish.target.platform
         if platform == "cpu":
             return StepFinding(CheckState.NOT_APPLICABLE, "a CPU needs no device")
-        found = _ascend(scene) if platform == "ascend" else _cuda(scene)
-        if found.state is not CheckState.SATISFIED:
-            return found
+        finding = _ascend(scene) if platform == "ascend" else _cuda(scene)
+        if finding.state is not CheckState.SATISFIED:
+            return finding
         wrong = version_matrix.refusals(scene.wish.target, host_versions(scene))
-        return StepFinding(CheckState.MISSING, "; ".join(wrong)) if wrong else found
+        return StepFinding(CheckState.MISSING, "; ".join(wrong)) if wrong else finding
 
     def changes(self, scene: MachineScene) -> tuple[Change, ...]:
         """Return nothing: drivers and devices are the host's."""
@@ -82,7 +82,7 @@ def run_line(wish: PrepareOptions) -> tuple[str, ...]:
         "has two) and the driver's files of the host:",
         f"docker run --shm-size=1g {' '.join(nodes[:2])}",
         f"  {' '.join(nodes[2:])}",
-        *(f"  {one}" for one in mounts),
+        *(f"  {mount}" for mount in mounts),
         "  IMAGE ...",
     )
 

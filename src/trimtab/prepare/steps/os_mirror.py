@@ -41,19 +41,19 @@ class OsMirror:
             lists = _lists(scene)
         except HostError as error:
             return StepFinding(CheckState.UNKNOWN, str(error))
-        found = [one for path, text in lists for one in mirrors.entries(text, path)]
-        if not found:
+        sources = [entry for path, text in lists for entry in mirrors.entries(text, path)]
+        if not sources:
             where = ", ".join(mirrors.files(here.manager))
             return StepFinding(CheckState.UNKNOWN, f"no list of {here.distribution} in {where}")
-        if wrong := next(filter(None, (_wrong(one, here) for one in found)), ""):
+        if wrong := next(filter(None, (_wrong(source, here) for source in sources)), ""):
             return StepFinding(CheckState.MISSING, wrong)
         if not scene.wish.mirror:
             return StepFinding(
                 CheckState.NOT_APPLICABLE,
-                f"no --mirror: packages come from {found[0].uri} as before",
+                f"no --mirror: packages come from {sources[0].uri} as before",
             )
         site = mirrors.site(scene.wish.mirror, here)
-        away = sorted({one.uri for one in found if not one.uri.startswith(f"{site}/")})
+        away = sorted({source.uri for source in sources if not source.uri.startswith(f"{site}/")})
         if away:
             return StepFinding(
                 CheckState.MISSING, f"packages come from {', '.join(away)}, not from {site}"

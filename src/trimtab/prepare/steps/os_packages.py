@@ -123,4 +123,4 @@ class Allocators:
 
 def _path(scene: MachineScene, role: str) -> str | None:
     paths = (scene.facts.libraries.path(one).value for one in _LIBRARIES[role])
-    return next((one for one in paths if one is not None), None)
+    return next((path for path in paths if path is not None), None)

@@ -48,12 +48,12 @@ def _unanswered(space: Space, starts: Sequence[Start]) -> list[tuple[str, Candid
     stock = sum(has_output_tokens(start, BASELINE) for start in starts)
     if not stock:
         return []
-    found = conclude(space, starts)
+    conclusion = conclude(space, starts)
     tried = _tried(starts)
     asked: dict[Candidate, str] = {}
     for arm, chosen in (
-        (PROVEN_ARM, found.proven),
-        (MAX_ARM, found.best),
+        (PROVEN_ARM, conclusion.proven),
+        (MAX_ARM, conclusion.best),
         (BASELINE_ARM, BASELINE),
     ):
         enough = stock > 1 if chosen == BASELINE else any_output_tokens(starts, chosen)

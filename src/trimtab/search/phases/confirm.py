@@ -60,8 +60,8 @@ def is_decided(space: Space, starts: Sequence[Start], arms: Iterable[str]) -> bo
 
 def _decided(analysis: Analysis, arm: str, level: float) -> bool:
     pair = (PROVEN_ARM, arm) if is_leave_one_out(arm) else (arm, BASELINE_ARM)
-    found = contrast(analysis, *pair, analysis.space.objective)
-    interval = None if found is None else found.interval(level)
+    estimate = contrast(analysis, *pair, analysis.space.objective)
+    interval = None if estimate is None else estimate.interval(level)
     if interval is None:
         return False
     (low, high), margin = interval, math.log1p(analysis.space.margin)

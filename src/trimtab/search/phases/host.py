@@ -81,7 +81,11 @@ def plan_within(
     """
     spare = money - confirmation_reserve(space, before, around, _PROFILES)
     room = spare / start_cost(space, before, Phase.HOST, candidate_of(around))
-    able = (one for one in space.factors if one.of_host and clash(space, one, around) is None)
+    able = (
+        factor
+        for factor in space.factors
+        if factor.of_host and clash(space, factor, around) is None
+    )
     kept: tuple[Factor, ...] = ()
     for factor in sorted(able, key=lambda factor: -factor.prior):
         if HostPhasePlan(around, (*kept, factor), LEAST).starts <= room:
@@ -108,7 +112,7 @@ def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
         if index <= begun or _dead(before, factor):
             continue
         asked = _asked(space, planned, index, factor)
-        cost = sum(start_cost(space, before, Phase.HOST, one.candidate) for one in asked)
+        cost = sum(start_cost(space, before, Phase.HOST, request.candidate) for request in asked)
         if remaining_budget(space, before) >= cost + confirmation_reserve(
             space, before, planned.around, _PROFILES
         ):
@@ -128,8 +132,8 @@ def _asked(
     name = formatting.setting(factor.tuning, factor.value)
     stock, tuned = candidate_of(planned.around), candidate_of([*planned.around, factor])
     if factor.live:
-        (one,) = requests(space, Phase.HOST, index, [(name, tuned)])
-        return (replace(one, live=factor.tuning),)
+        (request,) = requests(space, Phase.HOST, index, [(name, tuned)])
+        return (replace(request, live=factor.tuning),)
     first = int(block_rng(space, Phase.HOST, index).integers(2))
     levels: tuple[tuple[str, Candidate], ...] = ((arm_without(factor), stock), (name, tuned))
     arms = []

@@ -35,8 +35,8 @@ def factors_to_refine(space: Space, before: Sequence[Start]) -> tuple[Factor, ..
     """Return the tunings to refine: those of the best profile that have more levels than two."""
     if not any(len(levels(factor)) > 2 for factor in space.factors):
         return ()
-    found = profiles(space, before).best
-    return tuple(factor for factor in found if len(levels(factor)) > 2)[:_MOST]
+    factors = profiles(space, before).best
+    return tuple(factor for factor in factors if len(levels(factor)) > 2)[:_MOST]
 
 
 def levels(factor: Factor) -> tuple[int, ...]:
@@ -116,8 +116,8 @@ def best_level(space: Space, starts: Sequence[Start], factor: Factor) -> int:
     """
     assert isinstance(factor.value, int)
     found = _differences(space, starts, factor)
-    at = {level: one.value for level, one in found.items()} | {factor.value: 0.0}
-    errors = [one.se for one in found.values() if one.se is not None]
+    at = {level: estimate.value for level, estimate in found.items()} | {factor.value: 0.0}
+    errors = [estimate.se for estimate in found.values() if estimate.se is not None]
     if len(at) < 3 or not errors:
         return factor.value
     # Each is a difference to the tested level, whose own noise is in all of them alike.
@@ -160,7 +160,7 @@ def _differences(space: Space, starts: Sequence[Start], factor: Factor) -> dict[
     y = [sign * math.log(start.metrics[metric]) for start in rows]
     model = fit(y, [start.request.block for start in rows], columns)
     found = {level: model.estimate(name) for name, level in names.items()}
-    return {level: one for level, one in found.items() if one is not None}
+    return {level: estimate for level, estimate in found.items() if estimate is not None}
 
 
 def with_refined_level(

@@ -41,9 +41,9 @@ def conflicting_pairs(space: Space, factors: Sequence[Factor]) -> tuple[tuple[in
     """Return the pairs of factors, by their places, that must not be on together."""
     return tuple(
         (i, j)
-        for i, one in enumerate(factors)
+        for i, factor in enumerate(factors)
         for j, other in enumerate(factors[:i])
-        if frozenset((one.tuning, other.tuning)) in space.conflicts
+        if frozenset((factor.tuning, other.tuning)) in space.conflicts
     )
 
 
@@ -64,15 +64,15 @@ def layout(
     for attempt in range(_TRIES if pairs else 1):
         rng = np.random.default_rng(np.random.SeedSequence((seed, 7, attempt)))
         drawn = designs.screen(factors, rows, rng)
-        found = designs.Screen(
+        screen = designs.Screen(
             tuple(
                 tuple(designs.repair_row(row, pairs, rng) for row in block)
                 for block in drawn.blocks
             )
         )
-        score = _score(factors, found)
+        score = _score(factors, screen)
         if best is None or score < best[0]:
-            best = (score, found)
+            best = (score, screen)
     assert best is not None
     design = best[1]
     while design.rows > most:

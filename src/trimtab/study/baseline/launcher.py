@@ -70,16 +70,16 @@ def read(words: Sequence[str], where: str) -> ServeInvocation:
     run = parse_run(inside)
     if run.env_files:
         raise UsageError(f"{where} names --env-file {run.env_files[0]}: write its variables out")
-    env.update({one.name: one.value for one in run.env})
+    env.update({setting.name: setting.value for setting in run.env})
     env.update({name: os.environ[name] for name in run.passed if name in os.environ})
-    command = [word for word in (run.entrypoint, *(one.text for one in run.command)) if word]
+    command = [word for word in (run.entrypoint, *(word.text for word in run.command)) if word]
     command = _bare(command, env, where)
     program, args = _program(command)
     if program is None and command and Path(command[0]).name in _SHELLS:
         raise UsageError(f"{where} starts a shell in the image, and no server: name its command")
     if program is None:  # the image's entrypoint is vllm serve
         program, args = "vllm", command[1:] if command[:1] == ["serve"] else command
-    options = sorted({one.name for one in run.container.options})
+    options = sorted({option.name for option in run.container.options})
     also = f", nor do {', '.join(options)}" if options else ""
     note = f"the image {run.container.image} does not apply here{also}"
     return ServeInvocation(program, args, env, (note,), contained=True)

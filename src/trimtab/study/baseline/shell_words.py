@@ -102,8 +102,8 @@ class _Splitter:
             return self._variable(quoted=False)
         if letter in _SYNTAX or letter in _GLOBS:
             raise self._refusal(letter)
-        if found := _BRACES.match(self.line, self.at):
-            raise self._refusal(found[0])
+        if match := _BRACES.match(self.line, self.at):
+            raise self._refusal(match[0])
         self.at += 1
         starts = self.word is None or self.word.endswith("=")
         if letter == "~" and starts:
@@ -116,13 +116,13 @@ class _Splitter:
         return self.home
 
     def _variable(self, *, quoted: bool) -> str:
-        found = _NAME.match(self.line, self.at)
-        value = None if found is None else self.variables.get(found[1] or found[2])
-        if found is None or value is None:
-            raise self._refusal("$" if found is None else found[0])
+        match = _NAME.match(self.line, self.at)
+        value = None if match is None else self.variables.get(match[1] or match[2])
+        if match is None or value is None:
+            raise self._refusal("$" if match is None else match[0])
         if not quoted and re.search(r"[\s*?\[]", value):
-            raise UsageError(f"{self.where} splits {found[0]} into words: put it in double quotes")
-        self.at = found.end()
+            raise UsageError(f"{self.where} splits {match[0]} into words: put it in double quotes")
+        self.at = match.end()
         return value
 
     def _refusal(self, text: str) -> UsageError:

@@ -258,7 +258,7 @@ def _attempt(
     watch.lap("end" if "startup" in watch.times else "startup")
     if live.evidence:
         findings.evidence = (*findings.evidence, *live.evidence)
-        write_json(folder / "evidence.json", [asdict(one) for one in findings.evidence])
+        write_json(folder / "evidence.json", [asdict(evidence) for evidence in findings.evidence])
 
 
 def _examine(
@@ -270,15 +270,16 @@ def _examine(
     known = secret_values(loaded.plan.settings, os.environ)
     findings.evidence = redact_evidence(verify(loaded.plan, server, loaded.session.host), known)
     findings.watch.lap("verify")
-    write_json(folder / "evidence.json", [asdict(one) for one in findings.evidence])
+    write_json(folder / "evidence.json", [asdict(evidence) for evidence in findings.evidence])
     if gone := server.alive():
         raise ServerLostError(gone)  # what a dead tree does not show refutes nothing
     if wrong := refutations(findings.evidence):
         findings.outcome = Outcome.INEFFECTIVE
         findings.detail = "; ".join(
-            f"{one.check.tuning or 'plan'}: {one.check.subject} should be {one.check.expected}, "
-            f"but {one.observed}"
-            for one in wrong
+            f"{evidence.check.tuning or 'plan'}: {evidence.check.subject} should be "
+            f"{evidence.check.expected}, "
+            f"but {evidence.observed}"
+            for evidence in wrong
         )
         return
     loaded.display.state("load")

@@ -75,9 +75,9 @@ class VerifiedServer:
             toggle=self.toggle,
             give_up=give_up,
         )
-        found = run_guarded(url, key, load)
+        result = run_guarded(url, key, load)
         self.stop.check()
-        return found
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +115,16 @@ def drive_workload(loaded: VerifiedServer, request: StartRequest) -> DriveResult
     metrics = start_metrics(valid) if valid else {}
     closed = loaded.session.workload.concurrency is not None
     first = request.arm == request.stem
-    speed = [one.metrics.get("output_throughput", 0.0) for one in valid]
+    speed = [window.metrics.get("output_throughput", 0.0) for window in valid]
     scattered = scatter_reason(speed) if closed else ""
     void = (scattered or load.marks.get(guards.MARK, "")) if first else ""
     if request.live:  # what alternates may well change the speed
         void = "" if rounds(load.windows) else "no round of its windows is whole and valid"
-    found = DriveResult(
+    result = DriveResult(
         load.windows, {}, load.failed, load.records, load.client, void=void, marks=load.marks
     )
     if void and not load.failed:
-        return found
+        return result
     compared = request.phase in (Phase.CONFIRM, Phase.ANSWERS) or request.candidate == BASELINE
     answers = loaded.greedy() if compared and metrics and not load.failed else ()
-    return replace(found, metrics=metrics, answers=answers, void="")
+    return replace(result, metrics=metrics, answers=answers, void="")

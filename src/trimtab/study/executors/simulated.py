@@ -61,7 +61,7 @@ def open_simulated_session(options: Options) -> Session:
     further = _further(options.objective)
     landscape = load_landscape(options.landscape)
     entries = catalogue(landscape)
-    tunings = [one.name for one in entries.values() if not one.dummy]
+    tunings = [entry.name for entry in entries.values() if not entry.dummy]
     those = f"{landscape.name} has {', '.join(tunings)}"
     require_known(entries, (*options.only, *options.skip), those)
     budget = parse_budget(options.budget or DEFAULT_BUDGET)
@@ -149,12 +149,16 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 def catalogue(landscape: Landscape) -> Mapping[str, Tuning]:
     """Return the landscape's tunings as a catalogue: variables that nothing reads."""
     found = {}
-    if not any(one.dummy for one in landscape.tunings.values()):
+    if not any(tuning.dummy for tuning in landscape.tunings.values()):
         found["dummy"] = CATALOG["dummy"]
     pairs = landscape.conflicts
-    for name, one in landscape.tunings.items():
+    for name, tuning in landscape.tunings.items():
         rivals = [other for pair in pairs for other in pair if name in pair and other != name]
-        level = "optimum inside a range" if one.numeric else f"true effect {one.effect:+.3f} (log)"
+        level = (
+            "optimum inside a range"
+            if tuning.numeric
+            else f"true effect {tuning.effect:+.3f} (log)"
+        )
         found[name] = Tuning(
             name=name,
             layer=ENGINE,
@@ -165,9 +169,9 @@ def catalogue(landscape: Landscape) -> Mapping[str, Tuning]:
             risk=Risk(RiskLevel.NONE, "It is simulated."),
             sources=(Source(f"landscape {landscape.name}", "trimtab.simulated"),),
             conflicts=tuple(Relation(other, "the landscape says so") for other in rivals),
-            dummy=one.dummy,
-            scope=one.scope,
-            restart=one.restart,
+            dummy=tuning.dummy,
+            scope=tuning.scope,
+            restart=tuning.restart,
         )
     return MappingProxyType(found)
 
