@@ -27,6 +27,7 @@ from trimtab.diagnosis.records import (
 )
 from trimtab.errors import UsageError
 from trimtab.facts.parsing import format_cpu_list
+from trimtab.families import families, family_of_command, family_of_packages
 from trimtab.host import LocalHost
 from trimtab.linter.context import parse_context
 from trimtab.model.finding import Finding, Severity
@@ -154,7 +155,7 @@ _MEANINGS = {TuningState.STOCK: "left at its default"}
 _STATE = max(len(state.value) for state in TuningState)
 _HANG = _STATE + 4
 """Column of the tunings: the states stand before them."""
-_VERSIONS = ("vllm", "vllm-ascend", "torch", "torch-npu", "cann", "driver")
+_VERSIONS = ("torch", "torch-npu", "cann", "driver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,13 +302,18 @@ def _wrapped(
 
 def _server(view: DiagnosisView) -> str:
     """Return which environment was looked at, or what to name because none was found."""
-    version = view.situation.versions.get("vllm")
-    if not view.interpreter and not version:
+    commands = (family_of_command(one.scene.argv) for one in view.processes)
+    serving = next(filter(None, commands), None) if view.live else None
+    family = serving or family_of_packages(view.situation.versions)
+    version = family.version(view.situation.versions) if family is not None else ""
+    titles = " or ".join(one.title for one in families())
+    if not view.interpreter and not version and serving is None:
         return (
-            "No vLLM is on PATH: name the server's interpreter with --python, or its process "
+            f"No {titles} is on PATH: name the server's interpreter with --python, or its process "
             "with --pid."
         )
-    named = f"vLLM {version}" if version else "no vLLM"
+    known = family if version or serving is not None else None
+    named = f"no {titles}" if known is None else f"{known.title} {version}".strip()
     return f"Server environment: {named}, {view.interpreter or 'no interpreter'}"
 
 
@@ -331,7 +337,9 @@ def _machine(view: DiagnosisView) -> str:
         " ".join(word for word in (here.platform, here.chip, npus) if word),
         f"in a container ({facts.container.kind.value})" if here.container else "no container",
     ]
-    parts += [f"{name} {here.versions[name]}" for name in _VERSIONS if name in here.versions]
+    engines = (name for family in families() for name in family.distributions)
+    shown = [name for name in (*engines, *_VERSIONS) if name in here.versions]
+    parts += [f"{name} {here.versions[name]}" for name in shown]
     return "; ".join(parts)
 
 

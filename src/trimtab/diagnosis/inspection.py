@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trimtab import engines
 from trimtab.diagnosis import live_process, machine, records, table
 from trimtab.diagnosis.records import DiagnosisView, TuningDiagnosis
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import container
+from trimtab.families import families
 from trimtab.host import LIMIT, Host, LocalHost, command_slug, open_snapshot
 from trimtab.linter.images import image_situation
 from trimtab.linter.scenes import merge_situations
@@ -20,7 +20,7 @@ from trimtab.linter.serving_variables import is_serving_variable
 from trimtab.model.finding import Finding
 from trimtab.model.situation import Situation
 from trimtab.processes import procfs
-from trimtab.server.live_server import LiveServer
+from trimtab.server.live_server import LiveServer, observer_of
 from trimtab.storage import user_files
 
 _MARK = "meta.yaml"
@@ -180,7 +180,7 @@ def view(
     All that is read is saved in ``capture``, a new folder.
 
     Raises:
-        UsageError: there is no such process, program or snapshot, or it is no vLLM server.
+        UsageError: there is no such process, program or snapshot, or it is no server of an engine.
     """
     host: Host = LocalHost() if snapshot is None else open_snapshot(snapshot)
     if capture is not None:
@@ -233,10 +233,14 @@ def _interpreter_of(pid: int) -> str | None:
     return words[0] if words and Path(words[0]).name.startswith("python") else None
 
 
+def _titles() -> str:
+    return " or ".join(family.title for family in families())
+
+
 def _live(seen: DiagnosisView, pid: int, log: Path | None) -> DiagnosisView:
-    server = LiveServer(pid, engines.observer("vllm"), log)
+    server = LiveServer(pid, observer_of(pid), log)
     tree = server.processes()
     if not any(process.role in live_process.SERVING for process in tree):
-        raise UsageError(f"--pid {pid} is no vLLM server, and has none below it")
+        raise UsageError(f"--pid {pid} is no {_titles()} server, and has none below it")
     found = live_process.view(seen, LocalHost(), tree, server.reported_config, server.url or "")
     return replace(found, unread=(*found.unread, *server.unread))

@@ -22,6 +22,7 @@ from trimtab.facts.memory import parse_meminfo
 from trimtab.facts.parsing import parse_cpu_list
 from trimtab.facts.process import TRUSTED, parse_numa_maps
 from trimtab.facts.python_build import PythonBuild
+from trimtab.families import serving_command
 from trimtab.host import Host
 from trimtab.linter.readers.launch import ShellWord, options_of
 from trimtab.model import Process
@@ -126,7 +127,7 @@ def _process_scene(
     whole: bool,
 ) -> Scene:
     """Return the machine's part of the scene with the settings of one process."""
-    argv = server_words(one.cmdline)
+    argv = serving_command(one.cmdline)
     place = Place("", 0)
     words = [ShellWord(text, place) for text in argv]
     return replace(
@@ -140,14 +141,6 @@ def _process_scene(
         role=one.role,
         pid=one.pid,
     )
-
-
-def server_words(cmdline: Sequence[str]) -> tuple[str, ...]:
-    """Return the server's command without the interpreter in front of its script."""
-    for index, word in enumerate(cmdline[:6]):
-        if word.rpartition("/")[2] == "vllm" and cmdline[index + 1 : index + 2] == ("serve",):
-            return ("vllm", *cmdline[index + 1 :])
-    return tuple(cmdline)
 
 
 def _allowed(status: str) -> tuple[int, ...] | None:

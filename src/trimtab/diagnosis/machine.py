@@ -15,6 +15,7 @@ from trimtab.diagnosis.records import DiagnosisView, InspectedProcess
 from trimtab.environments import distributions
 from trimtab.errors import UsageError
 from trimtab.facts import Facts, packages, python_build, situation
+from trimtab.families import program_names
 from trimtab.host import Host
 from trimtab.model.document import Origin, Setting
 from trimtab.model.situation import Situation
@@ -55,7 +56,7 @@ def _program(named: str) -> str:
 
 
 def _default_python() -> str:
-    script = shutil.which("vllm")
+    script = next(filter(None, map(shutil.which, program_names())), None)
     path = distributions.script_interpreter(Path(script)) if script else None
     return str(path) if path is not None else ""
 

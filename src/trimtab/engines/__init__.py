@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import Protocol
 
 from trimtab.errors import EngineError, EngineMissingError, UsageError
-from trimtab.families import engine_packages
+from trimtab.families import engine_packages, families
 from trimtab.host import Host
 from trimtab.http_client.loopback import api_key
 from trimtab.model import Process, Value
@@ -39,6 +39,7 @@ __all__ = [
     "caveat",
     "current_name",
     "environments",
+    "family_observers",
     "find",
     "install",
     "names",
@@ -294,6 +295,11 @@ def observer(name: str) -> Observer:
     """
     found: Observer = _module(current_name(name), "the engine").observer()
     return found
+
+
+def family_observers() -> tuple[Observer, ...]:
+    """Return what observes a running server of each family, in the order of the families."""
+    return tuple(observer(family.engines[0]) for family in families())
 
 
 def _module(name: str, what: str = "--engine") -> ModuleType:

@@ -11,6 +11,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from trimtab.errors import EngineMissingError
+from trimtab.families import program_names
 
 _SECONDS = 30.0
 _PATHS = "import json, sys; print(json.dumps([p for p in sys.path if p]))"
@@ -70,7 +71,7 @@ def _named(script: Path, *, further: bool = True) -> Path | None:
         other = Path(match[1])
         if other.name.startswith("python") and other.exists():
             return other
-        if other.name == "vllm" and further:
+        if other.name in program_names() and further:
             return _named(other, further=False) or _beside(other)
     return None
 

@@ -14,6 +14,8 @@ from trimtab.families.registry import (
     family_of_command,
     family_of_engine,
     family_of_packages,
+    program_names,
+    serving_command,
 )
 
 __all__ = [
@@ -28,4 +30,6 @@ __all__ = [
     "family_of_command",
     "family_of_engine",
     "family_of_packages",
+    "program_names",
+    "serving_command",
 ]

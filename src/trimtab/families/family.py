@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,3 +65,10 @@ class Family:
     variables: tuple[str, ...] = ()
     series: MetricSeries = MetricSeries()
     prefixes: tuple[VariablePrefix, ...] = ()
+
+    def version(self, packages: Mapping[str, str]) -> str:
+        """Return its version in an environment of these distributions, "" if it is not there.
+
+        It is that of the first one that identifies the family.
+        """
+        return packages.get(self.distributions[0], "") if self.distributions else ""

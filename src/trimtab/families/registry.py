@@ -82,6 +82,17 @@ def family_of_command(words: Sequence[str]) -> Family | None:
     return next((family for family in families() if family.grammar.serves(words)), None)
 
 
+def serving_command(cmdline: Sequence[str]) -> tuple[str, ...]:
+    """Return a process's command without the interpreter in front of an engine's program."""
+    commands = (one.grammar.command_of(cmdline) for one in families())
+    return next((one for one in commands if one != tuple(cmdline)), tuple(cmdline))
+
+
+def program_names() -> tuple[str, ...]:
+    """Return the names of the families' own commands."""
+    return tuple(name for one in families() for name in one.grammar.programs)
+
+
 @lru_cache(maxsize=8)
 def _packages(path: str) -> tuple[EnginePackage, ...]:
     folders = [Path(text).expanduser().absolute() for text in path.split(os.pathsep) if text]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from trimtab.engines import Observer
+from trimtab.engines import Observer, family_observers
 from trimtab.errors import UsageError
 from trimtab.model import Process, Value
 from trimtab.processes import procfs
@@ -81,6 +81,22 @@ class LiveServer:
             why = f"{where} does not answer"
         self.unread = (f"the server was not asked for its configuration, because {why}",)
         return where
+
+
+def observer_of(pid: int) -> Observer:
+    """Return what observes the server under a process id, by the roles that its tree shows.
+
+    Where no family knows the tree, that of the first one is returned.
+    """
+    everything = procfs.snapshot()
+    root = everything.get(pid)
+    tree = [*([root] if root else []), *procfs.descendants(pid, everything)]
+    living = [stat for stat in tree if stat.alive]
+    observers = family_observers()
+    for observer in observers:
+        if any(one.role != "helper" for one in assign_roles(living, observer)):
+            return observer
+    return observers[0]
 
 
 def assign_roles(tree: Iterable[procfs.Stat], engine: Observer) -> tuple[Process, ...]:
