@@ -20,8 +20,8 @@ from hypothesis import example, given
 from tests.servers.profiles import profile_for, with_plan
 from tests.unit.test_export import any_settings
 from trimtab import facts
+from trimtab.engines import command as program
 from trimtab.engines.scripted.engine import Scripted
-from trimtab.engines.vllm import command as program
 from trimtab.errors import UsageError
 from trimtab.host import LocalHost
 from trimtab.knobs.server_arg import model_of

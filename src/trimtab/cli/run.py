@@ -136,7 +136,7 @@ def _wanted(
 
 def _running_preset(preset: str, pid: int | None, *, allow_host: bool) -> tuple[RunTarget, int]:
     """Compile a preset over the command that runs under ``pid``, or in the only server here."""
-    found = verification.only_server(engines.observer("vllm")) if pid is None else pid
+    found = verification.only_server(*engines.family_observers()) if pid is None else pid
     made = wanted.running_preset_target(preset, found, allow_host=allow_host)
     for note in made.notes:
         say(note)

@@ -11,8 +11,9 @@ An engine is one folder with ``family.py`` (see :mod:`trimtab.families`, which f
 and, for an engine that trimtab can install, ``install(name, python, progress)`` and
 ``assume(name)``, the engine as it would be once installed. ``CAVEATS``, name → sentence, is for
 an engine whose numbers must not be read without it; ``FORMER_NAMES``, former name → name, keeps
-files of an earlier trimtab readable. Nothing else has to be told of it. The names in ``ENGINES``
-are those of its family.
+files of an earlier trimtab readable; ``of_command(argv, environment, measured)`` returns the
+engine that a command starts, where the family's grammar does not tell it. The names in ``ENGINES``
+are those of its family. Nothing else has to be told of it.
 """
 
 from __future__ import annotations
@@ -295,6 +296,24 @@ def observer(name: str) -> Observer:
     """
     found: Observer = _module(current_name(name), "the engine").observer()
     return found
+
+
+def of_command(
+    argv: Sequence[str], environment: Mapping[str, str], measured: str
+) -> Engine | None:
+    """Return the engine that a command starts; ``None`` where its words do not tell.
+
+    An engine's own ``of_command`` decides, if its module has one; else the family's grammar.
+    """
+    for package in engine_packages():
+        module = importlib.import_module(f"{package.module}.engine")
+        if hasattr(module, "of_command"):
+            started: Engine | None = module.of_command(argv, environment, measured)
+            if started is not None:
+                return started
+        elif any(package.family.grammar.serves(argv[at:]) for at in range(len(argv))):
+            return find(package.family.engines[0])
+    return None
 
 
 def family_observers() -> tuple[Observer, ...]:

@@ -16,14 +16,19 @@ from typing import Any
 
 from trimtab import formatting
 from trimtab.facts.parsing import format_cpu_list
+from trimtab.families import families
 from trimtab.knobs.protocol import PRELOAD
 from trimtab.model import CheckOutcome, Evidence, Plan, Settings
 from trimtab.model.finding import Severity
 from trimtab.redaction import argv_secrets, is_secret, redact_plan
 from trimtab.verification import refutations, summary
 
-DECISIVE = ("vllm", "vllm-ascend", "torch", "torch-npu")
-"""Distributions whose release decides whether a setting exists, and what it does."""
+_LIBRARIES = ("torch", "torch-npu")
+
+
+def decisive_distributions() -> tuple[str, ...]:
+    """Return the distributions whose release decides whether and how a setting acts."""
+    return (*(name for family in families() for name in family.distributions), *_LIBRARIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def _packages(study: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Dif
         there, now = str(study[name]), str(here.get(name, "not installed"))
         if there == now:
             continue
-        if name in DECISIVE and _minor(there) != _minor(now):
+        if name in decisive_distributions() and _minor(there) != _minor(now):
             yield Difference(
                 "engine-release",
                 Severity.ERROR,

@@ -27,8 +27,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from trimtab.engines import api_key
-from trimtab.engines.vllm import command
+from trimtab.engines import api_key, command
 from trimtab.errors import RunRefusedError
 from trimtab.processes.supervised_process import SupervisedProcess, describe_exit
 from trimtab.run import state

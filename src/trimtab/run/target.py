@@ -14,10 +14,11 @@ from types import MappingProxyType
 from trimtab import facts
 from trimtab.catalog import Context
 from trimtab.engines import Engine, Observer
-from trimtab.engines.vllm import command as program
+from trimtab.engines import command as program
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.facts.libraries import SONAMES, LibraryFacts, folders
+from trimtab.families import families
 from trimtab.host import Host, LocalHost
 from trimtab.knobs.protocol import PRELOAD, preload_libraries
 from trimtab.knobs.server_arg import model_of
@@ -180,7 +181,7 @@ def preset_target(
     return RunTarget(
         name=f"preset {name}",
         plan=plan,
-        observer=program.observer_of(engine, "vllm"),
+        observer=program.observer_of(engine, "", base.argv),
         engine=engine,
         host=host,
         environment=_environment(plan, environment, own=False),
@@ -211,7 +212,7 @@ def running_preset_target(name: str, pid: int, *, allow_host: bool) -> RunTarget
     return RunTarget(
         name=f"preset {name}",
         plan=delivery_plan(plan),
-        observer=program.observer_of(engine, "vllm"),
+        observer=program.observer_of(engine, "", base.argv),
         engine=engine,
         host=host,
         environment={},
@@ -263,13 +264,20 @@ def _facts(engine: Engine | None, host: Host) -> Facts:
 def _context(engine: Engine | None, here: Facts, base: Settings, *, allow_host: bool) -> Context:
     return Context(
         facts=here,
-        engine_name="vllm" if engine is None else engine.name,
+        engine_name=_engine_name(engine, base.argv),
         engine_version="" if engine is None else engine.version,
         platform=here.platform,
         packages=here.packages,
         baseline=base,
         allow_host=allow_host,
     )
+
+
+def _engine_name(engine: Engine | None, argv: Sequence[str]) -> str:
+    """Return the name of the engine, or of one of the family that the command starts."""
+    if engine is not None:
+        return engine.name
+    return (program.family_started(argv) or families()[0]).name
 
 
 def _identity(

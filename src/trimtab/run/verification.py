@@ -81,14 +81,15 @@ def evidence_of(
     return verify(wanted.plan, server, wanted.host)
 
 
-def only_server(observer: Observer) -> int:
-    """Return the process id of the one server of an engine on this machine.
+def only_server(*observers: Observer) -> int:
+    """Return the process id of the one server on this machine that one of ``observers`` knows.
 
     Raises:
         UsageError: there is none, or more than one.
     """
     living = [stat for stat in procfs.snapshot().values() if stat.alive]
-    found = [role.pid for role in assign_roles(living, observer) if role.role == "api"]
+    trees = (assign_roles(living, observer) for observer in observers)
+    found = list({role.pid: None for tree in trees for role in tree if role.role == "api"})
     if len(found) == 1:
         return found[0]
     if not found:

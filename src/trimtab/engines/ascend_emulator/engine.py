@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,20 @@ def load(name: str, python: str | None) -> AscendEmulator | None:
     """
     path = managed_environment.interpreter(environments.engine())
     return None if path is None else _emulator(engine.inspect(name, path))
+
+
+def of_command(
+    argv: Sequence[str], environment: Mapping[str, str], measured: str
+) -> AscendEmulator | None:
+    """Return the emulator if a profile was measured on it: its command is a vLLM's.
+
+    Raises:
+        EngineMissingError: it is not installed.
+    """
+    if measured not in ENGINES:
+        return None
+    found = load(measured, None)
+    return found if found is not None else assume(measured)
 
 
 def install(name: str, python: str | None, progress: Callable[[str], None]) -> AscendEmulator:

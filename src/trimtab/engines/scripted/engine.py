@@ -136,6 +136,13 @@ def load(name: str, python: str | None) -> Scripted:
     return Scripted(platform=_platform())
 
 
+def of_command(
+    argv: Sequence[str], environment: Mapping[str, str], measured: str
+) -> Scripted | None:
+    """Return the engine if a command starts its script."""
+    return load("scripted", None) if str(SERVER) in argv else None
+
+
 def _platform() -> str:
     """Return the platform that TRIMTAB_SCRIPTED's file names; the server judges the file."""
     try:

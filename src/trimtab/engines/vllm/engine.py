@@ -28,6 +28,7 @@ from trimtab.model.platforms import platform_of_packages
 
 _LARGEST = 16 * 1024
 _VALUE = r"^{name}\b[^=\n]*=\s*['\"]([^'\"\n]+)['\"]"
+_PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _BUILDS = {"cuda": "cu", "hip": "rocm", "xpu": "xpu"}
 
 
@@ -246,6 +247,27 @@ def assume(name: str) -> Vllm:
     python = vllm_install.recipe().python
     script = python.with_name("vllm")
     return Vllm(name, packages["vllm"], "cpu", packages, python, script)
+
+
+def of_command(argv: Sequence[str], environment: Mapping[str, str], measured: str) -> Vllm | None:
+    """Return the installation that a command starts, wherever its program lies."""
+    path = environment.get("PATH")
+    for index, word in enumerate(argv):
+        name = word.rpartition("/")[2]
+        module = argv[index + 1 : index + 2] == ["-m"] and argv[index + 2 : index + 3]
+        if name == "vllm" or (_PYTHON.fullmatch(name) and module and module[0].startswith("vllm")):
+            program = shutil.which(word, path=path)
+            return None if program is None else _started(program)
+        if word == "serve":
+            break
+    return None
+
+
+def _started(program: str) -> Vllm | None:
+    try:
+        return load("python", program)
+    except EngineMissingError:
+        return None  # a wrapper script called vllm: what it starts is seen once it runs
 
 
 def inspect(name: str, python: Path) -> Vllm:
