@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.scripted import Running, scripted
 from trimtab.cli.bench import bench
-from trimtab.engines.vllm.engine import served_name
+from trimtab.engines.openai_api import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.http_client import loopback
 from trimtab.load import isolation

@@ -8,7 +8,7 @@ from functools import partial
 
 from trimtab import formatting
 from trimtab.engines import api_key, checkpoint
-from trimtab.engines.vllm.engine import served_name
+from trimtab.engines.openai_api import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.http_client import loopback
 from trimtab.http_client.address import insecure_url as unchecked

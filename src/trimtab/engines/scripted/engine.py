@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trimtab.engines import checkpoint
+from trimtab.engines import checkpoint, openai_api
 from trimtab.engines.vllm import engine, failures
 from trimtab.engines.vllm import roles as vllm_roles
 from trimtab.errors import UsageError
@@ -83,7 +83,7 @@ class Scripted:
 
     def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether ``/health`` answers 200."""
-        return engine.is_healthy(url, key)
+        return openai_api.is_healthy(url, key)
 
     def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
         """Return vLLM's roles; the process that runs the script serves the API."""
@@ -107,7 +107,7 @@ class Scripted:
 
     def served_name(self, url: str, *, key: str | None = None) -> str:
         """Return the first name of ``/v1/models``."""
-        return engine.served_name(url, key)
+        return openai_api.served_name(url, key)
 
     def vocab(self, model: str) -> int:
         """Any token will do."""

@@ -15,12 +15,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.engines import checkpoint, default_model
+from trimtab.engines import checkpoint, default_model, openai_api
 from trimtab.engines.vllm import failures, report
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.engines.vllm import roles as vllm_roles
 from trimtab.environments import distributions, managed_environment
-from trimtab.errors import EngineMissingError, ServerLostError, UsageError
+from trimtab.errors import EngineMissingError, UsageError
 from trimtab.host import Host, LocalHost
 from trimtab.http_client import loopback
 from trimtab.model import Process, Value
@@ -73,8 +73,6 @@ MATTERS = frozenset(
 )
 """Distributions that a tuning can depend on, or that a result must name."""
 
-_HEALTH_SECONDS = 2.0
-_HEALTH_BYTES = 65_536
 _ASK_SECONDS = 10.0
 _INFO_SECONDS = 60.0
 """``/server_info`` collects its whole environment first, about 10 s on two cores."""
@@ -152,7 +150,7 @@ class Vllm:
 
     def ready(self, url: str, *, key: str | None = None) -> bool:
         """Whether ``/health`` answers 200."""
-        return is_healthy(url, key)
+        return openai_api.is_healthy(url, key)
 
     def roles(self, tree: Sequence[Process]) -> Mapping[int, str]:
         """Return the roles by process title, read live: titles change after the start."""
@@ -171,7 +169,7 @@ class Vllm:
 
     def served_name(self, url: str, *, key: str | None = None) -> str:
         """Return the first name of ``/v1/models``."""
-        return served_name(url, key)
+        return openai_api.served_name(url, key)
 
     def vocab(self, model: str) -> int:
         """Return the vocabulary's size from config.json, else a safe number."""
@@ -309,11 +307,6 @@ def _describe(name: str, python: Path, script: Path | None) -> Vllm:
     return Vllm(name, version, platform_of_packages(built), packages, python, script)
 
 
-def is_healthy(url: str, key: str | None = None) -> bool:
-    """Whether ``/health`` answers 200."""
-    return loopback.get(url, "/health", _HEALTH_SECONDS, key, _HEALTH_BYTES) is not None
-
-
 def reported_config(
     url: str, log: str, *, pids: Collection[int] | None = None, key: str | None = None
 ) -> dict[str, Value]:
@@ -331,22 +324,6 @@ def reported_config(
         **report.from_metrics(metrics.decode(errors="replace")),
         **found,
     }
-
-
-def served_name(url: str, key: str | None = None) -> str:
-    """Return the first name of ``/v1/models``.
-
-    Raises:
-        ServerLostError: the server does not say.
-    """
-    answer = loopback.get_json(url, "/v1/models", _ASK_SECONDS, key)
-    data = answer.get("data") if isinstance(answer, Mapping) else None
-    if isinstance(data, list) and data and isinstance(data[0], Mapping):
-        name = data[0].get("id")
-        if isinstance(name, str) and name:
-            return name
-    why = loopback.trouble(url, "/v1/models", _ASK_SECONDS, key) if answer is None else answer
-    raise ServerLostError(f"{url}/v1/models must name the served model, but does not: {why}")
 
 
 def _interpreter(python: str) -> Path:
