@@ -75,6 +75,7 @@ PLUGINS = (
 # Other modules below 100 lines with one importer, each with the reason why it stands alone.
 SMALL = {
     "api.lint_report": "the result of one public function",
+    "engines.vllm.failures": "a table beside the family, which is to be read on one page",
     "engines.scripted.processes": "a part of a program that runs without trimtab's packages",
     "load.records": "the decoding after a load; the client knows nothing of it",
     "presets.arm": "a preset in a study; the other modules know no study",

@@ -12,6 +12,7 @@ from trimtab import engines
 from trimtab.engines import checkpoint
 from trimtab.engines.vllm import engine as vllm
 from trimtab.engines.vllm import failures
+from trimtab.engines.vllm.family import FAMILY
 from trimtab.engines.vllm.roles import roles
 from trimtab.environments import distributions
 from trimtab.errors import EngineMissingError, UsageError
@@ -361,14 +362,14 @@ SEEN = [
 
 @pytest.mark.parametrize(("line", "sentence"), SEEN)
 def test_a_seen_failure_is_explained(line: str, sentence: str) -> None:
-    text = failures.explain(f"before\n(EngineCore pid=1) ERROR x\n{line}\nafter\n")
+    text = FAMILY.explain(f"before\n(EngineCore pid=1) ERROR x\n{line}\nafter\n")
     assert re.search(sentence, text)
 
 
 @pytest.mark.parametrize("name", ["stock", "one-process", "eager", "recompiled"])
 def test_a_good_start_is_not_explained_away(name: str) -> None:
     data = Path(__file__).parents[1] / "data" / "vllm-0.32" / f"{name}.log"
-    assert failures.explain(data.read_text(encoding="utf-8")) == ""
+    assert FAMILY.explain(data.read_text(encoding="utf-8")) == ""
 
 
 def test_every_cause_can_be_told() -> None:

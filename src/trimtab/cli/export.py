@@ -61,7 +61,9 @@ def export(
     output: Annotated[Path | None, typer.Option(help="File or folder. [default: print]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what others wrote.")] = False,
     image: Annotated[str, typer.Option(help="Image. [default: the engine's official one]")] = "",
-    program: Annotated[str, typer.Option(help="The server's command in the image.")] = "vllm",
+    program: Annotated[
+        str, typer.Option(help="The server's command in the image. [default: the engine's]")
+    ] = "",
     chip: Annotated[
         str, typer.Option(help="A2, A3, 310P, 950, cuda or cpu. [default: the machine's]")
     ] = "",
@@ -77,7 +79,7 @@ def export(
     ] = None,
     network: Annotated[str, typer.Option(help="Its network: bridge or host.")] = "bridge",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where it listens.")] = 8000,
-    name: Annotated[str, typer.Option(help="Its name.")] = "vllm",
+    name: Annotated[str, typer.Option(help="Its name. [default: the engine's]")] = "",
     snapshot: Annotated[
         Path | None, typer.Option(help="Compile a preset for a captured machine.")
     ] = None,

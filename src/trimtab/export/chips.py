@@ -1,13 +1,8 @@
-"""Chips: the names that Kubernetes, images and device nodes have for them. Data.
-
-Resource names: MindCluster's device plugin (huawei.com/Ascend910 for A2 and A3, Ascend310P) and
-NVIDIA's; other plugins name them otherwise (CCE: huawei.com/ascend-1980), which a manifest's
-comment says. Image names: vllm-ascend's installation guide, vLLM's docker and CPU pages.
-"""
+"""Chips: their images, and the device nodes and files that a container of one needs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from trimtab.families import ChipImage, Family, families
 
 MANAGERS = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
 DRIVER = (
@@ -19,39 +14,6 @@ DRIVER = (
 )
 """The driver's nodes and files that a container of an NPU needs, from the guide's command."""
 
-
-@dataclass(frozen=True, slots=True)
-class ChipImage:
-    """``resource`` is "" for a CPU. ``distribution`` is whose version the image's tag carries.
-
-    ``own_entry``: whether the image's entry point must be replaced. That of vLLM's images is
-    ``vllm serve``; that of Ascend's sets the variables of CANN, and runs what it is given.
-    """
-
-    name: str
-    platform: str
-    resource: str
-    repository: str
-    suffix: str
-    distribution: str
-    own_entry: bool
-
-
-def _npu(name: str, resource: str, suffix: str) -> ChipImage:
-    repository = "quay.io/ascend/vllm-ascend"
-    return ChipImage(name, "ascend", resource, repository, suffix, "vllm-ascend", False)
-
-
-_CPU = "public.ecr.aws/q9t5s3a7/vllm-cpu-release-repo"
-
-CHIPS = {
-    "A2": _npu("A2", "huawei.com/Ascend910", ""),
-    "A3": _npu("A3", "huawei.com/Ascend910", "-a3"),
-    "310P": _npu("310P", "huawei.com/Ascend310P", "-310p"),
-    "950": _npu("950", "huawei.com/npu", "-a5"),
-    "cuda": ChipImage("cuda", "cuda", "nvidia.com/gpu", "vllm/vllm-openai", "", "vllm", True),
-    "cpu": ChipImage("cpu", "cpu", "", _CPU, "", "vllm", True),
-}
 
 IMAGE_LIBRARIES = {
     "ascend": {"libjemalloc.so.2": ""},
@@ -69,14 +31,21 @@ MACHINES = {"ascend": "aarch64", "cuda": "x86_64", "cpu": "x86_64"}
 ones in the vendors' documents. The images of vllm-ascend exist for both."""
 
 
+def chip_images(family: Family | None = None) -> dict[str, ChipImage]:
+    """Return chip → official image: of a family, and where it has none, of the first that has."""
+    others = (one for one in families() if one is not family)
+    ordered = (*(() if family is None else (family,)), *others)
+    found: dict[str, ChipImage] = {}
+    for image in (image for one in ordered for image in one.images):
+        found.setdefault(image.name, image)
+    return found
+
+
 def chip_of_image(image: str) -> ChipImage | None:
     """Return the chip that an official image is for, ``None`` if its name does not tell."""
-    name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
-    tag = tag.removesuffix("-openeuler")
-    ours = [image for image in CHIPS.values() if image.repository.rpartition("/")[2] == name]
-    # The suffix "" fits every tag, so it is asked last.
-    ours.sort(key=lambda image: -len(image.suffix))
-    return next((image for image in ours if tag.endswith(image.suffix)), None)
+    ours = [one for family in families() for one in family.images if one.carries(image)]
+    # The suffix "" fits every tag, so it comes last.
+    return max(ours, key=lambda one: len(one.suffix), default=None)
 
 
 def is_openeuler(image: str) -> bool:

@@ -73,7 +73,7 @@ def container_of(order: Order) -> ContainerSpec:
     settings = exportable_settings(order.profile.plan.settings)
     chip = ordered.chip(order)
     count = ordered.devices(order)
-    prefix = _prefix(settings.argv)
+    prefix = _prefix(settings.argv, order.family.grammar.subcommand)
     npu = chip.platform == "ascend" and count
     return ContainerSpec(
         image=ordered.image(order),
@@ -143,9 +143,9 @@ def plan_of(
     return ordered.ParsedArtefact(settings, writes)
 
 
-def _prefix(argv: Sequence[str]) -> tuple[str, ...]:
+def _prefix(argv: Sequence[str], subcommand: str) -> tuple[str, ...]:
     """Return the words that start the server's program: ``vllm``, or ``python -m …``."""
-    words = tuple(argv[: argv.index("serve")]) if "serve" in argv else ()
+    words = tuple(argv[: argv.index(subcommand)]) if subcommand in argv else ()
     return words if len(words) in (1, 3) else tuple(argv[:1])
 
 

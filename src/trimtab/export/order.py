@@ -10,7 +10,8 @@ from pathlib import Path
 
 from trimtab import formatting
 from trimtab.errors import UsageError
-from trimtab.export.chips import CHIPS, ChipImage, chip_of_image
+from trimtab.export.chips import chip_images, chip_of_image
+from trimtab.families import ChipImage, Family, families, family_of_engine
 from trimtab.knobs.server_arg import option_value
 from trimtab.model import HostWrite, Settings
 from trimtab.profiles.profile import ProfileRecord, platform_of
@@ -34,10 +35,11 @@ class Order:
     then nothing was measured, ``skipped`` holds what it leaves out, with reasons, and ``told``
     are the sentences about whose facts it was compiled with. ``objections`` are what the rules
     say against it on that machine.
-    ``program`` is the server's command inside an image; ``mounts`` are host paths that a container
-    sees read-only at the same place, besides the model. ``memory`` and ``shm`` are in GiB; of
-    ``memory`` and ``cpus``, ``None`` means that nobody said. ``hosts`` is the number of hosts that
-    serve one model together.
+    ``program`` is the server's command inside an image, and ``name`` what the deployment is
+    called: those of the engine's family where they are not given. ``mounts`` are host paths that a
+    container sees read-only at the same place, besides the model. ``memory`` and ``shm`` are in
+    GiB; of ``memory`` and ``cpus``, ``None`` means that nobody said. ``hosts`` is the number of
+    hosts that serve one model together.
     """
 
     profile: ProfileRecord
@@ -48,8 +50,8 @@ class Order:
     objections: tuple[str, ...] = ()
     image: str = ""
     chip: str = ""
-    program: str = "vllm"
-    name: str = "vllm"
+    program: str = ""
+    name: str = ""
     port: int = 8000
     network: str = "bridge"
     mounts: tuple[str, ...] = ()
@@ -65,6 +67,8 @@ class Order:
         Raises:
             UsageError: an option is not what it must be.
         """
+        object.__setattr__(self, "program", self.program or self.family.grammar.programs[0])
+        object.__setattr__(self, "name", self.name or self.family.name)
         if not _NAME.fullmatch(self.name):
             raise UsageError(
                 "--name must be lower-case letters, digits and dashes (Kubernetes), but is "
@@ -72,8 +76,8 @@ class Order:
             )
         if self.network not in NETWORKS:
             raise UsageError(f"--network must be bridge or host, but is {self.network!r}")
-        if self.chip and self.chip not in CHIPS:
-            raise UsageError(f"--chip must be one of {', '.join(CHIPS)}, but is {self.chip!r}")
+        if self.chip and self.chip not in (known := chip_images()):
+            raise UsageError(f"--chip must be one of {', '.join(known)}, but is {self.chip!r}")
         if self.memory is not None and self.shm >= self.memory:
             raise UsageError(
                 "--shm must be less than --memory, of which shared memory is a part (a container "
@@ -82,6 +86,11 @@ class Order:
         for path in self.mounts:
             if not path.startswith("/") or ":" in path or not path.isprintable():
                 raise UsageError(f"--mount must be an absolute path without colon, not {path!r}")
+
+    @property
+    def family(self) -> Family:
+        """The family of the profile's engine; the first one where none has it."""
+        return family_of_engine(self.profile.engine.name) or families()[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +107,18 @@ def chip(order: Order) -> ChipImage:
     Raises:
         UsageError: it is an Ascend plan, and neither facts nor options say of which chip.
     """
+    images = chip_images(order.family)
     if order.chip:
-        return CHIPS[order.chip]
+        return images[order.chip]
     kind = platform_of(order.profile)
     if kind != "ascend":
-        return CHIPS[kind]
+        return images[kind]
     found = _measured_chip(order.profile)
-    if found not in CHIPS and (named := chip_of_image(order.image)) is not None:
+    if found not in images and (named := chip_of_image(order.image)) is not None:
         return named
-    if found not in CHIPS:
+    if found not in images:
         raise UsageError("the profile does not say its chip: add --chip A2, A3, 310P or 950")
-    return CHIPS[found]
+    return images[found]
 
 
 def _measured_chip(profile: ProfileRecord) -> str:
@@ -171,9 +181,12 @@ def image(order: Order) -> str:
             raise UsageError(f"--image must be the name of an image, but is {order.image!r}")
         return order.image
     one = chip(order)
+    if one not in order.family.images:
+        title = order.family.title
+        raise UsageError(f"{title} has no official image for {one.name}: name the --image")
     found = order.profile.engine.packages.get(one.distribution, "").partition("+")[0]
-    if not found and one.distribution == "vllm":
+    if not found and one.distribution == order.family.distributions[0]:
         found = order.profile.engine.version.partition("+")[0]
     if not re.fullmatch(r"\d[\w.]*", found):
         raise UsageError(f"the profile does not say its {one.distribution}: name the --image")
-    return f"{one.repository}:v{found}{one.suffix}"
+    return one.of_version(found)

@@ -22,15 +22,15 @@ from trimtab.engines.vllm import install as vllm_install
 from trimtab.errors import EngineMissingError, HostError, UsageError
 from trimtab.export.chips import (
     APT_LIBRARIES,
-    CHIPS,
     IMAGE_LIBRARIES,
     MACHINES,
-    ChipImage,
+    chip_images,
     chip_of_image,
     is_openeuler,
 )
 from trimtab.facts import Facts, situation
 from trimtab.facts.libraries import LibraryFacts
+from trimtab.families import ChipImage, family_of_packages
 from trimtab.host import Host, open_snapshot
 from trimtab.model import Fact
 from trimtab.prepare import version_matrix
@@ -225,12 +225,13 @@ def require_same_platform(chip: str, image: str, platform: str, what: str) -> No
 
 def _wanted(wish: ExportOptions) -> ChipImage | None:
     """Return the chip that the user names, by itself or by its image."""
-    if wish.chip and wish.chip not in CHIPS:
-        raise UsageError(f"--chip must be one of {', '.join(CHIPS)}, but is {wish.chip!r}")
+    images = chip_images()
+    if wish.chip and wish.chip not in images:
+        raise UsageError(f"--chip must be one of {', '.join(images)}, but is {wish.chip!r}")
     named = chip_of_image(wish.image)
     if not wish.chip:
         return named
-    chip = CHIPS[wish.chip]
+    chip = images[wish.chip]
     if named is not None and named.platform != chip.platform:
         raise UsageError(f"--image {wish.image} is for {named.name}, and --chip is {chip.name}")
     return chip
@@ -250,7 +251,7 @@ def _captured(wish: ExportOptions, wanted: ChipImage | None) -> ExportTarget:
     if not _suits(found, platform, chip):
         shown = found.ascend.chip.value or platform
         raise UsageError(f"--snapshot is a machine of {shown}, and the export is for {chip.name}")
-    if "vllm" not in packages:  # it serves from an image, as a rule
+    if family_of_packages(packages) is None:  # it serves from an image, as a rule
         packages = packages_of(chip, wish.image)
     found = replace(found, packages=packages, platform=platform)
     name = host.folder.resolve().name
@@ -298,7 +299,7 @@ def _in_image(target: ExportTarget, wish: ExportOptions, *, builds: bool) -> Exp
 
     A container that was captured or is this machine keeps its own: it is the image.
     """
-    named = CHIPS.get(target.chip) or chip_of_image(wish.image)
+    named = chip_images().get(target.chip) or chip_of_image(wish.image)
     chip = named or _chip_of(target.facts, target.platform)
     arch, system = target.facts.cpu.arch.value, (target.facts.kernel.os_id.value or "").lower()
     bare = target.facts.container.kind.value in ("none", None)
@@ -310,7 +311,7 @@ def _in_image(target: ExportTarget, wish: ExportOptions, *, builds: bool) -> Exp
 
 
 def _chip_of(found: Facts, platform: str) -> ChipImage | None:
-    return CHIPS.get(found.ascend.chip.value or "" if platform == "ascend" else platform)
+    return chip_images().get(found.ascend.chip.value or "" if platform == "ascend" else platform)
 
 
 def _suits(found: Facts, platform: str, chip: ChipImage) -> bool:

@@ -5,6 +5,7 @@ folder of an engine says it in ``family.py``, and what starts and watches it in 
 """
 
 from trimtab.families.family import Family, MetricSeries, VariablePrefix
+from trimtab.families.images import ChipImage
 from trimtab.families.registry import (
     ENGINE_PATH,
     EnginePackage,
@@ -20,6 +21,7 @@ from trimtab.families.registry import (
 
 __all__ = [
     "ENGINE_PATH",
+    "ChipImage",
     "EnginePackage",
     "Family",
     "MetricSeries",

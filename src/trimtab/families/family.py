@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from trimtab.families.images import ChipImage
 from trimtab.invocations.grammar import CommandGrammar
 
 
@@ -54,6 +56,9 @@ class Family:
 
     ``options`` are the long names of all options that its command has, and ``variables`` the
     names of all variables that it reads; both are empty where the catalogue has them by release.
+    ``images`` are its official ones, one a chip. ``causes`` are patterns of the log of a start
+    that failed, from the specific to the general, each with its sentence, in which ``{name}``
+    stands for the group of that name.
     """
 
     name: str
@@ -65,6 +70,20 @@ class Family:
     variables: tuple[str, ...] = ()
     series: MetricSeries = MetricSeries()
     prefixes: tuple[VariablePrefix, ...] = ()
+    images: tuple[ChipImage, ...] = ()
+    causes: tuple[tuple[str, str], ...] = ()
+
+    def explain(self, log: str) -> str:
+        """Return the likely cause of a failed start in one sentence; "" if no pattern is there."""
+        for pattern, sentence in self.causes:
+            if match := re.search(pattern, log):
+                groups = {name: text.strip() for name, text in match.groupdict().items()}
+                return sentence.format_map(groups)
+        return ""
+
+    def image(self, chip: str) -> ChipImage | None:
+        """Return the official image for a chip; ``None`` if it has none."""
+        return next((image for image in self.images if image.name == chip), None)
 
     def version(self, packages: Mapping[str, str]) -> str:
         """Return its version in an environment of these distributions, "" if it is not there.

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab.engines import checkpoint, openai_api
-from trimtab.engines.vllm import engine, failures
+from trimtab.engines.vllm import engine
 from trimtab.engines.vllm import roles as vllm_roles
+from trimtab.engines.vllm.family import FAMILY
 from trimtab.errors import UsageError
 from trimtab.host import Host, LocalHost
 from trimtab.model import Process, Value
@@ -119,7 +120,7 @@ class Scripted:
 
     def explain(self, log: str) -> str:
         """Return the likely cause of a failed start."""
-        return failures.explain(log)
+        return FAMILY.explain(log)
 
     def cold_start(self, log: str) -> bool | None:
         """It compiles nothing."""

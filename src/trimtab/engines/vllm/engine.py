@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab.engines import checkpoint, default_model, openai_api
-from trimtab.engines.vllm import failures, report
 from trimtab.engines.vllm import install as vllm_install
+from trimtab.engines.vllm import report
 from trimtab.engines.vllm import roles as vllm_roles
+from trimtab.engines.vllm.family import FAMILY
 from trimtab.environments import distributions, managed_environment
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.host import Host, LocalHost
@@ -181,7 +182,7 @@ class Vllm:
 
     def explain(self, log: str) -> str:
         """Return the likely cause of a failed start."""
-        return failures.explain(log)
+        return FAMILY.explain(log)
 
     def cold_start(self, log: str) -> bool | None:
         """Whether this start compiled what later ones load."""

@@ -7,8 +7,6 @@ order is from the specific to the general: the first pattern found gives the sen
 
 from __future__ import annotations
 
-import re
-
 CAUSES: tuple[tuple[str, str], ...] = (
     (
         r"vllm: error: unrecognized arguments: (?P<what>.*)",
@@ -85,12 +83,3 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "the engine core failed: its own error stands earlier in the log",
     ),
 )
-
-
-def explain(log: str) -> str:
-    """Return the likely cause of a failed start in one sentence; "" if no pattern is found."""
-    for pattern, sentence in CAUSES:
-        if match := re.search(pattern, log):
-            named = {name: text.strip() for name, text in match.groupdict().items()}
-            return sentence.format_map(named)
-    return ""

