@@ -13,16 +13,24 @@ import typer
 from trimtab.cli import terminal
 from trimtab.cli.conventions import Engine, EnginePython, Json, Model
 from trimtab.errors import StudyError, UsageError
-from trimtab.export import ALL, FORMATS, MARK, Artefact, Order, preset, render, write_file
+from trimtab.export import (
+    ALL,
+    FORMATS,
+    MARK,
+    Artefact,
+    Order,
+    formats_help,
+    preset,
+    render,
+    write_file,
+)
 from trimtab.export.preset import profile_order
 from trimtab.export.target import ExportOptions, target_of
 from trimtab.study.engine_choice import EMBEDDED
 
-_HELP = """Write a profile, or a preset, as the files of a deployment.
+_HELP = f"""Write a profile, or a preset, as the files of a deployment.
 
-Formats: shell (script and env file), systemd (unit and drop-in), docker (docker run or podman
-run), compose, kubernetes (Deployment; with --hosts a LeaderWorkerSet), dockerfile, sysctl
-(sysctl.d), tuned (TuneD profile), vllm (vllm serve --config), all.
+{formats_help()}
 
 Each file says in its comments what was measured, how to verify it while it runs, how to take it
 back, and what of the plan its format cannot carry. Secrets are never written.

@@ -1,25 +1,20 @@
-"""Artefacts that carry a plan: how each is rendered, and read back."""
+"""Artefacts that carry a plan: how each is rendered, and read back.
+
+A module of this package that holds ``FORMATS`` (format → its artefacts, the main one first) adds
+formats. The commands, their help and the contract tests find them there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from trimtab.errors import StudyError
-from trimtab.export import (
-    compose,
-    docker,
-    dockerfile,
-    envfile,
-    host_files,
-    kubernetes,
-    shell,
-    systemd,
-    vllm_config,
-)
-from trimtab.export.order import Order, ParsedArtefact
-from trimtab.model import Settings
+from trimtab.export import envfile, shell, systemd
+from trimtab.export.order import Artefact, Order, ParsedArtefact
 from trimtab.profiles.profile import ProfileRecord
 from trimtab.storage import atomic_files
 
@@ -30,75 +25,31 @@ MARK = "written by trimtab"
 """What every artefact's heading says: a file without it is somebody else's."""
 
 
-def _always(order: Order) -> str:
-    return ""
+def _discover() -> dict[str, tuple[Artefact, ...]]:
+    found: dict[str, tuple[Artefact, ...]] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        for name, artefacts in getattr(module, "FORMATS", {}).items():
+            if name in found:
+                raise ValueError(f"two modules export the format {name}: one is {info.name}")
+            found[name] = artefacts
+    return found
 
 
-def _read(parse: Callable[[str], Settings]) -> Callable[[str], ParsedArtefact]:
-    return lambda text: ParsedArtefact(parse(text))
+FORMATS: Mapping[str, tuple[Artefact, ...]] = MappingProxyType(_discover())
+"""Format → its files, the main one first, from the modules of this package."""
 
 
-@dataclass(frozen=True, slots=True)
-class Artefact:
-    """One file. ``absent`` says why an order has none of it; "" if it has."""
-
-    file: str
-    render: Callable[[Order], str]
-    parse: Callable[[str], ParsedArtefact]
-    absent: Callable[[Order], str] = _always
-    mode: int = 0o644
+def formats_help() -> str:
+    """Return the formats in one sentence, each with what its files are."""
+    texts = []
+    for name, artefacts in FORMATS.items():
+        summaries = ", ".join(filter(None, (artefact.summary for artefact in artefacts)))
+        texts.append(f"{name} ({summaries})" if summaries else name)
+    return f"Formats: {', '.join(texts)}, {ALL}."
 
 
-_SCRIPT = Artefact(shell.FILE, shell.render, _read(shell.parse), mode=0o755)
-_ENVIRONMENT = Artefact(envfile.FILE, envfile.render, _read(envfile.parse))
-_UNIT = Artefact(systemd.FILE, systemd.render, _read(systemd.parse))
-
-FORMATS: Mapping[str, tuple[Artefact, ...]] = {
-    "shell": (_SCRIPT, _ENVIRONMENT),
-    "systemd": (
-        _UNIT,
-        Artefact(
-            f"{systemd.FILE}.d/{systemd.DROP_IN}", systemd.render_drop_in, _read(systemd.parse)
-        ),
-    ),
-    "docker": (Artefact(docker.FILE, docker.render, docker.parse, mode=0o755),),
-    "compose": (Artefact(compose.FILE, compose.render, compose.parse),),
-    "kubernetes": (
-        Artefact(
-            kubernetes.DEPLOYMENT,
-            kubernetes.render_deployment,
-            kubernetes.parse_deployment,
-            kubernetes.absent_deployment,
-        ),
-        Artefact(
-            kubernetes.GROUP,
-            kubernetes.render_group,
-            kubernetes.parse_group,
-            kubernetes.absent_group,
-        ),
-    ),
-    "dockerfile": (Artefact(dockerfile.FILE, dockerfile.render, dockerfile.parse),),
-    "sysctl": (
-        Artefact(
-            host_files.SYSCTL,
-            host_files.render_sysctl,
-            host_files.parse_sysctl,
-            host_files.absent_sysctl,
-        ),
-    ),
-    "tuned": (
-        Artefact(
-            host_files.TUNED,
-            host_files.render_tuned,
-            host_files.parse_tuned,
-            host_files.absent_tuned,
-        ),
-    ),
-    "vllm": (Artefact(vllm_config.FILE, vllm_config.render, vllm_config.parse),),
-}
-"""Format → its files, the main one first."""
-
-OF_A_STUDY = (_SCRIPT, _ENVIRONMENT, _UNIT)
+OF_A_STUDY = (shell.SCRIPT, envfile.ENVIRONMENT, systemd.UNIT)
 """What a study writes at its end: what needs no image, and nothing that it does not know."""
 
 

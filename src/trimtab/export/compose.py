@@ -21,7 +21,7 @@ from trimtab.export.container import (
     sysctl_name,
 )
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Order, ParsedArtefact
+from trimtab.export.order import Artefact, Order, ParsedArtefact
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.storage import strict_yaml
 
@@ -155,3 +155,6 @@ def _parse(content: Any) -> ParsedArtefact:
 
 def _single(text: str) -> str:
     return text.replace("$$", "$")
+
+
+FORMATS = {"compose": (Artefact(FILE, render, parse),)}

@@ -17,7 +17,7 @@ from trimtab.export.container import (
 )
 from trimtab.export.envfile import logical_lines
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Order, ParsedArtefact
+from trimtab.export.order import Artefact, Order, ParsedArtefact
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 
 FILE = "docker-run.sh"
@@ -178,3 +178,8 @@ def _parse(text: str) -> ParsedArtefact:
 def _assigned(text: str) -> tuple[str, str | None]:
     name, equals, value = text.partition("=")
     return name, value if equals else None
+
+
+FORMATS = {
+    "docker": (Artefact(FILE, render, parse, mode=0o755, summary="docker run or podman run"),)
+}

@@ -16,7 +16,7 @@ from trimtab.catalog import CATALOG
 from trimtab.errors import StudyError
 from trimtab.export.container import ContainerSpec, container_of, plan_of
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Order, ParsedArtefact
+from trimtab.export.order import Artefact, Order, ParsedArtefact
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.redaction import argv_secrets
 
@@ -182,3 +182,6 @@ def _parse(text: str) -> ParsedArtefact:
     if next(argv_secrets(words), None):
         raise StudyError(f"{FILE} must hold no secret")
     return plan_of(words[:-4], env, labels, parse_cpu_list(cpus) if cpus else None, {})
+
+
+FORMATS = {"dockerfile": (Artefact(FILE, render, parse),)}

@@ -12,7 +12,7 @@ import shlex
 from trimtab.errors import StudyError
 from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading, origins
-from trimtab.export.order import Order
+from trimtab.export.order import Artefact, Order, read_settings
 from trimtab.model import Settings
 from trimtab.redaction import is_secret, marker
 
@@ -102,3 +102,6 @@ def logical_lines(text: str) -> list[str]:
             lines[-1] += " " if token["continued"] else token[0]
     lines[-1] += text[last:]
     return [line for line in lines if line]
+
+
+ENVIRONMENT = Artefact(FILE, render, read_settings(parse), summary="env file")

@@ -6,7 +6,7 @@ import shlex
 
 from trimtab.errors import StudyError
 from trimtab.export.heading import comment, heading, host_command
-from trimtab.export.order import Order, ParsedArtefact
+from trimtab.export.order import Artefact, Order, ParsedArtefact
 from trimtab.host_settings.render import (
     RenderedFile,
     parse_sysctl_d,
@@ -119,3 +119,9 @@ def parse_tuned(text: str) -> ParsedArtefact:
         return ParsedArtefact(_EMPTY, parse_tuned_profile(text))
     except ValueError as error:
         raise StudyError(f"{TUNED} must be as trimtab wrote it, but: {error}") from error
+
+
+FORMATS = {
+    "sysctl": (Artefact(SYSCTL, render_sysctl, parse_sysctl, absent_sysctl, summary="sysctl.d"),),
+    "tuned": (Artefact(TUNED, render_tuned, parse_tuned, absent_tuned, summary="TuneD profile"),),
+}

@@ -27,7 +27,7 @@ from trimtab.export.container import (
     sysctl_name,
 )
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Order, ParsedArtefact
+from trimtab.export.order import Artefact, Order, ParsedArtefact
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.knobs.server_arg import option_value
 from trimtab.storage import strict_yaml
@@ -400,3 +400,23 @@ def _parse(text: str, file: str) -> ParsedArtefact:
         return parse_pod(spec["leaderWorkerTemplate"]["leaderTemplate"], 6)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise StudyError(f"{file} must be as trimtab wrote it, but: {error}") from error
+
+
+FORMATS = {
+    "kubernetes": (
+        Artefact(
+            DEPLOYMENT,
+            render_deployment,
+            parse_deployment,
+            absent_deployment,
+            summary="Deployment",
+        ),
+        Artefact(
+            GROUP,
+            render_group,
+            parse_group,
+            absent_group,
+            summary="with --hosts a LeaderWorkerSet",
+        ),
+    )
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,12 +93,37 @@ class Order:
         return family_of_engine(self.profile.engine.name) or families()[0]
 
 
+def _is_there(order: Order) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedArtefact:
     """What an artefact says of a plan, read back; what its format cannot carry is empty."""
 
     settings: Settings
     writes: tuple[HostWrite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One file of an export format: how it is rendered, and read back.
+
+    ``file`` is its name, ``mode`` its permissions, ``summary`` what it is, in a few words for the
+    help. ``absent`` returns why an order has no such file, "" if it has one.
+    """
+
+    file: str
+    render: Callable[[Order], str]
+    parse: Callable[[str], ParsedArtefact]
+    absent: Callable[[Order], str] = _is_there
+    mode: int = 0o644
+    summary: str = ""
+
+
+def read_settings(parse: Callable[[str], Settings]) -> Callable[[str], ParsedArtefact]:
+    """Return the reader of a file that carries settings and no host writes."""
+    return lambda text: ParsedArtefact(parse(text))
 
 
 def chip(order: Order) -> ChipImage:

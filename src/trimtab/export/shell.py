@@ -10,10 +10,10 @@ import re
 import shlex
 
 from trimtab.errors import StudyError
-from trimtab.export.envfile import logical_lines
+from trimtab.export.envfile import ENVIRONMENT, logical_lines
 from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading, origins
-from trimtab.export.order import Order
+from trimtab.export.order import Artefact, Order, read_settings
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
 from trimtab.redaction import argv_secrets, is_secret, marker
@@ -151,3 +151,7 @@ def _own_words(command: list[str], line: str) -> tuple[str, ...]:
     for index, prefix, name in argv_secrets(words):
         words[index] = prefix + marker(name)
     return tuple(words)
+
+
+SCRIPT = Artefact(FILE, render, read_settings(parse), mode=0o755, summary="script")
+FORMATS = {"shell": (SCRIPT, ENVIRONMENT)}

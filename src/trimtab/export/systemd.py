@@ -17,7 +17,7 @@ from trimtab import formatting
 from trimtab.errors import StudyError
 from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading, origins
-from trimtab.export.order import Order
+from trimtab.export.order import Artefact, Order, read_settings
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
 from trimtab.redaction import argv_secrets, is_secret, marker
@@ -280,3 +280,12 @@ def _own_words(words: list[str]) -> tuple[str, ...]:
     for index, prefix, name in argv_secrets(argv):
         argv[index] = prefix + marker(name)
     return tuple(argv)
+
+
+UNIT = Artefact(FILE, render, read_settings(parse), summary="unit")
+FORMATS = {
+    "systemd": (
+        UNIT,
+        Artefact(f"{FILE}.d/{DROP_IN}", render_drop_in, read_settings(parse), summary="drop-in"),
+    )
+}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from trimtab.errors import StudyError
 from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Order, ParsedArtefact
+from trimtab.export.order import Artefact, Order, ParsedArtefact
 from trimtab.model import Settings
 from trimtab.redaction import argv_secrets, marker, variable
 from trimtab.storage import strict_yaml
@@ -134,3 +134,6 @@ def parse(text: str) -> ParsedArtefact:
             option = line.removeprefix("# secret: ").split(" ", 1)[0]
             argv += [option, marker(variable(option))]
     return ParsedArtefact(Settings(tuple(argv)))
+
+
+FORMATS = {"vllm": (Artefact(FILE, render, parse, summary="vllm serve --config"),)}
