@@ -109,7 +109,7 @@ def expected(artefact: Artefact, wanted: Settings) -> ParsedArtefact:
 def test_every_format_has_a_contract() -> None:
     assert set(CARRIES) == set(ARTEFACTS)
     assert list(FORMATS) == [
-        "shell", "systemd", "docker", "compose", "kubernetes", "dockerfile", "sysctl", "tuned",
+        "compose", "docker", "dockerfile", "kubernetes", "shell", "systemd", "sysctl", "tuned",
         "vllm",
     ]  # fmt: skip
 

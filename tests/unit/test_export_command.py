@@ -123,7 +123,7 @@ def test_host_writes_reach_the_files_of_the_host(tmp_path: Path) -> None:
     [
         ((), "name a profile, or a preset"),
         (("p.yaml", "--preset", "guide"), "and not both"),
-        (("p.yaml", "--format", "helm"), "--format must be one of shell, systemd"),
+        (("p.yaml", "--format", "helm"), "--format must be one of compose, docker"),
         (("--preset", "nonsense"), "nonsense"),
         (("p.yaml", "--engine", "vllm"), "a profile names its engine"),
     ],

@@ -36,7 +36,7 @@ def _discover() -> dict[str, tuple[Artefact, ...]]:
     return found
 
 
-FORMATS: Mapping[str, tuple[Artefact, ...]] = MappingProxyType(_discover())
+FORMATS: Mapping[str, tuple[Artefact, ...]] = MappingProxyType(dict(sorted(_discover().items())))
 """Format → its files, the main one first, from the modules of this package."""
 
 

@@ -1,0 +1,1 @@
+"""Tests with processes, servers and scratch copies of the source."""
