@@ -1,0 +1,1 @@
+"""A made-up family of engines, in one folder: what a second engine takes."""
