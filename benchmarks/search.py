@@ -37,7 +37,7 @@ from search_table import read
 from search_targets import judged
 
 from trimtab.model import Budget, Verdict, candidate
-from trimtab.search import PhasedStrategy, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.simulated import NAMES, Landscape, SimulatedMachine, play, space_of
 
 OURS = ("trimtab proven", "trimtab max")
@@ -60,7 +60,7 @@ def _ours(
     landscape: Landscape, machine: SimulatedMachine, case: Case, seed: int
 ) -> dict[str, Claim]:
     space = space_of(landscape, Budget(starts=case.starts), seed)
-    found = conclude(space, play(PhasedStrategy(), space, machine))
+    found = conclude(History.of(space, play(PhasedStrategy(), space, machine)))
     won = frozenset(one.tuning for one in found.answers if one.verdict is Verdict.ADOPT)
     likely = won | {one.tuning for one in found.answers if one.verdict is Verdict.LIKELY}
     by_arm = {one.arm: one.effect for one in found.confirmed}

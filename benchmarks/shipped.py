@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from trimtab.model import BASELINE, Budget, Candidate, Space, Start
-from trimtab.search import PhasedStrategy, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.simulated import SimulatedMachine, load_landscape, play, space_of
 
 METRIC = "ttft_p99"
@@ -68,7 +68,7 @@ def studies(
         machine = SimulatedMachine(known, seed)
         space = replace(space_of(known, Budget(starts=starts), seed), limits=limits)
         made = play(PhasedStrategy(), space, machine)
-        found = conclude(space, made)
+        found = conclude(History.of(space, made))
         yield (
             shipped(machine, space, made, "proven", found.proven),
             shipped(machine, space, made, "max", found.best),

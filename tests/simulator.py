@@ -18,7 +18,7 @@ from trimtab.model import (
     Value,
     Verdict,
 )
-from trimtab.search import PhasedStrategy, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 
 Crash = Callable[[Mapping[str, Value], np.random.Generator], Outcome]
 
@@ -65,7 +65,7 @@ class Machine:
 def play(space: Space, machine: Machine, history: Sequence[Start] = ()) -> list[Start]:
     """Run a study to its end, asking before each start as the real loop does."""
     starts = list(history)
-    while requests := PhasedStrategy().ask(space, starts):
+    while requests := PhasedStrategy().ask(History.of(space, starts)):
         assert len(starts) < 500, "the study does not end"
         starts.append(machine.start(requests[0], len(starts) + 1))
     return starts
@@ -77,7 +77,7 @@ def play_blocks(space: Space, machine: Machine, until: Phase | None = None) -> l
     ``until`` stops before the first block of that phase.
     """
     starts: list[Start] = []
-    while requests := PhasedStrategy().ask(space, starts):
+    while requests := PhasedStrategy().ask(History.of(space, starts)):
         if requests[0].phase is until:
             break
         for request in requests:
@@ -86,7 +86,7 @@ def play_blocks(space: Space, machine: Machine, until: Phase | None = None) -> l
 
 
 def study(space: Space, machine: Machine) -> Conclusion:
-    return conclude(space, play_blocks(space, machine))
+    return conclude(History.of(space, play_blocks(space, machine)))
 
 
 def factors(count: int, *, leads: Sequence[str] = (), dummy: bool = True) -> tuple[Factor, ...]:

@@ -40,7 +40,7 @@ from trimtab.model import (
     TuningVerdict,
 )
 from trimtab.plan import compile_plan
-from trimtab.search import PhasedStrategy, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.simulated import NAMES, Landscape, SimulatedMachine, load_landscape, play, space_of
 from trimtab.study.executors.simulated import SimulatedExecutor, open_simulated_session
 from trimtab.study.ledger import Ledger
@@ -166,7 +166,7 @@ def study_data(name: str) -> dict[str, Any]:
     landscape, changes, seed = STUDIES[name]
     space = replace(space_of(landscape, Budget(starts=24), seed), **changes)
     starts = play(PhasedStrategy(), space, SimulatedMachine(landscape, seed))
-    conclusion = conclude(space, starts)
+    conclusion = conclude(History.of(space, starts))
     requests = [
         [start.request.candidate, start.request.seed, start.request.live, start.outcome]
         for start in starts
@@ -188,7 +188,7 @@ def _on_the_way(space: Space, starts: Sequence[Start]) -> list[Any]:
     return [
         [[_verdict(one) for one in conclusion.answers], conclusion.proven, conclusion.best]
         for count in range(0, len(starts), 8)
-        for conclusion in (conclude(space, starts[:count]),)
+        for conclusion in (conclude(History.of(space, starts[:count])),)
     ]
 
 
@@ -247,7 +247,7 @@ def ledger_data() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.jsonl"
         with Ledger.create(path, {**session.question(), "trimtab": "any"}) as ledger:
-            while requests := strategy.ask(session.space, ledger.starts()):
+            while requests := strategy.ask(History.of(session.space, ledger.starts())):
                 for request in requests:
                     number = len(ledger.starts()) + 1
                     ledger.append(_rounded(executor.run(request, number)))

@@ -58,7 +58,7 @@ def test_a_profile_is_the_plan_that_its_starts_measured(tmp_path: Path) -> None:
         replace(one, plan=redact_plan(session.compile(one.request.candidate)).digest)
         for one in starts
     ]
-    conclusion = search.conclude(session.space, measured)
+    conclusion = search.conclude(search.History.of(session.space, measured))
     assert conclusion.proven
     artifacts.write_result(session, measured, conclusion, tmp_path)
     assert read_profile(tmp_path / "profile.proven.yaml").plan.digest in {

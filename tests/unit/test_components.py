@@ -91,20 +91,20 @@ def studied(seed: int = 3) -> tuple[Space, list[Start]]:
 def test_a_study_tells_its_components() -> None:
     space, starts = studied()
     noise = load_landscape("L1").noise
-    found = search.conclude(space, starts)
+    found = search.conclude(search.History.of(space, starts))
     assert found.spread is not None
     assert found.spread.between == pytest.approx(noise.start, rel=0.5)
     assert found.spread.within == pytest.approx(noise.window, rel=0.3)
     assert found.spread.windows == 3
     assert found.spread.window_seconds == 1.0
     assert any(f"--windows {found.spread.best}" in note for note in found.notes)
-    assert search.conclude(space, starts[:1]).spread is None
+    assert search.conclude(search.History.of(space, starts[:1])).spread is None
 
 
 def test_the_report_and_the_json_have_them(tmp_path: Path) -> None:
     session = open_simulated_session(Options(engine="simulated", landscape="L1", budget="48"))
     starts = play(search.PhasedStrategy(), session.space, machine_of(session))
-    found = search.conclude(session.space, starts)
+    found = search.conclude(search.History.of(session.space, starts))
     study = artifacts.study_of(session, starts, found, tmp_path, {})
     shown = as_json(study, tmp_path, session.catalog)
     assert shown["noise"]["best"] >= 1
@@ -127,7 +127,7 @@ def test_auto_changes_whole_phases_by_the_noise_before_them() -> None:
     assert with_auto_windows(session, starts[:5], starts[5].request) is session, "the first phase"
     fresh = seen[Phase.CONFIRM]
     before = [one for one in starts if one.request.phase is not Phase.CONFIRM]
-    spread = search.conclude(session.space, before).spread
+    spread = search.conclude(search.History.of(session.space, before)).spread
     assert spread is not None
     made = starts.index(fresh[0])
     chosen = {
@@ -220,8 +220,8 @@ def test_a_study_hands_on_what_its_starts_told(
 
 def test_a_study_says_what_it_detects_once_its_noise_is_known() -> None:
     space, starts = studied()
-    assert search.detectability_note(space, starts[:2]) == ""
-    said = search.detectability_note(space, starts)
+    assert search.detectability_note(search.History.of(space, starts[:2])) == ""
+    said = search.detectability_note(search.History.of(space, starts))
     assert "noise between starts as measured" in said
     assert "detectable" in said
     assert (design(space, 0.01).detectable or 9) < (design(space, 0.05).detectable or 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trimtab.model import Budget, Outcome, Phase, Start, StartRequest
-from trimtab.search import PhasedStrategy, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.search.estimates import NAME, fit_with_speed, machine_speed
 from trimtab.simulated import SimulatedMachine, load_landscape, play, space_of
 
@@ -79,7 +79,7 @@ def drifting(gate: float | None, seed: int) -> tuple[float, bool]:
     noise = landscape.noise.model_copy(update={"walk": 0.03, "start": 0.01, "gate": gate})
     machine = SimulatedMachine(landscape.model_copy(update={"noise": noise}), seed)
     space = space_of(machine.landscape, Budget(starts=40), seed)
-    found = conclude(space, play(PhasedStrategy(), replace(space, seed=seed), machine))
+    found = conclude(History.of(space, play(PhasedStrategy(), replace(space, seed=seed), machine)))
     assert found.sd is not None
     return found.sd, any("the machine's own speed" in note for note in found.notes)
 

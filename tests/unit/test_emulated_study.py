@@ -20,7 +20,7 @@ from trimtab.model import Conclusion, Start, StartRequest
 from trimtab.plan import compile_plan
 from trimtab.profiles.profile import read_profile
 from trimtab.redaction import redact_plan
-from trimtab.search import conclude
+from trimtab.search import History, conclude
 from trimtab.study.artifacts import study_of, write_result
 from trimtab.study.options import Options
 from trimtab.study.result_json import as_json
@@ -107,7 +107,7 @@ def answered(
     session: Session, starts: list[Start], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Conclusion]:
     folder = tmp_path_factory.mktemp("study")
-    found = conclude(session.space, starts)
+    found = conclude(History.of(session.space, starts))
     return folder, write_result(session, starts, found, folder).conclusion
 
 

@@ -66,7 +66,7 @@ def played(landscape: str, seed: int, budget: int, slo: str | None = None) -> Se
 def made(session: Session) -> list[Start]:
     """Run a study block by block."""
     starts: list[Start] = []
-    while asked := search.PhasedStrategy().ask(session.space, starts):
+    while asked := search.PhasedStrategy().ask(search.History.of(session.space, starts)):
         starts += [
             machine_of(session).start(one, len(starts) + number)
             for number, one in enumerate(asked, start=1)
@@ -76,7 +76,7 @@ def made(session: Session) -> list[Start]:
 
 
 def reported(session: Session, starts: list[Start]) -> Study:
-    found = search.conclude(session.space, starts)
+    found = search.conclude(search.History.of(session.space, starts))
     return artifacts.study_of(session, starts, found, Path("my study"), {"report": "r.html"})
 
 

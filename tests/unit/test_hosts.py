@@ -27,10 +27,10 @@ from trimtab.model import (
     Window,
     candidate,
 )
-from trimtab.search import PhasedStrategy, alternation, conclude, design, rounds
-from trimtab.search.history import block_seed
+from trimtab.search import History, PhasedStrategy, alternation, conclude, design, rounds
+from trimtab.search.arms import block_seed
 from trimtab.search.host_effects import host_effect
-from trimtab.search.phases import host
+from trimtab.search.phases.host import HostPhase
 from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
 from trimtab.stats.effects import fit
 
@@ -61,7 +61,7 @@ def study(given: Landscape, seed: int, budget: int) -> tuple[Space, list[Start],
     space = space_of(given, Budget(starts=budget), seed)
     starts = play(PhasedStrategy(), space, SimulatedMachine(given, seed))
     assert len(starts) <= budget
-    return space, starts, conclude(space, starts)
+    return space, starts, conclude(History.of(space, starts))
 
 
 def of_host(starts: list[Start]) -> list[Start]:
@@ -167,7 +167,7 @@ def test_a_study_goes_on_where_it_was_cut() -> None:
     space, starts, _ = study(BOTH, 3, 90)
     for cut in (len(starts) - 20, len(starts) - 11):
         machine, again = SimulatedMachine(BOTH, 3), starts[:cut]
-        while requests := PhasedStrategy().ask(space, again):
+        while requests := PhasedStrategy().ask(History.of(space, again)):
             again.append(machine.start(requests[0], len(again) + 1))
         assert again == starts
 
@@ -206,7 +206,7 @@ def test_the_luck_of_plots_is_not_taken_for_an_effect() -> None:
     ours = naive = 0
     for seed in range(300):
         machine = SimulatedMachine(given, seed)
-        asked = host.block(replace(space, seed=seed), [])
+        asked = HostPhase().next_block(History(replace(space, seed=seed)))
         made = [machine.start(one, number) for number, one in enumerate(asked, start=1)]
         rested = host_effect(made, THP, OBJECTIVE, 1.0)
         assert rested is not None
@@ -290,12 +290,12 @@ def failing(given: Landscape, seed: int, name: str) -> tuple[list[Start], Conclu
     space = space_of(given, Budget(starts=90), seed)
     machine = SimulatedMachine(given, seed)
     starts: list[Start] = []
-    while requests := PhasedStrategy().ask(space, starts):
+    while requests := PhasedStrategy().ask(History.of(space, starts)):
         made = machine.start(requests[0], len(starts) + 1)
         if name in dict(requests[0].candidate):
             made = replace(made, outcome=Outcome.START_FAILED, metrics={}, detail="refused")
         starts.append(made)
-    return starts, conclude(space, starts)
+    return starts, conclude(History.of(space, starts))
 
 
 @pytest.mark.parametrize("name", ["switch", "thp"])

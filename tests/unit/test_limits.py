@@ -28,8 +28,10 @@ def test_a_limit_on_a_metric_that_no_start_has_is_said() -> None:
     session = open_simulated_session(asked("ttft_p99<=500ms"))
     space = replace(session.space, limits=(*session.space.limits, ("tpot_p99", 50.0)))
     starts = play(search.PhasedStrategy(), space, machine_of(session))
-    notes = search.conclude(space, starts).notes
+    notes = search.conclude(search.History.of(space, starts)).notes
     assert [note for note in notes if "not enforced" in note] == [
         "no start has a value of tpot_p99: its limit of 50.0 ms was not enforced"
     ]
-    assert not any("not enforced" in note for note in search.conclude(space, []).notes)
+    assert not any(
+        "not enforced" in note for note in search.conclude(search.History.of(space, [])).notes
+    )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.model import Budget, Conclusion, Phase, Start
-from trimtab.search import PhasedStrategy, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
 from trimtab.stats.surface import process_posterior
 
@@ -32,7 +32,7 @@ def study(given: Landscape, seed: int, budget: int = 70) -> tuple[Conclusion, li
     space = space_of(given, Budget(starts=budget), seed)
     starts = play(PhasedStrategy(), space, SimulatedMachine(given, seed))
     assert len(starts) <= budget
-    return conclude(space, starts), starts
+    return conclude(History.of(space, starts)), starts
 
 
 def test_a_level_beyond_the_published_one_is_found() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from trimtab.model import Budget, Conclusion, Effect, Phase, Start
-from trimtab.search import PhasedStrategy, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.search.comparisons import redundant_tuning
 from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
 
@@ -30,7 +30,7 @@ def study(given: Landscape, seed: int, budget: int = 60) -> tuple[Conclusion, li
     space = space_of(given, Budget(starts=budget), seed)
     starts = play(PhasedStrategy(), space, SimulatedMachine(given, seed))
     assert len(starts) <= budget
-    return conclude(space, starts), starts
+    return conclude(History.of(space, starts)), starts
 
 
 def test_what_adds_up_is_needed() -> None:

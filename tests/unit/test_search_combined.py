@@ -8,9 +8,9 @@ import numpy as np
 
 from tests.simulator import Machine, factors, play_blocks
 from trimtab.model import Budget, Factor, Phase, Space, Start, StartRequest
+from trimtab.search import History
 from trimtab.search.estimates import analyse
 from trimtab.search.response_surface import ResponseSurface, response_surface
-from trimtab.search.selection import profiles
 
 SPACE = Space(factors(11), budget=Budget(starts=24))
 
@@ -52,7 +52,7 @@ def test_where_pairs_interact_the_best_combination_is_not_that_of_the_main_effec
         starts = screened(space, machine)
         analysis = analyse(space, starts)
         mains = [f.tuning for f in space.factors if (analysis.expected(f) or 0.0) > 0]
-        chosen = named(profiles(space, starts).best)
+        chosen = named(History.of(space, starts).selection.best)
         joint.append(machine.gain(sorted(chosen)) + 0.05 * ("t0" in chosen))
         apart.append(machine.gain(mains) + 0.05 * ("t0" in mains))
     assert np.mean(joint) > np.mean(apart) + 0.02
@@ -60,7 +60,7 @@ def test_where_pairs_interact_the_best_combination_is_not_that_of_the_main_effec
 
 def test_plain_gains_are_chosen_and_losses_left() -> None:
     machine = Machine({"t0": 0.08, "t1": 0.04, "t2": -0.05}, sd=0.01)
-    best = named(profiles(SPACE, screened(SPACE, machine)).best)
+    best = named(History.of(SPACE, screened(SPACE, machine)).selection.best)
     assert {"t0", "t1"} <= best
     assert "t2" not in best
 
@@ -74,14 +74,16 @@ def test_what_is_needed_stays_and_what_is_not_allowed_never_joins() -> None:
 
 def test_of_two_in_conflict_the_better_one_is_chosen() -> None:
     space = replace(SPACE, conflicts=frozenset({frozenset(("t0", "t1"))}))
-    best = named(profiles(space, screened(space, Machine({"t0": 0.05, "t1": 0.1}, sd=0.01))).best)
+    starts = screened(space, Machine({"t0": 0.05, "t1": 0.1}, sd=0.01))
+    best = named(History.of(space, starts).selection.best)
     assert "t1" in best
     assert "t0" not in best
 
 
 def test_a_single_tuning_is_no_error() -> None:
     space = Space(factors(1), budget=Budget(starts=24))
-    assert named(profiles(space, screened(space, Machine({"t0": 0.1}, sd=0.01))).best) == {"t0"}
+    starts = screened(space, Machine({"t0": 0.1}, sd=0.01))
+    assert named(History.of(space, starts).selection.best) == {"t0"}
 
 
 def test_it_is_least_sure_of_what_does_nothing() -> None:

@@ -18,7 +18,7 @@ from trimtab.model import (
     Verdict,
     Window,
 )
-from trimtab.search import conclude
+from trimtab.search import History, conclude
 from trimtab.search.history import comparable_starts
 
 SPACE = Space(
@@ -110,17 +110,17 @@ def test_noise_and_detectable_are_reported(found: Conclusion) -> None:
 def test_any_part_of_a_study_can_be_concluded() -> None:
     starts = play_blocks(SPACE, MACHINE)
     for cut in range(len(starts)):
-        part = conclude(SPACE, starts[:cut])
+        part = conclude(History.of(SPACE, starts[:cut]))
         assert len(part.answers) == len(SPACE.factors)
-        assert part == conclude(SPACE, starts[:cut])
-    empty = conclude(SPACE, [])
+        assert part == conclude(History.of(SPACE, starts[:cut]))
+    empty = conclude(History.of(SPACE, []))
     assert (empty.sd, empty.detectable, empty.guide, empty.confirmed) == (None, None, None, ())
     assert set(verdicts(empty).values()) == {Verdict.NOT_TESTED}
 
 
 def test_before_the_confirmation_nothing_is_in_the_proven_profile() -> None:
     starts = [s for s in play_blocks(SPACE, MACHINE) if s.request.phase is not Phase.CONFIRM]
-    part = conclude(SPACE, starts)
+    part = conclude(History.of(SPACE, starts))
     assert verdicts(part)["dtype"] is Verdict.ADOPT
     assert part.proven == ()
     assert any("not confirmed" in note for note in part.notes)
@@ -133,7 +133,7 @@ def test_a_gain_that_is_gone_when_confirmed_is_not_proven() -> None:
             machine = Machine({} if fresh else self.effects, sd=self.sd)
             return machine.start(request, number)
 
-    found = conclude(SPACE, play(SPACE, Fading(MACHINE.effects, sd=0.02)))
+    found = conclude(History.of(SPACE, play(SPACE, Fading(MACHINE.effects, sd=0.02))))
     assert verdicts(found)["dtype"] is Verdict.ADOPT
     assert found.proven == ()
     assert not [one for one in found.confirmed if one.arm == "proven"]
@@ -169,7 +169,7 @@ def test_lower_is_better_objectives_are_turned_around() -> None:
             return replace(made, metrics={"ttft_p99": 1e4 / made.metrics["output_throughput"]})
 
     space = replace(SPACE, objective="ttft_p99", higher_is_better=False)
-    found = conclude(space, play(space, Latency(MACHINE.effects, sd=0.02)))
+    found = conclude(History.of(space, play(space, Latency(MACHINE.effects, sd=0.02))))
     assert verdicts(found)["dtype"] is Verdict.ADOPT
     first = found.confirmed[0]
     assert first.effect.ratio is not None
@@ -211,7 +211,7 @@ def test_a_missing_metric_is_missing_for_that_metric_only() -> None:
             made = super().start(request, number)
             return replace(made, metrics={"output_throughput": made.metrics["output_throughput"]})
 
-    found = conclude(BOOT, play(BOOT, Forgetful({"t0": 0.2}, sd=0.01)))
+    found = conclude(History.of(BOOT, play(BOOT, Forgetful({"t0": 0.2}, sd=0.01))))
     by_name = {each.tuning: each for each in found.answers}
     assert by_name["t0"].verdict is Verdict.ADOPT
     assert by_name["aot"].verdict is Verdict.INCONCLUSIVE
@@ -234,7 +234,9 @@ def test_a_lead_counts_its_own_starts_and_the_baselines() -> None:
     starts = play_blocks(SPACE, MACHINE)
     lead = [s for s in starts if s.request.phase is Phase.LEAD]
     own = sum(s.request.arm in ("baseline", "dtype=on") for s in lead)
-    answer = next(each for each in conclude(SPACE, starts).answers if each.tuning == "dtype")
+    answer = next(
+        each for each in conclude(History.of(SPACE, starts)).answers if each.tuning == "dtype"
+    )
     assert answer.effect.starts == own < len(lead)
     assert f"{own} starts" in answer.reason
 
@@ -244,7 +246,9 @@ def test_a_screened_tuning_counts_all_rows_but_not_the_guide() -> None:
     starts = play_blocks(space, MACHINE)
     screened = [s.request.arm for s in starts if s.request.phase is Phase.SCREEN]
     assert "guide" in screened
-    found = next(each for each in conclude(space, starts).answers if each.tuning == "t1")
+    found = next(
+        each for each in conclude(History.of(space, starts)).answers if each.tuning == "t1"
+    )
     assert found.effect.starts == len(screened) - 1
 
 
@@ -256,8 +260,8 @@ def test_a_start_without_a_positive_objective_is_left_out_with_a_note(
     metrics = {"startup": 20.0} if value is None else {"output_throughput": value}
     broken = [replace(s, metrics=metrics) if s.number in (2, 9) else s for s in starts]
     said = "2 starts have no positive value of output_throughput and are left out: 2, 9"
-    assert said in conclude(SPACE, broken).notes
-    assert not any("positive value" in note for note in conclude(SPACE, starts).notes)
+    assert said in conclude(History.of(SPACE, broken)).notes
+    assert not any("positive value" in note for note in conclude(History.of(SPACE, starts)).notes)
 
 
 def test_another_metric_may_be_absent_without_a_word_but_not_zero() -> None:
@@ -265,10 +269,10 @@ def test_another_metric_may_be_absent_without_a_word_but_not_zero() -> None:
     absent = [
         replace(s, metrics={k: v for k, v in s.metrics.items() if k != "startup"}) for s in starts
     ]
-    assert not any("positive value" in note for note in conclude(BOOT, absent).notes)
+    assert not any("positive value" in note for note in conclude(History.of(BOOT, absent)).notes)
     zero = [replace(starts[0], metrics={**starts[0].metrics, "startup": 0.0}), *starts[1:]]
     said = "1 start has no positive value of startup and is left out: 1"
-    assert said in conclude(BOOT, zero).notes
+    assert said in conclude(History.of(BOOT, zero)).notes
 
 
 def window(index: int, value: float, *, void: bool = False) -> Window:

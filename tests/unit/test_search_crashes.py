@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.simulator import Machine, factors, play
 from trimtab.model import Budget, Outcome, Phase, Space, Value
-from trimtab.search import conclude
+from trimtab.search import History, conclude
 from trimtab.search.failures import failing_pairs
 
 SPACE = Space(factors(10), budget=Budget(starts=40))
@@ -31,7 +31,7 @@ def test_a_pair_is_learned_and_never_on_together_again() -> None:
         later = [s for s in starts if s.request.phase in (Phase.FOLLOW, Phase.CONFIRM)]
         assert later
         assert all(start.valid for start in later)
-        found = conclude(space, starts)
+        found = conclude(History.of(space, starts))
         assert {"t0", "t3"} <= dict(found.best).keys()
         assert "t5" not in dict(found.best)
 

@@ -21,7 +21,7 @@ from trimtab.model import (
     Value,
     Verdict,
 )
-from trimtab.search import PhasedStrategy, blocking_reason, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.simulated import SimulatedMachine, load_landscape, space_of
 from trimtab.simulated import play as replay
 
@@ -44,7 +44,7 @@ def expected(outcome: Outcome) -> Verdict:
 @pytest.mark.parametrize("outcome", FAILURES)
 def test_a_screened_tuning_that_fails_is_found_and_left_out(outcome: Outcome) -> None:
     starts = play(SPACE, failing("t2", outcome=outcome))
-    found = conclude(SPACE, starts)
+    found = conclude(History.of(SPACE, starts))
     assert verdicts(found)["t2"] is expected(outcome)
     blamed = [name for name, verdict in verdicts(found).items() if verdict is expected(outcome)]
     assert blamed == ["t2"]
@@ -58,7 +58,7 @@ def test_a_screened_tuning_that_fails_is_found_and_left_out(outcome: Outcome) ->
 
 def test_two_failing_tunings_are_told_apart() -> None:
     space = replace(SPACE, budget=Budget(starts=60))
-    found = conclude(space, play(space, failing("t2", "t4")))
+    found = conclude(History.of(space, play(space, failing("t2", "t4"))))
     failed = {name for name, v in verdicts(found).items() if v is Verdict.START_FAILED}
     assert failed == {"t2", "t4"}
 
@@ -66,7 +66,7 @@ def test_two_failing_tunings_are_told_apart() -> None:
 @pytest.mark.parametrize("outcome", FAILURES)
 def test_a_lead_that_fails_twice_is_out(outcome: Outcome) -> None:
     starts = play(SPACE, failing("dtype", outcome=outcome))
-    found = conclude(SPACE, starts)
+    found = conclude(History.of(SPACE, starts))
     assert verdicts(found)["dtype"] is expected(outcome)
     assert found.answers[0].reason
     for start in starts:
@@ -107,7 +107,7 @@ def test_a_gain_is_not_blamed_for_a_crash_that_it_shares(seed: int) -> None:
     assert any(start.valid for start in tried)
     again = [s for s in tried if s.request.block == 1]
     assert all("null-1" not in dict(start.request.candidate) for start in again)
-    assert Verdict.START_FAILED not in verdicts(conclude(space, starts)).values()
+    assert Verdict.START_FAILED not in verdicts(conclude(History.of(space, starts))).values()
 
 
 def test_refuted_evidence_of_its_own_check_is_enough_once() -> None:
@@ -127,7 +127,7 @@ def test_refuted_evidence_of_its_own_check_is_enough_once() -> None:
 
     space = replace(SPACE, budget=Budget(starts=48))
     starts = play(space, Refuting({"dtype": 1.4}, sd=0.02))
-    found = conclude(space, starts)
+    found = conclude(History.of(space, starts))
     answer = next(each for each in found.answers if each.tuning == "t3")
     assert answer.verdict is Verdict.INEFFECTIVE
     assert "/lib/libtcmalloc.so.4" in answer.reason
@@ -147,7 +147,7 @@ def test_leads_that_fail_only_together_leave_the_larger_as_centre() -> None:
     space = Space(factors(4, leads=("mp", "dtype")), budget=Budget(starts=48))
     machine = Machine({"dtype": 1.4, "mp": 0.5}, sd=0.02, outcome=decide)
     starts = play(space, machine)
-    found = conclude(space, starts)
+    found = conclude(History.of(space, starts))
     assert dict(found.proven) == {"dtype": "on"}
     assert any("mp" in note and "left out" in note for note in found.notes)
     assert all(start.valid for start in starts if start.request.phase is Phase.CONFIRM)
@@ -159,12 +159,14 @@ def test_a_baseline_that_fails_twice_ends_the_study() -> None:
 
     for space in (SPACE, Space(factors(5), budget=Budget(starts=30))):
         starts = play(space, Machine(outcome=decide))
-        assert "failed twice in a row" in blocking_reason(space, starts)
-        assert "\n" not in blocking_reason(space, starts)
+        assert "failed twice in a row" in History.of(space, starts).blocking_reason
+        assert "\n" not in History.of(space, starts).blocking_reason
         stock = [s.request.arm for s in starts if not s.request.candidate]
         assert stock[-1].endswith("#2")
         assert len(starts) <= 20
-        assert blocking_reason(space, starts) in conclude(space, starts).notes
+        assert (
+            History.of(space, starts).blocking_reason in conclude(History.of(space, starts)).notes
+        )
 
 
 def test_a_baseline_that_fails_once_does_not() -> None:
@@ -175,8 +177,8 @@ def test_a_baseline_that_fails_once_does_not() -> None:
             return replace(made, outcome=Outcome.LOAD_FAILED, metrics={}) if first else made
 
     starts = play(SPACE, Once({"dtype": 1.4}, sd=0.02))
-    assert blocking_reason(SPACE, starts) == ""
-    assert verdicts(conclude(SPACE, starts))["dtype"] is Verdict.ADOPT
+    assert History.of(SPACE, starts).blocking_reason == ""
+    assert verdicts(conclude(History.of(SPACE, starts)))["dtype"] is Verdict.ADOPT
 
 
 def test_a_profile_that_fails_in_confirmation_is_not_proven() -> None:
@@ -188,7 +190,7 @@ def test_a_profile_that_fails_in_confirmation_is_not_proven() -> None:
             return made
 
     starts = play(SPACE, Late({"dtype": 1.4}, sd=0.02))
-    found = conclude(SPACE, starts)
+    found = conclude(History.of(SPACE, starts))
     assert found.proven == ()
     assert any("not confirmed" in note for note in found.notes)
     arms = [s.request.arm for s in starts if s.request.phase is Phase.CONFIRM]

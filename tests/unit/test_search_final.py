@@ -20,7 +20,7 @@ from trimtab.model import (
     Verdict,
     candidate,
 )
-from trimtab.search import conclude, incumbent
+from trimtab.search import History, conclude, incumbent
 from trimtab.search.comparisons import Contender
 from trimtab.search.estimates import analyse
 from trimtab.search.final_profiles import FinalProfiles, final_profiles
@@ -180,7 +180,7 @@ def fading(gain: float) -> Machine:
 def test_what_is_confirmed_is_what_the_profiles_hold() -> None:
     for gain in (1.4, 0.01, -0.3):
         starts = play(LEAD, fading(gain))
-        found = conclude(LEAD, starts)
+        found = conclude(History.of(LEAD, starts))
         made = {s.request.candidate for s in starts if s.request.phase is Phase.CONFIRM}
         final_ones = {"proven": found.proven, "max": found.best}
         for one in found.confirmed:
@@ -193,11 +193,11 @@ def test_what_is_confirmed_is_what_the_profiles_hold() -> None:
 def test_the_leader_of_a_study_is_never_a_rejected_profile() -> None:
     starts = play(LEAD, fading(-0.3))
     before = [s for s in starts if s.request.phase is not Phase.CONFIRM]
-    lead = incumbent(LEAD, before)
+    lead = incumbent(History.of(LEAD, before))
     assert lead is not None
     assert lead.arm == "dtype=on"
-    assert incumbent(LEAD, starts) is None
-    kept = incumbent(LEAD, play(LEAD, fading(1.4)))
+    assert incumbent(History.of(LEAD, starts)) is None
+    kept = incumbent(History.of(LEAD, play(LEAD, fading(1.4))))
     assert kept is not None
     assert kept.arm in ("proven", "max")
 
@@ -215,7 +215,7 @@ def test_a_profile_that_fails_now_and_then_is_not_proven() -> None:
         return Crashing({"dtype": 1.4}, sd=0.02)
 
     space = Space(factors(1, leads=("dtype",)), budget=Budget(starts=24))
-    once, twice = (conclude(space, play(space, crash(often))) for often in (1, 2))
+    once, twice = (conclude(History.of(space, play(space, crash(often)))) for often in (1, 2))
     assert dict(once.proven) == {"dtype": "on"}
     assert any("failed in 1 of" in note for note in once.notes)
     assert twice.proven == ()

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 from tests.simulator import Machine, factors, play, play_blocks, study, verdicts
 from trimtab.model import Budget, Phase, Space, Start, StartRequest, Verdict
-from trimtab.search import PhasedStrategy, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.search.estimates import analyse
 from trimtab.search.phases.follow_up import factors_to_follow
-from trimtab.search.selection import profiles
 
 SPACE = Space(factors(10), budget=Budget(starts=40))
 MACHINE = Machine({"t0": 0.12, "t1": 0.035, "t2": -0.1}, sd=0.02)
@@ -23,12 +22,12 @@ def test_the_stage_toggles_what_is_open_around_the_best_profile() -> None:
     followed = of(starts, Phase.FOLLOW)
     assert len(followed) == 8
     first = [s for s in starts if s.request.phase is Phase.SCREEN]
-    picked = {factor.tuning for factor in factors_to_follow(SPACE, first)}
+    picked = {factor.tuning for factor in factors_to_follow(History.of(SPACE, first).first_stage)}
     assert len(picked) == 4
     assert "t0" not in picked  # proven already
     assert "t2" not in picked  # a proven loss
     assert "dummy" not in picked
-    best = {factor.tuning for factor in profiles(SPACE, first).best}
+    best = {factor.tuning for factor in History.of(SPACE, first).selection.best}
     for start in followed:
         names = {name for name, _ in start.request.candidate}
         assert names - picked == best - picked
@@ -48,8 +47,8 @@ def test_it_proves_what_the_screen_alone_did_not() -> None:
         space = replace(SPACE, seed=seed)
         starts = play_blocks(space, replace(MACHINE, seed=seed), until=Phase.CONFIRM)
         first = [s for s in starts if s.request.phase is Phase.SCREEN]
-        before = verdicts(conclude(space, first))["t1"] is Verdict.ADOPT
-        after = verdicts(conclude(space, starts))["t1"] is Verdict.ADOPT
+        before = verdicts(conclude(History.of(space, first)))["t1"] is Verdict.ADOPT
+        after = verdicts(conclude(History.of(space, starts)))["t1"] is Verdict.ADOPT
         better += after and not before
         worse += before and not after
     assert better > 2 * worse
@@ -75,7 +74,8 @@ def test_what_does_harm_beside_the_best_profile_is_left_out_of_max() -> None:
         starts = play_blocks(space, machine, until=Phase.CONFIRM)
         for followed in (True, False):
             part = starts if followed else of(starts, Phase.SCREEN)
-            kept[followed] += "t1" in {factor.tuning for factor in profiles(space, part).best}
+            best = History.of(space, part).selection.best
+            kept[followed] += "t1" in {factor.tuning for factor in best}
     assert kept[False] >= 15
     assert kept[True] <= 10
 
@@ -84,7 +84,7 @@ def test_a_stage_that_is_interrupted_goes_on_as_planned() -> None:
     whole = play(SPACE, MACHINE)
     cut = next(i for i, s in enumerate(whole) if s.request.phase is Phase.FOLLOW) + 3
     assert play(SPACE, MACHINE, whole[:cut]) == whole
-    assert PhasedStrategy().ask(SPACE, whole[:cut]) is not None
+    assert PhasedStrategy().ask(History.of(SPACE, whole[:cut])) is not None
 
 
 def test_its_noise_is_never_taken_for_less_than_it_showed() -> None:

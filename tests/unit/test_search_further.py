@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from trimtab.model import BASELINE, Budget, Candidate, Conclusion, Phase, Space, Start
-from trimtab.search import PhasedStrategy, conclude, design
+from trimtab.search import History, PhasedStrategy, conclude, design
 from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
 
 TRADED = Landscape.model_validate({
@@ -30,7 +30,7 @@ def asked(budget: Budget, *objectives: str) -> Space:
 
 def study(space: Space, landscape: Landscape = TRADED) -> tuple[Conclusion, tuple[Start, ...]]:
     starts = play(PhasedStrategy(), space, SimulatedMachine(landscape, space.seed))
-    return conclude(space, starts), tuple(starts)
+    return conclude(History.of(space, starts)), tuple(starts)
 
 
 def confirming(starts: tuple[Start, ...]) -> dict[str, Candidate]:

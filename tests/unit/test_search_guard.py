@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from tests.simulator import Machine, factors, play
 from trimtab.model import BASELINE, Budget, Outcome, Phase, Space, Start, StartRequest
-from trimtab.search import conclude
-from trimtab.search.history import _STREAMS, block_seed
-from trimtab.search.strategy import _PHASES
+from trimtab.search import History, conclude
+from trimtab.search.arms import _STREAMS, block_seed
+from trimtab.search.strategy import PHASES
 
 GAINS: Mapping[str, float] = {"t0": 0.15, "t3": 0.15, "t5": 0.02}
 TWELVE = Space(factors(12), budget=Budget(starts=30))
@@ -36,7 +36,7 @@ def test_what_is_left_takes_the_answers_of_unconfirmed_profiles() -> None:
     assert len(extra) >= 1
     assert len(starts) <= 30
     assert [s.request for s in starts] == [s.request for s in plain]
-    found, before = conclude(TWELVE, starts), conclude(TWELVE, plain)
+    found, before = conclude(History.of(TWELVE, starts)), conclude(History.of(TWELVE, plain))
     assert (found.proven, found.best, found.answers) == (
         before.proven,
         before.best,
@@ -57,7 +57,7 @@ def test_with_more_left_the_baseline_answers_twice() -> None:
     starts = play(space, Answering(GAINS))
     extra = [s.request.arm for s in starts if s.request.phase is Phase.ANSWERS]
     stock = [s for s in starts if s.request.candidate == BASELINE]
-    found = conclude(space, starts)
+    found = conclude(History.of(space, starts))
     assert len(starts) <= 32
     assert set(extra) <= {"proven", "max", "baseline"}
     assert len(extra) == len(set(extra))
@@ -74,7 +74,7 @@ def test_a_failing_start_is_not_made_again() -> None:
     starts = play(TWELVE, Failing(GAINS))
     arms = [s.request.arm for s in starts if s.request.phase is Phase.ANSWERS]
     assert len(arms) == len(set(arms)) >= 1
-    found = conclude(TWELVE, starts)
+    found = conclude(History.of(TWELVE, starts))
     assert any("proven failed in the start" in note for note in found.notes)
 
 
@@ -82,7 +82,7 @@ def test_a_confirmed_study_makes_no_further_start() -> None:
     space = Space(factors(5), budget=Budget(starts=40))
     starts = play(space, Answering(GAINS))
     assert any(start.request.phase is Phase.CONFIRM for start in starts)
-    found = conclude(space, starts)
+    found = conclude(History.of(space, starts))
     fresh = {s.request.candidate for s in starts if s.request.phase is Phase.CONFIRM}
     extra = [s for s in starts if s.request.phase is Phase.ANSWERS]
     assert (
@@ -94,6 +94,6 @@ def test_a_confirmed_study_makes_no_further_start() -> None:
 
 def test_every_phase_has_its_place() -> None:
     assert set(_STREAMS) == set(Phase)
-    assert set(_PHASES) == set(Phase) - {Phase.ANSWERS}
+    assert {each.phase for each in PHASES} == set(Phase) - {Phase.ANSWERS}
     seeds = {block_seed(TWELVE, phase, block) for phase in Phase for block in range(20)}
     assert len(seeds) == 20 * len(Phase)

@@ -21,7 +21,7 @@ from trimtab.model import (
     StartRequest,
     candidate,
 )
-from trimtab.search.estimates import analyse
+from trimtab.search import History
 from trimtab.search.pareto import ArmDifference, ParetoFront, dominance, pareto_front
 
 RATE, LATENCY = "output_throughput", "ttft_p99"
@@ -58,7 +58,7 @@ def made(truth: Truth, sd: float = 0.01, blocks: int = 3, seed: int = 0) -> list
 
 
 def front(starts: Sequence[Start], space: Space = SPACE) -> ParetoFront:
-    return pareto_front(analyse(space, starts), PROVEN, PROVEN)
+    return pareto_front(History.of(space, starts), PROVEN, PROVEN)
 
 
 def by_name(found: ParetoFront) -> dict[str, ParetoArm]:
@@ -111,15 +111,15 @@ def test_without_a_confirmation_there_is_a_note() -> None:
 
 def test_what_the_budget_left_out_is_named() -> None:
     wanted = [("proven", PROVEN), ("for-ttft_p99", candidate({"b": 2, "a": True}))]
-    found = pareto_front(analyse(SPACE, made(TRADED)), PROVEN, PROVEN, wanted)
+    found = pareto_front(History.of(SPACE, made(TRADED)), PROVEN, PROVEN, wanted)
     assert found.notes == ("the budget had no room to confirm for-ttft_p99: a=on, b=2",)
 
 
 def test_a_planned_profile_that_did_not_stand_is_not_called_so() -> None:
     starts = made(TRADED)
-    fallen = pareto_front(analyse(SPACE, starts), BASELINE, BASELINE)
+    fallen = pareto_front(History.of(SPACE, starts), BASELINE, BASELINE)
     assert by_name(fallen).keys() == {"baseline", "tried-proven", "without-traded"}
-    smaller = pareto_front(analyse(SPACE, starts), QUICK, PROVEN)
+    smaller = pareto_front(History.of(SPACE, starts), QUICK, PROVEN)
     assert by_name(smaller)["proven"].candidate == QUICK
     assert by_name(smaller)["max"].candidate == PROVEN
 

@@ -22,7 +22,7 @@ from trimtab.model import (
     StartRequest,
     Value,
 )
-from trimtab.search import PhasedStrategy, conclude, design
+from trimtab.search import History, PhasedStrategy, conclude, design
 
 GUIDE = (("dtype", "on"), ("t1", "on"))
 LEADS = Space(factors(9, leads=("dtype", "mp")), budget=Budget(starts=30), guide=GUIDE)
@@ -114,7 +114,7 @@ def test_a_block_shares_a_seed_and_no_two_blocks_do() -> None:
 
 def test_orders_are_random_between_seeds() -> None:
     firsts = {
-        tuple(r.arm for r in PhasedStrategy().ask(replace(LEADS, seed=seed), ()) or ())
+        tuple(r.arm for r in PhasedStrategy().ask(History.of(replace(LEADS, seed=seed), ())) or ())
         for seed in range(9)
     }
     assert len(firsts) > 4
@@ -131,15 +131,15 @@ def test_resuming_after_any_start_gives_the_study_that_was_not_interrupted(space
     assert play_blocks(space, FAST) == whole
     for cut in range(0, len(whole), 3):
         assert play(space, FAST, whole[:cut]) == whole
-        assert PhasedStrategy().ask(space, whole[:cut]) == PhasedStrategy().ask(
-            space, tuple(whole[:cut])
+        assert PhasedStrategy().ask(History.of(space, whole[:cut])) == PhasedStrategy().ask(
+            History.of(space, tuple(whole[:cut]))
         )
 
 
 def test_asking_does_not_change_the_history() -> None:
     starts = play(LEADS, FAST)[:9]
     copy = list(starts)
-    PhasedStrategy().ask(LEADS, starts)
+    PhasedStrategy().ask(History.of(LEADS, starts))
     assert starts == copy
 
 
@@ -207,7 +207,7 @@ def test_a_void_start_is_not_repeated_where_the_rest_needs_the_budget() -> None:
 
 
 def test_a_failed_start_is_repeated_only_for_the_baseline() -> None:
-    order = [request.arm for request in PhasedStrategy().ask(LEADS, ()) or ()]
+    order = [request.arm for request in PhasedStrategy().ask(History.of(LEADS, ())) or ()]
     stock, other = order.index("baseline") + 1, order.index("mp=on") + 1
     failed = flaky(stock, other, outcome=Outcome.START_FAILED)
     starts = play(replace(LEADS, budget=Budget(starts=32)), failed)
@@ -230,7 +230,7 @@ def test_a_failed_start_is_repeated_only_for_the_baseline() -> None:
 )
 def test_the_smallest_useful_budget_is_named(space: Space, smallest: int) -> None:
     short = replace(space, budget=Budget(starts=smallest - 1))
-    for call in (lambda: PhasedStrategy().ask(short, ()), lambda: design(short)):
+    for call in (lambda: PhasedStrategy().ask(History.of(short, ())), lambda: design(short)):
         with pytest.raises(UsageError, match=f"at least {smallest} starts"):
             call()
     enough = replace(space, budget=Budget(starts=smallest))
@@ -244,7 +244,7 @@ def test_the_smallest_useful_budget_is_named(space: Space, smallest: int) -> Non
 )
 def test_senseless_budgets_are_refused(budget: Budget) -> None:
     with pytest.raises(UsageError, match="budget"):
-        PhasedStrategy().ask(replace(LEADS, budget=budget), ())
+        PhasedStrategy().ask(History.of(replace(LEADS, budget=budget), ()))
 
 
 def test_too_little_time_is_refused_in_minutes() -> None:
@@ -254,7 +254,7 @@ def test_too_little_time_is_refused_in_minutes() -> None:
 
 def test_nothing_to_tune_is_finished_at_once() -> None:
     space = Space(factors(0), budget=Budget(starts=3))
-    assert PhasedStrategy().ask(space, ()) is None
+    assert PhasedStrategy().ask(History.of(space, ())) is None
     assert design(space).starts == 0
 
 
@@ -322,10 +322,10 @@ def test_every_study_ends_within_its_budget(
         intended = design(space)
     except UsageError:
         with pytest.raises(UsageError):
-            PhasedStrategy().ask(space, ())
+            PhasedStrategy().ask(History.of(space, ()))
         return
     starts = play(space, machine)
-    assert PhasedStrategy().ask(space, starts) is None
+    assert PhasedStrategy().ask(History.of(space, starts)) is None
     assert len({(*place(start), start.request.arm) for start in starts}) == len(starts)
     if not timed:
         assert len(starts) <= budget
@@ -389,7 +389,7 @@ def test_a_small_budget_for_many_tunings_is_screened_whole() -> None:
     assert len(starts) <= 24
     assert len(of(starts, Phase.SCREEN)) == 22
     tried = [start.request.candidate for start in of(starts, Phase.ANSWERS)]
-    found = conclude(MANY, starts)
+    found = conclude(History.of(MANY, starts))
     assert found.proven == (("t0", "on"),)
     assert found.proven in tried
     assert found.confirmed == ()
@@ -398,7 +398,7 @@ def test_a_small_budget_for_many_tunings_is_screened_whole() -> None:
 
 def test_an_unfinished_whole_screen_keeps_nothing() -> None:
     starts = play(MANY, Machine({"t0": 0.1}, sd=0.01))
-    assert conclude(MANY, starts[:8]).proven == ()
+    assert conclude(History.of(MANY, starts[:8])).proven == ()
 
 
 def test_a_larger_budget_confirms_again() -> None:

@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from trimtab.model import BASELINE, Budget, Candidate, Conclusion, Outcome, Phase, Space, Start
-from trimtab.search import PhasedStrategy, conclude
-from trimtab.search.slo_limits import keeps_limits, latency
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.simulated import Landscape, SimulatedMachine, play, space_of
 
 LATENCY = "ttft_p99"
@@ -62,7 +61,7 @@ def studied(
     space = replace(space_of(one, Budget(starts=starts), seed), limits=limits)
     made = play(PhasedStrategy(), space, machine)
     assert len(made) <= starts
-    return machine, space, made, conclude(space, made)
+    return machine, space, made, conclude(History.of(space, made))
 
 
 def true_latency(machine: SimulatedMachine, chosen: Candidate) -> float:
@@ -124,14 +123,14 @@ def test_a_baseline_that_breaks_the_slo_is_said_and_no_profile_states_it() -> No
         note.startswith("the baseline itself breaks the SLO: ttft_p99") for note in found.notes
     )
     assert found.within_slo == ()
-    assert not keeps_limits(space, made, BASELINE)
+    assert not History.of(space, made).limits.are_kept(BASELINE)
 
 
 def test_an_interrupted_study_writes_what_ran() -> None:
     _, space, made, _ = studied(landscape({"gain": {"effect": 0.2, "prior": 0.1}}), 3, 24)
     for count in range(len(made)):
         part = made[:count]
-        found = conclude(space, part)
+        found = conclude(History.of(space, part))
         assert ran(part, found.proven)
         assert ran(part, found.best)
 
@@ -141,7 +140,7 @@ def test_a_latency_is_estimated_without_a_start_of_the_very_combination() -> Non
     screened = [start for start in made if start.request.phase is Phase.SCREEN]
     values = (("dear", "on"), ("some", "on"))
     assert not ran(screened, values)
-    known = latency(space, screened, values, LATENCY, 110.0)
+    known = History.of(space, screened).limits.latency(values, LATENCY, 110.0)
     assert known is not None
     assert known.seen is None
     assert known.value == pytest.approx(true_latency(machine, values), rel=0.05)
@@ -150,8 +149,9 @@ def test_a_latency_is_estimated_without_a_start_of_the_very_combination() -> Non
 
 def test_a_latency_on_too_few_degrees_of_freedom_shows_nothing() -> None:
     _, space, made, _ = studied(COSTLY, 2, 24, 110.0)
-    assert latency(space, made[:3], BASELINE, LATENCY, 110.0) is None
-    assert not keeps_limits(space, made[:3], BASELINE)
+    few = History.of(space, made[:3]).limits
+    assert few.latency(BASELINE, LATENCY, 110.0) is None
+    assert not few.are_kept(BASELINE)
 
 
 def test_a_pair_that_never_ran_together_is_in_no_profile() -> None:

@@ -7,7 +7,7 @@ from scipy import stats
 
 from tests.simulator import Machine, factors, play_blocks, study, verdicts
 from trimtab.model import Budget, Conclusion, Phase, Space, Verdict
-from trimtab.search import conclude
+from trimtab.search import History, conclude
 
 STUDIES = 300
 
@@ -31,7 +31,7 @@ def test_where_nothing_has_an_effect_nothing_is_kept_more_often_than_stated() ->
             asked = Space(space.factors, budget=space.budget, seed=seed)
             # Verdicts rest on lead phase and screen; a confirmation can only take away.
             starts = play_blocks(asked, Machine(sd=0.03, seed=seed), until=Phase.CONFIRM)
-            hits += a_false_claim(conclude(asked, starts))
+            hits += a_false_claim(conclude(History.of(asked, starts)))
         assert rate_is_at_most(hits, STUDIES, 0.05), hits
 
 
@@ -68,7 +68,7 @@ def errors_of_confirmation() -> tuple[tuple[float, bool], ...]:
         space = Space(factors(5, leads=("dtype",)), budget=Budget(starts=28), seed=seed)
         machine = Machine({"dtype": 1.4, "t0": 0.1, "t1": 0.04}, sd=0.04, seed=seed)
         starts = play_blocks(space, machine)
-        found = conclude(space, starts)
+        found = conclude(History.of(space, starts))
         true = machine.truth(dict(found.proven))
         for one in found.confirmed:
             if one.arm == "proven":

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from tests.simulator import Machine, factors, play, play_blocks
 from trimtab.model import Budget, Phase, Space
-from trimtab.search import conclude
-from trimtab.search.history import block_count
+from trimtab.search import History, conclude
 from trimtab.search.phases.confirm import USUAL, confidence
 from trimtab.stats.sequential import LEVELS
 
@@ -14,15 +13,15 @@ SPACE = Space(factors(3), budget=Budget(starts=110))
 
 def test_what_is_settled_is_not_measured_on() -> None:
     clear = play(SPACE, Machine({"t0": 0.5, "t1": 0.4}, sd=0.01))
-    assert block_count(clear, Phase.CONFIRM) == 4
+    assert History.of(SPACE, clear).block_count(Phase.CONFIRM) == 4
     assert len(clear) < 75
 
 
 def test_what_is_open_goes_on_to_the_end() -> None:
     made = {
-        block_count(
-            play(replace(SPACE, seed=seed), Machine({"t0": 0.1}, sd=0.08, seed=seed)), phase
-        )
+        History.of(
+            SPACE, play(replace(SPACE, seed=seed), Machine({"t0": 0.1}, sd=0.08, seed=seed))
+        ).block_count(phase)
         for seed in range(6)
         for phase in (Phase.CONFIRM,)
     }
@@ -43,7 +42,7 @@ def test_the_truth_is_in_the_interval_wherever_it_stopped() -> None:
     held = made = 0
     for seed in range(120):
         space, machine = replace(SPACE, seed=seed), Machine({"t0": 0.1}, sd=0.05, seed=seed)
-        found = conclude(space, play_blocks(space, machine))
+        found = conclude(History.of(space, play_blocks(space, machine)))
         for one in found.confirmed:
             if one.arm == "proven" and one.effect.low and one.effect.high:
                 truth = 2.718281828459045 ** machine.truth(dict(found.proven))

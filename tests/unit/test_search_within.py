@@ -5,10 +5,7 @@ from dataclasses import replace
 
 from tests.simulator import Machine, factors, play_blocks
 from trimtab.model import Budget, Phase, Space, Start, StartRequest
-from trimtab.search import conclude
-from trimtab.search.estimates import analyse
-from trimtab.search.selection import profiles
-from trimtab.search.slo_limits import factors_within_limits
+from trimtab.search import History, conclude
 
 SPACE = Space(factors(6), budget=Budget(starts=40))
 
@@ -28,7 +25,7 @@ MACHINE = Trading({"t0": 0.2, "t1": 0.1}, sd=0.01)
 def planned(limit: float | None) -> tuple[set[str], set[str]]:
     """Return the tunings of ``max`` and those that the SLO has no room for."""
     space = replace(SPACE, limits=() if limit is None else (("ttft_p99", limit),))
-    found = profiles(space, play_blocks(space, MACHINE, until=Phase.CONFIRM))
+    found = History.of(space, play_blocks(space, MACHINE, until=Phase.CONFIRM)).selection
     return {f.tuning for f in found.best}, {f.tuning for f in found.costly}
 
 
@@ -48,7 +45,7 @@ def test_a_baseline_above_the_limit_leaves_no_room_but_asks_for_nothing() -> Non
 
 def test_a_note_says_what_was_left_out() -> None:
     space = replace(SPACE, limits=(("ttft_p99", 120.0),))
-    found = conclude(space, play_blocks(space, MACHINE))
+    found = conclude(History.of(space, play_blocks(space, MACHINE)))
     assert "t0" not in dict(found.best)
     assert any("the SLO has no room" in note and "t0=on" in note for note in found.notes)
 
@@ -56,4 +53,5 @@ def test_a_note_says_what_was_left_out() -> None:
 def test_a_latency_that_nobody_measured_limits_nothing() -> None:
     space = replace(SPACE, limits=(("tpot_p99", 1.0),))
     starts = play_blocks(space, MACHINE, until=Phase.CONFIRM)
-    assert factors_within_limits(analyse(space, starts), space.factors) == space.factors
+    history = History.of(space, starts)
+    assert history.limits.fitting(history.estimates, space.factors) == space.factors

@@ -10,7 +10,7 @@ import pytest
 
 from trimtab.errors import UsageError
 from trimtab.model import BASELINE, Budget, Outcome, Phase, StartRequest, candidate
-from trimtab.search import PhasedStrategy, conclude
+from trimtab.search import History, PhasedStrategy, conclude
 from trimtab.simulated import NAMES, Landscape, SimulatedMachine, load_landscape, play, space_of
 
 
@@ -31,7 +31,7 @@ def test_a_shipped_landscape_is_studied_to_its_end(name: str) -> None:
     starts = play(PhasedStrategy(), space, SimulatedMachine(landscape, seed=3))
     assert 8 <= len(starts) <= 24
     assert starts == play(PhasedStrategy(), space, SimulatedMachine(landscape, seed=3))
-    conclude(space, starts)
+    conclude(History.of(space, starts))
 
 
 def test_starts_scatter_around_the_truth() -> None:

@@ -6,17 +6,17 @@ replay, and a finished one answers the same again.
 
 from trimtab.search.conclusion import conclude, incumbent
 from trimtab.search.design import design, detectability_note
-from trimtab.search.failures import blocking_reason
+from trimtab.search.history import History
 from trimtab.search.host_effects import ROUND, alternation, rounds
 from trimtab.search.noise import noise_sentence, variance_components
 from trimtab.search.strategy import PhasedStrategy, Strategy
 
 __all__ = [
     "ROUND",
+    "History",
     "PhasedStrategy",
     "Strategy",
     "alternation",
-    "blocking_reason",
     "conclude",
     "design",
     "detectability_note",

@@ -28,9 +28,15 @@ from trimtab.model import (
     TuningVerdict,
     Verdict,
 )
+from trimtab.search.arms import (
+    BASELINE_ARM,
+    MAX_ARM,
+    PROVEN_ARM,
+    arm_without,
+    candidate_of,
+)
 from trimtab.search.estimates import (
     LOOKS,
-    Analysis,
     as_effect,
     contrast,
     is_usable,
@@ -39,17 +45,9 @@ from trimtab.search.estimates import (
     to_ratio,
 )
 from trimtab.search.failures import FAILED
-from trimtab.search.history import (
-    BASELINE_ARM,
-    MAX_ARM,
-    PROVEN_ARM,
-    arm_without,
-    candidate_of,
-    starts_of_phase,
-)
+from trimtab.search.history import History
 from trimtab.search.phases import confirm
 from trimtab.search.selection import Profiles
-from trimtab.search.slo_limits import broken_limits
 
 WORSE = 0.02
 """One-sided p at which a profile is given up for another. To give up what only looks worse
@@ -95,62 +93,66 @@ class Contender:
         return None if effect is None else effect.ratio
 
 
-def contenders(analysis: Analysis, planned: Profiles) -> tuple[Contender, ...]:
+def contenders(history: History, planned: Profiles) -> tuple[Contender, ...]:
     """Return the planned profiles that have starts in the confirmation, ``proven`` first."""
     found = (
-        contender(analysis, arm, factors)
+        contender(history, arm, factors)
         for arm, factors in ((PROVEN_ARM, planned.proven), (MAX_ARM, planned.best))
     )
     return tuple(one for one in found if one is not None)
 
 
-def contender(analysis: Analysis, arm: str, factors: tuple[Factor, ...]) -> Contender | None:
+def contender(history: History, arm: str, factors: tuple[Factor, ...]) -> Contender | None:
     """Return an arm of the confirmation that has ``factors`` on, ``None`` if it has no start."""
-    made = starts_of_phase(analysis.starts, Phase.CONFIRM)
+    made = history.of_phase(Phase.CONFIRM)
     own = [start for start in made if start.request.stem == arm]
     if not own:
         return None
     failed = sum(start.outcome in FAILED for start in own)
-    metric = main_metric(analysis.space, factors)
+    metric = main_metric(history.space, factors)
     return Contender(
         arm,
         factors,
-        _on_all_metrics(analysis, arm, factors),
+        _on_all_metrics(history, arm, factors),
         len(own),
         failed,
-        broken_limits(analysis.space, analysis.starts, candidate_of(factors)),
-        _worse(analysis, arm, metric),
-        _faded(analysis, arm, factors, metric),
+        history.limits.broken(candidate_of(factors)),
+        _worse(history, arm, metric),
+        _faded(history, arm, factors, metric),
     )
 
 
-def _faded(analysis: Analysis, arm: str, factors: Sequence[Factor], metric: str) -> bool:
+def _faded(history: History, arm: str, factors: Sequence[Factor], metric: str) -> bool:
     """Whether an arm's interval lies below half of its largest tuning's own estimate."""
-    before = [look.estimate.value for factor in factors for look in analysis.looks(factor, metric)]
-    fresh = contrast(analysis, arm, BASELINE_ARM, metric)
+    before = [
+        look.estimate.value
+        for factor in factors
+        for look in history.estimates.looks(factor, metric)
+    ]
+    fresh = contrast(history.estimates, arm, BASELINE_ARM, metric)
     interval = None if fresh is None else fresh.interval()
     return interval is not None and interval[1] < max(before, default=0.0) / 2
 
 
-def _worse(analysis: Analysis, arm: str, metric: str) -> bool:
-    others = product((BASELINE_ARM, PROVEN_ARM), {metric, analysis.space.objective})
-    found = (contrast(analysis, other, arm, each) for other, each in others)
+def _worse(history: History, arm: str, metric: str) -> bool:
+    others = product((BASELINE_ARM, PROVEN_ARM), {metric, history.space.objective})
+    found = (contrast(history.estimates, other, arm, each) for other, each in others)
     p = [estimate.p_greater for estimate in found if estimate is not None]
     if any(one is not None and one <= WORSE for one in p):
         return True
-    over = contrast(analysis, arm, PROVEN_ARM, metric) if arm == MAX_ARM else None
+    over = contrast(history.estimates, arm, PROVEN_ARM, metric) if arm == MAX_ARM else None
     gain = None if over is None else over.interval()
-    return gain is not None and gain[1] < math.log1p(analysis.space.margin)
+    return gain is not None and gain[1] < math.log1p(history.space.margin)
 
 
 def _on_all_metrics(
-    analysis: Analysis, arm: str, factors: Sequence[Factor]
+    history: History, arm: str, factors: Sequence[Factor]
 ) -> tuple[Comparison, ...]:
     """Compare an arm on the objectives, and on every metric that one of its factors is about."""
-    space = analysis.space
+    space = history.space
     judged = (metric_of(space, factor) for factor in factors)
     compared = (
-        compare(analysis, Phase.CONFIRM, arm, metric)
+        compare(history, Phase.CONFIRM, arm, metric)
         for metric in dict.fromkeys([*space.all_objectives, *judged])
     )
     return tuple(comparison for comparison in compared if comparison is not None)
@@ -162,34 +164,34 @@ def main_metric(space: Space, factors: Sequence[Factor]) -> str:
     return metrics[0] if metrics and space.objective not in metrics else space.objective
 
 
-def guide_comparison(analysis: Analysis) -> Comparison | None:
+def guide_comparison(history: History) -> Comparison | None:
     """Compare the preset's candidate with the baseline in the phase that had it as an arm."""
     for phase in LOOKS:
-        comparison = compare(analysis, phase, analysis.space.preset, analysis.space.objective)
+        comparison = compare(history, phase, history.space.preset, history.space.objective)
         if comparison is not None:
             return comparison
     return None
 
 
-def compare(analysis: Analysis, phase: Phase, arm: str, metric: str) -> Comparison | None:
+def compare(history: History, phase: Phase, arm: str, metric: str) -> Comparison | None:
     """Return an arm against the baseline in one phase, ``None`` when either was not measured."""
-    measured = [
-        start for start in starts_of_phase(analysis.starts, phase) if is_usable(start, metric)
-    ]
+    measured = [start for start in history.of_phase(phase) if is_usable(start, metric)]
     stock = [s.metrics[metric] for s in measured if s.request.stem == BASELINE_ARM]
     own = [s for s in measured if s.request.stem == arm]
-    estimate = analysis.fits[phase, metric].estimate(arm, analysis.noise[phase, metric])
+    estimate = history.estimates.fits[phase, metric].estimate(
+        arm, history.estimates.noise[phase, metric]
+    )
     if not stock or not own or estimate is None:
         return None
     baseline = geometric_mean(stock)
-    sign = sign_of(analysis.space, metric)
+    sign = sign_of(history.space, metric)
     value = baseline * math.exp(sign * estimate.value)
-    level = confirm.level(analysis.space, analysis.starts) if phase is Phase.CONFIRM else 0.95
+    level = confirm.level(history) if phase is Phase.CONFIRM else 0.95
     effect = as_effect(estimate, len(stock) + len(own), level)
     return Comparison(arm, metric, baseline, value, effect)
 
 
-def removal_effects(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, Effect]:
+def removal_effects(history: History, proven: Sequence[Factor]) -> dict[str, Effect]:
     """Return tuning → what the profile gains by it: a ratio above 1 is lost without it.
 
     Empty where the confirmation had no room for it. Each effect is on the tuning's own metric, and
@@ -197,23 +199,23 @@ def removal_effects(analysis: Analysis, proven: Sequence[Factor]) -> dict[str, E
     """
     found = {}
     for factor in proven:
-        effect = _removal(analysis, factor, len(proven))
+        effect = _removal(history, factor, len(proven))
         if effect is not None:
             found[factor.tuning] = effect
     return found
 
 
-def _removal(analysis: Analysis, factor: Factor, many: int) -> Effect | None:
-    metric, own = metric_of(analysis.space, factor), arm_without(factor)
-    estimate = contrast(analysis, PROVEN_ARM, own, metric)
+def _removal(history: History, factor: Factor, many: int) -> Effect | None:
+    metric, own = metric_of(history.space, factor), arm_without(factor)
+    estimate = contrast(history.estimates, PROVEN_ARM, own, metric)
     if estimate is None:
         return None
-    level = confirm.level(analysis.space, analysis.starts)
+    level = confirm.level(history)
     interval = estimate.interval(1 - (1 - level) / many)
     low, high = (None, None) if interval is None else map(to_ratio, interval)
     starts = sum(
         start.request.stem in (own, PROVEN_ARM) and is_usable(start, metric)
-        for start in starts_of_phase(analysis.starts, Phase.CONFIRM)
+        for start in history.of_phase(Phase.CONFIRM)
     )
     return Effect(math.exp(estimate.value), low, high, estimate.p_greater, starts)
 

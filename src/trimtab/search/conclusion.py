@@ -10,7 +10,7 @@ What leads so far, for somebody who watches: never a claim, the conclusion makes
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from statistics import median
 
@@ -22,12 +22,11 @@ from trimtab.model import (
     Comparison,
     Conclusion,
     Phase,
-    Space,
-    Start,
     TuningVerdict,
     Verdict,
 )
 from trimtab.presets import GUIDE
+from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, candidate_of
 from trimtab.search.comparisons import (
     contenders,
     guide_comparison,
@@ -36,17 +35,9 @@ from trimtab.search.comparisons import (
 )
 from trimtab.search.estimates import LOOKS, Analysis, contrast, is_usable, metrics_of
 from trimtab.search.estimates import NAME as SPEED
-from trimtab.search.failures import blocking_reason
 from trimtab.search.fidelity import failure_sentences, fidelity, fidelity_sentence
 from trimtab.search.final_profiles import FinalProfiles
-from trimtab.search.history import (
-    BASELINE_ARM,
-    MAX_ARM,
-    PROVEN_ARM,
-    candidate_of,
-    comparable_starts,
-    starts_of_phase,
-)
+from trimtab.search.history import History, derived
 from trimtab.search.noise import noise_sentence, study_noise, variance_components
 from trimtab.search.pareto import ParetoFront, pareto_front
 from trimtab.search.pareto_arms import pareto_arms
@@ -54,65 +45,60 @@ from trimtab.search.phases import lead, screen
 from trimtab.search.phases.refine import with_refined_level
 from trimtab.search.release import Release, release
 from trimtab.search.remarks import remarks
-from trimtab.search.selection import dropped_leads
-from trimtab.search.slo_limits import breaks_limits, broken_limits, keeps_limits, limit_notes
-from trimtab.search.verdicts import Decision, VerdictBasis, decide, is_false_alarm
+from trimtab.search.verdicts import Decision, decide, is_false_alarm
 from trimtab.stats.effects import LEAST_DF, detectable_effect
 
 
-def notes_of(space: Space, starts: Sequence[Start], known: VerdictBasis) -> list[str]:
+def notes_of(history: History) -> list[str]:
     """Return what a reader must know besides the verdicts, one sentence each."""
-    notes = [
-        blocking_reason(space, starts),
-        *_without_value(space, starts),
-        *limit_notes(space, starts),
-    ]
-    if len(known.space.factors) > 1 and known.plan is None and starts:
-        notes.append(_no_screen(known))
-    if space.guide and starts and not _asked(space, known):
+    space, starts = history.space, history.starts
+    notes = [history.blocking_reason, *_without_value(history), *history.limits.notes()]
+    if len(space.factors) > 1 and screen.plan(history) is None and starts:
+        notes.append(_no_screen(history))
+    if space.guide and starts and not _asked(history):
         notes.append(
             f"{_called(space.preset)} is not compared: the budget has no start to spare for it"
         )
     notes += [
         f"{formatting.factors([factor])} won alone, but every start failed in which it was on "
-        f"together with {formatting.factors(known.centre)}: it is left out"
-        for factor in dropped_leads(space, starts)
+        f"together with {formatting.factors(history.centre)}: it is left out"
+        for factor in history.dropped_leads
     ]
     notes += [
         f"the inert tuning {factor.tuning} passed a test that it can pass only by chance "
         "or by drift: read small effects of this study with doubt"
         for factor in space.factors
-        if is_false_alarm(known, factor)
+        if is_false_alarm(history, factor)
     ]
     remarked = remarks(starts, space.objective, metrics_of(space))
-    return [*notes, *_taken_out(known), *remarked]
+    return [*notes, *_taken_out(history), *remarked]
 
 
 def _called(preset: str) -> str:
     return "the guide" if preset == GUIDE else preset
 
 
-def _taken_out(known: VerdictBasis) -> list[str]:
+def _taken_out(history: History) -> list[str]:
     """Say where the gate's readings are part of the analysis."""
-    space, fits = known.space, known.analysis.fits
+    space, fits = history.space, history.estimates.fits
     if not any(SPEED in fits[phase, space.objective].slopes for phase in (*LOOKS, Phase.CONFIRM)):
         return []
     return ["the machine's own speed, read before each start, is taken out of the noise"]
 
 
-def _without_value(space: Space, starts: Sequence[Start]) -> list[str]:
+def _without_value(history: History) -> list[str]:
     """Say which measured starts a metric's analysis cannot use.
 
     Only the objective must be there; another metric may be absent for a reason of its own.
     """
     found = []
-    for metric in metrics_of(space):
+    for metric in metrics_of(history.space):
         lost = [
             start.number
-            for start in starts
+            for start in history.starts
             if start.valid
             and not is_usable(start, metric)
-            and (metric == space.objective or metric in start.metrics)
+            and (metric == history.space.objective or metric in start.metrics)
         ]
         if lost:
             verb = "has" if len(lost) == 1 else "have"
@@ -124,17 +110,18 @@ def _without_value(space: Space, starts: Sequence[Start]) -> list[str]:
     return found
 
 
-def _asked(space: Space, known: VerdictBasis) -> bool:
+def _asked(history: History) -> bool:
     """Whether the guide is an arm of this study's first block."""
+    space = history.space
     if lead.leads_to_test(space):
         return lead.has_guide_arm(space)
-    return known.plan is not None and any(arm == space.preset for arm, _ in known.plan.opening)
+    planned = screen.plan(history)
+    return planned is not None and any(arm == space.preset for arm, _ in planned.opening)
 
 
-def _no_screen(known: VerdictBasis) -> str:
-    left = screen.screenable_factors(
-        known.space, known.centre, {*known.failed} | {f.tuning for f in known.centre}
-    )
+def _no_screen(history: History) -> str:
+    settled = {*history.failures} | {factor.tuning for factor in history.centre}
+    left = screen.screenable_factors(history.space, history.centre, settled)
     if all(factor.dummy for factor in left):
         return ""
     return f"no screen: the budget leaves fewer than 8 starts for {len(left)} tunings"
@@ -144,10 +131,7 @@ GAINS = (Verdict.ADOPT, Verdict.LIKELY)
 
 
 def with_exclusions(
-    space: Space,
-    starts: Sequence[Start],
-    answers: Iterable[TuningVerdict],
-    written: Iterable[Candidate],
+    history: History, answers: Iterable[TuningVerdict], written: Iterable[Candidate]
 ) -> Iterator[TuningVerdict]:
     """Yield the verdicts, a gain that no written profile holds with what keeps it out.
 
@@ -159,8 +143,8 @@ def with_exclusions(
             yield answer
             continue
         alone = ((answer.tuning, answer.value),)
-        why = "; ".join(broken_limits(space, starts, alone))
-        if why and breaks_limits(space, starts, alone):
+        why = "; ".join(history.limits.broken(alone))
+        if why and history.limits.are_broken(alone):
             yield replace(
                 answer,
                 verdict=Verdict.AVOID,
@@ -172,37 +156,35 @@ def with_exclusions(
             )
 
 
-def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
+@derived
+def conclude(history: History) -> Conclusion:
     """Return the answer that the starts made so far support."""
-    everything = comparable_starts(starts)
-    starts = [start for start in everything if start.request.phase is not Phase.ANSWERS]
-    decision = decide(space, everything)
-    analysis, known, last = decision.analysis, decision.known, decision.last
-    allowed = release(analysis, everything, last, candidate_of(decision.planned.best))
-    front = pareto_front(
-        analysis, allowed.proven, allowed.best, pareto_arms(space, starts, decision.planned)
-    )
+    decision = decide(history)
+    tested, planned, last = decision.tested, decision.planned, decision.last
+    analysis, objective = tested.estimates, history.space.objective
+    allowed = release(history, last, candidate_of(planned.best))
+    wishes = pareto_arms(tested, planned)
+    front = pareto_front(tested, allowed.proven, allowed.best, wishes)
     named = _profile_candidates(allowed, front)
-    said = tuple(fidelity(everything, named.items()))
-    noise = variance_components(starts, space.objective, study_noise(analysis))
-    answers = _verdicts(space, starts, decision)
+    said = tuple(fidelity(history.starts, named.items()))
+    noise = variance_components(tested.starts, objective, study_noise(analysis))
     return Conclusion(
-        answers=tuple(with_exclusions(space, everything, answers, named.values())),
+        answers=tuple(with_exclusions(history, _verdicts(decision), named.values())),
         proven=allowed.proven,
         best=allowed.best,
         confirmed=tuple(_of_released(last, allowed)),
-        guide=guide_comparison(analysis),
-        sd=analysis.noise[Phase.SCREEN, space.objective].sd,
-        detectable=_detectable(space, analysis),
+        guide=guide_comparison(tested),
+        sd=analysis.noise[Phase.SCREEN, objective].sd,
+        detectable=_detectable(analysis),
         notes=tuple(
             note
             for note in (
-                *notes_of(space, starts, known),
+                *notes_of(tested),
                 *last.notes,
                 *allowed.notes,
                 *front.notes,
                 *map(fidelity_sentence, said),
-                *failure_sentences(everything),
+                *failure_sentences(history.starts),
                 noise_sentence(noise) if noise else "",
             )
             if note
@@ -210,7 +192,7 @@ def conclude(space: Space, starts: Sequence[Start]) -> Conclusion:
         fidelity=said,
         pareto=front.arms,
         spread=noise,
-        within_slo=(*allowed.within_slo, *_pareto_within_slo(space, everything, front)),
+        within_slo=(*allowed.within_slo, *_pareto_within_slo(history, front)),
     )
 
 
@@ -222,24 +204,23 @@ def _profile_candidates(allowed: Release, front: ParetoFront) -> dict[str, Candi
     return named | {arm.arm: arm.candidate for arm in front.arms if arm.member}
 
 
-def _verdicts(
-    space: Space, starts: Sequence[Start], decision: Decision
-) -> Iterable[TuningVerdict]:
+def _verdicts(decision: Decision) -> Iterable[TuningVerdict]:
     """Return the verdicts with the effects of refined levels, of removal, and of joint use."""
+    tested = decision.tested
     verdicts = (
-        with_refined_level(with_removal_effect(space, answer, decision.removed), space, starts)
+        with_refined_level(with_removal_effect(tested.space, answer, decision.removed), tested)
         for answer in decision.answers
     )
-    return with_joint_effects(space, verdicts, contenders(decision.analysis, decision.planned))
+    return with_joint_effects(tested.space, verdicts, contenders(tested, decision.planned))
 
 
-def _pareto_within_slo(space: Space, starts: Sequence[Start], front: ParetoFront) -> Iterator[str]:
+def _pareto_within_slo(history: History, front: ParetoFront) -> Iterator[str]:
     """Yield the arms of the Pareto set, apart from the two profiles, that keep the limits."""
     for arm in front.arms:
         if (
-            space.limits
+            history.space.limits
             and arm.arm not in (PROVEN_ARM, MAX_ARM)
-            and keeps_limits(space, starts, arm.candidate)
+            and history.limits.are_kept(arm.candidate)
         ):
             yield arm.arm
 
@@ -256,8 +237,9 @@ def _of_released(last: FinalProfiles, allowed: Release) -> Iterator[Comparison]:
             yield comparison
 
 
-def _detectable(space: Space, analysis: Analysis) -> float | None:
+def _detectable(analysis: Analysis) -> float | None:
     """Return the smallest detectable gain of a typical factor in the latest phase that has any."""
+    space = analysis.space
     for phase in (Phase.SCREEN, Phase.LEAD):
         least = [
             detectable_effect(look.estimate.se, look.estimate.df, len(space.factors))
@@ -267,49 +249,46 @@ def _detectable(space: Space, analysis: Analysis) -> float | None:
         ]
         if least:
             return math.expm1(min(median(least), 690.0))
-    return _detectable_together(space, analysis)
+    return _detectable_together(analysis)
 
 
-def _detectable_together(space: Space, analysis: Analysis) -> float | None:
+def _detectable_together(analysis: Analysis) -> float | None:
     """Return the smallest detectable gain of a profile that was compared without a screen."""
     for arm in (PROVEN_ARM, MAX_ARM):
-        estimate = contrast(analysis, arm, BASELINE_ARM, space.objective)
+        estimate = contrast(analysis, arm, BASELINE_ARM, analysis.space.objective)
         if estimate is not None and estimate.se is not None and estimate.df >= LEAST_DF:
             return math.expm1(min(detectable_effect(estimate.se, estimate.df, 1), 690.0))
     return None
 
 
-def incumbent(space: Space, starts: Sequence[Start]) -> Comparison | None:
+def incumbent(history: History) -> Comparison | None:
     """Return the best arm so far against the baseline; ``None`` when nothing is better yet.
 
     Once the confirmation has measured a profile and the baseline it is the best profile that
     stands, before that the best lead.
     """
-    conclusion = conclude(space, starts)
-    fresh = [s.request.candidate for s in starts_of_phase(starts, Phase.CONFIRM) if s.valid]
+    conclusion, objective = conclude(history), history.space.objective
+    fresh = [s.request.candidate for s in history.of_phase(Phase.CONFIRM) if s.valid]
     if BASELINE in fresh and any(fresh):
         arms = [
-            comparison
-            for comparison in conclusion.confirmed
-            if comparison.metric == space.objective
+            comparison for comparison in conclusion.confirmed if comparison.metric == objective
         ]
     else:
         arms = [
-            comparison
-            for answer in conclusion.answers
-            for comparison in _alone(space, starts, answer)
+            comparison for answer in conclusion.answers for comparison in _alone(history, answer)
         ]
     better = [arm for arm in arms if (arm.effect.ratio or 0.0) > 1.0]
     return max(better, key=lambda one: one.effect.ratio or 0.0, default=None)
 
 
-def _alone(space: Space, starts: Sequence[Start], answer: TuningVerdict) -> list[Comparison]:
+def _alone(history: History, answer: TuningVerdict) -> list[Comparison]:
     """Return a lead's effect as a comparison; nothing for what is not tested alone."""
+    space = history.space
     if answer.phase != Phase.LEAD or answer.metric != space.objective:
         return []
     stock = [
         start.metrics[space.objective]
-        for start in starts_of_phase(starts, Phase.LEAD)
+        for start in history.of_phase(Phase.LEAD)
         if start.request.candidate == BASELINE and is_usable(start, space.objective)
     ]
     if not stock or answer.effect.ratio is None:

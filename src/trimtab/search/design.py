@@ -8,10 +8,10 @@ from typing import Final
 
 from trimtab import formatting
 from trimtab.errors import UsageError
-from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space, Start
-from trimtab.search.budget import expected_seconds, start_cost, total_budget
-from trimtab.search.estimates import ENOUGH_DF, analyse
-from trimtab.search.history import SOME, candidate_of, comparable_starts, compatible_factors
+from trimtab.model import BASELINE, Candidate, Design, Factor, Phase, Space
+from trimtab.search.arms import SOME, candidate_of, compatible_factors
+from trimtab.search.estimates import ENOUGH_DF
+from trimtab.search.history import History, total_budget
 from trimtab.search.noise import study_noise
 from trimtab.search.pareto_arms import pareto_arm_count
 from trimtab.search.phases import confirm, lead, screen
@@ -52,9 +52,7 @@ def minimum_budget(space: Space) -> float:
     leads = sorted((f for f in space.factors if f.lead), key=lambda f: -f.prior)
     if leads:
         return lead.minimum_budget(space, leads[:1])
-    return _PAIRS * sum(
-        start_cost(space, (), Phase.CONFIRM, values) for values in (BASELINE, SOME)
-    )
+    return _PAIRS * History(space).cost(Phase.CONFIRM, BASELINE, SOME)
 
 
 def design(space: Space, sd: float = 0.05) -> Design:
@@ -68,14 +66,15 @@ def design(space: Space, sd: float = 0.05) -> Design:
         UsageError: the budget is too small to answer anything.
     """
     require_budget(space)
+    blank = History(space)
     around = compatible_factors(space, sorted(lead.leads_to_test(space), key=lambda f: -f.prior))
-    planned, host, parts, times = _phases(space, around)
+    planned, host, parts, times = _phases(blank, around)
     screened = (*(planned.factors if planned else ()), *host.factors)
     seconds = tuple(
         (
             phase.value,
             len(block),
-            sum(expected_seconds(space, (), phase, values) for values in block),
+            sum(blank.expected_seconds(phase, values) for values in block),
         )
         for phase, block in parts.items()
     )
@@ -102,37 +101,35 @@ def design(space: Space, sd: float = 0.05) -> Design:
     )
 
 
-def detectability_note(space: Space, starts: Sequence[Start]) -> str:
+def detectability_note(history: History) -> str:
     """Say what the study can detect with the noise as its starts show it; "" before they do."""
-    noise = study_noise(analyse(space, comparable_starts(starts)))
+    noise = study_noise(history.estimates)
     if noise.df < ENOUGH_DF or noise.sd is None:
         return ""
-    found = design(space, noise.sd).detectable
+    found = design(history.space, noise.sd).detectable
     can = "no screen is planned" if found is None else f"detectable {formatting.percent(found)}"
     return f"noise between starts as measured: {formatting.percent(noise.sd)}; {can}"
 
 
 def _phases(
-    space: Space, around: tuple[Factor, ...]
+    blank: History, around: tuple[Factor, ...]
 ) -> tuple[screen.ScreenPlan | None, hosts.HostPhasePlan, dict[Phase, Sequence[Candidate]], int]:
     """Return the plans of screen and host phase, the starts of each phase, and the last's blocks.
 
     Each phase gets what the budget leaves after those before it.
     """
-    first = lead.planned_candidates(space)
-    spare = total_budget(space) - sum(
-        start_cost(space, (), Phase.LEAD, values) for values in first
-    )
-    planned = screen.plan_within(space, (), around, {f.tuning for f in around}, spare)
+    first = lead.planned_candidates(blank.space)
+    spare = blank.total - blank.cost(Phase.LEAD, *first)
+    planned = screen.plan_within(blank, around, {f.tuning for f in around}, spare)
     rows = _rows(planned)
     followed = [candidate_of(around)] * (FOLLOW_ROWS if planned and planned.follows else 0)
-    spare -= sum(start_cost(space, (), Phase.SCREEN, values) for values in (*rows, *followed))
-    host = hosts.plan_within(space, (), around, spare)
+    spare -= blank.cost(Phase.SCREEN, *rows, *followed)
+    host = hosts.plan_within(blank, around, spare)
     beside = [candidate_of(around)] * host.starts
-    spare -= sum(start_cost(space, (), Phase.HOST, values) for values in beside)
+    spare -= blank.cost(Phase.HOST, *beside)
     tried = [candidate_of(around) or SOME] * (TRIALS if planned and planned.whole else 0)
-    spare -= sum(start_cost(space, (), Phase.ANSWERS, values) for values in tried)
-    last, times = _last(space, around, spare, more=bool(planned or beside))
+    spare -= blank.cost(Phase.ANSWERS, *tried)
+    last, times = _last(blank, around, spare, more=bool(planned or beside))
     parts: dict[Phase, Sequence[Candidate]] = {
         Phase.LEAD: first,
         Phase.SCREEN: rows,
@@ -153,15 +150,15 @@ def _rows(planned: screen.ScreenPlan | None) -> list[Candidate]:
 
 
 def _last(
-    space: Space, around: tuple[Factor, ...], spare: float, *, more: bool
+    blank: History, around: tuple[Factor, ...], spare: float, *, more: bool
 ) -> tuple[list[Candidate], int]:
     """Return the confirmation's starts and blocks: two profiles if ``more`` may be found."""
-    if not around and not more and not published_factors(space):
+    if not around and not more and not published_factors(blank.space):
         return [], 0
     tuned = candidate_of(around) or SOME
-    for arms in (2 + pareto_arm_count(space), 2, 1) if more else (1,):
+    for arms in (2 + pareto_arm_count(blank.space), 2, 1) if more else (1,):
         block = [BASELINE, *[tuned] * arms]
-        each = sum(start_cost(space, (), Phase.CONFIRM, values) for values in block)
+        each = blank.cost(Phase.CONFIRM, *block)
         times = min(confirm.MOST_BLOCKS, int(spare // each))
         if times >= confirm.BLOCKS or arms == 1:
             return block * times, times

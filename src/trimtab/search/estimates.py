@@ -13,7 +13,7 @@ One arm of the confirmation against another, from the blocks that hold both.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
@@ -22,7 +22,7 @@ import numpy as np
 
 from trimtab.metrics.table import METRICS
 from trimtab.model import BASELINE, Effect, Factor, Phase, Space, Start
-from trimtab.search.history import BASELINE_ARM, is_on, is_preset, memoize, starts_of_phase
+from trimtab.search.arms import BASELINE_ARM, is_on, is_preset, starts_of_phase
 from trimtab.search.host_effects import host_effect
 from trimtab.stats.effects import LEAST_DF, Column, Estimate, Fit, Noise, are_poolable, fit
 from trimtab.stats.multiplicity import two_looks
@@ -102,6 +102,9 @@ def machine_speed(starts: Sequence[Start]) -> Column | None:
     speed -= speed.mean()
     return speed if float(np.ptp(speed)) > 0 else None
 
+
+ALPHA = 0.05
+"""Family-wise error of the verdicts, in each direction."""
 
 LOOKS = (Phase.LEAD, Phase.SCREEN, Phase.FOLLOW)
 
@@ -221,6 +224,31 @@ class Analysis:
         ]
         return min([1.0, *(times * one for one in known)])
 
+    def harms(self, factor: Factor) -> bool:
+        """Whether a factor judged on another metric lowers the study's objective."""
+        objective = self.space.objective
+        if metric_of(self.space, factor) == objective:
+            return False
+        return any(
+            look.estimate.p_less is not None and look.estimate.p_less <= ALPHA
+            for look in self.looks(factor, objective)
+        )
+
+    def is_likely_gain(self, factor: Factor, metric: str | None = None) -> bool:
+        """Whether a factor is more likely than not better, on its own metric or another."""
+        value = self.expected(factor, metric)
+        return value is not None and value > 0
+
+    def sort_by_effect(
+        self, factors: Iterable[Factor], metric: str | None = None
+    ) -> tuple[Factor, ...]:
+        """Return factors that have estimates, the largest effect first."""
+
+        def largest(factor: Factor) -> float:
+            return max((look.estimate.value for look in self.looks(factor, metric)), default=0.0)
+
+        return tuple(sorted(factors, key=largest, reverse=True))
+
     def _weight(self) -> float:
         """Return the screen's share of its starts and those of its second stage, as asked for."""
         screened, followed = (
@@ -230,7 +258,6 @@ class Analysis:
         return screened / (screened + followed) if followed else 1.0
 
 
-@memoize
 def analyse(space: Space, starts: Sequence[Start]) -> Analysis:
     """Fit every phase on every metric that a factor is about."""
     fits: dict[tuple[Phase, str], Fit] = {}

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
@@ -25,11 +25,10 @@ from trimtab.model import (
     Factor,
     Outcome,
     Phase,
-    Space,
     Start,
     Verdict,
 )
-from trimtab.search.history import is_on, is_preset, memoize, starts_of_phase
+from trimtab.search.arms import is_on, is_preset, starts_of_phase
 
 FAILED = frozenset({Outcome.INEFFECTIVE, Outcome.START_FAILED, Outcome.LOAD_FAILED})
 
@@ -44,7 +43,7 @@ class Failure:
     reason: str
 
 
-def blocking_reason(space: Space, starts: Sequence[Start]) -> str:
+def blocking_reason(starts: Sequence[Start]) -> str:
     """Return why the study cannot go on, "" when it can: the baseline failed twice in a row."""
     stock = [start for start in starts if start.request.candidate == BASELINE][-_TWICE:]
     if len(stock) < _TWICE or any(start.outcome not in FAILED for start in stock):
@@ -57,23 +56,16 @@ def blocking_reason(space: Space, starts: Sequence[Start]) -> str:
     )
 
 
-def failures(space: Space, starts: Sequence[Start]) -> dict[str, Failure]:
-    """Return the tunings that make starts fail, with the reason."""
-    return _judged(space, starts)[0]
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """The tunings that make starts fail, and those that may: with all that was on beside them."""
+
+    failures: dict[str, Failure]
+    suspects: dict[str, frozenset[str]]
 
 
-def suspect_tunings(space: Space, starts: Sequence[Start]) -> dict[str, frozenset[str]]:
-    """Return the tunings that only failed so far, with those on in all of their failed starts.
-
-    A start with the one and without the others tells who is to blame.
-    """
-    return _judged(space, starts)[1]
-
-
-@memoize
-def _judged(
-    space: Space, starts: Sequence[Start]
-) -> tuple[dict[str, Failure], dict[str, frozenset[str]]]:
+def blame(factors: Sequence[Factor], starts: Sequence[Start]) -> Blame:
+    """Return which of ``factors`` the failed starts are due to."""
     found: dict[str, Failure] = {}
     doubts: dict[str, frozenset[str]] = {}
     for phase in (Phase.LEAD, Phase.SCREEN, Phase.HOST):
@@ -82,20 +74,18 @@ def _judged(
             for start in starts_of_phase(starts, phase)
             if not is_preset(start.request.stem) and start.outcome is not Outcome.VOID
         ]
-        blamed, open_ = _of_rows(space, ended, alone=phase is Phase.LEAD)
+        blamed, open_ = _of_rows(factors, ended, alone=phase is Phase.LEAD)
         found = blamed | found
         doubts |= open_
-    return found, {name: beside for name, beside in doubts.items() if name not in found}
+    return Blame(found, {name: each for name, each in doubts.items() if name not in found})
 
 
 def _of_rows(
-    space: Space, ended: Sequence[Start], *, alone: bool
+    factors: Sequence[Factor], ended: Sequence[Start], *, alone: bool
 ) -> tuple[dict[str, Failure], dict[str, frozenset[str]]]:
     failed = [start for start in ended if start.outcome in FAILED]
     worked = [start for start in ended if start.valid]
-    never = [
-        factor for factor in space.factors if _with(factor, failed) and not _with(factor, worked)
-    ]
+    never = [factor for factor in factors if _with(factor, failed) and not _with(factor, worked)]
     found = {factor.tuning: why for factor in never if (why := _refuted(factor, failed))}
     doubts: dict[str, frozenset[str]] = {}
     blamed = [factor for factor in never if factor.tuning in found]
@@ -107,7 +97,7 @@ def _of_rows(
             for factor in suspects
             if _only(factor, suspects, failed) and _steady(factor, suspects, ended, failed)
         ]
-        beside = {each.tuning: _beside(space, each, suspects, ended, failed) for each in blamed}
+        beside = {each.tuning: _beside(factors, each, suspects, ended, failed) for each in blamed}
         doubts |= {name: others for name, others in beside.items() if others}
         blamed = [factor for factor in blamed if not beside[factor.tuning]]
         if not blamed:
@@ -117,7 +107,7 @@ def _of_rows(
 
 
 def _beside(
-    space: Space,
+    factors: Sequence[Factor],
     factor: Factor,
     suspects: Sequence[Factor],
     ended: Sequence[Start],
@@ -131,7 +121,7 @@ def _beside(
     most = max(_TWICE, len(own) - _unexplained(suspects, failed))
     return frozenset(
         other.tuning
-        for other in space.factors
+        for other in factors
         if other is not factor
         and len(_with(other, own)) >= most
         and len(_with(other, tuned)) < len(tuned)
@@ -241,19 +231,11 @@ def _guilty(failed: Sequence[frozenset[str]], worked: Sequence[frozenset[str]]) 
     return named[0] if most >= _ENOUGH and len(named) == 1 else None
 
 
-@memoize
-def with_failing_pairs(space: Space, starts: Sequence[Start]) -> Space:
-    """Return the question with the pairs that fail together among its conflicts."""
-    found = failing_pairs(starts)
-    return replace(space, conflicts=space.conflicts | found) if found else space
-
-
-@memoize
-def with_suspect_pairs(space: Space, starts: Sequence[Start]) -> Space:
-    """Return the question with every pair among its conflicts that may fail together.
+def suspect_pairs(starts: Sequence[Start]) -> frozenset[Pair]:
+    """Return every pair of tunings that may fail together.
 
     That is a pair which no working start had on, though two or more that failed had. It is no
-    proof, as for :func:`learned`, but a profile that holds such a pair may never start.
+    proof, as for :func:`failing_pairs`, but a profile that holds such a pair may never start.
     """
     made = [s for s in starts if s.request.phase in _PHASES and not is_preset(s.request.stem)]
     worked = [_on(start) for start in made if start.valid or start.outcome is Outcome.VOID]
@@ -263,12 +245,11 @@ def with_suspect_pairs(space: Space, starts: Sequence[Start]) -> Space:
         if start.outcome in FAILED
         for pair in map(frozenset, combinations(_on(start), 2))
     )
-    found = {
+    return frozenset(
         pair
         for pair, times in failed.items()
         if times >= _DOUBTED and not any(pair <= on for on in worked)
-    }
-    return replace(space, conflicts=space.conflicts | found) if found else space
+    )
 
 
 def _on(start: Start) -> frozenset[str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from trimtab import formatting
 from trimtab.model import BASELINE, Candidate, Comparison, Space, Start, TuningVerdict, Verdict
+from trimtab.search.arms import MAX_ARM, PROVEN_ARM, candidate_of
 from trimtab.search.comparisons import Contender, main_metric
 from trimtab.search.fidelity import any_output_tokens
-from trimtab.search.history import MAX_ARM, PROVEN_ARM, candidate_of
 from trimtab.search.selection import Profiles
 
 UNRELIABLE = 2

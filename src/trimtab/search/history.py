@@ -1,225 +1,334 @@
-"""Arms and candidates: names, membership, conflicts, and the seeds of blocks.
+"""The history of a study: its question with the starts made so far, and what follows from them.
 
-An arm's name is "baseline", a preset's ("guide"), "proven", "max", ``tuning=value`` for a lead
-alone, ``row-N`` for a row of the screen's design, ``without-tuning`` for the proven profile less
-one of its tunings, ``for-metric`` or "compromise" for a further objective. ``tuning=value`` and
-``without-tuning`` with ``/N`` behind are plot N of a host setting; one that is ``live`` alternates
-inside a start of the arm ``tuning=value``. A second
-attempt of an arm in the same block is analysed as the arm (``StartRequest.stem``).
-
-Starts made comparable: every arm of a block is judged by the same requests.
-
-A slow server may run out of load time before it has seen all windows. Its block is then judged
-by the windows that all its measured starts have, because later windows hold other requests, and
-a warmer server.
-
-Answers that are asked for again and again about the same starts, worked out once.
-
-The phases ask each other what the starts say, several times for each block. All of it is a pure
-function of the question and the starts, so the last answers are kept.
+Phases, verdicts and profiles ask it what the starts say: what is left of the budget, the
+estimates, which tunings fail, the centre of the screen and the profiles to confirm. Each is worked
+out once, when it is first asked for, and kept with the history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from functools import lru_cache, wraps
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, wraps
 from itertools import groupby
-from typing import Final, Generic, TypeVar
+from statistics import fmean
+from typing import Any, Final, TypeVar
 
-import numpy as np
-
+from trimtab.errors import UsageError
 from trimtab.metrics.aggregate import start_metrics
-from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest, candidate
-from trimtab.presets import DOCUMENTED
-
-BASELINE_ARM: Final = "baseline"
-PROVEN_ARM: Final = "proven"
-MAX_ARM: Final = "max"
-
-_WITHOUT: Final = "without-"
-
-SOME: Final[Candidate] = (("any tuning", None),)
-"""Stands for a tuned candidate that is not known yet, to ask for its price."""
-
-_STREAMS: Final = (
-    *(Phase.LEAD, Phase.SCREEN, Phase.REFINE, Phase.CONFIRM),
-    *(Phase.HOST, Phase.FOLLOW, Phase.ANSWERS),
+from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start
+from trimtab.search.arms import compatible_factors, is_on, starts_of_phase
+from trimtab.search.estimates import ENOUGH_DF, SETTLING, Analysis, analyse
+from trimtab.search.failures import (
+    Blame,
+    Failure,
+    Pair,
+    blame,
+    blocking_reason,
+    failing_pairs,
+    suspect_pairs,
 )
-"""The numbers of the phases in all seeds: a new one comes last, so that no study changes."""
+from trimtab.search.selection import (
+    Profiles,
+    adjusted_p_better,
+    adjusted_p_worse,
+    fails_together,
+    profiles,
+    q_values,
+    winners,
+    winning_leads,
+)
+from trimtab.search.slo_limits import SloLimits
+
+_ALL: Final = frozenset(Phase)
 
 
-def leave_one_out_arms(factors: Sequence[Factor]) -> tuple[tuple[str, Candidate], ...]:
-    """Return the arms that leave each of ``factors`` out of all in turn; none for a single one."""
-    if len(factors) < 2:
-        return ()
-    return tuple(
-        (arm_without(out), candidate_of(other for other in factors if other is not out))
-        for out in factors
-    )
+@dataclass(frozen=True, eq=False)
+class History:
+    """A question and the starts made so far, in their order of time.
 
-
-def arm_without(factor: Factor) -> str:
-    """Return the name of the arm that leaves a factor out."""
-    return _WITHOUT + factor.tuning
-
-
-def is_preset(arm: str) -> bool:
-    """Whether an arm is a preset as it stands, contradictions included."""
-    return arm in DOCUMENTED
-
-
-def is_leave_one_out(arm: str) -> bool:
-    """Whether an arm is the proven profile less one of its tunings."""
-    return arm.startswith(_WITHOUT)
-
-
-def is_on(factor: Factor, values: Candidate) -> bool:
-    """Whether a candidate sets the factor's tuning to the factor's value."""
-    return (factor.tuning, factor.value) in values
-
-
-def candidate_of(factors: Iterable[Factor]) -> Candidate:
-    """Return the candidate that has all ``factors`` on."""
-    return candidate({factor.tuning: factor.value for factor in factors})
-
-
-def starts_of_phase(starts: Sequence[Start], phase: Phase) -> list[Start]:
-    """Return the starts of one phase."""
-    return [start for start in starts if start.request.phase is phase]
-
-
-def block_count(starts: Sequence[Start], phase: Phase) -> int:
-    """Return how many blocks of a phase have begun."""
-    return len({start.request.block for start in starts if start.request.phase is phase})
-
-
-def clash(space: Space, factor: Factor, others: Iterable[Factor]) -> Factor | None:
-    """Return the first of ``others`` that must not be on together with ``factor``."""
-    for other in others:
-        if frozenset((factor.tuning, other.tuning)) in space.conflicts:
-            return other
-    return None
-
-
-def compatible_factors(space: Space, ordered: Iterable[Factor]) -> tuple[Factor, ...]:
-    """Return the factors in order, leaving out each that clashes with one kept before it."""
-    kept: list[Factor] = []
-    for factor in ordered:
-        if clash(space, factor, kept) is None:
-            kept.append(factor)
-    return tuple(kept)
-
-
-def block_rng(space: Space, phase: Phase, block: int) -> np.random.Generator:
-    """Return the randomness that belongs to one block (or with block -1, to a phase)."""
-    entropy = (space.seed, _STREAMS.index(phase), block + 1)
-    return np.random.default_rng(np.random.SeedSequence(entropy))
-
-
-def block_seed(space: Space, phase: Phase, block: int) -> int:
-    """Return the seed of a block's load, below 2**31.
-
-    The phase and the block are in its low bits, so no two blocks of a study share a seed and the
-    confirmation's requests are fresh.
-    """
-    high = int(np.random.SeedSequence((space.seed, 99)).generate_state(1)[0])
-    return (high % 2**19) << 12 ^ _STREAMS.index(phase) << 10 ^ block
-
-
-def requests(
-    space: Space, phase: Phase, block: int, arms: Iterable[tuple[str, Candidate]]
-) -> tuple[StartRequest, ...]:
-    """Return the requests of a block, in the order of ``arms``."""
-    seed = block_seed(space, phase, block)
-    return tuple(StartRequest(phase, block, arm, values, seed) for arm, values in arms)
-
-
-def shuffled_requests(
-    space: Space, phase: Phase, block: int, arms: Sequence[tuple[str, Candidate]]
-) -> tuple[StartRequest, ...]:
-    """Return the requests of a block in the random order that belongs to it."""
-    order = block_rng(space, phase, block).permutation(len(arms))
-    return requests(space, phase, block, [arms[index] for index in order])
-
-
-_KEPT: Final = 64
-"""Answers kept of each function: those of the study at hand."""
-
-_Record = TypeVar("_Record")
-_Answer = TypeVar("_Answer")
-
-
-class IdentityKey(Generic[_Record]):
-    """Records that equal others when each is the very same object.
-
-    Records never change, and to compare all that a ledger holds of two starts would cost what is
-    saved.
+    The starts of a block must have metrics over the same windows: :meth:`of` sees to it.
     """
 
-    __slots__ = ("records",)
+    space: Space
+    starts: tuple[Start, ...] = ()
 
-    def __init__(self, *records: _Record) -> None:
-        self.records = records
+    @classmethod
+    def of(cls, space: Space, starts: Sequence[Start]) -> History:
+        """Return the history of starts as a ledger has them, made comparable in each block."""
+        return cls(space, comparable_starts(starts))
 
-    def __hash__(self) -> int:
-        return hash(tuple(map(id, self.records)))
+    # parts of it
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, IdentityKey):
-            return NotImplemented
-        return [*map(id, self.records)] == [*map(id, other.records)]
+    def select(self, *phases: Phase) -> History:
+        """Return the history of these phases alone."""
+        return self._part(frozenset(phases))
+
+    def without(self, *phases: Phase) -> History:
+        """Return the history without these phases."""
+        return self._part(_ALL - {*phases})
+
+    def _part(self, phases: frozenset[Phase]) -> History:
+        if phases not in self._parts:
+            starts = tuple(start for start in self.starts if start.request.phase in phases)
+            whole = len(starts) == len(self.starts)
+            self._parts[phases] = self if whole else History(self.space, starts)
+        return self._parts[phases]
+
+    @cached_property
+    def _parts(self) -> dict[frozenset[Phase], History]:
+        return {}
+
+    def apart(self, pairs: frozenset[Pair]) -> History:
+        """Return the history of a question with these pairs of tunings among its conflicts."""
+        if pairs <= self.space.conflicts:
+            return self
+        space = replace(self.space, conflicts=self.space.conflicts | pairs)
+        return History(space, self.starts)
+
+    @cached_property
+    def first_stage(self) -> History:
+        """Lead phase and screen, with the pairs that fail together as conflicts."""
+        seen = self.select(Phase.LEAD, Phase.SCREEN)
+        return seen.apart(seen.failing_pairs)
+
+    def of_phase(self, phase: Phase) -> list[Start]:
+        """Return the starts of one phase."""
+        return starts_of_phase(self.starts, phase)
+
+    def block_count(self, phase: Phase) -> int:
+        """Return how many blocks of a phase have begun."""
+        return len({start.request.block for start in self.of_phase(phase)})
+
+    # the budget, in its own unit: starts, or seconds of wall time
+
+    @property
+    def total(self) -> float:
+        """The whole budget.
+
+        Raises:
+            UsageError: the budget is not above zero, or names not exactly one unit.
+        """
+        return total_budget(self.space)
+
+    @property
+    def spent(self) -> float:
+        """What the starts made so far have cost."""
+        if self.space.budget.starts is not None:
+            return float(len(self.starts))
+        return sum(start.seconds for start in self.starts)
+
+    @property
+    def remaining(self) -> float:
+        """What remains of the budget; negative when starts took longer than expected."""
+        return self.total - self.spent
+
+    def cost(self, phase: Phase, *candidates: Candidate) -> float:
+        """Return what one start of each candidate will cost, as far as can be known."""
+        if self.space.budget.starts is not None:
+            return float(len(candidates))
+        return sum(self.expected_seconds(phase, values) for values in candidates)
+
+    def expected_seconds(self, phase: Phase, values: Candidate) -> float:
+        """Return the expected wall seconds of a start.
+
+        From the best of what there is: the same candidate; other tuned starts around the same
+        centre; the fastest lead that is part of it; the question's own expectation.
+        """
+        same = [start for start in self.starts if start.request.candidate == values]
+        if same:
+            return fmean(start.seconds for start in same)
+        alike = self._alike(phase, values)
+        if alike:
+            return fmean(start.seconds for start in alike)
+        leads = [factor for factor in self.space.factors if factor.lead and is_on(factor, values)]
+        alone = [
+            start.seconds
+            for start in self.of_phase(Phase.LEAD)
+            if any(start.request.candidate == ((lead.tuning, lead.value),) for lead in leads)
+        ]
+        if alone:
+            return min(alone)
+        return self.space.seconds[0 if phase is Phase.LEAD or not leads else 1]
+
+    def _alike(self, phase: Phase, values: Candidate) -> list[Start]:
+        if phase is Phase.LEAD or values == BASELINE:
+            starts = self.of_phase(phase)
+        else:
+            starts = [
+                start
+                for start in self.starts
+                if start.request.phase is not Phase.LEAD and start.request.candidate != BASELINE
+            ]
+        # A failed start costs its deadline or almost nothing: no measure of one that works.
+        return [start for start in starts if start.valid] or starts
+
+    # what the starts say
+
+    @cached_property
+    def estimates(self) -> Analysis:
+        """The effects of all factors in all phases, and their noise."""
+        return analyse(self.space, self.starts)
+
+    @cached_property
+    def limits(self) -> SloLimits:
+        """What the starts say of the SLO."""
+        return SloLimits(self.space, self.starts)
+
+    @property
+    def blocking_reason(self) -> str:
+        """Why the study cannot go on, "" when it can."""
+        return blocking_reason(self.starts)
+
+    @property
+    def failures(self) -> dict[str, Failure]:
+        """The tunings that make starts fail, with the reason."""
+        return self._blame.failures
+
+    @property
+    def suspects(self) -> dict[str, frozenset[str]]:
+        """The tunings that only failed so far, with those on in all of their failed starts.
+
+        A start with the one and without the others tells who is to blame.
+        """
+        return self._blame.suspects
+
+    @cached_property
+    def _blame(self) -> Blame:
+        return blame(self.space.factors, self.starts)
+
+    @cached_property
+    def failing_pairs(self) -> frozenset[Pair]:
+        """The pairs of tunings that fail together."""
+        return failing_pairs(self.starts)
+
+    # which factors are kept
+
+    @cached_property
+    def winning_leads(self) -> tuple[Factor, ...]:
+        """The leads that won the lead phase, largest effect first."""
+        return winning_leads(self.select(Phase.LEAD).estimates)
+
+    @cached_property
+    def centre(self) -> tuple[Factor, ...]:
+        """The leads around which the rest is screened, largest effect first.
+
+        These are the leads with a gain above 5 % at one-sided p <= 0.05 in the lead phase. When
+        all starts of a screen's block failed, the leads do not work together, and only the largest
+        stays.
+        """
+        kept = compatible_factors(self.space, self.winning_leads)
+        return kept[:1] if fails_together(self.starts) else kept
+
+    @cached_property
+    def dropped_leads(self) -> tuple[Factor, ...]:
+        """The winning leads that were left out because they fail together with the centre."""
+        if not fails_together(self.starts):
+            return ()
+        return compatible_factors(self.space, self.winning_leads)[1:]
+
+    @cached_property
+    def unusable(self) -> frozenset[str]:
+        """The tunings that fail, alone or together with the centre."""
+        return frozenset({*self.failures, *(factor.tuning for factor in self.dropped_leads)})
+
+    @cached_property
+    def p_better(self) -> dict[str, float]:
+        """The adjusted p-value of "better" for each tuning; one that was not tested has 1."""
+        return adjusted_p_better(self.estimates, self.failures)
+
+    @cached_property
+    def p_worse(self) -> dict[str, float]:
+        """The adjusted p-value of "worse", on the factor's metric or on the objective."""
+        return adjusted_p_worse(self.estimates, self.failures)
+
+    @cached_property
+    def q(self) -> dict[str, float]:
+        """The q-value (false discovery rate) of "better" for each tuning."""
+        return q_values(self.estimates, self.failures)
+
+    @cached_property
+    def selection(self) -> Profiles:
+        """The profiles that lead phase, screen and host settings suggest.
+
+        Of two tunings that conflict, or fail together, the larger effect stays.
+        """
+        seen = self.select(*SETTLING)
+        seen = seen.apart(seen.failing_pairs | suspect_pairs(seen.starts))
+        ahead = winners(seen.estimates, seen.p_better)
+        noise = seen.estimates.noise[Phase.LEAD, self.space.objective]
+        if not ahead and noise.df < ENOUGH_DF:
+            # The noise is hardly known yet; the confirmation's starts will tell whether they won.
+            ahead = seen.centre
+        return profiles(seen.estimates, ahead, seen.unusable, seen.limits)
+
+    @cached_property
+    def derived(self) -> dict[Callable[[History], Any], Any]:
+        """The values of functions of this history that are kept with it, see :func:`derived`."""
+        return {}
 
 
-def memoize(
-    of: Callable[[Space, Sequence[Start]], _Answer],
-) -> Callable[[Space, Sequence[Start]], _Answer]:
-    """Return a pure function of a question and its starts that keeps its last answers."""
-
-    @lru_cache(maxsize=_KEPT)
-    def known(space: IdentityKey[Space], starts: IdentityKey[Start]) -> _Answer:
-        return of(space.records[0], starts.records)
-
-    @wraps(of)
-    def answered(space: Space, starts: Sequence[Start]) -> _Answer:
-        return known(IdentityKey(space), IdentityKey(*starts))
-
-    return answered
+_Value = TypeVar("_Value")
 
 
-def comparable_starts(starts: Sequence[Start]) -> list[Start]:
+def derived(function: Callable[[History], _Value]) -> Callable[[History], _Value]:
+    """Return a pure function of a history that keeps its value with the history."""
+
+    @wraps(function)
+    def value(history: History) -> _Value:
+        if function not in history.derived:
+            history.derived[function] = function(history)
+        known: _Value = history.derived[function]
+        return known
+
+    return value
+
+
+def total_budget(space: Space) -> float:
+    """Return the whole budget of a question.
+
+    Raises:
+        UsageError: the budget is not above zero, or names not exactly one unit.
+    """
+    starts, seconds = space.budget.starts, space.budget.seconds
+    if (starts is None) == (seconds is None):
+        raise UsageError(f"a budget must be starts or seconds, but is {space.budget}: set one")
+    amount = float(starts) if starts is not None else float(seconds or 0.0)
+    if not amount > 0:
+        raise UsageError(f"the budget must be above 0, but is {amount:g}: give starts or a time")
+    return amount
+
+
+def comparable_starts(starts: Sequence[Start]) -> tuple[Start, ...]:
     """Return the starts with metrics over the windows that their whole block shares.
+
+    Every arm of a block is judged by the same requests. A slow server may run out of load time
+    before it has seen all windows; its block is then judged by the windows that all its measured
+    starts have, because later windows hold other requests, and a warmer server.
 
     Metrics of the start itself (``startup``) stay. A block that shares no window keeps its
     starts as they are: each was measured, only not on the same requests.
     """
-    found: dict[int, Start] = {}
+    by_number: dict[int, Start] = {}
     order = sorted(starts, key=lambda start: (start.request.phase, start.request.block))
     for _, block in groupby(order, key=lambda start: (start.request.phase, start.request.block)):
-        members = list(block)
-        for start in _shared(members):
-            found[start.number] = start
-    return [found[start.number] for start in starts]
+        by_number |= {start.number: start for start in _comparable(list(block))}
+    return tuple(by_number[start.number] for start in starts)
 
 
-def _shared(members: Sequence[Start]) -> list[Start]:
+def _comparable(members: Sequence[Start]) -> Iterator[Start]:
     usable = {
         start.number: {window.index for window in start.windows if not window.void}
         for start in members
         if start.valid and start.windows
     }
     common = set.intersection(*usable.values()) if usable else set()
-    if not common:
-        return list(members)
-    shared = frozenset(common)
-    return [
-        _over(IdentityKey(start), shared) if start.number in usable else start for start in members
-    ]
+    for start in members:
+        yield _over(start, common) if common and start.number in usable else start
 
 
-@lru_cache(maxsize=1024)
-def _over(key: IdentityKey[Start], common: frozenset[int]) -> Start:
-    (start,) = key.records
-    windows = [window for window in start.windows if window.index in common]
+def _over(start: Start, indices: set[int]) -> Start:
+    """Return a start with its metrics over the windows of these indices."""
+    windows = [window for window in start.windows if window.index in indices]
     own = {name: start.metrics[name] for name in start.metrics if name not in windows[0].metrics}
     return replace(start, metrics={**own, **start_metrics(windows)})

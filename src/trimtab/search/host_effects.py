@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from trimtab.model import Factor, Phase, Start, Window
-from trimtab.search.history import is_on, starts_of_phase
+from trimtab.search.arms import is_on, starts_of_phase
 from trimtab.stats.effects import Estimate, fit
 
 ROUND: Final = 4

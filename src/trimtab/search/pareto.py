@@ -24,13 +24,12 @@ from trimtab.model import (
     Phase,
     Start,
 )
+from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM
 from trimtab.search.comparisons import compare
-from trimtab.search.estimates import Analysis, fit_phase, is_usable
+from trimtab.search.estimates import ALPHA, fit_phase, is_usable
 from trimtab.search.failures import FAILED
 from trimtab.search.final_profiles import UNRELIABLE
-from trimtab.search.history import BASELINE_ARM, MAX_ARM, PROVEN_ARM, starts_of_phase
-from trimtab.search.selection import ALPHA
-from trimtab.search.slo_limits import broken_limits
+from trimtab.search.history import History
 
 _TRIED: Final = "tried-"
 """Begins the name of a planned profile that the confirmation did not let stand."""
@@ -64,7 +63,7 @@ ArmDifferences = Mapping[tuple[str, str, str], ArmDifference]
 
 
 def pareto_front(
-    analysis: Analysis,
+    history: History,
     proven: Candidate,
     best: Candidate,
     wanted: Sequence[tuple[str, Candidate]] = (),
@@ -75,26 +74,26 @@ def pareto_front(
     nothing. ``proven`` and ``best`` are the final profiles, whose names their arms get; ``wanted``
     are the further arms, which the budget may have had no room for.
     """
-    space = analysis.space
+    space = history.space
     if not space.objectives:
         return ParetoFront()
-    made = starts_of_phase(analysis.starts, Phase.CONFIRM)
+    made = history.of_phase(Phase.CONFIRM)
     if not made:
         return ParetoFront(notes=("no Pareto set: no start of a confirmation was made",))
     arms = {start.request.stem: start.request.candidate for start in made}
     names = {arm: _name(arm, values, proven, best) for arm, values in arms.items()}
-    out = _out(analysis, made, names)
+    out = _out(history, made, names)
     order = sorted(arms.keys() - out.keys(), key=lambda arm: _rank(names[arm]))
-    found = arm_differences(analysis, order, len(arms))
+    found = arm_differences(history, order, len(arms))
     above = dominance(found, order, space.all_objectives, math.log(1 - space.margin))
     members = [arm for arm in order if not above[arm]]
     standing = [
         ParetoArm(
             names[arm],
             arms[arm],
-            _comparisons(analysis, made, arm, names[arm]),
+            _comparisons(history, made, arm, names[arm]),
             tuple(names[other] for other in above[arm]),
-            tuple(_advantages(analysis, found, arm, members, names)) if arm in members else (),
+            tuple(_advantages(history, found, arm, members, names)) if arm in members else (),
         )
         for arm in order
     ]
@@ -106,18 +105,18 @@ def pareto_front(
     return ParetoFront(tuple(standing), (*filter(None, out.values()), *missing))
 
 
-def arm_differences(analysis: Analysis, arms: Sequence[str], family: int) -> ArmDifferences:
+def arm_differences(history: History, arms: Sequence[str], family: int) -> ArmDifferences:
     """Return every arm against every other on every objective, from the same blocks.
 
     ``family`` is the number of arms that the bounds pay for, also those not compared here.
     """
-    space = analysis.space
+    space = history.space
     level = 1 - ALPHA / (len(space.all_objectives) * max(1, math.comb(family, 2)))
     found = {}
     for metric in space.all_objectives:
-        noise = analysis.noise[Phase.CONFIRM, metric]
+        noise = history.estimates.noise[Phase.CONFIRM, metric]
         for other in arms:
-            model = fit_phase(space, analysis.starts, Phase.CONFIRM, metric, reference=other)
+            model = fit_phase(space, history.starts, Phase.CONFIRM, metric, reference=other)
             for arm in arms:
                 estimate = model.estimate(arm, noise)
                 if estimate is not None:
@@ -168,13 +167,13 @@ def _reached(above: Mapping[str, set[str]], arm: str) -> set[str]:
 
 
 def _advantages(
-    analysis: Analysis,
+    history: History,
     found: ArmDifferences,
     arm: str,
     members: Sequence[str],
     names: Mapping[str, str],
 ) -> Iterable[Advantage]:
-    for metric in analysis.space.all_objectives:
+    for metric in history.space.all_objectives:
         ahead = {
             names[other]: lead
             for other in members
@@ -186,10 +185,10 @@ def _advantages(
 
 
 def _comparisons(
-    analysis: Analysis, made: Sequence[Start], arm: str, name: str
+    history: History, made: Sequence[Start], arm: str, name: str
 ) -> tuple[Comparison, ...]:
     found = []
-    for metric in analysis.space.all_objectives:
+    for metric in history.space.all_objectives:
         if arm == BASELINE_ARM:
             own = [
                 s.metrics[metric] for s in made if s.request.stem == arm and is_usable(s, metric)
@@ -198,18 +197,18 @@ def _comparisons(
                 base = geometric_mean(own)
                 same = Effect(1.0, 1.0, 1.0, None, len(own))
                 found.append(Comparison(name, metric, base, base, same))
-        elif (comparison := compare(analysis, Phase.CONFIRM, arm, metric)) is not None:
+        elif (comparison := compare(history, Phase.CONFIRM, arm, metric)) is not None:
             found.append(replace(comparison, arm=name))
     return tuple(found)
 
 
-def _out(analysis: Analysis, made: Sequence[Start], names: Mapping[str, str]) -> dict[str, str]:
+def _out(history: History, made: Sequence[Start], names: Mapping[str, str]) -> dict[str, str]:
     """Return the arms that cannot be members, with the sentence why ("" if said elsewhere)."""
     found = {}
     for arm, name in names.items():
         own = [start for start in made if start.request.stem == arm]
         failed = sum(start.outcome in FAILED for start in own)
-        limits = broken_limits(analysis.space, analysis.starts, own[0].request.candidate)
+        limits = history.limits.broken(own[0].request.candidate)
         if limits:
             found[arm] = f"{name} is not in the Pareto set because of the SLO: {', '.join(limits)}"
         elif failed >= UNRELIABLE:

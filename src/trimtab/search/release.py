@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from trimtab import formatting
-from trimtab.model import BASELINE, Candidate, Factor, Outcome, Space, Start
+from trimtab.model import BASELINE, Candidate, Factor, Outcome, Phase, Start
+from trimtab.search.arms import MAX_ARM, PROVEN_ARM, is_preset
 from trimtab.search.estimates import Analysis
 from trimtab.search.failures import FAILED
 from trimtab.search.final_profiles import FinalProfiles
-from trimtab.search.history import MAX_ARM, PROVEN_ARM, is_preset
+from trimtab.search.history import History
 from trimtab.search.response_surface import ResponseSurface, response_surface
-from trimtab.search.selection import harms, unusable_tunings
-from trimtab.search.slo_limits import broken_limits, keeps_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,51 +33,48 @@ class Release:
     notes: tuple[str, ...]
 
 
-def release(
-    analysis: Analysis, everything: Sequence[Start], last: FinalProfiles, planned: Candidate
-) -> Release:
+def release(history: History, last: FinalProfiles, planned: Candidate) -> Release:
     """Return what may be written of the profiles that the study suggests.
 
     Args:
-        analysis: that of the study, without the starts set aside for profiles.
-        everything: all starts of the study.
+        history: all of the study, with the starts set aside for profiles.
         last: the profiles that tests, estimates and confirmation suggest.
         planned: what ``max`` was to be before the confirmation.
     """
-    space = analysis.space
-    ran = _ran(everything)
-    worth = _worth(analysis)
-    able = [one for one in ran if one != BASELINE and not broken_limits(space, everything, one)]
+    tested = history.without(Phase.ANSWERS)
+    ran = _ran(history.starts)
+    worth = _worth(tested.estimates)
+    able = [one for one in ran if one != BASELINE and not history.limits.broken(one)]
     proven, best = last.proven, last.best
     notes: list[str] = []
-    if why := objection(space, everything, proven):
+    if why := objection(history, proven):
         smaller = (one for one in able if set(one) < set(last.proven))
         proven = max(smaller, key=lambda one: (worth(one), len(one)), default=BASELINE)
         notes.append(_instead(PROVEN_ARM, last.proven, proven, why))
     # One that never started says nothing against the combinations that did.
     dead = planned not in (best, BASELINE) and planned not in ran
     wish = planned if dead and best in (proven, last.proven, BASELINE) else best
-    if why := objection(space, everything, wish):
-        best = _best(analysis, able, worth, proven)
+    if why := objection(history, wish):
+        best = _best(tested, able, worth, proven)
         notes.append(_instead(MAX_ARM, wish, best, why))
     chosen = {PROVEN_ARM: proven, MAX_ARM: best}
     kept = tuple(
-        arm for arm, one in chosen.items() if space.limits and keeps_limits(space, everything, one)
+        arm for arm, one in chosen.items() if history.space.limits and history.limits.are_kept(one)
     )
-    notes += _unshown(space, everything, chosen, kept)
+    notes += _unshown(history, chosen, kept)
     return Release(proven, best, kept, tuple(notes))
 
 
-def objection(space: Space, starts: Sequence[Start], values: Candidate) -> str:
+def objection(history: History, values: Candidate) -> str:
     """Return why a combination may not be written, "" if it may."""
     if values == BASELINE:
         return ""
-    if values not in _ran(starts):
-        tried = [start for start in starts if start.request.candidate == values]
+    if values not in _ran(history.starts):
+        tried = [start for start in history.starts if start.request.candidate == values]
         if any(start.outcome in FAILED for start in tried):
             return f"it failed when it was started (start {tried[-1].number})"
         return "no start of this study ran this combination"
-    return "; ".join(broken_limits(space, starts, values))
+    return "; ".join(history.limits.broken(values))
 
 
 def _ran(starts: Iterable[Start]) -> list[Candidate]:
@@ -95,15 +91,14 @@ def _ran(starts: Iterable[Start]) -> list[Candidate]:
 
 
 def _best(
-    analysis: Analysis,
+    history: History,
     able: Sequence[Candidate],
     worth: Callable[[Candidate], float],
     proven: Candidate,
 ) -> Candidate:
     """Return the best combination that ran, at least the proven one; none with the inert one."""
-    space, starts = analysis.space, analysis.starts
-    factors = {(factor.tuning, factor.value): factor for factor in space.factors}
-    out = unusable_tunings(space, starts)
+    factors = {(factor.tuning, factor.value): factor for factor in history.space.factors}
+    out = history.unusable
 
     def fit(one: Candidate) -> bool:
         parts = [factors.get(pair) for pair in one]
@@ -111,7 +106,7 @@ def _best(
             part is not None
             and not part.dummy
             and part.tuning not in out
-            and not harms(space, analysis, part)
+            and not history.estimates.harms(part)
             for part in parts
         )
 
@@ -154,13 +149,11 @@ def _instead(arm: str, wish: Candidate, chosen: Candidate, why: str) -> str:
     )
 
 
-def _unshown(
-    space: Space, starts: Sequence[Start], chosen: dict[str, Candidate], kept: Sequence[str]
-) -> Iterator[str]:
+def _unshown(history: History, chosen: dict[str, Candidate], kept: Sequence[str]) -> Iterator[str]:
     """Say which written profiles are not shown to keep the SLO, and therefore do not state it."""
-    measured = any(start.valid for start in starts)
+    measured = any(start.valid for start in history.starts)
     names = [arm for arm, one in chosen.items() if arm not in kept]
-    if space.limits and measured and names:
+    if history.space.limits and measured and names:
         verb = "are" if len(names) > 1 else "is"
         yield (
             f"{' and '.join(names)} {verb} not shown to keep the SLO: the profile does not state "

@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 
 from trimtab.model import Factor, Phase, Space, Start
+from trimtab.search.arms import clash, is_on, is_preset, starts_of_phase
 from trimtab.search.estimates import NAME, Analysis, is_usable, machine_speed, sign_of
-from trimtab.search.history import clash, is_on, is_preset, starts_of_phase
 from trimtab.stats.surface import Rows, Surface, SurfacePosterior, fit_surface
 
 _PHASES: Final = (Phase.SCREEN, Phase.FOLLOW)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.model import Factor, Outcome, Phase, Space, Start
-from trimtab.search.estimates import ENOUGH_DF, SETTLING, Analysis, analyse, metric_of
-from trimtab.search.failures import failures, with_failing_pairs, with_suspect_pairs
-from trimtab.search.history import compatible_factors, memoize, starts_of_phase
+from trimtab.search.arms import compatible_factors, starts_of_phase
+from trimtab.search.estimates import ALPHA, Analysis, metric_of
+from trimtab.search.failures import failing_pairs
 from trimtab.search.response_surface import response_surface
-from trimtab.search.slo_limits import factors_within_limits
+from trimtab.search.slo_limits import SloLimits
 from trimtab.stats.multiplicity import benjamini_hochberg, holm, step_down
-
-ALPHA = 0.05
-"""Family-wise error of the verdicts, in each direction."""
 
 RATE = 0.10
 """False discovery rate of what is called likely."""
@@ -35,37 +32,19 @@ class Profiles:
     costly: tuple[Factor, ...] = ()
 
 
-def centre(space: Space, starts: Sequence[Start]) -> tuple[Factor, ...]:
-    """Return the leads around which the rest is screened, largest effect first.
-
-    These are the leads with a gain above 5 % at one-sided p <= 0.05 in the lead phase. When all
-    starts of a screen's block failed, the leads do not work together, and only the largest stays.
-    """
-    kept = compatible_factors(space, winning_leads(space, starts))
-    return kept[:1] if _fails_together(starts) else kept
-
-
-@memoize
-def winning_leads(space: Space, starts: Sequence[Start]) -> list[Factor]:
-    """Return the leads that won the lead phase, largest effect first."""
-    analysis = analyse(space, starts_of_phase(starts, Phase.LEAD))
+def winning_leads(analysis: Analysis) -> tuple[Factor, ...]:
+    """Return the leads that won a lead phase, largest effect first."""
     gains = []
-    for factor in space.factors:
+    for factor in analysis.space.factors:
         for look in analysis.looks(factor) if factor.lead else ():
             p = look.estimate.p_greater
             if p is not None and p <= ALPHA and look.estimate.value > math.log(_LEAD_GAIN):
                 gains.append((look.estimate.value, factor))
-    return [factor for _, factor in sorted(gains, key=lambda pair: -pair[0])]
+    return tuple(factor for _, factor in sorted(gains, key=lambda pair: -pair[0]))
 
 
-def dropped_leads(space: Space, starts: Sequence[Start]) -> tuple[Factor, ...]:
-    """Return the winning leads that were left out because they fail together with the centre."""
-    if not _fails_together(starts):
-        return ()
-    return compatible_factors(space, winning_leads(space, starts))[1:]
-
-
-def _fails_together(starts: Sequence[Start]) -> bool:
+def fails_together(starts: Sequence[Start]) -> bool:
+    """Whether all starts of a screen's block failed."""
     rows: dict[int, list[Outcome]] = {}
     for start in starts_of_phase(starts, Phase.SCREEN):
         rows.setdefault(start.request.block, []).append(start.outcome)
@@ -75,30 +54,26 @@ def _fails_together(starts: Sequence[Start]) -> bool:
     )
 
 
-def adjusted_p_better(
-    space: Space, starts: Sequence[Start], analysis: Analysis
-) -> dict[str, float]:
+def adjusted_p_better(analysis: Analysis, failed: Collection[str]) -> dict[str, float]:
     """Return adjusted p-values of "better" over all factors; one that was not tested has 1."""
-    p = {factor.tuning: analysis.p_better(factor) for factor in space.factors}
-    return _adjusted(space, starts, p, _df_of_all(analysis))
+    p = {factor.tuning: analysis.p_better(factor) for factor in analysis.space.factors}
+    return _adjusted(analysis, failed, p)
 
 
-def q_values(space: Space, starts: Sequence[Start], analysis: Analysis) -> dict[str, float]:
+def q_values(analysis: Analysis, failed: Collection[str]) -> dict[str, float]:
     """Return the q-values (false discovery rate) of "better" over all factors."""
-    p = {factor.tuning: analysis.p_better(factor) for factor in space.factors}
-    return benjamini_hochberg(_family(space, starts, p))
+    p = {factor.tuning: analysis.p_better(factor) for factor in analysis.space.factors}
+    return benjamini_hochberg(_family(failed, p))
 
 
-def adjusted_p_worse(
-    space: Space, starts: Sequence[Start], analysis: Analysis
-) -> dict[str, float]:
+def adjusted_p_worse(analysis: Analysis, failed: Collection[str]) -> dict[str, float]:
     """Return adjusted p-values of "worse", on the factor's metric or on the objective."""
     worse = {}
-    for factor in space.factors:
-        metrics = {metric_of(space, factor), space.objective}
+    for factor in analysis.space.factors:
+        metrics = {metric_of(analysis.space, factor), analysis.space.objective}
         p = min(analysis.p_worse(factor, metric) for metric in metrics)
         worse[factor.tuning] = min(1.0, p * len(metrics))
-    return _adjusted(space, starts, worse, _df_of_all(analysis))
+    return _adjusted(analysis, failed, worse)
 
 
 def _df_of_all(analysis: Analysis) -> int | None:
@@ -115,14 +90,15 @@ def _df_of_all(analysis: Analysis) -> int | None:
         len(metrics) > 1
         or not plain
         or followed
-        or with_failing_pairs(space, analysis.starts).conflicts
+        or space.conflicts
+        or failing_pairs(analysis.starts)
     ):
         return None
     return analysis.noise[Phase.SCREEN, space.objective].df or None
 
 
 def _adjusted(
-    space: Space, starts: Sequence[Start], p: dict[str, float], df: int | None
+    analysis: Analysis, failed: Collection[str], p: dict[str, float]
 ) -> dict[str, float]:
     """Return the p-values, adjusted for the factors that could be kept.
 
@@ -130,78 +106,62 @@ def _adjusted(
     (:func:`trimtab.stats.multiplicity.step_down`). The inert one cannot be kept, so it takes no
     part; its own is p times the number of factors.
     """
-    p = _family(space, starts, p)
-    inert = {factor.tuning for factor in space.factors if factor.dummy}
+    p, df = _family(failed, p), _df_of_all(analysis)
+    inert = {factor.tuning for factor in analysis.space.factors if factor.dummy}
     able = {name: value for name, value in p.items() if name not in inert}
     found = holm(able) if df is None else step_down(able, df)
     return {name: found.get(name, min(1.0, len(p) * value)) for name, value in p.items()}
 
 
-def _family(space: Space, starts: Sequence[Start], p: dict[str, float]) -> dict[str, float]:
-    out = failures(space, starts)
-    return {name: 1.0 if name in out else value for name, value in p.items()}
+def _family(failed: Collection[str], p: dict[str, float]) -> dict[str, float]:
+    return {name: 1.0 if name in failed else value for name, value in p.items()}
 
 
-def harms(space: Space, analysis: Analysis, factor: Factor) -> bool:
-    """Whether a factor judged on another metric lowers the study's objective."""
-    if metric_of(space, factor) == space.objective:
-        return False
-    return any(
-        look.estimate.p_less is not None and look.estimate.p_less <= ALPHA
-        for look in analysis.looks(factor, space.objective)
-    )
-
-
-def winners(space: Space, starts: Sequence[Start], analysis: Analysis) -> tuple[Factor, ...]:
+def winners(analysis: Analysis, p_better: Mapping[str, float]) -> tuple[Factor, ...]:
     """Return the factors whose gain is proven, largest effect first, the dummy never."""
-    p = adjusted_p_better(space, starts, analysis)
-    return sort_by_effect(
-        analysis,
-        (
-            factor
-            for factor in space.factors
-            if p[factor.tuning] <= ALPHA
-            and not factor.dummy
-            and not harms(space, analysis, factor)
-        ),
+    return analysis.sort_by_effect(
+        factor
+        for factor in analysis.space.factors
+        if p_better[factor.tuning] <= ALPHA and not factor.dummy and not analysis.harms(factor)
     )
 
 
-@memoize
-def profiles(space: Space, starts: Sequence[Start]) -> Profiles:
-    """Return the profiles that lead phase, screen and host settings suggest.
+def profiles(
+    analysis: Analysis, ahead: Sequence[Factor], unusable: Collection[str], limits: SloLimits
+) -> Profiles:
+    """Return the profiles that an analysis suggests.
 
-    ``proven`` holds the winners; ``best`` adds what the best combination to be expected has
+    ``proven`` holds the factors ahead; ``best`` adds what the best combination to be expected has
     besides (:mod:`trimtab.search.response_surface`). A tuning that the screen does not speak of on
-    the objective joins when it is more likely than not better. Of two that conflict, or fail
-    together, the larger effect stays.
+    the objective joins when it is more likely than not better. Of two that conflict the one with
+    the larger effect stays.
+
+    Args:
+        analysis: of the phases that verdicts rest on.
+        ahead: the factors that won, largest effect first.
+        unusable: tunings that fail.
+        limits: what the same starts say of the SLO.
     """
-    seen = [start for start in starts if start.request.phase in SETTLING]
-    space = with_suspect_pairs(with_failing_pairs(space, seen), seen)
-    analysis = analyse(space, seen)
-    out = unusable_tunings(space, seen)
-    ahead = winners(space, seen, analysis)
-    if not ahead and analysis.noise[Phase.LEAD, space.objective].df < ENOUGH_DF:
-        # The noise is hardly known yet; the confirmation's starts will tell whether they won.
-        ahead = centre(space, seen)
-    proven = compatible_factors(space, (f for f in ahead if f.tuning not in out))
+    space = analysis.space
+    proven = compatible_factors(space, (f for f in ahead if f.tuning not in unusable))
     more = [
         factor
         for factor in space.factors
         if factor not in proven
         and not factor.dummy
-        and factor.tuning not in out
-        and not harms(space, analysis, factor)
+        and factor.tuning not in unusable
+        and not analysis.harms(factor)
     ]
-    wanted = compatible_factors(space, (*proven, *_added(space, analysis, proven, more)))
-    needed, best = factors_within_limits(analysis, proven), factors_within_limits(analysis, wanted)
-    return Profiles(needed, best, tuple(factor for factor in wanted if factor not in best))
+    wish = compatible_factors(space, (*proven, *_added(analysis, proven, more)))
+    needed, best = limits.fitting(analysis, proven), limits.fitting(analysis, wish)
+    return Profiles(needed, best, tuple(factor for factor in wish if factor not in best))
 
 
 def _added(
-    space: Space, analysis: Analysis, proven: Sequence[Factor], more: Sequence[Factor]
+    analysis: Analysis, proven: Sequence[Factor], more: Sequence[Factor]
 ) -> tuple[Factor, ...]:
     """Return what ``best`` has of ``more`` beside ``proven``, the largest effect first."""
+    space = analysis.space
     surface = response_surface(analysis)
     known = () if surface is None else surface.factors
     able = [factor for factor in more if metric_of(space, factor) == space.objective]
@@ -209,9 +169,9 @@ def _added(
     alone = (
         factor
         for factor in more
-        if (factor not in able or factor not in known) and is_likely_gain(analysis, factor)
+        if (factor not in able or factor not in known) and analysis.is_likely_gain(factor)
     )
-    return sort_by_effect(analysis, (*joint, *alone))
+    return analysis.sort_by_effect((*joint, *alone))
 
 
 def published_factors(space: Space) -> tuple[Factor, ...]:
@@ -222,25 +182,3 @@ def published_factors(space: Space) -> tuple[Factor, ...]:
     able = [factor for factor in space.factors if not factor.dummy]
     gains = [factor for factor in able if factor.prior > 0] or able
     return compatible_factors(space, sorted(gains, key=lambda factor: -factor.prior))
-
-
-def unusable_tunings(space: Space, seen: Sequence[Start]) -> set[str]:
-    """Return the tunings that fail, alone or together with the centre."""
-    return {*failures(space, seen), *(factor.tuning for factor in dropped_leads(space, seen))}
-
-
-def is_likely_gain(analysis: Analysis, factor: Factor, metric: str | None = None) -> bool:
-    """Whether a factor is more likely than not better, on its own metric or another."""
-    value = analysis.expected(factor, metric)
-    return value is not None and value > 0
-
-
-def sort_by_effect(
-    analysis: Analysis, factors: Iterable[Factor], metric: str | None = None
-) -> tuple[Factor, ...]:
-    """Return factors that have estimates, the largest effect first."""
-
-    def largest(factor: Factor) -> float:
-        return max((look.estimate.value for look in analysis.looks(factor, metric)), default=0.0)
-
-    return tuple(sorted(factors, key=largest, reverse=True))

@@ -21,8 +21,8 @@ from scipy import special
 from trimtab import formatting
 from trimtab.metrics.table import METRICS, geometric_mean
 from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start
+from trimtab.search.arms import candidate_of, is_preset
 from trimtab.search.estimates import Analysis
-from trimtab.search.history import candidate_of, is_preset
 from trimtab.stats.effects import LEAST_DF, Column, Estimate, predict
 
 SHOWN: Final = 0.01
@@ -80,84 +80,120 @@ class LatencyEstimate:
         )
 
 
-def broken_limits(space: Space, starts: Sequence[Start], values: Candidate) -> tuple[str, ...]:
-    """Return which limits a combination is not shown to keep, a phrase for each.
+@dataclass(frozen=True, slots=True)
+class SloLimits:
+    """What the starts of a study say of its limits: which a combination keeps, and which not."""
 
-    Where the baseline itself is above a limit, the combination must be shown not to be above the
-    baseline. The baseline may always be adopted: it is what runs today.
-    """
-    if values == BASELINE:
-        return ()
-    found = []
-    for metric, limit in space.limits:
-        known = latency(space, starts, values, metric, limit)
-        if known is None:
-            if any(metric in start.metrics for start in starts if start.valid):
-                found.append(f"{metric} is not known well enough")
-        elif not known.allowed:
-            found.append(known.sentence())
-    return tuple(found)
+    space: Space
+    starts: Sequence[Start]
 
+    def broken(self, values: Candidate) -> tuple[str, ...]:
+        """Return which limits a combination is not shown to keep, a phrase for each.
 
-def breaks_limits(space: Space, starts: Sequence[Start], values: Candidate) -> bool:
-    """Whether a combination is expected to break a limit, and to be worse there than stock."""
-    known = (latency(space, starts, values, metric, limit) for metric, limit in space.limits)
-    return any(one is not None and one.value > max(one.limit, one.stock) for one in known)
+        Where the baseline itself is above a limit, the combination must be shown not to be above
+        the baseline. The baseline may always be adopted: it is what runs today.
+        """
+        if values == BASELINE:
+            return ()
+        phrases = []
+        for metric, limit in self.space.limits:
+            known = self.latency(values, metric, limit)
+            if known is None:
+                if any(metric in start.metrics for start in self.starts if start.valid):
+                    phrases.append(f"{metric} is not known well enough")
+            elif not known.allowed:
+                phrases.append(known.sentence())
+        return tuple(phrases)
 
+    def are_broken(self, values: Candidate) -> bool:
+        """Whether a combination is expected to break a limit, and to be worse there than stock."""
+        known = (self.latency(values, *limit) for limit in self.space.limits)
+        return any(one is not None and one.value > max(one.limit, one.stock) for one in known)
 
-def keeps_limits(space: Space, starts: Sequence[Start], values: Candidate) -> bool:
-    """Whether a combination, the baseline too, is shown to keep every limit."""
-    known = [latency(space, starts, values, metric, limit) for metric, limit in space.limits]
-    return all(one is not None and one.held for one in known)
+    def are_kept(self, values: Candidate) -> bool:
+        """Whether a combination, the baseline too, is shown to keep every limit."""
+        known = [self.latency(values, *limit) for limit in self.space.limits]
+        return all(one is not None and one.held for one in known)
 
+    def latency(self, values: Candidate, metric: str, limit: float) -> LatencyEstimate | None:
+        """Return what the starts say of a combination's latency; ``None`` where they cannot."""
+        rows = _rows(self.starts, metric)
+        own = [start for start in rows if start.request.candidate == values]
+        level = self._estimate(rows, values, metric)
+        over = self._estimate(rows, values, metric, level=False)
+        stock = self._estimate(rows, BASELINE, metric)
+        if level is None or level.se is None or level.df < LEAST_DF:
+            return None
+        direct = [start.metrics[metric] for start in own]
+        return LatencyEstimate(
+            metric,
+            limit,
+            math.exp(level.value),
+            math.exp(_high(level)),
+            geometric_mean(direct) if direct else None,
+            math.inf if over is None else math.exp(_high(over)),
+            0.0 if stock is None else math.exp(stock.value),
+        )
 
-def latency(
-    space: Space, starts: Sequence[Start], values: Candidate, metric: str, limit: float
-) -> LatencyEstimate | None:
-    """Return what the starts say of a combination's latency; ``None`` where they cannot."""
-    rows = _rows(space, starts, metric)
-    own = [start for start in rows if start.request.candidate == values]
-    found = estimate(space, rows, values, metric)
-    over = estimate(space, rows, values, metric, level=False)
-    stock = estimate(space, rows, BASELINE, metric)
-    if found is None or found.se is None or found.df < LEAST_DF:
-        return None
-    direct = [start.metrics[metric] for start in own]
-    return LatencyEstimate(
-        metric,
-        limit,
-        math.exp(found.value),
-        math.exp(_high(found)),
-        geometric_mean(direct) if direct else None,
-        math.inf if over is None else math.exp(_high(over)),
-        0.0 if stock is None else math.exp(stock.value),
-    )
+    def _estimate(
+        self, rows: Sequence[Start], values: Candidate, metric: str, *, level: bool = True
+    ) -> Estimate | None:
+        """Return the log of a combination's latency, or its ratio to the baseline's.
 
+        The latter without ``level``. ``None`` where the rows cannot tell it.
+        """
+        own = [start.request.candidate == values for start in rows]
+        columns, at = _columns(self.space, rows, values)
+        if sum(own) >= _DIRECT and values != BASELINE:
+            columns[_OWN], at[_OWN] = np.array(own, dtype=np.float64), 1.0
+        y = [math.log(start.metrics[metric]) for start in rows]
+        blocks = [
+            None
+            if start.request.phase is Phase.ANSWERS
+            else (start.request.phase, start.request.block)
+            for start in rows
+        ]
+        return predict(y, blocks, columns, at, level=level)
 
-def estimate(
-    space: Space,
-    rows: Sequence[Start],
-    values: Candidate,
-    metric: str,
-    *,
-    level: bool = True,
-) -> Estimate | None:
-    """Return the log of a combination's latency, or without ``level`` its ratio to the baseline's.
+    def notes(self) -> Iterator[str]:
+        """Yield what must be said of the limits, whatever is adopted.
 
-    ``None`` where the rows cannot tell it.
-    """
-    own = [start.request.candidate == values for start in rows]
-    columns, at = _columns(space, rows, values)
-    if sum(own) >= _DIRECT and values != BASELINE:
-        columns[_OWN], at[_OWN] = np.array(own, dtype=np.float64), 1.0
-    y = [math.log(start.metrics[metric]) for start in rows]
-    blocks = [
-        None
-        if start.request.phase is Phase.ANSWERS
-        else (start.request.phase, start.request.block)
-        for start in rows
-    ]
-    return predict(y, blocks, columns, at, level=level)
+        That no start has a value of a limit's metric, so that nothing kept it, or that the
+        baseline itself breaks the limit.
+        """
+        measured = [start for start in self.starts if start.valid]
+        for metric, limit in self.space.limits:
+            unit = METRICS[metric].unit
+            if measured and not any(metric in start.metrics for start in measured):
+                yield (
+                    f"no start has a value of {metric}: its limit of {formatting.number(limit)} "
+                    f"{unit} was not enforced"
+                )
+                continue
+            stock = self._estimate(_rows(measured, metric), BASELINE, metric)
+            if stock is not None and math.exp(stock.value) > limit:
+                yield (
+                    f"the baseline itself breaks the SLO: {metric} "
+                    f"{formatting.number(math.exp(stock.value))} {unit} > "
+                    f"{formatting.number(limit)} {unit}"
+                )
+
+    def fitting(self, analysis: Analysis, factors: Iterable[Factor]) -> tuple[Factor, ...]:
+        """Return the factors that are expected to keep every limit together.
+
+        The one that costs most of a latency is left out until the rest is shown to keep its limit,
+        or where the baseline is above the limit itself, to be no worse than that. What no start
+        tells limits nothing here: a start of the profile itself must show it before it is written.
+        """
+        kept = list(factors)
+        for metric, limit in self.space.limits:
+            cost = {factor: _cost(analysis, factor, metric) for factor in kept}
+            while kept:
+                known = self.latency(candidate_of(kept), metric, limit)
+                if known is None or known.allowed:
+                    break
+                kept.remove(max(kept, key=lambda factor: cost[factor]))
+        return tuple(kept)
 
 
 def _columns(
@@ -177,7 +213,7 @@ def _columns(
     return columns, {formatting.setting(*pair): 1.0 for pair in values if pair not in dummies}
 
 
-def _rows(space: Space, starts: Sequence[Start], metric: str) -> list[Start]:
+def _rows(starts: Sequence[Start], metric: str) -> list[Start]:
     return [
         start
         for start in starts
@@ -193,50 +229,8 @@ def _high(found: Estimate) -> float:
     return min(found.value + float(special.stdtrit(found.df, 1 - SHOWN)) * se, 690.0)
 
 
-def limit_notes(space: Space, starts: Sequence[Start]) -> Iterator[str]:
-    """Yield what must be said of the limits, whatever is adopted.
-
-    That no start has a value of a limit's metric, so that nothing kept it, or that the baseline
-    itself breaks the limit.
-    """
-    measured = [start for start in starts if start.valid]
-    for metric, limit in space.limits:
-        unit = METRICS[metric].unit
-        if measured and not any(metric in start.metrics for start in measured):
-            yield (
-                f"no start has a value of {metric}: its limit of {formatting.number(limit)} "
-                f"{unit} was not enforced"
-            )
-            continue
-        stock = estimate(space, _rows(space, measured, metric), BASELINE, metric)
-        if stock is not None and math.exp(stock.value) > limit:
-            yield (
-                f"the baseline itself breaks the SLO: {metric} "
-                f"{formatting.number(math.exp(stock.value))} {unit} > "
-                f"{formatting.number(limit)} {unit}"
-            )
-
-
 _SHOWN: Final = 0.05
 """One-sided p from which on a latency's change counts."""
-
-
-def factors_within_limits(analysis: Analysis, factors: Iterable[Factor]) -> tuple[Factor, ...]:
-    """Return the factors that are expected to keep every limit together.
-
-    The one that costs most of a latency is left out until the rest is shown to keep its limit, or
-    where the baseline is above the limit itself, to be no worse than that. What no start tells
-    limits nothing here: a start of the profile itself must show it before it is written.
-    """
-    kept = list(factors)
-    for metric, limit in analysis.space.limits:
-        cost = {factor: _cost(analysis, factor, metric) for factor in kept}
-        while kept:
-            known = latency(analysis.space, analysis.starts, candidate_of(kept), metric, limit)
-            if known is None or known.allowed:
-                break
-            kept.remove(max(kept, key=lambda factor: cost[factor]))
-    return tuple(kept)
 
 
 def _cost(analysis: Analysis, factor: Factor, metric: str) -> float:

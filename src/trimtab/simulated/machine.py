@@ -27,7 +27,7 @@ from trimtab.model import (
     Value,
     Window,
 )
-from trimtab.search import Strategy, alternation
+from trimtab.search import History, Strategy, alternation
 from trimtab.simulated.landscape import Cell, Landscape
 
 
@@ -337,7 +337,7 @@ def play(strategy: Strategy, space: Space, machine: SimulatedMachine) -> list[St
         RuntimeError: the strategy does not end.
     """
     starts: list[Start] = []
-    while requests := strategy.ask(space, starts):
+    while requests := strategy.ask(History.of(space, starts)):
         for request in requests:
             starts.append(machine.start(request, len(starts) + 1))
         if len(starts) > _LONGEST:

@@ -428,4 +428,6 @@ def read(place: Path, say: Say) -> Study:
     report = place / "report.html"
     if report.exists():
         files["report"] = str(report)
-    return study_of(session, starts, search.conclude(session.space, starts), place, files)
+    return study_of(
+        session, starts, search.conclude(search.History.of(session.space, starts)), place, files
+    )

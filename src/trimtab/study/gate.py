@@ -195,7 +195,9 @@ def with_auto_windows(session: Session, starts: Sequence[Start], request: StartR
     before = [s for s in starts if order.index(s.request.phase) < order.index(request.phase)]
     if session.options.windows != AUTO or not before:
         return session
-    return with_best_windows(session, search.conclude(session.space, before).spread)
+    return with_best_windows(
+        session, search.conclude(search.History.of(session.space, before)).spread
+    )
 
 
 def with_gate_history(session: Session, starts: Sequence[Start]) -> Session:

@@ -43,20 +43,22 @@ def run_study(
     """
     display.begin_study(search.design(space, noise))
     news = True
-    while requests := strategy.ask(space, ledger.starts()):
+    history = search.History.of(space, ledger.starts())
+    while requests := strategy.ask(history):
         stop.check()
         number = len(ledger.starts()) + 1
         display.begin_start(number, requests[0])
         start = executor.run(requests[0], number)
         ledger.append(start)
         display.end_start(start)
-        display.best(search.incumbent(space, ledger.starts()))
-        if news and (found := search.detectability_note(space, ledger.starts())):
+        history = search.History.of(space, ledger.starts())
+        display.best(search.incumbent(history))
+        if news and (found := search.detectability_note(history)):
             display.note(found)
             news = False
-    if reason := search.blocking_reason(space, ledger.starts()):
+    if reason := history.blocking_reason:
         raise BaselineFailedError(reason)
-    return search.conclude(space, ledger.starts())
+    return search.conclude(history)
 
 
 @dataclass(frozen=True, slots=True)

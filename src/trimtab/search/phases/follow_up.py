@@ -10,25 +10,14 @@ The starts are a second stage of the same tests (:mod:`trimtab.stats.multiplicit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
-from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.budget import remaining_budget, start_cost
-from trimtab.search.estimates import Analysis, analyse
-from trimtab.search.failures import failures, with_failing_pairs
-from trimtab.search.history import (
-    block_count,
-    block_rng,
-    candidate_of,
-    clash,
-    memoize,
-    requests,
-    starts_of_phase,
-)
+from trimtab.model import BASELINE, Candidate, Factor, Phase, StartRequest
+from trimtab.search.arms import block_rng, candidate_of, clash, requests
+from trimtab.search.estimates import ALPHA
+from trimtab.search.history import History, derived
 from trimtab.search.phases.screen import FOLLOW_ROWS, conflicting_pairs
 from trimtab.search.response_surface import response_surface
-from trimtab.search.selection import ALPHA, adjusted_p_better, adjusted_p_worse, harms, profiles
 from trimtab.stats import designs
 
 CONFIRM_BLOCKS: Final = 2
@@ -43,42 +32,45 @@ _FUTILE: Final = 0.30
 """One-sided p of the screen above which a proof is not hoped for."""
 
 
-def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
-    """Return the next block of the stage, empty when it is over or there is no room for it."""
-    if starts_of_phase(before, Phase.REFINE) or starts_of_phase(before, Phase.CONFIRM):
-        return ()
-    layout = plan(space, before)
-    index = block_count(before, Phase.FOLLOW)
-    if index >= len(layout):
-        return ()
-    cost = sum(start_cost(space, before, Phase.FOLLOW, values) for _, values in layout[index])
-    if remaining_budget(space, before) < cost + reserve(space, before, index):
-        return ()
-    return requests(space, Phase.FOLLOW, index, layout[index])
+class FollowUpPhase:
+    """The second stage; see the module."""
+
+    phase: ClassVar[Phase] = Phase.FOLLOW
+
+    def next_block(self, history: History) -> tuple[StartRequest, ...]:
+        """Return the next block of the stage, empty when it is over or has no room."""
+        layout = plan(history)
+        index = history.block_count(Phase.FOLLOW)
+        if index >= len(layout):
+            return ()
+        cost = history.cost(Phase.FOLLOW, *(values for _, values in layout[index]))
+        if history.remaining < cost + self.reserve(history, index):
+            return ()
+        return requests(history.space, Phase.FOLLOW, index, layout[index])
+
+    def reserve(self, history: History, index: int) -> float:
+        """Return what must be kept after block ``index``: the later ones and a confirmation."""
+        later = (values for arms in plan(history)[index + 1 :] for _, values in arms)
+        best = candidate_of(history.first_stage.selection.best)
+        stock = history.cost(Phase.CONFIRM, BASELINE)
+        confirmation = CONFIRM_BLOCKS * (stock + 2 * history.cost(Phase.CONFIRM, best))
+        return history.cost(Phase.FOLLOW, *later) + confirmation
 
 
-def reserve(space: Space, before: Sequence[Start], index: int) -> float:
-    """Return what must be kept after block ``index``: the later ones and a confirmation."""
-    later = sum(
-        start_cost(space, before, Phase.FOLLOW, values)
-        for arms in plan(space, before)[index + 1 :]
-        for _, values in arms
-    )
-    best = candidate_of(_before(space, before)[1])
-    stock = start_cost(space, before, Phase.CONFIRM, ())
-    return later + CONFIRM_BLOCKS * (stock + 2 * start_cost(space, before, Phase.CONFIRM, best))
-
-
-@memoize
-def plan(space: Space, before: Sequence[Start]) -> tuple[tuple[tuple[str, Candidate], ...], ...]:
+def plan(history: History) -> tuple[tuple[tuple[str, Candidate], ...], ...]:
     """Return the arms of each block, none where fewer than two tunings are undecided."""
-    factors = factors_to_follow(space, before)
+    return _plan(history.first_stage)
+
+
+@derived
+def _plan(first: History) -> tuple[tuple[tuple[str, Candidate], ...], ...]:
+    factors = factors_to_follow(first)
     if len(factors) < 2:
         return ()
-    known, best = _before(space, before)
+    known, best = first.space, first.selection.best
     around = [factor for factor in best if factor not in factors]
     pairs = conflicting_pairs(known, factors)
-    rng = block_rng(space, Phase.FOLLOW, -1)
+    rng = block_rng(known, Phase.FOLLOW, -1)
     drawn = designs.screen(len(factors), FOLLOW_ROWS, rng)
     rows = [[designs.repair_row(row, pairs, rng) for row in block] for block in drawn.blocks]
     numbers = iter(range(1, FOLLOW_ROWS + 1))
@@ -94,15 +86,16 @@ def plan(space: Space, before: Sequence[Start]) -> tuple[tuple[tuple[str, Candid
     )
 
 
-def factors_to_follow(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
+def factors_to_follow(first: History) -> tuple[Factor, ...]:
     """Return the tunings to follow, at most four: the likely gains first, then the least sure.
 
     Without a surface the least sure are those whose screened effect is nearest to nothing.
+
+    Args:
+        first: the first stage, :attr:`History.first_stage`.
     """
-    seen = _first_stage(before)
-    known, best = _before(space, before)
-    analysis = analyse(known, seen)
-    sure = _open(known, seen, analysis)
+    known, best, analysis = first.space, first.selection.best, first.estimates
+    sure = _open(first)
     likely = sorted(
         (factor for factor in sure if 0 < analysis.p_better(factor) <= _FUTILE),
         key=analysis.p_better,
@@ -118,30 +111,17 @@ def factors_to_follow(space: Space, before: Sequence[Start]) -> tuple[Factor, ..
     return tuple(picked)
 
 
-def _open(known: Space, seen: Sequence[Start], analysis: Analysis) -> dict[Factor, float]:
+def _open(first: History) -> dict[Factor, float]:
     """Return the screened tunings that are decided in neither direction, with their t values."""
-    out = failures(known, seen)
-    better, worse = (
-        adjusted_p_better(known, seen, analysis),
-        adjusted_p_worse(known, seen, analysis),
-    )
-    found = {}
-    for factor in known.factors:
+    analysis = first.estimates
+    undecided = {}
+    for factor in first.space.factors:
         looks = [look for look in analysis.looks(factor) if look.phase is Phase.SCREEN]
-        decided = min(better[factor.tuning], worse[factor.tuning]) <= ALPHA
-        if factor.dummy or factor.tuning in out or decided or harms(known, analysis, factor):
+        decided = min(first.p_better[factor.tuning], first.p_worse[factor.tuning]) <= ALPHA
+        failed = factor.tuning in first.failures
+        if factor.dummy or failed or decided or analysis.harms(factor):
             continue
         for look in looks:
             if look.estimate.se:
-                found[factor] = look.estimate.value / look.estimate.se
-    return found
-
-
-def _before(space: Space, starts: Sequence[Start]) -> tuple[Space, tuple[Factor, ...]]:
-    """Return the question with what the first stage learned, and the best profile after it."""
-    seen = _first_stage(starts)
-    return with_failing_pairs(space, seen), profiles(space, seen).best
-
-
-def _first_stage(starts: Sequence[Start]) -> list[Start]:
-    return [s for s in starts if s.request.phase in (Phase.LEAD, Phase.SCREEN)]
+                undecided[factor] = look.estimate.value / look.estimate.se
+    return undecided

@@ -8,27 +8,24 @@ because what a host keeps of a setting does not end with a start
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
 
 from trimtab import formatting
-from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.budget import remaining_budget, start_cost
-from trimtab.search.failures import FAILED
-from trimtab.search.history import (
+from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, StartRequest
+from trimtab.search.arms import (
     arm_without,
     block_rng,
     candidate_of,
     clash,
     is_on,
     requests,
-    starts_of_phase,
 )
+from trimtab.search.failures import FAILED
+from trimtab.search.history import History
 from trimtab.search.host_effects import starts_of_factor
 from trimtab.search.phases.refine import refined_profiles
 from trimtab.search.phases.screen import confirmation_reserve
-from trimtab.search.selection import profiles
 
 LEAST: Final = 4
 """Starts that toggle a live setting, or plots at each level of another one."""
@@ -65,22 +62,20 @@ class HostPhasePlan:
         return 1 if factor.live else 2 * self.times
 
 
-def plan(space: Space, before: Sequence[Start]) -> HostPhasePlan:
+def plan(history: History) -> HostPhasePlan:
     """Return the plan that follows from the earlier phases."""
-    seen = [s for s in before if s.request.phase not in (Phase.HOST, Phase.CONFIRM)]
-    best = refined_profiles(space, seen, profiles(space, seen)).best
-    return plan_within(space, seen, best, remaining_budget(space, seen))
+    seen = history.without(Phase.HOST, Phase.CONFIRM)
+    return plan_within(seen, refined_profiles(seen).best, seen.remaining)
 
 
-def plan_within(
-    space: Space, before: Sequence[Start], around: tuple[Factor, ...], money: float
-) -> HostPhasePlan:
+def plan_within(history: History, around: tuple[Factor, ...], money: float) -> HostPhasePlan:
     """Return the plan around a profile, by prior as much of it as ``money`` allows.
 
     Money is the budget left for it and for the confirmation.
     """
-    spare = money - confirmation_reserve(space, before, around, _PROFILES)
-    room = spare / start_cost(space, before, Phase.HOST, candidate_of(around))
+    spare = money - confirmation_reserve(history, around, _PROFILES)
+    room = spare / history.cost(Phase.HOST, candidate_of(around))
+    space = history.space
     able = (
         factor
         for factor in space.factors
@@ -99,30 +94,41 @@ def minimum_budget(space: Space) -> float:
     sizes = [
         HostPhasePlan((), (factor,), LEAST).starts for factor in space.factors if factor.of_host
     ]
-    return min(sizes) * start_cost(space, (), Phase.HOST, ()) + confirmation_reserve(
-        space, (), (), _PROFILES
-    )
+    blank = History(space)
+    first = blank.cost(Phase.HOST, BASELINE)
+    return min(sizes) * first + confirmation_reserve(blank, (), _PROFILES)
 
 
-def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
-    """Return the next block of the phase, empty when it is over or there is no room for it."""
-    planned = plan(space, before)
-    begun = max((s.request.block for s in starts_of_phase(before, Phase.HOST)), default=-1)
-    for index, factor in enumerate(planned.blocks):
-        if index <= begun or _dead(before, factor):
-            continue
-        asked = _asked(space, planned, index, factor)
-        cost = sum(start_cost(space, before, Phase.HOST, request.candidate) for request in asked)
-        if remaining_budget(space, before) >= cost + confirmation_reserve(
-            space, before, planned.around, _PROFILES
-        ):
-            return asked
-    return ()
+class HostPhase:
+    """The settings of the host; see the module."""
+
+    phase: ClassVar[Phase] = Phase.HOST
+
+    def next_block(self, history: History) -> tuple[StartRequest, ...]:
+        """Return the next block of the phase, empty when it is over or has no room."""
+        planned = plan(history)
+        begun = max((s.request.block for s in history.of_phase(Phase.HOST)), default=-1)
+        for index, factor in enumerate(planned.blocks):
+            if index <= begun or _dead(history, factor):
+                continue
+            asked = _asked(history.space, planned, index, factor)
+            cost = history.cost(Phase.HOST, *(request.candidate for request in asked))
+            kept = confirmation_reserve(history, planned.around, _PROFILES)
+            if history.remaining >= cost + kept:
+                return asked
+        return ()
+
+    def reserve(self, history: History, index: int) -> float:
+        """Return what must be kept after block ``index``: the later ones, and a confirmation."""
+        planned = plan(history)
+        each = history.cost(Phase.HOST, candidate_of(planned.around))
+        later = sum(map(planned.of, planned.blocks[index + 1 :]))
+        return each * later + confirmation_reserve(history, planned.around, _PROFILES)
 
 
-def _dead(before: Sequence[Start], factor: Factor) -> bool:
+def _dead(history: History, factor: Factor) -> bool:
     """Whether each start with it failed, of two or more."""
-    made = [s for s in starts_of_phase(before, Phase.HOST) if is_on(factor, s.request.candidate)]
+    made = [s for s in history.of_phase(Phase.HOST) if is_on(factor, s.request.candidate)]
     return len(made) > 1 and all(start.outcome in FAILED for start in made)
 
 
@@ -143,18 +149,10 @@ def _asked(
     return requests(space, Phase.HOST, index, arms)
 
 
-def reserve(space: Space, before: Sequence[Start], index: int) -> float:
-    """Return what must be kept after block ``index``: the later ones, and a confirmation."""
-    planned = plan(space, before)
-    each = start_cost(space, before, Phase.HOST, candidate_of(planned.around))
-    later = sum(map(planned.of, planned.blocks[index + 1 :]))
-    return each * later + confirmation_reserve(space, before, planned.around, _PROFILES)
-
-
-def sample_phrase(starts: Sequence[Start], factor: Factor, many: int) -> str:
+def sample_phrase(history: History, factor: Factor, many: int) -> str:
     """Return on what the verdict of a factor rests: so many starts or plots of its own."""
     tested = next(
-        s for s in starts_of_factor(starts, factor) if is_on(factor, s.request.candidate)
+        s for s in starts_of_factor(history.starts, factor) if is_on(factor, s.request.candidate)
     )
     rest = [pair for pair in tested.request.candidate if pair[0] != factor.tuning]
     around = ", ".join(formatting.setting(*pair) for pair in rest) or "the baseline"
@@ -163,15 +161,15 @@ def sample_phrase(starts: Sequence[Start], factor: Factor, many: int) -> str:
     return f"over {formatting.count(many, 'whole plot')} around {around}"
 
 
-def untested_reason(space: Space, starts: Sequence[Start], factor: Factor) -> str:
+def untested_reason(history: History, factor: Factor) -> str:
     """Return why a factor of the host has no verdict."""
-    planned = plan(space, starts)
-    other = clash(space, factor, planned.around)
+    planned = plan(history)
+    other = clash(history.space, factor, planned.around)
     if other is not None:
         return f"excluded by {other.tuning}, which is in the best profile"
     if factor not in planned.factors:
         what = "starts that toggle it" if factor.live else "whole plots"
         return f"the budget leaves no room for {what}"
-    if not starts_of_factor(starts, factor):
+    if not starts_of_factor(history.starts, factor):
         return "no start with it was measured yet"
     return "no estimate: too few of its starts could be measured"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from trimtab import formatting
-from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.budget import remaining_budget, start_cost, total_budget
-from trimtab.search.failures import failures
-from trimtab.search.history import BASELINE_ARM, block_count, candidate_of, shuffled_requests
+from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, StartRequest
+from trimtab.search.arms import BASELINE_ARM, candidate_of, shuffled_requests
+from trimtab.search.history import History, total_budget
 from trimtab.search.phases import screen
 
 BLOCKS = 2
@@ -32,12 +32,9 @@ def leads_to_test(space: Space) -> tuple[Factor, ...]:
 
 def minimum_budget(space: Space, leads: Sequence[Factor]) -> float:
     """Return the smallest budget that tests ``leads`` and confirms what wins."""
-    pairs = _CONFIRM_PAIRS * _pair(space, candidate_of(leads))
-    return BLOCKS * _cost(space, (), _arms(space, leads, guide=False)) + pairs
-
-
-def _pair(space: Space, tuned: Candidate) -> float:
-    return sum(start_cost(space, (), Phase.CONFIRM, values) for values in (BASELINE, tuned))
+    blank = History(space)
+    pairs = _CONFIRM_PAIRS * blank.cost(Phase.CONFIRM, BASELINE, candidate_of(leads))
+    return BLOCKS * _cost(blank, _arms(space, leads, guide=False)) + pairs
 
 
 def has_guide_arm(space: Space) -> bool:
@@ -45,9 +42,8 @@ def has_guide_arm(space: Space) -> bool:
     leads = leads_to_test(space)
     if not (space.guide and leads):
         return False
-    return total_budget(space) >= minimum_budget(space, leads) + start_cost(
-        space, (), Phase.LEAD, space.guide
-    )
+    guide = History(space).cost(Phase.LEAD, space.guide)
+    return total_budget(space) >= minimum_budget(space, leads) + guide
 
 
 def planned_candidates(space: Space) -> list[Candidate]:
@@ -59,43 +55,45 @@ def planned_candidates(space: Space) -> list[Candidate]:
     return [values for _, values in arms]
 
 
-def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
-    """Return the next block of the phase, empty when it is over."""
-    leads = leads_to_test(space)
-    index = block_count(before, Phase.LEAD)
-    if not leads or any(start.request.phase is not Phase.LEAD for start in before):
-        return ()
-    if index >= BLOCKS:
-        if not _needs_more(space, before, index):
-            return ()
-        out = failures(space, before)
-        leads = tuple(lead for lead in leads if lead.tuning not in out)
+class LeadPhase:
+    """The lead phase; see the module."""
+
+    phase: ClassVar[Phase] = Phase.LEAD
+
+    def next_block(self, history: History) -> tuple[StartRequest, ...]:
+        """Return the next block of the phase, empty when it is over."""
+        leads = leads_to_test(history.space)
+        index = history.block_count(Phase.LEAD)
         if not leads:
             return ()
-    arms = _arms(space, leads, guide=index == 0 and has_guide_arm(space))
-    cost = _cost(space, before, arms) + reserve(space, before, index)
-    if index > 0 and remaining_budget(space, before) < cost:
-        return ()
-    return shuffled_requests(space, Phase.LEAD, index, arms)
+        if index >= BLOCKS:
+            if not _needs_more(history, index):
+                return ()
+            leads = tuple(lead for lead in leads if lead.tuning not in history.failures)
+            if not leads:
+                return ()
+        guide = index == 0 and has_guide_arm(history.space)
+        arms = _arms(history.space, leads, guide=guide)
+        cost = _cost(history, arms) + self.reserve(history, index)
+        if index > 0 and history.remaining < cost:
+            return ()
+        return shuffled_requests(history.space, Phase.LEAD, index, arms)
+
+    def reserve(self, history: History, index: int) -> float:
+        """Return what must be kept after block ``index``: the second one and a confirmation."""
+        leads = leads_to_test(history.space)
+        # The blocks that the noise asks for must not cost the confirmation one of its three.
+        times = _CONFIRM_PAIRS if index < BLOCKS else _CONFIRM_PAIRS + 1
+        pairs = times * history.cost(Phase.CONFIRM, BASELINE, candidate_of(leads))
+        if index > 0:
+            return pairs
+        return _cost(history, _arms(history.space, leads, guide=False)) + pairs
 
 
-def reserve(space: Space, before: Sequence[Start], index: int) -> float:
-    """Return what must be kept after block ``index``: the second block and a confirmation."""
-    leads = leads_to_test(space)
-    # The blocks that the noise asks for must not cost the confirmation one of its three.
-    times = _CONFIRM_PAIRS if index < BLOCKS else _CONFIRM_PAIRS + 1
-    pairs = times * sum(
-        start_cost(space, before, Phase.CONFIRM, values)
-        for values in (BASELINE, candidate_of(leads))
-    )
-    more = _cost(space, before, _arms(space, leads, guide=False)) if index == 0 else 0.0
-    return more + pairs
-
-
-def _needs_more(space: Space, before: Sequence[Start], index: int) -> bool:
+def _needs_more(history: History, index: int) -> bool:
     """Whether one or two leads without a screen after them need more blocks to know the noise."""
-    df = len(leads_to_test(space)) * (index - 1)
-    return index < _MOST_BLOCKS and df < _ENOUGH_DF and screen.plan(space, before) is None
+    df = len(leads_to_test(history.space)) * (index - 1)
+    return index < _MOST_BLOCKS and df < _ENOUGH_DF and screen.plan(history) is None
 
 
 def _arms(space: Space, leads: Sequence[Factor], *, guide: bool) -> list[tuple[str, Candidate]]:
@@ -106,5 +104,5 @@ def _arms(space: Space, leads: Sequence[Factor], *, guide: bool) -> list[tuple[s
     return arms
 
 
-def _cost(space: Space, before: Sequence[Start], arms: Sequence[tuple[str, Candidate]]) -> float:
-    return sum(start_cost(space, before, Phase.LEAD, values) for _, values in arms)
+def _cost(history: History, arms: Sequence[tuple[str, Candidate]]) -> float:
+    return history.cost(Phase.LEAD, *(values for _, values in arms))

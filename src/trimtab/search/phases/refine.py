@@ -10,17 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
-from trimtab.model import Candidate, Factor, Phase, Space, Start, StartRequest, TuningVerdict
-from trimtab.search.budget import remaining_budget, start_cost
+from trimtab.model import BASELINE, Candidate, Factor, Phase, StartRequest, TuningVerdict
+from trimtab.search.arms import candidate_of, shuffled_requests
 from trimtab.search.estimates import is_usable, metric_of, sign_of
-from trimtab.search.history import block_count, candidate_of, shuffled_requests, starts_of_phase
+from trimtab.search.history import History, derived
 from trimtab.search.pareto_arms import pareto_arm_count
-from trimtab.search.selection import Profiles, profiles
-from trimtab.search.slo_limits import breaks_limits
+from trimtab.search.selection import Profiles
 from trimtab.stats.effects import Estimate, fit
 from trimtab.stats.surface import process_posterior
 
@@ -31,12 +30,11 @@ _MOST: Final = 2
 """Tunings that are refined, the largest effects first."""
 
 
-def factors_to_refine(space: Space, before: Sequence[Start]) -> tuple[Factor, ...]:
+def factors_to_refine(history: History) -> tuple[Factor, ...]:
     """Return the tunings to refine: those of the best profile that have more levels than two."""
-    if not any(len(levels(factor)) > 2 for factor in space.factors):
+    if not any(len(levels(factor)) > 2 for factor in history.space.factors):
         return ()
-    factors = profiles(space, before).best
-    return tuple(factor for factor in factors if len(levels(factor)) > 2)[:_MOST]
+    return tuple(factor for factor in history.selection.best if len(levels(factor)) > 2)[:_MOST]
 
 
 def levels(factor: Factor) -> tuple[int, ...]:
@@ -46,24 +44,35 @@ def levels(factor: Factor) -> tuple[int, ...]:
     return tuple(sorted({*factor.levels, factor.value}))
 
 
-def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
-    """Return the next block of the phase, empty when it is over or there is no room for it."""
-    index = block_count(before, Phase.REFINE)
-    factors = factors_to_refine(space, before)
-    if any(start.request.phase is Phase.CONFIRM for start in before):
-        return ()
-    if index >= BLOCKS * len(factors):
-        return ()
-    arms = _arms(space, before, factors[index // BLOCKS])
-    cost = sum(start_cost(space, before, Phase.REFINE, values) for _, values in arms)
-    ahead = cost * (BLOCKS - index % BLOCKS)
-    if remaining_budget(space, before) < ahead + _kept(space, before):
-        return ()
-    return shuffled_requests(space, Phase.REFINE, index, arms)
+class RefinePhase:
+    """The refinement; see the module."""
+
+    phase: ClassVar[Phase] = Phase.REFINE
+
+    def next_block(self, history: History) -> tuple[StartRequest, ...]:
+        """Return the next block of the phase, empty when it is over or has no room."""
+        index = history.block_count(Phase.REFINE)
+        factors = factors_to_refine(history)
+        if index >= BLOCKS * len(factors):
+            return ()
+        arms = _arms(history, factors[index // BLOCKS])
+        ahead = _cost(history, arms) * (BLOCKS - index % BLOCKS)
+        if history.remaining < ahead + _kept(history):
+            return ()
+        return shuffled_requests(history.space, Phase.REFINE, index, arms)
+
+    def reserve(self, history: History, index: int) -> float:
+        """Return what must be kept after block ``index``: the later ones, and a confirmation."""
+        factors = factors_to_refine(history)
+        later = sum(
+            _cost(history, _arms(history, factors[each // BLOCKS]))
+            for each in range(index + 1, BLOCKS * len(factors))
+        )
+        return later + _kept(history)
 
 
-def _arms(space: Space, before: Sequence[Start], factor: Factor) -> list[tuple[str, Candidate]]:
-    rest = [other for other in profiles(space, before).best if other.tuning != factor.tuning]
+def _arms(history: History, factor: Factor) -> list[tuple[str, Candidate]]:
+    rest = [other for other in history.selection.best if other.tuning != factor.tuning]
     return [
         (arm_name(factor, level), candidate_of([*rest, replace(factor, value=level)]))
         for level in levels(factor)
@@ -75,31 +84,23 @@ def arm_name(factor: Factor, level: int) -> str:
     return f"{factor.tuning}={level}"
 
 
-def _kept(space: Space, before: Sequence[Start]) -> float:
+def _cost(history: History, arms: Sequence[tuple[str, Candidate]]) -> float:
+    return history.cost(Phase.REFINE, *(values for _, values in arms))
+
+
+def _kept(history: History) -> float:
     """Return what the confirmation of two profiles, and of further arms, needs."""
-    best = candidate_of(profiles(space, before).best)
-    stock = start_cost(space, before, Phase.CONFIRM, ())
-    return 3 * (
-        stock + (2 + pareto_arm_count(space)) * start_cost(space, before, Phase.CONFIRM, best)
-    )
+    best = candidate_of(history.selection.best)
+    stock = history.cost(Phase.CONFIRM, BASELINE)
+    arms = 2 + pareto_arm_count(history.space)
+    return 3 * (stock + arms * history.cost(Phase.CONFIRM, best))
 
 
-def reserve(space: Space, before: Sequence[Start], index: int) -> float:
-    """Return what must be kept after block ``index``: the later ones, and a confirmation."""
-    factors = factors_to_refine(space, before)
-    later = 0.0
-    for each in range(index + 1, BLOCKS * len(factors)):
-        arms = _arms(space, before, factors[each // BLOCKS])
-        later += sum(start_cost(space, before, Phase.REFINE, values) for _, values in arms)
-    return later + _kept(space, before)
-
-
-def refined_profiles(space: Space, starts: Sequence[Start], planned: Profiles) -> Profiles:
-    """Return the profiles with each refined tuning at its best level."""
-    value = {
-        factor.tuning: best_level(space, starts, factor)
-        for factor in factors_to_refine(space, starts)
-    }
+@derived
+def refined_profiles(history: History) -> Profiles:
+    """Return the profiles that the phases so far suggest, refined tunings at their best level."""
+    planned = history.selection
+    value = {factor.tuning: best_level(history, factor) for factor in factors_to_refine(history)}
 
     def at(factors: Sequence[Factor]) -> tuple[Factor, ...]:
         return tuple(
@@ -109,13 +110,13 @@ def refined_profiles(space: Space, starts: Sequence[Start], planned: Profiles) -
     return replace(planned, proven=at(planned.proven), best=at(planned.best))
 
 
-def best_level(space: Space, starts: Sequence[Start], factor: Factor) -> int:
+def best_level(history: History, factor: Factor) -> int:
     """Return the level of the highest posterior mean; the tested one while nothing is known.
 
     A level whose starts break the SLO is none to choose.
     """
     assert isinstance(factor.value, int)
-    found = _differences(space, starts, factor)
+    found = _differences(history, factor)
     at = {level: estimate.value for level, estimate in found.items()} | {factor.value: 0.0}
     errors = [estimate.se for estimate in found.values() if estimate.se is not None]
     if len(at) < 3 or not errors:
@@ -128,28 +129,24 @@ def best_level(space: Space, starts: Sequence[Start], factor: Factor) -> int:
     allowed = [
         (mean, level)
         for mean, level in zip(shape.mean, order, strict=True)
-        if not _breaks(space, starts, arm_name(factor, level))
+        if not _breaks(history, arm_name(factor, level))
     ]
     return max(allowed, default=(0.0, factor.value))[1]
 
 
-def _breaks(space: Space, starts: Sequence[Start], name: str) -> bool:
-    made = [
-        s.request.candidate
-        for s in starts_of_phase(starts, Phase.REFINE)
-        if s.request.stem == name
-    ]
-    return bool(made) and breaks_limits(space, starts, made[0])
+def _breaks(history: History, name: str) -> bool:
+    made = [s.request.candidate for s in history.of_phase(Phase.REFINE) if s.request.stem == name]
+    return bool(made) and history.limits.are_broken(made[0])
 
 
-def _differences(space: Space, starts: Sequence[Start], factor: Factor) -> dict[int, Estimate]:
+def _differences(history: History, factor: Factor) -> dict[int, Estimate]:
     """Return level → its effect against the tested level, better-is-greater."""
-    metric = metric_of(space, factor)
-    sign = sign_of(space, metric)
+    metric = metric_of(history.space, factor)
+    sign = sign_of(history.space, metric)
     names = {arm_name(factor, level): level for level in levels(factor)}
     rows = [
         start
-        for start in starts_of_phase(starts, Phase.REFINE)
+        for start in history.of_phase(Phase.REFINE)
         if start.request.stem in names and is_usable(start, metric)
     ]
     columns = {
@@ -163,13 +160,11 @@ def _differences(space: Space, starts: Sequence[Start], factor: Factor) -> dict[
     return {level: estimate for level, estimate in found.items() if estimate is not None}
 
 
-def with_refined_level(
-    answer: TuningVerdict, space: Space, starts: Sequence[Start]
-) -> TuningVerdict:
+def with_refined_level(answer: TuningVerdict, history: History) -> TuningVerdict:
     """Return an answer with the level that the refinement chose, and a word on it."""
-    for factor in factors_to_refine(space, starts):
+    for factor in factors_to_refine(history):
         if factor.tuning == answer.tuning:
-            level = best_level(space, starts, factor)
+            level = best_level(history, factor)
             if level != factor.value:
                 said = f"refined from {factor.value} to {level}"
                 return replace(answer, value=level, reason=f"{answer.reason}; {said}")

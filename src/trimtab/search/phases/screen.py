@@ -9,27 +9,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
-from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, Start, StartRequest
-from trimtab.search.budget import remaining_budget, start_cost
-from trimtab.search.failures import failures, suspect_tunings, with_failing_pairs
-from trimtab.search.history import (
+from trimtab.model import BASELINE, Candidate, Factor, Phase, Space, StartRequest
+from trimtab.search.arms import (
     BASELINE_ARM,
     SOME,
-    block_count,
     block_rng,
     candidate_of,
     clash,
-    memoize,
     requests,
     shuffled_requests,
-    starts_of_phase,
 )
+from trimtab.search.history import History, derived
 from trimtab.search.pareto_arms import pareto_arm_count
-from trimtab.search.selection import centre, winning_leads
 from trimtab.stats import designs
 from trimtab.stats.effects import fit
 
@@ -139,19 +134,19 @@ class ScreenPlan:
     follows: bool = False
 
 
-@memoize
-def plan(space: Space, before: Sequence[Start]) -> ScreenPlan | None:
+def plan(history: History) -> ScreenPlan | None:
     """Return the plan that follows from the lead phase, ``None`` when there is no screen."""
-    out = failures(space, starts_of_phase(before, Phase.LEAD)).keys()
-    won = {factor.tuning for factor in winning_leads(space, before)}
-    return plan_within(
-        space, before, centre(space, before), out | won, remaining_budget(space, before)
-    )
+    return _plan(history.select(Phase.LEAD))
+
+
+@derived
+def _plan(leads: History) -> ScreenPlan | None:
+    settled = {*leads.failures, *(factor.tuning for factor in leads.winning_leads)}
+    return plan_within(leads, leads.centre, settled, leads.remaining)
 
 
 def plan_within(
-    space: Space,
-    before: Sequence[Start],
+    history: History,
     around: tuple[Factor, ...],
     settled: set[str],
     money: float,
@@ -161,20 +156,21 @@ def plan_within(
     Money is the budget left for it and for the confirmation; ``settled`` are the tunings that
     are not to be screened.
     """
+    space = history.space
     factors = screenable_factors(space, around, settled)
     if all(factor.dummy for factor in factors):
         return None
-    lead = bool(starts_of_phase(before, Phase.LEAD)) or bool(around)
+    lead = bool(history.of_phase(Phase.LEAD)) or bool(around)
     extra = [] if lead else [(BASELINE_ARM, BASELINE)]
     if extra and space.guide:
         extra.append((space.preset, space.guide))
-    shared = _rows_beside_confirmation(space, before, around, factors, money, extra)
+    shared = _rows_beside_confirmation(history, around, factors, money, extra)
     rows, arms, opening, follows = shared
     made, whole = rows, False
     if rows < _ENOUGH_ROWS and len(factors) > _FEW and not around and not space.objectives:
         # A confirmation would leave rows that miss most effects of twice the noise: of a 5 % gain
         # at 2 % noise among 12 tunings 43 % were found, and 81 % with 24 rows (benchmarks/search).
-        alone = _rows_alone(space, before, factors, money, extra)
+        alone = _rows_alone(history, factors, money, extra)
         if alone is not None:
             rows, made, opening = alone
             whole = True
@@ -192,8 +188,7 @@ Opening = list[tuple[str, Candidate]]
 
 
 def _rows_beside_confirmation(
-    space: Space,
-    before: Sequence[Start],
+    history: History,
     around: tuple[Factor, ...],
     factors: Sequence[Factor],
     money: float,
@@ -203,7 +198,7 @@ def _rows_beside_confirmation(
 
     With them come the arms of that confirmation, the opening, and whether a second stage follows.
     """
-    asked = _PROFILES + pareto_arm_count(space)
+    asked = _PROFILES + pareto_arm_count(history.space)
     rich = asked + _APART
     refining = rich + _LEVELS if any(factor.levels for factor in factors) else rich
     rows, arms, opening, follows = 0, 1, extra, False
@@ -213,36 +208,32 @@ def _rows_beside_confirmation(
         *((many, extra, False) for many in dict.fromkeys((asked, _PROFILES, 1))),
         (1, [], False),
     ):
-        spare = money - _opening_cost(space, before, opening)
-        spare -= confirmation_reserve(space, before, around, arms, follows=follows)
-        rows = _rows(space, before, around, factors, spare)
+        spare = money - _opening_cost(history, opening)
+        spare -= confirmation_reserve(history, around, arms, follows=follows)
+        rows = _rows(history, around, factors, spare)
         if rows >= _least_rows(len(factors), arms, asked, follows=follows):
             break
     return rows, arms, opening, follows
 
 
 def _rows_alone(
-    space: Space,
-    before: Sequence[Start],
-    factors: Sequence[Factor],
-    money: float,
-    extra: Opening,
+    history: History, factors: Sequence[Factor], money: float, extra: Opening
 ) -> tuple[int, int, Opening] | None:
     """Return the rows of a screen that takes all the money but for two trials, if enough.
 
     With them come the rows that are made, and the opening.
     """
-    each = start_cost(space, before, Phase.SCREEN, SOME)
+    each = history.cost(Phase.SCREEN, SOME)
     for opening in (extra, []):
-        spare = money - _opening_cost(space, before, opening)
-        rows = _rows(space, before, (), factors, spare)
+        spare = money - _opening_cost(history, opening)
+        rows = _rows(history, (), factors, spare)
         if rows >= _ENOUGH_ROWS:
             return rows, min(rows, int(spare // each) - TRIALS), opening
     return None
 
 
-def _opening_cost(space: Space, before: Sequence[Start], opening: Opening) -> float:
-    return sum(start_cost(space, before, Phase.SCREEN, values) for _, values in opening)
+def _opening_cost(history: History, opening: Opening) -> float:
+    return history.cost(Phase.SCREEN, *(values for _, values in opening))
 
 
 def _least_rows(factors: int, arms: int, asked: int, *, follows: bool) -> int:
@@ -273,8 +264,7 @@ def screenable_factors(
 
 
 def confirmation_reserve(
-    space: Space,
-    before: Sequence[Start],
+    history: History,
     around: Sequence[Factor],
     arms: int,
     *,
@@ -284,8 +274,8 @@ def confirmation_reserve(
 
     The confirmation has ``arms`` profiles beside the baseline.
     """
-    tuned = start_cost(space, before, Phase.CONFIRM, candidate_of(around) or SOME)
-    stock = start_cost(space, before, Phase.CONFIRM, BASELINE)
+    tuned = history.cost(Phase.CONFIRM, candidate_of(around) or SOME)
+    stock = history.cost(Phase.CONFIRM, BASELINE)
     blocks = _CONFIRM_BLOCKS
     if follows and arms == _PROFILES:
         blocks -= 1
@@ -293,13 +283,9 @@ def confirmation_reserve(
 
 
 def _rows(
-    space: Space,
-    before: Sequence[Start],
-    around: Sequence[Factor],
-    factors: Sequence[Factor],
-    money: float,
+    history: History, around: Sequence[Factor], factors: Sequence[Factor], money: float
 ) -> int:
-    each = start_cost(space, before, Phase.SCREEN, candidate_of(around) or SOME)
+    each = history.cost(Phase.SCREEN, candidate_of(around) or SOME)
     most = max(_ENOUGH_ROWS, _ROWS_PER_FACTOR * len(factors))
     return designs.usable_rows(len(factors), min(most, int(max(0.0, money) // each)))
 
@@ -309,34 +295,40 @@ def _fitting(factors: Sequence[Factor], rows: int) -> tuple[Factor, ...]:
     return tuple(factors[:room])
 
 
-def block(space: Space, before: Sequence[Start]) -> tuple[StartRequest, ...]:
-    """Return the next block of the phase, empty when it is over."""
-    if starts_of_phase(before, Phase.CONFIRM):
-        return ()
-    earlier = [start for start in before if start.request.phase is Phase.LEAD]
-    planned = plan(space, earlier)
-    index = block_count(before, Phase.SCREEN)
-    if planned is None or index >= len(planned.design.blocks):
-        return ()
-    arms = _arms(space, before, planned, index)
-    cost = sum(start_cost(space, before, Phase.SCREEN, values) for _, values in arms)
-    kept = _kept(space, before, planned, 1)
-    if index > 0 and remaining_budget(space, before) < cost + kept:
-        return ()
-    if index == 0 and planned.opening:
-        return shuffled_requests(space, Phase.SCREEN, index, arms)
-    return requests(space, Phase.SCREEN, index, arms)
+class ScreenPhase:
+    """The screen; see the module."""
+
+    phase: ClassVar[Phase] = Phase.SCREEN
+
+    def next_block(self, history: History) -> tuple[StartRequest, ...]:
+        """Return the next block of the phase, empty when it is over."""
+        planned, space = plan(history), history.space
+        index = history.block_count(Phase.SCREEN)
+        if planned is None or index >= len(planned.design.blocks):
+            return ()
+        arms = _arms(history, planned, index)
+        cost = history.cost(Phase.SCREEN, *(values for _, values in arms))
+        if index > 0 and history.remaining < cost + _kept(history, planned, 1):
+            return ()
+        if index == 0 and planned.opening:
+            return shuffled_requests(space, Phase.SCREEN, index, arms)
+        return requests(space, Phase.SCREEN, index, arms)
+
+    def reserve(self, history: History, index: int) -> float:
+        """Return what must be kept after block ``index``: the later rows and a confirmation."""
+        planned = plan(history)
+        if planned is None:
+            return 0.0
+        rows = sum(len(block) for block in planned.design.blocks[index + 1 :])
+        each = history.cost(Phase.SCREEN, candidate_of(planned.centre) or SOME)
+        return rows * each + _kept(history, planned, planned.arms, follows=planned.follows)
 
 
-def _arms(
-    space: Space, before: Sequence[Start], planned: ScreenPlan, index: int
-) -> list[tuple[str, Candidate]]:
-    around = centre(space, before)
-    out = failures(space, before).keys()
-    doubts = suspect_tunings(space, before)
+def _arms(history: History, planned: ScreenPlan, index: int) -> list[tuple[str, Candidate]]:
+    around, out, doubts = history.centre, history.failures, history.suspects
     asked: Counter[str] = Counter()
-    known = with_failing_pairs(space, before)
-    rng = block_rng(space, Phase.SCREEN, -1)
+    known = history.apart(history.failing_pairs).space
+    rng = block_rng(known, Phase.SCREEN, -1)
     first = 1 + sum(len(block) for block in planned.design.blocks[:index])
     arms = []
     for number, row in enumerate(planned.design.blocks[index], start=first):
@@ -355,21 +347,8 @@ def _arms(
     return arms if index else [*planned.opening, *arms]
 
 
-def reserve(space: Space, before: Sequence[Start], index: int) -> float:
-    """Return what must be kept after block ``index``: the later rows and a confirmation."""
-    planned = plan(space, [s for s in before if s.request.phase is Phase.LEAD])
-    if planned is None:
-        return 0.0
-    rows = sum(len(block) for block in planned.design.blocks[index + 1 :])
-    each = start_cost(space, before, Phase.SCREEN, candidate_of(planned.centre) or SOME)
-    return rows * each + _kept(space, before, planned, planned.arms, follows=planned.follows)
-
-
-def _kept(
-    space: Space, before: Sequence[Start], planned: ScreenPlan, arms: int, *, follows: bool = False
-) -> float:
+def _kept(history: History, planned: ScreenPlan, arms: int, *, follows: bool = False) -> float:
     """Return what must be left when the screen ends: trials of the profiles, or a confirmation."""
     if planned.whole:
-        each = start_cost(space, before, Phase.ANSWERS, candidate_of(planned.centre) or SOME)
-        return TRIALS * each
-    return confirmation_reserve(space, before, planned.centre, arms, follows=follows)
+        return TRIALS * history.cost(Phase.ANSWERS, candidate_of(planned.centre) or SOME)
+    return confirmation_reserve(history, planned.centre, arms, follows=follows)
