@@ -8,11 +8,11 @@ out once, when it is first asked for, and kept with the history.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from itertools import groupby
 from statistics import fmean
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from trimtab.errors import UsageError
 from trimtab.metrics.aggregate import start_metrics
@@ -40,7 +40,8 @@ from trimtab.search.selection import (
 )
 from trimtab.search.slo_limits import SloLimits
 
-_ALL: Final = frozenset(Phase)
+_Key = tuple[frozenset[Pair], tuple[int, ...]]
+"""Conflicts and numbers of starts: what histories of one study differ in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,8 @@ class History:
 
     space: Space
     starts: tuple[Start, ...] = ()
+    _family: dict[_Key, History] = field(default_factory=dict, repr=False)
+    """The histories that were made of parts of the same starts: each is made once."""
 
     @classmethod
     def of(cls, space: Space, starts: Sequence[Start]) -> History:
@@ -62,29 +65,30 @@ class History:
 
     def select(self, *phases: Phase) -> History:
         """Return the history of these phases alone."""
-        return self._part(frozenset(phases))
+        return self.filter(lambda start: start.request.phase in phases)
 
     def without(self, *phases: Phase) -> History:
         """Return the history without these phases."""
-        return self._part(_ALL - {*phases})
+        return self.filter(lambda start: start.request.phase not in phases)
 
-    def _part(self, phases: frozenset[Phase]) -> History:
-        if phases not in self._parts:
-            starts = tuple(start for start in self.starts if start.request.phase in phases)
-            whole = len(starts) == len(self.starts)
-            self._parts[phases] = self if whole else History(self.space, starts)
-        return self._parts[phases]
-
-    @cached_property
-    def _parts(self) -> dict[frozenset[Phase], History]:
-        return {}
+    def filter(self, belongs: Callable[[Start], bool]) -> History:
+        """Return the history of those starts alone for which ``belongs`` holds."""
+        return self._related(self.space, tuple(filter(belongs, self.starts)))
 
     def apart(self, pairs: frozenset[Pair]) -> History:
         """Return the history of a question with these pairs of tunings among its conflicts."""
         if pairs <= self.space.conflicts:
             return self
         space = replace(self.space, conflicts=self.space.conflicts | pairs)
-        return History(space, self.starts)
+        return self._related(space, self.starts)
+
+    def _related(self, space: Space, starts: tuple[Start, ...]) -> History:
+        if space is self.space and len(starts) == len(self.starts):
+            return self
+        key = (space.conflicts, tuple(start.number for start in starts))
+        if key not in self._family:
+            self._family[key] = History(space, starts, self._family)
+        return self._family[key]
 
     @cached_property
     def first_stage(self) -> History:
@@ -254,6 +258,8 @@ class History:
         Of two tunings that conflict, or fail together, the larger effect stays.
         """
         seen = self.select(*SETTLING)
+        if seen is not self:
+            return seen.selection
         seen = seen.apart(seen.failing_pairs | suspect_pairs(seen.starts))
         ahead = winners(seen.estimates, seen.p_better)
         noise = seen.estimates.noise[Phase.LEAD, self.space.objective]

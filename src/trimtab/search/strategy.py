@@ -92,10 +92,11 @@ def _rest(history: History) -> tuple[StartRequest, ...]:
         return ()
     current = history.starts[-1].request
     place = (current.phase, current.block)
-    before = [s for s in history.starts if (s.request.phase, s.request.block) != place]
-    made = (s for s in history.starts if (s.request.phase, s.request.block) == place)
-    inside = {start.request.arm: start for start in made}
-    planned = _next(History(history.space, tuple(before)))
+    made = history.filter(lambda start: (start.request.phase, start.request.block) == place)
+    inside = {start.request.arm: start for start in made.starts}
+    planned = _next(
+        history.filter(lambda start: (start.request.phase, start.request.block) != place)
+    )
     rest = tuple(request for request in planned if request.arm not in inside)
     for request in planned:
         first = inside.get(request.arm)
@@ -114,7 +115,8 @@ def _repeats(history: History, first: Start, ahead: Sequence[StartRequest]) -> b
     if first.outcome is not Outcome.VOID:
         return False
     name, block = first.request.phase, first.request.block
-    before = (s for s in history.starts if s.request.phase != name or s.request.block < block)
-    phase = PHASES[_ORDER.index(name)]
-    kept = phase.reserve(History(history.space, tuple(before)), block)
+    before = history.filter(
+        lambda start: start.request.phase != name or start.request.block < block
+    )
+    kept = PHASES[_ORDER.index(name)].reserve(before, block)
     return history.remaining >= cost + kept
