@@ -1,6 +1,7 @@
 # Two commands do everything on a fresh machine with Python 3.11 or later:
 #   make tune   install trimtab and the embedded engine, tune it, print the result
 #   make test   install everything and run the checks and the whole test suite
+# In between, make test-fast runs the unit tests and the contracts, which start few processes.
 PYTHON ?= python3
 VENV   := .venv
 READY  := $(VENV)/.ready
@@ -9,15 +10,18 @@ ARGS   ?=
 # the whole machine, so those tests take turns.
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
-.PHONY: tune test test-ascend check vllm-cpu ascend-emulator clean
+.PHONY: tune test test-fast test-ascend check vllm-cpu ascend-emulator clean
 
 tune: $(READY)
 	$(VENV)/bin/trimtab tune $(ARGS)
 
 test: $(READY)
 	$(MAKE) --jobs --output-sync=line check vllm-cpu ascend-emulator
-	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) -m 'not alone' $(ARGS)
+	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) --durations=15 -m 'not alone' $(ARGS)
 	$(VENV)/bin/python -m pytest -m alone tests/e2e $(ARGS)
+
+test-fast: $(READY)
+	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) tests/unit tests/contracts $(ARGS)
 
 # On a machine with NPUs: the verification of Ascend settings, on its own vllm-ascend.
 test-ascend: $(READY)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write docs/stream-shapes.md from the table that the tests of the load client feed to it.
 
-``tests/unit/test_load_shapes.py`` fails when the page differs from what this writes.
+``tests/unit/load/test_load_shapes.py`` fails when the page differs from what this writes.
 """
 
 import sys
@@ -10,12 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.unit.stream_shapes import SHAPES, Shape  # noqa: E402
+from tests.support.stream_shapes import SHAPES, Shape  # noqa: E402
 
 _HEAD = """# Stream shapes
 
 `scripts/make_stream_shapes.py` writes this page from the table of the tests
-(`tests/unit/stream_shapes.py`). Servers stream one answer in many legal ways. Of each the load
+(`tests/support/stream_shapes.py`). Servers stream one answer in many legal ways. Of each the load
 client measures what stands here, to the bit and however the bytes are split.
 [metrics.md](metrics.md) defines a token.
 

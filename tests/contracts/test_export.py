@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.show_samples import PROFILE, profile_of
-from tests.unit.test_export import NAME, NASTY, WORD
+from tests.integration.export.test_export import NAME, NASTY, WORD
+from tests.support.show_samples import PROFILE, profile_of
 from trimtab.errors import StudyError
 from trimtab.export import FORMATS, Artefact, Order, render
 from trimtab.export.order import ParsedArtefact
@@ -109,7 +109,7 @@ def expected(artefact: Artefact, wanted: Settings) -> ParsedArtefact:
 def test_every_format_has_a_contract() -> None:
     assert set(CARRIES) == set(ARTEFACTS)
     assert list(FORMATS) == [
-        "compose", "docker", "dockerfile", "kubernetes", "shell", "systemd", "sysctl", "tuned",
+        "compose", "docker", "dockerfile", "kubernetes", "shell", "sysctl", "systemd", "tuned",
         "vllm",
     ]  # fmt: skip
 

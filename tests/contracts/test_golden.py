@@ -23,7 +23,7 @@ import pytest
 
 from tests.contracts.machines import HOSTS, STOCK, context_of
 from tests.contracts.test_export import ARTEFACTS, WRITES
-from tests.unit.show_samples import PLANS, PROFILE
+from tests.support.show_samples import PLANS, PROFILE
 from trimtab import presets
 from trimtab.catalog import Context
 from trimtab.export import Order, render

@@ -25,7 +25,7 @@ import pytest
 from tests.contracts.test_export import ARTEFACTS, order_for
 from tests.e2e import as_systemd, containers
 from tests.e2e.cli import trimtab, until
-from tests.unit.test_export_consumers import PRINTABLE
+from tests.integration.export.test_export_consumers import PRINTABLE
 from trimtab import __version__, engines
 from trimtab.export import render
 from trimtab.model import Effect, Plan, Settings, TuningVerdict, Verdict, candidate

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.cli import Running, free, trimtab, until
 from tests.json_page import commands
-from tests.unit.scripted import scripted
+from tests.support.scripted import scripted
 
 pytestmark = pytest.mark.alone
 

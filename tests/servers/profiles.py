@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tests.unit.show_samples import PROFILE, answer
+from tests.support.show_samples import PROFILE, answer
 from trimtab import facts
 from trimtab.engines import Engine
 from trimtab.model import Candidate, Plan, Settings, Verdict

@@ -1,23 +1,37 @@
-"""Fixtures of the stand-in's runtime, which is compiled once for all tests of it."""
+"""One rule for all unit tests: none starts a process or listens on a socket."""
 
-from __future__ import annotations
-
-import os
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.emulator import Runtime, compiled
+_FORBIDDEN = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "socket.bind"})
+_running: list[str] = []
 
 
-@pytest.fixture(scope="session")
-def standin_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(tmp_path_factory.mktemp("runtime"))
+class _ProcessInUnitTestError(BaseException):
+    """Not an Exception: what the test runs must not mistake it for a failure of its own."""
 
 
-@pytest.fixture
-def runtime(standin_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
-    """Return a runtime of its own for each test, which the environment says nothing to."""
-    for name in [name for name in os.environ if name.startswith(("TRIMTAB_STANDIN", "ASCEND"))]:
-        monkeypatch.delenv(name)
-    return Runtime(standin_library, tmp_path)
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if _running and event in _FORBIDDEN:
+        raise _ProcessInUnitTestError(
+            f"{_running[-1]} must not call {event}: a test with a process or a server belongs "
+            "into tests/integration"
+        )
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch over the setup, the call and the teardown of each test."""
+    if not item.path.is_relative_to(Path(__file__).parent):
+        return (yield)  # pytest calls this for each test of the run
+    _running.append(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _running.pop()

@@ -139,7 +139,7 @@ def page(found: Mapping[str, Sequence[ProbeRow]], outcomes: Sequence[CaseOutcome
         f"vllm-ascend {_VERSIONS['vllm-ascend']} were asked; the chip is an Ascend 910B3 (A2)",
         "where no other is named. Each text was set alone, in a process of its own. An answer is",
         "about reading and refusing, never about an NPU. What lint foresees is what",
-        "`trimtab lint` says of the same text; `tests/contracts/test_oracle.py` fails where the",
+        "`trimtab lint` says of the same text; `tests/integration/oracle/test_vendors.py` fails where the",
         "two differ. What was read is what the sources and guides said of it before anybody",
         "asked, as far as they did; **no** marks a statement that the code does not keep. What",
         "lint foresees was mended by them. Other versions of torch_npu:",

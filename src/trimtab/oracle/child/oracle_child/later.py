@@ -4,7 +4,7 @@ Making a configuration imports a server's whole software, of which the most is n
 module of the list is found and made as always, but its code runs when an attribute of it is first
 asked for; what ``from module import name`` takes is a name until it is used in any way. So the
 vendors' code runs as it is wherever it runs, and the answers are the same with and without
-(``tests/contracts/test_oracle.py``).
+(``tests/integration/oracle/test_vendors.py``).
 """
 
 from __future__ import annotations
