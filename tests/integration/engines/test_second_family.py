@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from tests.e2e.cli import Ran, trimtab, until
-from tests.unit.scripted import free_port
+from tests.support.scripted import free_port
 from trimtab.families import ENGINE_PATH
 
 SOURCE = Path(__file__).with_name("quill")
