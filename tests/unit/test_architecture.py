@@ -75,6 +75,7 @@ PLUGINS = (
 # Other modules below 100 lines with one importer, each with the reason why it stands alone.
 SMALL = {
     "api.lint_report": "the result of one public function",
+    "engines.vllm.images": "readers beside the family, which is to be read on one page",
     "engines.vllm.failures": "a table beside the family, which is to be read on one page",
     "engines.scripted.processes": "a part of a program that runs without trimtab's packages",
     "load.records": "the decoding after a load; the client knows nothing of it",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from trimtab.families.images import ChipImage
 from trimtab.invocations.grammar import CommandGrammar
+from trimtab.model.situation import Situation
+
+ImageReader: TypeAlias = Callable[[str, str, str], Situation | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,9 @@ class Family:
     names of all variables that it reads; both are empty where the catalogue has them by release.
     ``images`` are its official ones, one a chip. ``causes`` are patterns of the log of a start
     that failed, from the specific to the general, each with its sentence, in which ``{name}``
-    stands for the group of that name.
+    stands for the group of that name. ``read_image`` returns what organisation, name and tag of
+    an image tell, and ``entry_point`` whether an image of that name starts a server by itself;
+    without them those of ``images`` do.
     """
 
     name: str
@@ -72,6 +77,8 @@ class Family:
     prefixes: tuple[VariablePrefix, ...] = ()
     images: tuple[ChipImage, ...] = ()
     causes: tuple[tuple[str, str], ...] = ()
+    read_image: ImageReader | None = None
+    entry_point: Callable[[str], bool] | None = None
 
     def explain(self, log: str) -> str:
         """Return the likely cause of a failed start in one sentence; "" if no pattern is there."""
@@ -84,6 +91,24 @@ class Family:
     def image(self, chip: str) -> ChipImage | None:
         """Return the official image for a chip; ``None`` if it has none."""
         return next((image for image in self.images if image.name == chip), None)
+
+    def image_situation(self, organisation: str, name: str, tag: str) -> Situation | None:
+        """Return what the name of one of its images tells; ``None`` for another image."""
+        if self.read_image is not None:
+            return self.read_image(organisation, name, tag)
+        ours = (image for image in self.images if image.carries(f"{name}:{tag}"))
+        image = next(ours, None)
+        if image is None:
+            return None
+        release = re.match(r"v?(\d+\.\d+[\w.]*)", tag)
+        versions = {image.distribution: release[1]} if release else {}
+        return Situation(platform=image.platform, versions=versions)
+
+    def is_entry_point(self, name: str) -> bool:
+        """Whether an image of this name, without organisation and tag, starts a server."""
+        if self.entry_point is not None:
+            return self.entry_point(name)
+        return any(name == image.repository.rpartition("/")[2] for image in self.images)
 
     def version(self, packages: Mapping[str, str]) -> str:
         """Return its version in an environment of these distributions, "" if it is not there.

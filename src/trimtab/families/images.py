@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+CHIP_WORDS: Mapping[str, str] = {
+    "910b": "A2", "a2": "A2", "a3": "A3", "310p": "310P", "950": "950", "a5": "950", "910": "910",
+}  # fmt: skip
+"""Words that name an Ascend chip in the tags of images."""
 
 
 @dataclass(frozen=True, slots=True)

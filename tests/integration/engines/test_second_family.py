@@ -97,6 +97,18 @@ def test_lint_knows_the_options_and_variables_of_its_launch_lines(home: Path) ->
     assert "release of Quill" in found["unknown-variable QUILL_COLOUR"]["message"]
 
 
+def test_lint_knows_its_image_by_its_entry_point(home: Path) -> None:
+    home.joinpath("compose.yaml").write_text(
+        "services:\n  s:\n    image: mirror/quill/quill-server:v1.4.0\n"
+        "    command: [some-model, --page-sise, '16']\n"
+    )
+    report = quill(home, "lint", "compose.yaml", "--json", "--all").json()
+    found = {(one["rule"], one["setting"]): one["fix"] for one in report["findings"]}
+    assert found["unknown-option", "--page-sise"] == "write --page-size"
+    alone = trimtab("lint", "compose.yaml", "--json", "--all", cwd=home).json()
+    assert "--page-sise" not in {one["setting"] for one in alone["findings"]}
+
+
 def test_without_the_folder_nothing_is_known_of_it(home: Path) -> None:
     home.joinpath("serve.sh").write_text("quill launch some-model --page-sise 16\n")
     assert trimtab("lint", "serve.sh", "--json", "--all", cwd=home).json()["findings"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimtab.engines.vllm import images
 from trimtab.engines.vllm.failures import CAUSES
 from trimtab.families import ChipImage, Family, MetricSeries, VariablePrefix
 from trimtab.invocations.grammar import CommandGrammar
@@ -55,4 +56,6 @@ FAMILY = Family(
     prefixes=(VariablePrefix("VLLM_"),),
     images=IMAGES,
     causes=CAUSES,
+    read_image=images.image_situation,
+    entry_point=images.starts_server,
 )

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from trimtab.linter.images import split
+from trimtab.families import Family, families
+from trimtab.linter.images import family_of_image, split
 from trimtab.linter.readers.launch import ShellWord, is_server, program, unwrap
 from trimtab.linter.readers.scripts import SHELLS
 from trimtab.model.document import Notice, Oddity, Origin, Place, Setting
@@ -23,13 +24,12 @@ _DISTINCT: Final = frozenset(
 """Options by which a command of arguments alone shows that a vLLM server reads them."""
 
 _NO_SERVER: Final = re.compile(r"router|gateway|proxy|exporter|operator|controller|epp|sim$|bench")
-"""Images of the projects around vLLM whose programs take other options."""
+"""Images of the projects around an engine whose programs take other options."""
 
 
 def starts_server(image: str) -> bool:
-    """Whether an image's entry point is ``vllm serve``, as that of vLLM's own images is."""
-    _, name, _ = split(image)
-    return name.startswith("vllm-openai") and not _NO_SERVER.search(name)
+    """Whether an image's entry point is an engine's server, as that of vLLM's own images is."""
+    return family_of_image(image) is not None
 
 
 def container_command(
@@ -48,26 +48,30 @@ def container_command(
         if is_server(unwrap(command).words):  # the script ends with exec "$@"
             return list(command), None
         if _arguments_of_server(image, command):
-            return [*_serve(command[0].place), *command], None
+            return [*_serve(image, command[0].place), *command], None
     if entry or entered:
         return [*entry, *command], None
     if starts_server(image):
         return _behind_serve(image, command, place)
     if _arguments_of_server(image, command):
-        return [*_serve(command[0].place), *command], None
+        return [*_serve(image, command[0].place), *command], None
     return list(command), None
 
 
 def _behind_serve(
     image: str, command: Sequence[ShellWord], place: Place
 ) -> tuple[list[ShellWord], Notice | None]:
-    """Return what ``vllm serve`` gets; a second command behind it is what was meant."""
+    """Return what the server gets; a second command behind it is what was meant."""
     name = program(command)
-    again = name in {"vllm", "serve", *SHELLS} or re.fullmatch(r"python[\d.]*|env|exec", name)
+    family = _family(image)
+    grammar = family.grammar
+    starts = {*grammar.programs, grammar.subcommand, *SHELLS}
+    again = name in starts or re.fullmatch(r"python[\d.]*|env|exec", name)
     if not command or not again:
-        return [*_serve(command[0].place if command else place), *command], None
-    meant = [ShellWord("vllm", command[0].place), *command] if name == "serve" else list(command)
-    if split(image)[0] != "vllm":  # an image of one's own may have another entry point
+        return [*_serve(image, command[0].place if command else place), *command], None
+    start = [ShellWord(grammar.programs[0], command[0].place)]
+    meant = [*(start if name == grammar.subcommand else ()), *command]
+    if split(image)[0] != family.name:  # an image of one's own may have another entry point
         return meant, None
     said = " ".join(word.text for word in command[:2])
     setting = Setting("entrypoint", said, command[0].place, Origin.CONTAINER)
@@ -109,8 +113,15 @@ def ignored_arguments(words: Sequence[ShellWord]) -> Notice | None:
     )
 
 
-def _serve(place: Place) -> list[ShellWord]:
-    return [ShellWord("vllm", place), ShellWord("serve", place)]
+def _family(image: str) -> Family:
+    """Return the family of an image's entry point, else the one its name tells, else the first."""
+    named = (family for family in families() if family.name in split(image)[1].lower())
+    return family_of_image(image) or next(named, families()[0])
+
+
+def _serve(image: str, place: Place) -> list[ShellWord]:
+    grammar = _family(image).grammar
+    return [ShellWord(word, place) for word in (grammar.programs[0], grammar.subcommand) if word]
 
 
 def _is_script(entry: Sequence[ShellWord]) -> bool:
@@ -119,7 +130,7 @@ def _is_script(entry: Sequence[ShellWord]) -> bool:
 
 
 def _arguments_of_server(image: str, command: Sequence[ShellWord]) -> bool:
-    """Whether a command of arguments alone is for a vLLM server."""
+    """Whether a command of arguments alone is for an engine's server."""
     if not command or not command[0].text.startswith("-"):
         return False
     names = {re.split(r"[=\s]", word.text, maxsplit=1)[0] for word in command}
@@ -127,4 +138,5 @@ def _arguments_of_server(image: str, command: Sequence[ShellWord]) -> bool:
     if _NO_SERVER.search(name.lower()):
         return False
     ours = len(names & _DISTINCT)
-    return ours > 1 or ("vllm" in name.lower() and (ours > 0 or "--model" in names))
+    named = [family for family in families() if family.name in name.lower()]
+    return ours > 1 or any(ours > 0 or one.grammar.model_option in names for one in named)
