@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trimtab.environments.distributions import script_interpreter
 from trimtab.errors import EngineMissingError, UsageError
+from trimtab.families import families
 from trimtab.study.baseline import ServeCommand
 from trimtab.study.options import Options
 
@@ -44,7 +45,7 @@ def choose(options: Options, command: ServeCommand | None) -> Options:
     if options.engine:
         return options
     if command is not None and command.program:
-        return _of_program(options, command)
+        return _of_family(options, command) or _of_program(options, command)
     if options.engine_python:
         return options
     if command is None and options.model is None:
@@ -95,6 +96,14 @@ def _demonstration(options: Options, command: ServeCommand | None) -> Options:
             "--engine, --engine-python and the command out"
         )
     return replace(options, engine=EMBEDDED, demo=False)
+
+
+def _of_family(options: Options, command: ServeCommand) -> Options | None:
+    """Return the engine of a program whose family has no engine for any interpreter."""
+    name = Path(command.program).name
+    named = (one for one in families() if name in one.grammar.programs)
+    family = next((one for one in named if ON_PATH not in one.engines), None)
+    return None if family is None else replace(options, engine=family.engines[0])
 
 
 def _of_program(options: Options, command: ServeCommand) -> Options:

@@ -154,9 +154,11 @@ def test_doctor_names_a_running_server(home: Path, server: tuple[str, int]) -> N
 @pytest.fixture(scope="module")
 def study(home: Path) -> dict[str, Any]:
     """Tune it; one of the catalogue's variables makes the server faster."""
-    words = ("--engine", "quill", "--model", "some-model", "--workload", "tiny.yaml")
+    program = str(home / "engines" / "quill" / "quill")
+    words = ("--workload", "tiny.yaml")
     limits = ("--only", "malloc-arenas", "--budget", "8", "--shared-host", "--study", "s")
-    ran = quill(home, "tune", *words, *limits, "--json")
+    command = ("--", program, "launch", "some-model", "--batch", "4")
+    ran = quill(home, "tune", *words, *limits, "--json", *command)
     assert ran.code == 0, ran.err
     answer: dict[str, Any] = ran.json()
     return answer
@@ -170,6 +172,7 @@ def test_tune_measures_it_with_what_the_catalogue_has_for_all(
     assert verdicts["malloc-arenas"]["effect"] > 1
     plan = json.loads((home / "s" / "starts" / "001" / "plan.json").read_text())
     assert plan["settings"]["argv"][1:3] == ["launch", "some-model"]
+    assert plan["settings"]["argv"][3:5] == ["--batch", "4"]
 
 
 def test_exports_have_its_image_and_command(home: Path, study: dict[str, Any]) -> None:

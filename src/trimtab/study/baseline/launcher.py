@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab.errors import UsageError
+from trimtab.families import families
 from trimtab.linter.readers.container import is_run, parse_run
 from trimtab.linter.readers.launch import ShellWord
 from trimtab.model.document import Place
@@ -126,7 +127,7 @@ def _without_sudo(words: Sequence[str]) -> list[ShellWord] | None:
 
 
 def _program(words: list[str]) -> tuple[str | None, list[str]]:
-    """Split what starts vLLM from its arguments.
+    """Split what starts a server from its arguments.
 
     Words that begin otherwise give ``None``, and the words from the first wrong one on.
     """
@@ -141,7 +142,10 @@ def _program(words: list[str]) -> tuple[str | None, list[str]]:
             return words[0], rest[2:]
         if not rest[1:2] or rest[1] not in _MODULES:
             return None, words
-        rest = rest[2:]
-    elif name != "vllm":
+        return (words[0], rest[3:]) if rest[2:3] == ["serve"] else (None, rest[2:])
+    family = next((one for one in families() if name in one.grammar.programs), None)
+    if family is None:
         return None, words
-    return (words[0], rest[1:]) if rest[:1] == ["serve"] else (None, rest)
+    if not family.grammar.subcommand:
+        return words[0], rest
+    return (words[0], rest[1:]) if rest[:1] == [family.grammar.subcommand] else (None, rest)
