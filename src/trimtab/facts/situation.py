@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from trimtab.facts import Facts
-from trimtab.families import family_of_packages
+from trimtab.families import family_of_packages, platform_of_packages
 from trimtab.model import platforms
 from trimtab.model.situation import Situation
 
@@ -20,7 +20,7 @@ def platform(facts: Facts, packages: Mapping[str, str] = MappingProxyType({})) -
     engine the devices decide; a machine without any computes on its CPUs. "unknown": there is an
     engine, and neither its build nor a device tells.
     """
-    built = platforms.platform_of_packages(packages)
+    built = platform_of_packages(packages)
     if facts.ascend.present and built in (platforms.UNKNOWN, platforms.CUDA):
         return platforms.ASCEND
     if built != platforms.UNKNOWN:

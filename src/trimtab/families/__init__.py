@@ -15,6 +15,7 @@ from trimtab.families.registry import (
     family_of_command,
     family_of_engine,
     family_of_packages,
+    platform_of_packages,
     program_names,
     serving_command,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "family_of_command",
     "family_of_engine",
     "family_of_packages",
+    "platform_of_packages",
     "program_names",
     "serving_command",
 ]

@@ -49,36 +49,38 @@ class MetricSeries:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A family of engines.
-
-    ``name`` is the word that catalogue entries use, ``title`` the one for a reader. ``engines``
-    are the names under which this folder's engines are chosen. ``grammar`` is that of the
-    commands that start its servers. ``distributions`` are the Python
-    distributions of which each one shows that an environment holds the family. ``series`` are
-    what its servers count, ``prefixes`` how the names of its own environment variables begin.
-
-    ``options`` are the long names of all options that its command has, and ``variables`` the
-    names of all variables that it reads; both are empty where the catalogue has them by release.
-    ``images`` are its official ones, one a chip. ``causes`` are patterns of the log of a start
-    that failed, from the specific to the general, each with its sentence, in which ``{name}``
-    stands for the group of that name. ``read_image`` returns what organisation, name and tag of
-    an image tell, and ``entry_point`` whether an image of that name starts a server by itself;
-    without them those of ``images`` do.
-    """
+    """A family of engines: all that serve by the same program."""
 
     name: str
+    """The word that catalogue entries use for it."""
     title: str
+    """Its name for a reader."""
     engines: tuple[str, ...]
+    """The names under which the engines of this folder are chosen, the usual one first."""
     grammar: CommandGrammar
+    """That of the commands that start its servers."""
     distributions: tuple[str, ...] = ()
+    """Python distributions of which each shows that an environment holds the family; the first
+    one carries its version."""
     options: tuple[str, ...] = ()
+    """Long names of all options of its command; empty where the catalogue has them by release."""
     variables: tuple[str, ...] = ()
+    """Names of all variables that it reads; empty where the catalogue has them by release."""
     series: MetricSeries = MetricSeries()
+    """What its servers count."""
     prefixes: tuple[VariablePrefix, ...] = ()
+    """How the names of its own environment variables begin."""
     images: tuple[ChipImage, ...] = ()
+    """Its official images, one a chip."""
     causes: tuple[tuple[str, str], ...] = ()
+    """Patterns of the log of a failed start, the specific ones first, each with its sentence, in
+    which ``{name}`` stands for the pattern's group of that name."""
+    platform_of: Callable[[Mapping[str, str]], str] | None = None
+    """Returns what an environment of these distributions computes on, where its build tells."""
     read_image: ImageReader | None = None
+    """Returns what organisation, name and tag of an image tell; ``images`` tell it without."""
     entry_point: Callable[[str], bool] | None = None
+    """Whether an image of that name starts a server by itself; those of ``images`` do without."""
 
     def explain(self, log: str) -> str:
         """Return the likely cause of a failed start in one sentence; "" if no pattern is there."""

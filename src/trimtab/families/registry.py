@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from trimtab.errors import UsageError
 from trimtab.families.family import Family
+from trimtab.model.platforms import UNKNOWN
 
 ENGINE_PATH = "TRIMTAB_ENGINE_PATH"
 """The variable that names further folders in which folders of engines lie."""
@@ -80,6 +81,16 @@ def family_of_packages(packages: Collection[str]) -> Family | None:
 def family_of_command(words: Sequence[str]) -> Family | None:
     """Return the family whose server a command starts; wrappers are taken off before."""
     return next((family for family in families() if family.grammar.serves(words)), None)
+
+
+def platform_of_packages(packages: Mapping[str, str]) -> str:
+    """Return what an environment computes on, ``UNKNOWN`` if its distributions do not tell.
+
+    ``packages``: canonical name → version, with or without those that have no part in it.
+    """
+    readers = (one.platform_of for one in families() if one.platform_of is not None)
+    found = (platform_of(packages) for platform_of in readers)
+    return next((platform for platform in found if platform != UNKNOWN), UNKNOWN)
 
 
 def serving_command(cmdline: Sequence[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from trimtab import engines
 from trimtab.errors import StudyError, UsageError
+from trimtab.families import platform_of_packages
 from trimtab.model import (
     Candidate,
     Check,
@@ -98,7 +99,7 @@ def platform_of(profile: ProfileRecord) -> str:
 
     A profile holds few distributions, and those alone do not always tell.
     """
-    built = platforms.platform_of_packages(profile.engine.packages)
+    built = platform_of_packages(profile.engine.packages)
     return profile.facts.get("platform", built) if built == platforms.UNKNOWN else built
 
 

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 import pytest
 
 from trimtab.cli import app
+from trimtab.engines.vllm.platforms import platform_of_packages
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.measurement.targets import open_pair
-from trimtab.model.platforms import PLATFORMS, UNKNOWN, platform_of_packages
+from trimtab.model.platforms import PLATFORMS, UNKNOWN
 from trimtab.study import folder as study
 from trimtab.study import session
 from trimtab.study.baseline import parse

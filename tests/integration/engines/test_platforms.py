@@ -7,9 +7,10 @@ import pytest
 from tests.fakes import BUILDS, of_platform
 from trimtab import engines
 from trimtab.engines.vllm import engine
+from trimtab.engines.vllm.platforms import platform_of_packages, platform_of_version
 from trimtab.errors import UsageError
 from trimtab.linter.context import parse_context
-from trimtab.model.platforms import PLATFORMS, UNKNOWN, platform_of_packages, platform_of_version
+from trimtab.model.platforms import PLATFORMS, UNKNOWN
 
 
 @pytest.mark.parametrize("platform", BUILDS)

@@ -20,12 +20,12 @@ from trimtab.engines.vllm import install as vllm_install
 from trimtab.engines.vllm import report
 from trimtab.engines.vllm import roles as vllm_roles
 from trimtab.engines.vllm.family import FAMILY
+from trimtab.engines.vllm.platforms import platform_of_packages
 from trimtab.environments import distributions, managed_environment
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.host import Host, LocalHost
 from trimtab.http_client import loopback
 from trimtab.model import Process, Value
-from trimtab.model.platforms import platform_of_packages
 
 _LARGEST = 16 * 1024
 _VALUE = r"^{name}\b[^=\n]*=\s*['\"]([^'\"\n]+)['\"]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trimtab.engines.vllm import images
 from trimtab.engines.vllm.failures import CAUSES
+from trimtab.engines.vllm.platforms import platform_of_packages
 from trimtab.families import ChipImage, Family, MetricSeries, VariablePrefix
 from trimtab.invocations.grammar import CommandGrammar
 
@@ -56,6 +57,7 @@ FAMILY = Family(
     prefixes=(VariablePrefix("VLLM_"),),
     images=IMAGES,
     causes=CAUSES,
+    platform_of=platform_of_packages,
     read_image=images.image_situation,
     entry_point=images.starts_server,
 )
