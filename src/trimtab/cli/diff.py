@@ -11,7 +11,9 @@ from trimtab import presets
 from trimtab.cli import terminal
 from trimtab.cli.conventions import Json
 from trimtab.cli.entry_lists import paragraph, show_comparison
+from trimtab.engines.command import family_started
 from trimtab.errors import UsageError
+from trimtab.families import program_names
 from trimtab.linter import read
 from trimtab.linter.launch_files import text_of
 from trimtab.model import HostWrite
@@ -113,7 +115,8 @@ def _launch(document: Document, service: str) -> Launch:
 
 
 def _serves(launch: Launch) -> bool:
-    return any(word.rpartition("/")[2] == "vllm" or "vllm." in word for word in launch.argv)
+    named = any(word.rpartition("/")[2] in program_names() for word in launch.argv)
+    return named or family_started(launch.argv) is not None
 
 
 def _data(

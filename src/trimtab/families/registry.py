@@ -99,6 +99,11 @@ def serving_command(cmdline: Sequence[str]) -> tuple[str, ...]:
     return next((one for one in commands if one != tuple(cmdline)), tuple(cmdline))
 
 
+def launch_pattern() -> str:
+    """Return a pattern of how a command begins that starts a server of any family."""
+    return "|".join(one.grammar.begin for one in families())
+
+
 def program_names() -> tuple[str, ...]:
     """Return the names of the families' own commands."""
     return tuple(name for one in families() for name in one.grammar.programs)

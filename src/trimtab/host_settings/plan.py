@@ -18,6 +18,7 @@ from trimtab.catalog import CATALOG, Context, Tuning, require_known, value_refus
 from trimtab.diagnosis import machine
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import Facts, situation
+from trimtab.families import families, family_of_packages
 from trimtab.host import Host
 from trimtab.host_resources.base import ACTIVE, INACTIVE
 from trimtab.host_resources.limits import start_ticks
@@ -73,13 +74,15 @@ def context(host: Host, *, local: bool) -> Context:
     """Return the context; ``local``: it is this machine, so its environments are looked at."""
     environment = machine.find_environment(host, None, local=local)
     found = facts.inspect(host, environment.packages, "cpu")
+    family = family_of_packages(environment.packages) or families()[0]
+    grammar = family.grammar
     return Context(
         facts=found,
-        engine_name="vllm",
-        engine_version=environment.packages.get("vllm", ""),
+        engine_name=family.name,
+        engine_version=family.version(environment.packages),
         platform=situation.platform(found, environment.packages),
         packages=environment.packages,
-        baseline=Settings(argv=("vllm", "serve")),
+        baseline=Settings(argv=(grammar.programs[0], grammar.subcommand)),
         allow_host=True,
     )
 

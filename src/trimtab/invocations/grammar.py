@@ -26,6 +26,13 @@ class CommandGrammar:
     model_option: str = "--model"
     aliases: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def begin(self) -> str:
+        """A pattern of how a command that serves begins: its program and subcommand."""
+        programs = "|".join(map(re.escape, self.programs))
+        words = [f"(?:{programs})", *([re.escape(self.subcommand)] if self.subcommand else ())]
+        return r"\s+".join(words)
+
     def serves(self, words: Sequence[str]) -> bool:
         """Whether these words, wrappers taken off, start a server."""
         if not words:

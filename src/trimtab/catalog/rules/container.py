@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from trimtab.catalog.rules.install import pip_installs
 from trimtab.catalog.rules.scene import Rule, Scene
+from trimtab.families import families
 from trimtab.model.document import Container, Document, Setting
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.model.situation import Situation
@@ -291,7 +292,8 @@ def size(text: str) -> float | None:
 
 def _serves(scene: Scene) -> bool:
     image = scene.container.image if scene.container is not None else ""
-    return "vllm" in " ".join(scene.argv[:4]) or "vllm" in image
+    text = " ".join((*scene.argv[:4], image))
+    return any(family.name in text for family in families())
 
 
 def _workers(scene: Scene) -> int | None:

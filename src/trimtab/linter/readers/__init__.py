@@ -6,6 +6,7 @@ import re
 from pathlib import PurePath
 
 from trimtab.errors import UsageError
+from trimtab.families import launch_pattern
 from trimtab.linter.readers.source import SourceText
 from trimtab.model.document import Document
 
@@ -111,7 +112,7 @@ _CONTENTS = (
     ("yaml", re.compile(r"^(?:apiVersion|services):", re.MULTILINE)),
     ("yaml", re.compile(r'\s*\{[^{}]*"(?:apiVersion|services|kind)"\s*:')),
     ("markdown", re.compile(r"^```", re.MULTILINE)),
-    ("shell", re.compile(r"^(?:export \w+=|vllm serve |docker run )", re.MULTILINE)),
+    ("shell", re.compile(r"^(?:export \w+=|docker run )", re.MULTILINE)),
 )
 
 
@@ -122,7 +123,7 @@ def _by_content(text: str) -> str:
         hit = pattern.match(head) if kind in first else pattern.search(head)
         if hit:
             return kind
-    return ""
+    return "shell" if re.search(rf"^(?:{launch_pattern()}) ", head, re.MULTILINE) else ""
 
 
 _STDIN = {

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from trimtab.families import launch_pattern
 from trimtab.linter.readers.launch import (
     ShellWord,
     assignment,
@@ -67,7 +68,7 @@ _QUOTING: Final = frozenset(
 )
 """Programs that only speak of a command."""
 
-_MENTION: Final = re.compile(r"\bvllm\s+serve\b|\bvllm\.entrypoints\.|\bapi_server\.py\b")
+_MODULES: Final = r"\bvllm\.entrypoints\.|\bapi_server\.py\b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _local(words: Sequence[ShellWord], name: str, texts: Sequence[str]) -> Launc
         if found:
             return LaunchedCommand(found, env=_set_by(words[: len(words) - len(found)]))
     if _allowed(_TEXTS, name, texts):
-        text = next((word for word in words[1:] if _MENTION.search(word.text)), None)
+        text = next((word for word in words[1:] if re.search(_mention(), word.text)), None)
         if text is not None and _is_shell_text(text):
             joined = re.match(r"--[a-z-]+=", text.text)  # sbatch --wrap="..."
             return LaunchedCommand(
@@ -129,11 +130,16 @@ def _local(words: Sequence[ShellWord], name: str, texts: Sequence[str]) -> Launc
     return None
 
 
+def _mention() -> str:
+    """Return a pattern of a server's command inside a text."""
+    return rf"\b(?:{launch_pattern()})\b|{_MODULES}"
+
+
 def speaks_of(words: Sequence[ShellWord]) -> bool:
     """Whether a command that nobody could follow has a server's command among its words."""
     if program(words) in _QUOTING or any(word.text.startswith("#") for word in words[:1]):
         return False
-    return bool(_MENTION.search(" ".join(word.text for word in words[1:])))
+    return bool(re.search(_mention(), " ".join(word.text for word in words[1:])))
 
 
 def _pod(words: Sequence[ShellWord]) -> LaunchedCommand | None:
@@ -231,7 +237,7 @@ def _remote(words: Sequence[ShellWord]) -> LaunchedCommand | None:
     found = _forwarded(words)
     if found and program(found) in _REMOTE:  # sshpass
         return _remote(found)
-    text = next((word for word in words[1:] if _MENTION.search(word.text)), None)
+    text = next((word for word in words[1:] if re.search(_mention(), word.text)), None)
     if text is not None and _is_shell_text(text):
         return LaunchedCommand(text=text, remote=True)
     if any(re.search(r"[{\[]\s*[\"']", word.text) for word in found):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from trimtab.families import launch_pattern
 from trimtab.linter.readers import scripts
 from trimtab.linter.readers.shell import walk_text
 from trimtab.linter.readers.shell_session import ShellSession
@@ -25,10 +26,8 @@ _DIRECTIVE: Final = re.compile(
     r"|details|dropdown|seealso|card)\}"
 )
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-_LAUNCH: Final = re.compile(
-    r"(\$\s+)?([A-Z_]+=\S+\s+)*(sudo\s+)?(nohup\s+)?"
-    r"((docker|podman|nerdctl)\s+run\s|vllm\s+serve\s|python3?\s+-m\s+vllm\.)"
-)
+_BEFORE: Final = r"(\$\s+)?([A-Z_]+=\S+\s+)*(sudo\s+)?(nohup\s+)?"
+_STARTS: Final = r"(docker|podman|nerdctl)\s+run\s|python3?\s+-m\s+vllm\."
 _PROMPT: Final = re.compile(r"(\s*)([$#%>]\s)")
 
 
@@ -113,7 +112,7 @@ def _launches(lines: Sequence[str]) -> bool:
     """Whether a block without a language begins with a command that starts a server."""
     said = (line.strip() for line in lines)
     first = next((line for line in said if line and not line.startswith("#")), "")
-    return _LAUNCH.match(first) is not None
+    return re.match(rf"{_BEFORE}({_STARTS}|(?:{launch_pattern()})\s)", first) is not None
 
 
 def _shell(

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from trimtab.errors import UsageError
+from trimtab.families import program_names
 from trimtab.linter.readers.launch import ShellWord
 from trimtab.linter.readers.source import DocumentBuilder, SourceText
 
@@ -84,7 +85,7 @@ def read_in(scribe: DocumentBuilder, name: str, block: SourceText) -> None:
     try:
         document = readers.read_as(name, block)
     except UsageError as error:
-        if re.search(r"vllm", block.text):
+        if any(name in block.text for name in program_names()):
             at = next((i for i, line in enumerate(block.lines, 1) if line.strip()), 1)
             said = " ".join(str(error).split())
             scribe.unread.append(
