@@ -23,7 +23,7 @@ from trimtab.metrics.aggregate import start_metrics
 from trimtab.metrics.table import METRICS, parse_slo
 from trimtab.model import BASELINE, Header, Outcome, Phase, Settings, Start, StartRequest
 from trimtab.model.platforms import UNKNOWN
-from trimtab.search.remarks import remarks
+from trimtab.search import remarks
 from trimtab.stats.sequential import no_interval_reason
 from trimtab.study import session
 from trimtab.study.options import Options, parse_windows

@@ -16,7 +16,7 @@ from trimtab.measurement.results import BenchResult, CompareResult
 from trimtab.measurement.targets import open_pair, open_target
 from trimtab.metrics.wall_time import time_breakdown
 from trimtab.model import Header, Start
-from trimtab.search.remarks import remarks
+from trimtab.search import remarks
 from trimtab.storage import atomic_files
 from trimtab.study.folder import LEDGER, clear_wreckage, require_folder
 from trimtab.study.ledger import Ledger

@@ -4,7 +4,7 @@ All of it is a pure function of the question and the ledger, so an interrupted s
 replay, and a finished one answers the same again.
 """
 
-from trimtab.search.conclusion import conclude, incumbent
+from trimtab.search.conclusion import conclude, incumbent, remarks
 from trimtab.search.design import design, detectability_note
 from trimtab.search.history import History
 from trimtab.search.host_effects import ROUND, alternation, rounds
@@ -22,6 +22,7 @@ __all__ = [
     "detectability_note",
     "incumbent",
     "noise_sentence",
+    "remarks",
     "rounds",
     "variance_components",
 ]

@@ -13,11 +13,10 @@ from trimtab.search.arms import SOME, candidate_of, compatible_factors
 from trimtab.search.estimates import ENOUGH_DF
 from trimtab.search.history import History, total_budget
 from trimtab.search.noise import study_noise
-from trimtab.search.pareto_arms import pareto_arm_count
 from trimtab.search.phases import confirm, lead, screen
 from trimtab.search.phases import host as hosts
 from trimtab.search.phases.screen import FOLLOW_ROWS, TRIALS
-from trimtab.search.selection import published_factors
+from trimtab.search.selection import pareto_arm_count, published_factors
 from trimtab.stats.effects import detectable_effect
 
 _PAIRS: Final = 4

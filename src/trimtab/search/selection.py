@@ -18,6 +18,7 @@ RATE = 0.10
 """False discovery rate of what is called likely."""
 
 _LEAD_GAIN = 1.05
+_PARETO_ARMS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,11 @@ def _added(
         if (factor not in able or factor not in known) and analysis.is_likely_gain(factor)
     )
     return analysis.sort_by_effect((*joint, *alone))
+
+
+def pareto_arm_count(space: Space) -> int:
+    """Return for how many further arms of the confirmation money is to be kept."""
+    return _PARETO_ARMS if space.objectives else 0
 
 
 def published_factors(space: Space) -> tuple[Factor, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from trimtab.cli import measurement_tables
 from trimtab.model import BASELINE, Outcome, Phase, Start, StartRequest, Window
-from trimtab.search.remarks import remarks
+from trimtab.search import remarks
 
 METRIC = "output_throughput"
 

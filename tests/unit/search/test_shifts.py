@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trimtab.model import BASELINE, Outcome, Phase, Start, StartRequest, Window
-from trimtab.search.remarks import shifts
+from trimtab.search.conclusion import shifts
 
 METRIC = "output_throughput"
 

@@ -1,9 +1,10 @@
 """Starts at the end of a study that try a profile: that it starts, its latencies, its answers.
 
-No profile is written that no start of the study ran (:mod:`trimtab.search.release`). Where the
-confirmation ran another one, or the screen took the budget, a start set aside tries it. What the
-budget has left besides pays for answers: one start for each profile that no start answered for,
-and one of the baseline where it answered only once. These starts enter no estimate of an effect.
+No profile is written that no start of the study ran (:mod:`trimtab.search.final_profiles`). Where
+the confirmation ran another one, or the screen took the budget, a start set aside tries it. What
+the budget has left besides pays for answers: one start for each profile that no start answered
+for, and one of the baseline where it answered only once. These starts enter no estimate of an
+effect.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from trimtab.model import BASELINE, Candidate, Outcome, Phase, StartRequest
 from trimtab.search.arms import BASELINE_ARM, MAX_ARM, PROVEN_ARM, requests
 from trimtab.search.conclusion import conclude
 from trimtab.search.fidelity import any_output_tokens, has_output_tokens
+from trimtab.search.final_profiles import objection
 from trimtab.search.history import History
-from trimtab.search.release import objection
 from trimtab.search.verdicts import decide
 
 

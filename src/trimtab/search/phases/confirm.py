@@ -9,34 +9,39 @@ A budget with room for twelve blocks is not spent on what four have settled. Aft
 blocks every profile is looked at, at levels that keep the error of all looks together
 (:mod:`trimtab.stats.sequential`); the interval at the level of the last look taken holds the
 truth in 95 % of the studies wherever they stopped.
+
+The further arms of a study of several objectives: what the estimates expect to be good at them.
+
+The candidates follow from the effects of lead phase and screen one by one: what is more likely
+than not better. What they are worth the confirmation says alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Final
 
-from trimtab.model import BASELINE, Candidate, Phase, StartRequest
+from trimtab.model import BASELINE, Candidate, Factor, Phase, StartRequest
 from trimtab.search.arms import (
     BASELINE_ARM,
     MAX_ARM,
     PROVEN_ARM,
     block_rng,
     candidate_of,
+    compatible_factors,
     is_leave_one_out,
     leave_one_out_arms,
     requests,
 )
-from trimtab.search.estimates import Analysis, contrast
+from trimtab.search.estimates import LOOKS, Analysis, contrast
 from trimtab.search.failures import FAILED
 from trimtab.search.history import History, derived
-from trimtab.search.pareto_arms import pareto_arms
 from trimtab.search.phases.refine import refined_profiles
-from trimtab.search.selection import Profiles, published_factors
-from trimtab.stats.sequential import LEVELS, LOOKS
+from trimtab.search.selection import Profiles, pareto_arm_count, published_factors
+from trimtab.stats import sequential
 
-LONG: Final = LOOKS[-1]
+LONG: Final = sequential.LOOKS[-1]
 """Blocks of a confirmation that is looked at on its way."""
 
 USUAL: Final = 0.95
@@ -49,9 +54,9 @@ def is_decided(history: History, arms: Iterable[str]) -> bool:
     an arm that leaves a tuning out, when the tuning is shown to be needed or not to be.
     """
     made = history.block_count(Phase.CONFIRM)
-    if made not in LOOKS[:-1]:
+    if made not in sequential.LOOKS[:-1]:
         return False
-    analysis, level = history.estimates, 1 - LEVELS[LOOKS.index(made)]
+    analysis, level = history.estimates, 1 - sequential.LEVELS[sequential.LOOKS.index(made)]
     return all(_decided(analysis, arm, level) for arm in arms if arm != BASELINE_ARM)
 
 
@@ -76,8 +81,12 @@ def confidence(planned: int, made: int) -> float:
     """
     if planned < LONG:
         return USUAL
-    taken = [level for level, blocks in zip(LEVELS, LOOKS, strict=True) if blocks <= made]
-    return 1 - (taken[-1] if taken else LEVELS[0])
+    taken = [
+        level
+        for level, blocks in zip(sequential.LEVELS, sequential.LOOKS, strict=True)
+        if blocks <= made
+    ]
+    return 1 - (taken[-1] if taken else sequential.LEVELS[0])
 
 
 BLOCKS = 3
@@ -177,3 +186,61 @@ def _dead(history: History, arm: str) -> bool:
     confirmed = history.of_phase(Phase.CONFIRM)
     ended = [start.outcome for start in confirmed if start.request.stem == arm]
     return arm != BASELINE_ARM and len(ended) >= 2 and set(ended) <= FAILED
+
+
+COMPROMISE_ARM: Final = "compromise"
+
+_FOR: Final = "for-"
+
+
+def pareto_arms(history: History, planned: Profiles) -> tuple[tuple[str, Candidate], ...]:
+    """Return the arms that a confirmation should have besides, the most wanted first.
+
+    For each further objective the candidate that is expected to be best at it, then the
+    compromise: the profile ``max`` without what costs another objective. A candidate that is an
+    arm already is left out; one that leaves a single tuning out of ``proven`` has that arm's name.
+
+    Args:
+        history: what came before the confirmation.
+        planned: the profiles to confirm.
+    """
+    if not history.space.objectives:
+        return ()
+    named = {values: arm for arm, values in leave_one_out_arms(planned.proven)}
+    taken = {BASELINE, candidate_of(planned.proven), candidate_of(planned.best)}
+    arms: list[tuple[str, Candidate]] = []
+    for arm, factors in _wishes(history, planned):
+        values = candidate_of(factors)
+        if values not in taken:
+            taken.add(values)
+            arms.append((named.get(values, arm), values))
+    return tuple(arms[: pareto_arm_count(history.space)])
+
+
+def _wishes(history: History, planned: Profiles) -> Iterator[tuple[str, tuple[Factor, ...]]]:
+    looked = history.select(*LOOKS)
+    analysis, out = looked.estimates, looked.unusable
+    space = looked.apart(looked.failing_pairs).space
+    # A refined tuning has one level in the whole study, also where the screen tested another.
+    levels = {factor.tuning: factor for factor in planned.best}
+    for metric in space.objectives:
+        able = (
+            factor
+            for factor in space.factors
+            if not factor.dummy
+            and factor.tuning not in out
+            and analysis.is_likely_gain(factor, metric)
+        )
+        best = compatible_factors(space, analysis.sort_by_effect(able, metric))
+        yield _FOR + metric, tuple(levels.get(factor.tuning, factor) for factor in best)
+    yield COMPROMISE_ARM, tuple(f for f in planned.best if not _costs(analysis, f))
+
+
+def _costs(analysis: Analysis, factor: Factor) -> bool:
+    """Whether a factor is more likely than not worse on a further objective."""
+    for metric in analysis.space.objectives:
+        looks = analysis.looks(factor, metric)
+        p = looks[-1].estimate.p_less if looks else None
+        if p is not None and p <= 0.5:
+            return True
+    return False

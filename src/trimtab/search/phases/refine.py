@@ -18,8 +18,7 @@ from trimtab.model import BASELINE, Candidate, Factor, Phase, StartRequest, Tuni
 from trimtab.search.arms import candidate_of, shuffled_requests
 from trimtab.search.estimates import is_usable, metric_of, sign_of
 from trimtab.search.history import History, derived
-from trimtab.search.pareto_arms import pareto_arm_count
-from trimtab.search.selection import Profiles
+from trimtab.search.selection import Profiles, pareto_arm_count
 from trimtab.stats.effects import Estimate, fit
 from trimtab.stats.surface import process_posterior
 

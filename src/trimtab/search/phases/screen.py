@@ -24,7 +24,7 @@ from trimtab.search.arms import (
     shuffled_requests,
 )
 from trimtab.search.history import History, derived
-from trimtab.search.pareto_arms import pareto_arm_count
+from trimtab.search.selection import pareto_arm_count
 from trimtab.stats import designs
 from trimtab.stats.effects import fit
 
