@@ -1,16 +1,12 @@
-"""What a study found, from the question and the ledger alone. Works on any part of a study.
+"""What a study found, from its history alone; it works on any part of a study.
 
-What a reader must know besides the verdicts.
+Beside verdicts and profiles stand the sentences that a reader must know: what the budget left out,
+what the limits of the SLO did, and how the starts were measured. A gain that no profile holds says
+what keeps it out, because a verdict must not send its reader where the profiles do not go. The
+incumbent leads so far, for somebody who watches: it is never a claim.
 
-Gains that no profile holds: a verdict must not send its reader where the profiles do not go.
-
-What leads so far, for somebody who watches: never a claim, the conclusion makes those.
-
-What a reader must know of how starts were measured: said beside every answer that uses them.
-
-Starts whose speed changed while they were measured: flagged, never dropped.
-
-A server that is warm and alone is equally fast from beginning to end. Where the mean of the later
+Starts whose speed changed while they were measured are named, and never dropped. A server that is
+warm and alone is equally fast from beginning to end. Where the mean of the later
 parts of its windows differs from that of the earlier ones by more than their noise, something
 changed meanwhile: a neighbour, a clock, a cache. The start stays in every estimate, since dropping
 it by its result would be choosing the result.

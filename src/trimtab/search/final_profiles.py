@@ -1,7 +1,5 @@
 """The final profiles: which of those planned the confirmation lets stand, and why not the rest.
 
-Which profiles may be written: what ran in a start of this study, and keeps the SLO.
-
 A profile is a promise that this exact combination starts and serves. Tunings that work one by one
 may fail together, and latencies add up. So what the tests and the estimates suggest is written
 only if a start of this study ran it and was measured, and if the starts show that it keeps the

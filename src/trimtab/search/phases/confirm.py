@@ -3,16 +3,13 @@
 Where the budget allows, the proven profile less each of its tunings runs beside them: what a
 tuning gives on average over others need not be what the profile loses without it.
 
-The looks at a long confirmation: when it may stop, and how wide its intervals then are.
+A long confirmation may stop early: a budget with room for twelve blocks is not spent on what four
+have settled. After 4, 6 and 8 blocks every profile is looked at, at levels that keep the error of
+all looks together (:mod:`trimtab.stats.sequential`); the interval at the level of the last look
+taken holds the truth in 95 % of the studies wherever they stopped.
 
-A budget with room for twelve blocks is not spent on what four have settled. After 4, 6 and 8
-blocks every profile is looked at, at levels that keep the error of all looks together
-(:mod:`trimtab.stats.sequential`); the interval at the level of the last look taken holds the
-truth in 95 % of the studies wherever they stopped.
-
-The further arms of a study of several objectives: what the estimates expect to be good at them.
-
-The candidates follow from the effects of lead phase and screen one by one: what is more likely
+A study of several objectives has further arms: what the estimates expect to be good at them. The
+candidates follow from the effects of lead phase and screen one by one: what is more likely
 than not better. What they are worth the confirmation says alone.
 """
 
