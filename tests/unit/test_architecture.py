@@ -1,6 +1,7 @@
 """The design's two structural rules, enforced on the source: one direction, and pure parts."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -198,6 +199,13 @@ def test_programs_in_python_are_named_so() -> None:
     python = {path.name for path in scripts if "python" in path.read_text().partition("\n")[0]}
     assert python
     assert python == {path.name for path in scripts if path.suffix == ".py"}
+
+
+def test_no_name_is_searched_for_a_family() -> None:
+    """What a name tells of an engine is in its family's folder; the emulator installs vLLM."""
+    question = re.compile(r"[\"'](?:vllm|quill)[\"'] (?:not )?in\b")
+    asking = [path for path in sources() if question.search(path.read_text())]
+    assert [path for path in asking if part(path) not in {"emulator", "engines"}] == []
 
 
 def test_no_engine_library_is_imported() -> None:

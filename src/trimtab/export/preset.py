@@ -18,6 +18,7 @@ from trimtab.export import shell
 from trimtab.export.order import Order
 from trimtab.export.target import ExportOptions, ExportTarget, require_same_platform
 from trimtab.facts import situation
+from trimtab.families import families, family_of_packages
 from trimtab.host_settings import plan as hosting
 from trimtab.host_settings import plan as wanted
 from trimtab.host_settings.plan import SettingAction
@@ -50,10 +51,12 @@ def order_of(
     if name not in presets.PRESETS:
         raise UsageError(f"--preset must be one of {', '.join(presets.PRESETS)}, not {name!r}")
     served, base = _base(target, model, say, program=program, serves=serves)
-    version = target.packages.get("vllm", "") if target.engine is None else target.engine.version
+    family = family_of_packages(target.packages) or families()[0]
+    engine = target.engine
+    version = family.version(target.packages) if engine is None else engine.version
     context = Context(
         facts=target.facts,
-        engine_name="vllm" if target.engine is None else target.engine.name,
+        engine_name=family.name if engine is None else engine.name,
         engine_version=version,
         platform=target.platform,
         packages=target.packages,

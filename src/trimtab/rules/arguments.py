@@ -11,6 +11,7 @@ from typing import Final
 from trimtab.catalog import Rule, Scene
 from trimtab.catalog.releases import vllm
 from trimtab.catalog.values import is_placeholder
+from trimtab.families import program_names
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Place
 from trimtab.model.finding import Hit, Problem, Severity
@@ -83,8 +84,8 @@ def _takes(name: str, version: str) -> tuple[int, int | None]:
 
 
 def _command(scene: Scene) -> bool:
-    words = [word.rpartition("/")[2] for word in scene.argv[:2]]
-    return words == ["vllm", "serve"] and serves(scene) and scene.pid is None
+    program = scene.argv[0].rpartition("/")[2] if scene.argv else ""
+    return program in program_names() and serves(scene) and scene.pid is None
 
 
 def _extra(scene: Scene) -> Iterator[Hit]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from trimtab.catalog import Rule, Scene
+from trimtab.families import program_names
 from trimtab.model.document import Document, Oddity
 from trimtab.model.finding import Hit, Problem, Severity
 from trimtab.model.situation import Situation
@@ -115,7 +116,7 @@ def _wrong_side(scene: Scene) -> Iterator[Hit]:
                 "put it behind the image",
                 place=option.place,
             )
-    if tuple(scene.argv[:2]) != ("vllm", "serve"):
+    if scene.argv[:1] not in {(name,) for name in program_names()} or not serves(scene):
         return
     for name, made in scene.options.items():
         if (

@@ -6,11 +6,12 @@ Where the version is not known, a finding says from which release on it holds, a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trimtab.catalog import Scene, Tuning
 from trimtab.catalog.releases import OPTIONS, VARIABLES, Releases, Successor, vllm, vllm_ascend
+from trimtab.families import Family, families
 from trimtab.knobs import Argument, Env, EnvList, Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.finding import Action, Hit, Remedy, Severity
@@ -71,12 +72,20 @@ def version_in_force(component: str, scene: Scene) -> str:
 
 
 def serves(scene: Scene) -> bool:
-    """Whether a scene's command takes the options of ``vllm serve``."""
+    """Whether a scene's command takes options that the catalogue has by release."""
     words = [word.rpartition("/")[2] for word in scene.argv[:3]]
-    if words[:2] == ["vllm", "serve"]:
+    released = (family for family in families() if not family.options)
+    return any(_starts(family, words) for family in released)
+
+
+def _starts(family: Family, words: Sequence[str]) -> bool:
+    grammar = family.grammar
+    if words and words[0] in grammar.programs and list(words[1:2]) == [grammar.subcommand]:
         return True
     module = words[2] if words[1:2] == ["-m"] else words[1] if len(words) > 1 else ""
-    return ("api_server" in module and "vllm" in module) or words[:1] == ["api_server.py"]
+    servers = [script.removesuffix(".py") for script in grammar.scripts]
+    named = family.name in module and any(server in module for server in servers)
+    return named or (bool(words) and words[0] in grammar.scripts)
 
 
 def gone_option(name: str, scene: Scene) -> Iterator[Hit]:
