@@ -16,7 +16,7 @@ from trimtab.model.terms import Candidate, Value
 
 
 class Verdict(StrEnum):
-    """The answer for one tuning, in the word that says what a reader may do (docs/verdicts.md)."""
+    """The verdict for one tuning: what a reader may do (docs/verdicts.md)."""
 
     ADOPT = "adopt"
     AVOID = "avoid"
@@ -52,96 +52,113 @@ _FORMER = {
 class Effect:
     """An estimated change of a metric as a ratio to its comparison, with its interval.
 
-    ``ratio``, ``low`` and ``high`` are better-is-greater: for a metric where less is better they
-    are inverted, so 1.10 always means 10 % better. ``p`` is one-sided, for "better". All but
-    ``starts`` are ``None`` when the design gave no estimate.
+    Ratios are better-is-greater: where less is better they are inverted, so 1.10 is always 10 %
+    better. All fields but ``starts`` are ``None`` if the design gives no estimate.
     """
 
     ratio: float | None
+    """Estimated ratio."""
     low: float | None
+    """Lower end of the 95 % interval."""
     high: float | None
+    """Upper end of the 95 % interval."""
     p: float | None
+    """One-sided p-value for "better"."""
     starts: int
+    """Number of starts behind the estimate."""
 
 
 @dataclass(frozen=True, slots=True)
 class TuningVerdict:
-    """The verdict for one tuning, with its effect and the sentence that explains it.
-
-    ``removal`` is what the proven profile gains by it over itself without it, where measured.
-    """
+    """The verdict for one tuning, with its effect and its reason."""
 
     tuning: str
+    """Name of the tuning."""
     value: Value
+    """Tested value."""
     verdict: Verdict
+    """What a reader may do with it."""
     effect: Effect
+    """Estimated effect of the value."""
     metric: str
+    """Metric of the effect."""
     reason: str
+    """Sentence that explains the verdict."""
     phase: str = ""
+    """Phase that decided; "" if none did."""
     removal: Effect | None = None
+    """Gain of the proven profile over itself without this tuning; ``None`` if not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One profile (or arm) against the baseline on one metric, from paired starts."""
+    """One profile or arm against the baseline on one metric, from paired starts."""
 
     arm: str
+    """Name of the profile or arm."""
     metric: str
+    """Name of the metric."""
     baseline: float
+    """The baseline's value, in the metric's unit."""
     value: float
+    """The arm's value, in the metric's unit."""
     effect: Effect
+    """Change from the baseline to the arm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advantage:
-    """Where an arm of the Pareto set is ahead of others of the set, on one objective.
-
-    ``shown`` names the arms that it is shown to be better than, ``open`` those that only its
-    estimate is better than.
-    """
+    """Arms of the Pareto set that one arm of the set beats on one objective."""
 
     metric: str
+    """Name of the objective."""
     shown: tuple[str, ...]
+    """Arms that it is shown to be better than."""
     open: tuple[str, ...]
+    """Arms that only its estimate is better than."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParetoArm:
-    """One arm of the confirmation, seen by all objectives of the study.
-
-    ``comparisons`` are with the baseline, one for each objective that has an estimate (of the
-    baseline itself, with itself); their intervals hold one by one. ``dominated_by`` names the arms
-    shown to dominate it, all such claims of a study together at 95 %. Without any it is a member
-    of the Pareto set, and ``advantages`` say why, one for each objective on which it is ahead.
-    """
+    """One arm of the confirmation, seen by all objectives of the study."""
 
     arm: str
+    """Name of the arm."""
     candidate: Candidate
+    """What the arm sets."""
     comparisons: tuple[Comparison, ...]
+    """Comparisons with the baseline, one for each objective that has an estimate. The intervals
+    hold one at a time. The baseline is compared with itself.
+    """
     dominated_by: tuple[str, ...]
+    """Arms shown to dominate it; all such claims of a study hold together at 95 %."""
     advantages: tuple[Advantage, ...] = ()
+    """Why it is in the Pareto set: one entry for each objective on which it is ahead."""
 
     @property
     def member(self) -> bool:
-        """Whether it is in the Pareto set."""
+        """Whether the arm is in the Pareto set."""
         return not self.dominated_by
 
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How far a profile's greedy answers are the baseline's.
-
-    ``agreement`` is the share (0 to 1) of tokens before the first that differs, over all prompts
-    and all pairs of starts; ``floor`` the same between the baseline's own starts, ``None`` from
-    fewer than two. ``diverges_at`` is the earliest token (from 1) that differs.
-    """
+    """Agreement of a profile's greedy answers with the baseline's."""
 
     arm: str
+    """Name of the profile."""
     agreement: float
+    """Share (0 to 1) of tokens before the first that differs, over all prompts and pairs of
+    starts.
+    """
     floor: float | None
+    """The same share between the baseline's own starts; ``None`` if fewer than two."""
     diverges_at: int | None
+    """Earliest token (from 1) that differs; ``None`` if none does."""
     prompts: int
+    """Number of prompts."""
     pairs: int
+    """Number of pairs of starts."""
 
     @property
     def kept(self) -> bool:
@@ -151,48 +168,59 @@ class Fidelity:
 
 @dataclass(frozen=True, slots=True)
 class VarianceComponents:
-    """Variance components of the objective: sds on the log scale (0.02 = 2 %), method of moments.
+    """Variance components of the objective by the method of moments.
 
-    ``between`` is that of starts (s_r), ``within`` that of the windows of one start (s_w), each
-    with its degrees of freedom. ``windows`` is how many a start had. ``best`` is how many give
-    the most precision for the time, at the measured cost of a start without its windows and of
-    a window, in seconds.
+    Standard deviations are on the log scale (0.02 = 2 %).
     """
 
     between: float
+    """Standard deviation between starts (s_r)."""
     within: float
+    """Standard deviation between the windows of a start (s_w)."""
     start_df: int
+    """Degrees of freedom of ``between``."""
     window_df: int
+    """Degrees of freedom of ``within``."""
     windows: float
+    """Windows of a start."""
     start_seconds: float
+    """Cost of a start without its windows, in seconds."""
     window_seconds: float
+    """Cost of a window, in seconds."""
     best: int
+    """Number of windows that gives the most precision for the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What a study found: verdicts, profiles and how they compare, from the ledger alone.
-
-    ``proven`` and ``best`` are the candidates of the two profiles (``best`` is written as
-    ``max``). ``confirmed`` holds the confirmation's comparisons of exactly these two with the
-    baseline (arms "proven" and "max", the latter only where it is another candidate), one for
-    each metric; what was tested and rejected is a note. ``guide`` is the guide's comparison,
-    from the first phase. ``pareto`` holds the confirmation's arms where a study has several
-    objectives. ``within_slo`` names the profiles that are shown to keep the SLO, if one was given.
-    """
+    """What follows from a ledger: verdicts, profiles, and how the profiles compare."""
 
     answers: tuple[TuningVerdict, ...]
+    """Verdict for each tuning."""
     proven: Candidate
+    """Candidate of the profile that holds only proven tunings."""
     best: Candidate
+    """Candidate of the profile with the highest expected gain, written as ``max``."""
     confirmed: tuple[Comparison, ...]
+    """The confirmation's comparisons of these two profiles with the baseline, for each metric.
+    The arm "max" is absent if it equals "proven". Rejected profiles are notes.
+    """
     guide: Comparison | None
+    """Comparison of the preset with the baseline, from the first phase."""
     sd: float | None
+    """Standard deviation between starts, log scale."""
     detectable: float | None
+    """Smallest gain that the study could find."""
     notes: tuple[str, ...] = ()
+    """Sentences for the reader."""
     fidelity: tuple[Fidelity, ...] = ()
+    """Agreement of answers, for each profile."""
     pareto: tuple[ParetoArm, ...] = ()
+    """Arms of the confirmation, if the study has several objectives."""
     spread: VarianceComponents | None = None
+    """Variance components, if they can be estimated."""
     within_slo: tuple[str, ...] = ()
+    """Profiles that are shown to keep the SLO."""
 
 
 class StudyStatus(StrEnum):
@@ -205,41 +233,47 @@ class StudyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The first line of terminal, report and JSON.
-
-    ``text`` is the whole sentence, ``detail`` what it rests on. ``arm`` is the profile or preset
-    that it is about, ``tuning`` the tuning if it is about one alone; both are "" if no gain was
-    found, and ``effect`` is ``None`` then. ``baseline`` and ``value`` are in the unit of
-    ``metric``, ``None`` where no total was measured. ``needs`` says what a confirmation takes, ""
-    if there is nothing to confirm. ``next`` is a command that can be pasted.
-    """
+    """The first line of terminal, report and JSON."""
 
     status: StudyStatus
+    """What the study comes to."""
     text: str
+    """The whole sentence."""
     metric: str
+    """Metric of the effect."""
     next: str
+    """Command that can be pasted."""
     detail: str = ""
+    """Evidence behind the sentence."""
     arm: str = ""
+    """Profile or preset of the sentence; "" if no gain was found."""
     tuning: str = ""
+    """Tuning of the sentence, if it is about one alone."""
     effect: Effect | None = None
+    """Effect of the arm or tuning; ``None`` if no gain was found."""
     baseline: float | None = None
+    """The baseline's value in the metric's unit; ``None`` if no total was measured."""
     value: float | None = None
+    """The arm's value in the metric's unit; ``None`` if no total was measured."""
     needs: str = ""
+    """What a confirmation takes; "" if there is nothing to confirm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Commands for the reader of an answer, and what they cost.
-
-    ``use`` starts the proven profile, "" where no server can be started by hand. ``confirm`` maps
-    a profile to the command that compares it with the baseline; it is empty where there is none.
-    ``larger`` asks the question again with a larger budget. ``show`` prints the evidence; a
-    tuning's after ``--why``. ``confirm_cost`` and ``larger_cost`` are in words.
-    """
+    """Commands for the reader of a result, and their cost."""
 
     show: str = "trimtab show STUDY"
+    """Prints the evidence; add a tuning after ``--why``."""
     use: str = ""
+    """Starts the proven profile; "" if no server can be started by hand."""
     confirm: tuple[tuple[str, str], ...] = ()
+    """Profile and the command that compares it with the baseline; empty if nothing can be
+    confirmed.
+    """
     confirm_cost: str = ""
+    """Cost of a confirmation in words."""
     larger: str = ""
+    """Asks the question again with a larger budget."""
     larger_cost: str = ""
+    """Cost of that budget in words."""

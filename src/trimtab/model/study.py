@@ -18,130 +18,146 @@ from trimtab.model.terms import Candidate, RestartCost, Scope, Value
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request to send: exact lengths, and when (seconds after the load's start).
-
-    ``at`` is ``None`` in closed loop: the request is sent as soon as a stream is free.
-    """
+    """One request to send."""
 
     index: int
+    """Position in the load, from 0."""
     prompt: tuple[int, ...]
+    """Token ids of the prompt."""
     output_tokens: int
+    """Exact number of tokens to generate."""
     at: float | None = None
+    """Arrival in seconds after the load's start; ``None`` in closed loop: sent when a stream is
+    free.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """What happened to one request. Instants are seconds after the load's start.
-
-    ``intended`` is when it should have been sent (its arrival in open loop; in closed loop, which
-    has no schedule, when it was sent); latencies count from there, so a stalled server or client
-    cannot hide queueing (coordinated omission). ``chunks`` holds the arrival of each streamed
-    chunk that stands for tokens (docs/metrics.md defines it); one chunk may hold several, so
-    counts come from the server's usage report.
-    """
+    """What happened to one request. Instants are seconds after the load's start."""
 
     index: int
+    """Position of the request in the load."""
     intended: float
+    """When it should have been sent: its arrival in open loop, ``sent`` in closed loop. Latencies
+    count from here, so a stalled server or client cannot hide queueing (coordinated omission).
+    """
     sent: float
+    """When the client sent it."""
     chunks: tuple[float, ...]
+    """Arrival of each streamed chunk that stands for tokens (docs/metrics.md defines it). One
+    chunk may hold several tokens, so counts come from the server's usage report.
+    """
     done: float
+    """When the answer ended."""
     prompt_tokens: int
+    """Prompt tokens, as the server reports them."""
     output_tokens: int
+    """Output tokens, as the server reports them."""
     error: str = ""
+    """Why the request failed; "" if it succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One measured interval of load inside a start.
-
-    ``metrics`` maps a metric's name to its value; a metric that does not exist for these
-    records is absent, never 0. ``void`` holds the reasons why the window must not be used.
-    ``readings`` are the shares of the machine that others than the server used in it. ``on``
-    names the tuning that was on in it, in a start in which one alternates.
-    ``bins`` are its output tokens/s in equal parts of its time. ``spread`` holds, for each
-    latency, the values of its requests in milliseconds as `trimtab.metrics.aggregate.histogram`
-    writes them.
-    """
+    """One measured interval of load inside a start."""
 
     index: int
+    """Position in the start."""
     begin: float
+    """Begin, in seconds after the load's start."""
     end: float
+    """End, in seconds after the load's start."""
     requests: int
+    """Number of requests that the window measures."""
     metrics: Mapping[str, float]
+    """Metric → value. A metric that does not exist for these records is absent, never 0."""
     void: tuple[str, ...] = ()
+    """Reasons why the window must not be used; empty for a valid window."""
     readings: Mapping[str, float] = field(default_factory=dict)
+    """Reading → share of the machine that other processes used during the window."""
     on: str = ""
+    """Tuning that was switched on in this window, in a start that alternates one; else ""."""
     bins: tuple[float, ...] = ()
+    """Output tokens/s in equal parts of the window."""
     spread: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Latency → its values in ms, as `trimtab.metrics.aggregate.histogram` writes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One tuning with the one alternative value that this study tests against the baseline's.
-
-    ``lead`` holds the sentence of the catalogue's rule that expects a large effect on this
-    hardware ("" for all others); leads are settled first. ``prior`` is the expected gain on the
-    log scale: it orders the proposals and never enters a test. ``metric`` is the metric that
-    the tuning is about when that is not the study's objective ("startup"), else "".
-    ``dummy`` marks the inert one that must never win. ``levels`` are further values of an integer
-    tuning, by which it is refined once it has proved worth turning. ``restart`` is what it takes
-    for the value to act.
-    """
+    """One tuning with the alternative value that a study tests against the baseline's."""
 
     tuning: str
+    """Name of the tuning."""
     value: Value
+    """Value to test."""
     lead: str = ""
+    """Why the catalogue expects a large effect on this hardware; "" otherwise. Leads are settled
+    first.
+    """
     prior: float = 0.0
+    """Expected gain on the log scale. It orders the proposals and never enters a test."""
     metric: str = ""
+    """Metric that the tuning is about, if not the study's objective ("startup")."""
     dummy: bool = False
+    """An inert tuning, which must never win."""
     scope: Scope = Scope.PROCESS
+    """What the tuning changes: a process tree, the host, a container or an image."""
     levels: tuple[int, ...] = ()
+    """Further values of an integer tuning, tried once it has proved worth turning."""
     restart: RestartCost = RestartCost.PROCESS
+    """What it takes for the value to act."""
 
     @property
     def of_host(self) -> bool:
-        """Whether it changes the whole host, and not only the server that it is tested on."""
+        """Whether the tuning changes the whole host, not only the server under test."""
         return self.scope is Scope.HOST
 
     @property
     def live(self) -> bool:
-        """Whether it can be switched on the host while a server runs."""
+        """Whether the tuning can be switched while a server runs."""
         return self.of_host and self.restart is RestartCost.LIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a study may cost: a number of starts, or wall-clock seconds. Exactly one is set."""
+    """What a study may cost. Exactly one of the two is set."""
 
     starts: int | None = None
+    """Number of starts."""
     seconds: float | None = None
+    """Wall-clock seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Everything the search needs to know of the question.
-
-    ``conflicts`` are pairs of tunings that must not both be off stock. ``guide`` is the
-    candidate of a preset on this machine (``None`` when it has nothing here), by default of the
-    vllm-ascend guide; ``preset`` is that preset's name, and the arm's.
-    ``seconds`` are the expected wall seconds of a start: at the baseline, and once the leads
-    have won. ``limits`` are latencies that a profile must keep: metric, and the most it may be
-    in the metric's unit. ``objectives`` are further metrics, which make a Pareto set together
-    with ``objective``; that alone decides on verdicts and profiles.
-    """
+    """Everything that the search needs to know of the question."""
 
     factors: tuple[Factor, ...]
+    """Factors in the order of proposals."""
     conflicts: frozenset[frozenset[str]] = frozenset()
+    """Pairs of tunings that must not both be off stock."""
     guide: Candidate | None = None
+    """Candidate of the preset on this machine; ``None`` if the preset sets nothing here."""
     preset: str = "guide"
+    """Name of that preset and of its arm; the vllm-ascend guide by default."""
     objective: str = "output_throughput"
+    """Metric that alone decides verdicts and profiles."""
     higher_is_better: bool = True
+    """Direction of the objective."""
     budget: Budget = Budget(starts=24)
+    """What the study may cost."""
     seed: int = 0
+    """Seed of every random choice."""
     margin: float = 0.02
+    """Relative difference below which an effect does not matter (0.02 = 2 %)."""
     seconds: tuple[float, float] = (80.0, 35.0)
+    """Expected wall seconds of a start: at the baseline, and once the leads have won."""
     limits: tuple[tuple[str, float], ...] = ()
+    """Latencies that a profile must keep: metric, and the highest value in its unit."""
     objectives: tuple[str, ...] = ()
+    """Further metrics, which make a Pareto set together with ``objective``."""
 
     @property
     def all_objectives(self) -> tuple[str, ...]:
@@ -151,29 +167,38 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What a study intends, printed before the first start.
-
-    ``detectable`` is the smallest gain (0.05 = 5 %) that the screen finds with 80 % power at
-    the assumed noise ``sd`` (standard deviation between starts, log scale). ``screened`` are all
-    that are tested other than alone, ``objectives`` the question's further ones. ``trial_starts``
-    are those set aside to start the profiles where there is no confirmation. ``seconds`` holds
-    for each phase its name, its starts, and the seconds that they are expected to take in all.
-    """
+    """What a study intends, printed before the first start."""
 
     lead_starts: int
+    """Starts of the lead phase."""
     screen_starts: int
+    """Starts of the screen."""
     confirm_starts: int
+    """Starts of the confirmation."""
     blocks: int
+    """Blocks of the confirmation."""
     minutes: float
+    """Expected wall time in minutes."""
     screened: tuple[str, ...]
+    """Tunings that are tested, except those that are tested alone."""
     not_screened: tuple[str, ...]
+    """Tunings that the budget has no room for."""
     sd: float
+    """Assumed standard deviation between starts, log scale."""
     detectable: float | None
+    """Smallest gain (0.05 = 5 %) that the screen finds with 80 % power at ``sd``; ``None``
+    without an estimate.
+    """
     follow_starts: int = 0
+    """Starts of the follow-up."""
     host_starts: int = 0
+    """Starts for host settings."""
     objectives: tuple[str, ...] = ()
+    """Further objectives of the question."""
     trial_starts: int = 0
+    """Starts that try the profiles where there is no confirmation."""
     seconds: tuple[tuple[str, int, float], ...] = ()
+    """For each phase: its name, its starts, and their expected seconds in all."""
 
     @property
     def starts(self) -> int:
@@ -210,26 +235,29 @@ _AGAIN = "#2"
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """One start that the strategy asks for. ``seed`` is shared by all starts of a block.
-
-    ``live`` names the tuning of the candidate that is on in half of the windows only.
-    """
+    """One start that the strategy asks for."""
 
     phase: Phase
+    """Phase that asks."""
     block: int
+    """Number of the block."""
     arm: str
+    """What the start stands for in the comparison; "#2" marks a second attempt."""
     candidate: Candidate
+    """Tunings and values to launch."""
     seed: int
+    """Seed of the requests, shared by all starts of a block."""
     live: str = ""
+    """Tuning of the candidate that is on in half of the windows only; else ""."""
 
     @property
     def steady(self) -> Candidate:
-        """What of the candidate holds from the launch to the end."""
+        """The part of the candidate that holds from launch to end."""
         return tuple((name, value) for name, value in self.candidate if name != self.live)
 
     @property
     def stem(self) -> str:
-        """The arm, whichever attempt this is: ``guide#2`` is a start of ``guide``."""
+        """The arm without the mark of an attempt: ``guide#2`` is a start of ``guide``."""
         return self.arm.removesuffix(_AGAIN)
 
     def again(self) -> StartRequest:
@@ -239,32 +267,40 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One launch of one plan as the ledger keeps it: the unit of replication.
-
-    ``metrics`` are the means over the start's valid windows (of logs, for positive metrics), for
-    percentiles those of all their requests, plus the start's own (``startup`` seconds).
-    ``seconds`` is the wall time it cost.
-    ``began`` is the Unix time. ``answers`` are the token ids of its greedy answers to the fixed
-    prompts, where they were taken. ``marks`` say what a reader must know of its load, by kind
-    (``no-steady-state``, ``over-saturated``, ``prompts-left-out``): it counts all the same.
-    ``times`` are the wall seconds of its parts (:mod:`trimtab.metrics.wall_time`), ``compile``
-    within ``startup``.
-    """
+    """One launch of one plan as the ledger stores it: the unit of replication."""
 
     number: int
+    """Position in the study, from 1."""
     request: StartRequest
+    """What the strategy asked for."""
     plan: str
+    """Digest of the plan."""
     outcome: Outcome
+    """How the start ended."""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    """Metric → value of the start. Means over the valid windows (of logs, for positive metrics);
+    percentiles are those of all their requests. Holds the start's own metrics too (``startup``).
+    """
     windows: tuple[Window, ...] = ()
+    """Measured windows, void ones included."""
     evidence: tuple[Evidence, ...] = ()
+    """Outcome of each check."""
     gate: Mapping[str, float] = field(default_factory=dict)
+    """Reading → value of the probe before the start."""
     seconds: float = 0.0
+    """Wall time of the start in seconds."""
     began: float = 0.0
+    """Unix time of its begin."""
     detail: str = ""
+    """Why the start ended as it did; "" if it was measured."""
     answers: tuple[tuple[int, ...], ...] = ()
+    """Token ids of the greedy answers to the fixed prompts; empty if not taken."""
     marks: Mapping[str, str] = field(default_factory=dict)
+    """Kind → remark on the load (``no-steady-state``, ``over-saturated``, ``prompts-left-out``).
+    A start with a remark counts.
+    """
     times: Mapping[str, float] = field(default_factory=dict)
+    """Part → wall seconds (`trimtab.metrics.wall_time`); ``startup`` includes ``compile``."""
 
     @property
     def valid(self) -> bool:
@@ -274,15 +310,22 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is measured. ``path`` is the program that is started; "" where none is."""
+    """What is measured."""
 
     engine: str
+    """Name of the engine."""
     version: str
+    """Version of the engine."""
     platform: str
+    """What its build computes on."""
     path: str
+    """Program that is started; "" if none is."""
     model: str
+    """Model as a reader knows it."""
     workload: str
+    """Workload in words."""
     machine: str
+    """Devices and CPUs in words."""
 
     def lines(self) -> tuple[str, str, str]:
         """Return the three lines that every command prints before it measures."""
@@ -299,5 +342,5 @@ class Header:
         return tuple((line[:10].rstrip(), line[10:]) for line in self.lines())
 
     def as_data(self) -> dict[str, str]:
-        """Return it for JSON."""
+        """Return the header for JSON."""
         return asdict(self)
