@@ -79,13 +79,12 @@ def test_a_stream_is_busy_and_who_waits_for_it_sleeps(runtime: Runtime) -> None:
     status = ctypes.c_int()
     start = time.monotonic()
     for _ in range(3):
-        runtime.tensor(10_000_000)  # 20 ms
+        runtime.tensor(100_000_000)  # 200 ms
         runtime.c.plan_add(None)
         runtime.c.launch_add(stream)
     runtime.c.aclrtRecordEvent(event, stream)
-    assert time.monotonic() - start < 0.02, "launching does not wait"
     runtime.c.aclrtQueryEventStatus(event, ctypes.byref(status))
-    assert status.value == 0
+    assert status.value == 0, "launching does not wait"
     runtime.c.aclrtStreamQuery(stream, ctypes.byref(status))
     assert status.value != 0
     other = runtime.handle("aclrtCreateStreamWithConfig")
@@ -93,7 +92,7 @@ def test_a_stream_is_busy_and_who_waits_for_it_sleeps(runtime: Runtime) -> None:
     assert status.value == 0, "another stream is idle"
     runtime.c.aclrtStreamWaitEvent(other, event)
     runtime.c.aclrtSynchronizeStream(other)
-    assert time.monotonic() - start >= 0.06
+    assert time.monotonic() - start >= 0.6
     runtime.c.aclrtQueryEventStatus(event, ctypes.byref(status))
     assert status.value == 1
 
@@ -152,9 +151,10 @@ def test_without_the_clock_nothing_takes_time(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TRIMTAB_STANDIN_CLOCK")
-    runtime.tensor(10_000_000_000)
-    start = time.monotonic()
+    stream, status = runtime.handle("aclrtCreateStreamWithConfig"), ctypes.c_int(-1)
+    runtime.tensor(1_000_000_000_000)  # half an hour by the clock
     runtime.c.plan_add(None)
-    runtime.c.launch_add(None)
+    runtime.c.launch_add(stream)
+    runtime.c.aclrtStreamQuery(stream, ctypes.byref(status))
+    assert status.value == 0, "the stream is idle at once"
     runtime.c.aclrtSynchronizeDevice()
-    assert time.monotonic() - start < 1
