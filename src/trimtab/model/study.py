@@ -176,7 +176,7 @@ class Design:
     confirm_starts: int
     """Starts of the confirmation."""
     blocks: int
-    """Blocks of the confirmation."""
+    """Blocks of all phases."""
     minutes: float
     """Expected wall time in minutes."""
     screened: tuple[str, ...]
