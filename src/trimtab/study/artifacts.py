@@ -205,7 +205,7 @@ def write_result(
 
 
 def profiles_of(conclusion: Conclusion) -> dict[str, Candidate]:
-    """Return what is written as a profile: the two, and every other member of the Pareto set."""
+    """Return the profiles to write: the two, and each other member of the Pareto set."""
     found = {PROVEN: conclusion.proven, MAX: conclusion.best}
     more = {arm.arm: arm.candidate for arm in conclusion.pareto if arm.member}
     known = (BASELINE, *found.values())

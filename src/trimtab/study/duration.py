@@ -28,7 +28,10 @@ _STEP: Final = 0.4
 
 @dataclass(frozen=True, slots=True)
 class StartGroup:
-    """Starts of one kind that a plan has: their kind, number, and seconds in all, 0 if unknown."""
+    """Starts of one kind in a plan.
+
+    Holds the kind, the number of starts, and their seconds in all (0 if unknown).
+    """
 
     kind: str
     starts: int

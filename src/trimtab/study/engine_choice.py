@@ -60,7 +60,7 @@ def choose(options: Options, command: ServeCommand | None) -> Options:
 
 
 def remarks(options: Options, command: ServeCommand | None) -> Iterator[str]:
-    """Yield what a reader must know of a command that another engine serves."""
+    """Yield a remark if another engine serves the command."""
     if command is not None and command.program and options.engine not in (None, ON_PATH):
         yield (
             f"--engine {options.engine} takes the model and the arguments of the command, and "

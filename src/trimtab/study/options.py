@@ -27,45 +27,59 @@ _DURATION = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for, not yet resolved against the machine.
-
-    ``baseline`` holds the words of a ``vllm serve`` command, ``baseline_file`` a file with one;
-    at most one of them is set. ``objective`` may name several
-    (``parse_objectives``). ``landscape`` is what the simulated engine plays.
-    ``shared_host``: what others do with the machine delays no start and voids no window.
-    ``aa``: so many inert tunings take the place of the catalogue's (an A/A study). ``windows``
-    of a start are a number, or AUTO: as the noise asks. ``noise`` is the standard deviation
-    between starts that a design assumes. ``tries`` are ``tuning=value`` words: the values
-    to test where it is not the recommended one. ``device_time``: the model by which the
-    emulator's device takes time (``StandIn.clock``). ``arm`` is the preset whose candidate is
-    measured as it stands, in the first block; ``None``: that of the platform. ``demo``: the
-    built-in model on the embedded engine.
-    """
+    """What the user asked for, not yet resolved against the machine."""
 
     model: str | None = None
+    """Model to serve; the embedded one if neither model nor command is given."""
     engine: str | None = None
+    """Name of the engine; by default the program that the command names."""
     engine_python: str | None = None
+    """Interpreter, environment or ``vllm`` command of the engine."""
     baseline: tuple[str, ...] = ()
+    """Words of a ``vllm serve`` command. Excludes ``baseline_file``."""
     baseline_file: Path | None = None
+    """File that holds such a command."""
     workload: str | None = None
+    """Preset or file of the workload."""
     objective: str = "output_throughput"
+    """Metric to improve, with further ones after commas (`parse_objectives`)."""
     slo: str | None = None
+    """Limits on latencies, such as ``ttft_p99<=500ms``."""
     budget: str | None = None
+    """Number of starts or duration (`parse_budget`)."""
     only: tuple[str, ...] = ()
+    """Names or globs of the tunings to test."""
     skip: tuple[str, ...] = ()
+    """Names or globs of the tunings to leave out."""
     max_risk: str = RiskLevel.MEDIUM.value
+    """Highest risk of a tuning to test."""
     allow_host: bool = False
+    """Whether trimtab may change kernel settings."""
     seed: int = 0
+    """Seed of every random choice."""
     start_deadline: float = 600.0
+    """Seconds that a server may take to become ready."""
     landscape: str | None = None
+    """Landscape that the simulated engine plays."""
     shared_host: bool = False
+    """Whether to measure while others use the machine: they delay no start and void no window."""
     aa: int = 0
+    """Number of inert tunings that replace the catalogue's (an A/A study); 0 for an ordinary
+    study.
+    """
     windows: str | None = None
+    """Number of windows of a start, or AUTO: as the noise asks."""
     noise: str | None = None
+    """Standard deviation between starts that a design assumes, as a share."""
     tries: tuple[str, ...] = ()
+    """``tuning=value`` words: values to test instead of the recommended ones."""
     device_time: str | None = None
+    """Model by which the emulator's device takes time."""
     arm: str | None = None
+    """Preset whose candidate is an arm of the first block, unchanged; by default the platform's.
+    """
     demo: bool = False
+    """Whether to use the built-in model on the embedded engine."""
 
 
 def parse_tries(words: Iterable[str]) -> dict[str, str]:

@@ -59,7 +59,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """Everything a study needs; built once, never changed."""
+    """The options of a study, resolved against this machine. Immutable."""
 
     options: Options
     model: str
@@ -81,7 +81,7 @@ class Session:
 
     @property
     def serves(self) -> bool:
-        """Whether a plan of it could be started by hand."""
+        """Whether a plan of the session can be started by hand."""
         return self.machine is None
 
     @property
@@ -97,11 +97,11 @@ class Session:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What must be said with every number measured on the engine."""
+        """Warnings that accompany each number measured on the engine."""
         return (self.engine.caveat,) if self.engine.caveat else ()
 
     def compile(self, chosen: Candidate, *, guide: bool = False) -> Plan:
-        """Compile a candidate; a preset's (``guide``) is taken as it stands."""
+        """Compile a candidate; that of a preset (``guide``) keeps its conflicts."""
         compiled = partial(compile_plan, chosen, self.base, self.facts, catalog=self.catalog)
         return delivery_plan(compiled(allow_conflicts=True)) if guide else compiled()
 
@@ -316,7 +316,7 @@ def _base(engine: Engine, model: str, given: baseline.ServeCommand) -> Settings:
 
 
 def fingerprint(session: Session) -> Mapping[str, str]:
-    """Return the facts that a reader needs to judge a result, as text."""
+    """Return the facts that decide whether a result holds elsewhere, as text."""
     return facts.as_text(session.facts)
 
 
@@ -325,7 +325,7 @@ _OWN = {"python": "vllm"}
 
 
 def header_of(session: Session) -> Header:
-    """Return what a session measures."""
+    """Return engine, model, workload and machine of a session."""
     engine = session.engine
     return Header(
         engine=_OWN.get(engine.name, engine.name),

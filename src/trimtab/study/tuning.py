@@ -128,7 +128,7 @@ def with_options_of(
 
 
 def arm_remark(session: Session) -> str:
-    """Return what a reader must know of the study's preset; "" if nothing."""
+    """Return the remark on the study's preset; "" if there is none."""
     if session.options.aa or session.options.arm == presets.NO_ARM or not session.serves:
         return ""
     space = session.space

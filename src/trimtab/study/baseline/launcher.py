@@ -43,10 +43,10 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class ServeInvocation:
-    """``program`` starts vLLM, and ``args`` stand behind ``serve``.
+    """The program that starts vLLM, and the arguments behind ``serve``.
 
-    Where the words start something else, ``program`` is ``None`` and ``args`` are the words from
-    the first wrong one on. ``contained``: the program is that of an image.
+    If the words start something else, ``program`` is ``None`` and ``args`` are the words from the
+    first wrong one on. ``contained``: the program belongs to an image.
     """
 
     program: str | None
@@ -87,7 +87,7 @@ def read(words: Sequence[str], where: str) -> ServeInvocation:
 
 
 def remedy(rest: Sequence[str]) -> str:
-    """Return what to do about the first word that no baseline has."""
+    """Return what to do about the first word that a baseline cannot have."""
     name = rest[0].rpartition("/")[2] if rest else ""
     if _PYTHON.fullmatch(name):
         return f"write it as {name} -m {_SERVERS[0]}, or as vllm serve"

@@ -8,15 +8,15 @@ from trimtab.model import Start, StartRequest
 
 
 class Executor(Protocol):
-    """Makes starts, one at a time."""
+    """Makes the starts of a study, one at a time."""
 
     def run(self, request: StartRequest, number: int) -> Start:
-        """Make the start that is asked for, and return its record.
+        """Make the start that is requested, and return its record.
 
-        What the candidate does wrong is in the record. ``number`` counts the study's starts
-        from 1.
+        The record holds each failure of the candidate. ``number`` counts the study's starts from
+        1.
 
         Raises:
-            KeyboardInterrupt: somebody asked trimtab to stop; nothing of the start is left.
-            TrimtabError: trouble that is not the candidate's.
+            KeyboardInterrupt: a stop was requested; nothing of the start is left.
+            TrimtabError: a failure that the candidate did not cause.
         """

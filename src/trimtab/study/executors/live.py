@@ -52,18 +52,18 @@ from trimtab.verification import ServerView, refutations, verify
 
 @dataclass(slots=True)
 class AlternatingSetting:
-    """The live tuning of one start, as a plan of its own: its writes and its checks.
-
-    ``evidence`` is what was seen of the checks when it was first on, or the refusal.
-    """
+    """The live tuning of one start, as a plan of its own."""
 
     request: StartRequest
+    """Request of the start."""
     plan: Plan
+    """Writes and checks of the live tuning alone."""
     evidence: list[Evidence] = field(default_factory=list)
+    """Outcome of the checks when the tuning was first on, or the refusal of a write."""
 
     @property
     def writes(self) -> tuple[HostWrite, ...]:
-        """What is written when it is switched on; nothing in a start without a live tuning."""
+        """Writes that switch the tuning on; empty without a live tuning."""
         return self.plan.writes
 
     def toggle(self, switch: Switch, view: ServerView, session: Session) -> Toggle | None:
@@ -91,7 +91,7 @@ class AlternatingSetting:
 def split_plan(
     session: Session, plan: Plan, request: StartRequest
 ) -> tuple[Plan, AlternatingSetting]:
-    """Return what of a start's plan holds throughout, and what alternates."""
+    """Split a start's plan into the part that holds throughout and the part that alternates."""
     steady = session.compile(request.steady) if request.live else plan
     writes = tuple(write for write in plan.writes if write not in steady.writes)
     live = session.catalog[request.live].entry if request.live else ""
@@ -100,7 +100,7 @@ def split_plan(
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write one JSON value; what has no form in JSON as its text."""
+    """Write one JSON value. A value without a form in JSON is written as text."""
     atomic_files.write(path, json.dumps(content, indent=1, default=str) + "\n")
 
 
@@ -122,17 +122,20 @@ COMPILED = "compiled"
 
 @dataclass(frozen=True, slots=True)
 class LiveExecutor:
-    """Makes the starts of a session on live servers of this machine.
-
-    ``starts`` returns those made so far: they tell the next one how many windows are best, and
-    how fast the machine was. Each start has a folder below ``folder``.
-    """
+    """Makes the starts of a session on live servers of this machine."""
 
     session: Session
+    """Session of the study."""
     starts: Callable[[], Sequence[Start]]
+    """Returns the starts made so far. They decide how many windows are best, and how fast the
+    machine was.
+    """
     folder: Path
+    """Folder of the study; each start has a folder below it."""
     display: Display
+    """Display of the progress."""
     stop: Stop
+    """Event that ends the study."""
 
     def run(self, request: StartRequest, number: int) -> Start:
         """Make one start; see `trimtab.study.executors.Executor`."""

@@ -26,18 +26,24 @@ from trimtab.study.signals import Stop
 
 @dataclass(frozen=True, slots=True)
 class VerifiedServer:
-    """A verified server of one start, ready for load; ``toggle`` is what alternates under it."""
+    """A verified server of one start, ready for load."""
 
     session: Session
+    """Session of the study."""
     plan: Plan
+    """Plan that the server runs."""
     server: Server
+    """The running server."""
     display: Display
+    """Display of the progress."""
     stop: Stop
+    """Event that ends the study."""
     toggle: Toggle | None = None
+    """How the load alternates a setting; ``None`` if it does not."""
 
     @property
     def key(self) -> str | None:
-        """The API key that the server demands, if it does."""
+        """API key that the server demands; ``None`` if it demands none."""
         return api_key(self.plan.settings, os.environ)
 
     def greedy(self) -> tuple[tuple[int, ...], ...]:
@@ -82,20 +88,24 @@ class VerifiedServer:
 
 @dataclass(frozen=True, slots=True)
 class DriveResult:
-    """What the load of a start gave: its windows, and the metrics that follow from them.
-
-    ``failed`` is the sentence why the server did not serve it, or "". ``metrics`` is empty where
-    no window is valid, or the whole is ``void`` for that reason.
-    """
+    """The windows of a start's load, and the metrics that follow from them."""
 
     windows: tuple[Window, ...]
+    """Measured windows, void ones included."""
     metrics: Mapping[str, float]
+    """Metric → value; empty if no window is valid or the load is void."""
     failed: str = ""
+    """Why the server did not serve the load; "" if it did."""
     records: tuple[RequestRecord, ...] = ()
+    """What happened to each request."""
     client: Mapping[str, float] = field(default_factory=dict)
+    """Readings of the load client."""
     answers: tuple[tuple[int, ...], ...] = ()
+    """Token ids of the greedy answers; empty if not taken."""
     void: str = ""
+    """Why the whole load is void; "" if it is valid."""
     marks: Mapping[str, str] = field(default_factory=dict)
+    """Kind → remark on the load."""
 
 
 Drive = Callable[[VerifiedServer, StartRequest], DriveResult]
