@@ -109,7 +109,7 @@ def test_a_measurement_that_is_killed_goes_on(planted: Path) -> None:
         until(lambda: bool(running.ports()), 30, "a server that listens")
         ports = running.ports()
         running.kill(signal.SIGKILL)
-        running.process.wait(20)
+        running.process.wait(60)
         until(lambda: not running.survivors(), 30, "the end of the server tree")
         assert all(map(free, ports))
     ran = trimtab(*words, "--resume", cwd=planted)

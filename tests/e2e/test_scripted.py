@@ -198,12 +198,12 @@ def interrupt(folder: Path, number: int) -> Running:
     """Start a study, and send ``number`` while its third start serves."""
     with Running(*SCRIPTED, *DTYPE, "--study", "s", cwd=folder) as running:
         third = folder / "s" / "starts" / "003" / "plan.json"
-        until(third.exists, 60, "the third start")
-        until(lambda: bool(running.ports()), 30, "a server that listens")
+        until(third.exists, 120, "the third start")
+        until(lambda: bool(running.ports()), 60, "a server that listens")
         ports = running.ports()
         running.kill(number)
-        running.process.wait(20)
-        until(lambda: not running.survivors(), 30, "the end of the server tree")
+        running.process.wait(60)
+        until(lambda: not running.survivors(), 60, "the end of the server tree")
         assert all(map(free, ports))
     return running
 
