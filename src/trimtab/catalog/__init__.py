@@ -18,12 +18,14 @@ from trimtab.catalog.factors import (
     engine_refusal,
     exclusion,
     host_refusal,
+    may_write,
     platform_refusal,
+    require_known,
+    setters,
     value_refusal,
     with_further_values,
     with_tries,
 )
-from trimtab.catalog.lookup import may_write, require_known, setters
 from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import Claim, Context, Relation, Source, Tuning
 from trimtab.model import Factor, RiskLevel

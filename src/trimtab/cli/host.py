@@ -25,7 +25,7 @@ from trimtab.host_settings.applied_settings import AppliedSetting, HostStatus, S
 from trimtab.host_settings.plan import HostPlan, PlannedSetting, SettingAction, context
 from trimtab.model import Candidate, HostWrite
 from trimtab.profiles.profile import read_trusted_profile
-from trimtab.storage import user_files
+from trimtab.storage import atomic_files
 
 app = typer.Typer(help="Settings of the whole host, and the way back.", no_args_is_help=True)
 
@@ -264,7 +264,7 @@ def _folder(state: Path | None) -> Path:
     """
     if state is None:
         return held.FOLDER
-    user_files.require_folder("--state", state)
+    atomic_files.require_folder("--state", state)
     return state
 
 

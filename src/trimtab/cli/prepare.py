@@ -28,7 +28,7 @@ from trimtab.prepare.machine_writer import MachineWriter, perform, undo
 from trimtab.prepare.step import CheckState, MachineScene, Step
 from trimtab.prepare.steps import select_steps
 from trimtab.prepare.target import MODELS, TARGETS, PrepareOptions, parse_address, parse_target
-from trimtab.storage import user_files
+from trimtab.storage import atomic_files
 
 _HELP = """Prepare this machine for vLLM, step by step, or report what is missing.
 
@@ -137,7 +137,7 @@ def _wish(
 def _scene(wish: PrepareOptions, target: str, python: str, snapshot: Path | None) -> MachineScene:
 
     if python and snapshot is None:
-        user_files.require_program("--python", python)
+        atomic_files.require_program("--python", python)
     host: Host = LocalHost() if snapshot is None else open_snapshot(snapshot)
     return scene_of(host, wish, target, python, local=snapshot is None)
 

@@ -12,7 +12,7 @@ from trimtab.cli import terminal
 from trimtab.cli.conventions import DeviceTime, EnginePython, Model, Noise, SharedHost, Windows
 from trimtab.cli.terminal import say
 from trimtab.report import intent
-from trimtab.report.summary import summary
+from trimtab.report.text import summary
 from trimtab.simulated.landscape import NAMES
 from trimtab.study import result_json, tuning
 from trimtab.study.folder import require_testable, resolve

@@ -14,7 +14,7 @@ from trimtab.http_client import address, loopback
 from trimtab.load import from_metrics as observed
 from trimtab.load.presets import PRESETS
 from trimtab.load.workload import load_workload
-from trimtab.storage import strict_yaml, user_files
+from trimtab.storage import atomic_files, strict_yaml
 
 _PAGE = "/metrics"
 _SECONDS = 10.0
@@ -81,7 +81,7 @@ def from_metrics(
     """Print the workload that the server at ``url`` gets."""
     url = address.parse(address.insecure_url(url) if insecure else url, "the address").url
     if out is not None:
-        user_files.require_place("--out", out)
+        atomic_files.require_place("--out", out)
     seen = observed.parse(_get(url))
     elapsed = None
     if not since_start:

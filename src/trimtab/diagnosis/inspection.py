@@ -21,7 +21,7 @@ from trimtab.model.finding import Finding
 from trimtab.model.situation import Situation
 from trimtab.processes import procfs
 from trimtab.server.live_server import LiveServer, observer_of
-from trimtab.storage import user_files
+from trimtab.storage import atomic_files
 
 _MARK = "meta.yaml"
 
@@ -187,7 +187,7 @@ def view(
         host = RecordingHost(host, capture)
     local = snapshot is None
     if python is not None and local:
-        user_files.require_program("--python", python)
+        atomic_files.require_program("--python", python)
     if pid is not None and python is None:
         python = _interpreter_of(pid)
     environment = machine.find_environment(host, python, local=local)

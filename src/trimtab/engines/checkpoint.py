@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trimtab.errors import UsageError
-from trimtab.storage import user_files
+from trimtab.storage import atomic_files
 
 _MAX_BYTES = 16 * 1024 * 1024
 
@@ -69,7 +69,7 @@ def _config(model: str) -> Mapping[str, object]:
     """Return a model's config.json, from its folder or the Hugging Face cache; else empty."""
     for path in (Path(model).expanduser() / "config.json", *_cached(model)):
         try:
-            config = json.loads(user_files.read(path, _MAX_BYTES))
+            config = json.loads(atomic_files.read(path, _MAX_BYTES))
         except (OSError, ValueError):
             continue
         if isinstance(config, dict):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from trimtab.errors import UsageError
-from trimtab.linter.grammar import Statement, statement
+from trimtab.linter.readers.grammar import Statement, statement
 from trimtab.model.document import Document, Place, Setting
 from trimtab.model.finding import Action, Finding
 from trimtab.redaction import mask_text

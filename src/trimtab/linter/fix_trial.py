@@ -11,8 +11,8 @@ from pathlib import Path
 from trimtab.errors import UsageError
 from trimtab.linter import fix
 from trimtab.linter.fix import count_empty_values
-from trimtab.linter.grammar import errors
 from trimtab.linter.readers import read
+from trimtab.linter.readers.grammar import errors
 from trimtab.linter.report import Report, report_on
 from trimtab.model.document import Document, Launch, Setting
 from trimtab.model.finding import Action, Finding, Severity

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.errors import UsageError
-from trimtab.storage import user_files
+from trimtab.storage import atomic_files
 
 if TYPE_CHECKING:
     from trimtab.model.document import Document
@@ -101,7 +101,7 @@ def text_of(path: Path | None) -> str:
     """
     name = "standard input" if path is None else str(path)
     try:
-        data = _standard_input() if path is None else user_files.read(path, LIMIT)
+        data = _standard_input() if path is None else atomic_files.read(path, LIMIT)
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from error
     text = _decoded(data)

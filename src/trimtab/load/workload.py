@@ -17,7 +17,7 @@ from trimtab.load.lengths import LengthsField
 from trimtab.load.presets import PRESETS
 from trimtab.load.prompts import PromptText, read_texts
 from trimtab.load.trace import TraceRequest, read_trace
-from trimtab.storage import strict_yaml, user_files
+from trimtab.storage import atomic_files, strict_yaml
 
 _Rate = Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
 
@@ -327,7 +327,7 @@ def _same(source: str, path: str, digest: str, key: str, expected: str | None) -
 
 def _read(path: Path) -> Mapping[str, object]:
     try:
-        text = user_files.read(path, strict_yaml.MAX_BYTES)
+        text = atomic_files.read(path, strict_yaml.MAX_BYTES)
     except OSError as error:
         raise WorkloadError(
             f"workload: {str(path)!r} is no preset ({', '.join(PRESETS)}) and cannot be read "

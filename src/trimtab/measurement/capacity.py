@@ -21,7 +21,7 @@ from trimtab.metrics.table import LATENCIES, geometric_mean, percentile
 from trimtab.model import RequestRecord, Start, StartRequest, Window
 from trimtab.stats.capacity import CLIP, Probe, crossing, next_rate
 from trimtab.stats.sequential import mean_interval
-from trimtab.study.executors.load import Drive, DriveResult, VerifiedServer
+from trimtab.study.executors.live import Drive, DriveResult, VerifiedServer
 
 NAME: Final = "capacity"
 """The metric of a start that searched; in requests/s."""

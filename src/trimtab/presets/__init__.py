@@ -13,11 +13,10 @@ from types import MappingProxyType
 from trimtab.catalog import Context, UntestedTuning
 from trimtab.errors import UsageError
 from trimtab.model import Candidate
-from trimtab.presets import arm
-from trimtab.presets.arm import NO_ARM
+from trimtab.presets import preset
 from trimtab.presets.guide import GUIDE_V1, GUIDE_V2
 from trimtab.presets.image import IMAGES
-from trimtab.presets.preset import Preset, PresetSource, PresetStep, text_of
+from trimtab.presets.preset import NO_ARM, Preset, PresetSource, PresetStep, text_of
 
 __all__ = [
     "DOCUMENTED",
@@ -66,7 +65,7 @@ def acting_tunings(name: str, context: Context) -> tuple[str, ...]:
     Raises:
         UsageError: there is no such preset.
     """
-    return arm.acting_tunings(find(name), context)
+    return preset.acting_tunings(find(name), context)
 
 
 def local_candidate(name: str, context: Context) -> Candidate:
@@ -75,7 +74,7 @@ def local_candidate(name: str, context: Context) -> Candidate:
     Raises:
         UsageError: there is no such preset.
     """
-    return arm.local_candidate(find(name), context)
+    return preset.local_candidate(find(name), context)
 
 
 def left_out_steps(name: str, context: Context) -> tuple[UntestedTuning, ...]:
@@ -84,7 +83,7 @@ def left_out_steps(name: str, context: Context) -> tuple[UntestedTuning, ...]:
     Raises:
         UsageError: there is no such preset.
     """
-    return arm.left_out_steps(find(name), context)
+    return preset.left_out_steps(find(name), context)
 
 
 def remark(name: str | None, context: Context) -> str:
@@ -93,7 +92,7 @@ def remark(name: str | None, context: Context) -> str:
     Raises:
         UsageError: there is no such preset.
     """
-    return arm.remark(None if name is None else find(name), guide, context)
+    return preset.remark(None if name is None else find(name), guide, context)
 
 
 def find(name: str) -> Preset:

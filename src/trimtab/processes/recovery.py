@@ -23,7 +23,7 @@ from pathlib import Path
 
 from trimtab.processes import procfs
 from trimtab.processes.procfs import Stat
-from trimtab.storage import atomic_files, user_files
+from trimtab.storage import atomic_files
 
 FILE = "running.json"
 COOKIE = "TRIMTAB_COOKIE"
@@ -66,7 +66,7 @@ def erase(folder: Path) -> None:
 def load(path: Path) -> ServerRecord | None:
     """Read a record; ``None`` for one that is of another format or damaged."""
     try:
-        data = json.loads(user_files.read(path, _MAX_BYTES))
+        data = json.loads(atomic_files.read(path, _MAX_BYTES))
         if data["format"] != FORMAT:
             return None
         if not _COOKIE.fullmatch(data["cookie"]):

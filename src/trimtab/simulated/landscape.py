@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from trimtab.errors import UsageError
 from trimtab.model import RestartCost, Scope, Value
-from trimtab.storage import strict_yaml, user_files
+from trimtab.storage import atomic_files, strict_yaml
 
 FOLDER: Final = files("trimtab").joinpath("simulated", "landscapes")
 
@@ -214,7 +214,7 @@ def load_landscape(source: str) -> Landscape:
         text = FOLDER.joinpath(f"{source}.yaml").read_bytes()
     else:
         try:
-            text = user_files.read(Path(source), strict_yaml.MAX_BYTES)
+            text = atomic_files.read(Path(source), strict_yaml.MAX_BYTES)
         except OSError as error:
             raise UsageError(
                 f"--landscape {source!r} is none of {', '.join(NAMES)} and cannot be read as a "

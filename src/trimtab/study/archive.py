@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from trimtab.errors import StudyError
 from trimtab.model import Advice, Conclusion, Header, Verdict
 from trimtab.report import Study
-from trimtab.storage import atomic_files, codec, user_files
+from trimtab.storage import atomic_files, codec
 from trimtab.study.ledger import Ledger
 
 NAME: Final = "answer.json"
@@ -85,7 +85,7 @@ def read(folder: Path, ledger: Ledger) -> Study | None:
     if not path.exists():
         return None
     try:
-        content = codec.require(dict, json.loads(user_files.read(path, _MAX_BYTES)))
+        content = codec.require(dict, json.loads(atomic_files.read(path, _MAX_BYTES)))
         found = content.pop("format", None)
         if found != FORMAT:
             raise ValueError(f"format must be {FORMAT}, but is {found!r}")

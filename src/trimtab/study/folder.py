@@ -29,7 +29,7 @@ from trimtab.host import Host, LocalHost
 from trimtab.host_settings.transaction import pending_places, recover
 from trimtab.processes.recovery import reap_leftovers
 from trimtab.redaction import redact_words, restore_words
-from trimtab.storage import atomic_files, user_files
+from trimtab.storage import atomic_files
 from trimtab.study.engine_choice import EMBEDDED
 from trimtab.study.executors import Executor, simulated
 from trimtab.study.executors.live import COMPILED, JOURNAL, STARTS, LiveExecutor
@@ -208,7 +208,7 @@ def require_folder(folder: Path, *, shared: bool = False) -> None:
         UsageError: it is something else, or below something else.
         StudyError: another user could have written what it holds.
     """
-    user_files.require_folder("--study", folder)
+    atomic_files.require_folder("--study", folder)
     atomic_files.require_own(folder, linked=COMPILED, shared=shared)
 
 

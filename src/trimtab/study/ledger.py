@@ -35,7 +35,7 @@ from filelock import FileLock, Timeout
 
 from trimtab.errors import StudyError
 from trimtab.model import Start
-from trimtab.storage import atomic_files, user_files
+from trimtab.storage import atomic_files
 from trimtab.storage.codec import decode, encode, require
 
 FORMAT: Final = 3
@@ -205,7 +205,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Start], int, str | None]:
     The sum is ``None`` in a format without them.
     """
     try:
-        data = user_files.read(path, _MAX_BYTES)
+        data = atomic_files.read(path, _MAX_BYTES)
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror or error})") from error
     length = data.rfind(b"\n") + 1

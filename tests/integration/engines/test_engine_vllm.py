@@ -11,9 +11,9 @@ import pytest
 from trimtab import engines
 from trimtab.engines import checkpoint
 from trimtab.engines.vllm import engine as vllm
-from trimtab.engines.vllm import failures
+from trimtab.engines.vllm import report
 from trimtab.engines.vllm.family import FAMILY
-from trimtab.engines.vllm.roles import roles
+from trimtab.engines.vllm.report import roles
 from trimtab.environments import distributions
 from trimtab.errors import EngineMissingError, UsageError
 from trimtab.model import Process, Settings
@@ -373,6 +373,6 @@ def test_a_good_start_is_not_explained_away(name: str) -> None:
 
 
 def test_every_cause_can_be_told() -> None:
-    for pattern, sentence in failures.CAUSES:
+    for pattern, sentence in report.CAUSES:
         named = re.compile(pattern).groupindex
         assert sentence.format_map(dict.fromkeys(named, "x"))

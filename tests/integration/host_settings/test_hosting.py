@@ -32,7 +32,7 @@ from tests.trees import (
 from trimtab.errors import HostError, SettingRefusedError, UsageError
 from trimtab.host import SnapshotHost
 from trimtab.host_settings import applied_settings as held
-from trimtab.host_settings import persistence, render
+from trimtab.host_settings import plan, render
 from trimtab.host_settings.applied_settings import SettingState
 from trimtab.host_settings.journal import JournalState, PendingRestore, erase_if_done, load, note
 from trimtab.host_settings.transaction import recover, temporary_writes
@@ -231,7 +231,7 @@ def test_after_a_reboot_the_same_can_be_applied_again(box: Box) -> None:
 
 
 def test_what_files_make_again_after_a_reboot_is_taken_back(box: Box) -> None:
-    made = persistence.keep("sysctl", [ONE, HostWrite(THP, "always")], "test", box.host)
+    made = plan.keep("sysctl", [ONE, HostWrite(THP, "always")], "test", box.host)
     assert [one.path for one, _ in made.left_out] == [THP]
     before = box.host.read(SWAPPINESS)
     box.apply(*made.writes, ONE, HostWrite(THP, "always"))
@@ -432,10 +432,10 @@ def test_two_applies_at_once_are_one(tmp_path: Path) -> None:
     assert box.is_as_before()
 
 
-@pytest.mark.parametrize("form", sorted(persistence.FORMS))
+@pytest.mark.parametrize("form", sorted(plan.FORMS))
 def test_every_form_is_removed_again(form: str, box: Box) -> None:
     settings = (ONE, HostWrite(THP, "always"))
-    made = persistence.keep(form, settings, "profile proven", box.host)
+    made = plan.keep(form, settings, "profile proven", box.host)
     box.apply(*made.writes, *settings)
     assert box.status().stands
     text = "".join(one.text for one in made.writes)
@@ -446,7 +446,7 @@ def test_every_form_is_removed_again(form: str, box: Box) -> None:
 
 
 def test_the_tuned_profile_joins_the_active_one(box: Box) -> None:
-    made = {one.path: one.text for one in persistence.keep("tuned", [ONE], "x", box.host).writes}
+    made = {one.path: one.text for one in plan.keep("tuned", [ONE], "x", box.host).writes}
     assert made["file:/etc/tuned/active_profile"] == "balanced trimtab\n"
     assert render.parse_tuned_profile(made["file:/etc/tuned/trimtab/tuned.conf"]) == (ONE,)
 
@@ -457,9 +457,9 @@ def test_a_host_without_tuned_says_so(tmp_path: Path) -> None:
         host.remove(f"/etc/tuned/{name}")
     host.remove("/etc/tuned")
     with pytest.raises(HostError, match="install tuned"):
-        persistence.keep("tuned", [ONE], "x", host)
+        plan.keep("tuned", [ONE], "x", host)
     with pytest.raises(UsageError, match="must be one of sysctl, systemd, tuned"):
-        persistence.keep("fstab", [ONE], "x", host)
+        plan.keep("fstab", [ONE], "x", host)
 
 
 def test_the_journal_of_the_first_format_is_read(box: Box) -> None:

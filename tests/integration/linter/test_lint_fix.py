@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from trimtab.cli.app import app
 from trimtab.errors import UsageError
 from trimtab.linter import check, fix, fix_trial, parse_context, read
-from trimtab.linter.grammar import errors
+from trimtab.linter.readers.grammar import errors
 from trimtab.model.document import Document
 from trimtab.model.finding import Finding
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.catalog import CATALOG
-from trimtab.oracle.audit import predictions, table
+from trimtab.oracle.audit import table
 from trimtab.oracle.audit.cases import CASES, NOT_ASKED, Case
 from trimtab.oracle.audit.probes import LAYERS, entries, probes
 from trimtab.oracle.audit.table import CaseOutcome, ProbeRow
@@ -82,8 +82,8 @@ def test_every_rule_of_the_asked_layers_is_in_a_case_or_says_why_not() -> None:
 
 def test_statements_are_about_entries_that_are_asked_and_fit_texts_that_are_tried() -> None:
     asked = {one.name: [probe.text for probe in probes(one)] for one in entries()}
-    assert set(predictions.STATEMENTS) <= set(asked)
-    for name, said in predictions.STATEMENTS.items():
+    assert set(table.STATEMENTS) <= set(asked)
+    for name, said in table.STATEMENTS.items():
         for form, _ in said:
             assert any(re.fullmatch(form, text) for text in asked[name]), f"{name}: {form}"
 

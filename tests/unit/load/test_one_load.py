@@ -12,7 +12,7 @@ import pytest
 from trimtab.load.runner import LoadResult
 from trimtab.load.workload import Workload, load_workload
 from trimtab.model import BASELINE, Candidate, Phase, StartRequest, Window
-from trimtab.study.executors.load import DriveResult, VerifiedServer, drive_workload
+from trimtab.study.executors.live import DriveResult, VerifiedServer, drive_workload
 
 STEADY = [100.0, 102.0, 99.0, 101.0, 100.0, 98.0]
 UNSTEADY = [100.0, 20.0, 99.0, 50.0, 100.0, 30.0]

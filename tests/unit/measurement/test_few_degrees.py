@@ -18,8 +18,8 @@ from trimtab.measurement.results import informative_interval
 from trimtab.model import Comparison, Effect
 from trimtab.report import Study, rows
 from trimtab.report.html import render
-from trimtab.report.summary import summary
 from trimtab.report.text import render as render_text
+from trimtab.report.text import summary
 from trimtab.report.tuning_evidence import tuning_evidence
 from trimtab.stats.effects import Estimate
 from trimtab.study.progress import EventDisplay

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.show_samples import STUDY
 from trimtab.metrics.wall_time import Stopwatch, time_breakdown
-from trimtab.report.summary import summary
+from trimtab.report.text import summary
 from trimtab.server.launcher import compile_seconds
 
 PARTS = {"startup": 40.0, "compile": 22.0, "load": 12.0, "gate": 2.0, "verify": 1.0, "end": 1.0}

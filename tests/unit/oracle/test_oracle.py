@@ -23,9 +23,8 @@ from trimtab.oracle import effective_values as allocator
 from trimtab.oracle import output as show
 from trimtab.oracle import settings
 from trimtab.oracle.audit.cases import CASES
-from trimtab.oracle.audit.predictions import agrees, prediction
 from trimtab.oracle.audit.probes import entries, probes
-from trimtab.oracle.audit.table import BARE, SERVED
+from trimtab.oracle.audit.table import BARE, SERVED, agrees, prediction
 from trimtab.oracle.effective_values import are_equivalent, effective_value
 from trimtab.oracle.executor import check_run
 from trimtab.oracle.judge import VendorSoftware, judge

@@ -27,7 +27,7 @@ from trimtab.model import (
 from trimtab.report import Study, rows
 from trimtab.report.headline import headline, is_gain
 from trimtab.report.html import render
-from trimtab.report.summary import LINES, WIDTH, summary
+from trimtab.report.text import LINES, WIDTH, summary
 from trimtab.report.text import render as render_text
 from trimtab.study import artifacts
 from trimtab.study.executors.simulated import open_simulated_session

@@ -21,8 +21,8 @@ from trimtab.model import BASELINE, Conclusion, Effect, Start, StudyStatus, Verd
 from trimtab.report import Study, pareto, rows
 from trimtab.report.headline import headline, is_gain
 from trimtab.report.html import render
-from trimtab.report.summary import summary
 from trimtab.report.text import render as render_text
+from trimtab.report.text import summary
 from trimtab.study import archive, artifacts, result_json
 from trimtab.study import folder as study
 from trimtab.study.executors import simulated

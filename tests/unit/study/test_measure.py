@@ -16,7 +16,7 @@ from trimtab.load.workload import Workload
 from trimtab.measurement import blocks, capacity_run, runs
 from trimtab.measurement.capacity import VERIFIED
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
-from trimtab.study.executors.load import Drive
+from trimtab.study.executors.live import Drive
 from trimtab.study.folder import resolve
 from trimtab.study.options import Options
 from trimtab.study.progress import Display, Reporter

@@ -17,7 +17,7 @@ from trimtab.model import CheckKind, CheckOutcome, Evidence, Verdict
 from trimtab.model.plan import Check
 from trimtab.report import Study
 from trimtab.report.headline import headline
-from trimtab.report.summary import summary
+from trimtab.report.text import summary
 from trimtab.report.tuning_evidence import MEANING, tuning_evidence
 from trimtab.study import archive, artifacts
 from trimtab.study import folder as study

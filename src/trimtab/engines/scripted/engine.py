@@ -16,7 +16,7 @@ from pathlib import Path
 
 from trimtab.engines import checkpoint, openai_api
 from trimtab.engines.vllm import engine
-from trimtab.engines.vllm import roles as vllm_roles
+from trimtab.engines.vllm import report as vllm_roles
 from trimtab.engines.vllm.family import FAMILY
 from trimtab.errors import UsageError
 from trimtab.host import Host, LocalHost

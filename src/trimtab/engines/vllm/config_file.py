@@ -11,7 +11,7 @@ import yaml
 
 from trimtab.catalog.releases import vllm
 from trimtab.errors import UsageError
-from trimtab.storage import user_files
+from trimtab.storage import atomic_files
 
 MAX_BYTES = 1_000_000
 
@@ -58,7 +58,7 @@ def _content(path: Path) -> dict[str, Any]:
     if path.suffix not in {".yaml", ".yml"}:
         raise UsageError(f"--config must name a .yaml or .yml file, but is {path}")
     try:
-        content = yaml.safe_load(user_files.read(path, MAX_BYTES))
+        content = yaml.safe_load(atomic_files.read(path, MAX_BYTES))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""

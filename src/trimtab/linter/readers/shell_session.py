@@ -10,6 +10,7 @@ from typing import Final
 from trimtab.catalog.rules.scene import is_engine_script
 from trimtab.linter.readers import changes, entry_point, env_file, expansion, launchers, scripts
 from trimtab.linter.readers import container as containers
+from trimtab.linter.readers.changes import Variables
 from trimtab.linter.readers.launch import (
     ShellWord,
     UnwrappedCommand,
@@ -22,7 +23,6 @@ from trimtab.linter.readers.launch import (
 )
 from trimtab.linter.readers.scripts import Scripts
 from trimtab.linter.readers.source import DocumentBuilder, SourceText, with_place
-from trimtab.linter.readers.variables import Variables
 from trimtab.model.document import (
     Command,
     Container,

@@ -15,7 +15,7 @@ from pathlib import Path
 from trimtab.engines.vllm import config_file
 from trimtab.errors import UsageError
 from trimtab.redaction import argv_secrets, redact_words
-from trimtab.storage import user_files
+from trimtab.storage import atomic_files
 from trimtab.study.baseline import endpoint, launcher, shell_words
 from trimtab.study.options import Options
 
@@ -61,7 +61,7 @@ def read_file(path: Path) -> ServeCommand:
         UsageError: the file cannot be read, or holds what only a shell could evaluate.
     """
     try:
-        text = user_files.read(path, MAX_BYTES).decode("utf-8")
+        text = atomic_files.read(path, MAX_BYTES).decode("utf-8")
     except OSError as error:
         raise UsageError(
             f"the baseline file {path} cannot be read ({error.strerror}): name a file that holds "
