@@ -38,7 +38,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
 PURE = ("model", "catalog", "rules", "plan", "stats", "search", "presets", "knobs")
 PURE_FILES = (
-    *(f"metrics/{name}.py" for name in ("aggregate", "averages", "slo", "table")),
+    *(f"metrics/{name}.py" for name in ("aggregate", "slo", "table")),
     "server/environment.py",
     "profiles/launch_diff.py",
     "run/comparability.py",
@@ -47,7 +47,6 @@ PURE_FILES = (
     "report/rows.py",
     "measurement/results.py",
     "report/headline.py",
-    "report/summary.py",
     "report/tuning_evidence.py",
     "host_settings/render.py",
     *(f"prepare/{name}.py" for name in ("mirrors", "step", "target", "version_matrix")),
@@ -55,7 +54,7 @@ PURE_FILES = (
     "load/guards.py",
     "load/requests.py",
     *(f"oracle/{name}.py" for name in ("effective_values", "judge", "model", "settings")),
-    *(f"oracle/audit/{name}.py" for name in ("cases", "matrix", "predictions", "probes")),
+    *(f"oracle/audit/{name}.py" for name in ("cases", "matrix", "probes")),
     "oracle/output.py",
 )
 MOST_LINES = 500
@@ -75,12 +74,10 @@ PLUGINS = (
 )
 # Other modules below 100 lines with one importer, each with the reason why it stands alone.
 SMALL = {
+    "load.records": "the decoding after a load; the client knows nothing of it",
     "api.lint_report": "the result of one public function",
     "engines.vllm.images": "readers beside the family, which is to be read on one page",
-    "engines.vllm.failures": "a table beside the family, which is to be read on one page",
     "engines.scripted.processes": "a part of a program that runs without trimtab's packages",
-    "load.records": "the decoding after a load; the client knows nothing of it",
-    "presets.arm": "a preset in a study; the other modules know no study",
 }
 IMPURE = {"subprocess", "os", "socket", "asyncio", "time", "random", "threading"}
 

@@ -20,7 +20,8 @@ from trimtab.errors import TrimtabError, UsageError
 from trimtab.linter import fix_trial, launch_files
 from trimtab.linter.context import parse_context
 from trimtab.linter.report import FindingFilter, report_on
-from trimtab.measurement import capacity_run, remote_server, runs
+from trimtab.measurement import remote_server, runs
+from trimtab.measurement.capacity import measure_capacity, measure_url_capacity
 from trimtab.measurement.results import BenchResult, CapacityResult, CompareResult
 from trimtab.model.finding import Severity
 from trimtab.study import artifacts, tuning
@@ -168,8 +169,8 @@ def capacity(
     chosen = Options(**_options({**options, "slo": slo}, command))
     address = remote_server.server_address(url, chosen, target, insecure=insecure, resume=resume)
     if address is not None:
-        return capacity_run.measure_url_capacity(address, chosen, requests, reporter.say)
-    return capacity_run.measure_capacity(
+        return measure_url_capacity(address, chosen, requests, reporter.say)
+    return measure_capacity(
         target, chosen, starts, requests, _path(study), resume=resume, reporter=reporter
     )
 

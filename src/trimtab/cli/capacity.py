@@ -33,8 +33,7 @@ from trimtab.cli.conventions import (
     Url,
     Workload,
 )
-from trimtab.measurement import capacity_run
-from trimtab.measurement.capacity import LONG_ENOUGH
+from trimtab.measurement.capacity import LONG_ENOUGH, measure_capacity, measure_url_capacity
 from trimtab.measurement.remote_server import server_address
 from trimtab.stats.sequential import no_interval_reason
 from trimtab.study.options import Options
@@ -114,9 +113,9 @@ def capacity(
         )
         return
     if address is not None:
-        result = capacity_run.measure_url_capacity(address, options, requests, terminal.say)
+        result = measure_url_capacity(address, options, requests, terminal.say)
     else:
-        result = capacity_run.measure_capacity(
+        result = measure_capacity(
             target,
             options,
             starts,

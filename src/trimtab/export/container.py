@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from trimtab.errors import StudyError
 from trimtab.export import order as ordered
 from trimtab.export.chips import DRIVER, MANAGERS
-from trimtab.export.guard import exportable_settings
-from trimtab.export.order import Order
+from trimtab.export.order import Order, exportable_settings
 from trimtab.knobs.server_arg import model_of, option_value
 from trimtab.model import HostWrite, Settings
 from trimtab.redaction import argv_secrets, is_secret, marker

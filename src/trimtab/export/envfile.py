@@ -10,9 +10,8 @@ import re
 import shlex
 
 from trimtab.errors import StudyError
-from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading, origins
-from trimtab.export.order import Artefact, Order, read_settings
+from trimtab.export.order import Artefact, Order, exportable_settings, read_settings
 from trimtab.model import Settings
 from trimtab.redaction import is_secret, marker
 

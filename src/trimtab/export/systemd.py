@@ -15,9 +15,8 @@ from pathlib import Path
 
 from trimtab import formatting
 from trimtab.errors import StudyError
-from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading, origins
-from trimtab.export.order import Artefact, Order, read_settings
+from trimtab.export.order import Artefact, Order, exportable_settings, read_settings
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
 from trimtab.model import Settings
 from trimtab.redaction import argv_secrets, is_secret, marker

@@ -11,9 +11,8 @@ import re
 from collections.abc import Sequence
 
 from trimtab.errors import StudyError
-from trimtab.export.guard import exportable_settings
 from trimtab.export.heading import comment, heading
-from trimtab.export.order import Artefact, Order, ParsedArtefact
+from trimtab.export.order import Artefact, Order, ParsedArtefact, exportable_settings
 from trimtab.model import Settings
 from trimtab.redaction import argv_secrets, marker, variable
 from trimtab.storage import strict_yaml

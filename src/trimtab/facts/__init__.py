@@ -23,7 +23,6 @@ from trimtab.facts import (
     libraries,
     limits,
     memory,
-    privileges,
     python_build,
 )
 from trimtab.facts.ascend import AscendFacts
@@ -34,9 +33,8 @@ from trimtab.facts.disks import DiskFacts
 from trimtab.facts.interrupts import InterruptFacts
 from trimtab.facts.kernel import KernelFacts
 from trimtab.facts.libraries import LibraryFacts
-from trimtab.facts.limits import LimitFacts
+from trimtab.facts.limits import LimitFacts, PrivilegeFacts
 from trimtab.facts.memory import MemoryFacts
-from trimtab.facts.privileges import PrivilegeFacts
 from trimtab.facts.python_build import EngineEnvironment
 from trimtab.host import Host
 from trimtab.model import Fact
@@ -114,7 +112,7 @@ def inspect(
         kernel=system,
         limits=limits.read(host),
         container=container.read(host),
-        privileges=privileges.read(host),
+        privileges=limits.read_privileges(host),
         libraries=libraries.read(host, processor.arch.value, library_folders),
         ascend=ascend.read(host),
         cuda=cuda.read(host),

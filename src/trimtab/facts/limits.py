@@ -144,3 +144,15 @@ def read(host: Host) -> LimitFacts:
             host, "/proc/self/limits", lambda t: parse_limit(t, "Max locked memory")
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PrivilegeFacts:
+    """``root``: the effective user is 0. In a container that is necessary, not sufficient."""
+
+    root: Fact[bool]
+
+
+def read_privileges(host: Host) -> PrivilegeFacts:
+    """Read the privileges of this process."""
+    return PrivilegeFacts(root=Fact(host.euid() == 0, "geteuid"))

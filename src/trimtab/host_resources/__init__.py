@@ -19,8 +19,15 @@ from types import MappingProxyType
 
 from trimtab.errors import HostError
 from trimtab.host import Host
-from trimtab.host_resources.base import ResourceKind, Service
-from trimtab.host_resources.files import File, Folder, KernelFile, Link, SwapResource
+from trimtab.host_resources.files import (
+    File,
+    Folder,
+    KernelFile,
+    Link,
+    ResourceKind,
+    Service,
+    SwapResource,
+)
 from trimtab.host_resources.limits import LABELS, ProcessLimit, SessionLimit
 
 __all__ = [

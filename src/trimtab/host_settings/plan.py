@@ -21,7 +21,7 @@ from trimtab.errors import HostError, UsageError
 from trimtab.facts import Facts, situation
 from trimtab.families import families, family_of_packages
 from trimtab.host import Host
-from trimtab.host_resources.base import ACTIVE, INACTIVE
+from trimtab.host_resources.files import ACTIVE, INACTIVE
 from trimtab.host_resources.limits import start_ticks
 from trimtab.host_settings import render
 from trimtab.host_settings.render import RenderedFile

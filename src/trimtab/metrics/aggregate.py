@@ -17,9 +17,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
-from trimtab.metrics.averages import trimmed_mean
 from trimtab.metrics.slo import STATISTICS
-from trimtab.metrics.table import LATENCIES, Sample
+from trimtab.metrics.table import LATENCIES, Sample, trimmed_mean
 from trimtab.model import RequestRecord, Window
 
 WIDTH: Final = 0.005
@@ -53,7 +52,7 @@ def merge_histograms(spreads: Iterable[Sequence[int]]) -> list[tuple[float, int]
 def quantile(values: Sequence[tuple[float, int]], percent: float) -> float:
     """Return a percentile of ordered pairs (value, count).
 
-    It is the one that `trimtab.metrics.averages.percentile` gives of the same values in a list.
+    It is the one that `trimtab.metrics.table.percentile` gives of the same values in a list.
 
     Raises:
         ValueError: there are no values.

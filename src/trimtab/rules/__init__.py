@@ -17,9 +17,8 @@ from trimtab.rules.arguments import ARGUMENTS
 from trimtab.rules.json_keys import KEYS
 from trimtab.rules.launch_syntax import STARTING
 from trimtab.rules.names import NAMES
-from trimtab.rules.notices import BAKED, FORMATS, PIPES
+from trimtab.rules.notices import BAKED, FORMATS, PIPES, PROSE
 from trimtab.rules.option_conflicts import TOGETHER
-from trimtab.rules.prose import PROSE
 from trimtab.rules.setting_syntax import MAKING
 from trimtab.rules.values import VALUES
 

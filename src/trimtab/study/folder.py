@@ -24,7 +24,7 @@ import yaml
 from trimtab import presets, search
 from trimtab.catalog import CATALOG, engine_refusal, may_write
 from trimtab.errors import UsageError
-from trimtab.export.guard import exportable_settings
+from trimtab.export.order import exportable_settings
 from trimtab.host import Host, LocalHost
 from trimtab.host_settings.transaction import pending_places, recover
 from trimtab.processes.recovery import reap_leftovers

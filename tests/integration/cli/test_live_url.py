@@ -16,7 +16,7 @@ from trimtab.engines.openai_api import served_name
 from trimtab.errors import LoadFailedError, ServerLostError, UsageError
 from trimtab.http_client import loopback
 from trimtab.load import isolation
-from trimtab.measurement import capacity_run, remote_server
+from trimtab.measurement import capacity, remote_server
 from trimtab.study.options import Options
 
 OPTIONS = Options(workload="tiny", shared_host=True)
@@ -85,7 +85,7 @@ def test_capacity_is_refused_on_the_same_grounds(
     metrics(monkeypatch, PAGE.format(0, 1), PAGE.format(0, 1), PAGE.format(0, 2))
     asked = Options(workload="tiny", shared_host=True, slo="ttft_p99<=10s")
     with pytest.raises(LoadFailedError, match="was restarted"):
-        capacity_run.measure_url_capacity(server.url, asked, 20, print)
+        capacity.measure_url_capacity(server.url, asked, 20, print)
 
 
 def test_an_address_that_is_none_and_a_server_that_is_not_there() -> None:

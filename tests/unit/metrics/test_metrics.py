@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.metrics.averages import trimmed_mean
 from trimtab.metrics.table import (
     FURTHER_OBJECTIVES,
     HOST_OVERHEAD_METRIC,
@@ -17,6 +16,7 @@ from trimtab.metrics.table import (
     measure,
     parse_slo,
     percentile,
+    trimmed_mean,
 )
 from trimtab.model import RequestRecord
 

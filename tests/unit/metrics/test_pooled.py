@@ -17,8 +17,7 @@ from trimtab.metrics.aggregate import (
     quantile,
     start_metrics,
 )
-from trimtab.metrics.averages import percentile
-from trimtab.metrics.table import measure, throughputs
+from trimtab.metrics.table import measure, percentile, throughputs
 from trimtab.model import BASELINE, Outcome, Phase, RequestRecord, Start, StartRequest, Window
 from trimtab.search.history import comparable_starts
 

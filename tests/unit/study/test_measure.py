@@ -13,7 +13,7 @@ from trimtab.cli import terminal
 from trimtab.errors import StudyError
 from trimtab.load.runner import GiveUp, LoadResult
 from trimtab.load.workload import Workload
-from trimtab.measurement import blocks, capacity_run, runs
+from trimtab.measurement import blocks, capacity, runs
 from trimtab.measurement.capacity import VERIFIED
 from trimtab.model import BASELINE, Outcome, Phase, Plan, Start, StartRequest
 from trimtab.study.executors.live import Drive
@@ -94,12 +94,12 @@ def test_the_bound_of_a_capacity_is_tried_on_fresh_requests(
     seeds = Seeds()
     session = resolve(Options(engine="simulated", landscape="L0"), print)
     target = blocks.MeasurementTarget("stock", session.compile(()))
-    monkeypatch.setattr(capacity_run, "open_target", lambda *_: (session, target))
-    monkeypatch.setattr(capacity_run, "run_plan", seeds.trial)
+    monkeypatch.setattr(capacity, "open_target", lambda *_: (session, target))
+    monkeypatch.setattr(capacity, "run_plan", seeds.trial)
     options = Options(slo="ttft_p90<=500ms")
 
     def ask(count: int, *, resume: bool) -> dict[str, Any]:
-        return capacity_run.measure_capacity(
+        return capacity.measure_capacity(
             "stock",
             options,
             count,
