@@ -24,7 +24,7 @@ JOURNAL = "journal.jsonl"
 
 
 class SettingState(StrEnum):
-    """How an applied setting stands now."""
+    """The present state of an applied setting."""
 
     HOLDS = "in effect"
     CHANGED = "changed since by somebody else"
@@ -65,12 +65,12 @@ class HostStatus:
 
     @property
     def nothing(self) -> bool:
-        """Whether nothing is applied."""
+        """Whether no setting is applied."""
         return not self.label and not self.settings
 
     @property
     def stands(self) -> bool:
-        """Whether all of it was made and is in effect."""
+        """Whether each setting was made and is in effect."""
         return self.complete and all(
             setting.standing is SettingState.HOLDS for setting in self.settings
         )

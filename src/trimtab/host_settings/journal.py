@@ -115,7 +115,7 @@ def note(journal: Path, entry: Mapping[str, Any]) -> None:
 
 
 def erase_if_done(journal: Path) -> None:
-    """Remove a journal that has nothing left to restore; whoever writes it holds the host's lock.
+    """Remove a journal that has nothing left to restore. The caller holds the host's lock.
 
     Raises:
         HostError: it cannot be read or removed.

@@ -219,7 +219,7 @@ _MOST_FILES = "/proc/sys/fs/nr_open"
 
 
 class SettingAction(StrEnum):
-    """What becomes of one setting."""
+    """What a plan does with one setting."""
 
     WRITE = "write"
     ALREADY = "already"

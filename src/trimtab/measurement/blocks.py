@@ -55,7 +55,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class MeasurementTarget:
-    """Something to measure: a plan, and the name people gave it."""
+    """A plan to measure, with the name that the user gave it."""
 
     name: str
     plan: Plan
@@ -63,22 +63,26 @@ class MeasurementTarget:
 
 @dataclass(frozen=True, slots=True)
 class MetricSummary:
-    """One metric over the starts of a target.
-
-    ``low`` and ``high`` are ``None`` from fewer than four starts; ``reason`` then says so.
-    """
+    """One metric over the starts of a target."""
 
     metric: str
+    """Name of the metric."""
     unit: str
+    """Unit of the values."""
     value: float
+    """Geometric mean over the starts."""
     low: float | None
+    """Lower end of the 95 % interval; ``None`` with fewer than four starts."""
     high: float | None
+    """Upper end of the 95 % interval; ``None`` with fewer than four starts."""
     starts: int
+    """Number of starts."""
     reason: str = ""
+    """Why there is no interval; "" if there is one."""
 
 
 class Measurement:
-    """Runs starts of targets, pair by pair, until something says that it is enough."""
+    """Makes starts of targets, block by block, until a condition holds."""
 
     def __init__(
         self,
@@ -103,12 +107,12 @@ class Measurement:
         *,
         at_most: bool = False,
     ) -> list[Start]:
-        """Make blocks, each with every target once, until ``enough`` of all starts made.
+        """Make blocks, each with every target once, until ``enough`` of all starts.
 
-        ``expected`` are the measured starts that there will be then, or ``at_most`` that many.
+        ``expected`` is the expected number of measured starts, ``at_most`` marks it as a limit.
 
-        Two targets alternate in pairs of opposite order (ABBA), which cancels a steady drift; each
-        block has the same requests for all, and new ones.
+        Two targets alternate in pairs of opposite order (ABBA), which cancels a steady drift. All
+        starts of a block have the same requests; each block has new ones.
 
         Raises:
             StudyError: a target cannot be measured.

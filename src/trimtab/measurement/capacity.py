@@ -72,11 +72,14 @@ class LoadFunction(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CapacityQuestion:
-    """What capacity is asked for: an SLO, what requests look like, and how many a probe sends."""
+    """The SLO and the requests for which a capacity is searched."""
 
     slo: Slo
+    """Limits that the server must meet."""
     workload: Workload
+    """Lengths and sampling of the requests."""
     requests: int
+    """Number of requests that a probe sends."""
 
     def __post_init__(self) -> None:
         """Refuse what no probe can be made of, before a server is started for it.
@@ -255,15 +258,16 @@ def verification_drive(asked: CapacityQuestion, rate: float) -> Drive:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """The answer: geometric mean over starts, its one-sided 95 % lower bound, and the trial.
-
-    ``low`` is ``None`` from fewer than four starts; ``verified`` where the bound was not tried.
-    """
+    """The capacity over the starts of a measurement, in requests/s."""
 
     value: float
+    """Geometric mean over the starts."""
     low: float | None
+    """One-sided lower 95 % bound; ``None`` with fewer than four starts."""
     each: tuple[float, ...]
+    """Capacity of each start."""
     verified: bool | None
+    """Whether ``low`` met the SLO when tried; ``None`` if it was not tried."""
 
 
 def conclude(starts: Sequence[Start]) -> Capacity:

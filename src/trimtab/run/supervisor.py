@@ -43,7 +43,7 @@ _CHUNK = 65536
 class Output:
     """The pipes of one server.
 
-    ``streams`` are the descriptors for the server: standard input (ours), output and error.
+    ``streams`` are the server's descriptors: trimtab's standard input, output and error.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Output:
         self.streams = (_standard_input(), written[1], written[2])
 
     def begin(self) -> None:
-        """Close our copies of what the server was given, and start to copy."""
+        """Close trimtab's copies of the server's descriptors, and start to copy."""
         for handle in {*self.streams}:
             os.close(handle)
         for pump in self._pumps:
@@ -135,7 +135,7 @@ _UNKNOWN = 128 + signal.SIGKILL
 
 
 def block() -> set[signal.Signals]:
-    """Block what is waited for, and return it. Call it before the first thread is started."""
+    """Block the awaited signals and return them. Call it before the first thread starts."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, children would vanish unseen
     heard = {signals for signals in PASSED if signal.getsignal(signals) is not signal.SIG_IGN}
     heard.add(signal.SIGCHLD)
@@ -144,9 +144,10 @@ def block() -> set[signal.Signals]:
 
 
 class Supervisor:
-    """Keeps one server until its end. ``told`` is called once, when it is told to stop.
+    """Keeps one server until its end.
 
-    ``was_told`` says whether it was.
+    ``told`` is called once, when a stop signal arrives; ``was_told`` says whether one has
+    arrived.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class Supervisor:
 
     @property
     def stopping(self) -> bool:
-        """Whether the server was told to stop, or has ended."""
+        """Whether a stop signal has arrived, or the server has ended."""
         return self.was_told or bool(self._kept.ended)
 
     def refuse(self) -> None:

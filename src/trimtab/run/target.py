@@ -83,22 +83,26 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", "8000"
 
 @dataclass(frozen=True, slots=True)
 class RunTarget:
-    """A plan with what is needed to run and judge it.
-
-    ``name`` says what it is for people; ``differences`` is what speaks against running it here,
-    ``notes`` what is said beside it. ``environment`` is the server's whole one. ``listen`` is
-    appended to the plan's command: it is no part of the plan.
-    """
+    """A plan with what is needed to run and judge it."""
 
     name: str
+    """Name of the profile or preset, for people."""
     plan: Plan
+    """Compiled plan."""
     observer: Observer
+    """Observes the running server."""
     engine: Engine | None
+    """Engine that starts the command; ``None`` if trimtab knows none."""
     host: Host
+    """Host of the run."""
     environment: Mapping[str, str]
+    """Complete environment of the server."""
     differences: tuple[Difference, ...] = ()
+    """Differences from the machine of the study."""
     notes: tuple[str, ...] = ()
+    """Remarks for the user."""
     listen: tuple[str, ...] = ()
+    """Words of the endpoint. They follow the plan's command, and are no part of the plan."""
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -238,10 +242,11 @@ def _own(profile: ProfileRecord, environment: Mapping[str, str]) -> Settings:
 
 
 def _environment(plan: Plan, given: Mapping[str, str], *, own: bool) -> dict[str, str]:
-    """Return the server's environment: what is given, changed by the plan and by nothing else.
+    """Return the server's environment: ``given``, changed by the plan alone.
 
-    A plan over the user's command has taken in what reaches an engine, and may have removed it.
-    A profile's own has not: what else is preloaded here stays, behind the plan's.
+    A plan over the user's command already holds the variables that reach an engine, and may have
+    removed some. A profile's ``own`` command does not hold them, so other preloads of this
+    environment stay, behind the plan's.
     """
     left = {name: value for name, value in given.items() if own or not reaches_engine(name)}
     found = child_environment(plan.settings, left)

@@ -119,7 +119,7 @@ class FollowerState:
     looks: int = 0
 
     def look(self, tree: Sequence[Process], log: str) -> bool:
-        """Return whether they do: an engine logs that it is initialized, or no process changes."""
+        """Return whether the engines are ready: each logs it, or no process changes any more."""
         found = frozenset(process.pid for process in tree if process.role in ROLES)
         self.looks = self.looks + 1 if found == self.seen else 0
         self.seen = found
@@ -191,11 +191,12 @@ class EvidenceSink:
 
 
 class Verification(threading.Thread):
-    """Waits, verifies and tells, in a thread of its own: signals are passed on meanwhile.
+    """Waits for the server, verifies it and reports, in a thread of its own.
 
-    ``stopping`` says that there is nothing to wait for any more. ``refuse`` is called when the
-    plan is not in effect and that is reason to end (``strict``); ``refused`` then says why.
-    ``remember`` is called now and then while the tree grows, ``done`` at the end.
+    The main thread passes signals on meanwhile. ``stopping`` returns whether waiting is
+    pointless. ``refuse`` is called if the plan is not in effect and the sink is strict;
+    ``refused`` then holds the reason. ``remember`` is called repeatedly while the tree grows,
+    ``done`` at the end.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ class Verification(threading.Thread):
         self._remember, self._done = remember, done
 
     def run(self) -> None:
-        """Do it all; whatever goes wrong is told, and the server serves on."""
+        """Wait, verify and report. Errors are reported, and the server serves on."""
         try:
             self._verify()
         except (TrimtabError, OSError, ValueError) as error:
