@@ -12,7 +12,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 _RECIPE = re.compile(
-    r"<!-- recipe: (?P<name>[\w-]+), file: (?P<file>[\w./-]+) -->\n```python\n(?P<code>.*?)```",
+    r"<!-- recipe: (?P<name>[\w-]+), file: (?P<file>[\w./-]+)(?:, after: (?P<after>.*?))? -->\n"
+    r"```python\n(?P<code>.*?)```",
     re.DOTALL,
 )
 RECIPES = {
@@ -27,13 +28,21 @@ class Copy:
         self.folder = folder
         shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
         match = RECIPES[recipe]
-        (folder / match["file"]).write_text(match["code"])
+        place, code = folder / match["file"], match["code"]
+        if after := match["after"]:
+            before, mark, rest = place.read_text().partition(f"{after}\n")
+            code = before + mark + code + rest
+        place.write_text(code)
         assert touched(ROOT / "src", folder / "src") == [match["file"].removeprefix("src/")]
 
     def run(self, *words: str, code: int = 0) -> str:
         """Return what a command of the copy prints; it must end with ``code``."""
+        return self.python("-m", "trimtab", *words, code=code)
+
+    def python(self, *words: str, code: int = 0) -> str:
+        """Return what Python prints with the copy; it must end with ``code``."""
         done = subprocess.run(
-            [sys.executable, "-m", "trimtab", *words],
+            [sys.executable, *words],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(self.folder / "src"), "COLUMNS": "80"},
             capture_output=True,
@@ -66,7 +75,7 @@ def touched(before: Path, after: Path) -> list[str]:
 
 
 def test_each_recipe_is_executed_below() -> None:
-    assert set(RECIPES) == {"tuning", "variable", "rule", "exporter"}
+    assert set(RECIPES) == {"tuning", "variable", "rule", "exporter", "metric"}
 
 
 def test_a_tuning_is_one_entry(tmp_path: Path) -> None:
@@ -105,3 +114,18 @@ def test_an_exporter_is_one_file(tmp_path: Path) -> None:
     text = copy.run(*words, "--format", "example")
     assert "serve\norg/model\n" in text
     assert "guide" in text
+
+
+def test_a_metric_of_a_start_is_one_row(tmp_path: Path) -> None:
+    copy = Copy(tmp_path, "metric")
+    assert "startup_minutes" in copy.run("tune", "--help")
+    design = copy.json(
+        *("tune", "--engine", "scripted", "--dry-run"),
+        *("--objective", "output_throughput,startup_minutes"),
+    )
+    assert "startup_minutes" in json.dumps(design)
+    program = (
+        "from trimtab.metrics.table import StartSample, measure_start;"
+        "print(measure_start(StartSample(90.0, cold=False)))"
+    )
+    assert copy.python("-c", program) == "{'startup_minutes': 1.5, 'startup': 90.0}\n"

@@ -11,6 +11,7 @@ from trimtab import presets, search
 from trimtab.cli import terminal
 from trimtab.cli.conventions import DeviceTime, EnginePython, Model, Noise, SharedHost, Windows
 from trimtab.cli.terminal import say
+from trimtab.metrics.table import FURTHER_OBJECTIVES, OBJECTIVES, objective_words
 from trimtab.report import intent
 from trimtab.report.text import summary
 from trimtab.simulated.landscape import NAMES
@@ -74,9 +75,10 @@ def tune(
     objective: Annotated[
         str | None,
         typer.Option(
-            help="output_throughput, request_throughput, goodput, a latency (tpot_p50), or "
-            "host-overhead on ascend-emulator; after commas further metrics "
-            "(output_throughput,ttft_p99) for a Pareto set. [default: output_throughput]"
+            help=f"{objective_words(OBJECTIVES)}, or host-overhead on ascend-emulator. After "
+            "commas further metrics (output_throughput,ttft_p99) for a Pareto set: also "
+            f"{', '.join(name for name in FURTHER_OBJECTIVES if name not in OBJECTIVES)}. "
+            "[default: output_throughput]"
         ),
     ] = None,
     slo: Annotated[

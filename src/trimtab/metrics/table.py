@@ -13,6 +13,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
@@ -25,10 +26,14 @@ __all__ = [
     "METRICS",
     "OBJECTIVES",
     "Metric",
+    "MetricScope",
     "Sample",
     "Slo",
+    "StartSample",
     "geometric_mean",
     "measure",
+    "measure_start",
+    "objective_words",
     "parse_slo",
     "percentile",
 ]
@@ -112,14 +117,51 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class StartSample:
+    """What one start shows of its server as a whole, beside the load."""
+
+    startup: float
+    """Seconds from the launch until the server was ready."""
+    cold: bool | None
+    """Whether it compiled what later starts load; ``None`` if its log does not tell."""
+    peak_memory: int | None = None
+    """Bytes: sum of the peak resident memory of its processes; ``None`` if it was not readable."""
+
+
+class MetricScope(StrEnum):
+    """What one value of a metric is about."""
+
+    REQUEST = "request"
+    """A statistic over the requests of a window."""
+    WINDOW = "window"
+    """A count over the seconds of a window."""
+    START = "start"
+    """One value for a whole start."""
+
+
+def _no_value(sample: Sample | StartSample) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
-    """One row of the table. ``compute`` returns ``None`` where the sample has no such value."""
+    """One row of the table.
+
+    ``compute`` returns the value of a window, ``compute_start`` that of a start; ``None`` where
+    the sample has no such value. A row of scope "start" has the latter alone.
+    """
 
     name: str
     unit: str
     higher_is_better: bool
     formula: str
-    compute: Callable[[Sample], float | None]
+    compute: Callable[[Sample], float | None] = _no_value
+    scope: MetricScope = MetricScope.WINDOW
+    objective: bool = True
+    """Whether a study can improve it."""
+    further: bool = True
+    """Whether a study can improve it together with an objective that decides first."""
+    compute_start: Callable[[StartSample], float | None] = _no_value
 
 
 def _arrived_tokens(record: RequestRecord, sample: Sample) -> float:
@@ -231,7 +273,7 @@ def _latency_metric(
 
     over = "the valid windows'" if statistic.startswith("p") else "the window's"
     formula = f"{statistic} over {over} completed requests of: {_FORMULAS[latency]}"
-    return Metric(f"{latency}_{statistic}", "ms", False, formula, compute)
+    return Metric(f"{latency}_{statistic}", "ms", False, formula, compute, MetricScope.REQUEST)
 
 
 _RATES = (
@@ -250,6 +292,7 @@ _RATES = (
         "(output tokens that arrived in the window + prompt tokens of requests whose first "
         "chunk did) / window seconds",
         _total_throughput,
+        objective=False,
     ),
     Metric(
         "request_throughput",
@@ -272,16 +315,53 @@ _RATES = (
         False,
         "failed requests / requests that ended in the window",
         _error_rate,
+        objective=False,
+        further=False,
     ),
 )
 
-_CAPACITY = Metric(
-    "capacity",
-    "req/s",
-    True,
-    "the highest rate of Poisson arrivals that meets the SLO; of a whole start, not of a window "
-    "(`trimtab capacity`)",
-    lambda _: None,
+
+def _startup(sample: StartSample) -> float | None:
+    """Compile caches are compared warm: the first start compiles what every later one loads.
+
+    Where the log does not tell, the start counts, and adds to the noise.
+    """
+    return None if sample.cold else sample.startup
+
+
+def _peak_memory(sample: StartSample) -> float | None:
+    return None if sample.peak_memory is None else sample.peak_memory / 2**30
+
+
+_OF_STARTS = (
+    Metric(
+        "capacity",
+        "req/s",
+        True,
+        "the highest rate of Poisson arrivals that meets the SLO (`trimtab capacity`)",
+        scope=MetricScope.START,
+        objective=False,
+        further=False,
+    ),
+    Metric(
+        "startup",
+        "s",
+        False,
+        "launch until the server is ready; absent for a start that filled a compile cache",
+        scope=MetricScope.START,
+        objective=False,
+        compute_start=_startup,
+    ),
+    Metric(
+        "peak_memory",
+        "GiB",
+        False,
+        "sum over the server's processes of their peak resident host memory at the end of the "
+        "load; shared pages count once for each process",
+        scope=MetricScope.START,
+        objective=False,
+        compute_start=_peak_memory,
+    ),
 )
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
@@ -289,7 +369,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         metric.name: metric
         for metric in (
             *_RATES,
-            _CAPACITY,
+            *_OF_STARTS,
             *(
                 _latency_metric(latency, statistic, summarise)
                 for latency in LATENCIES
@@ -300,12 +380,20 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 )
 """Every metric by name: unit, direction, formula and how it is computed."""
 
-_LATENCY_METRICS = tuple(
-    f"{latency}_{statistic}" for latency in LATENCIES for statistic in _STATISTICS
-)
-
-OBJECTIVES = ("output_throughput", "request_throughput", "goodput", *_LATENCY_METRICS)
+OBJECTIVES = tuple(name for name, metric in METRICS.items() if metric.objective)
 """The metrics a study can improve."""
+
+FURTHER_OBJECTIVES = tuple(name for name, metric in METRICS.items() if metric.further)
+"""The metrics that can make a Pareto set together with one of them."""
+
+
+def objective_words(names: Sequence[str]) -> str:
+    """Return objectives for a sentence: latencies by one example, all others by name."""
+    others = [name for name in names if METRICS[name].scope is not MetricScope.REQUEST]
+    latencies = [name for name in names if METRICS[name].scope is MetricScope.REQUEST]
+    example = "tpot_p50" if "tpot_p50" in latencies else latencies[0]
+    return f"{', '.join(others)}, a latency such as {example}"
+
 
 HOST_OVERHEAD = "host-overhead"
 """Another name of the objective :data:`HOST_OVERHEAD_METRIC`, where the device takes no time."""
@@ -317,13 +405,6 @@ Not its time per output token: where the API server lags behind the engine, it h
 tokens over in one chunk, and the gaps between chunks shrink to nothing (0.06 ms was seen) while
 requests take as long as before.
 """
-
-FURTHER_OBJECTIVES = (
-    *OBJECTIVES,
-    "total_throughput",
-    "startup",
-)
-"""The metrics that can make a Pareto set together with one of them."""
 
 
 def measure(
@@ -339,4 +420,10 @@ def measure(
         return {}
     sample = Sample(tuple(records), begin, end, slo)
     values = {name: metric.compute(sample) for name, metric in METRICS.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def measure_start(sample: StartSample) -> dict[str, float]:
+    """Return every metric of scope "start" that a start has, by name."""
+    values = {name: metric.compute_start(sample) for name, metric in METRICS.items()}
     return {name: value for name, value in values.items() if value is not None}

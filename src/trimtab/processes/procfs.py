@@ -7,11 +7,13 @@ A process is identified by its id *and* its start time (clock ticks after boot, 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -121,3 +123,18 @@ def environment(pid: int) -> dict[str, str]:
 def cpu_ticks(processes: Iterable[Stat]) -> int:
     """Return the CPU clock ticks of these processes and of their children that are gone."""
     return sum(stat.own + stat.reaped for stat in processes)
+
+
+def peak_memory(pids: Iterable[int]) -> int | None:
+    """Return the sum of the peak resident memory of processes in bytes.
+
+    ``None`` if no process shows it; one that has ended does not count.
+    """
+    peaks: list[int] = []
+    for pid in pids:
+        try:
+            status = (PROC / str(pid) / "status").read_text()
+        except OSError:
+            continue
+        peaks += [1024 * int(kib) for kib in _PEAK.findall(status)]
+    return sum(peaks) if peaks else None

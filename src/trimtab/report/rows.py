@@ -320,15 +320,11 @@ def _shown(word: str) -> str:
 
 def unit_of(metric: str) -> str:
     """Return a metric's unit as the metrics table has it, "" for a share or an unknown one."""
-    if metric == "startup":
-        return "s"
     unit = METRICS[metric].unit if metric in METRICS else ""
     return "" if unit == "1" else unit
 
 
 def _better(metric: str) -> str:
-    if metric == "startup":
-        return "less"
     if metric not in METRICS:
         return ""
     return "more" if METRICS[metric].higher_is_better else "less"

@@ -357,11 +357,10 @@ def metrics_of(space: Space) -> tuple[str, ...]:
 
 
 def higher_is_better(space: Space, metric: str) -> bool:
-    """Return the direction of a metric; one that the table does not have is a time."""
-    if metric == space.objective:
-        return space.higher_is_better
-    known = METRICS.get(metric)
-    return known.higher_is_better if known is not None else False
+    """Return the direction of a metric."""
+    return (
+        space.higher_is_better if metric == space.objective else METRICS[metric].higher_is_better
+    )
 
 
 def sign_of(space: Space, metric: str) -> float:

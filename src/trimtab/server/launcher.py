@@ -204,6 +204,10 @@ class Server:
         """Return the engine's log so far: of a long one the beginning and the end."""
         return read_ends(self.log)
 
+    def peak_memory(self) -> int | None:
+        """Return the sum of the processes' peak resident memory in bytes; ``None`` if unknown."""
+        return procfs.peak_memory(process.pid for process in self.processes())
+
     def alive(self) -> str | None:
         """Return ``None`` while the tree is whole, else one sentence that says what is gone."""
         if ended := self._kept.ended:

@@ -15,6 +15,7 @@ from trimtab.metrics.table import (
     HOST_OVERHEAD_METRIC,
     OBJECTIVES,
     Slo,
+    objective_words,
 )
 from trimtab.model import Budget, RiskLevel
 from trimtab.presets import Preset
@@ -145,15 +146,14 @@ def resolve_objectives(text: str, slo: Slo | None) -> tuple[str, ...]:
     names = tuple(HOST_OVERHEAD_METRIC if one == HOST_OVERHEAD else one for one in given)
     if names[0] not in OBJECTIVES:
         raise UsageError(
-            "--objective must be output_throughput, request_throughput, goodput, a latency such "
-            f"as tpot_p50, or {HOST_OVERHEAD}, not {names[0]!r}"
+            f"--objective must be {objective_words(OBJECTIVES)}, or {HOST_OVERHEAD}, "
+            f"not {names[0]!r}"
         )
     for name in names[1:]:
         if name not in FURTHER_OBJECTIVES:
             raise UsageError(
-                "--objective: a further one must be output_throughput, request_throughput, "
-                "goodput, total_throughput, startup, or a latency such as ttft_p99, "
-                f"not {name!r}"
+                "--objective: a further one must be "
+                f"{objective_words(FURTHER_OBJECTIVES)}, not {name!r}"
             )
     if "goodput" in names and slo is None:
         raise UsageError("--objective goodput needs --slo, such as --slo 'ttft_p99<=500ms'")

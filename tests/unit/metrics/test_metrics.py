@@ -12,8 +12,12 @@ from trimtab.metrics.table import (
     HOST_OVERHEAD_METRIC,
     METRICS,
     OBJECTIVES,
+    MetricScope,
+    StartSample,
     geometric_mean,
     measure,
+    measure_start,
+    objective_words,
     parse_slo,
     percentile,
     trimmed_mean,
@@ -69,13 +73,30 @@ def test_the_names_are_the_tables() -> None:
     )
     assert set(OBJECTIVES) <= set(METRICS)
     assert HOST_OVERHEAD_METRIC in OBJECTIVES
-    assert set(FURTHER_OBJECTIVES) == {*METRICS, "startup"} - {"error_rate", "capacity"}
+    assert set(FURTHER_OBJECTIVES) == set(METRICS) - {"error_rate", "capacity"}
+    assert {name for name, metric in METRICS.items() if metric.scope is MetricScope.START} == {
+        "capacity", "startup", "peak_memory",
+    }  # fmt: skip
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.unit
         assert metric.formula
         better = metric.unit.endswith("/s")
         assert metric.higher_is_better == better
+
+
+def test_metrics_of_a_start() -> None:
+    warm = StartSample(startup=31.5, cold=False, peak_memory=3 * 2**30)
+    assert measure_start(warm) == {"startup": 31.5, "peak_memory": 3.0}
+    assert measure_start(StartSample(31.5, cold=None)) == {"startup": 31.5}
+    assert measure_start(StartSample(31.5, cold=True)) == {}
+
+
+def test_objectives_in_words() -> None:
+    assert objective_words(OBJECTIVES) == (
+        "output_throughput, request_throughput, goodput, a latency such as tpot_p50"
+    )
+    assert "startup, peak_memory" in objective_words(FURTHER_OBJECTIVES)
 
 
 def test_a_spoilt_window_hardly_moves_a_start() -> None:

@@ -31,6 +31,7 @@ from trimtab.load.preflight import require_completions
 from trimtab.load.runner import GiveUp, LoadResult, run_guarded, run_load
 from trimtab.load.workload import Workload
 from trimtab.metrics.aggregate import start_metrics
+from trimtab.metrics.table import StartSample, measure_start
 from trimtab.metrics.wall_time import COMPILE, Stopwatch
 from trimtab.model import (
     BASELINE,
@@ -433,7 +434,7 @@ def _judge(loaded: VerifiedServer, driven: DriveResult, findings: _Findings) -> 
         findings.detail = driven.void or "; ".join(reasons) or "no window was completed"
     else:
         findings.outcome = Outcome.MEASURED
-        findings.metrics = {**driven.metrics, **_startup(loaded.session, loaded.server)}
+        findings.metrics = {**driven.metrics, **_of_start(loaded.session, loaded.server)}
 
 
 def _compiled(server: Server) -> dict[str, float]:
@@ -442,11 +443,11 @@ def _compiled(server: Server) -> dict[str, float]:
     return {} if seconds is None else {COMPILE: min(seconds, server.startup)}
 
 
-def _startup(session: Session, server: Server) -> Mapping[str, float]:
-    """Return ``startup`` in seconds; nothing for a start known to have filled a compile cache.
-
-    Compile caches are compared warm: the first start of a configuration compiles what every
-    later one loads. Where the log does not tell, the start counts, and adds to the noise.
-    """
-    cold = session.engine.cold_start(server.log_text())
-    return {} if cold else {"startup": server.startup}
+def _of_start(session: Session, server: Server) -> Mapping[str, float]:
+    """Return the metrics of scope "start" that a verified and loaded server shows."""
+    sample = StartSample(
+        startup=server.startup,
+        cold=session.engine.cold_start(server.log_text()),
+        peak_memory=server.peak_memory(),
+    )
+    return measure_start(sample)
