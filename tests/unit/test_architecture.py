@@ -16,8 +16,10 @@ ROOT = Path(__file__).parents[2] / "src" / "trimtab"
 
 # Lower floors first; a part may import from its own package and from the floors below it.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "invocations", "model", "stats"}),
-    frozenset({"formatting", "host", "http_client", "metrics", "redaction", "storage"}),
+    frozenset({"errors", "model", "stats"}),
+    frozenset(
+        {"formatting", "host", "http_client", "invocations", "metrics", "redaction", "storage"}
+    ),
     frozenset({"families"}),
     frozenset({"facts", "processes"}),
     frozenset({"environments", "host_resources", "knobs"}),
@@ -36,7 +38,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
-PURE = ("model", "catalog", "rules", "plan", "stats", "search", "presets", "knobs")
+PURE = ("invocations", "model", "catalog", "rules", "plan", "stats", "search", "presets", "knobs")
 PURE_FILES = (
     *(f"metrics/{name}.py" for name in ("aggregate", "slo", "table")),
     "server/environment.py",
@@ -76,6 +78,7 @@ PLUGINS = (
 SMALL = {
     "load.records": "the decoding after a load; the client knows nothing of it",
     "api.lint_report": "the result of one public function",
+    "engines.vllm.command_line": "the grammar, made of the catalogue's releases",
     "engines.vllm.images": "readers beside the family, which is to be read on one page",
     "engines.scripted.processes": "a part of a program that runs without trimtab's packages",
 }

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from trimtab import engines
 from trimtab.engines import Engine, Observer
 from trimtab.errors import UsageError
 from trimtab.families import Family, engine_packages, families
+from trimtab.storage import atomic_files
+
+MAX_CONFIG_BYTES = 1_000_000
+"""The most that is read of a ``--config`` file."""
+
+
+def config_text(folder: Path) -> Callable[[str], str]:
+    """Return what reads a ``--config`` file by its name; a relative one belongs to ``folder``."""
+
+    def read(name: str) -> str:
+        return atomic_files.read(folder / name, MAX_CONFIG_BYTES).decode("utf-8-sig")
+
+    return read
 
 
 def engine_of(argv: Sequence[str], environment: Mapping[str, str], measured: str) -> Engine | None:

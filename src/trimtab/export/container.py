@@ -15,7 +15,7 @@ from trimtab.errors import StudyError
 from trimtab.export import order as ordered
 from trimtab.export.chips import DRIVER, MANAGERS
 from trimtab.export.order import Order, exportable_settings
-from trimtab.knobs.server_arg import model_of, option_value
+from trimtab.families import invocation_of, read_command
 from trimtab.model import HostWrite, Settings
 from trimtab.redaction import argv_secrets, is_secret, marker
 
@@ -72,7 +72,7 @@ def container_of(order: Order) -> ContainerSpec:
     settings = exportable_settings(order.profile.plan.settings)
     chip = ordered.chip(order)
     count = ordered.devices(order)
-    prefix = _prefix(settings.argv, order.family.grammar.subcommand)
+    prefix = _prefix(settings.argv)
     npu = chip.platform == "ascend" and count
     return ContainerSpec(
         image=ordered.image(order),
@@ -142,9 +142,10 @@ def plan_of(
     return ordered.ParsedArtefact(settings, writes)
 
 
-def _prefix(argv: Sequence[str], subcommand: str) -> tuple[str, ...]:
+def _prefix(argv: Sequence[str]) -> tuple[str, ...]:
     """Return the words that start the server's program: ``vllm``, or ``python -m …``."""
-    words = tuple(argv[: argv.index(subcommand)]) if subcommand in argv else ()
+    invocation = invocation_of(argv)
+    words = () if invocation is None or invocation.wrappers else invocation.program_alone
     return words if len(words) in (1, 3) else tuple(argv[:1])
 
 
@@ -185,7 +186,8 @@ def _labels(order: Order, settings: Settings, prefix: tuple[str, ...]) -> dict[s
 
 def _mounts(argv: Sequence[str]) -> list[str]:
     """Return the paths that the command reads: they are where they were measured."""
-    named = [model_of(argv), *(option_value(argv, name) for name in _MOUNTED)]
+    invocation = read_command(argv)
+    named = [invocation.model, *(invocation.value(name) for name in _MOUNTED)]
     paths = [path for path in named if path is not None and path.startswith("/")]
     for path in paths:
         if ":" in path or not path.isprintable():

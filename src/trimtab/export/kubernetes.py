@@ -29,7 +29,7 @@ from trimtab.export.container import (
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Artefact, Order, ParsedArtefact
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
-from trimtab.knobs.server_arg import option_value
+from trimtab.families import read_command
 from trimtab.storage import strict_yaml
 
 CPUS = "trimtab.cpus"
@@ -151,8 +151,8 @@ def has_secrets(specification: ContainerSpec) -> bool:
 
 
 def _probes(order: Order) -> dict[str, Any]:
-    argv = order.profile.plan.settings.argv
-    scheme = {"scheme": "HTTPS"} if option_value(argv, "--ssl-certfile") else {}
+    invocation = read_command(order.profile.plan.settings.argv)
+    scheme = {"scheme": "HTTPS"} if invocation.value("--ssl-certfile") else {}
     get = {"httpGet": {"path": "/health", "port": "http", **scheme}, "timeoutSeconds": 5}
     return {
         "startupProbe": {
@@ -290,7 +290,8 @@ def render_group(order: Order) -> str:
         UsageError: image, chip or memory must be named, or the hosts do not share the devices.
     """
     specification = container_of(order)
-    taken = [name for name in _JOIN if option_value(order.profile.plan.settings.argv, name)]
+    invocation = read_command(order.profile.plan.settings.argv)
+    taken = [name for name in _JOIN if invocation.value(name)]
     if taken:
         raise StudyError(f"the plan must leave {taken[0]} to the group, but sets it")
     labels = _labels(order)

@@ -11,21 +11,20 @@ from pathlib import Path
 from trimtab import formatting
 from trimtab.errors import StudyError, UsageError
 from trimtab.export.chips import chip_images, chip_of_image
-from trimtab.families import ChipImage, Family, families, family_of_engine
-from trimtab.knobs.server_arg import option_value
+from trimtab.families import ChipImage, Family, families, family_of_engine, read_command
 from trimtab.model import HostWrite, Settings
 from trimtab.profiles.profile import ProfileRecord, platform_of
 from trimtab.redaction import redact_settings
 
 NETWORKS = ("bridge", "host")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?")
-_WORLD = {
-    "--tensor-parallel-size": "-tp",
-    "--pipeline-parallel-size": "-pp",
-    "--data-parallel-size": "-dp",
-    "--prefill-context-parallel-size": "-pcp",
-}
-"""Options whose product is the number of devices, and their short names (vLLM 0.32)."""
+_WORLD = (
+    "--tensor-parallel-size",
+    "--pipeline-parallel-size",
+    "--data-parallel-size",
+    "--prefill-context-parallel-size",
+)
+"""Options whose product is the number of devices (vLLM 0.32)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +187,10 @@ def idle_devices(order: Order) -> int:
 
 
 def world_size(argv: Sequence[str]) -> int:
-    """Return the number of devices that a ``vllm serve`` command asks for."""
-    size = 1
-    for long, short in _WORLD.items():
-        text = option_value(argv, long, short)
+    """Return the number of devices that a server's command asks for."""
+    size, invocation = 1, read_command(argv)
+    for name in _WORLD:
+        text = invocation.value(name)
         size *= int(text) if text is not None and text.isdecimal() and int(text) else 1
     return size
 

@@ -13,25 +13,17 @@ from collections.abc import Sequence
 from trimtab.errors import StudyError
 from trimtab.export.heading import comment, heading
 from trimtab.export.order import Artefact, Order, ParsedArtefact, exportable_settings
+from trimtab.families import invocation_of
+from trimtab.invocations import Invocation
 from trimtab.model import Settings
 from trimtab.redaction import argv_secrets, marker, variable
 from trimtab.storage import strict_yaml
 
 FILE = "vllm.yaml"
 
-_LONG = {
-    "-tp": "--tensor-parallel-size",
-    "-pp": "--pipeline-parallel-size",
-    "-dp": "--data-parallel-size",
-    "-dpl": "--data-parallel-size-local",
-    "-pcp": "--prefill-context-parallel-size",
-    "-dcp": "--decode-context-parallel-size",
-    "-asc": "--api-server-count",
-}
-"""A key of the file is always a long name."""
-
 _REFERENCE = "# secret: --"
 _OPTION = re.compile(r"--[A-Za-z][\w.-]*")
+"""A key of the file is always a long name."""
 
 
 def render(order: Order) -> str:
@@ -41,10 +33,11 @@ def render(order: Order) -> str:
         StudyError: the command is not one of ``vllm serve`` that such a file can carry.
     """
     settings = exportable_settings(order.profile.plan.settings)
-    head, model, words = _split(settings.argv)
-    content: dict[str, object] = {"model": model}
+    invocation = _invocation(settings.argv)
+    start = " ".join((*invocation.wrappers, *invocation.program))
+    content: dict[str, object] = {"model": invocation.model}
     lines = []
-    for name, values in _options(words):
+    for name, values in _options(invocation):
         key = name.removeprefix("--")
         if key in content:
             raise StudyError(
@@ -59,7 +52,7 @@ def render(order: Order) -> str:
         "vLLM configuration file",
         "leave --config out: the file sets nothing until it is read",
         more=(
-            f"Start it with: {' '.join((*head, 'serve'))} --config {FILE}",
+            f"Start it with: {start} --config {FILE}",
             *_left(settings),
         ),
     )
@@ -77,41 +70,43 @@ def _left(settings: Settings) -> list[str]:
     return [f"It cannot say {', '.join(left)}: serve.sh and the unit do."] if left else []
 
 
-def _split(argv: Sequence[str]) -> tuple[tuple[str, ...], str, list[str]]:
-    """Return what starts the program, the model, and the other arguments."""
-    if "serve" not in argv[:-1]:
+def _invocation(argv: Sequence[str]) -> Invocation:
+    """Return the command, of which the model stands right behind the program.
+
+    Raises:
+        StudyError: it is another one.
+    """
+    invocation = invocation_of(argv)
+    if invocation is None or not invocation.program_alone or not invocation.arguments:
         raise StudyError(f"{FILE} can carry a 'vllm serve MODEL' command only")
-    at = list(argv).index("serve")
-    model, words = argv[at + 1], list(argv[at + 2 :])
-    if not model.startswith("-"):
-        return tuple(argv[:at]), model, words
-    raise StudyError(f"{FILE} needs the model right after 'serve', but has {model!r} there")
+    first = invocation.arguments[0]
+    if invocation.positionals[:1] != ((invocation.begin, first),):
+        raise StudyError(f"{FILE} needs the model right after 'serve', but has {first!r} there")
+    return invocation
 
 
-def _options(words: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Return each option with its values.
+def _options(invocation: Invocation) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the long name of each option with its values.
 
     Raises:
         StudyError: a word belongs to no option, or an option has no long name here.
     """
-    found: list[tuple[str, list[str]]] = []
-    for word in words:
-        name, equals, value = word.partition("=")
-        if _OPTION.fullmatch(name) or name in _LONG:
-            found.append((_LONG.get(name, name), [value] if equals else []))
-        elif re.match(r"-[A-Za-z]", word):
+    if strays := invocation.positionals[1:]:
+        raise StudyError(f"{FILE} cannot carry {strays[0][1]!r}: it belongs to no option")
+    options = []
+    for option in invocation.options:
+        name = option.spelling if option.spelling.startswith("--") else option.name
+        if not _OPTION.fullmatch(name):
+            word = option.words[0]
             raise StudyError(f"{FILE} can say long options only, but the command has {word!r}")
-        elif not found:
-            raise StudyError(f"{FILE} cannot carry {word!r}: it belongs to no option")
-        else:
-            found[-1][1].append(word)
-    return found
+        options.append((name, option.values))
+    return options
 
 
-def _value(values: list[str]) -> object:
+def _value(values: Sequence[str]) -> object:
     if not values:
         return True
-    return values[0] if len(values) == 1 else values
+    return values[0] if len(values) == 1 else list(values)
 
 
 def parse(text: str) -> ParsedArtefact:

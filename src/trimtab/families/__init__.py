@@ -15,9 +15,11 @@ from trimtab.families.registry import (
     family_of_command,
     family_of_engine,
     family_of_packages,
+    invocation_of,
     launch_pattern,
     platform_of_packages,
     program_names,
+    read_command,
     serving_command,
 )
 
@@ -34,8 +36,10 @@ __all__ = [
     "family_of_command",
     "family_of_engine",
     "family_of_packages",
+    "invocation_of",
     "launch_pattern",
     "platform_of_packages",
     "program_names",
+    "read_command",
     "serving_command",
 ]

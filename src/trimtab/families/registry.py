@@ -18,6 +18,7 @@ from pathlib import Path
 
 from trimtab.errors import UsageError
 from trimtab.families.family import Family
+from trimtab.invocations import Invocation, parse, parse_options
 from trimtab.model.platforms import UNKNOWN
 
 ENGINE_PATH = "TRIMTAB_ENGINE_PATH"
@@ -81,6 +82,22 @@ def family_of_packages(packages: Collection[str]) -> Family | None:
 def family_of_command(words: Sequence[str]) -> Family | None:
     """Return the family whose server a command starts; wrappers are taken off before."""
     return next((family for family in families() if family.grammar.serves(words)), None)
+
+
+def invocation_of(words: Sequence[str]) -> Invocation | None:
+    """Return what the server's command among these words says; ``None`` if there is none.
+
+    Whatever stands before its program, such as ``numactl`` or an interpreter, is kept in it.
+    """
+    grammars = {id(one.family.grammar): one.family.grammar for one in engine_packages()}
+    invocations = (parse(words, grammar) for grammar in grammars.values())
+    given = [invocation for invocation in invocations if invocation is not None]
+    return min(given, key=lambda invocation: len(invocation.wrappers), default=None)
+
+
+def read_command(words: Sequence[str]) -> Invocation:
+    """Return what a command says; of a program that no family has, the options among its words."""
+    return invocation_of(words) or parse_options(words, families()[0].grammar)
 
 
 def platform_of_packages(packages: Mapping[str, str]) -> str:

@@ -3,8 +3,6 @@
 vLLM's parser takes ``--a b`` and ``--a=b``, takes underscores for dashes in the names, and the
 last occurrence wins (vLLM 0.32 utils/argparse_utils.py, FlexibleArgumentParser).
 
-What the words of a ``vllm serve`` command say: the value of an option, the model.
-
 One key inside an option that holds a JSON object: ``--additional-config '{"key": value}'``.
 """
 
@@ -162,30 +160,6 @@ class Switch:
             elif self.negatable and option_name(word) == self._negative:
                 found = False
         return found
-
-
-def option_value(argv: Sequence[str], *names: str) -> str | None:
-    """Return the value of an option: the last one, as the parser takes it.
-
-    ``names`` are its spellings, with dashes. ``None``: it is not given. The value is empty if the
-    option is the last word.
-    """
-    found = None
-    for index, word in enumerate(argv):
-        if option_name(word) in names:
-            value = word.partition("=")[2]
-            found = value if "=" in word else "".join(argv[index + 1 : index + 2])
-    return found
-
-
-def model_of(argv: Sequence[str]) -> str | None:
-    """Return the model that a ``serve`` command names; ``None`` if the words do not say."""
-    words = [*argv]
-    if "serve" in words:
-        following = words[words.index("serve") + 1 :][:1]
-        if following and not following[0].startswith("-"):
-            return following[0]
-    return option_value(words, "--model") or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Final
 from numpy.random import default_rng
 
 from trimtab.errors import EndpointMissingError, UsageError
+from trimtab.families import read_command
 from trimtab.http_client import loopback
-from trimtab.knobs.server_arg import human_int, option_value
+from trimtab.knobs.server_arg import human_int
 from trimtab.load.connection import PATH, body_of
 from trimtab.load.lengths import draw
 from trimtab.load.sse import decode, describe_error
@@ -65,7 +66,7 @@ def requested_context(argv: Sequence[str]) -> int | None:
 
     vLLM's units are understood: 32k is 32,000 and 32K is 32,768; "auto" and -1 name none.
     """
-    tokens = human_int(option_value(argv, _OPTION) or "")
+    tokens = human_int(read_command(argv).value(_OPTION) or "")
     return tokens if tokens is not None and tokens > 0 else None
 
 

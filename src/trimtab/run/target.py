@@ -18,10 +18,9 @@ from trimtab.engines import command as program
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.facts.libraries import SONAMES, LibraryFacts, folders
-from trimtab.families import families
+from trimtab.families import families, invocation_of
 from trimtab.host import Host, LocalHost
 from trimtab.knobs.protocol import PRELOAD, preload_libraries
-from trimtab.knobs.server_arg import model_of
 from trimtab.model import Fact, Plan, Settings
 from trimtab.model.finding import Severity
 from trimtab.plan import compile_plan, delivery_plan
@@ -294,7 +293,8 @@ def _identity(
     if engine is not None and program.kind(engine.name) != measured:
         sentence = f"the study measured {profile.engine.name}, the command starts {engine.name}"
         found.append(Difference("engine", Severity.ERROR, f"{sentence}: nothing carries over"))
-    model = model_of(argv)
+    invocation = invocation_of(argv)
+    model = None if invocation is None else invocation.model
     if model is None:
         sentence = f"the study served {profile.model}: the command does not tell what it serves"
         found.append(Difference("model", Severity.WARNING, sentence))

@@ -108,7 +108,7 @@ STEADY = 20
 
 def is_follower(argv: Sequence[str]) -> bool:
     """Whether a command, or the ``--config`` file in it, starts engines without an API."""
-    return "--headless" in listeners.with_config_file(argv)
+    return listeners.is_headless(argv)
 
 
 @dataclass(slots=True)

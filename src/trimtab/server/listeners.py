@@ -8,17 +8,17 @@ from pathlib import Path
 
 import psutil
 
-from trimtab.engines.vllm import config_file
+from trimtab.engines.command import config_text
 from trimtab.errors import UsageError
+from trimtab.families import read_command
 from trimtab.http_client import address, loopback
-from trimtab.knobs.server_arg import option_value
+from trimtab.invocations import Invocation, with_config_file
 from trimtab.processes import procfs
 
 _SECONDS = 2.0
 _BYTES = 65_536
 _SERVER_ERRORS = 500
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read from sockets, not bound
-_TLS = ("--ssl-keyfile", "--ssl-certfile")
 
 
 def urls(pids: Iterable[int], argv: Sequence[str]) -> list[str]:
@@ -29,12 +29,10 @@ def urls(pids: Iterable[int], argv: Sequence[str]) -> list[str]:
     checked: it is the socket of these very processes.
     """
     ids = list(pids)
-    argv = with_config_file(argv, _folder(ids))
-    path = option_value(argv, "--uds")
-    if path is not None:
-        return [address.socket_url(str(_folder(ids) / path))]
-    asked = option_value(argv, "--port")
-    tls = any(option_value(argv, name) is not None for name in _TLS)
+    endpoint = invocation_with_config(argv, _folder(ids)).endpoint
+    if endpoint.uds:
+        return [address.socket_url(str(_folder(ids) / endpoint.uds))]
+    asked, tls = endpoint.port, endpoint.tls
     places = sorted(set(_sockets(ids)), key=lambda one: (str(one[1]) != asked, one[1], one[0]))
     return [
         address.host_url(host, port, tls=secure, verified=False)
@@ -43,21 +41,21 @@ def urls(pids: Iterable[int], argv: Sequence[str]) -> list[str]:
     ]
 
 
-def with_config_file(argv: Sequence[str], folder: Path = Path()) -> list[str]:
-    """Return a command with the options of its ``--config`` file, if that can be read here.
+def invocation_with_config(argv: Sequence[str], folder: Path = Path()) -> Invocation:
+    """Return what a command says, with its ``--config`` file's options if that can be read here.
 
-    A relative path of it belongs to ``folder``.
+    A relative path of it belongs to ``folder``. Of a program of no family the options are read.
     """
-    words = list(argv)
-    if "--config" not in words[:-1] or "serve" not in words:
-        return words
-    at = words.index("--config") + 1
-    words[at] = str(folder / words[at])
-    behind = words.index("serve") + 1
+    invocation = read_command(argv)
     try:
-        return [*words[:behind], *config_file.join_config_file(words[behind:], "the command")]
+        return with_config_file(invocation, config_text(folder))
     except UsageError:
-        return words
+        return invocation
+
+
+def is_headless(argv: Sequence[str]) -> bool:
+    """Whether a command, or the ``--config`` file in it, starts engines without an API."""
+    return invocation_with_config(argv).headless
 
 
 def serving_url(candidates: Iterable[str]) -> str | None:

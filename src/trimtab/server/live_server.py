@@ -73,7 +73,7 @@ class LiveServer:
         if (found := listeners.serving_url(candidates)) is not None:
             return found
         where = next(iter(candidates), None)
-        if "--headless" in listeners.with_config_file(argv):
+        if listeners.is_headless(argv):
             why = "a server with --headless has no API"
         elif where is None:
             why = "no address was found at which the server listens"

@@ -71,9 +71,10 @@ def test_a_server_without_a_health_page_serves_and_one_in_trouble_does_not() -> 
 def test_options_of_a_config_file_count(tmp_path: Path, text: str, words: list[str]) -> None:
     (tmp_path / "c.yaml").write_text(text)
     command = ["vllm", "serve", "m", "--config", "c.yaml"]
-    assert listeners.with_config_file(command, tmp_path) == ["vllm", "serve", "m", *words]
-    missing = listeners.with_config_file([*command[:-1], "none.yaml"], tmp_path)
-    assert missing[:3] == ["vllm", "serve", "m"]
+    invocation = listeners.invocation_with_config(command, tmp_path)
+    assert invocation.words == ("vllm", "serve", "m", *words)
+    missing = listeners.invocation_with_config([*command[:-1], "none.yaml"], tmp_path)
+    assert missing.words[:3] == ("vllm", "serve", "m")
 
 
 def test_a_unix_socket_of_a_config_file(tmp_path: Path) -> None:

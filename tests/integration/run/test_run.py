@@ -23,8 +23,8 @@ from trimtab import facts
 from trimtab.engines import command as program
 from trimtab.engines.scripted.engine import Scripted
 from trimtab.errors import UsageError
+from trimtab.families import invocation_of
 from trimtab.host import LocalHost
-from trimtab.knobs.server_arg import model_of
 from trimtab.model import (
     Check,
     CheckKind,
@@ -149,7 +149,8 @@ def test_a_preset_needs_a_command_and_a_known_name() -> None:
     ],
 )
 def test_the_model_of_a_command(words: str, model: str | None) -> None:
-    assert model_of(words.split()) == model
+    invocation = invocation_of(words.split())
+    assert (None if invocation is None else invocation.model) == model
 
 
 def test_a_program_must_be_there() -> None:

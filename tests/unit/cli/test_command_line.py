@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab.knobs.server_arg import model_of, option_value
+from trimtab.families import read_command
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,14 @@ from trimtab.knobs.server_arg import model_of, option_value
     ],
 )
 def test_the_last_value_in_any_spelling_counts(words: str, value: str | None) -> None:
-    names = ("--port",) if "--port" in words else ("--tensor-parallel-size", "-tp")
-    assert option_value(words.split(), *names) == value
+    name = "--port" if "--port" in words else "--tensor-parallel-size"
+    assert read_command(words.split()).value(name) == value
 
 
 def test_the_model_behind_serve_comes_before_an_option() -> None:
-    assert model_of(["vllm", "serve", "m", "--model", "n"]) == "m"
-    assert model_of(["python", "-m", "vllm.entrypoints.openai.api_server", "--model=n"]) == "n"
-    assert model_of(["vllm", "serve", "--port", "1"]) is None
+    assert read_command(["vllm", "serve", "m", "--model", "n"]).model == "m"
+    assert (
+        read_command(["python", "-m", "vllm.entrypoints.openai.api_server", "--model=n"]).model
+        == "n"
+    )
+    assert read_command(["vllm", "serve", "--port", "1"]).model is None

@@ -6,4 +6,6 @@ from dataclasses import replace
 
 from trimtab.engines.vllm.family import FAMILY as VLLM
 
-FAMILY = replace(VLLM, engines=("scripted",))
+GRAMMAR = replace(VLLM.grammar, scripts=("scripted/server.py",))
+
+FAMILY = replace(VLLM, engines=("scripted",), grammar=GRAMMAR)

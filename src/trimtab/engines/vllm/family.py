@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from trimtab.engines.vllm import images
+from trimtab.engines.vllm.command_line import GRAMMAR
 from trimtab.engines.vllm.platforms import platform_of_packages
 from trimtab.engines.vllm.report import CAUSES
 from trimtab.families import ChipImage, Family, MetricSeries, VariablePrefix
-from trimtab.invocations.grammar import CommandGrammar
 
 SERIES = MetricSeries(
     running="vllm:num_requests_running",
@@ -19,13 +19,6 @@ SERIES = MetricSeries(
 )
 """Those of vLLM 0.32 (v1/metrics/loggers.py), one for each engine core. Requests that were
 preempted and come again are not in the counters of the prefix cache."""
-
-GRAMMAR = CommandGrammar(
-    programs=("vllm",),
-    subcommand="serve",
-    modules=r"vllm(?:_ascend)?\.entrypoints\.\S+",
-    scripts=("api_server.py",),
-)
 
 
 def _npu(name: str, resource: str, suffix: str) -> ChipImage:

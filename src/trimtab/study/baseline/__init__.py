@@ -12,16 +12,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trimtab.engines.vllm import config_file
+from trimtab.engines.command import config_text
 from trimtab.errors import UsageError
+from trimtab.invocations import GivenOption, Invocation, with_config_file
 from trimtab.redaction import argv_secrets, redact_words
 from trimtab.storage import atomic_files
-from trimtab.study.baseline import endpoint, launcher, shell_words
+from trimtab.study.baseline import launcher, shell_words
 from trimtab.study.options import Options
 
 MAX_BYTES = 64 * 1024
 _SERVES = re.compile(r"\bvllm\s+serve\b|-m\s+vllm\.entrypoints\.")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+
+_ENDPOINT = frozenset(
+    {"--host", "--port", "--uds", "--enable-ssl-refresh", "--no-enable-ssl-refresh"}
+)
+_TLS = frozenset(
+    {"--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs", "--ssl-cert-reqs", "--ssl-ciphers"}
+)
+_NEVER_READY = {
+    "--help": "it prints its help and ends",
+    "-h": "it prints its help and ends",
+    "--version": "it prints its version and ends",
+    "--headless": "it has no API",
+    "--grpc": "it speaks gRPC, not HTTP",
+    "--data-parallel-rank": "it is one of several servers",
+    "--data-parallel-start-rank": "it is one of several hosts",
+    "--data-parallel-external-lb": "it is one of several servers",
+    "--data-parallel-hybrid-lb": "it is one of several hosts",
+    "--node-rank": "it is one of several hosts",
+    "--nnodes": "it waits for other hosts",
+    "--master-addr": "it waits for other hosts",
+}
+"""Options with which a server alone on this machine never answers, and why."""
+
+_LOCAL = "--data-parallel-size-local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +135,15 @@ def parse(words: Sequence[str], where: str = "the baseline command") -> ServeCom
             names the first wrong one.
     """
     launch = launcher.read(words, where)
-    if launch.program is None:
-        raise _no_command(words, launch.args, where)
-    args, more = endpoint.strip_endpoint(config_file.join_config_file(launch.args, where), where)
-    model, args = _model(args, where)
+    if launch.invocation is None:
+        raise _no_command(words, launch.rest, where)
+    whole = with_config_file(launch.invocation, config_text(Path()), where)
+    served, more = _strip_endpoint(whole, where)
+    model, args = _model(served, where)
     _require_lines(args, launch.env)
     env = tuple(sorted(launch.env.items()))
-    program = "" if launch.contained else launch.program  # an image's is not on this machine
-    return ServeCommand(model, tuple(args), env, program, (*launch.notes, *more))
+    program = "" if launch.contained else served.program[0]  # an image's is not on this machine
+    return ServeCommand(model, args, env, program, (*launch.notes, *more))
 
 
 def _no_command(words: Sequence[str], rest: Sequence[str], where: str) -> UsageError:
@@ -135,15 +161,66 @@ def _require_lines(args: Sequence[str], env: dict[str, str]) -> None:
             raise UsageError(f"the key {name} holds a line break: give it without one")
 
 
-def _model(args: list[str], where: str) -> tuple[str, list[str]]:
-    if args and not args[0].startswith("-"):
-        return args[0], args[1:]
-    for index, word in enumerate(args):
-        if word == "--model" and index + 1 < len(args):
-            return args[index + 1], args[:index] + args[index + 2 :]
-        if word.startswith("--model="):
-            return word.partition("=")[2], args[:index] + args[index + 1 :]
-    raise UsageError(f"{where} must name the model right after 'serve'")
+def _strip_endpoint(invocation: Invocation, where: str) -> tuple[Invocation, tuple[str, ...]]:
+    """Return the command without where its server listens, and what is said about it.
+
+    Raises:
+        UsageError: such a server never gets ready here.
+    """
+    for option in invocation.options:
+        if option.name in _NEVER_READY and not _alone(option):
+            raise UsageError(
+                f"{where} has {option.name}, so that it never answers here, because "
+                f"{_NEVER_READY[option.name]}: give the command of a whole server"
+            )
+    _require_whole(invocation, where)
+    tls = any(option.name in _TLS for option in invocation.options)
+    left = tuple(option for option in invocation.options if option.name not in _ENDPOINT | _TLS)
+    note = "TLS (--ssl-*) is left out here, because the load comes from this machine"
+    return replace(invocation, options=left), (note,) if tls else ()
+
+
+def _alone(option: GivenOption) -> bool:
+    """Whether an option says no more than that the server is alone."""
+    return (option.name, option.value) in {
+        ("--nnodes", "1"),
+        ("--node-rank", "0"),
+        ("--data-parallel-rank", "0"),
+    }
+
+
+def _require_whole(invocation: Invocation, where: str) -> None:
+    """Refuse a server whose engines run on other hosts too, or that has no API process.
+
+    Raises:
+        UsageError: it never gets ready here.
+    """
+    engines = invocation.value("--data-parallel-size") or "1"
+    local = invocation.value(_LOCAL)
+    ray = invocation.value("--data-parallel-backend") == "ray"
+    if not ray and local not in (None, engines):
+        raise UsageError(
+            f"{where} has {_LOCAL} {local} of {engines}, so that it never answers here, because "
+            "it waits for other hosts: give the command of a whole server"
+        )
+    if invocation.value("--api-server-count") == "0":
+        raise UsageError(
+            f"{where} has --api-server-count 0, so that it never answers here, because it has no "
+            "API: give the command of a whole server"
+        )
+
+
+def _model(invocation: Invocation, where: str) -> tuple[str, tuple[str, ...]]:
+    """Return the model, and the arguments without it."""
+    model = invocation.model
+    if model is None:
+        raise UsageError(f"{where} must name the model right after 'serve'")
+    name = invocation.grammar.model_option
+    words = invocation.positionals
+    if invocation.option(name) is None or words[:1] == ((invocation.begin, model),):
+        return model, replace(invocation, positionals=words[1:]).arguments
+    options = tuple(option for option in invocation.options if option.name != name)
+    return model, replace(invocation, options=options).arguments
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:

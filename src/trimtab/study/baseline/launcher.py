@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimtab.errors import UsageError
-from trimtab.families import families
+from trimtab.families import families, invocation_of, program_names
+from trimtab.invocations import Invocation, parse
+from trimtab.linter.images import family_of_image
 from trimtab.linter.readers.container import is_run, parse_run
 from trimtab.linter.readers.launch import ShellWord
 from trimtab.model.document import Place
@@ -17,9 +19,8 @@ from trimtab.study.baseline import shell_words
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
-_MODULES = ("vllm", "vllm.entrypoints.cli.main")
-_SERVERS = ("vllm.entrypoints.openai.api_server", "vllm.entrypoints.api_server")
-"""Modules that serve without the word ``serve``."""
+_SERVER = "vllm.entrypoints.openai.api_server"
+"""The module that serves without the word ``serve``."""
 
 _HARMLESS = ("exec", "env", "nohup")
 _SHELLS = ("bash", "sh", "dash", "zsh")
@@ -43,14 +44,14 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class ServeInvocation:
-    """The program that starts vLLM, and the arguments behind ``serve``.
+    """The command that starts a server, without what stands before its program.
 
-    If the words start something else, ``program`` is ``None`` and ``args`` are the words from the
-    first wrong one on. ``contained``: the program belongs to an image.
+    If the words start something else, ``invocation`` is ``None`` and ``rest`` are the words from
+    the first wrong one on. ``contained``: the program belongs to an image.
     """
 
-    program: str | None
-    args: list[str]
+    invocation: Invocation | None
+    rest: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     contained: bool = False
@@ -66,8 +67,8 @@ def read(words: Sequence[str], where: str) -> ServeInvocation:
     rest = _bare(words, env, where)
     inside = _without_sudo(rest)
     if inside is None:
-        program, args = _program(rest)
-        return ServeInvocation(program, args, env)
+        invocation = _invocation(rest)
+        return ServeInvocation(invocation, _from_first_wrong(rest), env)
     run = parse_run(inside)
     if run.env_files:
         raise UsageError(f"{where} names --env-file {run.env_files[0]}: write its variables out")
@@ -75,22 +76,25 @@ def read(words: Sequence[str], where: str) -> ServeInvocation:
     env.update({name: os.environ[name] for name in run.passed if name in os.environ})
     command = [word for word in (run.entrypoint, *(word.text for word in run.command)) if word]
     command = _bare(command, env, where)
-    program, args = _program(command)
-    if program is None and command and Path(command[0]).name in _SHELLS:
+    invocation = _invocation(command)
+    if invocation is None and command and Path(command[0]).name in _SHELLS:
         raise UsageError(f"{where} starts a shell in the image, and no server: name its command")
-    if program is None:  # the image's entrypoint is vllm serve
-        program, args = "vllm", command[1:] if command[:1] == ["serve"] else command
+    if invocation is None:  # the image's entry point is the program with its subcommand
+        grammar = (family_of_image(run.container.image) or families()[0]).grammar
+        start = [word for word in (grammar.programs[0], grammar.subcommand) if word]
+        own = command[1:] if command[:1] == [grammar.subcommand] else command
+        invocation = parse((*start, *own), grammar)
     options = sorted({option.name for option in run.container.options})
     also = f", nor do {', '.join(options)}" if options else ""
     note = f"the image {run.container.image} does not apply here{also}"
-    return ServeInvocation(program, args, env, (note,), contained=True)
+    return ServeInvocation(invocation, (), env, (note,), contained=True)
 
 
 def remedy(rest: Sequence[str]) -> str:
     """Return what to do about the first word that a baseline cannot have."""
     name = rest[0].rpartition("/")[2] if rest else ""
     if _PYTHON.fullmatch(name):
-        return f"write it as {name} -m {_SERVERS[0]}, or as vllm serve"
+        return f"write it as {name} -m {_SERVER}, or as vllm serve"
     return f"leave it out, because it {_REMEDIES[name]}" if name in _REMEDIES else "leave it out"
 
 
@@ -126,26 +130,28 @@ def _without_sudo(words: Sequence[str]) -> list[ShellWord] | None:
     return marked if is_run(marked) else None
 
 
-def _program(words: list[str]) -> tuple[str | None, list[str]]:
-    """Split what starts a server from its arguments.
+def _invocation(words: Sequence[str]) -> Invocation | None:
+    """Return the server's command that begins at the first word, if its program is known here."""
+    invocation = invocation_of(words)
+    if invocation is None or invocation.wrappers or invocation.form == "script":
+        return None
+    if invocation.form == "command":
+        return invocation
+    flags, module = invocation.program[1:], invocation.program[-1]
+    if flags[0] == "-u":  # its output is not buffered: nothing that is measured
+        flags = flags[1:]
+    grammar = invocation.grammar
+    serves = f"{module.rpartition('.')[2]}.py" in grammar.scripts or module == grammar.subcommand
+    return invocation if flags[0] == "-m" and serves else None
 
-    Words that begin otherwise give ``None``, and the words from the first wrong one on.
-    """
+
+def _from_first_wrong(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the words from the first one on that begins no server's command."""
     name = words[0].rpartition("/")[2] if words else ""
-    rest = words[1:]
-    if _PYTHON.fullmatch(name):
-        if rest[:1] == ["-u"]:  # its output is not buffered: nothing that is measured
-            rest = rest[1:]
-        if rest[:1] != ["-m"]:
-            return None, words
-        if rest[1:2] and rest[1] in _SERVERS:
-            return words[0], rest[2:]
-        if not rest[1:2] or rest[1] not in _MODULES:
-            return None, words
-        return (words[0], rest[3:]) if rest[2:3] == ["serve"] else (None, rest[2:])
-    family = next((one for one in families() if name in one.grammar.programs), None)
-    if family is None:
-        return None, words
-    if not family.grammar.subcommand:
-        return words[0], rest
-    return (words[0], rest[1:]) if rest[:1] == [family.grammar.subcommand] else (None, rest)
+    if name in program_names():
+        return tuple(words[1:])
+    at = 2 if list(words[1:2]) == ["-u"] else 1
+    module = words[at + 1] if list(words[at : at + 1]) == ["-m"] and words[at + 1 :] else ""
+    mains = (family.grammar.main_modules for family in families())
+    main = any(pattern and re.fullmatch(pattern, module) for pattern in mains)
+    return tuple(words[at + 2 :]) if _PYTHON.fullmatch(name) and main else tuple(words)
