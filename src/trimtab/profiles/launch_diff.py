@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from trimtab.catalog import CATALOG
 from trimtab.errors import UsageError
+from trimtab.families import read_command
 from trimtab.knobs import ManualSetting
 from trimtab.knobs.protocol import PRELOAD
-from trimtab.knobs.server_arg import option_name
 from trimtab.model import HostWrite, Settings
 from trimtab.model.document import Launch
 from trimtab.presets import Preset
@@ -159,17 +159,9 @@ def _container() -> dict[str, str]:
 
 
 def _options(argv: Sequence[str]) -> dict[str, str]:
-    """Return the options of a serve command with their texts, and the model it names."""
-    found: dict[str, str] = {}
-    name = ""
-    words = argv[argv.index("serve") + 1 :] if "serve" in argv else argv[1:]
-    for word in words:
-        if word.startswith("--"):
-            option, equals, text = word.partition("=")
-            name = "" if equals else option_name(option)
-            found[option_name(option)] = text if equals else ""
-        elif name:
-            found[name] = f"{found[name]} {word}".strip()
-        else:
-            found.setdefault(_MODEL, word)
+    """Return the options of a server's command with their texts, and the model it names."""
+    invocation = read_command(argv)
+    found = {option.name: " ".join(option.values) for option in invocation.options}
+    if invocation.program and invocation.model is not None:
+        found = {_MODEL: invocation.model, **found}
     return found

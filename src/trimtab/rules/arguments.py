@@ -11,7 +11,7 @@ from typing import Final
 from trimtab.catalog import Rule, Scene
 from trimtab.catalog.releases import vllm
 from trimtab.catalog.values import is_placeholder
-from trimtab.families import program_names
+from trimtab.families import invocation_of
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Place
 from trimtab.model.finding import Hit, Problem, Severity
@@ -44,7 +44,8 @@ class _Given:
 
 def _given(scene: Scene) -> tuple[tuple[str, ...], tuple[_Given, ...]]:
     """Return the words before the first option, and each option with those behind it."""
-    argv = scene.argv[2:]
+    invocation = invocation_of(scene.argv)
+    argv = () if invocation is None else invocation.arguments
     starts = [index for index, word in enumerate(argv) if re.match(r"--?[A-Za-z]", word)]
     ends = [*starts[1:], len(argv)][: len(starts)]
     found = []
@@ -84,8 +85,10 @@ def _takes(name: str, version: str) -> tuple[int, int | None]:
 
 
 def _command(scene: Scene) -> bool:
-    program = scene.argv[0].rpartition("/")[2] if scene.argv else ""
-    return program in program_names() and serves(scene) and scene.pid is None
+    """Whether a text starts a server by a command with a subcommand, which takes the model."""
+    invocation = invocation_of(scene.argv)
+    own = invocation is not None and bool(invocation.program_alone) and not invocation.wrappers
+    return own and serves(scene) and scene.pid is None
 
 
 def _extra(scene: Scene) -> Iterator[Hit]:

@@ -73,19 +73,21 @@ def version_in_force(component: str, scene: Scene) -> str:
 
 def serves(scene: Scene) -> bool:
     """Whether a scene's command takes options that the catalogue has by release."""
-    words = [word.rpartition("/")[2] for word in scene.argv[:3]]
     released = (family for family in families() if not family.options)
-    return any(_starts(family, words) for family in released)
+    return any(_starts(family, scene.argv) for family in released)
 
 
-def _starts(family: Family, words: Sequence[str]) -> bool:
-    grammar = family.grammar
-    if words and words[0] in grammar.programs and list(words[1:2]) == [grammar.subcommand]:
+def _starts(family: Family, argv: Sequence[str]) -> bool:
+    """Whether words start a family's server by its command, or by its own API server's module."""
+    match = family.grammar.match(argv, 0)
+    if match is None:
+        return False
+    program = argv[match.end - 1]
+    if match.form == "command" or program == family.grammar.subcommand:
         return True
-    module = words[2] if words[1:2] == ["-m"] else words[1] if len(words) > 1 else ""
-    servers = [script.removesuffix(".py") for script in grammar.scripts]
-    named = family.name in module and any(server in module for server in servers)
-    return named or (bool(words) and words[0] in grammar.scripts)
+    servers = (script.removesuffix(".py") for script in family.grammar.scripts)
+    named = family.name in program and any(server in program for server in servers)
+    return named or program in family.grammar.scripts
 
 
 def gone_option(name: str, scene: Scene) -> Iterator[Hit]:

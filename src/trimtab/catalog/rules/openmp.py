@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.facts.parsing import format_cpu_list, parse_cpu_list
+from trimtab.families import family_of_command
 from trimtab.model.finding import Hit, Problem, Severity
 
 _BIND = "VLLM_CPU_OMP_THREADS_BIND"
@@ -37,7 +38,7 @@ def _lists(scene: Scene) -> Iterator[Hit]:
             return
         workers *= int(text[:6])
     alone = all(scene.option(one) is None for one in ("--data-parallel-size", "--nnodes"))
-    serves = scene.argv[1:2] == ("serve",) or bool(scene.options)
+    serves = family_of_command(scene.argv) is not None or bool(scene.options)
     if found is None or not alone or not serves or len(found) == workers:
         return
     more = len(found) > workers

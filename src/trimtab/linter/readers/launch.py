@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trimtab.catalog.releases import vllm
 from trimtab.facts.parsing import parse_cpu_list
-from trimtab.families import families, family_of_command
+from trimtab.families import families, family_of_command, read_command
 from trimtab.knobs.server_arg import option_name
 from trimtab.linter.readers.source import SourceText
 from trimtab.model.document import Origin, Place, Setting
-
-_NO_ALIASES: Final = frozenset({"-O", "-v"})
-"""Short options that mean something else from release to release, or behind an image."""
 
 _PREFIXES: Final = {
     "nohup": 0, "exec": 0, "setsid": 0, "time": 0, "command": 0, "builtin": 0, "unbuffer": 0,
@@ -192,41 +188,16 @@ def is_python(words: Sequence[ShellWord]) -> bool:
 
 
 def options_of(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
-    """Return a server's options with their places, names in canonical form, the last one wins."""
+    """Return the options of a command with their places, names in long form, the last one wins."""
     found: dict[str, Setting] = {}
-    family = family_of_command([word.text for word in words])
-    own = family is not None and bool(family.options)  # else the catalogue has them
-    aliases = family.grammar.aliases if family is not None and own else vllm().aliases
-    index = 0
-    while index < len(words):
-        word = words[index]
-        index += 1
-        if not _is_option(word.text):
-            continue
-        name, equals, value = word.text.partition("=")
-        literal, at = word.literal, word.place
-        if not equals and index < len(words) and not _is_option(words[index].text):
-            value, at = words[index].text, words[index].place
-            literal = words[index].literal
-            index += 1
-        canonical = _canonical(name, aliases)
-        found[canonical] = Setting(
-            canonical, value, word.place, Origin.ARGUMENT, literal=literal,
-            name_place=word.place, value_place=at,
+    for option in read_command([word.text for word in words]).options:
+        word, value = words[option.index], words[option.value_index]
+        name = option_name(option.name)
+        found[name] = Setting(
+            name, option.value, word.place, Origin.ARGUMENT, literal=value.literal,
+            name_place=word.place, value_place=value.place,
         )  # fmt: skip
     return tuple(found.values())
-
-
-def _canonical(name: str, aliases: Mapping[str, str]) -> str:
-    """Return the long name of an option: ``-cc.level`` is ``--compilation-config.level``."""
-    head, dot, key = name.partition(".")
-    if head in _NO_ALIASES:
-        return option_name(name)
-    return option_name(aliases.get(head, head) + dot + key)
-
-
-def _is_option(text: str) -> bool:
-    return bool(re.match(r"--[A-Za-z]|-[A-Za-z]", text))
 
 
 def printed_text(words: Sequence[ShellWord], stdin: str | None) -> str | None:

@@ -262,7 +262,7 @@ class ShellSession:
             Launch(
                 argv=tuple(word.text for word in bare.words),
                 env=tuple(env.values()),
-                options=options_of(bare.words[1:]) if server or engine else (),
+                options=options_of(bare.words) if server or engine else (),
                 affinity=bare.affinity,
                 wrappers=bare.wrappers,
                 container=self.container,
