@@ -56,6 +56,8 @@ CASES = (
     Case("vllm serve --model q"),
     Case("vllm serve --model=q -tp 2", options=TP),
     Case("vllm serve --port 8000 q", options=PORT, endpoint=AT_8000),
+    Case("vllm serve q --model other"),
+    Case("vllm serve --seed 1 9 --model q", options={"--seed": "1"}),
     Case("vllm serve --enforce-eager q", options={"--enforce-eager": ""}),
     Case("vllm serve --enforce-eager q -tp 2", options={"--enforce-eager": "", **TP}),
     Case("vllm serve q -tp 2", options=TP),
@@ -240,6 +242,13 @@ def test_what_starts_no_server(command: str) -> None:
             "q",
             {"--no-enable-prefix-caching": ""},
             Endpoint(),
+        ),
+        (
+            "enforce-eager: true\n",
+            "vllm serve q --no-enforce-eager",
+            "q",
+            {"--no-enforce-eager": ""},
+            NOWHERE,
         ),
         ("enforce-eager: true\n", "vllm serve q", "q", {"--enforce-eager": ""}, Endpoint()),
         (
