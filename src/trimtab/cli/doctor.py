@@ -15,7 +15,7 @@ from rich.text import Text
 from trimtab import engines, formatting
 from trimtab.cli import entry_lists as report
 from trimtab.cli import terminal
-from trimtab.cli.oracle import OracleOption, machine_findings
+from trimtab.cli.oracle_findings import OracleOption, machine_findings
 from trimtab.diagnosis import inspection
 from trimtab.diagnosis.inspection import Diagnosis
 from trimtab.diagnosis.records import (

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from trimtab.cli import terminal
-from trimtab.cli.oracle import OracleOption, file_findings
+from trimtab.cli.oracle_findings import OracleOption, file_findings
 from trimtab.errors import UsageError
 from trimtab.formatting import styled_text
 from trimtab.linter import fix, fix_trial, launch_files, parse_context

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from tests.contracts.machines import HOSTS
 from trimtab.cli.app import app
-from trimtab.cli.oracle import machine_findings
+from trimtab.cli.oracle_findings import machine_findings
 from trimtab.diagnosis import machine
 from trimtab.emulator import environments
 from trimtab.emulator.machine import EmulatedMachine
