@@ -25,7 +25,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
+from trimtab import facts
 from trimtab.errors import EngineError, EngineMissingError, UsageError
+from trimtab.facts import Facts
 from trimtab.families import engine_packages, families
 from trimtab.host import Host
 from trimtab.http_client.loopback import api_key
@@ -42,6 +44,7 @@ __all__ = [
     "environments",
     "family_observers",
     "find",
+    "inspect",
     "install",
     "names",
     "observer",
@@ -332,3 +335,14 @@ def _modules() -> Iterator[ModuleType]:
     """Yield the module ``engine`` of each folder of an engine."""
     for package in engine_packages():
         yield importlib.import_module(f"{package.module}.engine")
+
+
+def inspect(engine: Engine, host: Host) -> Facts:
+    """Return the facts of a host with an engine: its packages, libraries and environments."""
+    return facts.inspect(
+        host,
+        engine.packages,
+        engine.platform,
+        library_folders=engine.library_folders,
+        environments=environments(engine),
+    )

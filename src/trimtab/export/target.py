@@ -16,8 +16,7 @@ from pathlib import Path
 from trimtab import engines
 from trimtab import facts as all_facts
 from trimtab.diagnosis import machine
-from trimtab.engines import Engine
-from trimtab.engines.inspection import inspect
+from trimtab.engines import Engine, inspect
 from trimtab.engines.vllm import install as vllm_install
 from trimtab.errors import EngineMissingError, HostError, UsageError
 from trimtab.export.chips import (

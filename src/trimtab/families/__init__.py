@@ -4,8 +4,7 @@ A family is all that serves by the same program: its names, its variables, its m
 folder of an engine says it in ``family.py``, and what starts and watches it in ``engine.py``.
 """
 
-from trimtab.families.family import Family, MetricSeries, VariablePrefix
-from trimtab.families.images import ChipImage
+from trimtab.families.family import ChipImage, Family, MetricSeries, VariablePrefix
 from trimtab.families.registry import (
     ENGINE_PATH,
     EnginePackage,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from trimtab.families import Family, families
-from trimtab.families.images import CHIP_WORDS
+from trimtab.families.family import CHIP_WORDS
 from trimtab.model.situation import Situation
 
 _CANN = re.compile(

@@ -19,9 +19,8 @@ from trimtab.catalog import (
     with_tries,
 )
 from trimtab.catalog.entries.dummy import aa_study_tunings
-from trimtab.engines import Engine, checkpoint
+from trimtab.engines import Engine, checkpoint, inspect
 from trimtab.engines.default_model import folder as built_in
-from trimtab.engines.inspection import inspect
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.host import Host

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from trimtab.families.images import CHIP_WORDS
+from trimtab.families.family import CHIP_WORDS
 from trimtab.model.situation import Situation
 
 NO_SERVER = re.compile(r"router|gateway|proxy|exporter|operator|controller|epp|sim$|bench")
