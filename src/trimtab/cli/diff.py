@@ -11,9 +11,8 @@ from trimtab import presets
 from trimtab.cli import terminal
 from trimtab.cli.conventions import Json
 from trimtab.cli.entry_lists import paragraph, show_comparison
-from trimtab.engines.command import family_started
 from trimtab.errors import UsageError
-from trimtab.families import program_names
+from trimtab.families import family_started, program_names
 from trimtab.linter import read
 from trimtab.linter.launch_files import text_of
 from trimtab.model import HostWrite

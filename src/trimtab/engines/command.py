@@ -9,7 +9,7 @@ from pathlib import Path
 from trimtab import engines
 from trimtab.engines import Engine, Observer
 from trimtab.errors import UsageError
-from trimtab.families import Family, engine_packages, families
+from trimtab.families import engine_packages, families, family_started
 from trimtab.storage import atomic_files
 
 MAX_CONFIG_BYTES = 1_000_000
@@ -44,15 +44,6 @@ def observer_of(engine: Engine | None, measured: str, argv: Sequence[str] = ()) 
         return engines.observer(name)
     family = family_started(argv) or families()[0]
     return engines.observer(family.engines[0])
-
-
-def family_started(argv: Sequence[str]) -> Family | None:
-    """Return the family that ``argv`` starts, whatever comes before its program."""
-    for index in range(len(argv)):
-        for family in families():
-            if family.grammar.serves(argv[index:]):
-                return family
-    return None
 
 
 def kind(name: str) -> str:

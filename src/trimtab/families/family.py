@@ -79,9 +79,9 @@ class MetricSeries:
     hidden_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """A family of engines: all that serve by the same program."""
+    """A family of engines: all that serve by the same program. Each equals only itself."""
 
     name: str
     """The word that catalogue entries use for it."""

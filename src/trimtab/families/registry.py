@@ -44,17 +44,12 @@ def engine_packages() -> tuple[EnginePackage, ...]:
     Raises:
         UsageError: a folder cannot be used as one.
     """
-    return _packages(os.environ.get(ENGINE_PATH, ""))
+    return _packages(_path())
 
 
 def families() -> tuple[Family, ...]:
     """Return the families, each once: as the folder of that name says it, if there is one."""
-    named: dict[str, Family] = {}
-    for package in engine_packages():
-        family = package.family
-        if family.name not in named or package.module.rpartition(".")[2] == family.name:
-            named[family.name] = family
-    return tuple(named.values())
+    return _families(_path())
 
 
 def family_named(name: str) -> Family:
@@ -84,13 +79,20 @@ def family_of_command(words: Sequence[str]) -> Family | None:
     return next((family for family in families() if family.grammar.serves(words)), None)
 
 
+def family_started(words: Sequence[str]) -> Family | None:
+    """Return the family whose server a command starts, whatever comes before its program."""
+    matches = ((family, family.grammar.find(words)) for family in families())
+    begins = [(family, match.begin) for family, match in matches if match is not None]
+    return min(begins, key=lambda each: each[1])[0] if begins else None
+
+
 def invocation_of(words: Sequence[str]) -> Invocation | None:
     """Return what the server's command among these words says; ``None`` if there is none.
 
     Whatever stands before its program, such as ``numactl`` or an interpreter, is kept in it.
     """
-    grammars = {id(one.family.grammar): one.family.grammar for one in engine_packages()}
-    invocations = (parse(words, grammar) for grammar in grammars.values())
+    grammars = dict.fromkeys(package.family.grammar for package in engine_packages())
+    invocations = (parse(words, grammar) for grammar in grammars)
     given = [invocation for invocation in invocations if invocation is not None]
     return min(given, key=lambda invocation: len(invocation.wrappers), default=None)
 
@@ -124,6 +126,20 @@ def launch_pattern() -> str:
 def program_names() -> tuple[str, ...]:
     """Return the names of the families' own commands."""
     return tuple(name for one in families() for name in one.grammar.programs)
+
+
+def _path() -> str:
+    return os.environ.get(ENGINE_PATH, "")
+
+
+@lru_cache(maxsize=8)
+def _families(path: str) -> tuple[Family, ...]:
+    named: dict[str, Family] = {}
+    for package in _packages(path):
+        family = package.family
+        if family.name not in named or package.module.rpartition(".")[2] == family.name:
+            named[family.name] = family
+    return tuple(named.values())
 
 
 @lru_cache(maxsize=8)

@@ -5,10 +5,12 @@ Those of a family's own are in its folder; here are those of the libraries below
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from operator import attrgetter
 from typing import Literal
 
-from trimtab.families.family import VariablePrefix
+from trimtab.families.family import Family, VariablePrefix
 from trimtab.families.registry import families
 
 _Names = Literal["all", "some", "none"]
@@ -46,26 +48,42 @@ LIBRARIES: tuple[VariablePrefix, ...] = (
 """Several rows may fit a name: it has what any of them says."""
 
 
-def prefixes() -> tuple[VariablePrefix, ...]:
-    """Return the rows of every family, and those of the libraries."""
-    return (*(row for family in families() for row in family.prefixes), *LIBRARIES)
+@lru_cache(maxsize=32)
+def _texts(
+    known: tuple[Family, ...], belongs: Callable[[VariablePrefix], bool]
+) -> tuple[str, ...]:
+    """Return how names begin; kept, because each variable of a text is compared with them."""
+    rows = (*(row for family in known for row in family.prefixes), *LIBRARIES)
+    return tuple(row.text for row in rows if belongs(row))
+
+
+_reaches_engine = attrgetter("reaches_engine")
+_is_serving = attrgetter("serving")
+
+
+def _is_known(row: VariablePrefix) -> bool:
+    return row.names != "none"
+
+
+def _is_complete(row: VariablePrefix) -> bool:
+    return row.names == "all"
 
 
 def reaching_prefixes() -> tuple[str, ...]:
     """Return how the names of variables begin that change how an engine serves."""
-    return tuple(row.text for row in prefixes() if row.reaches_engine)
+    return _texts(families(), _reaches_engine)
 
 
 def serving_prefixes() -> tuple[str, ...]:
     """Return how the names begin that only serving software reads."""
-    return tuple(row.text for row in prefixes() if row.serving)
+    return _texts(families(), _is_serving)
 
 
 def known_prefixes() -> tuple[str, ...]:
     """Return how the names begin of which trimtab knows some or all."""
-    return tuple(row.text for row in prefixes() if row.names != "none")
+    return _texts(families(), _is_known)
 
 
 def complete_prefixes() -> tuple[str, ...]:
     """Return how the names begin of which trimtab knows all: another one is read by nothing."""
-    return tuple(row.text for row in prefixes() if row.names == "all")
+    return _texts(families(), _is_complete)

@@ -29,9 +29,12 @@ class ProgramMatch:
     form: CommandForm
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CommandGrammar:
-    """What starts a server of a family, and how its options are written."""
+    """What starts a server of a family, and how its options are written.
+
+    Each equals only itself.
+    """
 
     programs: tuple[str, ...]
     """Names of its command."""
@@ -78,7 +81,7 @@ class CommandGrammar:
         if name in self.programs:
             end = self._behind_subcommand(words, begin + 1)
             return None if end is None else ProgramMatch(begin, end, "command")
-        if not _PYTHON.fullmatch(name):
+        if not is_interpreter(name):
             script = self._is_script(words[begin])
             return ProgramMatch(begin, begin + 1, "script") if script else None
         return self._behind_python(words, begin)
@@ -144,6 +147,11 @@ class CommandGrammar:
     def can_be_negated(self, name: str) -> bool:
         """Whether an option is a switch, so that ``--no-`` before its name means the opposite."""
         return self.nargs.get(name) == "0" and name not in self.flags
+
+
+def is_interpreter(name: str) -> bool:
+    """Whether a program of this name, without its folder, is an interpreter of Python."""
+    return _PYTHON.fullmatch(name) is not None
 
 
 def is_option(word: str) -> bool:

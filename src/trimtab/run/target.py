@@ -18,7 +18,7 @@ from trimtab.engines import command as program
 from trimtab.errors import UsageError
 from trimtab.facts import Facts
 from trimtab.facts.libraries import SONAMES, LibraryFacts, folders
-from trimtab.families import families, invocation_of
+from trimtab.families import families, family_started, invocation_of
 from trimtab.host import Host, LocalHost
 from trimtab.knobs.protocol import PRELOAD, preload_libraries
 from trimtab.model import Fact, Plan, Settings
@@ -281,7 +281,7 @@ def _engine_name(engine: Engine | None, argv: Sequence[str]) -> str:
     """Return the name of the engine, or of one of the family that the command starts."""
     if engine is not None:
         return engine.name
-    return (program.family_started(argv) or families()[0]).name
+    return (family_started(argv) or families()[0]).name
 
 
 def _identity(

@@ -9,6 +9,7 @@ from typing import Final
 
 from trimtab.facts.parsing import parse_cpu_list
 from trimtab.families import families, family_of_command, read_command
+from trimtab.invocations.grammar import is_interpreter
 from trimtab.knobs.server_arg import option_name
 from trimtab.linter.readers.source import SourceText
 from trimtab.model.document import Origin, Place, Setting
@@ -183,8 +184,7 @@ def is_python(words: Sequence[ShellWord]) -> bool:
     texts = [word.text for word in words]
     if program(words) in {"torchrun", "accelerate"}:
         return True
-    runs = re.fullmatch(r"python(?:\d(?:\.\d+)?)?", program(words))
-    return bool(runs) and any(text.endswith(".py") for text in texts[1:])
+    return is_interpreter(program(words)) and any(text.endswith(".py") for text in texts[1:])
 
 
 def options_of(words: Sequence[ShellWord]) -> tuple[Setting, ...]:
