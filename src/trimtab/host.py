@@ -13,6 +13,7 @@ import io
 import os
 import re
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ __all__ = [
     "LIMIT",
     "Host",
     "LocalHost",
+    "ReadOnlyHost",
     "SnapshotHost",
     "command_slug",
     "draft_path",
@@ -298,7 +300,35 @@ class LocalHost:
         return os.geteuid()
 
 
-class SnapshotHost:
+class ReadOnlyHost(ABC):
+    """A host that refuses every change, each in the words of its :meth:`write`."""
+
+    @abstractmethod
+    def write(self, path: str, text: str) -> None:
+        """Refuse, with the reason.
+
+        Raises:
+            HostError: always.
+        """
+
+    def install(self, path: str, data: bytes) -> None:
+        """Refuse, as `write` does."""
+        self.write(path, "")
+
+    def link(self, path: str, target: str) -> None:
+        """Refuse, as `write` does."""
+        self.write(path, "")
+
+    def mkdir(self, path: str) -> None:
+        """Refuse, as `write` does."""
+        self.write(path, "")
+
+    def remove(self, path: str) -> None:
+        """Refuse, as `write` does."""
+        self.write(path, "")
+
+
+class SnapshotHost(ReadOnlyHost):
     """A captured machine, read-only: ``root/``, ``commands/``, ``meta.yaml`` under a folder.
 
     ``meta.yaml`` holds ``affinity`` (list of CPUs) and ``euid``. The output of a command lies in
@@ -381,22 +411,6 @@ class SnapshotHost:
     def write(self, path: str, text: str) -> None:
         """Refuse: a snapshot is read-only."""
         raise HostError(f"cannot write {path}: the snapshot {self.folder.name} is read-only")
-
-    def install(self, path: str, data: bytes) -> None:
-        """Refuse: a snapshot is read-only."""
-        self.write(path, "")
-
-    def link(self, path: str, target: str) -> None:
-        """Refuse: a snapshot is read-only."""
-        self.write(path, "")
-
-    def mkdir(self, path: str) -> None:
-        """Refuse: a snapshot is read-only."""
-        self.write(path, "")
-
-    def remove(self, path: str) -> None:
-        """Refuse: a snapshot is read-only."""
-        self.write(path, "")
 
     def run(self, argv: Sequence[str], timeout: float = 10.0) -> str:
         """See `Host.run`."""

@@ -13,7 +13,7 @@ from trimtab.diagnosis.records import DiagnosisView, TuningDiagnosis
 from trimtab.errors import HostError, UsageError
 from trimtab.facts import container
 from trimtab.families import families
-from trimtab.host import LIMIT, Host, LocalHost, command_slug, open_snapshot
+from trimtab.host import LIMIT, Host, LocalHost, ReadOnlyHost, command_slug, open_snapshot
 from trimtab.linter.images import image_situation
 from trimtab.linter.scenes import merge_situations
 from trimtab.linter.serving_variables import is_serving_variable
@@ -26,7 +26,7 @@ from trimtab.storage import atomic_files
 _MARK = "meta.yaml"
 
 
-class RecordingHost:
+class RecordingHost(ReadOnlyHost):
     """A host that passes everything on, and lays down what it was told under a folder.
 
     Raises:
@@ -111,22 +111,6 @@ class RecordingHost:
     def write(self, path: str, text: str) -> None:
         """Refuse: a capture only reads."""
         raise HostError(f"cannot write {path}: a capture only reads")
-
-    def install(self, path: str, data: bytes) -> None:
-        """Refuse: a capture only reads."""
-        self.write(path, "")
-
-    def link(self, path: str, target: str) -> None:
-        """Refuse: a capture only reads."""
-        self.write(path, "")
-
-    def mkdir(self, path: str) -> None:
-        """Refuse: a capture only reads."""
-        self.write(path, "")
-
-    def remove(self, path: str) -> None:
-        """Refuse: a capture only reads."""
-        self.write(path, "")
 
     def run(self, argv: Sequence[str], timeout: float = 10.0) -> str:
         """See `Host.run`."""
