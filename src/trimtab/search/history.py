@@ -53,7 +53,7 @@ class History:
 
     space: Space
     starts: tuple[Start, ...] = ()
-    _family: dict[_Key, History] = field(default_factory=dict, repr=False)
+    _parts: dict[_Key, History] = field(default_factory=dict, repr=False)
     """The histories that were made of parts of the same starts: each is made once."""
 
     @classmethod
@@ -86,9 +86,9 @@ class History:
         if space is self.space and len(starts) == len(self.starts):
             return self
         key = (space.conflicts, tuple(start.number for start in starts))
-        if key not in self._family:
-            self._family[key] = History(space, starts, self._family)
-        return self._family[key]
+        if key not in self._parts:
+            self._parts[key] = History(space, starts, self._parts)
+        return self._parts[key]
 
     @cached_property
     def first_stage(self) -> History:
