@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 
 from trimtab.catalog import entries, factors
@@ -28,6 +29,7 @@ from trimtab.catalog.factors import (
 )
 from trimtab.catalog.rules.scene import Rule, Scene
 from trimtab.catalog.schema import Claim, Context, Relation, Source, Tuning
+from trimtab.knobs import Env, EnvList
 from trimtab.model import Factor, RiskLevel
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "UntestedTuning",
     "conflict",
     "engine_refusal",
+    "entry_variables",
     "exclusion",
     "host_refusal",
     "may_write",
@@ -67,6 +70,14 @@ def _discover() -> Mapping[str, Tuning]:
 
 
 CATALOG: Mapping[str, Tuning] = _discover()
+
+
+@cache
+def entry_variables() -> frozenset[str]:
+    """Return the environment variables that entries are about."""
+    knobs = (tuning.knob for tuning in CATALOG.values())
+    names = {knob.name for knob in knobs if isinstance(knob, Env | EnvList)}
+    return frozenset({*names, "LD_PRELOAD"})
 
 
 def space(

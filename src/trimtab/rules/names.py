@@ -13,11 +13,11 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from importlib import resources
 
-from trimtab.catalog import CATALOG, Rule, Scene
+from trimtab.catalog import CATALOG, Rule, Scene, entry_variables
 from trimtab.catalog.releases import vllm, vllm_ascend
 from trimtab.families import Family, families, family_of_command
 from trimtab.families.variables import complete_prefixes, known_prefixes
-from trimtab.knobs import Argument, Env, EnvList, Switch
+from trimtab.knobs import Argument, Switch
 from trimtab.knobs.server_arg import option_name
 from trimtab.model.document import Origin
 from trimtab.model.finding import Action, Hit, Problem, Remedy, Severity
@@ -41,12 +41,10 @@ def table(name: str) -> frozenset[str]:
 @cache
 def variables() -> frozenset[str]:
     """Return every variable that some release or library reads, former ones included."""
-    knobs = (tuning.knob for tuning in CATALOG.values())
-    ours = {knob.name for knob in knobs if isinstance(knob, Env | EnvList)}
     tables = (table(name) for name in ("vllm", "vllm-ascend", "torch-npu", "around"))
-    releases = (releases.names("variables") for releases in (vllm(), vllm_ascend()))
+    released = (releases.names("variables") for releases in (vllm(), vllm_ascend()))
     families_own = (family.variables for family in families())
-    return frozenset({*ours, "LD_PRELOAD"}).union(*tables, *releases, *families_own)
+    return entry_variables().union(*tables, *released, *families_own)
 
 
 @cache
